@@ -1,0 +1,84 @@
+"""The two ways a request can be wrong, each of which says what to do next.
+
+`SpecError`   a layer that cannot exist: a field of `Spec` breaks its rule.
+`ShapeError`  a tensor, a size or an expression that does not fit the layer at hand.
+
+Both carry their parts as attributes, so a program can act on what a person reads.
+"""
+
+from __future__ import annotations
+
+__all__ = ["LstmShapesError", "ScrambledAxesWarning", "ShapeError", "SpecError"]
+
+
+class LstmShapesError(ValueError):
+    """The base of every error this library raises on purpose."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # The constructors take keywords, which plain exception pickling loses on its way
+        # through multiprocessing and pytest-xdist.
+        return (_revive, (type(self), self.args, self.__dict__.copy()))
+
+
+def _revive(kind: type[LstmShapesError], args: tuple[object, ...], parts: dict[str, object]) -> LstmShapesError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(parts)
+    return error
+
+
+class SpecError(LstmShapesError):
+    """A field of a `Spec` breaks its rule.
+
+    >>> raise SpecError("Q", "a whole number of at least 1", got=0)
+    Traceback (most recent call last):
+    lstm_shapes.errors.SpecError: Q must be a whole number of at least 1, got 0.
+    """
+
+    def __init__(self, name: str, rule: str, got: object, hint: str = "") -> None:
+        self.name = name
+        self.rule = rule
+        self.got = got
+        self.hint = hint
+        super().__init__(_sentence(f"{name} must be {rule}, got {_show(got)}", hint))
+
+
+class ShapeError(LstmShapesError):
+    """Something has another shape than the layer's algebra says.
+
+    >>> raise ShapeError("h0", "(K·R, N, H)", expected=(2, 3, 20), got=(3, 2, 20),
+    ...                  hint="batch_first never moves the axes of h0")
+    Traceback (most recent call last):
+    lstm_shapes.errors.ShapeError: h0 must be (K·R, N, H) = (2, 3, 20), got (3, 2, 20). batch_first never moves the axes of h0.
+    """
+
+    def __init__(
+        self, name: str, formula: str, *, expected: object = None, got: object = None, hint: str = ""
+    ) -> None:
+        self.name = name
+        self.formula = formula
+        self.expected = expected
+        self.got = got
+        self.hint = hint
+        wanted = formula if expected is None else f"{formula} = {_show(expected)}"
+        found = "" if got is None else f", got {_show(got)}"
+        super().__init__(_sentence(f"{name} must be {wanted}{found}", hint))
+
+
+class ScrambledAxesWarning(UserWarning):
+    """A reshape cut through an axis: the result mixes elements that belong to different owners."""
+
+
+def _sentence(first: str, hint: str) -> str:
+    hint = hint.strip().rstrip(".")
+    return f"{first}. {hint}." if hint else f"{first}."
+
+
+def _show(value: object, limit: int = 80) -> str:
+    """`repr`, cut where hostile input would make a one-line message a page, and safe where repr raises."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"<{type(value).__name__}>"
+    text = " ".join(text.split())
+    return text if len(text) <= limit else f"{text[:limit]}…"

@@ -1,0 +1,1 @@
+"""What must be true: shapes, counts and laws by algebra alone. No torch, no rich."""
