@@ -1,0 +1,137 @@
+"""Where an atom came from: what tells two pieces of one axis from two axes that share a name.
+
+Every atom of an annotated tensor carries a `Track`: a token for the whole axis it was cut from, and the coordinates
+that its steps visit. Two pieces with one token can be joined again under their name (`torch.cat(Y.split(5, 1), 1)` is
+L again); two features of two layers can not. Coordinates that an operation took away (`Y[:, 3]`) stay on record in
+`Axes.fixed`, so that stacking the steps of a loop gives back L.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import count
+
+from lstm_shapes.theory.axes import NEW, UNKNOWN, Atom, Axes, Axis
+
+__all__ = ["Steps", "Track", "anew", "freeze", "fresh", "settle", "steady", "tracked"]
+
+Steps = range | tuple[int, ...]
+"""The coordinates that an atom visits, in order."""
+
+# Tokens are identities within one process; a random start keeps those of two processes apart.
+_tokens = count(int.from_bytes(os.urandom(6), "big"))
+
+_LIMIT = 32
+"""How many removed coordinates are kept on record: a loop of thousands of steps must not grow without bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """The whole axis that an atom belongs to, and which of its coordinates the atom visits.
+
+    >>> from lstm_shapes.theory.axes import Axes
+    >>> tracked(Axes.of("N L", (2, 20)))[1].atoms[0].track.at
+    range(0, 20)
+    """
+
+    token: int
+    label: str
+    at: Steps
+
+
+def fresh(name: str, size: int) -> Atom:
+    """A new atom with a coordinate of its own.
+
+    >>> fresh("N", 2) == Atom("N", 2)
+    True
+    """
+    if name in (UNKNOWN, NEW):
+        return Atom(name, size)
+    return Atom(name, size, Track(next(_tokens), name, range(size)))
+
+
+def anew(atom: Atom) -> Atom:
+    """The same name and size as a coordinate of its own.
+
+    >>> anew(Atom("N", 2))
+    N=2
+    """
+    return fresh(atom.name, atom.size)
+
+
+def tracked(axes: Axes) -> Axes:
+    """The same axes, each atom with an identity.
+
+    >>> tracked(Axes.of("K·R N", K=3, R=2, N=4))
+    (K·R=6, N=4)
+    """
+    return Axes(
+        tuple(Axis(tuple(atom if atom.track else anew(atom) for atom in axis.atoms)) for axis in axes),
+        axes.fixed,
+    )
+
+
+def steady(at: Steps) -> bool:
+    """Whether every step changes the coordinate, as the name of an axis promises.
+
+    >>> steady(range(0, 10, 3)), steady((0, 1, 0)), steady((0, 0, 1))
+    (True, True, False)
+    """
+    return isinstance(at, range) or all(a != b for a, b in zip(at, at[1:], strict=False))
+
+
+def settle(axes: Iterable[Axis], fixed: Mapping[int, object] | tuple[tuple[int, object], ...] = ()) -> Axes:
+    """Axes after an operation: parts that are alone again get the name of their whole back.
+
+    An atom that was cut in two is `?` twice; when one half is indexed away or both are joined, the coordinate runs
+    along one atom again, and that atom may carry the name.
+    """
+    rows = tuple(axes)
+    gone = dict(fixed)
+    uses: dict[int, int] = {}
+    for axis in rows:
+        for atom in axis.atoms:
+            if atom.track:
+                uses[atom.track.token] = uses.get(atom.track.token, 0) + 1
+
+    def named(atom: Atom) -> Atom:
+        track = atom.track
+        if track is None or atom.name != UNKNOWN or uses[track.token] > 1:
+            return atom
+        offset = gone.get(track.token, 0)
+        if not isinstance(offset, int) or not steady(track.at):
+            return atom
+        gone.pop(track.token, None)
+        moved = tuple(at + offset for at in track.at) if offset else track.at
+        return Atom(track.label, atom.size, replace(track, at=compact(moved)))
+
+    # Only a cut atom can be renamed, and those are rare: most shapes go through untouched.
+    if any(atom.name == UNKNOWN and atom.track for axis in rows for atom in axis.atoms):
+        rows = tuple(Axis(tuple(named(atom) for atom in axis.atoms)) for axis in rows)
+    return Axes(rows, freeze(gone))
+
+
+def compact(at: Steps) -> Steps:
+    """The same coordinates as a range where they are evenly spaced, so that memory does not grow with size.
+
+    >>> compact((3, 5, 7)), compact((3, 5, 6))
+    (range(3, 9, 2), (3, 5, 6))
+    """
+    if isinstance(at, range) or len(at) == 0:
+        return at
+    if len(at) == 1:
+        return range(at[0], at[0] + 1)
+    step = at[1] - at[0]
+    if step == 0 or any(b - a != step for a, b in zip(at, at[1:], strict=False)):
+        return at
+    return range(at[0], at[-1] + (1 if step > 0 else -1), step)
+
+
+def freeze(fixed: Mapping[int, object]) -> tuple[tuple[int, object], ...]:
+    """The record of removed coordinates in its stored form; one marker that equals no other when it grows too long."""
+    if len(fixed) > _LIMIT:
+        token = next(_tokens)
+        return ((token, token),)
+    return tuple(sorted(fixed.items(), key=lambda item: item[0]))
