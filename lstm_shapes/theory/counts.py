@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ..shown import Shown
 from .call import DTYPES, Call, dtype_name
 from .spec import Spec
 
@@ -156,8 +157,8 @@ class LayerCount:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+@dataclass(frozen=True, slots=True, repr=False)
+class Counts(Shown):
     """Everything countable about a layer: parameters always, MACs once the size of the call is known.
 
     Computed in constant time: layers above the first are all alike.

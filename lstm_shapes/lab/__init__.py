@@ -1,0 +1,1 @@
+"""What is true: measured on torch itself. The only place that imports torch."""

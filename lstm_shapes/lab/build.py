@@ -1,0 +1,137 @@
+"""build: a plain torch layer from a Spec, with weights that follow from the seed alone."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from ..errors import ShapeError, SpecError
+from ..theory.call import DTYPES, Call, dtype_name
+from ..theory.counts import Counts
+from ..theory.predict import as_spec
+from ..theory.spec import Spec
+
+__all__ = ["as_device", "as_dtype", "build", "constructor_arguments", "generator", "require_memory"]
+
+
+def build(
+    Q: Any,
+    D: Any = None,
+    K: Any = 1,
+    batch_first: bool = True,
+    *,
+    device: Any = "cpu",
+    dtype: Any = "float32",
+    seed: int = 0,
+    **fields: Any,
+) -> nn.Module:
+    """A plain `torch.nn` layer: weights uniform in (-1/√D, 1/√D), as torch initialises them.
+
+    The weights follow from `seed` and are the same on every device; torch's global random state is neither
+    read nor moved. On the meta device the layer has shapes and no numbers.
+
+    >>> build(28, 256, 3)
+    LSTM(28, 256, num_layers=3, batch_first=True)
+
+    Raises: SpecError; ShapeError where the weights exceed the memory of this machine.
+    Source: `RNNBase.reset_parameters` in torch/nn/modules/rnn.py.
+    """
+    spec = as_spec(Q, D, K, batch_first, **fields)
+    where, kind = as_device(device), as_dtype(dtype)
+    require_memory(Counts(spec, None, dtype_name(dtype)).bytes, where, f"The weights of {spec!r}")
+    torch_class = getattr(nn, spec.cell)
+    # On meta the constructor's own initialisation draws nothing, so the global random state stays put.
+    layer: nn.Module = torch_class(**constructor_arguments(spec), device="meta", dtype=kind)
+    if not spec.kind.step:
+        # With one layer torch's constructor warns that dropout does nothing; explain has a note for it.
+        layer.dropout = spec.dropout
+    if where.type == "meta":
+        return layer
+    layer = layer.to_empty(device=where)
+    numbers, bound = generator(seed), spec.D**-0.5
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            drawn = torch.empty(parameter.shape).uniform_(-bound, bound, generator=numbers)
+            parameter.copy_(drawn)
+    return layer
+
+
+def constructor_arguments(spec: Spec) -> dict[str, Any]:
+    """torch's keyword arguments for a Spec, only those that this class takes."""
+    arguments: dict[str, Any] = {"input_size": spec.Q, "hidden_size": spec.D, "bias": spec.bias}
+    if spec.kind.nonlinearities:
+        arguments["nonlinearity"] = spec.nonlinearity
+    if not spec.kind.step:
+        arguments |= {"num_layers": spec.K, "batch_first": spec.batch_first}
+        arguments |= {"dropout": spec.dropout if spec.K > 1 else 0.0, "bidirectional": spec.bidirectional}
+    if spec.P:
+        arguments["proj_size"] = spec.P
+    return arguments
+
+
+def generator(seed: int) -> torch.Generator:
+    """A private source of random numbers, on the CPU so that every device gets the same ones."""
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise SpecError("seed", "a whole number", seed)
+    return torch.Generator().manual_seed(seed)
+
+
+def as_device(device: Any) -> torch.device:
+    """The device, present on this machine.
+
+    Raises: SpecError for one that torch does not know or this machine does not have.
+    """
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise SpecError("device", "one of cpu, cuda, cuda:0, mps or meta", device) from None
+    if found.type == "cuda" and not (
+        torch.cuda.is_available() and (found.index or 0) < torch.cuda.device_count()
+    ):
+        hint = f"torch sees {torch.cuda.device_count()} CUDA devices here; leave device out for the CPU"
+        raise SpecError("device", "a device of this machine", str(device), hint)
+    return found
+
+
+def as_dtype(dtype: Any) -> torch.dtype:
+    """torch's dtype for `"float32"` or `torch.float32`.
+
+    Raises: SpecError for a dtype the layers do not have.
+    """
+    return cast(torch.dtype, getattr(torch, dtype_name(dtype)))
+
+
+def require_memory(needed: int, device: torch.device, what: str) -> None:
+    """Refuse before allocating: an overcommitted machine would rather kill the session than say no.
+
+    Raises: ShapeError that names what is needed and what still works without it.
+    """
+    limit = _memory(device)
+    if limit is not None and needed > limit:
+        raise ShapeError(
+            what, f"within the {limit / 2**30:,.1f} GiB of {device}", got=f"{needed / 2**30:,.1f} GiB",
+            hint="predict, count and explain need no memory for it, and device='meta' builds it without numbers",
+        )
+
+
+def _memory(device: torch.device) -> int | None:
+    """Bytes that a device has in all; None where nobody can tell."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    if device.type == "cpu":
+        import os
+
+        try:
+            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        except (AttributeError, ValueError, OSError):  # not a POSIX system
+            return None
+    return None
+
+
+def bytes_of_call(spec: Spec, call: Call, dtype: str) -> int:
+    """A lower bound for what one call keeps alive: X, Y and the states."""
+    rows = (call.N or 1) * call.L
+    states = 2 * len(spec.kind.states) * spec.K * spec.R * (call.N or 1) * spec.D
+    return DTYPES[dtype] * (rows * (spec.Q + spec.R * spec.H) + states)

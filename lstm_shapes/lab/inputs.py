@@ -1,0 +1,79 @@
+"""read_inputs: what a user's x says about the call, checked before torch sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from ..errors import ShapeError
+from ..theory.call import DEFAULT_N, Call
+from ..theory.spec import Spec
+from .tensors import AnnotatedTensor
+
+__all__ = ["Inputs", "read_inputs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """A call and its padded X; `packed` where the user's x was a PackedSequence."""
+
+    call: Call
+    X: Tensor
+    packed: PackedSequence | None = None
+
+
+def read_inputs(spec: Spec, x: Any, lengths: Iterable[int] | None = None) -> Inputs:
+    """The call that `x` means to this layer: its last axis is Q, one axis fewer means unbatched.
+
+    Raises: ShapeError that names the axis and the next step.
+    """
+    if isinstance(x, PackedSequence):
+        return _read_packed(spec, x, lengths)
+    if not isinstance(x, Tensor):
+        raise ShapeError("x", "a torch.Tensor or a PackedSequence", got=type(x).__name__)
+    X = x.plain() if isinstance(x, AnnotatedTensor) else x
+    batched, alone = _layouts(spec)
+    formula = f"({', '.join(batched)}), or ({', '.join(alone)}) for one sequence"
+    shape = tuple(X.shape)
+    if X.dim() not in (len(batched), len(alone)):
+        hint = "x.unsqueeze(-1) adds a feature axis of Q = 1" if X.dim() < len(alone) else ""
+        raise ShapeError("x", formula, got=shape, hint=hint)
+    if shape[-1] != spec.Q:
+        swapped = [axis for axis, size in enumerate(shape[:-1]) if size == spec.Q]
+        hint = f"Axis {swapped[0]} has size {spec.Q}: x.movedim({swapped[0]}, -1) puts it last" if swapped else ""
+        raise ShapeError("x", formula, expected=f"Q = {spec.Q} last", got=shape, hint=hint)
+    names = batched if X.dim() == len(batched) else alone
+    sizes = dict(zip(names, shape, strict=True))
+    if 0 in shape:
+        raise ShapeError("x", f"{formula} with no axis of size 0", got=shape)
+    if not X.is_floating_point():
+        hint = "Embed tokens first, or call x.float()"
+        raise ShapeError("x", f"{formula} in floating point", got=X.dtype, hint=hint)
+    if lengths is None:
+        return Inputs(Call(sizes.get("N"), sizes.get("L", 1)), X)
+    if "N" not in sizes:
+        raise ShapeError("x", f"({', '.join(batched)}) where lengths are given", got=shape)
+    return Inputs(Call.of(spec, N=sizes["N"], L=sizes.get("L"), lengths=lengths), X)
+
+
+def _layouts(spec: Spec) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The axes of a batched and of an unbatched x."""
+    if spec.kind.step:
+        return ("N", "Q"), ("Q",)
+    return (("N", "L", "Q") if spec.batch_first else ("L", "N", "Q")), ("L", "Q")
+
+
+def _read_packed(spec: Spec, x: PackedSequence, lengths: Iterable[int] | None) -> Inputs:
+    if spec.kind.step:
+        raise ShapeError("x", f"one step, (N, Q) or (Q,), for {spec.cell}", got="PackedSequence")
+    if lengths is not None:
+        raise ShapeError("lengths", "left out for a PackedSequence", hint="It holds its own lengths")
+    if x.data.dim() != 2 or x.data.shape[-1] != spec.Q:
+        raise ShapeError("x.data", "(T, Q)", expected=f"Q = {spec.Q} last", got=tuple(x.data.shape))
+    X, found = pad_packed_sequence(x, batch_first=spec.batch_first)
+    return Inputs(Call.of(spec, N=DEFAULT_N, lengths=torch.as_tensor(found)), X, x)

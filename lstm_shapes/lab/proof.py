@@ -1,0 +1,192 @@
+"""prove: each prediction beside what something we did not write measures.
+
+Shapes come from the layer's own tensors, parameters from `numel` and torchinfo, multiply-accumulates from
+FlopCounterMode on the meta device, and the law about the last step from the numbers themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torchinfo
+from torch import nn
+
+from ..shown import Shown
+from ..theory.call import DEFAULT_N, Call, dtype_name
+from ..theory.counts import Counts
+from ..theory.laws import laws
+from ..theory.predict import Prediction, as_spec
+from ..theory.spec import Spec
+from .build import build, bytes_of_call
+from .flops import measured_macs
+from .run import Run, run
+
+__all__ = ["Check", "Proof", "prove"]
+
+# Above these a layer is proved on a twin: half a gigabyte of weights or tensors, some seconds of arithmetic.
+_MOST_BYTES = 2**29
+_MOST_MACS = 2 * 10**10
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One claim: what was predicted, what was measured, and by what. `note` states a tolerance, if any."""
+
+    claim: str
+    predicted: Any
+    measured: Any
+    by: str
+    ok: bool
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        values = {"predicted": _plain(self.predicted), "measured": _plain(self.measured)}
+        return {"claim": self.claim, **values, "by": self.by, "ok": self.ok, "note": self.note}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Proof(Shown):
+    """All checks of one layer. `.twin` is the smaller layer they ran on, where the real one is too large."""
+
+    spec: Spec
+    call: Call
+    checks: tuple[Check, ...]
+    device: str = "cpu"
+    dtype: str = "float32"
+    twin: Spec | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check holds."""
+        return all(check.ok for check in self.checks)
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "ok": self.ok,
+            "device": self.device,
+            "dtype": self.dtype,
+            "twin": None if self.twin is None else self.twin.to_dict(),
+            "checks": [check.to_dict() for check in self.checks],
+        }
+
+
+def prove(
+    Q: Any,
+    D: Any = None,
+    K: Any = 1,
+    batch_first: bool = True,
+    *,
+    N: int | None = DEFAULT_N,
+    L: int | None = None,
+    lengths: Iterable[int] | None = None,
+    device: Any = "cpu",
+    dtype: Any = "float32",
+    seed: int = 0,
+    **fields: Any,
+) -> Proof:
+    """Run the layer and hold every prediction against it; takes what `run` takes.
+
+    A layer too large to run is proved on a small twin with the same structure, and the proof says so.
+
+    >>> proof = prove(28, 256, 3, N=2, L=20)
+    >>> proof.ok, len(proof.checks) > 10
+    (True, True)
+
+    Raises: SpecError, ShapeError.
+    """
+    if isinstance(Q, nn.Module):
+        result = run(Q, D, N=N, L=L, lengths=lengths, seed=seed)
+        return prove_run(result, result.layer)
+    spec = as_spec(Q, D, K, batch_first, **fields)
+    call = Call.of(spec, N=N, L=L, lengths=lengths)
+    small_spec, small_call = _runnable(spec, call, dtype_name(dtype))
+    result = run(
+        small_spec, N=small_call.N, L=small_call.L, lengths=small_call.lengths, device=device, dtype=dtype, seed=seed
+    )
+    return prove_run(result, None, (spec, call) if (small_spec, small_call) != (spec, call) else None)
+
+
+def prove_run(result: Run, yours: nn.Module | None = None, original: tuple[Spec, Call] | None = None) -> Proof:
+    """The checks of a call that has been made. `original` is what the run is a twin of."""
+    twin = result.spec if original else None
+    spec, call = original or (result.spec, result.call)
+    checks = (
+        *_tensor_checks(result),
+        *_weight_checks(result),
+        *_count_checks(result, untouched=yours is not None),
+        *_mac_checks(result),
+        *_law_checks(result),
+    )
+    return Proof(spec, call, checks, str(result.X.device), dtype_name(result.X.dtype), twin)
+
+
+def _tensor_checks(result: Run) -> Iterator[Check]:
+    for name, axes in result.prediction.tensors.items():
+        got = tuple(result.tensors[name].shape)
+        yield Check(f"{name} is {axes.formula}", axes.sizes, got, "the layer's own tensor", axes.sizes == got)
+
+
+def _weight_checks(result: Run) -> Iterator[Check]:
+    predicted = {name: axes.sizes for name, axes in result.prediction.weights.items()}
+    found = {name: tuple(p.shape) for name, p in result.layer.named_parameters() if name in predicted}
+    same = sum(found.get(name) == sizes for name, sizes in predicted.items())
+    claim = f"the {len(predicted)} weights have torch's names and shapes"
+    yield Check(claim, len(predicted), same, "named_parameters()", same == len(predicted))
+
+
+def _count_checks(result: Run, untouched: bool) -> Iterator[Check]:
+    counts, layer = result.prediction.counts, result.layer
+    known = result.prediction.weights
+    sizes = {name: p.numel() for name, p in layer.named_parameters() if name in known}
+    by_layer = [0] * result.spec.K
+    for name, number in sizes.items():
+        by_layer[_layer_of(name)] += number
+    for part, got in zip(counts.layers, by_layer, strict=True):
+        yield Check(f"layer {part.index} has {part.formula}", part.total, got, "numel()", part.total == got)
+    total = sum(sizes.values())
+    yield Check("parameters in all", counts.total, total, "numel()", counts.total == total)
+    # torchinfo puts flags of the model it looks at, so it never sees a layer that is not ours.
+    shown = build(result.spec, device="meta") if untouched else layer
+    info = torchinfo.summary(shown, verbose=0).total_params
+    yield Check("parameters in all", counts.total, info, "torchinfo.summary", counts.total == info)
+
+
+def _layer_of(name: str) -> int:
+    _, _, tail = name.removesuffix("_reverse").partition("_l")
+    return int(tail) if tail.isdigit() else 0
+
+
+def _mac_checks(result: Run) -> Iterator[Check]:
+    macs = result.prediction.counts.macs
+    measured, how = measured_macs(result.spec, result.call)
+    yield Check(f"MACs of {result.call.T_formula} steps", macs, measured, how, macs == measured)
+
+
+def _law_checks(result: Run) -> Iterator[Check]:
+    if result.X.device.type == "meta":
+        return  # no numbers to compare
+    for law in laws(result.spec, call=result.call):
+        yield Check(law.expression, law.holds, False, "", True)
+
+
+def _runnable(spec: Spec, call: Call, dtype: str) -> tuple[Spec, Call]:
+    """The layer and call themselves, or small ones of the same structure: same K up to 3, distinct sizes."""
+    counts = Counts(spec, call, dtype)
+    cheap = counts.bytes + bytes_of_call(spec, call, dtype) <= _MOST_BYTES and (counts.macs or 0) <= _MOST_MACS
+    if cheap:
+        return spec, call
+    twin = spec.replace(Q=min(spec.Q, 7), D=min(spec.D, 11), K=min(spec.K, 3), proj_size=min(spec.P, 5))
+    if call.lengths is not None:
+        return twin, Call.of(twin, lengths=tuple(min(length, 6) for length in call.lengths[:4]))
+    return twin, Call(None if call.N is None else min(call.N, 4), min(call.L, 6))
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,204 @@
+"""run: X, Y, hn, cn as tensors that know their axes, from a fresh layer or from yours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from ..errors import ShapeError, SpecError
+from ..shown import Shown
+from ..theory.axes import Axes
+from ..theory.call import DEFAULT_N, Call, dtype_name
+from ..theory.predict import Prediction, as_spec
+from ..theory.spec import Spec
+from .build import as_device, as_dtype, build, bytes_of_call, generator, require_memory
+from .inputs import Inputs, read_inputs
+from .random_state import untouched_random_state
+from .tensors import AnnotatedTensor, annotate
+
+__all__ = ["Run", "run"]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Run(Shown):
+    """One call of a recurrent layer: unpacks to X, Y, hn, cn, or to those of them that the layer has.
+
+    `.c0` and `.cn` are None without a cell state, `.Y` for a cell. For packed input X and Y are padded back to
+    (N, L, …), and `.packed_X`, `.packed_Y` are the PackedSequences that went in and came out.
+    """
+
+    layer: nn.Module
+    spec: Spec
+    call: Call
+    X: AnnotatedTensor
+    h0: AnnotatedTensor
+    c0: AnnotatedTensor | None
+    Y: AnnotatedTensor | None
+    hn: AnnotatedTensor
+    cn: AnnotatedTensor | None
+    packed_X: PackedSequence | None = None
+    packed_Y: PackedSequence | None = None
+
+    def __iter__(self) -> Iterator[AnnotatedTensor]:
+        every = (self.X, self.Y, self.hn, self.cn)
+        return iter([tensor for tensor in every if tensor is not None])
+
+    @property
+    def prediction(self) -> Prediction:
+        """What theory says about this very call."""
+        return Prediction(self.spec, self.call, dtype_name(self.X.dtype))
+
+    @property
+    def tensors(self) -> dict[str, AnnotatedTensor]:
+        """The tensors of the call by name, in the order of the call."""
+        every = {name: getattr(self, name) for name in ("X", "h0", "c0", "Y", "hn", "cn")}
+        return {name: tensor for name, tensor in every.items() if tensor is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON: the layer, and names and sizes of each tensor."""
+        return {
+            "spec": self.spec.to_dict(),
+            "device": str(self.X.device),
+            "dtype": dtype_name(self.X.dtype),
+            "tensors": {
+                name: {"names": list(tensor.axes.names), "sizes": list(tensor.axes.sizes)}
+                for name, tensor in self.tensors.items()
+            },
+        }
+
+
+def run(
+    Q: Any,
+    D: Any = None,
+    K: Any = 1,
+    batch_first: bool = True,
+    *,
+    N: int | None = DEFAULT_N,
+    L: int | None = None,
+    lengths: Iterable[int] | None = None,
+    state: Any = None,
+    device: Any = "cpu",
+    dtype: Any = "float32",
+    seed: int = 0,
+    **fields: Any,
+) -> Run:
+    """Call a layer and name what comes back: Y is (N, L, R·H), hn and cn (K·R, N, H).
+
+    `run(28, 256, 3)` or `run(spec)` builds the layer and draws X from `seed`; `run(layer, x)` calls your layer,
+    as it is, on your tensor or PackedSequence. `state` is h0, or (h0, c0); zeros if left out. `lengths` packs the
+    rows of a padded X. The global random state stays as it was, also where dropout draws from it.
+
+    >>> X, Y, hn, cn = run(28, 256, 3, N=2, L=20)
+    >>> Y.axes, hn.axes
+    ((N=2, L=20, D=256), (K=3, N=2, D=256))
+    >>> Y[:, -1].axes
+    (N=2, D=256)
+    >>> bool((Y[:, -1] == hn[-1]).all())
+    True
+
+    Raises: SpecError; ShapeError for an x or a state that does not fit the layer.
+    """
+    if isinstance(Q, nn.Module):
+        spec = as_spec(Q, **fields)
+        if D is None:
+            like = next(Q.parameters())
+            inputs = _drawn(spec, Call.of(spec, N=N, L=L, lengths=lengths), like.device, like.dtype, seed)
+            return _call(Q, spec, inputs, state)
+        return _call(Q, spec, read_inputs(spec, D, lengths), state)
+    if isinstance(D, (Tensor, PackedSequence)):
+        raise SpecError("the first argument", "a layer where the second is a tensor", type(Q).__name__)
+    spec = as_spec(Q, D, K, batch_first, **fields)
+    call, name = Call.of(spec, N=N, L=L, lengths=lengths), dtype_name(dtype)
+    where = as_device(device)
+    require_memory(bytes_of_call(spec, call, name), where, f"X, Y and states for N={call.N}, L={call.L}")
+    layer = build(spec, device=where, dtype=dtype, seed=seed)
+    return _call(layer, spec, _drawn(spec, call, where, as_dtype(dtype), seed + 1), state)
+
+
+def _drawn(spec: Spec, call: Call, device: torch.device, dtype: torch.dtype, seed: int) -> Inputs:
+    """Normally distributed X for a call."""
+    sizes = Prediction(spec, call).X.sizes
+    if device.type == "meta":
+        return Inputs(call, torch.empty(sizes, device=device, dtype=dtype))
+    X = torch.randn(sizes, generator=generator(seed)).to(device=device, dtype=dtype)
+    return Inputs(call, X)
+
+
+def _call(layer: nn.Module, spec: Spec, inputs: Inputs, state: Any) -> Run:
+    call = inputs.call
+    prediction = Prediction(spec, call)
+    _require_same_kind(layer, inputs.X)
+    given = _read_state(prediction, state, inputs.X)
+    fed = inputs.packed if inputs.packed is not None else inputs.X
+    if inputs.packed is None and call.lengths is not None:
+        lengths = torch.tensor(call.lengths)
+        fed = pack_padded_sequence(inputs.X, lengths, batch_first=spec.batch_first, enforce_sorted=False)
+    with untouched_random_state(inputs.X.device):
+        # One state is passed bare, two as a tuple; that is how torch tells GRU from LSTM.
+        returned = layer(fed) if given is None else layer(fed, given if len(given) > 1 else given[0])
+    Y, final = (None, returned) if spec.kind.step else returned
+    finals = final if isinstance(final, tuple) else (final,)
+    packed_Y = Y if isinstance(Y, PackedSequence) else None
+    if packed_Y is not None:
+        Y, _ = pad_packed_sequence(packed_Y, batch_first=spec.batch_first, total_length=call.L)
+    starts = given if given is not None else tuple(torch.zeros_like(_plain(s)) for s in finals)
+    return Run(
+        layer=layer,
+        spec=spec,
+        call=call,
+        X=annotate(inputs.X, prediction.X),
+        h0=annotate(starts[0], prediction.h0),
+        c0=_named(starts, prediction.c0),
+        Y=None if Y is None or prediction.Y is None else annotate(Y, prediction.Y),
+        hn=annotate(finals[0], prediction.hn),
+        cn=_named(finals, prediction.cn),
+        packed_X=fed if isinstance(fed, PackedSequence) else None,
+        packed_Y=packed_Y,
+    )
+
+
+def _require_same_kind(layer: nn.Module, X: Tensor) -> None:
+    weight = next(layer.parameters(), X)
+    mixed = weight.dtype != X.dtype and not torch.is_autocast_enabled(X.device.type)
+    if weight.device != X.device or mixed:
+        raise ShapeError(
+            "x", "on the device and of the dtype of the weights", expected=f"{weight.dtype} on {weight.device}",
+            got=f"{X.dtype} on {X.device}", hint=f"Write x.to(device={str(weight.device)!r}, dtype={weight.dtype})",
+        )
+
+
+def _named(states: tuple[Tensor, ...], axes: Axes | None) -> AnnotatedTensor | None:
+    return None if axes is None else annotate(states[1], axes)
+
+
+def _read_state(prediction: Prediction, state: Any, X: Tensor) -> tuple[Tensor, ...] | None:
+    """h0, or h0 and c0, checked against the algebra before torch sees them."""
+    if state is None:
+        return None
+    names = [f"{name}0" for name in prediction.spec.kind.states]
+    parts = state if isinstance(state, (tuple, list)) else (state,)
+    if len(parts) != len(names) or not all(isinstance(part, Tensor) for part in parts):
+        wanted = "h0" if len(names) == 1 else f"({', '.join(names)})"
+        got = f"{len(parts)} value(s): {', '.join(type(part).__name__ for part in parts)}"
+        raise ShapeError("state", f"{wanted} for {prediction.spec.cell}", got=got)
+    for name, part in zip(names, parts, strict=True):
+        expected: Axes = getattr(prediction, name)
+        if tuple(part.shape) != expected.sizes:
+            hint = "batch_first never moves the axes of a state" if len(expected) == 3 else ""
+            raise ShapeError(name, expected.formula, expected=expected.sizes, got=tuple(part.shape), hint=hint)
+        if part.device != X.device or part.dtype != X.dtype:
+            fix = f"{name}.to(device={str(X.device)!r}, dtype={X.dtype})"
+            raise ShapeError(
+                name, "on the device and of the dtype of X", expected=f"{X.dtype} on {X.device}",
+                got=f"{part.dtype} on {part.device}", hint=f"Write {fix}",
+            )
+    return tuple(_plain(part) for part in parts)
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    return tensor.plain() if isinstance(tensor, AnnotatedTensor) else tensor

@@ -1,0 +1,63 @@
+"""Shown: how every result shows itself in a REPL, a notebook, a pipe, or a rich console.
+
+theory and lab know nothing of tables. What they return is a `Shown`; the one table below says which view
+draws which type, and the view is loaded when somebody looks.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+__all__ = ["VIEWS", "Shown", "as_text"]
+
+# Type -> "module of views:function"; a function takes the value and returns a rich renderable.
+VIEWS: dict[str, str] = {
+    "Counts": "tables:counts_view",
+    "Explanation": "explanation:explanation_view",
+    "Prediction": "tables:prediction_view",
+    "Proof": "proof:proof_view",
+    "Run": "tables:run_view",
+}
+
+
+class Shown:
+    """Shows itself: `__rich_console__` for rich, `__repr__` as text, `_repr_html_` in a notebook."""
+
+    __slots__ = ()
+
+    def __rich__(self) -> Any:
+        module, _, name = VIEWS[type(self).__name__].partition(":")
+        return getattr(import_module(f".views.{module}", __package__), name)(self)
+
+    def __repr__(self) -> str:
+        return as_text(self, colour=_wants_colour())
+
+    def _repr_html_(self) -> str:
+        page = import_module(".views.html", __package__)
+        text: str = page.to_html(self.__rich__())
+        return text
+
+
+def as_text(value: Any, *, width: int | None = None, colour: bool = False) -> str:
+    """A result as text: plain unless colour is asked for, as wide as the terminal, 80 columns without one.
+
+    >>> from lstm_shapes import count
+    >>> print(as_text(count(28, 256), width=80).splitlines()[0].strip())
+    Parameters of LSTM(Q=28, D=256, K=1)
+    """
+    console = import_module(".views.text", __package__).console
+    text: str = console(value, width=width, colour=colour)
+    return text
+
+
+def _wants_colour() -> bool:
+    """Colour only where a person looks at a terminal and has not declined it (https://no-color.org)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return sys.stdout is not None and hasattr(sys.stdout, "isatty") and sys.stdout.isatty()
