@@ -1,0 +1,72 @@
+"""The command `lstm-shapes`: which commands there are, and how every one of them fails."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from . import __version__
+from .commands import count, explain
+from .errors import LstmShapesError
+from .theory.predict import predict
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="lstm-shapes",
+    help="Predict, prove and debug the tensor shapes of PyTorch's recurrent layers.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# One row a command, in the order of the help.
+app.command("explain")(explain.explain)
+app.command("count")(count.count)
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="print the version and stop")] = False,
+) -> None:
+    """Predict, prove and debug the tensor shapes of PyTorch's recurrent layers.
+
+    Without a command: the lesson's LSTM, `explain 28 256 3 --batch 2 --steps 20`.
+    """
+    if version:
+        typer.echo(f"lstm-shapes {__version__}")
+    elif context.invoked_subcommand is None:
+        explain.show(predict(28, 256, 3, N=2, L=20))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; bad input is one line on stderr and exit code 2, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # Symbols such as · must not kill the program where the terminal's encoding lacks them.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        code = app(args=arguments, prog_name="lstm-shapes", standalone_mode=False)
+    except click.ClickException as error:
+        code = _complain(error.format_message())
+    except (LstmShapesError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader (head, less) has gone; there is nobody left to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        code = _complain(str(error))
+    except (KeyboardInterrupt, click.Abort):
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(message: str) -> int:
+    line = " ".join(message.split())
+    sys.stderr.write(f"lstm-shapes: {line}\n")
+    return 2

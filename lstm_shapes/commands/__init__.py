@@ -1,0 +1,1 @@
+"""One file a command of `lstm-shapes`. Each function is plain: its annotations are what typer reads."""

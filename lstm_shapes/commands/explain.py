@@ -1,0 +1,100 @@
+"""`lstm-shapes explain 28 256 3`: the prediction at once, the proof when torch has loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from ..explain import Explanation
+from ..theory.predict import Prediction, predict
+from ..views.explanation import explanation_view
+from ..views.page import Page
+from ..views.proof import proof_sheet
+from . import options
+
+__all__ = ["explain", "show"]
+
+Html = Annotated[Path | None, typer.Option(metavar="FILE", help="write the page to FILE as well")]
+Proof = Annotated[bool, typer.Option("--proof/--no-proof", help="run the layer and check every number")]
+
+
+def explain(
+    Q: options.Q,
+    D: options.D,
+    K: options.Layers = 1,
+    batch: options.Batch = None,
+    steps: options.Steps = None,
+    time_major: options.TimeMajor = False,
+    unbatched: options.Unbatched = False,
+    lengths: options.Lengths = None,
+    cell: options.CellName = "LSTM",
+    bidirectional: options.Bidirectional = False,
+    proj_size: options.ProjSize = 0,
+    bias: options.Bias = True,
+    dropout: options.Dropout = 0.0,
+    nonlinearity: options.Nonlinearity = "tanh",
+    device: options.Device = "cpu",
+    dtype: options.Dtype = "float32",
+    as_json: options.Json = False,
+    html: Html = None,
+    proof: Proof = True,
+) -> None:
+    """Shapes, parameters, slices and notes of a layer, predicted and then proved on torch.
+
+    Examples:
+
+      lstm-shapes explain 28 256 3 --batch 2 --steps 20
+
+      lstm-shapes explain 28 256 3 --time-major --bidirectional --lengths 20,17,4
+
+      lstm-shapes explain 28 64 2 --cell GRU --json | jq .counts.total
+
+      lstm-shapes explain 28 256 3 --html lstm.html
+    """
+    fields = options.layer_arguments(time_major, cell, bidirectional, proj_size, bias, dropout, nonlinearity)
+    call = options.call_arguments(batch, steps, unbatched, lengths)
+    prediction = predict(Q, D, K, **fields, **call, dtype=dtype)
+    show(prediction, device=device, proof=proof, as_json=as_json, html=html)
+
+
+def show(
+    prediction: Prediction, *, device: str = "cpu", proof: bool = True, as_json: bool = False, html: Path | None = None
+) -> None:
+    """Put the prediction on the screen, then prove it.
+
+    Raises: typer.Exit with code 1 where a check of the proof fails.
+    """
+    if html is not None and html.suffix != ".html":
+        raise typer.BadParameter("give it a name that ends in .html", param_hint="--html")
+    screen = Console(highlight=False)
+    explanation = Explanation(prediction)
+    if not as_json:
+        screen.print(explanation_view(explanation))
+    if proof:
+        explanation = _proved(explanation, device)
+    if as_json:
+        typer.echo(json.dumps(explanation.to_dict(), ensure_ascii=False, indent=2))
+    elif explanation.proof is not None:
+        screen.print(Page("", "", (proof_sheet(explanation.proof),)))
+    if html is not None:
+        explanation.save(html)
+        Console(stderr=True, highlight=False).print(f"Wrote {html}")
+    if explanation.proof is not None and not explanation.proof.ok:
+        raise typer.Exit(1)
+
+
+def _proved(explanation: Explanation, device: str) -> Explanation:
+    """Load torch, which takes seconds, behind a spinner; on stderr, so that a pipe stays clean."""
+    with Console(stderr=True).status("Loading torch to prove it …"):
+        from ..lab.proof import prove
+
+        call = explanation.call
+        where: dict[str, Any] = {"N": call.N, "L": call.L, "lengths": call.lengths}
+        return Explanation(
+            explanation.prediction,
+            prove(explanation.spec, **where, device=device, dtype=explanation.prediction.dtype),
+        )

@@ -1,0 +1,120 @@
+"""explain: theory and lab together, as one value that shows itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import SpecError
+from .shown import Shown
+from .theory.call import DEFAULT_N, Call
+from .theory.laws import Law, laws
+from .theory.notes import notes
+from .theory.predict import Prediction, predict
+from .theory.slices import Slice, slices
+from .theory.spec import Spec
+
+if TYPE_CHECKING:
+    from .lab.proof import Proof
+
+__all__ = ["Explanation", "explain"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Explanation(Shown):
+    """Everything about one call of one layer: shapes, parameters, slices, laws, notes, and the proof of them."""
+
+    prediction: Prediction
+    proof: Proof | None = None
+
+    @property
+    def spec(self) -> Spec:
+        return self.prediction.spec
+
+    @property
+    def call(self) -> Call:
+        return self.prediction.call
+
+    @property
+    def slices(self) -> tuple[Slice, ...]:
+        """What the usual slices of Y and hn give."""
+        return slices(self.prediction)
+
+    @property
+    def laws(self) -> tuple[Law, ...]:
+        """The identities that hold for this layer, and the false friends that do not."""
+        return laws(self.spec, call=self.call)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Where learners slip with this layer."""
+        return notes(self.spec, self.call)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; `proof` is null where none was asked for."""
+        return {
+            **self.prediction.to_dict(),
+            "slices": [one.to_dict() for one in self.slices],
+            "laws": [law.to_dict() for law in self.laws],
+            "notes": list(self.notes),
+            "proof": None if self.proof is None else self.proof.to_dict(),
+        }
+
+    def save(self, file: str | Path) -> Path:
+        """Write the whole explanation as a self-contained page (`.html`) or its picture (`.svg`).
+
+        Raises: SpecError for another ending; OSError where the file cannot be written.
+        """
+        from .views.explanation import as_document
+
+        path = Path(file)
+        if path.suffix not in (".html", ".svg"):
+            raise SpecError("file", "a name that ends in .html or .svg", str(file))
+        path.write_text(as_document(self, path.suffix), encoding="utf-8")
+        return path
+
+
+def explain(
+    Q: Any,
+    D: Any = None,
+    K: Any = 1,
+    batch_first: bool = True,
+    *,
+    N: int | None = DEFAULT_N,
+    L: int | None = None,
+    lengths: Iterable[int] | None = None,
+    device: Any = "cpu",
+    dtype: Any = "float32",
+    seed: int = 0,
+    proof: bool = True,
+    **fields: Any,
+) -> Explanation:
+    """What goes in, what comes out, how many parameters: predicted by algebra, proved against torch.
+
+    Takes what `run` takes: numbers, a Spec, or your own layer, also with your x. Never prints: the value shows
+    itself in a REPL, a notebook and a pipe. `proof=False` predicts only, and never loads torch.
+
+    >>> explanation = explain(28, 256, 3, N=2, L=20)
+    >>> explanation.prediction.Y
+    (N=2, L=20, D=256)
+    >>> explanation.proof.ok
+    True
+
+    Raises: SpecError, ShapeError.
+    """
+    if hasattr(D, "shape") or hasattr(D, "batch_sizes"):  # explain(layer, x): the call is read off x
+        from .lab.proof import prove
+
+        result = prove(Q, D, lengths=lengths)
+        return Explanation(Prediction(result.spec, result.call, result.dtype), result if proof else None)
+    prediction = predict(Q, D, K, batch_first, N=N, L=L, lengths=lengths, dtype=dtype, **fields)
+    if not proof:
+        return Explanation(prediction)
+    from .lab.proof import prove
+
+    where = {"N": prediction.call.N, "L": prediction.call.L, "lengths": lengths, "seed": seed}
+    if hasattr(Q, "named_parameters"):
+        return Explanation(prediction, prove(Q, **where))
+    return Explanation(prediction, prove(prediction.spec, **where, device=device, dtype=dtype))

@@ -1,0 +1,36 @@
+"""An explanation as one page: shapes, parameters, slices, laws, notes, proof."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .html import document
+from .laws import laws_sheet
+from .page import Block, Page
+from .proof import proof_sheet
+from .tables import headline, notes_lines, parameters_sheet, shapes_sheet, slices_sheet, subtitle
+
+if TYPE_CHECKING:
+    from ..explain import Explanation
+
+__all__ = ["as_document", "explanation_view"]
+
+
+def explanation_view(explanation: Explanation) -> Page:
+    """What `explain` returns."""
+    prediction = explanation.prediction
+    blocks: list[Block | None] = [
+        shapes_sheet(prediction),
+        parameters_sheet(prediction.counts),
+        slices_sheet(prediction),
+        laws_sheet(explanation.laws),
+        notes_lines(prediction),
+        proof_sheet(explanation.proof) if explanation.proof is not None else None,
+    ]
+    present = tuple(block for block in blocks if block is not None)
+    return Page(headline(prediction.spec), subtitle(prediction.spec, prediction.call), present)
+
+
+def as_document(explanation: Explanation, suffix: str) -> str:
+    """The page as a file's text."""
+    return document(explanation_view(explanation))

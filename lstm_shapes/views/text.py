@@ -1,0 +1,106 @@
+"""Pages as text: rich tables on a terminal, the same characters without colour in a pipe."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from .page import Cell, Drawing, Lines, Mark, Page, Role, Sheet
+
+__all__ = ["STYLES", "console", "renderables", "written"]
+
+# Readable on dark and on light: weight and a few mid-tone colours, never white, yellow, or a background.
+STYLES: dict[Role, str] = {
+    "code": "bold",
+    "symbol": "magenta",
+    "number": "none",
+    "good": "bold green",
+    "bad": "bold red",
+    "quiet": "italic",
+    "strong": "bold",
+}
+
+
+def console(value: Any, *, width: int | None = None, colour: bool = False) -> str:
+    """A renderable as a string, without trailing blanks."""
+    columns = width or shutil.get_terminal_size((80, 24)).columns
+    screen = Console(
+        file=StringIO(),
+        width=columns,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        legacy_windows=False,
+        force_jupyter=False,
+        highlight=False,
+        _environ={},
+    )
+    screen.print(value)
+    text: str = screen.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in text.rstrip().split("\n"))
+
+
+def renderables(page: Page) -> Iterator[RenderableType]:
+    """A page from top to bottom."""
+    yield Text(page.title, style="bold")
+    if page.subtitle:
+        yield written(page.subtitle)
+    for block in page.blocks:
+        yield Text("")
+        if isinstance(block, Sheet):
+            yield from _sheet(block)
+        elif isinstance(block, Lines):
+            yield from _lines(block)
+        else:
+            yield from _drawing(block)
+
+
+def written(sentence: str) -> Text:
+    """A sentence, with what stands in backticks as code."""
+    text = Text()
+    for number, part in enumerate(re.split(r"`([^`]*)`", sentence)):
+        text.append(part, style=STYLES["code"] if number % 2 else None)
+    return text
+
+
+def _cell(cell: Cell) -> Text:
+    return Text(cell.text, style=STYLES[cell.role]) if isinstance(cell, Mark) else written(cell)
+
+
+def _sheet(sheet: Sheet) -> Iterator[RenderableType]:
+    yield Text(sheet.title, style="bold underline")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="italic", padding=(0, 2, 0, 0))
+    for column in sheet.columns:
+        table.add_column(column.name, justify="right" if column.right else "left", no_wrap=column.whole)
+    for row in sheet.rows:
+        table.add_row(*map(_cell, row))
+    if sheet.totals:
+        table.add_section()
+    for row in sheet.totals:
+        table.add_row(*map(_cell, row))
+    yield table
+    if sheet.caption:
+        yield written(sheet.caption)
+
+
+def _lines(lines: Lines) -> Iterator[RenderableType]:
+    yield Text(lines.title, style="bold underline")
+    for item in lines.items:
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        grid.add_column(no_wrap=True)
+        grid.add_column()
+        grid.add_row("•", written(item))
+        yield grid
+
+
+def _drawing(drawing: Drawing) -> Iterator[RenderableType]:
+    yield Text(drawing.title, style="bold underline")
+    yield Padding(Text(drawing.text, no_wrap=True, overflow="crop"), (0, 0, 0, 1))
