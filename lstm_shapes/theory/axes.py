@@ -1,7 +1,8 @@
 """Named axes: an axis is a product of atoms, and a shape is a row of axes.
 
-`N` is one atom. The first axis of a bidirectional LSTM's `hn` is `K·R`: two atoms, layer-major, so that stepping
-along it runs through the directions of layer 0, then of layer 1. What operations do to axes is in `axis_rules`.
+`N` is one atom. The first axis of a bidirectional LSTM's `hn` is `K·R`: two atoms, layer-major, so that
+stepping along it runs through the directions of layer 0, then of layer 1. What operations do to axes is in
+`axis_rules`.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ class Axes(Sequence[Axis]):
     """
 
     axes: tuple[Axis, ...] = ()
-    fixed: tuple[tuple[int, object], ...] = field(default=(), compare=False)
-    """Coordinates that were indexed or summed away, by track: `Y[:, 0]` and `Y[:, 1]` are not the same place."""
+    fixed: tuple[tuple[int, tuple[str, object]], ...] = field(default=(), compare=False)
+    """Coordinates that were indexed or summed away, by track: `Y[:, 0]` is another place than `Y[:, 1]`."""
 
     @classmethod
     def of(cls, names: str | Iterable[str], sizes: Iterable[int] | None = None, **atoms: int) -> Axes:
@@ -167,7 +168,7 @@ class Axes(Sequence[Axis]):
     def __getitem__(self, index: slice) -> Axes: ...
     def __getitem__(self, index: int | slice) -> Axis | Axes:
         if isinstance(index, slice):
-            return Axes(self.axes[index])
+            return Axes(self.axes[index], self.fixed)
         return self.axes[index]
 
     def __add__(self, other: Axes) -> Axes:

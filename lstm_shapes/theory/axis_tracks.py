@@ -1,9 +1,9 @@
 """Where an atom came from: what tells two pieces of one axis from two axes that share a name.
 
-Every atom of an annotated tensor carries a `Track`: a token for the whole axis it was cut from, and the coordinates
-that its steps visit. Two pieces with one token can be joined again under their name (`torch.cat(Y.split(5, 1), 1)` is
-L again); two features of two layers can not. Coordinates that an operation took away (`Y[:, 3]`) stay on record in
-`Axes.fixed`, so that stacking the steps of a loop gives back L.
+Every atom of an annotated tensor carries a `Track`: a token for the whole axis it was cut from, and the
+coordinates that its steps visit. Two pieces with one token can be joined again under their name
+(`torch.cat(Y.split(5, 1), 1)` is L again); two features of two layers can not. Coordinates that an operation
+took away (`Y[:, 3]`) stay on record in `Axes.fixed`, so that stacking the steps of a loop gives back L.
 """
 
 from __future__ import annotations
@@ -11,20 +11,35 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import count, pairwise
 
 from lstm_shapes.theory.axes import NEW, UNKNOWN, Atom, Axes, Axis
 
-__all__ = ["Steps", "Track", "anew", "freeze", "fresh", "settle", "steady", "tracked"]
+__all__ = [
+    "Steps",
+    "Track",
+    "anew",
+    "compact",
+    "freeze",
+    "fresh",
+    "leave",
+    "marker",
+    "settle",
+    "steady",
+    "tracked",
+]
 
 Steps = range | tuple[int, ...]
 """The coordinates that an atom visits, in order."""
+
+Gone = tuple[str, object]
+"""The label of an axis that is gone, and the coordinate at which it stood when it went."""
 
 # Tokens are identities within one process; a random start keeps those of two processes apart.
 _tokens = count(int.from_bytes(os.urandom(6), "big"))
 
 _LIMIT = 32
-"""How many removed coordinates are kept on record: a loop of thousands of steps must not grow without bound."""
+"""How many removed coordinates are kept on record: a loop of many steps must not grow without bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +54,8 @@ class Track:
     token: int
     label: str
     at: Steps
+    packed: tuple[Atom, Atom] | None = None
+    """The sequences and steps inside the one axis of packed data, for the way back to padded rows."""
 
 
 def fresh(name: str, size: int) -> Atom:
@@ -50,6 +67,15 @@ def fresh(name: str, size: int) -> Atom:
     if name in (UNKNOWN, NEW):
         return Atom(name, size)
     return Atom(name, size, Track(next(_tokens), name, range(size)))
+
+
+def marker() -> object:
+    """A value that equals no other: what is known of a coordinate that depends on the data.
+
+    >>> marker() == marker()
+    False
+    """
+    return ("data", next(_tokens))
 
 
 def anew(atom: Atom) -> Atom:
@@ -79,14 +105,14 @@ def steady(at: Steps) -> bool:
     >>> steady(range(0, 10, 3)), steady((0, 1, 0)), steady((0, 0, 1))
     (True, True, False)
     """
-    return isinstance(at, range) or all(a != b for a, b in zip(at, at[1:], strict=False))
+    return isinstance(at, range) or all(a != b for a, b in pairwise(at))
 
 
-def settle(axes: Iterable[Axis], fixed: Mapping[int, object] | tuple[tuple[int, object], ...] = ()) -> Axes:
+def settle(axes: Iterable[Axis], fixed: Mapping[int, Gone] | Iterable[tuple[int, Gone]] = ()) -> Axes:
     """Axes after an operation: parts that are alone again get the name of their whole back.
 
-    An atom that was cut in two is `?` twice; when one half is indexed away or both are joined, the coordinate runs
-    along one atom again, and that atom may carry the name.
+    An atom that was cut in two is `?` twice; when one half is indexed away or both are joined, the coordinate
+    runs along one atom again, and that atom may carry the name.
     """
     rows = tuple(axes)
     gone = dict(fixed)
@@ -100,8 +126,8 @@ def settle(axes: Iterable[Axis], fixed: Mapping[int, object] | tuple[tuple[int, 
         track = atom.track
         if track is None or atom.name != UNKNOWN or uses[track.token] > 1:
             return atom
-        offset = gone.get(track.token, 0)
-        if not isinstance(offset, int) or not steady(track.at):
+        _, offset = gone.get(track.token, ("", 0))
+        if not isinstance(offset, int) or not steady(track.at) or track.packed is not None:
             return atom
         gone.pop(track.token, None)
         moved = tuple(at + offset for at in track.at) if offset else track.at
@@ -113,25 +139,72 @@ def settle(axes: Iterable[Axis], fixed: Mapping[int, object] | tuple[tuple[int, 
     return Axes(rows, freeze(gone))
 
 
+def leave(gone: dict[int, Gone], atoms: Iterable[Atom], where: object = None) -> None:
+    """Record that these atoms are no longer axes: they stand at their first coordinate, or at `where`.
+
+    >>> gone: dict[int, Gone] = {}
+    >>> leave(gone, [fresh("N", 2)])
+    >>> list(gone.values())
+    [('N', 0)]
+    """
+    for atom in atoms:
+        track = atom.track
+        if track is None:
+            continue
+        here = where if where is not None else track.at[0] if len(track.at) else "nowhere"
+        if track.token in gone:
+            before = gone[track.token][1]
+            # Two parts of one axis that stand still add up, as the digits of a number do.
+            here = here + before if isinstance(here, int) and isinstance(before, int) else marker()
+        gone[track.token] = (track.label, here)
+
+
+def account(axes: Axes, operands: Iterable[Axes]) -> Axes:
+    """The same axes, with every coordinate of the operands on record: one that was lost is at no place known.
+
+    Without this two tensors that differ in a lost coordinate would pass for pieces of one whole.
+
+    >>> len(account(Axes(), [tracked(Axes.of("N L", (2, 3)))]).fixed)
+    2
+    """
+    gone = dict(axes.fixed)
+    known = {atom.track.token for axis in axes for atom in axis.atoms if atom.track} | gone.keys()
+    lost = {
+        token: label for operand in operands for token, label in _coordinates(operand) if token not in known
+    }
+    if not lost:
+        return axes
+    gone.update({token: (label, marker()) for token, label in lost.items()})
+    return Axes(axes.axes, freeze(gone))
+
+
+def _coordinates(axes: Axes) -> Iterable[tuple[int, str]]:
+    for axis in axes:
+        for atom in axis.atoms:
+            if atom.track:
+                yield atom.track.token, atom.track.label
+    for token, (label, _) in axes.fixed:
+        yield token, label
+
+
 def compact(at: Steps) -> Steps:
     """The same coordinates as a range where they are evenly spaced, so that memory does not grow with size.
 
     >>> compact((3, 5, 7)), compact((3, 5, 6))
-    (range(3, 9, 2), (3, 5, 6))
+    (range(3, 8, 2), (3, 5, 6))
     """
     if isinstance(at, range) or len(at) == 0:
         return at
     if len(at) == 1:
         return range(at[0], at[0] + 1)
     step = at[1] - at[0]
-    if step == 0 or any(b - a != step for a, b in zip(at, at[1:], strict=False)):
+    if step == 0 or any(b - a != step for a, b in pairwise(at)):
         return at
     return range(at[0], at[-1] + (1 if step > 0 else -1), step)
 
 
-def freeze(fixed: Mapping[int, object]) -> tuple[tuple[int, object], ...]:
-    """The record of removed coordinates in its stored form; one marker that equals no other when it grows too long."""
+def freeze(fixed: Mapping[int, Gone]) -> tuple[tuple[int, Gone], ...]:
+    """The record of removed coordinates as it is stored; grown too long, one marker that equals no other."""
     if len(fixed) > _LIMIT:
-        token = next(_tokens)
-        return ((token, token),)
+        return ((next(_tokens), ("", marker())),)
     return tuple(sorted(fixed.items(), key=lambda item: item[0]))

@@ -1,0 +1,190 @@
+"""What `t[...]` does to axes: integers, slices, None, Ellipsis, and tensors or masks as indices.
+
+`Y[:, -1]` is (N, D), `Y[:, -1:]` is (N, L=1, D), and `Y[torch.arange(N), lengths - 1]`, the right way to take
+the last valid step, is (N, D) again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from types import EllipsisType
+
+from lstm_shapes.theory.axes import Atom, Axes, Axis
+from lstm_shapes.theory.axis_rules.moving import NEW_AXIS
+from lstm_shapes.theory.axis_rules.picking import at_dim, pick, positions_of, unknown
+from lstm_shapes.theory.axis_tracks import anew, leave, marker, settle
+
+__all__ = ["Key", "Picks", "gather", "index", "select", "slide"]
+
+
+@dataclass(frozen=True, slots=True)
+class Picks:
+    """A tensor of positions used as an index: its shape, its values where they can be read, its own axes."""
+
+    shape: tuple[int, ...]
+    values: tuple[int, ...] | None = None
+    axes: Axes | None = None
+
+
+Key = int | slice | EllipsisType | Picks | None
+
+
+def select(axes: Axes, dim: int, position: int) -> Axes:
+    """One position of one axis: the axis is gone.
+
+    >>> select(Axes.of("N L D", (2, 20, 256)), 1, -1)
+    (N=2, D=256)
+    """
+    at = at_dim(axes, dim)
+    place = at_dim(range(axes[at].size), position)
+    axis, still = pick(axes[at], range(place, place + 1))
+    gone = dict(axes.fixed)
+    leave(gone, (*still, *axis.atoms))
+    return settle((*axes.axes[:at], *axes.axes[at + 1 :]), gone)
+
+
+def slide(axes: Axes, dim: int, key: slice) -> Axes:
+    """A slice of one axis.
+
+    >>> slide(Axes.of("K·R N D", K=3, R=2, N=4, D=5), 0, slice(None, None, 2))
+    (K=3, N=4, D=5)
+    """
+    at = at_dim(axes, dim)
+    axis, still = pick(axes[at], positions_of(key, axes[at].size))
+    gone = dict(axes.fixed)
+    leave(gone, still)
+    return settle((*axes.axes[:at], axis, *axes.axes[at + 1 :]), gone)
+
+
+def index(axes: Axes, key: Key | tuple[Key, ...]) -> Axes:
+    """What `t[key]` is called.
+
+    >>> Y = Axes.of("N L D", (2, 20, 256))
+    >>> index(Y, (slice(None), -1)), index(Y, (slice(None), slice(-1, None))), index(Y, (Ellipsis, None))
+    ((N=2, D=256), (N=2, L=1, D=256), (N=2, L=20, D=256, 1=1))
+    >>> index(Y, (Picks((2,), (0, 1)), Picks((2,), (7, 19))))
+    (N=2, D=256)
+    """
+    keys = key if isinstance(key, tuple) else (key,)
+    dim = 0
+    picks: dict[int, Picks] = {}
+    for one in _spread(keys, len(axes)):
+        if one is None:
+            axes = Axes((*axes.axes[:dim], NEW_AXIS, *axes.axes[dim:]), axes.fixed)
+            dim += 1
+        elif isinstance(one, Picks):
+            picks[dim] = one
+            dim += 1
+        elif isinstance(one, slice):
+            axes = slide(axes, dim, one)
+            dim += 1
+        else:
+            axes = select(axes, dim, one)
+    return _pick_all(axes, picks) if picks else axes
+
+
+def _spread(keys: Sequence[Key], rank: int) -> Iterator[int | slice | Picks | None]:
+    """The keys with the Ellipsis written out."""
+    used = sum(1 for key in keys if key is not None and key is not Ellipsis)
+    for key in keys:
+        if isinstance(key, EllipsisType):
+            yield from [slice(None)] * (rank - used)
+        else:
+            yield key
+
+
+def _pick_all(axes: Axes, picks: dict[int, Picks]) -> Axes:
+    """Tensors as indices: they broadcast together, and their shape stands where they stood, or in front."""
+    picks = {dim: _counted(one, axes[dim].size) for dim, one in picks.items()}
+    shape = _broadcast([one.shape for one in picks.values()])
+    gone = dict(axes.fixed)
+    rows = []
+    led: set[int] = set()
+    for place, size in enumerate(shape):
+        row, dim, still = _new_axis(axes, picks, place - len(shape), size)
+        rows.append(row)
+        leave(gone, still)
+        led.add(dim)
+    for dim in picks.keys() - led:
+        values = picks[dim].values
+        if values and _constant(picks[dim]):
+            leave(gone, pick(axes[dim], range(values[0], values[0] + 1))[0].atoms)
+        else:
+            leave(gone, axes[dim].atoms, marker())
+    rest = [axis for dim, axis in enumerate(axes) if dim not in picks]
+    together = max(picks) - min(picks) == len(picks) - 1
+    at = min(picks) if together else 0
+    return settle((*rest[:at], *rows, *rest[at:]), gone)
+
+
+def _new_axis(
+    axes: Axes, picks: dict[int, Picks], back: int, size: int
+) -> tuple[Axis, int, tuple[Atom, ...]]:
+    """One axis of the index tensors' common shape: its name, the dimension it runs along, what stands still.
+
+    It is named after what moves along it, if that is one thing.
+    """
+    if size == 1:
+        return NEW_AXIS, -1, ()
+    along = {
+        dim: one
+        for dim, one in picks.items()
+        if len(one.shape) >= -back and one.shape[back] != 1 and not _constant(one)
+    }
+    own = {
+        one.axes[back].name: one.axes[back]
+        for one in along.values()
+        if one.axes is not None and one.axes[back].known
+    }
+    if len(own) == 1:
+        # The index says itself what its axis runs over: tokens (N, L) looked up in a table are (N, L, …).
+        return Axis(tuple(anew(atom) for axis in own.values() for atom in axis.atoms)), -1, ()
+    straight = {dim: one.values for dim, one in along.items() if one.values and prod(one.shape) == size}
+    if len(along) > 1:
+        # Several coordinates move at once. Where one index is the whole axis in order, as arange(N) is, the
+        # others are a choice for each of its positions, and they are not axes of the result.
+        straight = {dim: at for dim, at in straight.items() if at == tuple(range(axes[dim].size))}
+    if len(straight) != 1:
+        return unknown(size), -1, ()
+    ((dim, at),) = straight.items()
+    axis, still = pick(axes[dim], at)
+    return axis, dim, still
+
+
+def _counted(one: Picks, size: int) -> Picks:
+    """Positions counted from the front."""
+    if one.values is None or all(at >= 0 for at in one.values):
+        return one
+    return replace(one, values=tuple(at % size for at in one.values))
+
+
+def _constant(one: Picks) -> bool:
+    return one.values is not None and len(set(one.values)) == 1
+
+
+def gather(axes: Axes, dim: int, sizes: tuple[int, ...]) -> Axes:
+    """Positions chosen along one axis for every element: the others keep their names, that one can not.
+
+    >>> gather(Axes.of("N L D", (2, 20, 256)), 1, (2, 1, 256))
+    (N=2, 1=1, D=256)
+    """
+    at = at_dim(axes, dim)
+    gone = dict(axes.fixed)
+    rows = []
+    for place, (axis, size) in enumerate(zip(axes, sizes, strict=True)):
+        if place != at:
+            found, still = pick(axis, range(size))
+            leave(gone, still)
+            rows.append(found)
+        else:
+            leave(gone, axis.atoms, marker())
+            rows.append(NEW_AXIS if size == 1 else unknown(size))
+    return settle(rows, gone)
+
+
+def _broadcast(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    rank = max(map(len, shapes))
+    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    return tuple(next((size for size in sizes if size != 1), 1) for sizes in zip(*padded, strict=True))

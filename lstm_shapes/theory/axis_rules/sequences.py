@@ -1,0 +1,144 @@
+"""Recurrent layers and what feeds them: packing, padding, and the layers' own outputs by their contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from lstm_shapes.theory.axes import NEW, Atom, Axes, Axis
+from lstm_shapes.theory.axis_rules.joining import Operand, agree, sizes_of
+from lstm_shapes.theory.axis_rules.picking import pick, unknown
+from lstm_shapes.theory.axis_tracks import Track, anew, compact, fresh, leave, settle
+
+__all__ = ["Widths", "cell", "pack", "pad_packed", "pad_sequence", "recurrent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """What a recurrent layer is made of, as far as its outputs' axes go."""
+
+    K: int
+    R: int
+    D: int
+    P: int = 0
+
+    @property
+    def hidden(self) -> tuple[str, int]:
+        """The hidden state's symbol and width."""
+        return ("P", self.P) if self.P else ("D", self.D)
+
+
+def recurrent(x: Operand, widths: Widths, batch_first: bool, packed: bool = False) -> tuple[Axes | None, ...]:
+    """The axes of Y, hn and cn, from the axes of the layer's input, batched or not or packed.
+
+    >>> Y, hn, cn = recurrent(Axes.of("N L Q", (2, 20, 28)), Widths(3, 2, 256), batch_first=True)
+    >>> Y, hn
+    ((N=2, L=20, R·D=512), (K·R=6, N=2, D=256))
+    """
+    if not isinstance(x, Axes):
+        return None, None, None
+    name, width = widths.hidden
+    features = _product(("R", widths.R), (name, width))
+    rows = _product(("K", widths.K), ("R", widths.R))
+    if packed:
+        track = x[0].atoms[0].track
+        sequences = track.packed[0] if track and track.packed else None
+        between = [Axis((sequences,))] if sequences else None
+    elif len(x) == 2:
+        between = []
+    else:
+        between = [x[0 if batch_first else 1]]
+    Y = settle([*x.axes[:-1], features], x.fixed)
+    if between is None:
+        return Y, None, None
+    hn = settle([rows, *between, _product((name, width))], x.fixed)
+    cn = settle([rows, *between, _product(("D", widths.D))], x.fixed)
+    return Y, hn, cn
+
+
+def cell(x: Operand, hidden: Operand | None, D: int) -> Axes | None:
+    """The state after one step of a cell: (N, D), at the step that x belongs to.
+
+    >>> cell(Axes.of("N Q", (2, 28)), None, 256)
+    (N=2, D=256)
+    """
+    source = x if isinstance(x, Axes) else hidden
+    if not isinstance(source, Axes):
+        return None
+    return settle([*source.axes[:-1], _product(("D", D))], source.fixed)
+
+
+def pack(x: Axes, total: int, batch_first: bool) -> Axes:
+    """Padded rows packed: (N, L, Q) → (T, Q), all real steps in one axis that remembers N and L.
+
+    >>> pack(Axes.of("N L Q", (2, 20, 28)), 31, batch_first=True)
+    (T=31, Q=28)
+    """
+    N, L = (x[0], x[1]) if batch_first else (x[1], x[0])
+    track = fresh("T", total).track
+    gone = dict(x.fixed)
+    if track is not None and len(N.atoms) == len(L.atoms) == 1:
+        track = replace(track, packed=(N.atoms[0], L.atoms[0]))
+    leave(gone, (*N.atoms, *L.atoms), ("packed",))
+    return settle([Axis((Atom("T", total, track),)), *x.axes[2:]], gone)
+
+
+def pad_packed(data: Axes, sizes: Sequence[int], batch_first: bool) -> Axes:
+    """Packed data padded back to rows of these sizes: N and L as they were before packing.
+
+    >>> packed = pack(Axes.of("N L Q", (2, 20, 28)), 31, batch_first=True)
+    >>> pad_packed(packed, (2, 18, 28), batch_first=True)
+    (N=2, L=18, Q=28)
+    """
+    N, L = (sizes[0], sizes[1]) if batch_first else (sizes[1], sizes[0])
+    track = data[0].atoms[0].track
+    rows = [unknown(N), unknown(L)]
+    gone = dict(data.fixed)
+    if track and track.packed and track.packed[0].size == N:
+        sequences, steps = track.packed
+        rows[0] = Axis((sequences,))
+        if L <= steps.size:
+            rows[1], _ = pick(Axis((steps,)), range(L))
+        for atom in (sequences, steps):
+            if atom.track:
+                gone.pop(atom.track.token, None)
+    return settle([*(rows if batch_first else rows[::-1]), *data.axes[1:]], gone)
+
+
+def pad_sequence(rows: Sequence[Operand], sizes: Sequence[int], batch_first: bool) -> Axes | None:
+    """Sequences (L, Q) of different lengths in one tensor: N is which of them, L is padded.
+
+    >>> pad_sequence([Axes.of("L Q", (5, 28)), Axes.of("L Q", (3, 28))], (2, 5, 28), batch_first=True)
+    (N=2, L=5, Q=28)
+    """
+    named = [row for row in rows if isinstance(row, Axes)]
+    if len(named) < len(rows):
+        return None
+    steps = {row[0].name for row in named}
+    L = max(sizes_of(row)[0] for row in rows)
+    name = steps.pop()
+    first = (
+        Axis((fresh(name, L),)) if not steps and len(named[0][0].atoms) == 1 and name != NEW else unknown(L)
+    )
+    rest = [agree([row[at] for row in named], sizes[at + 1]) for at in range(1, len(named[0]))]
+    taken = {name for row in named for name in row.names}
+    which = unknown(len(rows)) if "N" in taken else Axis((_which(named),))
+    front = [which, first] if batch_first else [first, which]
+    return settle([*front, *rest])
+
+
+def _which(rows: Sequence[Axes]) -> Atom:
+    """N, and the very N that the sequences were taken from where they are its rows in some order."""
+    found = [{token: at for token, (label, at) in row.fixed if label == "N"} for row in rows]
+    for token in set.intersection(*(set(record) for record in found)):
+        at = tuple(record[token] for record in found)
+        steps = tuple(step for step in at if isinstance(step, int))
+        if len(set(steps)) == len(rows):
+            return Atom("N", len(rows), Track(token, "N", compact(steps)))
+    return fresh("N", len(rows))
+
+
+def _product(*factors: tuple[str, int]) -> Axis:
+    """A composite of new atoms; a second factor of 1, as R is in most layers, is left out."""
+    kept = [factor for factor in factors if factor[0] != "R" or factor[1] != 1]
+    return Axis(tuple(anew(Atom(name, size)) for name, size in kept))
