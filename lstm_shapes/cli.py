@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from . import __version__
@@ -24,6 +24,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+# What every parsing error is, whether typer brings its own copy of click or not.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 # One row a command, in the order of the help.
 app.command("explain")(explain.explain)
@@ -53,17 +56,26 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="replace")
     try:
         code = app(args=arguments, prog_name="lstm-shapes", standalone_mode=False)
-    except click.ClickException as error:
-        code = _complain(error.format_message())
+    except _UsageError as error:
+        code = _complain(_usage(error))
     except (LstmShapesError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             # The reader (head, less) has gone; there is nobody left to tell.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         code = _complain(str(error))
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         code = 130
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: Exception) -> str:
+    """What was wrong with the words on the command line, and where to read more."""
+    message: str = error.format_message() if hasattr(error, "format_message") else str(error)
+    if re.search(r"No such option: -\d", message):
+        return "Q, D, K and the other sizes must be whole numbers of at least 1; one of them is negative."
+    command = getattr(getattr(error, "ctx", None), "command_path", "lstm-shapes")
+    return f"{message.rstrip('.')}. See {command} --help."
 
 
 def _complain(message: str) -> int:

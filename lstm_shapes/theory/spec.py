@@ -163,6 +163,9 @@ class Spec:
         return f"Spec({', '.join(shown)})"
 
 
+# torch keeps sizes as signed 64-bit integers.
+_MOST = 2**63 - 1
+
 _SWAPPED = {"batch_first": "The fourth argument is batch_first; N and L go by name: N=2, L=20"}
 
 
@@ -184,4 +187,6 @@ def whole(name: str, value: object, at_least: int = 1) -> int:
     number = int(value)  # type: ignore[call-overload]
     if number < at_least:
         raise SpecError(name, rule, value)
+    if number > _MOST:
+        raise SpecError(name, f"{rule} and at most 2**63 - 1, torch's largest size", value)
     return int(number)
