@@ -18,36 +18,67 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .errors import LstmShapesError, ScrambledAxesWarning, ShapeError, SpecError
+    from .explain import Explanation, explain
+    from .lab.build import build
+    from .lab.proof import Proof, prove
+    from .lab.run import Run, run
+    from .lab.tensors import AnnotatedTensor, annotate
     from .theory.axes import Axes
+    from .theory.call import Call
     from .theory.counts import Counts
+    from .theory.laws import Law, laws
     from .theory.predict import Prediction, count, predict
     from .theory.spec import Spec
 
 # Public name -> the module that holds it (PEP 562).
 _HOME: dict[str, str] = {
+    "AnnotatedTensor": "lab.tensors",
     "Axes": "theory.axes",
+    "Call": "theory.call",
     "Counts": "theory.counts",
+    "Explanation": "explain",
+    "Law": "theory.laws",
     "LstmShapesError": "errors",
     "Prediction": "theory.predict",
+    "Proof": "lab.proof",
+    "Run": "lab.run",
     "ScrambledAxesWarning": "errors",
     "ShapeError": "errors",
     "Spec": "theory.spec",
     "SpecError": "errors",
+    "annotate": "lab.tensors",
+    "build": "lab.build",
     "count": "theory.predict",
+    "explain": "explain",
+    "laws": "theory.laws",
     "predict": "theory.predict",
+    "prove": "lab.proof",
+    "run": "lab.run",
 }
 
 __all__ = [
+    "AnnotatedTensor",
     "Axes",
+    "Call",
     "Counts",
+    "Explanation",
+    "Law",
     "LstmShapesError",
     "Prediction",
+    "Proof",
+    "Run",
     "ScrambledAxesWarning",
     "ShapeError",
     "Spec",
     "SpecError",
+    "annotate",
+    "build",
     "count",
+    "explain",
+    "laws",
     "predict",
+    "prove",
+    "run",
 ]
 
 

@@ -50,11 +50,13 @@ def console(value: Any, *, width: int | None = None, colour: bool = False) -> st
 
 def renderables(page: Page) -> Iterator[RenderableType]:
     """A page from top to bottom."""
-    yield Text(page.title, style="bold")
+    if page.title:
+        yield Text(page.title, style="bold")
     if page.subtitle:
         yield written(page.subtitle)
-    for block in page.blocks:
-        yield Text("")
+    for number, block in enumerate(page.blocks):
+        if number or page.title:
+            yield Text("")
         if isinstance(block, Sheet):
             yield from _sheet(block)
         elif isinstance(block, Lines):

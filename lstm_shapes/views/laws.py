@@ -1,0 +1,29 @@
+"""Laws as a table: what is equal for this layer, and what only looks so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..theory.laws import Law
+from .page import Cell, Column, Mark, Sheet, code
+
+__all__ = ["laws_sheet"]
+
+
+def laws_sheet(laws: Iterable[Law]) -> Sheet:
+    """Identities first, false friends after them, each with its reason."""
+    ordered = sorted(laws, key=lambda law: not law.holds)
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            Mark("=", "good") if law.holds else Mark("≠", "bad"),
+            code(law.expression if law.holds else law.expression.replace(" == ", " != ")),
+            law.why,
+        )
+        for law in ordered
+    )
+    return Sheet(
+        "Laws",
+        (Column(""), Column("expression", whole=False), Column("why", whole=False)),
+        rows,
+        caption="= an identity, ≠ a false friend: it looks like one and is none for this layer.",
+    )
