@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .errors import LstmShapesError, ScrambledAxesWarning, ShapeError, SpecError
-    from .explain import Explanation, explain
+    from .explanation import Explanation, explain
     from .lab.build import build
     from .lab.proof import Proof, prove
     from .lab.run import Run, run
@@ -36,7 +36,7 @@ _HOME: dict[str, str] = {
     "Axes": "theory.axes",
     "Call": "theory.call",
     "Counts": "theory.counts",
-    "Explanation": "explain",
+    "Explanation": "explanation",
     "Law": "theory.laws",
     "LstmShapesError": "errors",
     "Prediction": "theory.predict",
@@ -49,7 +49,7 @@ _HOME: dict[str, str] = {
     "annotate": "lab.tensors",
     "build": "lab.build",
     "count": "theory.predict",
-    "explain": "explain",
+    "explain": "explanation",
     "laws": "theory.laws",
     "predict": "theory.predict",
     "prove": "lab.proof",

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ..explain import Explanation
+from ..explanation import Explanation
 from ..theory.predict import Prediction, predict
 from ..views.explanation import explanation_view
 from ..views.page import Page
