@@ -1,0 +1,170 @@
+"""Laws: identities between X, Y, hn and cn, the condition under which each holds, and their false friends.
+
+A false friend is an expression that looks like an identity and is none for the layer at hand:
+`Y[:, -1] == hn[-1]` of a bidirectional LSTM. Nothing here computes a tensor; a law measures itself on a `Run`
+that somebody else made.
+
+Source: "Outputs" of the RNN, LSTM and GRU documentation in torch; each law is tested where it is claimed to
+hold and where it is claimed to fail (tests/theory/test_laws.py, tests/lab/test_laws.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from math import inf
+from typing import Any
+
+from lstm_shapes.errors import ShapeError
+
+from .call import DEFAULT_N, Call, dtype_name
+from .law_rules import RULES, Rule
+from .places import Place
+from .predict import as_spec
+
+__all__ = ["TOLERANCES", "Law", "distance", "laws"]
+
+# Two ways to compute one thing add the same products in another order. TODO measured
+TOLERANCES: dict[str, float] = {"float16": 2e-2, "bfloat16": 1e-1, "float32": 1e-5, "float64": 2e-14}
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """An expression, whether it holds for this layer and call, and why.
+
+    `condition` says in words when it holds, `why` gives the reason for this very case in one sentence.
+    `exact`: both sides are copies of the same numbers and agree to the last bit; else they are computed twice,
+    and agree within a tolerance.
+
+    >>> law = laws(28, 256, bidirectional=True)[0]
+    >>> law.expression, law.holds, law.kind
+    ('Y[:, -1] == hn[-1]', False, 'false friend')
+    """
+
+    name: str
+    expression: str
+    holds: bool
+    condition: str
+    why: str
+    exact: bool
+
+    @property
+    def kind(self) -> str:
+        """`"identity"`, or `"false friend"` where it does not hold."""
+        return "identity" if self.holds else "false friend"
+
+    def residual(self, run: Any) -> float:
+        """Largest absolute difference between the two sides in a `Run`; inf where their shapes differ.
+
+        The run may have other sizes than the law was asked for, as long as the law says the same about it.
+
+        >>> from lstm_shapes import run
+        >>> laws(28, 256)[0].residual(run(28, 256))
+        0.0
+
+        Raises: ShapeError for a run that this law does not speak of, or that holds no numbers.
+        """
+        rule, place = RULES[self.name], Place(run.spec, run.call, run.layer.training)
+        if not rule.applies(place) or rule.holds(place) != self.holds:
+            hint = f"Ask laws({run.spec!r}, call={run.call!r}) for those of this run"
+            rule_of_use = f"measured on a run of which the same is true: {self.condition}"
+            raise ShapeError(self.expression, rule_of_use, hint=hint)
+        if run.X.device.type == "meta":
+            raise ShapeError(self.expression, "measured on a device that computes numbers", got="meta")
+        if rule.sides is not None:
+            plain = {name: _plain(getattr(run, name)) for name in ("X", "Y", "hn", "cn")}
+            return distance(rule.sides(place, _Tensors(**plain)))
+        # Theory imports no lab: what needs the layer to run again is found by name when it is asked for.
+        rerun = import_module("lstm_shapes.lab.laws").RERUNS[self.name]
+        return distance(rerun(run))
+
+    def tolerance(self, run: Any) -> float:
+        """The largest residual that counts as equal: 0 if exact, else by dtype and size of the values.
+
+        Where the layer runs twice, sums are added in another order; the rounding grows with the largest number
+        in Y, hn and cn, which tanh keeps near 1 and relu does not.
+        """
+        if self.exact:
+            return 0.0
+        tensors = [tensor for tensor in (run.Y, run.hn, run.cn) if tensor is not None]
+        largest = max(float(_plain(tensor).abs().max()) for tensor in tensors)
+        return TOLERANCES[dtype_name(run.X.dtype)] * max(1.0, largest)
+
+    def agrees(self, run: Any) -> bool:
+        """Whether the two sides are equal in a `Run`, within the tolerance. False for nan."""
+        return self.residual(run) <= self.tolerance(run)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        fields = ("name", "expression", "holds", "kind", "condition", "why", "exact")
+        return {field: getattr(self, field) for field in fields}
+
+
+def laws(
+    Q: Any,
+    D: Any = None,
+    K: Any = 1,
+    batch_first: bool = True,
+    *,
+    N: int | None = DEFAULT_N,
+    L: int | None = None,
+    lengths: Iterable[int] | None = None,
+    call: Call | None = None,
+    **fields: Any,
+) -> tuple[Law, ...]:
+    """The identities that concern this layer and call, each with `holds`: `Y[:, -1] == hn[-1]` and the like.
+
+    Takes what `predict` takes. Dropout between layers counts as at work, except for a layer in eval mode.
+
+    >>> for law in laws(28, 256, 3)[:3]:
+    ...     print(law.holds, law.expression)
+    True Y[:, -1] == hn[-1]
+    False Y[-1] == hn[-1]
+    False hn.view(N, -1) == hn.transpose(0, 1).reshape(N, -1)
+
+    Raises: SpecError, ShapeError.
+    """
+    spec = as_spec(Q, D, K, batch_first, **fields)
+    if call is None:
+        call = Call.of(spec, N=N, L=L, lengths=lengths)
+    place = Place(spec, call, getattr(Q, "training", True))
+    return tuple(_law(rule, place) for rule in RULES.values() if rule.applies(place))
+
+
+def _law(rule: Rule, place: Place) -> Law:
+    holds = rule.holds(place)
+    why = rule.why if holds else rule.why_not
+    return Law(rule.name, rule.expression(place), holds, rule.condition, why, rule.sides is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tensors:
+    """What a rule reads: a run's tensors without their names, which would only be carried along."""
+
+    X: Any
+    Y: Any
+    hn: Any
+    cn: Any
+
+
+def _plain(tensor: Any) -> Any:
+    return tensor.plain() if hasattr(tensor, "plain") else tensor
+
+
+def distance(pairs: Iterable[tuple[Any, Any]]) -> float:
+    """Largest absolute difference over pairs of tensors; inf where two shapes differ, nan if one is there.
+
+    Broadcasting would compare (N, L) numbers with N; a law wants equal shapes.
+    """
+    largest = 0.0
+    for left, right in pairs:
+        if tuple(left.shape) != tuple(right.shape):
+            return inf
+        found = float((left.double() - right.double()).abs().max())
+        largest = found if found != found else max(largest, found)
+        if largest != largest:
+            return largest
+    return largest
+
+
