@@ -101,6 +101,9 @@ class Axes(Sequence[Axis]):
     fixed: tuple[tuple[int, tuple[str, object]], ...] = field(default=(), compare=False)
     """Coordinates that were indexed or summed away, by track: `Y[:, 0]` is another place than `Y[:, 1]`."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Axes, (self.axes,))
+
     @classmethod
     def of(cls, names: str | Iterable[str], sizes: Iterable[int] | None = None, **atoms: int) -> Axes:
         """Axes from names, with sizes for each axis, for each atom, or both.

@@ -1,6 +1,6 @@
 """Products that sum over a shared axis: matmul, linear, einsum, attention; and embedding, which looks one up.
 
-What is summed over is gone, what is not keeps its name, and features that a weight makes are a new coordinate.
+What is summed over is gone, what is not keeps its name, and features that a weight makes are a new axis.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from itertools import chain
 
 from lstm_shapes.theory.axes import Axes, Axis
 from lstm_shapes.theory.axis_rules.joining import Operand, agree, elementwise, join_fixed, separate, sizes_of
-from lstm_shapes.theory.axis_rules.moving import NEW_AXIS
+from lstm_shapes.theory.axis_rules.moving import transpose
 from lstm_shapes.theory.axis_rules.picking import unknown
 from lstm_shapes.theory.axis_rules.reducing import sum_out
 from lstm_shapes.theory.axis_tracks import settle
@@ -72,8 +72,7 @@ def linear(x: Operand, weight: Operand, bias: Operand | None = None) -> Axes:
     >>> linear(Axes.of("N D", (2, 256)), Axes.of("C D", (10, 256)))
     (N=2, C=10)
     """
-    turned = weight[::-1] if isinstance(weight, Axes) else weight[::-1]
-    return matmul(x, turned)
+    return matmul(x, weight[::-1])
 
 
 def embedding(tokens: Operand, weight: Operand) -> Axes:
@@ -112,8 +111,7 @@ def attention(query: Operand, key: Operand, value: Operand) -> Axes:
     >>> attention(x, x, x)
     (N=2, L=20, D=256)
     """
-    key_rows = len(sizes_of(key))
-    turned = key[: key_rows - 2] + key[key_rows - 1 :] + key[key_rows - 2 : key_rows - 1]  # type: ignore[operator]
+    turned = transpose(key, -2, -1) if isinstance(key, Axes) else (*key[:-2], key[-1], key[-2])
     return matmul(matmul(query, turned), value)
 
 
@@ -155,12 +153,3 @@ def einsum(equation: str, operands: Sequence[Operand]) -> Axes:
         if letter not in right:
             sum_out(gone, axis)
     return settle(separate(rows, operands), gone)
-
-
-def new_axis(size: int) -> Axis:
-    """An axis that a weight made: unknown, or new when it has one element.
-
-    >>> new_axis(1), new_axis(2)
-    (1=1, ?=2)
-    """
-    return NEW_AXIS if size == 1 else unknown(size)

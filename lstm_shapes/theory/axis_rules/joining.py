@@ -1,7 +1,8 @@
 """Operations on several tensors that keep their elements: elementwise work with broadcasting, cat, stack.
 
-An operand is the axes of an annotated tensor, or the bare sizes of a plain one. A plain tensor claims nothing:
-it neither gives names nor takes them away. Two annotated tensors that disagree about an axis leave it unknown.
+An operand is the axes of an annotated tensor, or the bare sizes of a plain one. A plain tensor claims
+nothing: it neither gives names nor takes them away. Two annotated tensors that disagree about an axis leave
+it unknown.
 """
 
 from __future__ import annotations
@@ -162,8 +163,8 @@ def stack(operands: Sequence[Operand], dim: int = 0) -> Axes:
 def cat(operands: Sequence[Operand], dim: int = 0) -> Axes:
     """Tensors one after the other along an axis, which keeps its name where they are pieces of one whole.
 
-    At the seam a step goes from the last coordinate of one piece to the first of the next, so the name is true
-    only if nothing else changes there: pieces of one tensor, cut along this axis.
+    At the seam a step goes from the last coordinate of one piece to the first of the next, so the name is
+    true only if nothing else changes there: pieces of one tensor, cut along this axis.
 
     >>> from lstm_shapes.theory.axis_rules.moving import take
     >>> from lstm_shapes.theory.axis_tracks import tracked

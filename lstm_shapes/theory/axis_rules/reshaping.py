@@ -2,7 +2,7 @@
 
 Cuts that fall between atoms give names: (K·R, N, H) → (K, R, N, H). A cut through an atom gives `?`, and
 where pieces of different atoms end up in one axis, elements of different owners are mixed: `hn.view(N, -1)`
-is the famous case. The pieces of a cut atom remember their whole: heads split off and joined again are D again.
+is the famous case. The pieces of a cut atom remember their whole: heads split off and joined again are D.
 """
 
 from __future__ import annotations

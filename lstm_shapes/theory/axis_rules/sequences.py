@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lstm_shapes.theory.axes import NEW, Atom, Axes, Axis
 from lstm_shapes.theory.axis_rules.joining import Operand, agree, sizes_of
 from lstm_shapes.theory.axis_rules.picking import pick, unknown
-from lstm_shapes.theory.axis_tracks import Track, anew, compact, fresh, leave, settle
+from lstm_shapes.theory.axis_rules.reducing import sum_out
+from lstm_shapes.theory.axis_tracks import Track, compact, fresh, leave, settle
 
 __all__ = ["Widths", "cell", "pack", "pad_packed", "pad_sequence", "recurrent"]
 
@@ -28,8 +29,16 @@ class Widths:
         return ("P", self.P) if self.P else ("D", self.D)
 
 
-def recurrent(x: Operand, widths: Widths, batch_first: bool, packed: bool = False) -> tuple[Axes | None, ...]:
+def recurrent(
+    x: Operand,
+    widths: Widths,
+    batch_first: bool,
+    packed: bool = False,
+    made: Callable[[str, int], Atom] = fresh,
+) -> tuple[Axes | None, ...]:
     """The axes of Y, hn and cn, from the axes of the layer's input, batched or not or packed.
+
+    `made` gives the atom of an axis that the layer makes, so that a layer called twice makes the same ones.
 
     >>> Y, hn, cn = recurrent(Axes.of("N L Q", (2, 20, 28)), Widths(3, 2, 256), batch_first=True)
     >>> Y, hn
@@ -38,8 +47,10 @@ def recurrent(x: Operand, widths: Widths, batch_first: bool, packed: bool = Fals
     if not isinstance(x, Axes):
         return None, None, None
     name, width = widths.hidden
-    features = _product(("R", widths.R), (name, width))
-    rows = _product(("K", widths.K), ("R", widths.R))
+    gone = dict(x.fixed)
+    sum_out(gone, x[-1])
+    features = _product(made, ("R", widths.R), (name, width))
+    rows = _product(made, ("K", widths.K), ("R", widths.R))
     if packed:
         track = x[0].atoms[0].track
         sequences = track.packed[0] if track and track.packed else None
@@ -48,24 +59,26 @@ def recurrent(x: Operand, widths: Widths, batch_first: bool, packed: bool = Fals
         between = []
     else:
         between = [x[0 if batch_first else 1]]
-    Y = settle([*x.axes[:-1], features], x.fixed)
+    Y = settle([*x.axes[:-1], features], gone)
     if between is None:
         return Y, None, None
-    hn = settle([rows, *between, _product((name, width))], x.fixed)
-    cn = settle([rows, *between, _product(("D", widths.D))], x.fixed)
+    hn = settle([rows, *between, _product(made, (name, width))], gone)
+    cn = settle([rows, *between, _product(made, ("D", widths.D))], gone)
     return Y, hn, cn
 
 
-def cell(x: Operand, hidden: Operand | None, D: int) -> Axes | None:
+def cell(x: Operand, hidden: Operand | None, width: Axis) -> Axes | None:
     """The state after one step of a cell: (N, D), at the step that x belongs to.
 
-    >>> cell(Axes.of("N Q", (2, 28)), None, 256)
+    >>> cell(Axes.of("N Q", (2, 28)), None, Axes.of("D", (256,))[0])
     (N=2, D=256)
     """
     source = x if isinstance(x, Axes) else hidden
     if not isinstance(source, Axes):
         return None
-    return settle([*source.axes[:-1], _product(("D", D))], source.fixed)
+    gone = dict(source.fixed)
+    sum_out(gone, source[-1])
+    return settle([*source.axes[:-1], width], gone)
 
 
 def pack(x: Axes, total: int, batch_first: bool) -> Axes:
@@ -97,7 +110,7 @@ def pad_packed(data: Axes, sizes: Sequence[int], batch_first: bool) -> Axes:
     if track and track.packed and track.packed[0].size == N:
         sequences, steps = track.packed
         rows[0] = Axis((sequences,))
-        if L <= steps.size:
+        if steps.size >= L:
             rows[1], _ = pick(Axis((steps,)), range(L))
         for atom in (sequences, steps):
             if atom.track:
@@ -121,7 +134,7 @@ def pad_sequence(rows: Sequence[Operand], sizes: Sequence[int], batch_first: boo
         Axis((fresh(name, L),)) if not steps and len(named[0][0].atoms) == 1 and name != NEW else unknown(L)
     )
     rest = [agree([row[at] for row in named], sizes[at + 1]) for at in range(1, len(named[0]))]
-    taken = {name for row in named for name in row.names}
+    taken = {label for row in named for label in row.names}
     which = unknown(len(rows)) if "N" in taken else Axis((_which(named),))
     front = [which, first] if batch_first else [first, which]
     return settle([*front, *rest])
@@ -138,7 +151,6 @@ def _which(rows: Sequence[Axes]) -> Atom:
     return fresh("N", len(rows))
 
 
-def _product(*factors: tuple[str, int]) -> Axis:
-    """A composite of new atoms; a second factor of 1, as R is in most layers, is left out."""
-    kept = [factor for factor in factors if factor[0] != "R" or factor[1] != 1]
-    return Axis(tuple(anew(Atom(name, size)) for name, size in kept))
+def _product(made: Callable[[str, int], Atom], *factors: tuple[str, int]) -> Axis:
+    """A composite of atoms that a layer makes; R of 1, as in most layers, is left out."""
+    return Axis(tuple(made(name, size) for name, size in factors if (name, size) != ("R", 1)))

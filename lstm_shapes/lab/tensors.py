@@ -1,0 +1,235 @@
+"""A tensor that knows its axes: `annotate(t, "N L Q")`, and what becomes of the names in torch functions.
+
+torch 2.13 has removed its own named tensors, so the names are ours. An AnnotatedTensor is a torch.Tensor in
+every respect; each torch function runs as it is, and what it returns is annotated where the table has a rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from lstm_shapes.errors import ShapeError
+from lstm_shapes.lab.torch_rules import Answer, axes_of, rule_keeps_record, rule_of, tensors_in
+from lstm_shapes.lab.torch_rules.keys import key_of
+from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis
+from lstm_shapes.theory.axis_rules.indexing import index
+from lstm_shapes.theory.axis_rules.joining import elementwise
+from lstm_shapes.theory.axis_tracks import account, anew, tracked
+
+__all__ = ["AnnotatedTensor", "annotate"]
+
+_plain = torch._C.DisableTorchFunctionSubclass
+
+strict = False
+"""For tests: a rule that fails or answers with another shape raises, instead of leaving a plain tensor."""
+
+
+class AnnotatedTensor(Tensor):
+    """A tensor with named axes, which survive indexing, reshaping, products and layers where they stay true.
+
+    >>> Y = annotate(torch.zeros(2, 20, 256), "N L D")
+    >>> Y[:, -1].axes, (Y @ torch.zeros(256, 10)).axes
+    ((N=2, D=256), (N=2, L=20, ?=10))
+    """
+
+    _axes: Axes
+
+    def __new__(cls, data: Tensor, axes: Axes | None = None) -> AnnotatedTensor:
+        with _plain():
+            self = torch.as_tensor(data).as_subclass(cls)
+        # as_subclass returns a tensor that is one already: what it carries stays its own.
+        if "_axes" not in self.__dict__ or axes is not None:
+            self._axes = axes if axes is not None else _unknown(self)
+        return self
+
+    @property
+    def axes(self) -> Axes:
+        """The axes, in order: names and sizes, `(N=2, L=20, D=256)`."""
+        found = axes_of(self)
+        if found is None or found.sizes != tuple(self.shape):
+            found = self._axes = _unknown(self)
+        return found
+
+    def plain(self) -> Tensor:
+        """The same tensor without names: the same memory, the same place in the autograd graph.
+
+        >>> type(annotate(torch.zeros(2), "N").plain())
+        <class 'torch.Tensor'>
+        """
+        with _plain():
+            return self.as_subclass(Tensor)
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
+        return f"{self.axes}\n{self.plain()!r}"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> AnnotatedTensor:
+        if id(self) in memo:
+            return cast(AnnotatedTensor, memo[id(self)])
+        # A leaf is copied as a leaf; anything else torch refuses to copy, and says why.
+        source = self.plain().detach() if self.is_leaf else self.plain()
+        copied = _wrap(deepcopy(source, memo), self.axes)
+        if self.requires_grad:
+            copied.requires_grad_()
+        for name, value in self.__dict__.items():
+            if name != "_axes":
+                setattr(copied, name, deepcopy(value, memo))
+        if self.is_leaf and self.grad is not None:
+            copied.grad = deepcopy(self.grad, memo)
+        memo[id(self)] = copied
+        return copied
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.dim() == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(self.unbind(0))
+
+    @classmethod
+    def __torch_function__(
+        cls,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if not all(issubclass(cls, kind) or issubclass(kind, cls) for kind in types):
+            return NotImplemented
+        kwargs = kwargs or {}
+        with _plain():
+            out = func(*args, **kwargs)
+        return annotated(func, out, args, kwargs)
+
+
+def annotate(tensor: Tensor, names: str | Iterable[str] | Axes, **sizes: int) -> AnnotatedTensor:
+    """The tensor with its axes named; shares memory and autograd graph, and leaves the given one as it is.
+
+    >>> annotate(torch.zeros(2, 20, 28), "N L Q").axes
+    (N=2, L=20, Q=28)
+    >>> annotate(torch.zeros(6, 2, 5), "K·R N H", R=2).axes[0].atoms
+    (K=3, R=2)
+
+    Raises:
+        ShapeError: the names are too many or too few, or a size is not the tensor's.
+        SpecError: a name is not a name.
+    """
+    shape = tuple(tensor.shape)
+    if isinstance(names, Axes):
+        if names.sizes != shape:
+            raise ShapeError(
+                "the tensor",
+                names.formula,
+                expected=names.sizes,
+                got=shape,
+                hint="check the order of the axes",
+            )
+        axes = names
+    else:
+        axes = Axes.of(names, shape, **sizes)
+    with _plain():
+        # Even where the tensor is annotated already: the caller's own keeps its names.
+        fresh = tensor.as_subclass(Tensor).view_as(tensor) if isinstance(tensor, AnnotatedTensor) else tensor
+    return _wrap(fresh, tracked(axes))
+
+
+def annotated(func: object, out: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """What a torch function returned, with the axes that its rule gives; as it is where there is no rule."""
+    if func is Tensor.__setitem__:
+        _overwrite(args[0], args[1], args[2])
+        return out
+    if not isinstance(out, Tensor | tuple | list) or not tensors_in(out):
+        return out
+    given = [*args, *kwargs.values()]
+    answer = _answer(func, out, args, kwargs)
+    if isinstance(out, Tensor):
+        return _give(func, out, answer if isinstance(answer, Axes) else None, given)
+    each = [answer] * len(out) if isinstance(answer, Axes) or answer is None else list(answer)
+    items = [
+        _give(func, one, axes, given) if isinstance(one, Tensor) else one
+        for one, axes in zip(out, each, strict=True)
+    ]
+    if all(new is old for new, old in zip(items, out, strict=True)):
+        return out
+    return type(out)(items) if type(out).__name__ != "PackedSequence" else type(out)(*items)
+
+
+def _answer(func: object, out: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Answer:
+    rule = rule_of(func)
+    if rule is None:
+        return None
+    try:
+        answer = rule(out, *args, **{name: value for name, value in kwargs.items() if name != "out"})
+    except Warning:
+        raise  # ScrambledAxesWarning, where the caller made it an error
+    except Exception as error:
+        # A call that a rule does not foresee leaves a plain tensor: a name is never worth a crash.
+        if strict and not isinstance(error, LookupError):
+            raise
+        return None
+    if not rule_keeps_record(rule):
+        return answer
+    sources = [axes for axes in map(axes_of, _flat([*args, *kwargs.values()])) if axes is not None]
+    if isinstance(answer, Axes):
+        return account(answer, sources)
+    return None if answer is None else [one and account(one, sources) for one in answer]
+
+
+def _give(func: object, out: Tensor, axes: Axes | None, given: Sequence[Any]) -> Tensor:
+    """One tensor that a function returned, with its axes."""
+    if axes is not None and axes.sizes != tuple(out.shape):
+        if strict:
+            raise AssertionError(f"{func}: the rule says {axes}, the shape is {tuple(out.shape)}")
+        axes = None
+    if isinstance(out, AnnotatedTensor):
+        # In-place work, out=, or a function that hands back what it was given.
+        name = getattr(func, "__name__", "")
+        if axes is not None:
+            out._axes = axes
+        elif rule_of(func) is not None or (name.endswith("_") and not name.endswith("__")):
+            out._axes = _unknown(out)
+        return out
+    if axes is None or any(out is one for one in given):
+        return out
+    return _wrap(out, axes)
+
+
+def _overwrite(target: Any, key: Any, value: Any) -> None:
+    """`t[key] = value`: where the value says that it runs along other axes, the target's names are gone."""
+    axes, source = axes_of(target), axes_of(value)
+    if axes is None or source is None:
+        return
+    found = key_of(key, target)
+    place = None if found is None else index(axes, found)
+    lies = place is None or elementwise(place, source).names != place.names
+    if place is None or lies or dict(place.fixed) != {**dict(place.fixed), **dict(source.fixed)}:
+        target._axes = _unknown(target)
+    else:
+        # Written by another hand: still these axes, but no longer a piece of what it was cut from.
+        target._axes = Axes(tuple(Axis(tuple(map(anew, axis.atoms))) for axis in axes))
+
+
+def _flat(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, tuple | list):
+            yield from value
+        else:
+            yield value
+
+
+def _wrap(tensor: Tensor, axes: Axes) -> AnnotatedTensor:
+    with _plain():
+        found = tensor.as_subclass(AnnotatedTensor)
+    found._axes = axes
+    return found
+
+
+def _unknown(tensor: Tensor) -> Axes:
+    with _plain():
+        return Axes.of([UNKNOWN] * tensor.dim(), tuple(tensor.shape))
+
+
+# What torch.save wrote, torch.load reads back with weights_only=True, its default.
+torch.serialization.add_safe_globals([AnnotatedTensor, Axes, Axis, Atom])

@@ -1,0 +1,193 @@
+"""Rules of indexing and of everything that moves, cuts or reshapes axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lstm_shapes.lab.torch_rules.keys import key_of, values_of
+from lstm_shapes.lab.torch_rules.scrambles import tell
+from lstm_shapes.lab.torch_rules.table import Answer, axes_of, dims_of, named, rule
+from lstm_shapes.theory.axes import Axes
+from lstm_shapes.theory.axis_rules import indexing, moving, reshaping
+from lstm_shapes.theory.axis_rules.picking import at_dim
+from lstm_shapes.theory.axis_rules.reducing import resize
+
+
+@rule("__getitem__")
+def getitem(out: object, input: Tensor, key: Any) -> Answer:
+    found = key_of(key, input)
+    return None if found is None else indexing.index(named(input), found)
+
+
+@rule("select")
+def select(out: object, input: Tensor, dim: int, index: int) -> Answer:
+    return indexing.select(named(input), dim, int(index))
+
+
+@rule("narrow")
+def narrow(out: Tensor, input: Tensor, dim: int, start: int, length: int) -> Answer:
+    size = input.shape[dim]
+    first = int(start) % size if size else 0
+    return moving.take(named(input), dim, range(first, first + int(length)))
+
+
+@rule("index_select")
+def index_select(out: object, input: Tensor, dim: int, index: Tensor) -> Answer:
+    axes = named(input)
+    keys: list[indexing.Key] = [slice(None)] * len(axes)
+    keys[at_dim(axes, dim)] = indexing.Picks((index.numel(),), values_of(index), axes_of(index))
+    return indexing.index(axes, tuple(keys))
+
+
+@rule("gather", "take_along_dim")
+def gather(out: Tensor, input: Tensor, dim: Any = None, index: Tensor | None = None, **_: Any) -> Answer:
+    if isinstance(dim, Tensor) or dim is None:
+        return None
+    return indexing.gather(named(input), dim, tuple(out.shape))
+
+
+@rule("transpose", "swapaxes", "swapdims")
+def transpose(out: object, input: Tensor, dim0: int = 0, dim1: int = 0, **other: int) -> Answer:
+    dim0, dim1 = other.get("axis0", dim0), other.get("axis1", dim1)
+    return moving.transpose(named(input), dim0, dim1)
+
+
+@rule("permute")
+def permute(out: object, input: Tensor, *dims: Any, **kwargs: Any) -> Answer:
+    return moving.permute(named(input), dims_of(dims or (kwargs["dims"],)))
+
+
+@rule("t", "T", "H", "adjoint")
+def turn(out: object, input: Tensor, *_: Any) -> Answer:
+    axes = named(input)
+    return moving.permute(axes, range(len(axes))[::-1]) if len(axes) <= 2 else None
+
+
+@rule("mT", "mH")
+def turn_last(out: object, input: Tensor, *_: Any) -> Answer:
+    return moving.transpose(named(input), -2, -1)
+
+
+@rule("movedim", "moveaxis")
+def movedim(out: object, input: Tensor, source: Any, destination: Any) -> Answer:
+    return moving.movedim(named(input), dims_of((source,)), dims_of((destination,)))
+
+
+@rule("squeeze")
+def squeeze(out: object, input: Tensor, *dims: Any, **kwargs: Any) -> Answer:
+    dims = dims or ((kwargs["dim"],) if "dim" in kwargs else ())
+    return moving.squeeze(named(input), dims_of(dims) if dims else None)
+
+
+@rule("unsqueeze")
+def unsqueeze(out: object, input: Tensor, dim: int) -> Answer:
+    return moving.unsqueeze(named(input), dim)
+
+
+@rule("flip")
+def flip(out: object, input: Tensor, *dims: Any, **kwargs: Any) -> Answer:
+    return moving.flip(named(input), dims_of(dims or (kwargs["dims"],)))
+
+
+@rule("fliplr")
+def fliplr(out: object, input: Tensor) -> Answer:
+    return moving.flip(named(input), (1,))
+
+
+@rule("flipud", "__reversed__")
+def flipud(out: object, input: Tensor) -> Answer:
+    return moving.flip(named(input), (0,)) if input.dim() else named(input)
+
+
+@rule("roll")
+def roll(out: object, input: Tensor, shifts: Any, dims: Any = None) -> Answer:
+    axes = named(input)
+    by, over = dims_of((shifts,)), () if dims is None else dims_of((dims,))
+    if over:
+        return moving.roll(axes, by, over)
+    # Without dims the tensor is rolled as one long row, which moves every axis at once.
+    return axes if len(axes) == 0 else moving.roll(axes, by, (0,)) if len(axes) == 1 else None
+
+
+@rule("rot90")
+def rot90(out: object, input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Answer:
+    return moving.rot90(named(input), k, dims)
+
+
+@rule("expand", "broadcast_to", "expand_as")
+def expand(out: Tensor, input: Tensor, *_: Any, **__: Any) -> Answer:
+    return moving.expand(named(input), tuple(out.shape))
+
+
+@rule("repeat", "tile")
+def repeat(out: object, input: Tensor, *repeats: Any, **kwargs: Any) -> Answer:
+    axes = named(input)
+    times = dims_of(repeats or (kwargs.get("repeats", kwargs.get("dims")),))
+    return moving.repeat(axes, (1,) * (len(axes) - len(times)) + times)
+
+
+@rule("repeat_interleave")
+def repeat_interleave(
+    out: Tensor, input: Tensor, repeats: Any = None, dim: int | None = None, **_: Any
+) -> Answer:
+    axes = named(input)
+    if isinstance(repeats, Tensor) and repeats.numel() != 1:
+        return None if dim is None else resize(axes, {dim: out.shape[dim]})
+    return moving.repeat_interleave(axes, int(repeats), dim)
+
+
+@rule("unbind", "__iter__")
+def unbind(out: Sequence[Tensor], input: Tensor, dim: int = 0) -> Answer:
+    axes = named(input)
+    return [indexing.select(axes, dim, at) for at in range(len(out))]
+
+
+@rule("split", "chunk", "tensor_split", "split_with_sizes", "unsafe_split", "unsafe_chunk")
+def split(out: Sequence[Tensor], input: Tensor, *args: Any, **kwargs: Any) -> Answer:
+    dim = args[1] if len(args) > 1 else kwargs.get("dim", 0)
+    return _pieces(out, named(input), dim)
+
+
+@rule("hsplit", "vsplit", "dsplit")
+def axis_split(out: Sequence[Tensor], input: Tensor, *_: Any) -> Answer:
+    axes = named(input)
+    dims = [dim for dim in range(len(axes)) if any(piece.shape[dim] != input.shape[dim] for piece in out)]
+    return _pieces(out, axes, dims[0]) if len(dims) == 1 else [axes] * len(out) if len(out) == 1 else None
+
+
+def _pieces(out: Sequence[Tensor], axes: Axes, dim: int) -> Answer:
+    start, found = 0, []
+    for piece in out:
+        stop = start + piece.shape[dim]
+        found.append(moving.take(axes, dim, range(start, stop)))
+        start = stop
+    return found
+
+
+@rule("diagonal")
+def diagonal(out: Tensor, input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Answer:
+    """The diagonal runs along both axes at once: it has their name only where they have the same one."""
+    axes = named(input)
+    rest = [axis for at, axis in enumerate(axes) if at not in (dim1 % len(axes), dim2 % len(axes))]
+    return resize(Axes((*rest, axes[dim1]), axes.fixed), {-1: out.shape[-1]})
+
+
+@rule("unfold")
+def unfold(out: Tensor, input: Tensor, dimension: int, size: int, step: int) -> Answer:
+    """Windows: which window is unknown to names, what is inside one too; the other axes stay."""
+    axes = resize(named(input), {dimension: out.shape[dimension]})
+    return resize(Axes((*axes, moving.NEW_AXIS), axes.fixed), {-1: size})
+
+
+@rule("reshape", "view", "view_as", "reshape_as", "flatten", "ravel", "unflatten", "_unsafe_view")
+def reshape(out: Tensor, input: Tensor, *args: Any, **kwargs: Any) -> Answer:
+    if any(isinstance(value, torch.dtype) for value in (*args, *kwargs.values())):
+        return named(input) if out.shape == input.shape else None
+    axes, scramble = reshaping.reshape(named(input), tuple(out.shape))
+    if scramble is not None:
+        tell(scramble)
+    return axes
