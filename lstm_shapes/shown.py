@@ -18,8 +18,14 @@ __all__ = ["VIEWS", "Shown", "as_text"]
 
 # Type -> "module of views:function"; a function takes the value and returns a rich renderable.
 VIEWS: dict[str, str] = {
+    "CellTrace": "gates:cell_view",
     "Counts": "tables:counts_view",
     "Explanation": "explanation:explanation_view",
+    "Feedback": "gates:feedback_view",
+    "GateStep": "gates:step_view",
+    "GateTrace": "gates:trace_view",
+    "HeatMap": "heatmap:heatmap_view",
+    "Picture": "pictures:picture_view",
     "Prediction": "tables:prediction_view",
     "Proof": "proof:proof_view",
     "Run": "tables:run_view",

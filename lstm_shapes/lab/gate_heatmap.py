@@ -1,0 +1,72 @@
+"""HeatMap: one gate of one row over time, as plain numbers that any view can draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ..shown import Shown
+
+if TYPE_CHECKING:
+    from .gate_trace import GateTrace
+
+__all__ = ["HeatMap", "read_heatmap"]
+
+
+@dataclass(frozen=True, repr=False)
+class HeatMap(Shown):
+    """`values[d][t]`: units down, steps across, as many steps as the row has."""
+
+    gate: str
+    layer: int
+    direction: int
+    n: int | None
+    values: tuple[tuple[float, ...], ...]
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """What the colours span: 0 to 1 for σ, −1 to 1 for tanh, wider where a value is (c, relu)."""
+        flat = [value for row in self.values for value in row if value == value]
+        low, high = min(flat, default=0.0), max(flat, default=0.0)
+        if self.gate in ("i", "f", "o", "r", "z"):
+            return 0.0, 1.0
+        reach = max(1.0, abs(low), abs(high))
+        return -reach, reach
+
+    def figure(self) -> Any:
+        """The same as a matplotlib Figure; needs the extra `[plot]`.
+
+        Raises: ImportError that says what to install.
+        """
+        # lab may not know views; shown.py loads them the same way, when somebody looks.
+        return import_module("lstm_shapes.views.figure").heatmap_figure(self)
+
+    @property
+    def svg(self) -> str:
+        """The same as an accessible SVG."""
+        text: str = import_module("lstm_shapes.views.svg.heatmap").heatmap_svg(self)
+        return text
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def _repr_html_(self) -> str:
+        return self.svg
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "gate": self.gate, "layer": self.layer, "direction": self.direction, "n": self.n,
+            "values": [list(row) for row in self.values],
+        }
+
+
+def read_heatmap(trace: GateTrace, gate: str, layer: int, direction: int, n: int) -> HeatMap:
+    """The heat map at valid positions (`GateTrace.heatmap` checks them)."""
+    cell = trace[layer, direction]
+    _ = cell[gate]  # raises for a name that is not there
+    steps = trace.call.lengths[n] if trace.call.lengths else trace.call.L
+    rows = cell.values[gate].detach()[:steps, n].T.tolist()
+    row = n if trace.call.batched else None
+    return HeatMap(gate, layer, direction, row, tuple(tuple(values) for values in rows))

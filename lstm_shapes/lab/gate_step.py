@@ -1,0 +1,149 @@
+"""GateStep: one step of one row as equations, in symbols, in shapes, and in numbers for one unit."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ..shown import Shown
+from ..theory.numerals import number
+from ..theory.spec import Spec
+from .gate_trace import CellTrace
+
+__all__ = ["Equation", "GateStep", "read_step"]
+
+# A name in an equation of theory/cells.py: x_i, h_i, c' or f; never the `tanh` of `tanh(`.
+_NAME = re.compile(r"[xh]_[a-z]|\b[a-z]'|\b[a-z]\b(?!['(])")
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """One line of a step: `name = formula`, the shapes of what is multiplied, and the numbers of unit d.
+
+    `substituted` is empty where the formula is a matrix product: its numbers are whole rows.
+    """
+
+    name: str
+    formula: str
+    shapes: str
+    substituted: str
+    value: float
+
+    def __str__(self) -> str:
+        numbers = f"{self.substituted} = {number(self.value)}" if self.substituted else number(self.value)
+        return f"{self.name} = {self.formula} = {numbers}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name, "formula": self.formula, "shapes": self.shapes,
+            "substituted": self.substituted, "value": self.value,
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class GateStep(Shown):
+    """Step t of row n: the vectors that enter, and the equations with the numbers of unit d put in."""
+
+    spec: Spec
+    layer: int
+    direction: int
+    t: int
+    n: int
+    d: int
+    batched: bool
+    before: str
+    """Where the state comes from: `t = 2`, or `h0` at the first step."""
+    inputs: tuple[tuple[str, str, tuple[float, ...]], ...]
+    """What enters: (name, shape, numbers)."""
+    equations: tuple[Equation, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "layer": self.layer, "direction": self.direction, "t": self.t, "n": self.n, "d": self.d,
+            "before": self.before,
+            "inputs": {name: {"shape": shape, "values": list(values)} for name, shape, values in self.inputs},
+            "equations": [equation.to_dict() for equation in self.equations],
+        }
+
+
+def read_step(cell: CellTrace, t: int, n: int, d: int) -> GateStep:
+    """The step at valid positions t, n, d (`GateTrace.step` checks them)."""
+    spec = cell.spec
+    source, before = _before(cell, t, n)
+    width = {"h": ("P" if spec.P else "D", spec.H), "c": ("D", spec.D)}
+    inputs = [("x", f"({_input(cell)}={cell.x.shape[-1]},)", _floats(cell.x[t, n]))]
+    for name, state in before.items():
+        symbol, size = width[name]
+        inputs.append((f"{name}'", f"({symbol}={size},)", _floats(state)))
+    return GateStep(
+        spec=spec, layer=cell.layer, direction=cell.direction, t=t, n=n, d=d, batched=cell.call.batched,
+        before=source, inputs=tuple(inputs),
+        equations=(*_contributions(cell, t, n, d), *_gate_equations(cell, t, n, d, before)),
+    )
+
+
+def _input(cell: CellTrace) -> str:
+    if cell.layer == 0:
+        return "Q"
+    hidden = "P" if cell.spec.P else "D"
+    return f"R·{hidden}" if cell.spec.R > 1 else hidden
+
+
+def _before(cell: CellTrace, t: int, n: int) -> tuple[str, dict[str, Tensor]]:
+    """The states that a step starts from, and where they come from."""
+    lengths = cell.call.lengths
+    last = (lengths[n] if lengths else cell.call.L) - 1
+    if t == (last if cell.reverse else 0):
+        return " and ".join(f"{name}0" for name in cell.start), {k: v[n] for k, v in cell.start.items()}
+    s = t + 1 if cell.reverse else t - 1
+    return f"t = {s}", {name: cell.values[name][s, n] for name in cell.start}
+
+
+def _contributions(cell: CellTrace, t: int, n: int, d: int) -> list[Equation]:
+    """x_i = W_ii·x + b_ii and h_i = W_hi·h' + b_hi for each gate."""
+    spec, lines = cell.spec, []
+    D, hidden = spec.D, f"{'P' if spec.P else 'D'}={spec.H}"
+    for kind, part, vector, size in (
+        ("i", "input", "x", f"{_input(cell)}={cell.x.shape[-1]}"), ("h", "recurrent", "h'", hidden),
+    ):
+        blocks = cell.parts[part][t, n].chunk(spec.G)
+        for gate, block in zip(spec.kind.gates, blocks, strict=True):
+            formula = f"W_{kind}{gate}·{vector}" + (f" + b_{kind}{gate}" if spec.bias else "")
+            shapes = f"(D={D}, {size})·({size},)" + (f" + (D={D},)" if spec.bias else "")
+            name = f"{'x' if kind == 'i' else 'h'}_{gate}"
+            lines.append(Equation(name, formula, shapes, "", float(block[d])))
+    return lines
+
+
+def _gate_equations(cell: CellTrace, t: int, n: int, d: int, before: dict[str, Tensor]) -> list[Equation]:
+    """The equations of theory/cells.py with the numbers of unit d put in."""
+    spec = cell.spec
+    known = {line.name: line.value for line in _contributions(cell, t, n, d)}
+    known |= {f"{name}'": float(state[d]) for name, state in before.items() if d < state.shape[0]}
+    lines = []
+    for name, right in spec.kind.equations:
+        formula = right.replace("tanh", spec.nonlinearity) if spec.kind.nonlinearities else right
+        substituted = _NAME.sub(lambda found: _bracketed(known[found.group()]), formula).replace(" ⊙ ", "·")
+        if name == "h" and spec.P:
+            # The projection mixes all units, so unit d of h is no function of unit d of o and c alone.
+            unprojected = float(cell.values["o"][t, n, d] * cell.values["c"][t, n, d].tanh())
+            lines.append(Equation("m", formula, f"(D={spec.D},)", substituted, unprojected))
+            shapes = f"(P={spec.P}, D={spec.D})·(D={spec.D},)"
+            lines.append(Equation("h", "W_hr·m", shapes, "", float(cell.values["h"][t, n, min(d, spec.P - 1)])))
+            continue
+        known[name] = float(cell.values[name][t, n, d])
+        lines.append(Equation(name, formula, f"(D={spec.D},)", substituted, known[name]))
+    return lines
+
+
+def _bracketed(value: float) -> str:
+    text = number(value)
+    return f"({text})" if text.startswith("−") else text
+
+
+def _floats(vector: Tensor) -> tuple[float, ...]:
+    return tuple(vector.detach().tolist())
