@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -138,14 +139,16 @@ def _call(layer: nn.Module, spec: Spec, inputs: Inputs, state: Any) -> Run:
     if inputs.packed is None and call.lengths is not None:
         lengths = torch.tensor(call.lengths)
         fed = pack_padded_sequence(inputs.X, lengths, batch_first=spec.batch_first, enforce_sorted=False)
-    with untouched_random_state(inputs.X.device):
+    with untouched_random_state(inputs.X.device), warnings.catch_warnings():
+        # A remark about speed, which nobody who asks for shapes wants to read.
+        warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
         # One state is passed bare, two as a tuple; that is how torch tells GRU from LSTM.
         returned = layer(fed) if given is None else layer(fed, given if len(given) > 1 else given[0])
     Y, final = (None, returned) if spec.kind.step else returned
     finals = final if isinstance(final, tuple) else (final,)
     packed_Y = Y if isinstance(Y, PackedSequence) else None
     if packed_Y is not None:
-        Y, _ = pad_packed_sequence(packed_Y, batch_first=spec.batch_first, total_length=call.L)
+        Y = _padded(packed_Y, prediction)
     starts = given if given is not None else tuple(torch.zeros_like(_plain(s)) for s in finals)
     return Run(
         layer=layer,
@@ -160,6 +163,15 @@ def _call(layer: nn.Module, spec: Spec, inputs: Inputs, state: Any) -> Run:
         packed_X=fed if isinstance(fed, PackedSequence) else None,
         packed_Y=packed_Y,
     )
+
+
+def _padded(packed: PackedSequence, prediction: Prediction) -> Tensor:
+    spec, call = prediction.spec, prediction.call
+    if packed.data.device.type == "meta" and prediction.Y is not None:
+        # torch would read the rows' order back to the CPU; on meta there is nothing to read.
+        return packed.data.new_empty(prediction.Y.sizes)
+    Y, _ = pad_packed_sequence(packed, batch_first=spec.batch_first, total_length=call.L)
+    return Y
 
 
 def _require_same_kind(layer: nn.Module, X: Tensor) -> None:
