@@ -1,0 +1,1 @@
+"""One file a rule; `..rule.registry` finds them by their names."""

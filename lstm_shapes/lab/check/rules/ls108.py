@@ -1,0 +1,180 @@
+"""LS108 packing-call: the lengths do not fit what is packed, or padding back gives fewer steps than came in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from ..failure import Failure
+from ..report import Finding
+from ..rule import Rule
+
+
+def explain(failure: Failure) -> Finding | None:
+    found = _in_packing(failure) or _in_layer(failure) or _after_padding(failure)
+    if found is None:
+        return None
+    layer = failure.call.name if failure.call is not None else ""
+    return RULE.finding(*found, layer=layer, where=failure.where, cause=failure.error)
+
+
+def _arguments(failure: Failure) -> dict[str, Any]:
+    """What pack_padded_sequence or its relatives were given, read from their own frame."""
+    for frame in reversed(failure.frames):
+        if frame.f_code.co_name in ("pack_padded_sequence", "pad_packed_sequence", "pack_sequence", "pad_sequence"):
+            return {"function": frame.f_code.co_name, **frame.f_locals}
+    return {}
+
+
+def _in_packing(failure: Failure) -> tuple[str, str] | None:
+    given = _arguments(failure)
+    if not given:
+        return None
+    function = given["function"]
+    if function == "pack_padded_sequence" and isinstance(given.get("input"), Tensor):
+        return _pack(given)
+    if function == "pad_packed_sequence":
+        return _pad(given)
+    return (
+        f"{function} refused what it was given",
+        "a list of tensors (steps, features), longest first, or enforce_sorted=False",
+    )
+
+
+def _pack(given: dict[str, Any]) -> tuple[str, str]:
+    x, batch_first = given["input"], bool(given.get("batch_first"))
+    lengths = given["lengths"]
+    if isinstance(lengths, Tensor) and lengths.device.type != "cpu":
+        return (
+            f"lengths is on {lengths.device}; pack_padded_sequence wants it on the CPU, the data may be anywhere",
+            "pack_padded_sequence(x, lengths.cpu(), …)",
+        )
+    if x.dim() < 2:
+        return f"the data {tuple(x.shape)} have no batch axis to pack", "pack a padded batch (N, L, Q)"
+    counts = [int(n) for n in lengths] if not isinstance(lengths, Tensor) or lengths.dim() == 1 else []
+    N, L = (x.size(0), x.size(1)) if batch_first else (x.size(1), x.size(0))
+    axes = "(N, L, …)" if batch_first else "(L, N, …)"
+    read = f"{tuple(x.shape)}, read as {axes} because batch_first={batch_first}"
+    if not counts and isinstance(lengths, Tensor) and lengths.dim() != 1:
+        return f"lengths has the shape {tuple(lengths.shape)}; it is one number a row, (N,)", "lengths.view(-1)"
+    if len(counts) != N:
+        other = (
+            f"; {len(counts)} is the other axis, so the data lie the other way round: "
+            f"batch_first={not batch_first}, or leave out the transpose"
+            if len(counts) == L else ""
+        )
+        return (
+            f"{len(counts)} lengths for {N} rows: the data are {read}{other}",
+            f"one length a row; pack_padded_sequence(x, lengths, batch_first={not batch_first}) or x.transpose(0, 1) where "
+            "the two first axes are exchanged; packing has a batch_first of its own",
+        )
+    if any(n <= 0 for n in counts):
+        return (
+            f"length {min(counts)} of row {counts.index(min(counts))}: an empty sequence cannot be packed",
+            "drop the empty rows (keep = lengths > 0) and put zeros back afterwards, or lengths.clamp(min=1) with one "
+            "padding step that stands for <empty>",
+        )
+    if max(counts) > L:
+        return _longer(max(counts), L)
+    if counts != sorted(counts, reverse=True):
+        return (
+            f"lengths {counts[:8]} are not in decreasing order, which enforce_sorted=True (the default) demands",
+            "pack_padded_sequence(x, lengths, batch_first=…, enforce_sorted=False): it sorts, and everything comes back in "
+            "the original order. If you sort by hand, undo the sort on the results",
+        )
+    return f"pack_padded_sequence refused lengths {counts[:8]} for data {read}", "one whole number from 1 to L for each row"
+
+
+def _longer(longest: int, L: int) -> tuple[str, str]:
+    return (
+        f"the largest of the lengths is {longest}, the data have {L} steps: the data were cut (or the wrong axis is time)",
+        f"lengths.clamp(max=x.size(1)), or truncate data and lengths together: min(length, {L}) when the batch is made",
+    )
+
+
+def _pad(given: dict[str, Any]) -> tuple[str, str]:
+    value = given.get("sequence")
+    if not isinstance(value, PackedSequence):
+        return (
+            f"pad_packed_sequence was given a {type(value).__name__}, not a PackedSequence",
+            "out, state = rnn(packed) first, then pad_packed_sequence(out, batch_first=True); a layer returns packed output "
+            "only for packed input",
+        )
+    longest, total = len(value.batch_sizes), given.get("total_length")
+    if isinstance(total, int) and total < longest:
+        return f"total_length={total} is less than the longest row, {longest} steps", f"total_length=x.size(1) (at least {longest})"
+    return _longer(longest, int(value.data.size(0)))
+
+
+def _in_layer(failure: Failure) -> tuple[str, str] | None:
+    """A packed input whose parts do not fit each other."""
+    call = failure.call
+    packed = call.packed if call is not None else None
+    if call is None or packed is None:
+        return None
+    steps, rows = int(packed.batch_sizes.sum()), packed.data.size(0)
+    for op in reversed(failure.seen.trace.ops if failure.seen.trace else []):
+        if op.name == "_pack_padded_sequence" and op.shapes:
+            axis = 0 if False in op.note[2:3] else 1
+            L = op.shapes[0][axis] if len(op.shapes[0]) > axis else 0
+            if len(packed.batch_sizes) > L:
+                return _longer(len(packed.batch_sizes), L)
+            break
+    if steps != rows:
+        return (
+            f"the packed input has {rows} rows of data, its batch_sizes add up to {steps}: the lengths and the data do not "
+            "belong together (a length larger than the padded data, or data changed after packing)",
+            "lengths.clamp(max=x.size(1)) before packing; change packed.data only by row-wise functions that keep its first axis",
+        )
+    return None
+
+
+def _after_padding(failure: Failure) -> tuple[str, str] | None:
+    """The longest row of this batch is shorter than the padded input, and something meets the input's length."""
+    op, trace = failure.op, failure.seen.trace
+    if op is None or trace is None or len(op.shapes) < 2:
+        return None
+    pads = [o for o in trace.ops if o.name == "_pad_packed_sequence" and o.result]
+    packs = [o for o in trace.ops if o.name == "_pack_padded_sequence" and o.shapes]
+    if not pads or not packs:
+        return None
+    before, after = set(packs[-1].shapes[0][:2]), set(pads[-1].result[:2])
+    lost, kept = before - after, after - before
+    sizes = [set(s) for s in op.shapes]
+    if len(lost) == 1 and len(kept) == 1 and any(lost & s for s in sizes) and any(kept & s for s in sizes):
+        L, longest = lost.pop(), kept.pop()
+        return (
+            f"the input has {L} steps, pad_packed_sequence gave back {longest}, the longest of this batch: {op.name} meets both",
+            f"pad_packed_sequence(out, batch_first=True, total_length=x.size(1)), or cut the other side to {longest} steps",
+        )
+    return None
+
+
+RULE = Rule(
+    "LS108",
+    "packing-call",
+    "the lengths do not fit the data that are packed",
+    "pack_padded_sequence wants one length a row, on the CPU, from 1 to L, in decreasing order unless "
+    "enforce_sorted=False; it does not compare the lengths with the padded size. pad_packed_sequence gives back as many "
+    "steps as the longest row has, which total_length changes.",
+    wrong="""
+rnn = nn.GRU(5, 8, batch_first=True)
+def model(x, n_steps):
+    packed = pack_padded_sequence(x, n_steps, batch_first=True)
+    return rnn(packed)[1][-1]
+lengths = torch.tensor([3, 7, 5])
+inputs = (torch.randn(3, 7, 5), lengths)
+""",
+    right="""
+rnn = nn.GRU(5, 8, batch_first=True)
+def model(x, n_steps):
+    packed = pack_padded_sequence(x, n_steps, batch_first=True, enforce_sorted=False)
+    return rnn(packed)[1][-1]
+lengths = torch.tensor([3, 7, 5])
+inputs = (torch.randn(3, 7, 5), lengths)
+""",
+    explain=explain,
+    order=24,
+)

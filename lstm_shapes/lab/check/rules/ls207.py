@@ -1,0 +1,51 @@
+"""LS207 unbatched-by-accident: a 2-D input meant as a batch is read as one sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..mixup import mixup
+from ..report import Finding
+from ..rule import Rule
+from ..study import Study
+from ..words import input_name, shape
+
+
+def find(study: Study) -> Iterator[Finding]:
+    found = mixup(study)
+    if found is None or found.code != "LS207" or found.call is None:
+        return
+    call = found.call
+    x = input_name(call)
+    one = 1 if call.batch_first else 0
+    yield RULE.finding(
+        f"{call.call_name} reads the 2-D input {x} {shape(call.X)} as one unbatched sequence (L, Q): {call.L}, which is "
+        f"{x}.size(0) and the batch here, is taken for time, and each sample is one step that the next one remembers. The output "
+        f"is (L, R·H), so an index like [:, -1] takes a feature, not a step",
+        f"one sequence of {call.L} steps: give it its batch axis, {x}.unsqueeze({0 if call.batch_first else 1}) (or {x}[None]), or say "
+        f"batch_dim=None and read out[-1]; {call.L} samples of one step: {x}.unsqueeze({one}); {call.L} windows of {call.Q} values: "
+        f"{x}.unsqueeze(-1) into a layer with input_size=1",
+        layer=call.name,
+        where=call.where,
+        evidence=found.evidence,
+    )
+
+
+RULE = Rule(
+    "LS207",
+    "unbatched-by-accident",
+    "a 2-D input meant as a batch is read as one unbatched sequence",
+    "Two axes mean (L, Q): one sequence without a batch. A batch of feature vectors (N, Q) has two axes as well, and its "
+    "samples are then the steps of one sequence.",
+    wrong="""
+rnn, head = nn.LSTM(5, 8, batch_first=True), nn.Linear(8, 3)
+model = lambda x: head(rnn(x)[0])
+inputs = (torch.randn(4, 5),)
+""",
+    right="""
+rnn, head = nn.LSTM(5, 8, batch_first=True), nn.Linear(8, 3)
+model = lambda x: head(rnn(x)[0])
+inputs = (torch.randn(4, 7, 5),)
+""",
+    find=find,
+)

@@ -1,0 +1,91 @@
+"""Which line of the user's code is running: the innermost frame that belongs to neither torch nor this library."""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+import torch
+
+__all__ = ["Where", "here", "raised_at", "source_line"]
+
+_TORCH = str(Path(torch.__file__).parent)
+_OURS = str(Path(__file__).parents[2])
+_PLUMBING = (contextlib.__file__, "<frozen")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A place in the user's code; `source` is empty where no source can be had (a program run from a string)."""
+
+    file: str
+    line: int
+    source: str = ""
+    function: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}"
+        return f"{place}: {self.source}" if self.source else place
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {"file": self.file, "line": self.line, "source": self.source, "function": self.function}
+
+
+def theirs(file: str) -> bool:
+    """Whether a file is the user's: not torch's, not ours, not Python's plumbing between the two."""
+    return not file.startswith((_TORCH, _OURS, *_PLUMBING))
+
+
+def source_line(file: str, line: int, names: dict[str, Any] | None = None) -> str:
+    """The line itself, or "" where there is none."""
+    return linecache.getline(file, line, names).strip()
+
+
+def _where(frame: FrameType, line: int) -> Where:
+    code = frame.f_code
+    return Where(code.co_filename, line, source_line(code.co_filename, line, frame.f_globals), code.co_name)
+
+
+def here() -> Where | None:
+    """The user's line that is being executed now."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if theirs(frame.f_code.co_filename):
+            return _where(frame, frame.f_lineno)
+        frame = frame.f_back
+    return None
+
+
+def here_key() -> tuple[Any, int] | None:
+    """The user's line as (code, line): cheap enough to be taken at every operation; `resolve` makes it readable."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if theirs(code.co_filename):
+            return code, frame.f_lineno
+        frame = frame.f_back
+    return None
+
+
+def resolve(key: tuple[Any, int] | None) -> Where | None:
+    """What `here_key` took, with its source line."""
+    if key is None:
+        return None
+    code, line = key
+    return Where(code.co_filename, line, source_line(code.co_filename, line), code.co_name)
+
+
+def raised_at(trace: TracebackType | None) -> Where | None:
+    """The innermost line of the user's code in a traceback: where the exception came from, seen by its owner."""
+    found: Where | None = None
+    while trace is not None:
+        if theirs(trace.tb_frame.f_code.co_filename):
+            found = _where(trace.tb_frame, trace.tb_lineno)
+        trace = trace.tb_next
+    return found
