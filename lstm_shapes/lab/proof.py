@@ -101,19 +101,19 @@ def prove(
 
     Raises: SpecError, ShapeError.
     """
-    if isinstance(Q, nn.Module):
-        result = run(Q, D, N=N, L=L, lengths=lengths, seed=seed)
-        return prove_run(result, result.layer)
-    spec = as_spec(Q, D, K, batch_first, **fields)
-    call = Call.of(spec, N=N, L=L, lengths=lengths)
-    small_spec, small_call = _runnable(spec, call, dtype_name(dtype))
-    result = run(
-        small_spec, N=small_call.N, L=small_call.L, lengths=small_call.lengths, device=device, dtype=dtype, seed=seed
-    )
-    return prove_run(result, None, (spec, call) if (small_spec, small_call) != (spec, call) else None)
+    with torch.no_grad():
+        if isinstance(Q, nn.Module):
+            result = run(Q, D, N=N, L=L, lengths=lengths, seed=seed)
+            return _prove_run(result, result.layer)
+        spec = as_spec(Q, D, K, batch_first, **fields)
+        call = Call.of(spec, N=N, L=L, lengths=lengths)
+        small_spec, small = _runnable(spec, call, dtype_name(dtype))
+        where = {"device": device, "dtype": dtype, "seed": seed}
+        result = run(small_spec, N=small.N, L=small.L, lengths=small.lengths, **where)
+        return _prove_run(result, None, (spec, call) if (small_spec, small) != (spec, call) else None)
 
 
-def prove_run(result: Run, yours: nn.Module | None = None, original: tuple[Spec, Call] | None = None) -> Proof:
+def _prove_run(result: Run, yours: nn.Module | None = None, original: tuple[Spec, Call] | None = None) -> Proof:
     """The checks of a call that has been made. `original` is what the run is a twin of."""
     twin = result.spec if original else None
     spec, call = original or (result.spec, result.call)
