@@ -13,7 +13,9 @@ from ..theory.counts import Counts
 from ..theory.predict import as_spec
 from ..theory.spec import Spec
 
-__all__ = ["as_device", "as_dtype", "build", "constructor_arguments", "generator", "require_memory"]
+__all__ = [
+    "allocate", "as_device", "as_dtype", "build", "constructor_arguments", "generator", "require_memory",
+]
 
 
 def build(
@@ -49,7 +51,7 @@ def build(
         layer.dropout = spec.dropout
     if where.type == "meta":
         return layer
-    layer = layer.to_empty(device=where)
+    allocate(layer, where)
     numbers, bound = generator(seed), spec.D**-0.5
     with torch.no_grad():
         for parameter in layer.parameters():
@@ -69,6 +71,16 @@ def constructor_arguments(spec: Spec) -> dict[str, Any]:
     if spec.P:
         arguments["proj_size"] = spec.P
     return arguments
+
+
+def allocate(layer: nn.Module, device: torch.device) -> None:
+    """Give a layer that was made on meta its memory, all zeros.
+
+    `to_empty` does the same and imports sympy on the way, which takes half a second.
+    """
+    for name, parameter in list(layer.named_parameters()):
+        zeros = torch.zeros(parameter.shape, dtype=parameter.dtype, device=device)
+        setattr(layer, name, nn.Parameter(zeros))
 
 
 def generator(seed: int) -> torch.Generator:
