@@ -22,7 +22,7 @@ from .inputs import Inputs, read_inputs
 from .random_state import untouched_random_state
 from .tensors import AnnotatedTensor, annotate
 
-__all__ = ["Run", "run"]
+__all__ = ["Run", "call_layer", "run"]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -109,8 +109,8 @@ def run(
         if D is None:
             like = next(Q.parameters())
             inputs = _drawn(spec, Call.of(spec, N=N, L=L, lengths=lengths), like.device, like.dtype, seed)
-            return _call(Q, spec, inputs, state)
-        return _call(Q, spec, read_inputs(spec, D, lengths), state)
+            return call_layer(Q, spec, inputs, state)
+        return call_layer(Q, spec, read_inputs(spec, D, lengths), state)
     if isinstance(D, (Tensor, PackedSequence)):
         raise SpecError("the first argument", "a layer where the second is a tensor", type(Q).__name__)
     spec = as_spec(Q, D, K, batch_first, **fields)
@@ -118,7 +118,7 @@ def run(
     where = as_device(device)
     require_memory(bytes_of_call(spec, call, name), where, f"X, Y and states for N={call.N}, L={call.L}")
     layer = build(spec, device=where, dtype=dtype, seed=seed)
-    return _call(layer, spec, _drawn(spec, call, where, as_dtype(dtype), seed + 1), state)
+    return call_layer(layer, spec, _drawn(spec, call, where, as_dtype(dtype), seed + 1), state)
 
 
 def _drawn(spec: Spec, call: Call, device: torch.device, dtype: torch.dtype, seed: int) -> Inputs:
@@ -130,7 +130,8 @@ def _drawn(spec: Spec, call: Call, device: torch.device, dtype: torch.dtype, see
     return Inputs(call, X)
 
 
-def _call(layer: nn.Module, spec: Spec, inputs: Inputs, state: Any) -> Run:
+def call_layer(layer: nn.Module, spec: Spec, inputs: Inputs, state: Any) -> Run:
+    """One call of a layer whose Spec is known, which may be anything with the signature of torch's layers."""
     call = inputs.call
     prediction = Prediction(spec, call)
     _require_same_kind(layer, inputs.X)
