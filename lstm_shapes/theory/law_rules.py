@@ -221,7 +221,7 @@ _ROWS = (
         + (", the backward ones on reversed rows" if p.two_way else ""),
         _no_dropout,
         _STILL,
-        "Each layer reads the Y of the one below, each direction is a layer of its own, hn stacks their ends.",
+        "Each layer reads the Y of the one below, each direction is its own layer, hn stacks their ends.",
         "Dropout zeroes part of what each layer hands to the next.",
     ),
     Rule(

@@ -34,8 +34,8 @@ class Law:
     """An expression, whether it holds for this layer and call, and why.
 
     `condition` says in words when it holds, `why` gives the reason for this very case in one sentence.
-    `exact`: both sides are copies of the same numbers and agree to the last bit; else they are computed twice,
-    and agree within a tolerance.
+    `exact`: both sides are copies of the same numbers and agree to the last bit; else computed twice, and
+    agree within a tolerance.
 
     >>> law = laws(28, 256, bidirectional=True)[0]
     >>> law.expression, law.holds, law.kind
@@ -80,7 +80,7 @@ class Law:
         return distance(rerun(run))
 
     def tolerance(self, run: Any) -> float:
-        """The largest residual that counts as equal: 0 if exact, else by dtype and size of the values.
+        """The largest residual that counts as equal: 0 if exact, else by dtype and size of values.
 
         Where the layer runs twice, sums are added in another order; the rounding grows with the largest number
         in Y, hn and cn, which tanh keeps near 1 and relu does not.

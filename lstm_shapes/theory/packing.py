@@ -1,8 +1,8 @@
 """Packing: what a PackedSequence holds for given lengths, without torch.
 
 `pack_padded_sequence` lays rows of different lengths in one tensor `data`, step by step: first step 0 of
-every row, longest row first, then step 1 of the rows that have one, and so on. `batch_sizes` says how many rows
-each step has. Padding is left out, so the layer never computes it.
+every row, longest row first, then step 1 of the rows that have one, and so on. `batch_sizes` says how many
+rows each step has. Padding is left out, so the layer never computes it.
 
 Source: `pack_padded_sequence` in `torch/nn/utils/rnn.py`, `_pack_padded_sequence` in
 `aten/src/ATen/native/PackedSequence.cpp`.
