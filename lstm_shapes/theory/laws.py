@@ -149,7 +149,9 @@ class _Tensors:
 
 
 def _plain(tensor: Any) -> Any:
-    return tensor.plain() if hasattr(tensor, "plain") else tensor
+    if tensor is None:
+        return None
+    return (tensor.plain() if hasattr(tensor, "plain") else tensor).detach()
 
 
 def distance(pairs: Iterable[tuple[Any, Any]]) -> float:

@@ -1,0 +1,212 @@
+"""The laws that need the layer to run again: step by step, row by row, layer by layer, in the other layout.
+
+Each function takes a `Run` and returns pairs of tensors that its law says are equal; `RERUNS` holds them
+under the names of the rows in `theory/law_rules.py`. They call the run's own layer in the mode it is in (dropout at
+work stays at work), without gradients, and leave the global random state as it was.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from functools import wraps
+
+import torch
+from torch import Tensor, nn
+
+from lstm_shapes.theory.places import Place
+from lstm_shapes.theory.spec import Spec
+
+from .inputs import read_inputs
+from .parts import as_sequence_layer, one_direction, some_layers
+from .random_state import untouched_random_state
+from .run import Run, call_layer
+from .tensors import AnnotatedTensor
+
+__all__ = ["RERUNS"]
+
+Pairs = list[tuple[Tensor, Tensor]]
+RERUNS: dict[str, Callable[[Run], Pairs]] = {}
+
+
+def _law(name: str) -> Callable[[Callable[[Run], Pairs]], Callable[[Run], Pairs]]:
+    """Enter a function under its law's name; it leaves no gradients and no used-up random numbers."""
+
+    def enter(function: Callable[[Run], Pairs]) -> Callable[[Run], Pairs]:
+        @wraps(function)
+        def alone(run: Run) -> Pairs:
+            with torch.no_grad(), untouched_random_state(run.X.device):
+                return function(run)
+
+        RERUNS[name] = alone
+        return alone
+
+    return enter
+
+
+@_law("zero start")
+def zero_start(run: Run) -> Pairs:
+    """No state against a state of zeros, on this run's X."""
+    zeros = [torch.zeros_like(state) for state in _starts(run)]
+    without = _again(run.layer, run.spec, _plain(run.X), None, run.call.lengths)
+    return _pairs(without, _again(run.layer, run.spec, _plain(run.X), zeros, run.call.lengths))
+
+
+@_law("feedback")
+def feedback(run: Run) -> Pairs:
+    """One call for each step, starting from the state that the call before returned."""
+    axis, state, steps = _time_axis(run), _starts(run), []
+    for t in range(run.call.L):
+        x = _plain(run.X).narrow(axis, t, 1)
+        y, *state = _again(run.layer, run.spec, x, state)
+        steps.append(y)
+    return _pairs(_results(run), [torch.cat(steps, axis), *state])
+
+
+@_law("cell loop")
+def cell_loop(run: Run) -> Pairs:
+    """The cell in a loop over five steps made from X, against the layer with its weights."""
+    x, state, outputs = _plain(run.X), _starts(run), []
+    X = torch.stack([x.roll(t, -1) + 0.1 * t for t in range(5)])
+    for step in X:
+        state = _again(run.layer, run.spec, step, state)
+        outputs.append(state[0])
+    layer, spec = as_sequence_layer(run.layer, run.spec)
+    whole = _again(layer, spec, X, [start.unsqueeze(0) for start in _starts(run)])
+    return _pairs([torch.stack(outputs), *(end.unsqueeze(0) for end in state)], whole)
+
+
+@_law("layout")
+def layout(run: Run) -> Pairs:
+    """The same layer with the other batch_first, on X transposed; its Y transposed back."""
+    layer, spec = _other_layout(run)
+    Y, *ends = _again(layer, spec, _plain(run.X).transpose(0, 1), _starts(run), run.call.lengths)
+    return _pairs(_results(run), [Y.transpose(0, 1), *ends])
+
+
+@_law("layout, one sequence")
+def layout_alone(run: Run) -> Pairs:
+    """The same layer with the other batch_first, on the same unbatched X."""
+    layer, spec = _other_layout(run)
+    return _pairs(_results(run), _again(layer, spec, _plain(run.X), _starts(run)))
+
+
+@_law("chain")
+def chain(run: Run) -> Pairs:
+    """K·R layers of one layer and one direction each; the backward ones read reversed rows."""
+    below, ends = _plain(run.X), []
+    for index in range(run.spec.K):
+        halves = []
+        for direction in range(run.spec.R):
+            layer, spec = one_direction(run.layer, run.spec, index, direction)
+            row = index * run.spec.R + direction
+            state = [start[row : row + 1] for start in _starts(run)]
+            X = _reversed(run, below) if direction else below
+            Y, *end = _again(layer, spec, X, state, run.call.lengths)
+            halves.append(_reversed(run, Y) if direction else Y)
+            ends.append(end)
+        below = torch.cat(halves, -1)
+    return _pairs(_results(run), [below, *(torch.cat(states) for states in zip(*ends, strict=True))])
+
+
+@_law("one step seen")
+def one_step_seen(run: Run) -> Pairs:
+    """The top layer alone, on the last step of what the layers below hand to it."""
+    X, top = _plain(run.X), run.spec.K - 1
+    if top:
+        below, spec = some_layers(run.layer, run.spec, 0, top)
+        X = _again(below, spec, X, [start[: 2 * top] for start in _starts(run)], run.call.lengths)[0]
+    layer, spec = some_layers(run.layer, run.spec, top, top + 1)
+    return _backward_ends(run, layer, spec, X, [start[2 * top :] for start in _starts(run)])
+
+
+@_law("one step seen of X")
+def one_step_seen_of_x(run: Run) -> Pairs:
+    """The whole layer, on the last step of X."""
+    return _backward_ends(run, run.layer, run.spec, _plain(run.X), _starts(run))
+
+
+@_law("rows alone")
+def rows_alone(run: Run) -> Pairs:
+    """Each sequence in a batch of its own, cut to its own length."""
+    cell = run.spec.kind.step
+    batch, of_state = 0 if cell or run.spec.batch_first else 1, 0 if cell else 1
+    pairs: Pairs = []
+    for n in range(run.call.N or 1):
+        x, whole = _plain(run.X).narrow(batch, n, 1), _results(run)
+        if not cell:
+            length = run.call.L if run.call.lengths is None else run.call.lengths[n]
+            x = x.narrow(_time_axis(run), 0, length)
+            whole[0] = whole[0].narrow(batch, n, 1).narrow(_time_axis(run), 0, length)
+        ends = slice(0 if cell else 1, None)
+        whole[ends] = [end.narrow(of_state, n, 1) for end in whole[ends]]
+        state = [start.narrow(of_state, n, 1) for start in _starts(run)]
+        pairs += _pairs(whole, _again(run.layer, run.spec, x, state))
+    return pairs
+
+
+@_law("padding read")
+def padding_read(run: Run) -> Pairs:
+    """The padded X as it is, not packed."""
+    return _pairs(_results(run), _again(run.layer, run.spec, _plain(run.X), _starts(run)))
+
+
+def _again(
+    layer: nn.Module,
+    spec: Spec,
+    X: Tensor,
+    state: Sequence[Tensor] | None,
+    lengths: tuple[int, ...] | None = None,
+) -> list[Tensor]:
+    """Y, hn and cn, those of them that there are, of another call."""
+    # Every call puts the random state back: without this step all of them would drop the same units,
+    # which no two calls of a user's do.
+    torch.rand(1, device=X.device)
+    given = None if state is None else tuple(part.contiguous() for part in state)
+    return _results(call_layer(layer, spec, read_inputs(spec, X, lengths), given))
+
+
+def _results(run: Run) -> list[Tensor]:
+    return [_plain(tensor) for tensor in (run.Y, run.hn, run.cn) if tensor is not None]
+
+
+def _starts(run: Run) -> list[Tensor]:
+    return [_plain(tensor) for tensor in (run.h0, run.c0) if tensor is not None]
+
+
+def _plain(tensor: AnnotatedTensor) -> Tensor:
+    return tensor.plain().detach()
+
+
+def _pairs(left: Sequence[Tensor], right: Sequence[Tensor]) -> Pairs:
+    return list(zip(left, right, strict=True))
+
+
+def _time_axis(run: Run) -> int:
+    return 1 if Place(run.spec, run.call).batch_leads else 0
+
+
+def _other_layout(run: Run) -> tuple[nn.Module, Spec]:
+    layer = copy.deepcopy(run.layer)
+    setattr(layer, "batch_first", not run.spec.batch_first)  # noqa: B010 - a Module's attributes have no types
+    return layer, run.spec.replace(batch_first=not run.spec.batch_first)
+
+
+def _reversed(run: Run, tensor: Tensor) -> Tensor:
+    """Each row backwards, its padding left where it is."""
+    axis = _time_axis(run)
+    if run.call.lengths is None:
+        return tensor.flip(axis)
+    rows = tensor.transpose(0, 1) if axis == 0 else tensor
+    turned = rows.clone()
+    for n, length in enumerate(run.call.lengths):
+        turned[n, :length] = rows[n, :length].flip(0)
+    return turned.transpose(0, 1) if axis == 0 else turned
+
+
+def _backward_ends(run: Run, layer: nn.Module, spec: Spec, X: Tensor, state: Sequence[Tensor]) -> Pairs:
+    """The backward half of Y at each row's own last step, against the same of `layer` on that step of X."""
+    place, axis = Place(run.spec, run.call), _time_axis(run)
+    last = place.take_own_last(X).unsqueeze(axis)
+    once = _again(layer, spec, last, state)[0].squeeze(axis)
+    return [(place.take_own_last(_results(run)[0], "b"), once[..., run.spec.H :])]
