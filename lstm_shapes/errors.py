@@ -49,12 +49,10 @@ class ShapeError(LstmShapesError):
     >>> raise ShapeError("h0", "(K·R, N, H)", expected=(2, 3, 20), got=(3, 2, 20),
     ...                  hint="batch_first never moves the axes of h0")
     Traceback (most recent call last):
-    lstm_shapes.errors.ShapeError: h0 must be (K·R, N, H) = (2, 3, 20), got (3, 2, 20). batch_first never moves the axes of h0.
+    lstm_shapes.errors.ShapeError: h0 must be (K·R, N, H) = (2, 3, 20), got (3, 2, 20). batch_first never ...
     """
 
-    def __init__(
-        self, name: str, formula: str, *, expected: object = None, got: object = None, hint: str = ""
-    ) -> None:
+    def __init__(self, name: str, formula: str, *, expected: object = None, got: object = None, hint: str = "") -> None:
         self.name = name
         self.formula = formula
         self.expected = expected

@@ -114,7 +114,7 @@ def explain(
         return Explanation(prediction)
     from .lab.proof import prove
 
-    where = {"N": prediction.call.N, "L": prediction.call.L, "lengths": lengths, "seed": seed}
+    where: dict[str, Any] = {"N": prediction.call.N, "L": prediction.call.L, "lengths": lengths, "seed": seed}
     if hasattr(Q, "named_parameters"):
         return Explanation(prediction, prove(Q, **where))
     return Explanation(prediction, prove(prediction.spec, **where, device=device, dtype=dtype))

@@ -7,8 +7,9 @@ import json
 import typer
 from rich.console import Console
 
-from ..theory.predict import count as count_
-from ..views.tables import counts_view
+from lstm_shapes.theory.predict import count as count_
+from lstm_shapes.views.tables import counts_view
+
 from . import options
 
 __all__ = ["count"]

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ..explanation import Explanation
-from ..theory.predict import Prediction, predict
-from ..views.explanation import explanation_view
-from ..views.page import Page
-from ..views.proof import proof_sheet
+from lstm_shapes.explanation import Explanation
+from lstm_shapes.theory.predict import Prediction, predict
+from lstm_shapes.views.explanation import explanation_view
+from lstm_shapes.views.page import Page
+from lstm_shapes.views.proof import proof_sheet
+
 from . import options
 
 __all__ = ["explain", "show"]
@@ -62,7 +63,12 @@ def explain(
 
 
 def show(
-    prediction: Prediction, *, device: str = "cpu", proof: bool = True, as_json: bool = False, html: Path | None = None
+    prediction: Prediction,
+    *,
+    device: str = "cpu",
+    proof: bool = True,
+    as_json: bool = False,
+    html: Path | None = None,
 ) -> None:
     """Put the prediction on the screen, then prove it.
 
@@ -90,7 +96,7 @@ def show(
 def _proved(explanation: Explanation, device: str) -> Explanation:
     """Load torch, which takes seconds, behind a spinner; on stderr, so that a pipe stays clean."""
     with Console(stderr=True).status("Loading torch to prove it …"):
-        from ..lab.proof import prove
+        from lstm_shapes.lab.proof import prove
 
         call = explanation.call
         where: dict[str, Any] = {"N": call.N, "L": call.L, "lengths": call.lengths}

@@ -6,11 +6,26 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import SpecError
+from lstm_shapes.errors import SpecError
 
 __all__ = [
-    "Batch", "Bias", "Bidirectional", "CellName", "Device", "Dropout", "Dtype", "Json", "Layers", "Lengths",
-    "Nonlinearity", "ProjSize", "Steps", "TimeMajor", "Unbatched", "call_arguments", "layer_arguments",
+    "Batch",
+    "Bias",
+    "Bidirectional",
+    "CellName",
+    "Device",
+    "Dropout",
+    "Dtype",
+    "Json",
+    "Layers",
+    "Lengths",
+    "Nonlinearity",
+    "ProjSize",
+    "Steps",
+    "TimeMajor",
+    "Unbatched",
+    "call_arguments",
+    "layer_arguments",
 ]
 
 Q = Annotated[int, typer.Argument(metavar="Q", help="features of one step: torch's input_size")]
@@ -33,7 +48,13 @@ Json = Annotated[bool, typer.Option("--json", help="print plain data for another
 
 
 def layer_arguments(
-    time_major: bool, cell: str, bidirectional: bool, proj_size: int, bias: bool, dropout: float, nonlinearity: str
+    time_major: bool,
+    cell: str,
+    bidirectional: bool,
+    proj_size: int,
+    bias: bool,
+    dropout: float,
+    nonlinearity: str,
 ) -> dict[str, Any]:
     """Options of the command line as the fields of a Spec."""
     return {

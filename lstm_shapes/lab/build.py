@@ -7,14 +7,20 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from ..errors import ShapeError, SpecError
-from ..theory.call import DTYPES, Call, dtype_name
-from ..theory.counts import Counts
-from ..theory.predict import as_spec
-from ..theory.spec import Spec
+from lstm_shapes.errors import ShapeError, SpecError
+from lstm_shapes.theory.call import DTYPES, Call, dtype_name
+from lstm_shapes.theory.counts import Counts
+from lstm_shapes.theory.predict import as_spec
+from lstm_shapes.theory.spec import Spec
 
 __all__ = [
-    "allocate", "as_device", "as_dtype", "build", "constructor_arguments", "generator", "require_memory",
+    "allocate",
+    "as_device",
+    "as_dtype",
+    "build",
+    "constructor_arguments",
+    "generator",
+    "require_memory",
 ]
 
 
@@ -52,7 +58,7 @@ def build(
     if where.type == "meta":
         return layer
     allocate(layer, where)
-    numbers, bound = generator(seed), spec.D**-0.5
+    numbers, bound = generator(seed), float(spec.D) ** -0.5
     with torch.no_grad():
         for parameter in layer.parameters():
             drawn = torch.empty(parameter.shape).uniform_(-bound, bound, generator=numbers)
@@ -99,9 +105,7 @@ def as_device(device: Any) -> torch.device:
         found = torch.device(device)
     except (RuntimeError, TypeError):
         raise SpecError("device", "one of cpu, cuda, cuda:0, mps or meta", device) from None
-    if found.type == "cuda" and not (
-        torch.cuda.is_available() and (found.index or 0) < torch.cuda.device_count()
-    ):
+    if found.type == "cuda" and not (torch.cuda.is_available() and (found.index or 0) < torch.cuda.device_count()):
         hint = f"torch sees {torch.cuda.device_count()} CUDA devices here; leave device out for the CPU"
         raise SpecError("device", "a device of this machine", str(device), hint)
     return found
@@ -123,7 +127,9 @@ def require_memory(needed: int, device: torch.device, what: str) -> None:
     limit = _memory(device)
     if limit is not None and needed > limit:
         raise ShapeError(
-            what, f"within the {limit / 2**30:,.1f} GiB of {device}", got=f"{needed / 2**30:,.1f} GiB",
+            what,
+            f"within the {limit / 2**30:,.1f} GiB of {device}",
+            got=f"{needed / 2**30:,.1f} GiB",
             hint="predict, count and explain need no memory for it, and device='meta' builds it without numbers",
         )
 

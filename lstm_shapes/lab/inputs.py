@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from ..errors import ShapeError
-from ..theory.call import DEFAULT_N, Call
-from ..theory.spec import Spec
+from lstm_shapes.errors import ShapeError
+from lstm_shapes.theory.call import DEFAULT_N, Call
+from lstm_shapes.theory.spec import Spec
+
 from .tensors import AnnotatedTensor
 
 __all__ = ["Inputs", "read_inputs"]

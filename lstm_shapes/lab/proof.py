@@ -14,12 +14,13 @@ import torch
 import torchinfo
 from torch import nn
 
-from ..shown import Shown
-from ..theory.call import DEFAULT_N, Call, dtype_name
-from ..theory.counts import Counts
-from ..theory.laws import laws
-from ..theory.predict import Prediction, as_spec
-from ..theory.spec import Spec
+from lstm_shapes.shown import Shown
+from lstm_shapes.theory.call import DEFAULT_N, Call, dtype_name
+from lstm_shapes.theory.counts import Counts
+from lstm_shapes.theory.laws import laws
+from lstm_shapes.theory.predict import as_spec
+from lstm_shapes.theory.spec import Spec
+
 from .build import build, bytes_of_call
 from .flops import measured_macs
 from .run import Run, run

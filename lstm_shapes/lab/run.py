@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from ..errors import ShapeError, SpecError
-from ..shown import Shown
-from ..theory.axes import Axes
-from ..theory.call import DEFAULT_N, Call, dtype_name
-from ..theory.predict import Prediction, as_spec
-from ..theory.spec import Spec
+from lstm_shapes.errors import ShapeError, SpecError
+from lstm_shapes.shown import Shown
+from lstm_shapes.theory.axes import Axes
+from lstm_shapes.theory.call import DEFAULT_N, Call, dtype_name
+from lstm_shapes.theory.predict import Prediction, as_spec
+from lstm_shapes.theory.spec import Spec
+
 from .build import as_device, as_dtype, build, bytes_of_call, generator, require_memory
 from .inputs import Inputs, read_inputs
 from .random_state import untouched_random_state
@@ -180,8 +181,11 @@ def _require_same_kind(layer: nn.Module, X: Tensor) -> None:
     mixed = weight.dtype != X.dtype and not torch.is_autocast_enabled(X.device.type)
     if weight.device != X.device or mixed:
         raise ShapeError(
-            "x", "on the device and of the dtype of the weights", expected=f"{weight.dtype} on {weight.device}",
-            got=f"{X.dtype} on {X.device}", hint=f"Write x.to(device={str(weight.device)!r}, dtype={weight.dtype})",
+            "x",
+            "on the device and of the dtype of the weights",
+            expected=f"{weight.dtype} on {weight.device}",
+            got=f"{X.dtype} on {X.device}",
+            hint=f"Write x.to(device={str(weight.device)!r}, dtype={weight.dtype})",
         )
 
 
@@ -207,8 +211,11 @@ def _read_state(prediction: Prediction, state: Any, X: Tensor) -> tuple[Tensor, 
         if part.device != X.device or part.dtype != X.dtype:
             fix = f"{name}.to(device={str(X.device)!r}, dtype={X.dtype})"
             raise ShapeError(
-                name, "on the device and of the dtype of X", expected=f"{X.dtype} on {X.device}",
-                got=f"{part.dtype} on {part.device}", hint=f"Write {fix}",
+                name,
+                "on the device and of the dtype of X",
+                expected=f"{X.dtype} on {X.device}",
+                got=f"{part.dtype} on {part.device}",
+                hint=f"Write {fix}",
             )
     return tuple(_plain(part) for part in parts)
 

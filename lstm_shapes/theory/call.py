@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ShapeError, SpecError
+from lstm_shapes.errors import ShapeError, SpecError
+
 from .spec import Spec, whole
 
 __all__ = ["DEFAULT_N", "DTYPES", "Call", "dtype_name"]

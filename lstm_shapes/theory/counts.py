@@ -18,7 +18,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..shown import Shown
+from lstm_shapes.shown import Shown
+
 from .call import DTYPES, Call, dtype_name
 from .spec import Spec
 
@@ -43,7 +44,10 @@ class Term:
 
     def to_dict(self) -> dict[str, str | int]:
         return {
-            "name": self.name, "formula": self.formula, "substituted": self.substituted, "value": self.value
+            "name": self.name,
+            "formula": self.formula,
+            "substituted": self.substituted,
+            "value": self.value,
         }
 
 
@@ -97,7 +101,7 @@ class LayerCount:
     def gates(self) -> tuple[Term, ...]:
         """One direction by gate, in torch's order; a projection belongs to no gate."""
         parts = self._gate_parts()
-        formula, substituted = (" + ".join(part[i] for part in parts) for i in (1, 2))
+        formula, substituted = " + ".join(part[1] for part in parts), " + ".join(part[2] for part in parts)
         value = sum(part[3] for part in parts)
         return tuple(Term(gate, formula, substituted, value) for gate in self.spec.kind.gates)
 
@@ -176,7 +180,11 @@ class Counts(Shown):
 
     @classmethod
     def of(
-        cls, spec: Spec, N: Any = None, L: Any = None, lengths: Iterable[int] | None = None,
+        cls,
+        spec: Spec,
+        N: Any = None,
+        L: Any = None,
+        lengths: Iterable[int] | None = None,
         dtype: object = "float32",
     ) -> Counts:
         """Counts of a layer, and of a call of it if N, L or lengths is given.

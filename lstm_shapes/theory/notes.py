@@ -35,36 +35,44 @@ def _cheaper(spec: Spec, call: Call) -> str:
     )
 
 
-
-
 # One row a note: when it applies, what it says.
 _NOTES: tuple[_Note, ...] = (
     (
         lambda s, c: not s.kind.step and c.batched,
-        lambda s, c: f"`hn`{' and `cn` are' if 'c' in s.kind.states else ' is'} (K·R, N, …) in both layouts: "
-        "`batch_first` never moves the axes of a state.",
+        lambda s, c: (
+            f"`hn`{' and `cn` are' if 'c' in s.kind.states else ' is'} (K·R, N, …) in both layouts: "
+            "`batch_first` never moves the axes of a state."
+        ),
     ),
     (lambda s, c: not s.kind.step and c.batched, _size0),
     (
         lambda s, c: "c" in s.kind.states and not s.kind.step,
-        lambda s, c: f"`{_last(s, c)}` is hidden state, not cell state. The cell state never appears in Y; "
-        "it is `cn`, at the last step only.",
+        lambda s, c: (
+            f"`{_last(s, c)}` is hidden state, not cell state. The cell state never appears in Y; "
+            "it is `cn`, at the last step only."
+        ),
     ),
     (
         lambda s, c: not s.kind.step and s.R == 1 and s.K > 1,
-        lambda s, c: f"`hn[-1]` is the top layer, `hn[0]` the bottom one; Y holds the top layer only, "
-        f"so `{_last(s, c)}` equals `hn[-1]`" + (" for rows of full length." if _short(c) else "."),
+        lambda s, c: (
+            f"`hn[-1]` is the top layer, `hn[0]` the bottom one; Y holds the top layer only, "
+            f"so `{_last(s, c)}` equals `hn[-1]`" + (" for rows of full length." if _short(c) else ".")
+        ),
     ),
     (
         lambda s, c: s.R == 2,
-        lambda s, c: f"`{_last(s, c)}` is no summary of both directions: its backward half has read one step only. "
-        "Join `hn[-2]` (forward) and `hn[-1]` (backward).",
+        lambda s, c: (
+            f"`{_last(s, c)}` is no summary of both directions: its backward half has read one step only. "
+            "Join `hn[-2]` (forward) and `hn[-1]` (backward)."
+        ),
     ),
     (
         lambda s, c: _short(c),
-        lambda s, c: "Rows are shorter than L, and Y is zero beyond each row's length: read `hn[-1]`, or "
-        f"`{'Y[torch.arange(N), lengths - 1]' if s.batch_first else 'Y[lengths - 1, torch.arange(N)]'}`"
-        f"{' for the forward half' if s.R == 2 else ''}.",
+        lambda s, c: (
+            "Rows are shorter than L, and Y is zero beyond each row's length: read `hn[-1]`, or "
+            f"`{'Y[torch.arange(N), lengths - 1]' if s.batch_first else 'Y[lengths - 1, torch.arange(N)]'}`"
+            f"{' for the forward half' if s.R == 2 else ''}."
+        ),
     ),
     (
         lambda s, c: s.P > 0,
@@ -76,8 +84,10 @@ _NOTES: tuple[_Note, ...] = (
     ),
     (
         lambda s, c: s.kind.step,
-        lambda s, c: f"A cell does one step of one layer and returns {'(h, c)' if len(s.kind.states) > 1 else 'h'}, "
-        "no Y: the loop over steps is yours.",
+        lambda s, c: (
+            f"A cell does one step of one layer and returns {'(h, c)' if len(s.kind.states) > 1 else 'h'}, "
+            "no Y: the loop over steps is yours."
+        ),
     ),
     (
         lambda s, c: s.dropout > 0 and s.K == 1 and not s.kind.step,
@@ -90,8 +100,10 @@ _NOTES: tuple[_Note, ...] = (
     (lambda s, c: s.D > 1, _cheaper),
     (
         lambda s, c: not s.kind.step,
-        lambda s, c: "torch's own default is `batch_first=False`; this library's is True. "
-        "torch's docs write D for directions; here D is the hidden width.",
+        lambda s, c: (
+            "torch's own default is `batch_first=False`; this library's is True. "
+            "torch's docs write D for directions; here D is the hidden width."
+        ),
     ),
 )
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import SpecError
-from ..shown import Shown
+from lstm_shapes.errors import SpecError
+from lstm_shapes.shown import Shown
+
 from .axes import Axes
 from .call import DEFAULT_N, Call, dtype_name
 from .counts import Counts
@@ -98,6 +99,7 @@ class Prediction(Shown):
             "weights": {name: _plain(axes) for name, axes in self.weights.items()},
             "counts": self.counts.to_dict(),
         }
+
 
 def _plain(axes: Axes) -> dict[str, list[Any]]:
     return {"names": list(axes.names), "sizes": list(axes.sizes)}

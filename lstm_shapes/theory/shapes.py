@@ -153,4 +153,4 @@ def _axes(spec: Spec, call: Call | None, *names: str) -> Axes:
         sizes |= {"N": call.N or 0, "L": call.L, "T": call.T}
     present = [name for name in names if name]
     atoms = {atom: sizes[atom] for name in present for atom in name.split("·")}
-    return Axes.of(" ".join(present), **atoms)
+    return Axes.of(" ".join(present), None, **atoms)

@@ -11,7 +11,6 @@ from typing import Any
 
 from .axes import Axes
 from .axis_rules.indexing import index
-from .call import Call
 from .predict import Prediction
 from .spec import Spec
 

@@ -6,7 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import SpecError
+from lstm_shapes.errors import SpecError
+
 from .cells import CELLS, CellKind
 
 __all__ = ["Spec", "is_whole", "whole"]

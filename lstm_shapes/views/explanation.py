@@ -11,7 +11,7 @@ from .proof import proof_sheet
 from .tables import headline, notes_lines, parameters_sheet, shapes_sheet, slices_sheet, subtitle
 
 if TYPE_CHECKING:
-    from ..explanation import Explanation
+    from lstm_shapes.explanation import Explanation
 
 __all__ = ["as_document", "explanation_view"]
 

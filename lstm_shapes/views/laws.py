@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..theory.laws import Law
+from lstm_shapes.theory.laws import Law
+
 from .page import Cell, Column, Mark, Sheet, code
 
 __all__ = ["laws_sheet"]

@@ -8,7 +8,7 @@ from .page import Cell, Column, Page, Sheet, tick
 from .tables import headline, subtitle
 
 if TYPE_CHECKING:
-    from ..lab.proof import Check, Proof
+    from lstm_shapes.lab.proof import Check, Proof
 
 __all__ = ["proof_sheet", "proof_view"]
 
@@ -32,7 +32,12 @@ def proof_sheet(proof: Proof) -> Sheet:
         caption += f" Run on a small twin of the same structure, {headline(proof.twin)}: the layer itself is too large."
     return Sheet(
         "Proof",
-        (Column(""), Column("predicted", whole=False), Column("measured", right=True), Column("by", whole=False)),
+        (
+            Column(""),
+            Column("predicted", whole=False),
+            Column("measured", right=True),
+            Column("by", whole=False),
+        ),
         tuple(rows),
         caption=caption,
     )

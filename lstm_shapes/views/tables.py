@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..theory.axes import Axes
-from ..theory.call import Call
-from ..theory.counts import Counts, LayerCount
-from ..theory.meanings import meaning
-from ..theory.notes import notes
-from ..theory.predict import Prediction
-from ..theory.slices import OPEN_QUESTION, slices
-from ..theory.spec import Spec
-from ..theory.symbols import legend
+from lstm_shapes.theory.axes import Axes
+from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.counts import Counts, LayerCount
+from lstm_shapes.theory.meanings import meaning
+from lstm_shapes.theory.notes import notes
+from lstm_shapes.theory.predict import Prediction
+from lstm_shapes.theory.slices import OPEN_QUESTION, slices
+from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.symbols import legend
+
 from .page import Cell, Column, Lines, Mark, Page, Sheet, code
 
 if TYPE_CHECKING:
-    from ..lab.run import Run
+    from lstm_shapes.lab.run import Run
 
 __all__ = [
-    "counts_view", "headline", "notes_lines", "number_of_bytes", "parameters_sheet", "prediction_view", "run_view",
-    "shapes_sheet", "sizes", "slices_sheet", "subtitle",
+    "counts_view",
+    "headline",
+    "notes_lines",
+    "number_of_bytes",
+    "parameters_sheet",
+    "prediction_view",
+    "run_view",
+    "shapes_sheet",
+    "sizes",
+    "slices_sheet",
+    "subtitle",
 ]
 
 # Beyond this many layers the ones above the first, all alike, share a row.
@@ -94,11 +104,23 @@ def parameters_sheet(counts: Counts) -> Sheet:
         rows = [
             _layer_row("layer 0", counts.first, counts.first.total),
             _layer_row("layer 1", counts.upper, counts.upper.total),
-            (f"layers 2 to {spec.K - 1}", f"as layer 1, {spec.K - 2:,} times", f"{counts.upper.total * (spec.K - 2):,}"),
+            (
+                f"layers 2 to {spec.K - 1}",
+                f"as layer 1, {spec.K - 2:,} times",
+                f"{counts.upper.total * (spec.K - 2):,}",
+            ),
         ]
     totals: list[tuple[Cell, ...]] = [
-        (Mark("total", "strong"), f"{number_of_bytes(counts.bytes)} in {counts.dtype}", Mark(f"{counts.total:,}", "strong")),
-        ("of it", f"recurrent H·D matrices, {counts.recurrent_share:.0%}: D is what costs", f"{counts.recurrent:,}"),
+        (
+            Mark("total", "strong"),
+            f"{number_of_bytes(counts.bytes)} in {counts.dtype}",
+            Mark(f"{counts.total:,}", "strong"),
+        ),
+        (
+            "of it",
+            f"recurrent H·D matrices, {counts.recurrent_share:.0%}: D is what costs",
+            f"{counts.recurrent:,}",
+        ),
     ]
     if spec.bias and spec.kind.keras_biases == 1 and not spec.P:
         fewer = spec.K * spec.R * spec.G * spec.D
@@ -151,7 +173,13 @@ def slices_sheet(prediction: Prediction) -> Sheet | None:
         star = "★ what a classifier usually wants: both, joined by `torch.cat([hn[-2], hn[-1]], dim=-1)`."
     return Sheet(
         "Slices",
-        (Column(""), Column("expression"), Column("axes"), Column("sizes"), Column("what it gives", whole=False)),
+        (
+            Column(""),
+            Column("expression"),
+            Column("axes"),
+            Column("sizes"),
+            Column("what it gives", whole=False),
+        ),
         rows,
         caption=star,
     )
@@ -159,7 +187,9 @@ def slices_sheet(prediction: Prediction) -> Sheet | None:
 
 def notes_lines(prediction: Prediction) -> Lines:
     """Where learners slip with this layer, and the lesson's open question."""
-    asked = (OPEN_QUESTION,) if prediction.spec.batch_first and prediction.Y is not None and prediction.call.batched else ()
+    asked = (
+        (OPEN_QUESTION,) if prediction.spec.batch_first and prediction.Y is not None and prediction.call.batched else ()
+    )
     return Lines("Mind", notes(prediction.spec, prediction.call) + asked)
 
 
