@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import typer
-from rich.console import Console
 
 from lstm_shapes.theory.predict import count as count_
 from lstm_shapes.views.tables import counts_view
@@ -42,4 +41,4 @@ def count(
     if as_json:
         typer.echo(json.dumps(counts.to_dict(), ensure_ascii=False, indent=2))
     else:
-        Console(highlight=False).print(counts_view(counts))
+        options.put(counts_view(counts))

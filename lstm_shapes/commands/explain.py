@@ -76,16 +76,16 @@ def show(
     """
     if html is not None and html.suffix != ".html":
         raise typer.BadParameter("give it a name that ends in .html", param_hint="--html")
-    screen = Console(highlight=False)
     explanation = Explanation(prediction)
     if not as_json:
-        screen.print(explanation_view(explanation))
+        options.put(explanation_view(explanation))
     if proof:
         explanation = _proved(explanation, device)
     if as_json:
         typer.echo(json.dumps(explanation.to_dict(), ensure_ascii=False, indent=2))
     elif explanation.proof is not None:
-        screen.print(Page("", "", (proof_sheet(explanation.proof),)))
+        options.put("")
+        options.put(Page("", "", (proof_sheet(explanation.proof),)))
     if html is not None:
         explanation.save(html)
         Console(stderr=True, highlight=False).print(f"Wrote {html}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from lstm_shapes.errors import SpecError
+from lstm_shapes.shown import as_text
 
 __all__ = [
     "Batch",
@@ -26,6 +28,7 @@ __all__ = [
     "Unbatched",
     "call_arguments",
     "layer_arguments",
+    "put",
 ]
 
 Q = Annotated[int, typer.Argument(metavar="Q", help="features of one step: torch's input_size")]
@@ -45,6 +48,15 @@ Nonlinearity = Annotated[str, typer.Option(help="tanh or relu, RNN only")]
 Device = Annotated[str, typer.Option(help="where the proof runs: cpu, cuda, …")]
 Dtype = Annotated[str, typer.Option(help="float32, float64, float16 or bfloat16")]
 Json = Annotated[bool, typer.Option("--json", help="print plain data for another program")]
+
+
+def put(value: Any) -> None:
+    """Show something now: in colour on a terminal, as plain lines without trailing blanks in a pipe."""
+    screen = Console(highlight=False)
+    if screen.is_terminal:
+        screen.print(value)
+    else:
+        typer.echo(as_text(value))
 
 
 def layer_arguments(

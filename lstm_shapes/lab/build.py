@@ -52,7 +52,7 @@ def build(
     torch_class = getattr(nn, spec.cell)
     # On meta the constructor's own initialisation draws nothing, so the global random state stays put.
     layer: nn.Module = torch_class(**constructor_arguments(spec), device="meta", dtype=kind)
-    if not spec.kind.step:
+    if isinstance(layer, nn.RNNBase):
         # With one layer torch's constructor warns that dropout does nothing; explain has a note for it.
         layer.dropout = spec.dropout
     if where.type == "meta":

@@ -23,8 +23,8 @@ def explanation_view(explanation: Explanation) -> Page:
         shapes_sheet(prediction),
         parameters_sheet(prediction.counts),
         slices_sheet(prediction),
-        laws_sheet(explanation.laws),
         notes_lines(prediction),
+        laws_sheet(explanation.laws),
         proof_sheet(explanation.proof) if explanation.proof is not None else None,
     ]
     present = tuple(block for block in blocks if block is not None)

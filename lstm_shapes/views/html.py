@@ -22,8 +22,8 @@ background:none;border:0}
 .lstm-shapes tbody.totals tr:first-child td{border-top:1px solid currentColor}
 .lstm-shapes td.right,.lstm-shapes th.right{text-align:right;font-variant-numeric:tabular-nums}
 .lstm-shapes td.whole{white-space:pre}
-.lstm-shapes code,.lstm-shapes .code,.lstm-shapes pre{font-family:ui-monospace,monospace;font-size:.95em;background:none;
-color:inherit}
+.lstm-shapes code,.lstm-shapes .code,.lstm-shapes pre{font-family:ui-monospace,monospace;font-size:.95em;
+background:none;color:inherit}
 .lstm-shapes .code,.lstm-shapes .strong{font-weight:600}
 .lstm-shapes .good{color:#1a7f37;font-weight:700}.lstm-shapes .bad{color:#cf222e;font-weight:700}
 .lstm-shapes .quiet,.lstm-shapes .caption{opacity:.8}
