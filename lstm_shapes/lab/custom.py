@@ -1,0 +1,120 @@
+"""Somebody's own recurrent layer: what its attributes say it is, and a run of it on random data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from lstm_shapes.errors import ShapeError, SpecError
+from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.cells import CELLS
+from lstm_shapes.theory.predict import Prediction
+from lstm_shapes.theory.spec import Spec
+
+from .build import as_device, as_dtype, build, generator
+from .inputs import Inputs
+from .run import Run, call_layer
+
+__all__ = ["ignores_state", "is_torchs", "random_run", "spec_by_attributes"]
+
+# Spec's field -> torch's attribute.
+_ATTRIBUTES = {
+    "K": "num_layers",
+    "batch_first": "batch_first",
+    "bidirectional": "bidirectional",
+    "proj_size": "proj_size",
+    "bias": "bias",
+    "dropout": "dropout",
+    "nonlinearity": "nonlinearity",
+}
+
+
+def is_torchs(layer: nn.Module) -> bool:
+    """Whether a layer is one of torch's own recurrent classes or a subclass."""
+    return isinstance(layer, (nn.RNNBase, nn.RNNCellBase))
+
+
+def spec_by_attributes(layer: nn.Module) -> Spec:
+    """The Spec that a layer's attributes with torch's names describe: an LSTM, unless it is another of torch's.
+
+    What is missing has torch's default, so batch_first is False.
+
+    Raises: SpecError where input_size or hidden_size is missing.
+    """
+    if is_torchs(layer):
+        return Spec.of(layer)
+    for name in ("input_size", "hidden_size"):
+        if not hasattr(layer, name):
+            hint = "Pass spec=Spec(Q, D, K, ...) for a layer that does not say what it is"
+            raise SpecError(f"{type(layer).__name__}.{name}", "there", None, hint)
+    given = {field: getattr(layer, name) for field, name in _ATTRIBUTES.items() if hasattr(layer, name)}
+    if isinstance(given.get("bias"), (Tensor, type(None))):  # a bias vector, or none, in place of a yes or no
+        given["bias"] = given["bias"] is not None
+    fields = {"batch_first": False, **given}
+    return Spec(layer.input_size, layer.hidden_size, cell="LSTM", **fields)  # type: ignore[arg-type]
+
+
+def random_run(
+    spec: Spec,
+    call: Call,
+    *,
+    layer: nn.Module | None = None,
+    device: Any = "cpu",
+    dtype: Any = "float32",
+    seed: int = 0,
+    with_state: bool = True,
+) -> Run:
+    """A run on X and, if wanted, a state drawn from `seed`; a layer of one's own brings its device and dtype.
+
+    Raises: ShapeError where the layer returns other things than its Spec says.
+    """
+    where, kind = as_device(device), as_dtype(dtype)
+    own = layer is not None
+    if layer is None:
+        layer = build(spec, device=where, dtype=dtype, seed=seed)
+    else:
+        like = next(layer.parameters(), torch.empty(0))
+        where, kind = like.device, like.dtype
+    prediction, numbers = Prediction(spec, call), generator(seed)
+
+    def drawn(sizes: tuple[int, ...]) -> Tensor:
+        return torch.randn(sizes, generator=numbers, dtype=torch.float64).to(device=where, dtype=kind)
+
+    X = drawn(prediction.X.sizes)
+    states = [axes.sizes for axes in (prediction.h0, prediction.c0) if axes is not None]
+    state = tuple(drawn(sizes) for sizes in states) if with_state else None
+    if own and not call.lengths:
+        _require_results(layer, prediction, X, state)
+    return call_layer(layer, spec, Inputs(call, X), state)
+
+
+def ignores_state(run: Run) -> bool:
+    """Whether the layer returns the same without the state that this run started from."""
+    with torch.no_grad():
+        without = call_layer(run.layer, run.spec, Inputs(run.call, run.X.plain()), None)
+    return bool(torch.equal(run.hn.plain(), without.hn.plain()))
+
+
+def _require_results(
+    layer: nn.Module, prediction: Prediction, X: Tensor, state: tuple[Tensor, ...] | None
+) -> None:
+    """Y, hn and cn are there and have their shapes; each is named where it is not."""
+    spec = prediction.spec
+    with torch.no_grad():
+        returned = layer(X) if state is None else layer(X, state if len(state) > 1 else state[0])
+    ends = "(hn, cn)" if "c" in CELLS[spec.cell].states else "hn"
+    form = ends if spec.kind.step else f"Y, {ends}"
+    names = form.replace("(", "").replace(")", "").split(", ")
+    parts = returned if isinstance(returned, tuple) else (returned,)
+    if not spec.kind.step and len(parts) == 2:
+        parts = (parts[0], *parts[1]) if isinstance(parts[1], tuple) else parts
+    if len(parts) != len(names) or not all(isinstance(part, (Tensor, PackedSequence)) for part in parts):
+        kinds = ", ".join(type(part).__name__ for part in parts)
+        raise ShapeError("the result", form, got=kinds)
+    for name, part in zip(names, parts, strict=True):
+        axes = getattr(prediction, name)
+        if tuple(part.shape) != axes.sizes:
+            raise ShapeError(name, axes.formula, expected=axes.sizes, got=tuple(part.shape))

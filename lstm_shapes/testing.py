@@ -1,0 +1,259 @@
+"""Hypothesis strategies for recurrent layers, and `assert_laws` for a layer of your own.
+
+Needs the extra `testing`: `pip install lstm_shapes[testing]`. In a test suite:
+
+    from hypothesis import given
+    from lstm_shapes.testing import assert_laws, cases, distinct_sizes
+
+    def test_my_lstm():
+        assert_laws(MyLSTM(input_size=7, hidden_size=5, num_layers=2, batch_first=True))
+
+    @given(distinct_sizes(3))
+    def test_my_lstm_of_any_size(sizes):
+        Q, D, N = sizes
+        assert_laws(MyLSTM(Q, D), N=N)
+
+Sizes drawn together are distinct, so that two axes in the wrong order always show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+try:
+    from hypothesis import strategies as st
+except ImportError as error:
+    message = "lstm_shapes.testing needs hypothesis: pip install lstm_shapes[testing]"
+    raise ImportError(message, name="hypothesis") from error
+
+from .errors import ShapeError, SpecError
+from .theory.call import Call, dtype_name
+from .theory.cells import CELLS
+from .theory.laws import TOLERANCES, Law, largest, laws
+from .theory.spec import Spec
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import DrawFn, SearchStrategy
+
+    from .lab.run import Run
+
+__all__ = ["assert_laws", "calls", "cases", "distinct_sizes", "lengths", "runs", "specs"]
+
+
+def distinct_sizes(
+    count: int, *, least: int = 1, most: int = 9, avoid: Collection[int] = ()
+) -> SearchStrategy[tuple[int, ...]]:
+    """`count` different sizes from `least` to `most`, none of them in `avoid`.
+
+    >>> from hypothesis import find
+    >>> find(distinct_sizes(3), lambda sizes: True)
+    (1, 2, 3)
+    """
+    free = [size for size in range(least, most + 1) if size not in avoid]
+    if count > len(free):
+        raise SpecError("count", f"at most {len(free)}, the sizes there are from {least} to {most}", count)
+    return st.lists(st.sampled_from(free), min_size=count, max_size=count, unique=True).map(tuple)
+
+
+@st.composite
+def specs(
+    draw: DrawFn,
+    /,
+    cells: Iterable[str] = tuple(CELLS),
+    *,
+    least: int = 1,
+    most: int = 9,
+    layers: int = 3,
+    **fixed: Any,
+) -> Spec:
+    """Any layer torch has: Q, D and P differ from each other, K is at most `layers`; `fixed` fields stay.
+
+    Dropout is 0 unless fixed. Cells that cannot have the fixed fields are left out.
+
+    >>> from hypothesis import find
+    >>> find(specs(["GRU"], bidirectional=True), lambda spec: spec.K > 1)
+    Spec(Q=2, D=1, K=2, batch_first=False, cell='GRU', bidirectional=True, bias=False)
+
+    Raises: SpecError where no cell can have the fixed fields.
+    """
+    able = [name for name in ([fixed["cell"]] if "cell" in fixed else cells) if _can_have(name, fixed)]
+    if not able:
+        raise SpecError("fixed fields", "ones that one of the cells can have", fixed)
+    kind = CELLS[draw(st.sampled_from(able))]
+    taken = {fixed[name] for name in ("Q", "D", "proj_size") if fixed.get(name)}
+    narrowest = max(least, fixed.get("proj_size", 0) + 1)
+    D = fixed.get("D") or draw(distinct_sizes(1, least=narrowest, most=most, avoid=taken))[0]
+    Q = fixed.get("Q") or draw(distinct_sizes(1, least=least, most=most, avoid={D, *taken}))[0]
+    fields: dict[str, Any] = {"Q": Q, "D": D, "cell": kind.name, "bias": draw(st.booleans())}
+    if kind.nonlinearities:
+        fields["nonlinearity"] = draw(st.sampled_from(kind.nonlinearities))
+    if kind.projects:
+        fields["proj_size"] = draw(st.sampled_from([0, *(size for size in range(least, D) if size != Q)]))
+    if not kind.step:
+        fields["K"] = draw(st.integers(1, layers))
+        fields["batch_first"], fields["bidirectional"] = draw(st.booleans()), draw(st.booleans())
+    return Spec(**{**fields, **fixed})
+
+
+def _can_have(cell: str, fixed: dict[str, Any]) -> bool:
+    sizes = {"Q": 1, "D": fixed.get("proj_size", 0) + 1}
+    try:
+        spec = Spec(**{**sizes, **fixed, "cell": cell})
+    except SpecError:
+        return False
+    # A cell has no layout: it says batch_first=True whatever it is given.
+    return bool(spec.batch_first == fixed.get("batch_first", spec.batch_first))
+
+
+def lengths(
+    rows: int | None = None, steps: int | None = None, *, most: int = 9
+) -> SearchStrategy[tuple[int, ...]]:
+    """Lengths of padded rows, in any order, equal ones among them: `rows` of them, the longest `steps` long.
+
+    >>> from hypothesis import find
+    >>> find(lengths(3, 4), lambda drawn: True)
+    (4, 1, 1)
+    """
+
+    @st.composite
+    def drawn(draw: DrawFn) -> tuple[int, ...]:
+        count = rows if rows is not None else draw(st.integers(1, most))
+        longest = steps if steps is not None else draw(st.integers(1, most))
+        found = draw(st.lists(st.integers(1, longest), min_size=count, max_size=count))
+        found[draw(st.integers(0, count - 1))] = longest
+        return tuple(found)
+
+    return drawn()
+
+
+@st.composite
+def calls(
+    draw: DrawFn,
+    /,
+    spec: Spec,
+    kinds: Sequence[str] = ("batched", "unbatched", "packed"),
+    *,
+    least: int = 1,
+    most: int = 12,
+) -> Call:
+    """A call of this layer, whose N and L differ from each other and from the layer's own sizes.
+
+    `kinds` are those to choose from; a cell takes no packed rows, and has one step. Packed rows are padded to L,
+    which may exceed the longest.
+
+    >>> from hypothesis import find
+    >>> find(calls(Spec(28, 256)), lambda call: not call.batched)
+    Call(N=None, L=3, lengths=None)
+    """
+    kind = draw(st.sampled_from([kind for kind in kinds if kind != "packed" or not spec.kind.step]))
+    own = {spec.Q, spec.D, spec.P, spec.K, spec.K * spec.R}
+    N, L = draw(distinct_sizes(2, least=least, most=most, avoid=own))
+    if kind == "unbatched":
+        return Call.of(spec, N=None, L=L)
+    if kind == "batched":
+        return Call.of(spec, N=N, L=L)
+    return Call.of(spec, L=L, lengths=draw(lengths(N, draw(st.integers(1, L)))))
+
+
+@st.composite
+def cases(draw: DrawFn, /, *args: Any, kinds: Sequence[str] | None = None, **options: Any) -> tuple[Spec, Call]:
+    """A layer and a call of it; takes what `specs` takes, and `kinds` of `calls`."""
+    spec = draw(specs(*args, **options))
+    return spec, draw(calls(spec) if kinds is None else calls(spec, kinds))
+
+
+@st.composite
+def runs(
+    draw: DrawFn,
+    /,
+    *args: Any,
+    kinds: Sequence[str] | None = None,
+    device: Any = "cpu",
+    dtypes: Sequence[str] = ("float32", "float64"),
+    **options: Any,
+) -> Run:
+    """A layer that ran: random weights, X, and half of the time a random state to start from.
+
+    Takes what `cases` takes, and the device and dtypes to run in.
+    """
+    from .lab.custom import random_run
+
+    spec, call = draw(cases(*args, kinds=kinds, **options))
+    seed, with_state = draw(st.integers(0, 2**32 - 1)), draw(st.booleans())
+    return random_run(spec, call, device=device, dtype=draw(st.sampled_from(list(dtypes))), seed=seed,
+                      with_state=with_state)  # fmt: skip
+
+
+def assert_laws(
+    layer: Any,
+    *,
+    spec: Spec | None = None,
+    N: int | None = 3,
+    L: int = 5,
+    lengths: Iterable[int] | None = None,
+    seed: int = 0,
+    like_torch: bool | None = None,
+    tolerance: float | None = None,
+) -> tuple[Law, ...]:
+    """Run your own recurrent layer on random data and hold it to every law that a layer of its Spec obeys.
+
+    `layer` has torch's call: `Y, (hn, cn) = layer(X)` and `layer(X, (h0, c0))`, or `Y, hn` for one state. Its
+    sizes come from `spec`, or from attributes with torch's names: input_size and hidden_size, and where they are
+    there num_layers, batch_first, bidirectional, proj_size, … with torch's defaults (batch_first=False). Call
+    `layer.eval()` first where it has dropout.
+
+    `like_torch`: also the laws that compute it with torch's own layers from weights of torch's names
+    (`weight_ih_l0`, …); by default for torch's layers and their subclasses. `lengths`: also packs rows, if your
+    layer takes a PackedSequence. Returns the laws that were checked.
+
+    >>> import torch
+    >>> len(assert_laws(torch.nn.LSTM(7, 5, 2, bidirectional=True)))
+    9
+    >>> class NoState(torch.nn.LSTM):
+    ...     def forward(self, X, state=None):
+    ...         return super().forward(X)  # forgets the state it is given
+    >>> assert_laws(NoState(7, 5))
+    Traceback (most recent call last):
+    AssertionError: law "feedback" is broken: layer(X) == one call for each step, with hn, cn fed back
+    ...
+
+    Raises: AssertionError that names the law, its expression, the residual and the tolerance; also for a result
+    of the wrong shape.
+    """
+    from .lab.custom import ignores_state, is_torchs, random_run, spec_by_attributes
+
+    spec = spec or spec_by_attributes(layer)
+    call = Call.of(spec, N=N, L=L) if lengths is None else Call.of(spec, lengths=lengths)
+    try:
+        run = random_run(spec, call, layer=layer, seed=seed)
+    except ShapeError as error:
+        raise AssertionError(f"the layer is no {spec!r}: {error}") from error
+    unit = TOLERANCES[dtype_name(run.X.dtype)] if tolerance is None else tolerance
+    compared = is_torchs(layer) if like_torch is None else like_torch
+    source = layer if is_torchs(layer) else spec
+    checked = tuple(
+        law for law in laws(source, call=call) if law.holds and (compared or law.name not in _WITH_TORCHS)
+    )
+    broken = [(law, residual) for law in checked if not (residual := law.residual(run)) <= unit * largest(run)]
+    if broken:
+        law, residual = broken[0]
+        others = ", ".join(f'"{other.name}"' for other, _ in broken[1:])
+        raise AssertionError(
+            f'law "{law.name}" is broken: {law.expression}\n'
+            f"residual {residual:.3g}, tolerance {unit * largest(run):.3g} ({dtype_name(run.X.dtype)})\n"
+            f"{law.why} It holds with: {law.condition}.\n"
+            f"Tried with {spec!r}, N={call.N}, L={call.L}, lengths={call.lengths}, seed={seed}"
+            + (f"\nAlso broken: {others}" if others else "")
+        )
+    if ignores_state(run):
+        raise AssertionError(f"the state is ignored: layer(X, {_states(spec)}) == layer(X) for random {_states(spec)}")
+    return checked
+
+
+# Laws that compute a layer's results with torch's own layers or need torch's way to switch the layout.
+_WITH_TORCHS = frozenset({"cell loop", "chain", "layout", "layout, one sequence", "one step seen"})
+
+
+def _states(spec: Spec) -> str:
+    return "(h0, c0)" if "c" in spec.kind.states else "h0"
