@@ -19,6 +19,7 @@ __all__ = ["VIEWS", "Shown", "as_text"]
 # Type -> "module of views:function"; a function takes the value and returns a rich renderable.
 VIEWS: dict[str, str] = {
     "CellTrace": "gates:cell_view",
+    "Checkpoint": "checkpoint:checkpoint_view",
     "Counts": "tables:counts_view",
     "Explanation": "explanation:explanation_view",
     "Feedback": "gates:feedback_view",

@@ -22,7 +22,7 @@ from .cells import CELLS
 from .shapes import Weights
 from .spec import Spec
 
-__all__ = ["UNTOLD", "Found", "find_layers", "recurrent_layers", "spec_of"]
+__all__ = ["UNTOLD", "Found", "find_layers", "printable", "recurrent_layers", "spec_of"]
 
 UNTOLD = ("batch_first", "dropout", "nonlinearity")
 """What no weight depends on, so that no checkpoint can tell: these fields get their defaults."""
@@ -139,7 +139,7 @@ def _infer(prefix: str, shapes: dict[str, tuple[int, ...]]) -> Spec:
             bias=any(name.startswith("bias_") for name in shapes),
         )
     except SpecError as error:
-        raise SpecError(f"{_at(prefix)}: {error.name}", error.rule, error.got, error.hint) from None
+        raise SpecError(f"{error.name} of the layer at {prefix[:60]!r}", error.rule, error.got, error.hint) from None
     _verify(prefix, spec, shapes)
     return spec
 
@@ -242,11 +242,15 @@ def _unwrapped(prefix: str) -> Iterator[str]:
             yield part
 
 
+def printable(text: str, limit: int = 60) -> str:
+    """Text from a file, safe for a terminal: on one line, cut, control characters written out.
+
+    >>> printable("rnn\\x1b[2J")
+    'rnn\\\\x1b[2J'
+    """
+    cut = text if len(text) <= limit else f"{text[:limit]}…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+
+
 def _join(prefix: str, name: str) -> str:
-    # A prefix comes from a file: keep messages to a line.
-    short = " ".join(prefix.split())[:60]
-    return f"{short}.{name[:60]}" if prefix else name[:60]
-
-
-def _at(prefix: str) -> str:
-    return f"the layer at {' '.join(prefix.split())[:60]!r}"
+    return f"{printable(prefix)}.{printable(name)}" if prefix else printable(name)

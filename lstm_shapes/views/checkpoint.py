@@ -1,0 +1,37 @@
+"""What `lstm-shapes inspect` shows: the recurrent layers of a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lstm_shapes.theory.sources import UNTOLD, printable
+
+from .page import Cell, Column, Lines, Mark, Page, Sheet, code
+from .tables import headline, number_of_bytes
+
+if TYPE_CHECKING:
+    from lstm_shapes.lab.checkpoint import Checkpoint
+
+__all__ = ["checkpoint_view"]
+
+
+def checkpoint_view(checkpoint: Checkpoint) -> Page:
+    """What `read_checkpoint` returns. Names come from a file, so none is read as markup."""
+    rows: list[tuple[Cell, ...]] = []
+    problems = []
+    for layer in checkpoint.layers:
+        spec = layer.found.spec
+        if spec is None:
+            # The problem names the weight with its prefix.
+            problems.append(f"{layer.tables} {layer.found.problem}".strip())
+        else:
+            about = f"{headline(spec)}\n{number_of_bytes(layer.bytes)} in {layer.dtype}"
+            rows.append((code(layer.at), Mark(about, "symbol"), f"{layer.parameters:,}"))
+    columns = (Column("prefix", whole=False), Column("layer", whole=False), Column("parameters", right=True))
+    caption = f"A checkpoint cannot tell {', '.join(UNTOLD[:-1])} nor {UNTOLD[-1]} (tanh or relu): read the code."
+    sheet = Sheet("Recurrent layers", columns, tuple(rows), caption=caption)
+    nothing = Lines("Recurrent layers", ("There is none: no names such as weight_ih_l0 and weight_hh_l0.",))
+    broken = (Lines("Weights that fit no layer", tuple(problems)),) if problems else ()
+    found = (sheet,) if rows else () if problems else (nothing,)
+    about = f"{checkpoint.format}, {checkpoint.tensors:,} tensors"
+    return Page(printable(checkpoint.path, 200), about, (*found, *broken))
