@@ -91,16 +91,18 @@ def _at_state(study: Study, call: LayerCall) -> Mixup | None:
         h = {i: m.flatten(1).any(1) for i, m in maps.items()}
         placement = of_layer(maps)
         foreign = read and any(bool((h[i] & ~x[i]).any()) for i in h if i in x)
-        if placement.right and not foreign:
-            continue
-        if not read and placement.kind == "permuted":
+        if (placement.right or placement.kind == "permuted") and not foreign:
             continue
         ops = scrambling(study.first.seen.trace, before=call.index)
         earlier = [c for c in study.base.seen.calls[: call.index] if c.module is call.module]
+        leak = bool(earlier) and _carried(study, call, role)
+        if leak and call.N > 1 and call.L == 1 and all(bool(rows.all()) for rows in x.values() if bool(rows.any())):
+            # A loop over the wrong axis: each call reads all steps of one sample as its batch.
+            return Mixup("X", Placement("swapped", 0), "LS201", call, "X", 0, study.maps(call, "X"))
         if foreign and placement.kind in ("right", "permuted", "unknown"):
-            code = "LS211" if earlier and _carried(study, call, role) else "LS214"
+            code = "LS211" if leak else "LS214"
         else:
-            code = "LS211" if earlier and _carried(study, call, role) and not ops else "LS202"
+            code = "LS211" if leak and not ops else "LS202"
         return Mixup("state", placement, code, call, role, 0, maps, ops[-1] if ops else None)
     return None
 

@@ -166,7 +166,7 @@ class Study:
     def result_axis(self, k: int) -> int | None:
         """The batch axis of a result, by experiment; by size where nothing can be perturbed."""
         found = of_result(self.piece_maps(k), self.N)
-        if found.kind == "right" and found.axis is not None:
+        if found.kind in ("right", "ignored") and found.axis is not None:
             return found.axis if self.base.pieces[k].tensor.size(found.axis) == self.N else None
         return None
 

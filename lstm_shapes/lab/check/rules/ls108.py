@@ -34,7 +34,8 @@ def _in_packing(failure: Failure) -> tuple[str, str] | None:
         return None
     function = given["function"]
     if function == "pack_padded_sequence" and isinstance(given.get("input"), Tensor):
-        return _pack(given)
+        chosen = [op for op in (failure.seen.trace.ops if failure.seen.trace else [])[-8:] if op.name == "index_select" and len(op.shapes[0]) > 1]
+        return _pack(given, chosen[-1].shapes[0] if chosen and not given.get("enforce_sorted", True) else None)
     if function == "pad_packed_sequence":
         return _pad(given)
     return (
@@ -43,20 +44,22 @@ def _in_packing(failure: Failure) -> tuple[str, str] | None:
     )
 
 
-def _pack(given: dict[str, Any]) -> tuple[str, str]:
-    x, batch_first = given["input"], bool(given.get("batch_first"))
+def _pack(given: dict[str, Any], sorted_from: tuple[int, ...] | None) -> tuple[str, str]:
+    x, batch_first = tuple(given["input"].shape), bool(given.get("batch_first"))
     lengths = given["lengths"]
+    if sorted_from is not None:  # enforce_sorted=False has selected rows by then, and may have cut some off
+        x = sorted_from
     if isinstance(lengths, Tensor) and lengths.device.type != "cpu":
         return (
             f"lengths is on {lengths.device}; pack_padded_sequence wants it on the CPU, the data may be anywhere",
             "pack_padded_sequence(x, lengths.cpu(), …)",
         )
-    if x.dim() < 2:
-        return f"the data {tuple(x.shape)} have no batch axis to pack", "pack a padded batch (N, L, Q)"
+    if len(x) < 2:
+        return f"the data {x} have no batch axis to pack", "pack a padded batch (N, L, Q)"
     counts = [int(n) for n in lengths] if not isinstance(lengths, Tensor) or lengths.dim() == 1 else []
-    N, L = (x.size(0), x.size(1)) if batch_first else (x.size(1), x.size(0))
+    N, L = (x[0], x[1]) if batch_first else (x[1], x[0])
     axes = "(N, L, …)" if batch_first else "(L, N, …)"
-    read = f"{tuple(x.shape)}, read as {axes} because batch_first={batch_first}"
+    read = f"{x}, read as {axes} because batch_first={batch_first}"
     if not counts and isinstance(lengths, Tensor) and lengths.dim() != 1:
         return f"lengths has the shape {tuple(lengths.shape)}; it is one number a row, (N,)", "lengths.view(-1)"
     if len(counts) != N:
@@ -176,5 +179,5 @@ lengths = torch.tensor([3, 7, 5])
 inputs = (torch.randn(3, 7, 5), lengths)
 """,
     explain=explain,
-    order=24,
+    order=17,
 )

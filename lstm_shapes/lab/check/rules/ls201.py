@@ -35,6 +35,13 @@ def at_input(study: Study, call: LayerCall, found: Mixup) -> tuple[str, str]:
     axis = {"time_major": 0, "batch_first": 1, "packed": 0}.get(call.layout, 0)
     seen = f"{call.call_name} reads {x} {shape(X)} as {axes_of(call)}: it takes {X.size(axis)}, which is {x}.size({axis}), for time"
     detail = f"{seen}, and the samples of the batch lie along that axis, so each sample is one step and passes its state to the next"
+    if call.step or call.L == 1 and call.batch_first and found.placement.axis == 0:
+        return (
+            f"{call.call_name} is called once for each sample, and reads {x} {shape(X)} with the steps of that sample as its batch: the "
+            "loop runs over the batch, so each sample remembers the ones before it",
+            f"loop over time: for t in range(x.size(1)), {call.call_name}(x[:, t], state), or for x_t in x.unbind(1); x.transpose(0, 1) "
+            "where the loop over axis 0 is to stay",
+        )
     if call.layout == "packed":
         return (
             f"the rows that were packed are steps, not samples: {call.call_name} runs over the batch",
@@ -70,6 +77,8 @@ def at_result(study: Study, found: Mixup) -> tuple[str, str]:
             + (f", with two directions torch.cat(({hn}[-2], {hn}[-1]), dim=-1)" if call.R == 2 else ""),
         )
     first = call.layout == "batch_first"
+    names = {op.name for op in (trace.ops if trace else [])}
+    others = ["MultiheadAttention"] if names & {"multi_head_attention_forward", "_native_multi_head_attention"} else []
     order = "(N, L, R·H)" if first else "(L, N, R·H)"
     size = (call.N, call.L) if first else (call.L, call.N)
     read = "ignores samples" if found.placement.kind == "ignored" else "mixes samples"
@@ -80,7 +89,8 @@ def at_result(study: Study, found: Mixup) -> tuple[str, str]:
          if first else
          f"{out}[-1] for the last step (not {out}[:, -1], which is the last sample), dim=0 for means and softmax over time; "
          f"or batch_first=True and x.transpose(0, 1)")
-        + f"; {hn}[-1] in either layout",
+        + f"; {hn}[-1] in either layout"
+        + (f"; nn.{others[0]} has a batch_first of its own: nn.{others[0]}(…, batch_first={first})" if others else ""),
     )
 
 
