@@ -84,17 +84,16 @@ def main() -> None:
 
     chapter(screen, "6. The lesson's model under torchinfo, and the prediction beside it")
     model = MnistRows(K)
-    summary = torchinfo.summary(model, (N, L, Q), verbose=0)
-    screen.print(str(summary), markup=False)
+    summary = torchinfo.summary(model, (N, L, Q), verbose=0, col_width=18)
+    screen.print(str(summary), markup=False, soft_wrap=True)
     head = D * CLASSES + CLASSES
     predicted = prediction.counts.total + head
     screen.print(f"\n  LSTM     {prediction.counts.formula}")
     screen.print(f"         = {prediction.counts.total:,}")
     screen.print(f"  Linear   D·10 + 10 = {head:,}")
     screen.print(f"  predicted {predicted:,}, torchinfo {summary.total_params:,}: {verdict(predicted, summary)}")
-    screen.print(
-        f"  torchinfo's mult-adds count biases too. The LSTM's matrix products alone are {prediction.counts.macs:,} MACs."
-    )
+    screen.print("  torchinfo's mult-adds count biases too. The LSTM's matrix products alone")
+    screen.print(f"  are {prediction.counts.macs:,} MACs.")
 
     chapter(screen, "7. The proof")
     screen.print(ls.prove(Q, D, K, N=N, L=L))
