@@ -1,0 +1,69 @@
+"""theory/packing.py against `torch.nn.utils.rnn.pack_padded_sequence`."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from lstm_shapes.testing import lengths
+from lstm_shapes.theory.packing import Packing
+from tests.scale import examples
+
+pytestmark = pytest.mark.fuzz
+
+
+def packed(drawn: tuple[int, ...], L: int, device: torch.device | str = "cpu") -> tuple[torch.Tensor, ...]:
+    """torch's packing of rows whose element (n, t) is n·L + t, so that data says what it holds."""
+    X = torch.arange(len(drawn) * L, device=device, dtype=torch.float64).reshape(len(drawn), L, 1)
+    found = pack_padded_sequence(X, torch.tensor(drawn), batch_first=True, enforce_sorted=False)
+    assert found.sorted_indices is not None
+    assert found.unsorted_indices is not None
+    return found.data, found.batch_sizes, found.sorted_indices, found.unsorted_indices
+
+
+def describes(packing: Packing, parts: tuple[torch.Tensor, ...]) -> bool:
+    data, batch_sizes, sorted_, unsorted = parts
+    entries = [divmod(int(number), packing.L) for number in data[:, 0].tolist()]
+    return (
+        tuple(batch_sizes.tolist()) == packing.batch_sizes
+        and tuple(sorted_.tolist()) == packing.sorted_indices
+        and tuple(unsorted.tolist()) == packing.unsorted_indices
+        and entries == list(packing.entries())
+        and data.shape[0] == packing.T
+    )
+
+
+@settings(max_examples=examples(300))
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=60, unique=True), st.integers(0, 5))
+def test_different_lengths_match_exactly(drawn: list[int], extra: int) -> None:
+    """Without ties every part is torch's, element for element."""
+    L = max(drawn) + extra
+    assert describes(Packing.of(drawn, L), packed(tuple(drawn), L))
+
+
+@settings(max_examples=examples(300))
+@given(st.integers(1, 60).flatmap(lambda rows: lengths(rows)), st.integers(0, 5))
+@example((2,) * 17, 0)  # 17 rows: the first number for which torch's sort turns equal rows around
+def test_ties_match_given_torchs_order(drawn: tuple[int, ...], extra: int) -> None:
+    """With ties all is torch's once its order is known; batch_sizes and sorted lengths are so without it."""
+    L = max(drawn) + extra
+    parts = packed(drawn, L)
+    ours = Packing.of(drawn, L)
+    assert tuple(parts[1].tolist()) == ours.batch_sizes
+    assert tuple(drawn[row] for row in parts[2].tolist()) == ours.sorted_lengths
+    assert describes(Packing.of(drawn, L, order=parts[2].tolist()), parts)
+    if not describes(ours, parts):
+        assert ours.ties
+
+
+def test_device_does_not_matter(device: torch.device) -> None:
+    """On every device the same parts come out."""
+    assert describes(Packing.of((3, 5, 2), 6), packed((3, 5, 2), 6, device))
+
+
+def test_the_comparison_can_fail() -> None:
+    """`describes` is false for other lengths."""
+    assert not describes(Packing.of((3, 5, 2), 6), packed((3, 4, 2), 6))

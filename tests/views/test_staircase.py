@@ -1,0 +1,66 @@
+"""views/staircase.py: the drawing says what packing.py says, and fits a terminal."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+
+from lstm_shapes.testing import lengths
+from lstm_shapes.theory.packing import Packing
+from lstm_shapes.views.staircase import packing_view, staircase
+from tests.snapshot import Snapshot, as_text
+
+
+def numbers(text: str) -> list[int]:
+    return sorted(int(word) for line in text.splitlines()[1:-1] for word in line.split(")")[1].split() if word != "·")
+
+
+@given(lengths(most=8))
+def test_every_place_of_data_is_drawn_once(drawn: tuple[int, ...]) -> None:
+    """Small staircases hold each index of data once, and the padding as often as it is there."""
+    packing = Packing.of(drawn)
+    text = staircase(packing, width=200)
+    assert numbers(text) == list(range(packing.T))
+    assert text.count("·") == packing.saved
+
+
+@given(lengths(most=8))
+def test_a_cell_is_the_place_of_that_step(drawn: tuple[int, ...]) -> None:
+    """Row r, step s shows where `entries` puts (r, s)."""
+    packing = Packing.of(drawn)
+    places = {entry: place for place, entry in enumerate(packing.entries())}
+    for line in staircase(packing, width=200).splitlines()[1:-1]:
+        head, _, cells = line.partition(")")
+        row = int(head.split()[1])
+        found = [int(word) for word in cells.split() if word != "·"]
+        assert found == [places[row, step] for step in range(drawn[row])]
+
+
+def test_last_line_is_batch_sizes() -> None:
+    """The bottom line is batch_sizes, and steps of pure padding have none."""
+    assert staircase(Packing.of((3, 5, 2), L=7)).splitlines()[-1].split()[1:] == ["3", "3", "2", "1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "L"), [((4,) * 3, 4), ((10**9, 1), None), (tuple(range(1, 500)), 2_000), ((7,), 10**12)]
+)
+def test_large_ones_are_elided(drawn: tuple[int, ...], L: int | None) -> None:
+    """However large, it has a screen's size, without making an entry for each step."""
+    text = as_text(packing_view(Packing.of(drawn, L)), width=80)
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert len(text.splitlines()) <= 40
+
+
+def test_elided_steps_and_rows_are_marked() -> None:
+    """What is left out is marked in its row and its column."""
+    text = staircase(Packing.of(tuple(range(1, 41))), width=60, rows=5)
+    assert "⋮" in text.splitlines()
+    assert all("…" in line for line in text.splitlines() if line != "⋮")
+    assert len(text.splitlines()) == 7
+
+
+def test_page(snapshot: Snapshot) -> None:
+    """What a person sees for a small batch, ties mentioned."""
+    text = snapshot("small", packing_view(Packing.of((3, 5, 2, 3), L=6)))
+    assert "torch may put equally long rows in another order" in " ".join(text.split())
+    assert numbers("\n".join(text.split("data\n")[1].split("\n\n")[0].splitlines())) == list(range(13))
