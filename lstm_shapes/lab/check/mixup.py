@@ -13,7 +13,7 @@ from .gradients import gradients
 from .regroup import scrambling
 from .report import Evidence
 from .samples import Placement, evidence, of_layer, of_result
-from .study import Run, Study
+from .study import Run, Study, differs
 from .trace import Op
 
 __all__ = ["Mixup", "mixup"]
@@ -26,7 +26,7 @@ _LOOKUPS = {"index_select", "gather", "take_along_dim", "__getitem__", "index", 
 class Mixup:
     """Where samples meet (`stage`), how (`placement`), and which rule it belongs to (`code`)."""
 
-    stage: Literal["X", "state", "result"]
+    stage: Literal["X", "state", "result", "loss"]
     placement: Placement
     code: str
     call: LayerCall | None = None
@@ -38,7 +38,7 @@ class Mixup:
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
-        of = {"X": "the layer's input", "state": f"the layer's {self.role}", "result": "the result"}[self.stage]
+        of = {"X": "the layer's input", "state": f"the layer's {self.role}", "result": "the result", "loss": "the prediction"}[self.stage]
         return (evidence(self.maps, of, self.placement.axis or 0),) if self.maps else ()
 
 
@@ -61,7 +61,7 @@ def _find(study: Study) -> Mixup | None:
         found = _at_result(study, k)
         if found is not None:
             return _by_coincidence(study, found)
-    return None
+    return _at_loss(study)
 
 
 def _at_input(study: Study, call: LayerCall) -> Mixup | None:
@@ -148,6 +148,29 @@ def _at_result(study: Study, k: int) -> Mixup | None:
     return Mixup("result", placement, code, call, "", k, maps)
 
 
+def _at_loss(study: Study) -> Mixup | None:
+    """Predictions and targets that were flattened in different orders: row by row they belong to different samples."""
+    for k, loss in enumerate(study.base.seen.losses):
+        if loss.target is None or loss.target.dim() == 0 or loss.prediction.dim() == 0:
+            continue
+        made, meant = {}, {}
+        for i, run in study.moved.items():
+            if k >= len(run.seen.losses) or run.seen.losses[k].target is None:
+                return None
+            other = run.seen.losses[k]
+            p, t = differs(loss.prediction, other.prediction), differs(loss.target, other.target)
+            if p is None or t is None:
+                return None
+            made[i], meant[i] = p.flatten(1).any(1) if p.dim() > 1 else p, t.flatten(1).any(1) if t.dim() > 1 else t
+        apart = of_result(made, study.N).right and all(bool(m.any()) for m in (*made.values(), *meant.values()))
+        if apart and all(made[i].shape == meant[i].shape for i in made):
+            if any(bool((meant[i] & ~made[i]).any()) for i in made):
+                _, call = _read(study)
+                one = all(int(m.sum()) == 1 for m in made.values())
+                return Mixup("loss", Placement("permuted"), "LS214" if one else "LS201", call, "", k, made)
+    return None
+
+
 def _read(study: Study) -> tuple[set[str], LayerCall | None]:
     """Which of Y, hn, cn of the last layer call that matters reach the result."""
     found = gradients(study)
@@ -202,6 +225,11 @@ def _by_coincidence(study: Study, found: Mixup) -> Mixup:
     run = study.go(study.inputs.wider(), trace=True)
     if run.error is not None and shape_failure(study, run):
         found.code, found.unequal = "LS208", run
+    elif run.error is None and found.stage == "result" and found.op is None:
+        # Equal sizes had hidden a reshape that takes axes out of order.
+        ops = scrambling(run.seen.trace, of={"Y", "hn", "cn"})
+        if ops:
+            found.code, found.op = "LS202", ops[-1]
     return found
 
 

@@ -72,6 +72,7 @@ class Recorder:
         steady: Steady | None = None,
         edit: dict[int, Callable[[LayerCall, Any], Any]] | None = None,
         first_sight: Callable[[nn.Module], None] | None = None,
+        functions: bool = True,
     ) -> None:
         self.seen = Observation(trace=Trace() if trace else None)
         self._names = {} if names is None else names
@@ -79,7 +80,8 @@ class Recorder:
         self._steady = steady
         self._edit = edit or {}
         self._first_sight = first_sight
-        self._mode = _Mode(self)
+        # Without functions only the module hooks are used, which may stay for a whole session.
+        self._mode = _Mode(self) if functions else None
         self._handles: list[Any] = []
 
     def __enter__(self) -> Observation:
@@ -87,13 +89,15 @@ class Recorder:
             register_module_forward_pre_hook(self._before),
             register_module_forward_hook(self._after),
         ]
-        self._mode.__enter__()
+        if self._mode is not None:
+            self._mode.__enter__()
         if self._steady is not None:
             self._steady.begin()
         return self.seen
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._mode.__exit__(kind, error, trace)
+        if self._mode is not None:
+            self._mode.__exit__(kind, error, trace)
         for handle in self._handles:
             handle.remove()
 

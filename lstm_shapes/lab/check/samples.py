@@ -50,7 +50,8 @@ def of_layer(maps: dict[int, Tensor]) -> Placement:
         return Placement("permuted" if moved else "right", 0, at)
     steps = {i: m.any(2).any(0) for i, m in maps.items()}
     at = {i: _where(s) for i, s in steps.items()}
-    if _disjoint(list(steps.values())) and all(bool(m.any(2).any(1).all()) for m in maps.values()):
+    one_step = all(len(place) == 1 for place in at.values())
+    if _disjoint(list(steps.values())) and (one_step or all(bool(m.any(2).any(1).all()) for m in maps.values())):
         return Placement("swapped", 1, at)
     if _disjoint(list(maps.values())):
         return Placement("scrambled", None, at)

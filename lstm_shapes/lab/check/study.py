@@ -81,6 +81,9 @@ class Study:
         self.runs += 1
         recorder = Recorder(self._reached.names, first_sight=self._snapshot.module, **how)
         with _quiet(), recorder as seen:
+            if seen.trace is not None:
+                for k, (_, tensor) in enumerate(leaves((args, kwargs))):
+                    seen.trace.mark(tensor, ("input", k, ""))
             try:
                 output = self.model(*args, **kwargs)
             except Exception as error:

@@ -86,6 +86,8 @@ def _plain(value: Any, depth: int = 3) -> Any:
     """An argument without its tensors: slices, numbers and names stay, a tensor becomes "tensor"."""
     if isinstance(value, Tensor):
         return "tensor"
+    if isinstance(value, PackedSequence):
+        return "PackedSequence"
     if depth and isinstance(value, (tuple, list)):
         return tuple(_plain(item, depth - 1) for item in value)
     if value is None or value is Ellipsis or isinstance(value, (bool, int, float, str, slice)):

@@ -94,5 +94,5 @@ model = lambda x: rnn(x, (torch.zeros(1, x.size(0), 8), torch.zeros(1, x.size(0)
 inputs = (torch.randn(4, 7, 5),)
 """,
     explain=explain,
-    order=18,
+    order=15,
 )

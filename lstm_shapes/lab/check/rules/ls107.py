@@ -12,7 +12,6 @@ from ..report import Finding
 from ..rule import Rule
 from ..study import Study
 from ..values import leaves
-from ..words import output_name
 
 _KINDS = (TypeError, AttributeError, IndexError, ValueError, RuntimeError, KeyError)
 
@@ -55,7 +54,7 @@ def _culprit(failure: Failure) -> tuple[Any, bool]:
         return None, False
     # No exact object: a local of the failing line that is the output itself, where no tensor function failed on tensors.
     op = failure.op
-    if op is not None and not any(kind in str(op.note) for kind in ("PackedSequence", "(")):
+    if op is not None and not any(isinstance(item, tuple) or item == "PackedSequence" for item in op.note):
         return None, False
     frame = next((f for f in reversed(failure.frames) if f.f_code.co_filename == (failure.where.file if failure.where else "")), None)
     source = failure.where.source if failure.where else ""
@@ -82,7 +81,8 @@ def _tuple(failure: Failure, value: Any) -> tuple[str, str]:
     if call.step:
         return f"{name} returns the tuple (h, c)", f"h, c = {name}(x_t, (h, c)), or {name}(x_t, state)[0]"
     kind = "(output, (hn, cn))" if call.kind == "LSTM" else "(output, hn)"
-    fix = f"{output_name(call)}, _ = {name}(x), or {name}(x)[0]"
+    pair = "out, (hn, cn)" if call.kind == "LSTM" else "out, hn"
+    fix = f"{pair} = {name}(x); out, _ = {name}(x) or {name}(x)[0] for the output alone"
     if any(type(p.module).__name__ == "Sequential" for p in failure.seen.pending):
         fix = (
             "nn.Sequential cannot take a tuple apart: write a module whose forward does out, _ = self.rnn(x); "

@@ -63,16 +63,7 @@ def _pack(given: dict[str, Any], sorted_from: tuple[int, ...] | None) -> tuple[s
     if not counts and isinstance(lengths, Tensor) and lengths.dim() != 1:
         return f"lengths has the shape {tuple(lengths.shape)}; it is one number a row, (N,)", "lengths.view(-1)"
     if len(counts) != N:
-        other = (
-            f"; {len(counts)} is the other axis, so the data lie the other way round: "
-            f"batch_first={not batch_first}, or leave out the transpose"
-            if len(counts) == L else ""
-        )
-        return (
-            f"{len(counts)} lengths for {N} rows: the data are {read}{other}",
-            f"one length a row; pack_padded_sequence(x, lengths, batch_first={not batch_first}) or x.transpose(0, 1) where "
-            "the two first axes are exchanged; packing has a batch_first of its own",
-        )
+        return _other_axis(len(counts), N, L, read, batch_first)
     if any(n <= 0 for n in counts):
         return (
             f"length {min(counts)} of row {counts.index(min(counts))}: an empty sequence cannot be packed",
@@ -88,6 +79,16 @@ def _pack(given: dict[str, Any], sorted_from: tuple[int, ...] | None) -> tuple[s
             "the original order. If you sort by hand, undo the sort on the results",
         )
     return f"pack_padded_sequence refused lengths {counts[:8]} for data {read}", "one whole number from 1 to L for each row"
+
+
+def _other_axis(n: int, N: int, L: int, read: str, batch_first: bool) -> tuple[str, str]:
+    """As many lengths as the data have steps: the axes are exchanged; else simply the wrong number."""
+    other = "; that is the other axis, so the data lie the other way round" if n == L else ""
+    return (
+        f"{n} lengths for {N} rows: the data are {read}{other}",
+        f"one length a row; pack_padded_sequence(x, lengths, batch_first={not batch_first}) or x.transpose(0, 1) where "
+        "the two first axes are exchanged; packing has a batch_first of its own",
+    )
 
 
 def _longer(longest: int, L: int) -> tuple[str, str]:
@@ -118,13 +119,16 @@ def _in_layer(failure: Failure) -> tuple[str, str] | None:
     if call is None or packed is None:
         return None
     steps, rows = int(packed.batch_sizes.sum()), packed.data.size(0)
-    for op in reversed(failure.seen.trace.ops if failure.seen.trace else []):
-        if op.name == "_pack_padded_sequence" and op.shapes:
-            axis = 0 if False in op.note[2:3] else 1
-            L = op.shapes[0][axis] if len(op.shapes[0]) > axis else 0
-            if len(packed.batch_sizes) > L:
-                return _longer(len(packed.batch_sizes), L)
-            break
+    ops = failure.seen.trace.ops if failure.seen.trace else []
+    place = next((k for k in reversed(range(len(ops))) if ops[k].name == "_pack_padded_sequence" and ops[k].shapes), None)
+    if place is not None:
+        first = False not in ops[place].note[2:3]
+        given = next((op.shapes[0] for op in ops[max(0, place - 4) : place] if op.name == "index_select"), ops[place].shapes[0])
+        L, N, n = given[1 if first else 0], given[0 if first else 1], int(packed.batch_sizes[0])
+        if N != n:
+            return _other_axis(n, N, L, f"{given}, read as {'(N, L, …)' if first else '(L, N, …)'}", first)
+        if len(packed.batch_sizes) > L:
+            return _longer(len(packed.batch_sizes), L)
     if steps != rows:
         return (
             f"the packed input has {rows} rows of data, its batch_sizes add up to {steps}: the lengths and the data do not "

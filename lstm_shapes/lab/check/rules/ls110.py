@@ -27,8 +27,15 @@ def _given(frames: list[FrameType]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for frame in frames:
         given.update(frame.f_locals)
+        given.update(zip(("input_size", "hidden_size", "num_layers"), _sizes(frame), strict=False))
         given.update(frame.f_locals.get("kwargs") or {})
     return given
+
+
+def _sizes(frame: FrameType) -> tuple[Any, ...]:
+    """Sizes given by position: torch's constructors take *args, RNNBase the mode before them."""
+    args = frame.f_locals.get("args") or ()
+    return tuple(a for a in args if not isinstance(a, str)) if isinstance(args, tuple) else ()
 
 
 def _wrong(given: dict[str, Any]) -> tuple[str, str]:

@@ -121,7 +121,10 @@ def _operation(failure: Failure) -> Finding | None:
     what = f"{op.name} was given {shapes}"
     empty = any(0 in s for s in op.shapes)
     roles = _roles(op.origin)
-    if empty and call.R == 1 and roles & {"hn", "cn"}:
+    if op.name == "view" and not any(0 in s for s in op.shapes) and _transposed(failure):
+        detail = f"{what}, transposed and so no longer in one piece of memory; view only relabels memory"
+        fix = f"reshape(…) in the place of view(…), or {hn if roles & {'hn', 'cn'} else out}.transpose(0, 1).contiguous().view(…)"
+    elif empty and call.R == 1 and roles & {"hn", "cn"}:
         detail = f"{what}; hn has K·R = {call.K * call.R} row{'s' if call.K * call.R > 1 else ''} here, one direction, so the second slice is empty"
         fix = f"with one direction the final state is {hn}[-1] (hidden[0][-1] where hidden = (hn, cn)), nothing to join; or {built(call, bidirectional=True)}"
     elif call.R == 2 and roles & {"hn", "cn"}:
@@ -145,6 +148,12 @@ def _operation(failure: Failure) -> Finding | None:
             f"meant, {out}.reshape(-1, {call.R * call.H}) where steps are merged, never view to swap axes"
         )
     return RULE.finding(detail, fix, layer=call.name, where=failure.where, cause=failure.error)
+
+
+def _transposed(failure: Failure) -> bool:
+    """Whether the tensor that view refused was made by moving axes."""
+    ops = failure.seen.trace.ops if failure.seen.trace is not None else []
+    return any(op.name in ("transpose", "permute", "t", "movedim", "swapaxes", "mT", "T") for op in ops[-6:])
 
 
 RULE = Rule(

@@ -117,5 +117,5 @@ inputs = (torch.randn(4, 7, 5), torch.randint(3, (4, 7)))
 """,
     explain=explain,
     find=find,
-    order=19,
+    order=11,
 )

@@ -20,6 +20,16 @@ def find(study: Study) -> Iterator[Finding]:
     if found.stage == "X" and found.call is not None:
         detail, fix = at_input(study, found.call, found)
         yield RULE.finding(detail, fix, layer=found.call.name, where=found.call.where, evidence=found.evidence)
+    elif found.stage == "loss":
+        loss = study.base.seen.losses[found.piece]
+        yield RULE.finding(
+            f"{loss.name} compares the prediction and the target row by row, and they were flattened in different orders, one with the "
+            "batch first and one with time first: predictions meet the targets of other samples",
+            "flatten both in one order: logits.transpose(0, 1).reshape(-1, C), or target.t().reshape(-1), or batch_first=True throughout",
+            layer=found.call.name if found.call else "",
+            where=loss.where,
+            evidence=found.evidence,
+        )
     else:
         detail, fix = at_result(study, found)
         call = found.call

@@ -13,6 +13,8 @@ from ..words import input_name, shape
 
 def find(study: Study) -> Iterator[Finding]:
     found = mixup(study)
+    if found is None and study.N == 1 and study.batch_dim is not None:
+        yield from _squeezed(study)
     if found is None or found.code != "LS207" or found.call is None:
         return
     call = found.call
@@ -29,6 +31,25 @@ def find(study: Study) -> Iterator[Finding]:
         where=call.where,
         evidence=found.evidence,
     )
+
+
+def _squeezed(study: Study) -> Iterator[Finding]:
+    """A batch of one that lost its batch axis to a bare squeeze on the way to the layer."""
+    trace = study.first.seen.trace
+    for call in study.calls:
+        if call.layout != "unbatched" or call.step or trace is None:
+            continue
+        for op in trace.ops:
+            lost = op.name == "squeeze" and len(op.shapes[0]) > len(op.result) and op.calls <= call.index
+            if lost and op.result == tuple(call.X.shape if call.X is not None else ()):
+                yield RULE.finding(
+                    f"squeeze turned {op.shapes[0]} into {op.result}: with a batch of one it removes the batch axis, too, and "
+                    f"{call.call_name} reads one unbatched sequence (L, Q)",
+                    "name the axis to remove, x.squeeze(-1), or leave the squeeze out; a missing batch axis comes back with x.unsqueeze(0)",
+                    layer=call.name,
+                    where=op.where,
+                )
+                return
 
 
 RULE = Rule(
