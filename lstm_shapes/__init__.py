@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .lab.proof import Proof, prove
     from .lab.run import Run, run
     from .lab.tensors import AnnotatedTensor, annotate
+    from .practice import quiz
     from .theory.axes import Axes
     from .theory.call import Call
     from .theory.counts import Counts
@@ -53,6 +54,7 @@ _HOME: dict[str, str] = {
     "laws": "theory.laws",
     "predict": "theory.predict",
     "prove": "lab.proof",
+    "quiz": "practice",
     "run": "lab.run",
 }
 
@@ -78,6 +80,7 @@ __all__ = [
     "laws",
     "predict",
     "prove",
+    "quiz",
     "run",
 ]
 

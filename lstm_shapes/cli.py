@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
-from .commands import count, explain
+from .commands import count, explain, quiz
 from .errors import LstmShapesError
 from .theory.predict import predict
 
@@ -31,6 +31,7 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 # One row a command, in the order of the help.
 app.command("explain")(explain.explain)
 app.command("count")(count.count)
+app.command("quiz")(quiz.quiz)
 
 
 @app.callback(invoke_without_command=True)

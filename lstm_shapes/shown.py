@@ -30,6 +30,7 @@ VIEWS: dict[str, str] = {
     "Prediction": "tables:prediction_view",
     "Proof": "proof:proof_view",
     "Run": "tables:run_view",
+    "Score": "quiz:score_view",
 }
 
 
