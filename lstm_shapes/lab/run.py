@@ -92,8 +92,9 @@ def run(
     """Call a layer and name what comes back: Y is (N, L, R·H), hn and cn (K·R, N, H).
 
     `run(28, 256, 3)` or `run(spec)` builds the layer and draws X from `seed`; `run(layer, x)` calls your layer,
-    as it is, on your tensor or PackedSequence. `state` is h0, or (h0, c0); zeros if left out. `lengths` packs the
-    rows of a padded X. The global random state stays as it was, also where dropout draws from it.
+    as it is and where it is, on your tensor or PackedSequence. `state` is h0, or (h0, c0), also in third place as
+    torch has it; zeros if left out. `lengths` packs the rows of a padded X. The global random state stays as it
+    was, also where dropout draws from it.
 
     >>> X, Y, hn, cn = run(28, 256, 3, N=2, L=20)
     >>> Y.axes, hn.axes
@@ -106,11 +107,17 @@ def run(
     Raises: SpecError; ShapeError for an x or a state that does not fit the layer.
     """
     if isinstance(Q, nn.Module):
-        spec = as_spec(Q, **fields)
+        if state is None and isinstance(K, (Tensor, tuple)):
+            K, state = 1, K  # run(layer, x, (h0, c0)), as one calls the layer itself
+        spec = as_spec(Q, None, K, batch_first, **fields)
+        like = next(Q.parameters())
+        _require_place(like, device, dtype)
         if D is None:
-            like = next(Q.parameters())
             inputs = _drawn(spec, Call.of(spec, N=N, L=L, lengths=lengths), like.device, like.dtype, seed)
             return call_layer(Q, spec, inputs, state)
+        for name, given in (("N", None if N is DEFAULT_N else N), ("L", L)):
+            if given is not None:
+                raise SpecError(name, "left out beside x, which has its own", given)
         return call_layer(Q, spec, read_inputs(spec, D, lengths), state)
     if isinstance(D, (Tensor, PackedSequence)):
         raise SpecError("the first argument", "a layer where the second is a tensor", type(Q).__name__)
@@ -120,6 +127,16 @@ def run(
     require_memory(bytes_of_call(spec, call, name), where, f"X, Y and states for N={call.N}, L={call.L}")
     layer = build(spec, device=where, dtype=dtype, seed=seed)
     return call_layer(layer, spec, _drawn(spec, call, where, as_dtype(dtype), seed + 1), state)
+
+
+def _require_place(weight: Tensor, device: Any, dtype: Any) -> None:
+    """A layer of yours runs where it is; a device or dtype that says otherwise would be ignored."""
+    if device != "cpu" and as_device(device) != weight.device:
+        hint = f"The weights are on {weight.device}; move them with layer.to({str(device)!r})"
+        raise SpecError("device", "that of the layer", str(device), hint)
+    if dtype != "float32" and as_dtype(dtype) != weight.dtype:
+        hint = f"The weights are {weight.dtype}; convert them with layer.to({as_dtype(dtype)})"
+        raise SpecError("dtype", "that of the layer", str(dtype), hint)
 
 
 def _drawn(spec: Spec, call: Call, device: torch.device, dtype: torch.dtype, seed: int) -> Inputs:

@@ -115,10 +115,12 @@ def as_spec(Q: Any, D: Any = None, K: Any = 1, batch_first: bool = True, **field
     """
     if isinstance(Q, Spec) or (not isinstance(Q, (int, float, str, bytes)) and _is_source(Q)):
         spec = Q if isinstance(Q, Spec) else Spec.of(Q)
-        given = {"D": D, **fields} if D is not None else fields
+        places = (("D", D, None), ("K", K, 1), ("batch_first", batch_first, True))
+        given = {name: value for name, value, default in places if value is not default} | fields
         if given:
+            name, value = next(iter(given.items()))
             hint = "Change it with spec.replace(...)"
-            raise SpecError(next(iter(given)), "left out beside a Spec or a layer", next(iter(given.values())), hint)
+            raise SpecError(name, "left out beside a Spec or a layer", value, hint)
         return spec
     if D is None:
         raise SpecError("D (hidden_size)", "given with Q, as in explain(28, 256, 3)", D)

@@ -164,8 +164,8 @@ class Spec:
         return f"Spec({', '.join(shown)})"
 
 
-# torch keeps sizes as signed 64-bit integers.
-_MOST = 2**63 - 1
+# torch keeps sizes in 64 bits, and the rows of a weight are up to four times a size.
+_MOST = 2**60
 
 _SWAPPED = {"batch_first": "The fourth argument is batch_first; N and L go by name: N=2, L=20"}
 
@@ -189,5 +189,5 @@ def whole(name: str, value: object, at_least: int = 1) -> int:
     if number < at_least:
         raise SpecError(name, rule, value)
     if number > _MOST:
-        raise SpecError(name, f"{rule} and at most 2**63 - 1, torch's largest size", value)
+        raise SpecError(name, f"{rule} and at most 2**60, so that G·D fits torch's 64 bits", value)
     return int(number)

@@ -1,0 +1,213 @@
+"""Counts equal what torch and torchinfo count; each formula, evaluated, is its number."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from lstm_shapes.errors import ShapeError, SpecError
+from lstm_shapes.theory.call import DTYPES, Call
+from lstm_shapes.theory.cells import CELLS
+from lstm_shapes.theory.counts import Counts, LayerCount, Term
+from lstm_shapes.theory.predict import count
+from lstm_shapes.theory.shapes import Weights
+from lstm_shapes.theory.spec import Spec
+from tests.scale import examples
+from tests.strategies import cases, dropping_specs, specs
+from tests.theory.test_shapes import torch_layer
+
+LESSON = Spec(28, 256, 3)
+
+
+def value_of(formula: str, **symbols: int) -> int:
+    """What a printed formula says, computed from its characters alone."""
+    text = formula.replace("·", "*")
+    text = re.sub(r"(\d)([A-Z(])", r"\1*\2", text)  # 2D is 2·D
+    assert re.fullmatch(r"[\d\sA-Z()*+-]+", text), text
+    return int(eval(text, {"__builtins__": {}}, symbols))
+
+
+def symbols_of(spec: Spec) -> dict[str, int]:
+    return {"Q": spec.Q, "D": spec.D, "K": spec.K, "P": spec.P}
+
+
+@pytest.mark.fuzz
+@given(specs(most=20, layers=4))
+@settings(max_examples=examples(150))
+def test_total_is_numel_and_torchinfo(spec: Spec) -> None:
+    """Two counters that nobody here wrote, on torch's own layer without memory."""
+    import torchinfo
+
+    layer = torch_layer(spec)
+    counts = Counts(spec)
+    assert counts.total == sum(parameter.numel() for parameter in layer.parameters())
+    assert counts.total == torchinfo.summary(layer, verbose=0).total_params
+    for one in counts.layers:
+        own = [p.numel() for name, p in layer.named_parameters() if f"_l{one.index}" in name or spec.kind.step]
+        assert one.total == sum(own)
+
+
+@pytest.mark.fuzz
+@given(specs(most=20, layers=4))
+@settings(max_examples=examples(100))
+def test_terms_are_blocks_of_torchs_weights(spec: Spec) -> None:
+    """Input, recurrent, bias and projection each count the weights that they are named for."""
+    sizes = {name: p.numel() for name, p in torch_layer(spec).named_parameters()}
+    parts = {"input": "weight_ih", "recurrent": "weight_hh", "bias": "bias_", "projection": "weight_hr"}
+    for one in Counts(spec).layers:
+        end = "" if spec.kind.step else f"_l{one.index}"
+        for term in one.terms:
+            own = [size for name, size in sizes.items() if re.match(rf"{parts[term.name]}.*{end}$", name)]
+            assert term.value == sum(own)
+        assert one.recurrent == spec.R * sizes[f"weight_hh{end}"]
+        assert ("bias" in {term.name for term in one.terms}) == spec.bias
+        assert ("projection" in {term.name for term in one.terms}) == (spec.P > 0)
+
+
+@given(dropping_specs())
+def test_every_formula_is_its_number(spec: Spec) -> None:
+    """In symbols and with the sizes put in, each formula evaluates to the value printed beside it."""
+    counts, symbols = Counts(spec), symbols_of(spec)
+    assert value_of(counts.formula, **symbols) == value_of(counts.substituted) == counts.total
+    for one in counts.layers:
+        assert value_of(one.formula, **symbols) == value_of(one.substituted) == one.total
+        for term in (*one.terms, *one.gates):
+            assert value_of(term.formula, **symbols) == value_of(term.substituted) == term.value
+
+
+@given(dropping_specs())
+def test_parts_add_up(spec: Spec) -> None:
+    """Terms to a direction, directions to a layer, gates and projection to a direction, layers to the total."""
+    counts = Counts(spec)
+    assert len(counts.layers) == spec.K
+    for one in counts.layers:
+        assert sum(term.value for term in one.terms) == one.direction
+        assert sum(gate.value for gate in one.gates) + spec.P * spec.D == one.direction
+        assert one.direction * spec.R == one.total
+        assert tuple(gate.name for gate in one.gates) == spec.kind.gates
+    assert sum(one.total for one in counts.layers) == counts.total
+    assert sum(one.recurrent for one in counts.layers) == counts.recurrent
+    assert sum(one.macs_per_step for one in counts.layers) == counts.macs_per_step
+    assert counts.recurrent_share == pytest.approx(counts.recurrent / counts.total)
+
+
+@given(cases())
+def test_macs_are_matrix_elements_times_steps(case: tuple[Spec, Call]) -> None:
+    """Every element of a matrix is multiplied once a step; vectors are no matrices."""
+    spec, call = case
+    counts = Counts(spec, call)
+    matrices = [axes.sizes for axes in Weights(spec).values() if len(axes) == 2]
+    per_step = sum(rows * columns for rows, columns in matrices)
+    rows = call.lengths or [call.L] * (1 if call.N is None else call.N)
+    assert counts.macs == sum(rows) * per_step
+    assert counts.flops == 2 * sum(rows) * per_step
+
+
+@given(cases())
+def test_bytes_are_elements_times_itemsize(case: tuple[Spec, Call]) -> None:
+    """Parameters and final states in every dtype."""
+    spec, call = case
+    for dtype, size in DTYPES.items():
+        counts = Counts(spec, call, dtype)
+        assert counts.bytes == counts.total * size
+        widths = [spec.H, spec.D][: len(spec.kind.states)]
+        assert counts.state_bytes == spec.K * spec.R * (call.N or 1) * sum(widths) * size
+
+
+def test_the_lessons_numbers() -> None:
+    """4·(Q·D + D·D + 2D) for the first layer, 4·(D·D + D·D + 2D) above."""
+    counts = Counts(LESSON, Call(2, 20))
+    assert [one.formula for one in counts.layers] == ["4·(Q·D + D·D + 2D)", *["4·(D·D + D·D + 2D)"] * 2]
+    assert [one.total for one in counts.layers] == [292_864, 526_336, 526_336]
+    assert (counts.total, counts.bytes) == (1_345_536, 5_382_144)
+    assert counts.formula == "4·(Q·D + D·D + 2D) + (K-1)·4·(D·D + D·D + 2D)"
+    assert counts.substituted == "4·(28·256 + 256·256 + 2·256) + 2·4·(256·256 + 256·256 + 2·256)"
+    assert str(counts.first.terms[1]) == "recurrent: 4·D·D = 4·256·256 = 262,144"
+
+
+def test_published_numbers() -> None:
+    """Totals that others have printed: 32,604,160 MACs for nn.LSTM(28, 256, 2) on (2, 20, 28)."""
+    assert count(28, 256, 2, N=2, L=20).macs == 32_604_160
+    assert count(10, 20, 2).total == 5_920
+    assert count(65_536, 65_536, 8).total == 274_882_101_248
+
+
+def test_one_layer_has_none_above() -> None:
+    """K = 1 needs no bracket for the rest."""
+    counts = Counts(Spec(28, 256))
+    assert counts.upper is None
+    assert counts.formula == counts.first.formula
+
+
+@pytest.mark.parametrize(
+    ("spec", "formula"),
+    [
+        (Spec(7, 5, cell="RNN"), "Q·D + D·D + 2D"),
+        (Spec(7, 5, 2, cell="RNN"), "Q·D + D·D + 2D + (K-1)·(D·D + D·D + 2D)"),
+        (Spec(7, 5, cell="RNN", bidirectional=True), "2·(Q·D + D·D + 2D)"),
+        (Spec(7, 5, cell="GRU", bias=False), "3·(Q·D + D·D)"),
+        (Spec(7, 5, bidirectional=True), "2·4·(Q·D + D·D + 2D)"),
+        (Spec(7, 5, 2, proj_size=3), "4·(Q·D + P·D + 2D) + P·D + (K-1)·(4·(P·D + P·D + 2D) + P·D)"),
+        (Spec(7, 5, proj_size=3, bidirectional=True), "2·(4·(Q·D + P·D + 2D) + P·D)"),
+        (
+            Spec(7, 5, 2, bidirectional=True),
+            "2·4·(Q·D + D·D + 2D) + (K-1)·2·4·(2D·D + D·D + 2D)",
+        ),
+    ],
+)
+def test_brackets_stand_where_they_must(spec: Spec, formula: str) -> None:
+    """As a person would write it."""
+    assert Counts(spec).formula == formula
+
+
+def test_what_is_given_makes_the_call() -> None:
+    """Nothing: no MACs. L alone: one unbatched sequence. N alone: L = 20. lengths: packed."""
+    assert Counts.of(LESSON).call is None
+    assert Counts.of(LESSON).flops is None
+    assert Counts.of(LESSON).state_bytes is None
+    assert Counts.of(LESSON, L=7).call == Call(None, 7)
+    assert Counts.of(LESSON, N=3).call == Call(3, 20)
+    assert Counts.of(LESSON, lengths=[3, 5]).call == Call(2, 5, (3, 5))
+    assert Counts.of(LESSON, N=2, lengths=[3, 5]).call == Call(2, 5, (3, 5))
+    with pytest.raises(ShapeError, match="one entry for each of N sequences = 4, got 2"):
+        Counts.of(LESSON, N=4, lengths=[3, 5])
+    with pytest.raises(SpecError, match=r"^L \(steps\)"):
+        Counts.of(LESSON, L=0)
+
+
+@given(cases())
+def test_counts_survive_pickle_copy_and_json(case: tuple[Spec, Call]) -> None:
+    """Equal again; to_dict is plain data whose layers add up to its total."""
+    counts = Counts(*case)
+    for again in (pickle.loads(pickle.dumps(counts)), copy.deepcopy(counts)):
+        assert again == counts
+        assert hash(again) == hash(counts)
+    data = counts.to_dict()
+    assert json.loads(json.dumps(data)) == data
+    assert sum(layer["total"] for layer in data["layers"]) == data["total"]
+    for layer in data["layers"]:
+        assert sum(term["value"] for term in layer["terms"]) * layer["directions"] == layer["total"]
+
+
+def test_a_deep_layer_counts_at_once() -> None:
+    """The layers above the first are all alike, so their number does not matter."""
+    assert count(1, 1, 10**18).total == 16 * 10**18
+
+
+@pytest.mark.parametrize("cell", [name for name, kind in CELLS.items() if kind.keras_biases == 1])
+def test_kinds_with_one_bias_in_keras(cell: str) -> None:
+    """Keras adds one bias a gate where torch has two; its GRU has two as well."""
+    assert not cell.startswith("GRU")
+
+
+def test_a_term_is_plain_data() -> None:
+    """Name, formula, substituted formula and value."""
+    data: dict[str, Any] = Term("bias", "2D", "2·256", 512).to_dict()
+    assert data == {"name": "bias", "formula": "2D", "substituted": "2·256", "value": 512}
+    assert LayerCount(LESSON, 1).to_dict()["layer"] == 1
