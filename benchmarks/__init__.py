@@ -1,0 +1,1 @@
+"""The budgets, measured as ratios within one run: `make bench`, or `python -m benchmarks [--huge] [WORD …]`."""

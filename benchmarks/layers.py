@@ -1,0 +1,84 @@
+"""What a computation costs beside the plainest way to do the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import lstm_shapes as ls
+
+from .budget import Budget, SkipError, ratio
+
+__all__ = ["BUDGETS"]
+
+N, L, Q, D, K = 16, 40, 28, 96, 2
+
+
+def public(name: str) -> Callable[..., Any]:
+    """A call of the library, or a skip where this version lacks it."""
+    if name not in ls.__all__:
+        raise SkipError(f"lstm_shapes.{name} does not exist yet")
+    call: Callable[..., Any] = getattr(ls, name)
+    return call
+
+
+@torch.no_grad()
+def cell_loop(cells: list[nn.LSTMCell], x: Tensor) -> Tensor:
+    """The same layers with nn.LSTMCell, step by step, keeping h and c as a trace does."""
+    for cell in cells:
+        h = c = torch.zeros(x.size(0), cell.hidden_size)
+        hidden, memory = [], []
+        for step in x.unbind(1):
+            h, c = cell(step, (h, c))
+            hidden.append(h)
+            memory.append(c)
+        x, _ = torch.stack(hidden, 1), torch.stack(memory, 1)
+    return x
+
+
+def _gates() -> tuple[float, str]:
+    gates = public("gates")
+    layer = nn.LSTM(Q, D, K, batch_first=True)
+    cells = [nn.LSTMCell(Q if k == 0 else D, D) for k in range(K)]
+    for k, cell in enumerate(cells):
+        for name, weight in cell.named_parameters():
+            weight.data.copy_(getattr(layer, f"{name}_l{k}"))
+    x = torch.randn(N, L, Q)
+    with torch.no_grad():
+        torch.testing.assert_close(cell_loop(cells, x), layer(x)[0])  # it is the same computation
+    return ratio(lambda: gates(layer, x), lambda: cell_loop(cells, x))
+
+
+class Classifier(nn.Module):
+    """The lesson's model, which is right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(Q, D, K, batch_first=True)
+        self.head = nn.Linear(D, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        Y, _ = self.rnn(x)
+        scores: Tensor = self.head(Y[:, -1])
+        return scores
+
+
+def _check() -> tuple[float, str]:
+    check = public("check")
+    model, x = Classifier(), torch.randn(N, L, Q)
+    assert check(model, x).ok
+
+    def forward_and_backward() -> None:
+        model(x).sum().backward()
+
+    return ratio(lambda: check(model, x), forward_and_backward)
+
+
+BUDGETS = (
+    Budget("gates, two layers", Fraction(1), "× a loop of nn.LSTMCell", _gates),
+    Budget("check of a model that runs", Fraction(8), "× one forward and backward", _check),
+)
