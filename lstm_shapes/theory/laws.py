@@ -177,7 +177,7 @@ def distance(pairs: Iterable[tuple[Any, Any]]) -> float:
     for left, right in pairs:
         if tuple(left.shape) != tuple(right.shape):
             return inf
-        found = float((left.double() - right.double()).abs().max())
+        found = float((left.double() - right.double()).detach().abs().max())
         largest = found if found != found else max(largest, found)
         if largest != largest:
             return largest
