@@ -57,6 +57,8 @@ def measured_macs(spec: Spec, call: Call, device: str | None = None) -> tuple[in
     how = "FlopCounterMode on meta" if where == "meta" else "flop_registry on CPU"
     if len(calls) > 1:
         how += f", 1 and 2 steps scaled to {call.T_formula} = {call.T:,}"
+    if len(specs) > 1:
+        how += f", 2 and 3 layers scaled to K = {spec.K:,}"
     return macs, how
 
 
