@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from .errors import LstmShapesError, ScrambledAxesWarning, ShapeError, SpecError
     from .explanation import Explanation, explain
     from .lab.build import build
+    from .lab.check.check import check
+    from .lab.check.report import Finding, Report
+    from .lab.check.session import install, load_ipython_extension, uninstall, unload_ipython_extension
+    from .lab.check.watch import watch
     from .lab.proof import Proof, prove
     from .lab.run import Run, run
     from .lab.tensors import AnnotatedTensor, annotate
@@ -38,10 +42,12 @@ _HOME: dict[str, str] = {
     "Call": "theory.call",
     "Counts": "theory.counts",
     "Explanation": "explanation",
+    "Finding": "lab.check.report",
     "Law": "theory.laws",
     "LstmShapesError": "errors",
     "Prediction": "theory.predict",
     "Proof": "lab.proof",
+    "Report": "lab.check.report",
     "Run": "lab.run",
     "ScrambledAxesWarning": "errors",
     "ShapeError": "errors",
@@ -49,13 +55,19 @@ _HOME: dict[str, str] = {
     "SpecError": "errors",
     "annotate": "lab.tensors",
     "build": "lab.build",
+    "check": "lab.check.check",
     "count": "theory.predict",
     "explain": "explanation",
+    "install": "lab.check.session",
     "laws": "theory.laws",
+    "load_ipython_extension": "lab.check.session",
     "predict": "theory.predict",
     "prove": "lab.proof",
     "quiz": "practice",
     "run": "lab.run",
+    "uninstall": "lab.check.session",
+    "unload_ipython_extension": "lab.check.session",
+    "watch": "lab.check.watch",
 }
 
 __all__ = [
@@ -64,10 +76,12 @@ __all__ = [
     "Call",
     "Counts",
     "Explanation",
+    "Finding",
     "Law",
     "LstmShapesError",
     "Prediction",
     "Proof",
+    "Report",
     "Run",
     "ScrambledAxesWarning",
     "ShapeError",
@@ -75,13 +89,19 @@ __all__ = [
     "SpecError",
     "annotate",
     "build",
+    "check",
     "count",
     "explain",
+    "install",
     "laws",
+    "load_ipython_extension",
     "predict",
     "prove",
     "quiz",
     "run",
+    "uninstall",
+    "unload_ipython_extension",
+    "watch",
 ]
 
 

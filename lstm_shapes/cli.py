@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
-from .commands import count, explain, quiz
+from .commands import check, count, explain, inspect, quiz, run
 from .errors import LstmShapesError
 from .theory.predict import predict
 
@@ -31,6 +31,11 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 # One row a command, in the order of the help.
 app.command("explain")(explain.explain)
 app.command("count")(count.count)
+app.command("inspect")(inspect.inspect)
+app.command("check")(check.check)
+app.command("rules")(check.rules)
+# Everything behind SCRIPT belongs to the script.
+app.command("run", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(run.run)
 app.command("quiz")(quiz.quiz)
 
 

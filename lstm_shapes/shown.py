@@ -29,8 +29,10 @@ VIEWS: dict[str, str] = {
     "Picture": "pictures:picture_view",
     "Prediction": "tables:prediction_view",
     "Proof": "proof:proof_view",
+    "Report": "report:report_view",
     "Run": "tables:run_view",
     "Score": "quiz:score_view",
+    "Watch": "report:watch_view",
 }
 
 

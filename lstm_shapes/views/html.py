@@ -68,10 +68,8 @@ def _sheet(sheet: Sheet) -> str:
         f'<th scope="col"{_classes(column.right, False)}>{escape(column.name)}</th>' for column in sheet.columns
     )
     totals = f'<tbody class="totals">{_rows(sheet, sheet.totals)}</tbody>' if sheet.totals else ""
-    return (
-        f"<table><thead><tr>{heads}</tr></thead><tbody>{_rows(sheet, sheet.rows)}</tbody>{totals}</table>"
-        f"{_paragraph(sheet.caption)}"
-    )
+    head = f"<thead><tr>{heads}</tr></thead>" if any(column.name for column in sheet.columns) else ""
+    return f"<table>{head}<tbody>{_rows(sheet, sheet.rows)}</tbody>{totals}</table>{_paragraph(sheet.caption)}"
 
 
 def _rows(sheet: Sheet, rows: tuple[tuple[Cell, ...], ...]) -> str:

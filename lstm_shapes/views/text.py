@@ -79,7 +79,15 @@ def _cell(cell: Cell) -> Text:
 
 def _sheet(sheet: Sheet) -> Iterator[RenderableType]:
     yield Text(sheet.title, style="bold underline")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="italic", padding=(0, 2, 0, 0))
+    headed = any(column.name for column in sheet.columns)
+    table = Table(
+        box=box.SIMPLE_HEAD if headed else None,
+        show_header=headed,
+        pad_edge=False,
+        show_edge=False,
+        header_style="italic",
+        padding=(0, 2, 0, 0),
+    )
     for column in sheet.columns:
         table.add_column(column.name, justify="right" if column.right else "left", no_wrap=column.whole)
     for row in sheet.rows:

@@ -184,6 +184,10 @@ class Recorder:
             self.seen.backwards.append(len(self.seen.calls))
             if self._steady is not None:
                 return None
+        elif self._taps and name == "_set_grad_enabled" and args[:1] == (False,):
+            return None  # a no_grad inside the model: the gradient run is for what depends on what
+        elif self._taps and name == "numpy" and args and isinstance(args[0], Tensor):
+            return func(args[0].detach(), *args[1:], **kwargs)
         elif is_loss(name):
             both = [*args[:2], *(kwargs[k] for k in ("input", "target") if k in kwargs)]
             if both and isinstance(both[0], Tensor):

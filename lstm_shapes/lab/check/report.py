@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lstm_shapes.shown import Shown
+
 from .where import Where
 
 __all__ = ["Evidence", "Finding", "Level", "Report"]
@@ -85,8 +87,8 @@ class Finding:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+@dataclass(frozen=True, slots=True, repr=False)
+class Report(Shown):
     """The findings of one check, errors first; `ok` where none of them is an error.
 
     `right` are the identities that were proved on the way: code that looks like a known mistake and is not.

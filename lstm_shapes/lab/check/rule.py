@@ -14,7 +14,6 @@ from .where import Where
 
 if TYPE_CHECKING:
     from .failure import Failure
-    from .record import Observation
     from .study import Study
 
 __all__ = ["Rule", "registry"]
@@ -37,7 +36,6 @@ class Rule:
     right: str
     explain: Callable[[Failure], Finding | None] | None = None
     find: Callable[[Study], Iterable[Finding]] | None = None
-    notice: Callable[[Observation], Iterable[Finding]] | None = None
     order: int = 50
 
     def finding(

@@ -17,9 +17,9 @@ from torch.nn.utils.rnn import PackedSequence
 from lstm_shapes.shown import Shown
 
 from .failure import explain_exception
+from .notices import notices
 from .record import Observation, Recorder
 from .report import Finding, Report, ordered
-from .rule import registry
 
 __all__ = ["Watch", "watch"]
 
@@ -40,13 +40,15 @@ class Watch(Shown):
         self._recorder.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._recorder.__exit__(kind, error, trace)
         if error is not None:
             self.explain(error)
 
-    def explain(self, error: BaseException) -> Finding | None:
-        """The finding that an exception amounts to; also added to it as a note, once. None where no rule knows it."""
+    def explain(self, error: BaseException, *, note: bool = True) -> Finding | None:
+        """The finding that an exception amounts to, None where no rule knows it; `note` adds it to the exception."""
         if not isinstance(error, Exception):
             return None  # Ctrl-C and exit are nobody's bug
         seen = self._recorder.seen
@@ -54,18 +56,16 @@ class Watch(Shown):
         finding = explain_exception(error, seen)
         if finding is not None:
             self._failed = finding
-            note = f"\nlstm_shapes: {finding}"
-            if hasattr(error, "add_note") and note not in getattr(error, "__notes__", ()):
-                error.add_note(note)
+            text = f"\nlstm_shapes: {finding}"
+            if note and hasattr(error, "add_note") and text not in getattr(error, "__notes__", ()):
+                error.add_note(text)
         return finding
 
     @property
     def report(self) -> Report:
         """The findings up to now."""
         found = [self._failed] if self._failed is not None else []
-        for rule in registry().values():
-            if rule.notice is not None:
-                found += list(rule.notice(self._recorder.seen))
+        found += self._recorder.found + notices(self._recorder.seen)
         return Report(ordered(found), (), 1)
 
     @property
@@ -111,13 +111,21 @@ class _Light(Recorder):
 
     def __init__(self, *, functions: bool) -> None:
         super().__init__(trace=functions, functions=functions)
+        self.found: list[Finding] = []
 
     def _before(self, module: nn.Module, args: Any) -> Any:
-        if len(self.seen.calls) >= _MOST_CALLS:
-            self.seen.calls[: _MOST_CALLS // 2] = []
-            for index, call in enumerate(self.seen.calls):
-                call.index = index
+        if len(self.seen.calls) >= _MOST_CALLS and not self.seen.pending:
+            self._turn_the_page()
         return super()._before(module, args)
+
+    def _turn_the_page(self) -> None:
+        """Keep what was found, and forget what it was found in."""
+        self.found += notices(self.seen)
+        self.seen.calls.clear()
+        self.seen.losses.clear()
+        if self.seen.trace is not None:
+            self.seen.trace.ops.clear()
+            self.seen.trace.origins.clear()
 
     def _after(self, module: nn.Module, args: Any, output: Any) -> Any:
         replaced = super()._after(module, args, output)

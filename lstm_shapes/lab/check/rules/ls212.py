@@ -15,7 +15,7 @@ from ..where import Where
 from .ls112 import advice
 
 # cosine and margin losses take other shapes by design; these compare element with element.
-_ELEMENTWISE = {
+ELEMENTWISE = {
     "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits",
     "kl_div", "poisson_nll_loss", "soft_margin_loss",
 }
@@ -24,7 +24,7 @@ _PLAIN = {"sub", "__sub__", "__rsub__", "rsub", "subtract", "subtract_", "sub_"}
 
 def find(study: Study) -> Iterator[Finding]:
     for loss in study.first.seen.losses:
-        if loss.target is not None and loss.name in _ELEMENTWISE and loss.prediction.shape != loss.target.shape:
+        if loss.target is not None and loss.name in ELEMENTWISE and loss.prediction.shape != loss.target.shape:
             yield _finding(loss.name, loss.prediction, loss.target, loss.where)
             return
     trace = study.first.seen.trace

@@ -1,0 +1,105 @@
+"""`lstm-shapes check package.module:factory --input 64,28,28` and `lstm-shapes rules`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from lstm_shapes import __version__
+from lstm_shapes.errors import SpecError
+
+from . import options
+from .target import load_inputs, load_model
+
+__all__ = ["check", "rules"]
+
+Target = Annotated[str, typer.Argument(metavar="MODEL", help="package.module:factory, or file.py:factory")]
+Input = Annotated[
+    list[str] | None,
+    typer.Option("--input", "-i", metavar="64,28,28", help="sizes of one argument; int:64,28 for tokens; repeat"),
+]
+BatchDim = Annotated[str, typer.Option(metavar="0", help="batch axis of the inputs, or none")]
+Sarif = Annotated[Path | None, typer.Option(metavar="FILE", help="write SARIF, for code hosts")]
+
+
+def check(
+    model: Target,
+    input: Input = None,
+    batch_dim: BatchDim = "0",
+    lengths: options.Lengths = None,
+    dtype: options.Dtype = "float32",
+    as_json: options.Json = False,
+    sarif: Sarif = None,
+) -> None:
+    """Find recurrent-shape bugs in a model of yours; exit code 1 if there is one.
+
+    Examples:
+
+      lstm-shapes check mymodels.tagger:Tagger --input int:8,20
+
+      lstm-shapes check model.py:make --input 64,28,28 --sarif shapes.sarif
+
+      lstm-shapes check model.py:make --input 20,8,28 --batch-dim 1
+    """
+    axis = _batch_dim(batch_dim)
+    rows = options.call_arguments(None, None, False, lengths).get("lengths")
+    with Console(stderr=True).status("Loading torch and the model …"):
+        made = load_model(model)
+        given = load_inputs(input or [], made, dtype)
+        import torch
+
+        from lstm_shapes.lab.check import check as check_
+        from lstm_shapes.lab.check import registry
+
+    with Console(stderr=True).status("Experimenting …"):
+        report = check_(made, *given, batch_dim=axis, lengths=None if rows is None else torch.tensor(rows))
+    if sarif is not None:
+        from lstm_shapes.views.sarif import sarif as as_sarif
+
+        sarif.write_text(json.dumps(as_sarif(report, registry(), __version__), indent=2), encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
+    else:
+        options.put(report)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _batch_dim(text: str) -> int | None:
+    if text.lower() == "none":
+        return None
+    if not text.isdigit():
+        raise SpecError("--batch-dim", "0, 1, … or none", text)
+    return int(text)
+
+
+def rules(
+    code: Annotated[str | None, typer.Argument(metavar="CODE", help="LS201 and the like; all if left out")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """The rules of check; with a CODE one of them, with a wrong and a right program.
+
+    Examples:
+
+      lstm-shapes rules
+
+      lstm-shapes rules LS201
+    """
+    with Console(stderr=True).status("Loading the rules …"):
+        from lstm_shapes.lab.check import registry
+        from lstm_shapes.views.report import rule_view, rules_view
+
+        every = registry()
+    if code is not None and code.upper() not in every:
+        raise SpecError("CODE", f"one of {', '.join(every)}", code)
+    if as_json:
+        chosen = every.values() if code is None else [every[code.upper()]]
+        fields = ("code", "name", "title", "why", "wrong", "right")
+        rows: list[dict[str, Any]] = [{field: getattr(rule, field) for field in fields} for rule in chosen]
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+    else:
+        options.put(rules_view(every.values()) if code is None else rule_view(every[code.upper()]))
