@@ -72,7 +72,8 @@ class Shape:
         if not text:
             return None
         # Blanks part the sizes only where no comma does: `2 * D` is one size.
-        parts = [part for part in re.split(r"[,;x]" if re.search(r"[,;x]", text) else r"\s+", text) if part.strip()]
+        text = re.sub(r"[,;]$", "", text)  # (5,) has one size
+        parts = re.split(r"[,;x]" if re.search(r"[,;x]", text) else r"\s+", text)
         sizes = [value_of(part, self.symbols) for part in parts]
         return None if None in sizes else tuple(size for size in sizes if size is not None)
 

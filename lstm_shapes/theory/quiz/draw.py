@@ -84,7 +84,7 @@ class Draws:
         draw = self.random
         cell = wanted.get("cell") or draw.choice(("LSTM",) if self.level == 1 else ("LSTM", "LSTM", "GRU", "RNN"))
         packed = self._chance(wanted, "packed", 4, 0.4)
-        two_way = self._chance(wanted, "bidirectional", 3, 0.7 if self.level == 3 else 0.5)
+        two_way = self._chance(wanted, "bidirectional", 3, 0.9 if self.level == 3 else 0.6)
         step = not packed and not two_way and self._chance(wanted, "step", 4, 0.25)
         alone = not packed and self._chance(wanted, "alone", 2, 0.2)
         projected = cell == "LSTM" and not step and self._chance(wanted, "projected", 4, 0.5)

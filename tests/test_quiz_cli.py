@@ -1,0 +1,226 @@
+"""The quiz played through: in a pipe, at a prompt, from Python, and broken off."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import lstm_shapes as ls
+from lstm_shapes.cli import app
+from lstm_shapes.theory.quiz.answers import Choice
+from lstm_shapes.theory.quiz.deck import questions
+from lstm_shapes.theory.quiz.question import Question
+from tests.snapshot import Snapshot, as_text
+
+ROOT = Path(__file__).parent.parent
+
+
+def right(question: Question) -> str:
+    """The right answer as somebody would type it."""
+    answer = question.answer
+    if isinstance(answer, Choice):
+        return answer.lettered[answer.right][0]
+    return str(answer.expected)
+
+
+def cards(level: int, seed: int, count: int = 10) -> list[Question]:
+    return list(islice(questions(level, seed), count))
+
+
+def play(level: int, typed: list[str], *extra: str) -> str:
+    """The command's output for these lines of input."""
+    result = CliRunner().invoke(app, ["quiz", "--level", str(level), *extra], input="".join(f"{t}\n" for t in typed))
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def prompts(answers: list[str]) -> Callable[[str], str]:
+    """`input` that has been told what to say, and then reaches its end."""
+    rest: Iterator[str] = iter(answers)
+
+    def ask(prompt: str) -> str:
+        try:
+            return next(rest)
+        except StopIteration:
+            raise EOFError from None
+
+    return ask
+
+
+@pytest.mark.parametrize("level", range(1, 6))
+def test_all_right(level: int) -> None:
+    """Right answers to every question of a level make ten of ten, without a derivation."""
+    output = play(level, [right(card) for card in cards(level, 0)])
+    assert f"Score, level {level}: 10 of 10 right" in output
+    assert output.count("✓ Right.") == 10
+    assert "The answer" not in output
+    assert "To look at again" not in output
+
+
+def test_wrong_answers_are_derived() -> None:
+    """A wrong answer shows the right one, how it follows, and the line of torch that shows it."""
+    card = next(card for card in cards(1, 0) if card.topic == "shapes")
+    place = cards(1, 0).index(card)
+    output = play(1, [right(one) for one in cards(1, 0, place)] + ["99,98,97"], "--rounds", str(place + 1))
+    assert f"✗ No. The answer: {card.answer.shown}" in output
+    assert " ".join(card.derivation[0].replace("`", "").split()) in " ".join(output.split())
+    assert f"In torch: {card.evidence}" in output
+    assert f"Score, level 1: {place} of {place + 1} right" in output
+    assert "shapes: the first table" in output
+
+
+def test_screen(snapshot: Snapshot) -> None:
+    """One quiz as it looks: right, wrong, unreadable, passed over, ended."""
+    known = cards(3, 3)
+    typed = [right(known[0]), "1,2,3" if not known[1].options else "zzz", "", right(known[2]), "no idea", "", "quit"]
+    snapshot("level_3", play(3, typed, "--seed", "3"))
+
+
+def test_unreadable_answer_is_asked_for_again() -> None:
+    """What cannot be read does not count; the same question waits."""
+    first = cards(2, 1)[0]
+    output = play(2, ["?!", "?!", right(first), "quit"], "--seed", "1")
+    assert output.count("I need") == 2
+    assert "Score, level 2: 1 of 1 right" in output
+    assert "You stopped after 1 of 10." in output
+
+
+@pytest.mark.parametrize("word", ["quit", "exit", "QUIT"])
+def test_quit(word: str) -> None:
+    """Two words end the quiz; nothing was answered, so nothing is scored."""
+    output = play(1, [word])
+    assert "nothing answered" in output
+
+
+def test_empty_answer_shows_the_solution() -> None:
+    """Passing over is no mistake to be told about, but no point either."""
+    first = cards(1, 0)[0]
+    output = play(1, ["", "quit"])
+    assert f"The answer: {first.answer.shown}" in output
+    assert "✗" not in output
+    assert "0 of 1 right" in output
+
+
+def test_end_of_input() -> None:
+    """A pipe that ends ends the quiz with the score so far."""
+    output = play(1, [right(cards(1, 0)[0])])
+    assert "1 of 1 right" in output
+    assert "You stopped after 1 of 10." in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--level", "6"], "level must be a whole number from 1 to 5, got 6."),
+        (["--level", "0"], "level must be a whole number from 1 to 5, got 0."),
+        (["--rounds", "0"], "rounds must be a whole number of at least 1, got 0."),
+        (["--seed", "x"], "Invalid value for '--seed'"),
+    ],
+)
+def test_bad_options(arguments: list[str], message: str) -> None:
+    """One line on stderr and exit code 2."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lstm_shapes", "quiz", *arguments], cwd=ROOT, capture_output=True, text=True, input=""
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_no_torch() -> None:
+    """A quiz starts at once: torch is never loaded."""
+    code = (
+        "import sys, lstm_shapes as ls\n"
+        "repr(ls.quiz(5, rounds=8, ask=lambda prompt: ''))\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "False", done.stderr
+
+
+def test_from_python(capsys: pytest.CaptureFixture[str]) -> None:
+    """`ls.quiz` plays through any function that asks, and returns a score that shows itself."""
+    score = ls.quiz(level=4, seed=9, rounds=3, ask=prompts([right(card) for card in cards(4, 9, 3)]))
+    assert (score.right, score.asked, score.rounds) == (3, 3, 3)
+    assert "3 of 3: " in capsys.readouterr().out
+    assert "Score, level 4: 3 of 3 right" in repr(score)
+    assert "<table>" in score._repr_html_()
+
+
+def test_input_is_the_default(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without `ask` the answers come from Python's own input, looked up when it is needed."""
+    monkeypatch.setattr("builtins.input", prompts([""]))
+    assert ls.quiz(rounds=5).asked == 1
+    assert "1 of 5: " in capsys.readouterr().out
+
+
+def test_ctrl_c_from_python(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C is an end, not an error."""
+
+    def ask(prompt: str) -> str:
+        raise KeyboardInterrupt
+
+    assert ls.quiz(ask=ask).asked == 0
+    assert "Quiz, level 1" in capsys.readouterr().out
+
+
+def test_ask_must_be_callable() -> None:
+    """A string is no function; the error comes before anything is printed."""
+    bad: Any = "2,3,20"
+    with pytest.raises(ls.SpecError, match="ask must be a function from a prompt to an answer"):
+        ls.quiz(ask=bad)
+
+
+def test_ctrl_c_at_a_real_prompt() -> None:
+    """In a terminal: one answer, then Ctrl-C; the score comes, the exit code is 0, there is no traceback."""
+    ours, theirs = pty.openpty()
+    game = subprocess.Popen(
+        [sys.executable, "-m", "lstm_shapes", "quiz"],
+        cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
+    )  # fmt: skip
+    os.close(theirs)
+    seen = ""
+
+    def until(text: str, times: int) -> None:
+        nonlocal seen
+        deadline = time.monotonic() + 60
+        while seen.count(text) < times:
+            assert time.monotonic() < deadline, seen
+            try:
+                seen += os.read(ours, 4096).decode(errors="replace")
+            except OSError:  # the other side is closed
+                return
+
+    try:
+        until("> ", 1)
+        os.write(ours, f"{right(cards(1, 0)[0])}\n".encode())
+        until("> ", 2)
+        game.send_signal(signal.SIGINT)
+        until("never to be seen", 1)
+        assert game.wait(timeout=60) == 0, seen
+    finally:
+        game.kill()
+        game.wait()
+        os.close(ours)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", seen)
+    assert "1 of 1 right" in plain
+    assert "Traceback" not in plain
+
+
+def test_score_without_answers_shows_itself() -> None:
+    """A quiz left at once has a score that says so, and how to play it again."""
+    score = ls.quiz(ask=prompts([]))
+    assert "nothing answered" in as_text(score)
+    assert "--seed 0" in as_text(score)

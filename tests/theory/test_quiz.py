@@ -1,0 +1,279 @@
+"""The quiz: every answer against torch, and every spelling of an answer against its grade."""
+
+from __future__ import annotations
+
+from itertools import islice
+from random import Random
+from typing import Any
+
+import pytest
+
+from lstm_shapes import Axes, Spec, SpecError
+from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.quiz.answers import Choice, Number, Shape, written
+from lstm_shapes.theory.quiz.arithmetic import as_number, value_of
+from lstm_shapes.theory.quiz.deck import questions
+from lstm_shapes.theory.quiz.draw import LEVELS, Draws
+from lstm_shapes.theory.quiz.question import TOPICS, Question
+from lstm_shapes.theory.quiz.score import Answered, Score
+from tests.scale import examples
+
+SEEDS = range(examples(6))
+"""Each seed gives four full decks a level: about 130 questions."""
+
+
+def dealt(level: int, seed: int, count: int = 28) -> list[Question]:
+    return list(islice(questions(level, seed), count))
+
+
+def ran(question: Question) -> dict[str, Any]:
+    """The question's own lines of code, run by torch; states are made different for every row and layer."""
+    import torch
+    from torch import nn
+    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+    torch.manual_seed(0)
+    scope: dict[str, Any] = {
+        "torch": torch,
+        "nn": nn,
+        "pack_padded_sequence": pack_padded_sequence,
+        "pad_packed_sequence": pad_packed_sequence,
+    }
+    with torch.no_grad():
+        exec("\n".join(question.given), scope)
+    spec, call = question.spec, question.call
+    sizes = {"N": call.N, "L": call.L, "Q": spec.Q, "D": spec.D, "K": spec.K, "R": spec.R, "P": spec.P, "H": spec.H}
+    return {**scope, **sizes}
+
+
+def value(expression: str, scope: dict[str, Any]) -> Any:
+    """What torch says; an expression that torch refuses is no answer."""
+    try:
+        return eval(expression, scope)
+    except (IndexError, RuntimeError):
+        return None
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_answer_is_what_torch_says(level: int, seed: int) -> None:
+    """The lines under each question run, and torch gives the answer that the library gives."""
+    for question in dealt(level, seed):
+        scope = ran(question)
+        if isinstance(question.answer, Choice):
+            found = [value(line, scope) for line in question.answer.evidence]
+            right = [number for number, holds in enumerate(found) if holds]
+            assert right == [question.answer.right], (question.given, question.text, question.options, found)
+        else:
+            found = value(question.evidence, scope)
+            assert found == question.answer.expected, (question.given, question.text, found)
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_ends_of_directions_are_what_single_layers_give(seed: int) -> None:
+    """Which row of hn is which direction, from one-layer layers run by hand on reversed steps."""
+    import torch
+
+    for question in (one for one in dealt(3, seed) if one.topic == "directions"):
+        scope, spec = ran(question), question.spec
+        time = 0 if not spec.batch_first or not question.call.batched else 1
+        below = scope["X"]
+        ends = []
+        for layer in range(spec.K):
+            halves = []
+            for suffix in ("", "_reverse"):
+                fields = {"batch_first": time == 1, **({"proj_size": spec.P} if spec.P else {})}
+                one = getattr(torch.nn, spec.cell)(below.size(-1), spec.D, **fields)
+                for name, parameter in one.named_parameters():
+                    parameter.data = getattr(scope["layer"], name.replace("_l0", f"_l{layer}") + suffix).data
+                steps = below.flip(time) if suffix else below
+                with torch.no_grad():
+                    Y, _ = one(steps)
+                ends.append(Y.select(time, -1))
+                halves.append(Y.flip(time) if suffix else Y)
+            below = torch.cat(halves, dim=-1)
+        torch.testing.assert_close(scope["hn"], torch.stack(ends))
+
+
+def test_topics_of_a_level_come_up_equally_often() -> None:
+    """A deck has each topic of the level once; the first level knows neither directions nor packing."""
+    topics = [question.topic for question in dealt(5, seed=1, count=len(TOPICS))]
+    assert sorted(topics) == sorted(TOPICS)
+    assert {question.topic for question in dealt(1, seed=1, count=40)} == {"shapes", "layout", "slices", "parameters"}
+
+
+def test_sizes_are_all_different() -> None:
+    """Two equal sizes would let a swapped answer pass."""
+    for level in LEVELS:
+        draws = Draws(Random("sizes"), level)
+        for _ in range(examples(100)):
+            draw = draws.draw()
+            sizes = [size for name, size in draw.symbols.items() if name in "NLQDKPT" and (name, size) != ("K", 1)]
+            assert len(set(sizes)) >= len(sizes) - ("T" in draw.symbols)
+
+
+def test_seed_decides() -> None:
+    """The same seed asks the same questions, another one others, and Python's own chance is left alone."""
+    import random
+
+    random.seed(1)
+    state = random.getstate()
+    assert [q.to_dict() for q in dealt(4, 5)] == [q.to_dict() for q in dealt(4, 5)]
+    assert [q.to_dict() for q in dealt(4, 5)] != [q.to_dict() for q in dealt(4, 6)]
+    assert random.getstate() == state
+
+
+def test_no_question_comes_twice_in_a_quiz() -> None:
+    """Within a hundred questions none is repeated."""
+    seen = [(question.given, question.text) for question in dealt(5, seed=2, count=100)]
+    assert len(set(seen)) == 100
+
+
+@pytest.mark.parametrize(("level", "seed"), [(0, 0), (6, 0), (True, 0), ("1", 0), (1, None), (1, 1.5)])
+def test_bad_level_or_seed(level: Any, seed: Any) -> None:
+    """A level is 1 to 5, a seed a whole number."""
+    with pytest.raises(SpecError, match=r"(level|seed) must be a whole number"):
+        questions(level, seed)
+
+
+HN = Shape(
+    Axes.of("K·R N H", K=3, R=2, N=4, H=20),
+    {"N": 4, "L": 7, "Q": 5, "D": 20, "K": 3, "R": 2, "H": 20},
+    (("Y", Axes.of("N L D", (4, 7, 40))),),
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["6,4,20", "6,4,20,", "(6, 4, 20)", "[6,4,20]", "6 4 20", " 6 , 4 , 20 ", "torch.Size([6, 4, 20])", "K*R,N,D",
+     "K·R, N, H", "2K, N, D", "(k*r, n, d)", "6;4;20", "6x4x20", "R*K, 4, D", "((6, 4, 20))", "3+3, 4, 2*(5+5)"],
+)  # fmt: skip
+def test_shapes_as_people_write_them(text: str) -> None:
+    """Numbers, symbols and products, with and without brackets."""
+    assert HN.grade(text).right is True
+
+
+@pytest.mark.parametrize(
+    ("text", "remark"),
+    [
+        ("4,6,20", "another order"),
+        ("4,7,40", "the shape of `Y`"),
+        ("4,20", "2 axes; it has 3 axes"),
+        ("5", "1 axis"),
+        ("6,4,21", "^$"),
+        ("-6,-4,20", "^$"),
+    ],
+)
+def test_wrong_shapes_are_told_what_they_are(text: str, remark: str) -> None:
+    """A wrong shape is recognised where it is another tensor's, or in another order."""
+    import re
+
+    verdict = HN.grade(text)
+    assert verdict.right is False
+    assert re.search(remark, verdict.remark)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "()", "dunno", "6,4,Z", "6,4,20.0", "6,,x", "__import__('os').getcwd()", "K**9**9**9,1,2", "6,4,True",
+     "(" * 150, "1" * 500, "6,4,'a'", "len('abc'),4,20", "6,4,20 if K else 1", "6,4,~1", "6/1,4,20"],
+)  # fmt: skip
+def test_what_is_no_shape_is_asked_for_again(text: str) -> None:
+    """Unreadable is neither right nor wrong; nothing that was typed is ever run."""
+    verdict = HN.grade(text)
+    assert verdict.right is None
+    assert "I need a shape" in verdict.remark
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1345536", 1345536),
+        ("1,345,536", 1345536),
+        ("1 345 536", 1345536),
+        ("1_345_536", 1345536),
+        ("1'345'536", 1345536),
+        ("1\u202f345\u202f536", 1345536),
+        ("1,345,536.", 1345536),
+        ("4*(Q*D + D*D + 2*D)", 4 * (28 * 256 + 256 * 256 + 512)),
+        ("4·(Q·D + D·D + 2D)", 4 * (28 * 256 + 256 * 256 + 512)),
+        ("4(Q*D + D*D + 2D)", 4 * (28 * 256 + 256 * 256 + 512)),
+        ("3 × 4 − 2", 10),
+        ("-3", -3),
+        ("1,34,5", None),
+        ("1,345 536", None),
+        ("", None),
+        ("-X", None),
+        ("1e6", None),
+        ("4 // 2", None),
+        ("+5", None),
+        ("1 < 2", None),
+        ("'a' * 9", None),
+    ],
+)
+def test_numbers_as_people_write_them(text: str, expected: int | None) -> None:
+    """Groups of thousands in any country's way, and formulas; anything else is unreadable."""
+    assert as_number(text, {"Q": 28, "D": 256}) == expected
+
+
+def test_symbols_in_any_case() -> None:
+    """`k*r` is K·R; a symbol that the layer lacks has no value."""
+    assert value_of("k*r", {"K": 3, "R": 2}) == 6
+    assert value_of("P", {"K": 3}) is None
+
+
+def test_wrong_number_is_told_where_it_comes_from() -> None:
+    """The parameter count of one gate is recognised; an unknown mistake gets no remark."""
+    answer = Number(400, {}, ((100, "That is one gate."),))
+    assert answer.grade("100").remark == "That is one gate."
+    assert answer.grade("101").remark == ""
+    assert answer.grade("lots").right is None
+
+
+def test_choice_by_letter_or_by_text() -> None:
+    """The letter in any dress, or the option itself."""
+    answer = Choice(("Y[:, -1]", "hn[0]", "Q, the features"), 0, ("1", "0", "0"))
+    grades = {text: answer.grade(text).right for text in ("a", "A", "a)", "(a)", "a.", " a ", "Y[:,-1]", "`Y[:, -1]`")}
+    assert set(grades.values()) == {True}
+    assert {answer.grade(text).right for text in ("b", "hn[0]", "c", "Q, the features")} == {False}
+    assert {answer.grade(text).right for text in ("", "d", "1", "hn[1]")} == {None}
+
+
+def test_cut_axes_are_written_as_numbers() -> None:
+    """`Y[:, -1:]` is (N, 1, D): L has another size."""
+    assert written(Axes.of("N L", (2, 1)), {"N": 2, "L": 7}) == "(N, 1)"
+    assert written(Axes.of("D", (5,)), {"D": 5}) == "(D,)"
+
+
+def test_given_lines_leave_defaults_out() -> None:
+    """The layer is written as torch's users write it."""
+    spec = Spec(5, 8, 2, bidirectional=True, proj_size=3, bias=False)
+    question = Question("shapes", spec, Call(N=2, L=7), "?", Number(1, {}), (), "1")
+    assert question.given == (
+        "layer = nn.LSTM(5, 8, num_layers=2, batch_first=True, bidirectional=True, proj_size=3, bias=False)",
+        "X = torch.randn(2, 7, 5)",
+        "Y, (hn, cn) = layer(X)",
+    )
+
+
+def test_plain_data_of_a_question() -> None:
+    """Enough for another program to ask it: text, options, the form of an answer, what is expected."""
+    by_kind = {type(question.answer): question.to_dict() for question in dealt(2, seed=0)}
+    assert isinstance(by_kind[Shape]["expected"], list)
+    assert isinstance(by_kind[Number]["expected"], int)
+    assert by_kind[Choice]["options"][by_kind[Choice]["expected"]]
+    assert by_kind[Choice]["form"].startswith("a letter from a to")
+    assert all(plain["evidence"] and plain["derivation"] for plain in by_kind.values())
+
+
+def test_score_by_topic() -> None:
+    """The totals are the sums of the topics; topics come in the order in which they are learnt."""
+    cards = dealt(5, seed=0, count=16)
+    score = Score(5, 0, 20, tuple(Answered(card, "a", bool(place % 3)) for place, card in enumerate(cards)))
+    assert [topic for topic, _, _ in score.topics] == list(TOPICS)
+    assert sum(right for _, right, _ in score.topics) == score.right == 10
+    assert sum(asked for _, _, asked in score.topics) == score.asked == 16
+    plain = score.to_dict()
+    assert (plain["right"], plain["asked"], plain["rounds"], len(plain["answers"])) == (10, 16, 20, 16)
