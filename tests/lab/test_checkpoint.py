@@ -374,13 +374,13 @@ def test_on_the_command_line_a_bad_file_is_one_line_and_exit_2(
     from lstm_shapes.cli import main
 
     path, _ = hostile_files(tmp_path)["zip of code"]
-    with pytest.raises(SystemExit, match="^2$"):
+    with pytest.raises(SystemExit, match=r"^2$"):
         main(["inspect", str(path)])
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith("lstm-shapes: ")
     save_file(nn.LSTM(2, 3).state_dict(), tmp_path / "good")
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main(["inspect", str(tmp_path / "good")])
 
 
