@@ -86,7 +86,7 @@ def explain(
     L: int | None = None,
     lengths: Iterable[int] | None = None,
     device: Any = "cpu",
-    dtype: Any = "float32",
+    dtype: Any = None,
     seed: int = 0,
     proof: bool = True,
     **fields: Any,
@@ -104,17 +104,29 @@ def explain(
 
     Raises: SpecError, ShapeError.
     """
-    if hasattr(D, "shape") or hasattr(D, "batch_sizes"):  # explain(layer, x): the call is read off x
-        from .lab.proof import prove
-
-        result = prove(Q, D, lengths=lengths)
-        return Explanation(Prediction(result.spec, result.call, result.dtype), result if proof else None)
-    prediction = predict(Q, D, K, batch_first, N=N, L=L, lengths=lengths, dtype=dtype, **fields)
+    where: dict[str, Any] = {"N": N, "L": L, "lengths": lengths}
+    if hasattr(Q, "named_parameters") and (proof or D is not None):
+        return _explain_yours(Q, D, K, batch_first, proof, {**where, "device": device, "seed": seed, **fields}, dtype)
+    prediction = predict(Q, D, K, batch_first, **where, dtype=dtype, **fields)
     if not proof:
         return Explanation(prediction)
     from .lab.proof import prove
 
-    where: dict[str, Any] = {"N": prediction.call.N, "L": prediction.call.L, "lengths": lengths, "seed": seed}
-    if hasattr(Q, "named_parameters"):
-        return Explanation(prediction, prove(Q, **where))
-    return Explanation(prediction, prove(prediction.spec, **where, device=device, dtype=dtype))
+    call = prediction.call
+    where = {"N": call.N, "L": call.L, "lengths": call.lengths, "device": device, "seed": seed}
+    return Explanation(prediction, prove(prediction.spec, **where, dtype=prediction.dtype))
+
+
+def _explain_yours(
+    layer: Any, x: Any, K: Any, batch_first: bool, proof: bool, where: dict[str, Any], dtype: Any
+) -> Explanation:
+    """A layer of the caller's, perhaps with x: the call and the dtype are read off them."""
+    if proof:
+        from .lab.proof import prove
+
+        found = prove(layer, x, K, batch_first, **where, dtype=dtype or "float32")
+        return Explanation(Prediction(found.spec, found.call, found.dtype), found)
+    from .lab.run import run
+
+    made = run(layer, x, K, batch_first, **where, dtype=dtype or "float32")
+    return Explanation(made.prediction)

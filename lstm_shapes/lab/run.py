@@ -110,7 +110,7 @@ def run(
         if state is None and isinstance(K, (Tensor, tuple)):
             K, state = 1, K  # run(layer, x, (h0, c0)), as one calls the layer itself
         spec = as_spec(Q, None, K, batch_first, **fields)
-        like = next(Q.parameters())
+        like = next(Q.parameters(), torch.empty(0))  # a quantised layer keeps its weights elsewhere
         _require_place(like, device, dtype)
         if D is None:
             inputs = _drawn(spec, Call.of(spec, N=N, L=L, lengths=lengths), like.device, like.dtype, seed)

@@ -136,6 +136,13 @@ def _is_source(value: object) -> bool:
     return isinstance(value, Mapping) or hasattr(value, "named_parameters")
 
 
+def _dtype_of(source: Any, dtype: object) -> str:
+    """The dtype asked for, else that of a layer's weights, else torch's default."""
+    if dtype is None and hasattr(source, "parameters"):
+        dtype = next((weight.dtype for weight in source.parameters()), None)
+    return dtype_name("float32" if dtype is None else dtype)
+
+
 def predict(
     Q: Any,
     D: Any = None,
@@ -145,13 +152,14 @@ def predict(
     N: int | None = DEFAULT_N,
     L: int | None = None,
     lengths: Iterable[int] | None = None,
-    dtype: object = "float32",
+    dtype: object = None,
     **fields: Any,
 ) -> Prediction:
     """Every shape and count of a layer and one call of it: Y is (N, L, R·H), hn (K·R, N, H).
 
     Q, D, K may be replaced by a Spec or a torch layer. N = 2 and L = 20 unless given; N=None is one unbatched
-    sequence; `lengths` packs padded rows. `fields` are those of Spec: cell, bidirectional, proj_size, bias, …
+    sequence; `lengths` packs padded rows. `dtype` is float32, or that of a layer's weights. `fields` are those of
+    Spec: cell, bidirectional, proj_size, bias, …
 
     >>> predict(28, 256, 3, bidirectional=True).hn
     (K·R=6, N=2, D=256)
@@ -160,7 +168,7 @@ def predict(
     Source: the LSTM, GRU, RNN and …Cell sections of torch's documentation.
     """
     spec = as_spec(Q, D, K, batch_first, **fields)
-    return Prediction(spec, Call.of(spec, N=N, L=L, lengths=lengths), dtype_name(dtype))
+    return Prediction(spec, Call.of(spec, N=N, L=L, lengths=lengths), _dtype_of(Q, dtype))
 
 
 def count(
@@ -172,7 +180,7 @@ def count(
     N: int | None = None,
     L: int | None = None,
     lengths: Iterable[int] | None = None,
-    dtype: object = "float32",
+    dtype: object = None,
     **fields: Any,
 ) -> Counts:
     """Parameters of a layer, 4·(Q·D + D·D + 2D) for the first; with N and L or lengths also MACs.
@@ -189,4 +197,4 @@ def count(
     Source: `RNNBase.__init__` in torch/nn/modules/rnn.py.
     """
     spec = as_spec(Q, D, K, batch_first, **fields)
-    return Counts.of(spec, N=N, L=L, lengths=lengths, dtype=dtype)
+    return Counts.of(spec, N=N, L=L, lengths=lengths, dtype=_dtype_of(Q, dtype))
