@@ -8,7 +8,7 @@ from typing import Any
 from .failure import explain_exception
 from .report import Finding, Report, ordered
 from .rights import rights
-from .rule import registry
+from .rule import Rule, registry
 from .study import Study
 from .where import raised_at
 
@@ -54,8 +54,25 @@ def _findings(study: Study) -> list[Finding]:
     found = []
     for rule in sorted(registry().values(), key=lambda rule: rule.order):
         if rule.find is not None:
-            found += list(rule.find(study))
+            found += _asked(rule, study)
     return found
+
+
+def _asked(rule: Rule, study: Study) -> list[Finding]:
+    """A rule's findings; an experiment that this model does not allow is a note, never an exception."""
+    assert rule.find is not None
+    try:
+        return list(rule.find(study))
+    except Exception as error:
+        return [
+            registry()["LS303"].finding(
+                f"the experiments of {rule.code} {rule.name} stopped with {type(error).__name__}: {error}",
+                "the other rules were decided; a smaller part of the model can be checked on its own",
+                level="note",
+                title=f"{rule.code} could not be decided for this model",
+                cause=error,
+            )
+        ]
 
 
 def _noticed(study: Study) -> list[Finding]:

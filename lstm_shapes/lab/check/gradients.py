@@ -22,8 +22,9 @@ class Gradients:
     Y's gradient counts the ways from Y to the result, never the layer's own inside.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, inputs: dict[int, Tensor]) -> None:
         self.run = run
+        self.inputs = inputs
         self._results = [p.tensor for p in run.pieces if p.tensor.requires_grad and p.tensor.is_floating_point()]
         self._whole: dict[tuple[int, str], Tensor] | None = None
 
@@ -86,6 +87,29 @@ class Gradients:
             key: calls[key[0]].canon(key[1], g != 0) for key, g in zip(keys, found, strict=True) if g is not None
         }
 
+    def unread(self, slot: int, axis: int) -> tuple[int, ...]:
+        """Indices of an input's axis that reach no layer and no result, not even through a derivative too small to see."""
+        leaf = self.inputs.get(slot)
+        if leaf is None:
+            return ()
+        layers = [c.taps["X"] for c in self.run.seen.calls if "X" in c.taps and c.taps["X"].requires_grad]
+        layers += [s for c in self.run.seen.calls for r, s in c.taps.items() if r in ("h0", "c0") and s.requires_grad]
+        draw = torch.Generator().manual_seed(99)
+        found = torch.zeros_like(leaf, dtype=torch.bool)
+        for group in (self._results, layers):  # the cheap question first
+            group = [t for t in group if t.grad_fn is not None]
+            if not group or bool(found.flatten().all()):
+                continue
+            try:
+                (grad,) = torch.autograd.grad(group, [leaf], [_weights(t, draw) for t in group], retain_graph=True, allow_unused=True)
+            except RuntimeError:
+                return ()
+            if grad is not None:
+                found |= grad != 0
+            if bool(found.movedim(axis, 0).flatten(1).any(1).all()):
+                return ()
+        return tuple(torch.nonzero(~found.movedim(axis, 0).flatten(1).any(1)).flatten().tolist())
+
     def call(self, index: int) -> LayerCall:
         return self.run.seen.calls[index]
 
@@ -112,9 +136,10 @@ def gradients(study: Study) -> Gradients | None:
     if "gradients" not in study.__dict__:
         found: Any = None
         with torch.inference_mode(False), torch.enable_grad():
-            run = study.steady(study.inputs.same(), taps=True)
+            given, inputs = study.inputs.leaves()
+            run = study.steady(given, taps=True)
         if run.error is None and len(run.seen.calls) == len(study.base.seen.calls):
-            candidate = Gradients(run)
+            candidate = Gradients(run, inputs)
             found = candidate if candidate.ok else None
         study.__dict__["gradients"] = found
     result: Gradients | None = study.__dict__["gradients"]

@@ -42,6 +42,7 @@ class Inputs:
         self.N = self._count(values)
         self.slots = [self._slot(value) for value in values]
         self.L = next((s.tensor.size(s.time) for s in self.slots if s.time is not None), 0)
+        self._masks()
 
     def _count(self, values: list[Any]) -> int:
         if self.batch_dim is None:
@@ -76,10 +77,35 @@ class Inputs:
         fixed = value.dtype == torch.bool or value.is_complex() or value.numel() == 0 or counts or self._is_lengths(value)
         return Slot(value, batch, time, fixed)
 
+    def _masks(self) -> None:
+        """A (N, L) tensor of zeros and ones beside other data says which steps are real: it is cut, never perturbed."""
+        if sum(not slot.fixed for slot in self.slots) < 2:
+            return
+        for slot in self.slots:
+            value = slot.value
+            if isinstance(value, Tensor) and value.dim() == 2 and slot.batch is not None and not slot.fixed:
+                other = 1 - slot.batch
+                if value.size(other) == self.L and bool(((value == 0) | (value == 1)).all()):
+                    slot.fixed, slot.time = True, other
+
     # ------------------------------------------------------------------ variants
     def same(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Copies: the model may write into what it is given, the caller's tensors stay as they are."""
         return self._with(lambda slot: _copy(slot.value))
+
+    def leaves(self) -> tuple[tuple[tuple[Any, ...], dict[str, Any]], dict[int, Tensor]]:
+        """Copies that gradients can be taken for, and the leaf behind each slot."""
+        found: dict[int, Tensor] = {}
+        place = iter(range(len(self.slots)))
+
+        def change(slot: Slot) -> Any:
+            k, value = next(place), _copy(slot.value)
+            if isinstance(value, Tensor) and value.is_floating_point() and not slot.fixed and not value.is_inference():
+                found[k] = value.requires_grad_()
+                return value * 1  # no leaf: the model may write into it
+            return value
+
+        return self._with(change), found
 
     def sample(self, i: int, seed: int = 0) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Sample i replaced by other data of the same range, everything else as it was."""

@@ -13,13 +13,16 @@ from .gradients import gradients
 from .regroup import scrambling
 from .report import Evidence
 from .samples import Placement, evidence, of_layer, of_result
-from .study import Run, Study, differs
+from .study import Run, Study
+from .values import differs
 from .trace import Op
 
 __all__ = ["Mixup", "mixup"]
 
 # Functions that give back rows in an order that was looked up.
 _LOOKUPS = {"index_select", "gather", "take_along_dim", "__getitem__", "index", "sort", "argsort", "topk", "flip"}
+
+_PRODUCTS = {"matmul", "__matmul__", "__rmatmul__", "mm", "einsum", "cdist", "cosine_similarity"}
 
 
 @dataclass(eq=False, slots=True)
@@ -51,7 +54,7 @@ def mixup(study: Study) -> Mixup | None:
 
 
 def _find(study: Study) -> Mixup | None:
-    if not study.moved:
+    if not study.moved or not study.base.seen.calls:
         return None
     for call in study.calls:
         found = _at_input(study, call) or _at_state(study, call)
@@ -210,10 +213,11 @@ def _by_tensor(op: Op) -> bool:
 
 
 def _statistics(study: Study, before: int | None) -> bool:
-    """Whether a mean and deviation of the batch were taken by hand: mixing on purpose, as in a BatchNorm."""
+    """Mixing on purpose: mean and deviation of the batch taken by hand, or a matrix of all pairs of samples."""
     trace = study.first.seen.trace
-    names = {op.name for op in (trace.ops if trace else ()) if before is None or op.calls <= before}
-    return bool(names & {"std", "var", "std_mean", "var_mean"})
+    ops = [op for op in (trace.ops if trace else ()) if before is None or op.calls <= before]
+    pairs = any(op.name in _PRODUCTS and op.result == (study.N, study.N) for op in ops)
+    return pairs or bool({op.name for op in ops} & {"std", "var", "std_mean", "var_mean"})
 
 
 def _by_coincidence(study: Study, found: Mixup) -> Mixup:

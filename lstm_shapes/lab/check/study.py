@@ -19,7 +19,7 @@ from .samples import of_result
 from .record import Observation, Recorder
 from .snapshot import Snapshot
 from .steady import Steady
-from .values import leaves
+from .values import differs, leaves
 
 __all__ = ["Piece", "Run", "Study"]
 
@@ -211,7 +211,12 @@ class Study:
         """The samples that are changed one at a time."""
         if self.batch_dim is None or self.N < 2 or not self.inputs.movable:
             return []
-        return sorted({0, self.N - 1} if self.N == 2 else {0, 1, self.N - 1})
+        chosen = [0, self.N - 1]
+        counts = self.true_lengths
+        if counts is not None and len(counts) == self.N:  # those that a sort by length would displace
+            order = sorted(range(self.N), key=lambda n: -counts[n])
+            chosen = [n for n in range(self.N) if order[n] != n][:2] + chosen
+        return sorted(dict.fromkeys([*chosen[:2], *chosen[-1:], 1, 0]))[:3] if self.N > 2 else [0, 1]
 
     @cached_property
     def moved(self) -> dict[int, Run]:
@@ -247,22 +252,6 @@ class Study:
                 if moved is not None:
                     found[i] = moved
         return found
-
-
-def differs(before: Tensor, after: Tensor) -> Tensor | None:
-    """Where two tensors differ by more than the arithmetic's own noise; None where they cannot be compared."""
-    if before.shape != after.shape or before.dtype != after.dtype:
-        return None
-    a, b = before.detach(), after.detach()
-    if not a.is_floating_point():
-        return a != b
-    a, b = a.double(), b.double()
-    both_nan = torch.isnan(a) & torch.isnan(b)
-    finite = a[torch.isfinite(a)]
-    scale = float(finite.abs().max()) if finite.numel() else 1.0
-    exact = before.device.type == "cpu" and before.dtype in (torch.float32, torch.float64)
-    noise = 1e-9 * scale if exact else 1e-5 * scale
-    return ~((a == b) | both_nan | ((a - b).abs() <= noise))
 
 
 def _pieces(output: Any, seen: Observation) -> list[Piece]:

@@ -6,10 +6,11 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-__all__ = ["leaves", "rebuild"]
+__all__ = ["differs", "leaves", "rebuild"]
 
 
 def leaves(value: Any, path: str = "", depth: int = 8) -> Iterator[tuple[str, Tensor]]:
@@ -55,3 +56,19 @@ def rebuild(value: Any, change: Callable[[Any], Any], depth: int = 8) -> Any:
 def _numbers(value: Any) -> bool:
     """Lengths are often a plain list of ints."""
     return type(value) in (list, tuple) and len(value) > 0 and all(type(item) is int for item in value)
+
+
+def differs(before: Tensor, after: Tensor) -> Tensor | None:
+    """Where two tensors differ by more than the arithmetic's own noise; None where they cannot be compared."""
+    if before.shape != after.shape or before.dtype != after.dtype:
+        return None
+    a, b = before.detach(), after.detach()
+    if not a.is_floating_point():
+        return a != b
+    a, b = a.double(), b.double()
+    both_nan = torch.isnan(a) & torch.isnan(b)
+    finite = a[torch.isfinite(a)]
+    scale = float(finite.abs().max()) if finite.numel() else 1.0
+    exact = before.device.type == "cpu" and before.dtype in (torch.float32, torch.float64)
+    noise = 1e-9 * scale if exact else 1e-5 * scale
+    return ~((a == b) | both_nan | ((a - b).abs() <= noise))

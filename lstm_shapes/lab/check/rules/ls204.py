@@ -10,7 +10,8 @@ from torch import Tensor
 from ..mixup import mixup
 from ..report import Evidence, Finding
 from ..rule import Rule
-from ..study import Run, Study, differs
+from ..study import Run, Study
+from ..values import differs
 from ..words import output_name, state_names
 
 

@@ -133,7 +133,7 @@ def _handed_on(study: Study, grads: Gradients, call: LayerCall) -> Finding | Non
     inner = grads.call(call.index)
     for role in ("h0", "c0"):
         state = inner.taps.get(role)
-        if state is None or state.dim() != 3 or call.K * call.R < 2:
+        if state is None or state.dim() != 3:
             continue
         sources: dict[int, set[tuple[int, int]]] = {}
         for k in range(call.K * call.R):
@@ -159,6 +159,9 @@ def _wrong_rows(study: Study, encoder: LayerCall, call: LayerCall, role: str, ro
     if encoder.K == call.K:
         wrong = [k for k, taken in rows.items() if all(row // encoder.R != k // call.R for row in taken)]
         wrong += [k for k, taken in rows.items() if encoder.R == call.R == 2 and all(row % 2 != k % 2 for row in taken)]
+    elif encoder.K > call.K == 1:
+        top = {encoder.K * encoder.R - r for r in range(1, encoder.R + 1)}
+        wrong = [k for k, taken in rows.items() if not taken & top]
     elif encoder.R == 2 and call.R == 1 and encoder.K < call.K and len({tuple(t) for t in rows.values()}) > 1:
         wrong = [k for k, taken in rows.items() if len(taken) == 1 and k]
     else:
@@ -175,7 +178,7 @@ def _wrong_rows(study: Study, encoder: LayerCall, call: LayerCall, role: str, ro
         f"join the directions of each layer: torch.cat(({name}[0::2], {name}[1::2]), dim=2) into a decoder twice as wide, or "
         f"{name}[0::2] + {name}[1::2], {name}.view({encoder.K}, 2, N, H).sum(1); {name}[-{call.K}:] are the top rows"
         if encoder.R == 2
-        else f"hand {name} on as it is, layer k to layer k",
+        else f"{name}[-{call.K}:] are the top rows; with as many layers on both sides hand {name} on as it is, layer k to layer k",
         layer=call.name,
         where=call.where,
         evidence=(Evidence("each row of the decoder's state differentiated to the encoder's rows", str({k: sorted(v) for k, v in rows.items()})),),

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from ..mixup import mixup
 from ..report import Evidence, Finding
 from ..rule import Rule
-from ..study import Study, differs
+from ..study import Study
+from ..values import differs
 from ..words import state_names
 
 

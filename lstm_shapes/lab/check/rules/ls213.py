@@ -34,6 +34,7 @@ def find(study: Study) -> Iterator[Finding]:
         if finding is not None:
             yield finding
             return
+    yield from _unread(study, grads)
 
 
 def _steps(study: Study, grads: Gradients, call: LayerCall) -> Finding | None:
@@ -59,6 +60,56 @@ def _steps(study: Study, grads: Gradients, call: LayerCall) -> Finding | None:
         where=call.where,
         evidence=(Evidence("the result differentiated with respect to every step of the output", "only step 0 is used"),),
     )
+
+
+def _unread(study: Study, grads: Gradients) -> Iterator[Finding]:
+    """Steps of the input that no layer ever gets: a loop that ends too early, or runs over the wrong size."""
+    if study.first.seen.losses or study.first.seen.backwards:
+        return
+    for k, slot in enumerate(study.inputs.slots):
+        if slot.time is None or k not in grads.inputs:
+            continue
+        size = slot.tensor.size(slot.time)
+        longest = max(study.true_lengths or [size])
+        unread = tuple(step for step in grads.unread(k, slot.time) if step < longest)  # what is behind is padding
+        if not unread or size < 3:
+            continue
+        sliced = _sliced(study, size)
+        if unread == (size - 1,) and sliced:
+            continue  # the last step of a decoder's input is left out on purpose
+        everything = len(unread) == size
+        span = f"steps {unread[0]} to {unread[-1]}" if len(unread) > 1 else f"step {unread[0]}"
+        same = ""
+        if size - len(unread) == study.N:
+            same = f"; {study.N} steps are read, as many as there are samples: a loop over x.size({slot.batch}) where x.size({slot.time}) was meant"
+        yield RULE.finding(
+            f"{'no step' if everything else 'not every step'} of input {k} {tuple(slot.tensor.shape)} is read: {span} of {size} "
+            f"reach{'es' if len(unread) == 1 else ''} no layer and no result{same}",
+            f"loop over all steps: for t in range(x.size({slot.time})), or x.unbind({slot.time}); an input that is not needed can be left out",
+            level="warning" if sliced or everything or len(unread) == 1 else "error",
+            evidence=(Evidence("results and the layers' inputs differentiated with respect to every step of the input", f"{span}: zero"),),
+        )
+        return
+
+
+def _sliced(study: Study, size: int) -> bool:
+    """Whether the program takes a slice of something that long: then leaving steps out is what it says."""
+    trace = study.first.seen.trace
+    for op in trace.ops if trace is not None else ():
+        cut = op.name in ("narrow", "split", "chunk") or (
+            op.name == "__getitem__" and any(isinstance(i, slice) and i != slice(None) for i in _flat(op.note[1:]))
+        )
+        if cut and op.shapes and size in op.shapes[0]:
+            return True
+    return False
+
+
+def _flat(note: tuple[object, ...]) -> Iterator[object]:
+    for item in note:
+        if isinstance(item, tuple):
+            yield from _flat(item)
+        else:
+            yield item
 
 
 def _any(used: Tensor | None) -> bool:
