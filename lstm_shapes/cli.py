@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
-from .commands import check, count, explain, inspect, quiz, run
+from .commands import check, count, explain, explore, inspect, quiz, run
 from .errors import LstmShapesError
 from .theory.predict import predict
 
@@ -37,6 +37,7 @@ app.command("rules")(check.rules)
 # Everything behind SCRIPT belongs to the script.
 app.command("run", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(run.run)
 app.command("quiz")(quiz.quiz)
+app.command("explore")(explore.explore)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,43 @@
+"""Serve the explorer on this machine alone."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from lstm_shapes.errors import SpecError
+
+__all__ = ["HOST", "serve"]
+
+HOST = "127.0.0.1"
+"""Loopback: nobody else on the network reaches it, and a page under another host name is turned away."""
+
+
+def serve(port: int = 0, ready: Callable[[str], None] = lambda url: None) -> None:
+    """Serve until Ctrl-C. Port 0 takes a free one; `ready` gets the URL once the server listens.
+
+    Raises: SpecError without marimo or for a port that is none; OSError where the port is taken.
+    """
+    if not 0 <= port <= 65535:
+        raise SpecError("--port", "0 (a free one) to 65535", port)
+    if find_spec("marimo") is None:
+        raise SpecError("explore", "installed with its extra", "no marimo", "pip install 'lstm-shapes[explore]'")
+    import marimo
+    import uvicorn
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    app = marimo.create_asgi_app(quiet=True).with_app(path="", root=str(Path(__file__).with_name("app.py"))).build()
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as door:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        door.bind((HOST, port))
+        door.listen()
+        ready(f"http://{HOST}:{door.getsockname()[1]}")
+        # A page under a foreign name that points here (DNS rebinding) has a foreign Host header.
+        guarded = TrustedHostMiddleware(app, allowed_hosts=[HOST, "localhost"])
+        server = uvicorn.Server(uvicorn.Config(guarded, log_level="warning", ws="websockets-sansio"))
+        try:
+            server.run(sockets=[door])
+        except KeyboardInterrupt:
+            return

@@ -1,0 +1,25 @@
+"""The explorer's page: picture first, then the tables of an explanation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .explanation import explanation_view
+from .page import Block, Lines, Page
+
+if TYPE_CHECKING:
+    from lstm_shapes.explanation import Explanation
+
+__all__ = ["explorer_view"]
+
+_NAMES = {"proj_size": "P", "bidirectional": "directions", "batch_first": "layout"}
+
+
+def explorer_view(explanation: Explanation, highlight: str = "", left_out: tuple[str, ...] = ()) -> Page:
+    """An explanation with the picture on top; `left_out` are controls that this cell does not have."""
+    page = explanation_view(explanation)
+    blocks: list[Block] = []
+    if left_out:
+        names = ", ".join(_NAMES.get(name, name) for name in left_out)
+        blocks.append(Lines("Left out", (f"{explanation.spec.cell} does not have: {names}.",)))
+    return Page(page.title, page.subtitle, (*blocks, *page.blocks))
