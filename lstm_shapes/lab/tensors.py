@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from lstm_shapes.errors import ShapeError
+from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.lab.torch_rules import Answer, axes_of, rule_keeps_record, rule_of, tensors_in
 from lstm_shapes.lab.torch_rules.keys import key_of
 from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis
@@ -114,8 +114,10 @@ def annotate(tensor: Tensor, names: str | Iterable[str] | Axes, **sizes: int) ->
 
     Raises:
         ShapeError: the names are too many or too few, or a size is not the tensor's.
-        SpecError: a name is not a name.
+        SpecError: a name is not a name, or what is to be named is no tensor.
     """
+    if not isinstance(tensor, Tensor):
+        raise SpecError("tensor", "a torch.Tensor", got=tensor, hint="torch.as_tensor makes one")
     shape = tuple(tensor.shape)
     if isinstance(names, Axes):
         if names.sizes != shape:
@@ -140,16 +142,18 @@ def annotated(func: object, out: Any, args: Sequence[Any], kwargs: Mapping[str, 
     if func is Tensor.__setitem__:
         _overwrite(args[0], args[1], args[2])
         return out
+    if out is None and isinstance(args[0], AnnotatedTensor):
+        args[0].axes  # noqa: B018: x.data = … may have given it another shape
+        return out
     if not isinstance(out, Tensor | tuple | list) or not tensors_in(out):
         return out
     given = [*args, *kwargs.values()]
     answer = _answer(func, out, args, kwargs)
     if isinstance(out, Tensor):
         return _give(func, out, answer if isinstance(answer, Axes) else None, given)
-    each = [answer] * len(out) if isinstance(answer, Axes) or answer is None else list(answer)
+    each = [answer] * len(out) if isinstance(answer, Axes) or answer is None else list(answer)[: len(out)]
     items = [
-        _give(func, one, axes, given) if isinstance(one, Tensor) else one
-        for one, axes in zip(out, each, strict=True)
+        _give(func, one, axes, given) if isinstance(one, Tensor) else one for one, axes in zip(out, each, strict=True)
     ]
     if all(new is old for new, old in zip(items, out, strict=True)):
         return out

@@ -191,9 +191,7 @@ def _atoms_of(word: str, size: int | None, known: dict[str, int]) -> tuple[Atom,
     missing = [name for name, given in sizes.items() if given is None]
     if size is None:
         if missing:
-            raise ShapeError(
-                "axes", f"given a size for {word}", hint=f"pass {missing[0]}=…, or the sizes of all axes"
-            )
+            raise ShapeError("axes", f"given a size for {word}", hint=f"pass {missing[0]}=…, or the sizes of all axes")
     elif len(missing) == 1 and names.count(missing[0]) == 1:
         rest = prod(given for given in sizes.values() if given is not None)
         # An axis of size 0 tells nothing of its factors but that one of them is 0.

@@ -24,6 +24,7 @@ __all__ = [
     "fresh",
     "leave",
     "marker",
+    "once",
     "settle",
     "steady",
     "tracked",
@@ -59,12 +60,12 @@ class Track:
 
 
 def fresh(name: str, size: int) -> Atom:
-    """A new atom with a coordinate of its own.
+    """A new atom with a coordinate of its own; an unknown one too is the same unknown wherever it goes.
 
     >>> fresh("N", 2) == Atom("N", 2)
     True
     """
-    if name in (UNKNOWN, NEW):
+    if name == NEW:
         return Atom(name, size)
     return Atom(name, size, Track(next(_tokens), name, range(size)))
 
@@ -79,12 +80,14 @@ def marker() -> object:
 
 
 def anew(atom: Atom) -> Atom:
-    """The same name and size as a coordinate of its own.
+    """The same name, size and steps as a coordinate of its own.
 
     >>> anew(Atom("N", 2))
     N=2
     """
-    return fresh(atom.name, atom.size)
+    if atom.track is None:
+        return fresh(atom.name, atom.size)
+    return replace(atom, track=replace(atom.track, token=next(_tokens)))
 
 
 def tracked(axes: Axes) -> Axes:
@@ -106,6 +109,15 @@ def steady(at: Steps) -> bool:
     (True, True, False)
     """
     return isinstance(at, range) or all(a != b for a, b in pairwise(at))
+
+
+def once(at: Steps) -> bool:
+    """Whether no coordinate is visited twice, as the row-major product of a composite needs.
+
+    >>> once((2, 0, 1)), once((0, 1, 0))
+    (True, False)
+    """
+    return isinstance(at, range) or len(set(at)) == len(at)
 
 
 def settle(axes: Iterable[Axis], fixed: Mapping[int, Gone] | Iterable[tuple[int, Gone]] = ()) -> Axes:
@@ -169,9 +181,7 @@ def account(axes: Axes, operands: Iterable[Axes]) -> Axes:
     """
     gone = dict(axes.fixed)
     known = {atom.track.token for axis in axes for atom in axis.atoms if atom.track} | gone.keys()
-    lost = {
-        token: label for operand in operands for token, label in _coordinates(operand) if token not in known
-    }
+    lost = {token: label for operand in operands for token, label in _coordinates(operand) if token not in known}
     if not lost:
         return axes
     gone.update({token: (label, marker()) for token, label in lost.items()})

@@ -13,21 +13,23 @@ from lstm_shapes.theory.axis_rules import joining
 ELEMENTWISE = """
 abs absolute acos acosh add addcdiv addcmul angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh
 asin asinh atan atan2 atanh bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift
-bitwise_xor ceil clamp clamp_max clamp_min clip copysign cos cosh deg2rad digamma div divide entr eq erf
-erfc erfcx erfinv exp exp2 expit expm1 fix float_power floor floor_divide fmax fmin fmod frac gcd ge
-greater greater_equal gt heaviside hypot i0 i0e i1 i1e isclose isfinite isinf isnan isneginf isposinf
-isreal lcm ldexp le lerp less less_equal lgamma log log10 log1p log2 log_ndtr logaddexp logaddexp2
-logical_and logical_not logical_or logical_xor logit lt masked_fill maximum minimum mul multiply
-multigammaln mvlgamma nan_to_num ndtr ndtri ne neg negative nextafter not_equal polygamma positive pow
-psi rad2deg real reciprocal remainder round rsqrt rsub sgn sigmoid sign signbit sin sinc sinh sqrt square
-sub subtract tan tanh true_divide trunc where xlog1py xlogy zeta relu relu6 leaky_relu elu selu celu gelu
-silu mish hardtanh hardswish hardsigmoid softplus softshrink hardshrink tanhshrink softsign logsigmoid
-log_sigmoid threshold __and__ __or__ __xor__ __invert__ __rpow__ __rdiv__ __rsub__ __rfloordiv__ __rmod__
-__rtruediv__ __rlshift__ __rrshift__ __lshift__ __rshift__ __rand__ __ror__ __rxor__ __iand__ __ior__
-__ixor__ __ilshift__ __irshift__ __pow__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __add__ __radd__
-__sub__ __mul__ __rmul__ __div__ __truediv__ __floordiv__ __mod__ __neg__ __pos__ __abs__ __iadd__
-__isub__ __imul__ __idiv__ __itruediv__ __ifloordiv__ __imod__ __ipow__
+bitwise_xor ceil copysign cos cosh deg2rad digamma div divide entr eq erf erfc erfcx erfinv exp exp2
+expit expm1 fix float_power floor floor_divide fmod frac gcd ge greater greater_equal gt heaviside hypot
+i0 i0e i1 i1e isclose isfinite isinf isnan isneginf isposinf isreal lcm ldexp le lerp less less_equal
+lgamma log log10 log1p log2 log_ndtr logaddexp logaddexp2 logical_and logical_not logical_or logical_xor
+logit lt masked_fill mul multiply multigammaln mvlgamma nan_to_num ndtr ndtri ne neg negative nextafter
+not_equal polygamma positive pow psi rad2deg real reciprocal remainder round rsqrt rsub sgn sigmoid sign
+signbit sin sinc sinh sqrt square sub subtract tan tanh true_divide trunc xlog1py xlogy zeta relu relu6
+leaky_relu elu selu celu gelu silu mish hardtanh hardswish hardsigmoid softplus softshrink hardshrink
+tanhshrink softsign logsigmoid log_sigmoid threshold __and__ __or__ __xor__ __invert__ __rpow__ __rdiv__
+__rsub__ __rfloordiv__ __rmod__ __rtruediv__ __rlshift__ __rrshift__ __lshift__ __rshift__ __rand__
+__ror__ __rxor__ __iand__ __ior__ __ixor__ __ilshift__ __irshift__ __pow__ __eq__ __ne__ __lt__ __le__
+__gt__ __ge__ __add__ __radd__ __sub__ __mul__ __rmul__ __div__ __truediv__ __floordiv__ __mod__ __neg__
+__pos__ __abs__ __iadd__ __isub__ __imul__ __idiv__ __itruediv__ __ifloordiv__ __imod__ __ipow__
 """
+
+# One operand is chosen for each element.
+CHOOSING = "where maximum minimum fmax fmin clamp clamp_max clamp_min clip"
 
 # The first argument gives the axes; whatever else is given is a parameter of the operation.
 SAME = """
@@ -37,17 +39,24 @@ dropout1d dropout2d dropout3d prelu rrelu gumbel_softmax cumsum cumprod cummax c
 contiguous detach to cpu cuda xpu double float half bfloat16 int long short char byte bool cfloat cdouble
 type_as requires_grad requires_grad_ pin_memory share_memory_ conj conj_physical resolve_conj resolve_neg
 renorm fill zero tril triu bernoulli data __deepcopy__ alias _cast_Double _cast_Float _cast_Half
-_cast_Int _cast_Long fake_quantize_per_tensor_affine quantize_per_tensor dequantize imag masked_scatter
+_cast_Int _cast_Long fake_quantize_per_tensor_affine quantize_per_tensor dequantize imag index_fill
 """
 
 
 @rule(*ELEMENTWISE.split())
 def elementwise(out: object, *args: Any, **kwargs: Any) -> Answer:
     """What all operands agree on, with broadcasting."""
+    keywords = [value for name, value in kwargs.items() if name != "out"]
+    return joining.elementwise(*operands([*args, *keywords]))
+
+
+@rule(*CHOOSING.split())
+def choosing(out: object, *args: Any, **kwargs: Any) -> Answer:
+    """What all operands agree on, down to the coordinates at which they stand."""
     if not isinstance(out, Tensor):
         return None  # torch.where(condition) alone lists positions
     keywords = [value for name, value in kwargs.items() if name != "out"]
-    return joining.elementwise(*operands([*args, *keywords]))
+    return joining.elementwise(*operands([*args, *keywords]), chooses=True)
 
 
 @rule(*SAME.split())
@@ -57,7 +66,7 @@ def same(out: object, *args: Any, **kwargs: Any) -> Answer:
     return named(source)
 
 
-@rule("type", "view_as_complex")
+@rule("type")
 def retype(out: object, input: Tensor, *args: Any, **kwargs: Any) -> Answer:
     """The same axes where the shape is the same: `x.type()` alone is a string."""
     return named(input) if isinstance(out, Tensor) and out.shape == input.shape else None

@@ -10,6 +10,7 @@ from torch import Tensor
 from lstm_shapes.lab.torch_rules.table import Answer, Rule, features, named, operand, operands, rule
 from lstm_shapes.theory.axes import Atom, Axes
 from lstm_shapes.theory.axis_rules import sequences
+from lstm_shapes.theory.axis_rules.moving import take
 from lstm_shapes.theory.axis_rules.picking import unknown
 from lstm_shapes.theory.axis_rules.reducing import resize
 from lstm_shapes.theory.axis_rules.sequences import Widths
@@ -56,11 +57,16 @@ def pad_sequence(out: Tensor, rows: Sequence[Tensor], batch_first: bool = False,
 
 
 @rule("pad")
-def pad(out: Tensor, input: Tensor, *_: Any, **__: Any) -> Answer:
-    """An axis that got padding, or lost some, is not the axis it was."""
+def pad(out: Tensor, input: Tensor, pad: Sequence[int], *_: Any, **__: Any) -> Answer:
+    """An axis that got padding is not the axis it was; one that was cut (pad < 0) is a piece of it."""
     axes = named(input)
-    grown = {at: size for at, size in enumerate(out.shape) if size != axes[at].size}
-    return resize(axes, grown)
+    for at, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
+        dim = len(axes) - 1 - at
+        if before > 0 or after > 0:
+            axes = resize(axes, {dim: out.shape[dim]})
+        else:
+            axes = take(axes, dim, range(axes[dim].size)[-before : axes[dim].size + after])
+    return axes
 
 
 def _windowed(spatial: int) -> Rule:

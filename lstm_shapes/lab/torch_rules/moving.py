@@ -10,17 +10,30 @@ from torch import Tensor
 
 from lstm_shapes.lab.torch_rules.keys import key_of, values_of
 from lstm_shapes.lab.torch_rules.scrambles import tell
-from lstm_shapes.lab.torch_rules.table import Answer, axes_of, dims_of, named, rule
-from lstm_shapes.theory.axes import Axes
+from lstm_shapes.lab.torch_rules.table import Answer, axes_of, dims_of, features, named, rule
+from lstm_shapes.theory.axes import UNKNOWN, Axes
 from lstm_shapes.theory.axis_rules import indexing, moving, reshaping
-from lstm_shapes.theory.axis_rules.picking import at_dim
+from lstm_shapes.theory.axis_rules.picking import at_dim, unknown
 from lstm_shapes.theory.axis_rules.reducing import resize
 
 
 @rule("__getitem__")
 def getitem(out: object, input: Tensor, key: Any) -> Answer:
     found = key_of(key, input)
-    return None if found is None else indexing.index(named(input), found)
+    if found is None:
+        return None
+    axes = axes_of(input)
+    if axes is None:
+        # A plain table looked up with named positions, as weight[tokens] is.
+        rows = [unknown(size) for size in input.shape]
+        rows[1:] = [features(input, UNKNOWN, size, f"axis {at}") for at, size in enumerate(input.shape) if at]
+        axes = Axes(tuple(rows))
+    return indexing.index(axes, found)
+
+
+@rule("masked_select")
+def masked_select(out: Tensor, input: Tensor, mask: Tensor) -> Answer:
+    return getitem(out, input, mask) if mask.shape == input.shape else None
 
 
 @rule("select")
@@ -44,10 +57,10 @@ def index_select(out: object, input: Tensor, dim: int, index: Tensor) -> Answer:
 
 
 @rule("gather", "take_along_dim")
-def gather(out: Tensor, input: Tensor, dim: Any = None, index: Tensor | None = None, **_: Any) -> Answer:
-    if isinstance(dim, Tensor) or dim is None:
-        return None
-    return indexing.gather(named(input), dim, tuple(out.shape))
+def gather(out: Tensor, input: Tensor, dim: Any = None, index: Any = None, **_: Any) -> Answer:
+    if isinstance(dim, Tensor):
+        dim = index  # take_along_dim(input, indices, dim)
+    return None if not isinstance(dim, int) else indexing.gather(named(input), dim, tuple(out.shape))
 
 
 @rule("transpose", "swapaxes", "swapdims")

@@ -31,7 +31,7 @@ def extreme(out: Any, input: Tensor, dim: Any = None, *args: Any, **kwargs: Any)
     """max over an axis, or of two tensors element by element."""
     other = dim if isinstance(dim, Tensor) else kwargs.get("other")
     if isinstance(other, Tensor):
-        return joining.elementwise(operand(input), operand(other))
+        return joining.elementwise(operand(input), operand(other), chooses=True)
     return reduce(out, input, dim, **kwargs)
 
 

@@ -30,4 +30,4 @@ def tell(scramble: Scramble) -> None:
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_INNER):
         frame, level = frame.f_back, level + 1
-    warnings.warn(str(scramble), ScrambledAxesWarning, stacklevel=level - 1)
+    warnings.warn(str(scramble), ScrambledAxesWarning, stacklevel=level)

@@ -119,25 +119,20 @@ def _pick_all(axes: Axes, picks: dict[int, Picks]) -> Axes:
     return settle((*rest[:at], *rows, *rest[at:]), gone)
 
 
-def _new_axis(
-    axes: Axes, picks: dict[int, Picks], back: int, size: int
-) -> tuple[Axis, int, tuple[Atom, ...]]:
+def _new_axis(axes: Axes, picks: dict[int, Picks], back: int, size: int) -> tuple[Axis, int, tuple[Atom, ...]]:
     """One axis of the index tensors' common shape: its name, the dimension it runs along, what stands still.
 
     It is named after what moves along it, if that is one thing.
     """
     if size == 1:
+        alone = [dim for dim, one in picks.items() if one.values is not None and len(picks) == 1]
+        if alone and prod(picks[alone[0]].shape) == 1:
+            return *pick(axes[alone[0]], picks[alone[0]].values or ())[:1], alone[0], ()
         return NEW_AXIS, -1, ()
-    along = {
-        dim: one
-        for dim, one in picks.items()
-        if len(one.shape) >= -back and one.shape[back] != 1 and not _constant(one)
-    }
-    own = {
-        one.axes[back].name: one.axes[back]
-        for one in along.values()
-        if one.axes is not None and one.axes[back].known
-    }
+    spanning = {dim: one for dim, one in picks.items() if len(one.shape) >= -back and one.shape[back] != 1}
+    along = {dim: one for dim, one in spanning.items() if not _constant(one)}
+    claims = [one.axes[back] for one in spanning.values() if one.axes is not None]
+    own = {axis.name: axis for axis in claims if axis.known}
     if len(own) == 1:
         # The index says itself what its axis runs over: tokens (N, L) looked up in a table are (N, L, …).
         return Axis(tuple(anew(atom) for axis in own.values() for atom in axis.atoms)), -1, ()

@@ -13,7 +13,19 @@ from dataclasses import replace
 from lstm_shapes.theory.axes import NEW, UNKNOWN, Atom, Axes, Axis
 from lstm_shapes.theory.axis_rules.moving import NEW_AXIS
 from lstm_shapes.theory.axis_rules.picking import at_dim, unknown
-from lstm_shapes.theory.axis_tracks import Gone, Steps, Track, anew, compact, leave, marker, settle, steady
+from lstm_shapes.theory.axis_tracks import (
+    Gone,
+    Steps,
+    Track,
+    anew,
+    compact,
+    fresh,
+    leave,
+    marker,
+    once,
+    settle,
+    steady,
+)
 
 __all__ = ["Operand", "agree", "cat", "elementwise", "join_fixed", "separate", "sizes_of", "stack"]
 
@@ -32,8 +44,11 @@ def sizes_of(operand: Operand) -> tuple[int, ...]:
     return operand.sizes if isinstance(operand, Axes) else operand
 
 
-def elementwise(*operands: Operand) -> Axes:
+def elementwise(*operands: Operand, chooses: bool = False) -> Axes:
     """The axes of an elementwise operation, with torch's broadcasting.
+
+    An operation that `chooses` one operand for each element, as where and maximum do, has a name only where all
+    operands stand at the same coordinates; one that computes needs only that they step along the same axis.
 
     >>> Y, h = Axes.of("N L D", (2, 20, 256)), Axes.of("N 1 D", (2, 1, 256))
     >>> elementwise(Y, h), elementwise(Y, (256,)), elementwise(Y, Axes.of("L Q D", (2, 20, 256)))
@@ -46,7 +61,7 @@ def elementwise(*operands: Operand) -> Axes:
         present = [operand for operand in operands if len(sizes_of(operand)) >= -back]
         size = next((n for operand in present if (n := sizes_of(operand)[back]) != 1), 1)
         claims = [operand[back] for operand in present if isinstance(operand, Axes)]
-        rows.append(agree([axis for axis in claims if axis.size == size], size))
+        rows.append(agree([axis for axis in claims if axis.size == size], size, chooses))
         if size != 1:
             for axis in claims:
                 if axis.size == 1:
@@ -54,7 +69,7 @@ def elementwise(*operands: Operand) -> Axes:
     return settle(separate(rows, operands), _active(rows, gone))
 
 
-def agree(claims: Sequence[Axis], size: int) -> Axis:
+def agree(claims: Sequence[Axis], size: int, chooses: bool = False) -> Axis:
     """The one axis that all claims describe, or an unknown one.
 
     >>> N, L = Axes.of("N L", (4, 4))
@@ -69,11 +84,13 @@ def agree(claims: Sequence[Axis], size: int) -> Axis:
         return unknown(size)
     found, *others = claims
     for other in others:
-        found = _merge(found, other)
+        found = _merge(found, other, chooses)
     return found
 
 
-def _merge(a: Axis, b: Axis) -> Axis:
+def _merge(a: Axis, b: Axis, chooses: bool) -> Axis:
+    if chooses and _places(a.atoms) != _places(b.atoms):
+        return unknown(a.size)
     if a.atoms == b.atoms:
         return Axis(tuple(map(_merge_atoms, a.atoms, b.atoms)))
     if a.name == b.name and a.known and 1 in (len(a.atoms), len(b.atoms)):
@@ -86,10 +103,10 @@ def _merge_atoms(a: Atom, b: Atom) -> Atom:
     if a.track == b.track:
         return a
     if a.name == UNKNOWN:
-        return Atom(UNKNOWN, a.size)
+        return fresh(UNKNOWN, a.size)
     if a.track and b.track and a.track.token == b.track.token:
         # Y[:, 1:] - Y[:, :-1]: steps still change L alone, but there is no longer one coordinate to tell.
-        return anew(a)
+        return anew(a) if once(a.track.at) and once(b.track.at) else fresh(UNKNOWN, a.size)
     return a
 
 
@@ -191,7 +208,8 @@ def cat(operands: Sequence[Operand], dim: int = 0) -> Axes:
             rows.append(joined[0] if joined else unknown(total))
         else:
             size = sizes_of(operands[0])[place]
-            rows.append(agree([operand[place] for operand in named], size))
+            # Every element stands in one piece only, and where the pieces differ a later max would tell.
+            rows.append(agree([operand[place] for operand in named], size, chooses=True))
     return settle(separate(rows, operands), joined[1] if joined else join_fixed(named))
 
 
@@ -219,8 +237,7 @@ def _join(pieces: Sequence[Axes], at: int) -> tuple[Axis, dict[int, Gone]] | Non
     if len(tracks) < len(heads) or any(track.packed for track in tracks):
         return None
     where = compact(tuple(step for track in tracks for step in track.at))
-    once = isinstance(where, range) or len(set(where)) == len(where)
-    if not steady(where) or (len(first) > 1 and not once):
+    if not steady(where) or (len(first) > 1 and not once(where)):
         return None
     head = Atom(heads[0].name, len(where), replace(tracks[0], at=where))
     return Axis((head, *first[1:])), gone
@@ -258,7 +275,8 @@ def _alike(pieces: Sequence[Axes], at: int) -> tuple[Axis, dict[int, Gone]] | No
     if not steady(where):
         return None
     atom = anew(Atom(pieces[0][at].name, len(where)))
-    return Axis((atom,)), join_fixed(pieces)
+    track = atom.track and replace(atom.track, at=compact(where))
+    return Axis((replace(atom, track=track),)), join_fixed(pieces)
 
 
 def _without(axes: Axes, at: int) -> tuple[Axis, ...]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import prod
 
 from lstm_shapes.theory.axes import NEW, UNKNOWN, Atom, Axis
-from lstm_shapes.theory.axis_tracks import Steps, compact, steady
+from lstm_shapes.theory.axis_tracks import Steps, compact, fresh, once, steady
 
 __all__ = ["at_dim", "pick", "positions_of", "unknown"]
 
@@ -23,7 +23,7 @@ def unknown(size: int) -> Axis:
     >>> unknown(5)
     ?=5
     """
-    return Axis((Atom(UNKNOWN, size),))
+    return Axis((fresh(UNKNOWN, size),))
 
 
 def at_dim(axes: Sequence[object], dim: int, extra: int = 0) -> int:
@@ -67,14 +67,10 @@ def pick(axis: Axis, positions: Steps) -> tuple[Axis, tuple[Atom, ...]]:
     if not moving or len(taken) == 1:
         # One position of the whole axis: its name is true of a single step, whatever it is called.
         return Axis(tuple(taken)), ()
-    if any(not _once(at) for at in found):
+    if any(not once(at) for at in found):
         # A product counts each pair of coordinates once.
         return unknown(len(positions)), ()
     return Axis(moving), tuple(atom for atom in taken if atom.size == 1)
-
-
-def _once(at: Steps) -> bool:
-    return isinstance(at, range) or len(set(at)) == len(at)
 
 
 def _product(atoms: tuple[Atom, ...], positions: Steps) -> list[Steps] | None:
@@ -122,14 +118,14 @@ def _take(atom: Atom, positions: Steps) -> Atom:
     """The atom that visits these positions of it."""
     n = len(positions)
     if atom.track is None:
-        keeps = atom.name in (UNKNOWN, NEW) or len(set(positions)) == n
+        keeps = atom.name in (UNKNOWN, NEW) or once(positions)
         return Atom(atom.name if keeps and not (atom.name == NEW and n > 1) else UNKNOWN, n)
     if atom.track.packed is not None:
         # Part of a packed axis can not be padded back.
-        return Atom(UNKNOWN, n)
+        return fresh(UNKNOWN, n)
     at = compact(_visit(atom.track.at, positions))
     if not steady(at):
-        return Atom(UNKNOWN, n)
+        return fresh(UNKNOWN, n)
     return Atom(atom.name, n, replace(atom.track, at=at))
 
 

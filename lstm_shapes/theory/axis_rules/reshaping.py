@@ -15,7 +15,7 @@ from math import prod
 from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis
 from lstm_shapes.theory.axis_rules.moving import NEW_AXIS, permute
 from lstm_shapes.theory.axis_rules.picking import unknown
-from lstm_shapes.theory.axis_tracks import Gone, leave, marker, settle
+from lstm_shapes.theory.axis_tracks import Gone, fresh, leave, marker, once, settle
 
 __all__ = ["Scramble", "flatten_sizes", "reshape", "scramble_of"]
 
@@ -44,9 +44,7 @@ class Scramble:
         return f"probably meant: .permute({order}){reshaped}, which is {meant}"
 
     def __str__(self) -> str:
-        names = (
-            " and ".join((", ".join(self.mixed[:-1]), self.mixed[-1])) if self.mixed[1:] else self.mixed[0]
-        )
+        names = " and ".join((", ".join(self.mixed[:-1]), self.mixed[-1])) if self.mixed[1:] else self.mixed[0]
         return f"reshape of {self.before} to {self.sizes} mixes elements of {names}; {self.hint}."
 
 
@@ -121,9 +119,7 @@ def flatten_sizes(sizes: Sequence[int], start: int = 0, end: int = -1) -> tuple[
     return (*sizes[:first], prod(sizes[first : last + 1]), *sizes[last + 1 :])
 
 
-def _fill(
-    sizes: tuple[int, ...], place: int, todo: list[_Piece], gone: dict[int, Gone]
-) -> tuple[list[_Piece], int]:
+def _fill(sizes: tuple[int, ...], place: int, todo: list[_Piece], gone: dict[int, Gone]) -> tuple[list[_Piece], int]:
     """Pieces for the new axis at `place`, or for all new axes up to where old and new sizes meet again."""
     need = sizes[place]
     if need == 1:
@@ -150,9 +146,7 @@ def _fill(
     return taken, place
 
 
-def _meet(
-    sizes: tuple[int, ...], place: int, taken: list[_Piece], todo: list[_Piece]
-) -> tuple[list[_Piece], int]:
+def _meet(sizes: tuple[int, ...], place: int, taken: list[_Piece], todo: list[_Piece]) -> tuple[list[_Piece], int]:
     """No row-major product fits: all axes up to the next common boundary are mixed."""
     inside, outside, end = prod(piece.atom.size for piece in taken), sizes[place], place
     while inside != outside:
@@ -171,7 +165,7 @@ def _split(piece: _Piece, outer: int) -> tuple[_Piece, _Piece]:
     inner = piece.atom.size // outer
     track = piece.atom.track
     if track is None or track.packed is not None or not isinstance(track.at, range):
-        parts = Atom(UNKNOWN, outer), Atom(UNKNOWN, inner)
+        parts = fresh(UNKNOWN, outer), fresh(UNKNOWN, inner)
     else:
         step = track.at.step
         parts = (
@@ -194,7 +188,7 @@ def _join(pieces: list[_Piece]) -> Axis:
             atoms.append(atom)
     if len(atoms) > 1:
         # A product counts each coordinate once: an axis that visits one twice has no place in it.
-        atoms = [atom if _once(atom) else Atom(UNKNOWN, atom.size) for atom in atoms]
+        atoms = [atom if _once(atom) else fresh(UNKNOWN, atom.size) for atom in atoms]
     return Axis(tuple(atoms))
 
 
@@ -211,16 +205,12 @@ def _merge(outer: Atom, inner: Atom) -> Atom | None:
 
 
 def _once(atom: Atom) -> bool:
-    return atom.track is None or isinstance(atom.track.at, range) or len(set(atom.track.at)) == atom.size
+    return atom.track is None or once(atom.track.at)
 
 
-def _judge(
-    axes: Axes, sizes: tuple[int, ...], mixes: list[list[_Piece]], broken: list[_Piece]
-) -> Scramble | None:
+def _judge(axes: Axes, sizes: tuple[int, ...], mixes: list[list[_Piece]], broken: list[_Piece]) -> Scramble | None:
     """Whether pieces in one axis are a mistake, or meant: heads folded into the batch, frames stacked."""
-    owners = {
-        piece.number: piece.owner for pieces in (*mixes, broken) for piece in pieces if piece.owner.size > 1
-    }
+    owners = {piece.number: piece.owner for pieces in (*mixes, broken) for piece in pieces if piece.owner.size > 1}
     if len(owners) < 2:
         return None
     meant = _probably(axes, sizes)

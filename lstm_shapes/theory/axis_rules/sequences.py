@@ -130,9 +130,7 @@ def pad_sequence(rows: Sequence[Operand], sizes: Sequence[int], batch_first: boo
     steps = {row[0].name for row in named}
     L = max(sizes_of(row)[0] for row in rows)
     name = steps.pop()
-    first = (
-        Axis((fresh(name, L),)) if not steps and len(named[0][0].atoms) == 1 and name != NEW else unknown(L)
-    )
+    first = Axis((fresh(name, L),)) if not steps and len(named[0][0].atoms) == 1 and name != NEW else unknown(L)
     rest = [agree([row[at] for row in named], sizes[at + 1]) for at in range(1, len(named[0]))]
     taken = {label for row in named for label in row.names}
     which = unknown(len(rows)) if "N" in taken else Axis((_which(named),))
