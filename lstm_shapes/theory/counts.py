@@ -21,34 +21,11 @@ from typing import Any
 from lstm_shapes.shown import Shown
 
 from .call import DTYPES, Call, dtype_name
+from .memory import kept_elements
 from .spec import Spec
+from .terms import Term
 
 __all__ = ["Counts", "LayerCount", "Term"]
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A named number with its formula: in symbols, with the sizes substituted, and its value.
-
-    >>> print(Term("recurrent", "4·D·D", "4·256·256", 262144))
-    recurrent: 4·D·D = 4·256·256 = 262,144
-    """
-
-    name: str
-    formula: str
-    substituted: str
-    value: int
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.formula} = {self.substituted} = {self.value:,}"
-
-    def to_dict(self) -> dict[str, str | int]:
-        return {
-            "name": self.name,
-            "formula": self.formula,
-            "substituted": self.substituted,
-            "value": self.value,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +262,15 @@ class Counts(Shown):
         widths = self.spec.H + (self.spec.D if "c" in self.spec.kind.states else 0)
         return self.spec.K * self.spec.R * (self.call.N or 1) * widths * DTYPES[self.dtype]
 
+    @property
+    def activation_bytes(self) -> int | None:
+        """Bytes kept until backward on the unfused path, weights not counted (`memory.py` says what is).
+
+        >>> Counts(Spec(28, 256, 3), Call(N=2, L=20)).activation_bytes
+        946560
+        """
+        return None if self.call is None else kept_elements(self.spec, self.call) * DTYPES[self.dtype]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: totals, and each layer with its terms."""
         return {
@@ -298,5 +284,6 @@ class Counts(Shown):
             "macs": self.macs,
             "flops": self.flops,
             "state_bytes": self.state_bytes,
+            "activation_bytes": self.activation_bytes,
             "layers": [layer.to_dict() for layer in self.layers],
         }
