@@ -156,9 +156,7 @@ def together(
     return Coded(channels, freed, coded[0].scale if scale is None else scale)
 
 
-def run_chain(
-    steps: Sequence[tuple[str, int]], start: Axes, tally: Tally | None = None
-) -> tuple[list[str], list[str]]:
+def run_chain(steps: Sequence[tuple[str, int]], start: Axes, tally: Tally | None = None) -> tuple[list[str], list[str]]:
     """Run named operations with their seeds; what was done, and the first lies found."""
     pool = [base(start)]
     log = [f"{start}"]
@@ -347,9 +345,11 @@ def in_place(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
 @operation
 def squeeze(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
     dim = _dim(rng, x)
-    return each(x, lambda t: t.squeeze() if dim is None or seed < 0.5 else t.squeeze(dim)) if (
-        seed := rng.random()
-    ) < 2 else None
+    return (
+        each(x, lambda t: t.squeeze() if dim is None or seed < 0.5 else t.squeeze(dim))
+        if (seed := rng.random()) < 2
+        else None
+    )
 
 
 @operation
@@ -604,9 +604,7 @@ def along(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
 def linear(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
     if not x.shape:
         return None
-    weight = torch.tensor(
-        [[rng.randint(1, 5) for _ in range(x.shape[-1])] for _ in range(3)], dtype=torch.float64
-    )
+    weight = torch.tensor([[rng.randint(1, 5) for _ in range(x.shape[-1])] for _ in range(3)], dtype=torch.float64)
     how, scale = rng.choice(["linear", "matmul", "einsum"]), rng.getrandbits(40)
     if how == "linear":
         return each(x, lambda t: torch.nn.functional.linear(t, weight), scale=scale)

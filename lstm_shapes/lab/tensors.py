@@ -142,8 +142,8 @@ def annotated(func: object, out: Any, args: Sequence[Any], kwargs: Mapping[str, 
     if func is Tensor.__setitem__:
         _overwrite(args[0], args[1], args[2])
         return out
-    if out is None and isinstance(args[0], AnnotatedTensor):
-        args[0].axes  # noqa: B018: x.data = … may have given it another shape
+    if out is None and args and isinstance(args[0], AnnotatedTensor):
+        args[0]._axes = args[0].axes  # x.data = … may have given it another shape
         return out
     if not isinstance(out, Tensor | tuple | list) or not tensors_in(out):
         return out

@@ -134,13 +134,14 @@ def test_deepcopy_copies_leaves_with_their_gradient_and_shared_ones_once() -> No
     """As torch does it: a leaf stays a leaf, its gradient comes along, one object stays one object."""
     x = annotate(torch.randn(N), "N").requires_grad_()
     x.sum().backward()
-    x.note = "mine"  # type: ignore[attr-defined]
+    x.__dict__["note"] = "mine"
     a, b = copy.deepcopy([x, x])
     assert a is b
     assert a.is_leaf
     assert a.requires_grad
-    assert a.note == "mine"
-    assert torch.equal(a.grad, x.grad)
+    assert a.__dict__["note"] == "mine"
+    assert a.grad is not None
+    assert a.grad.tolist() == [1.0] * N
     assert a.data_ptr() != x.data_ptr()
     with pytest.raises(RuntimeError, match="Only Tensors created explicitly by the user"):
         copy.deepcopy(x * 2)
@@ -172,7 +173,7 @@ def test_in_place_work_and_out_arguments() -> None:
     assert x.add_(1) is x
     assert names(x.transpose_(0, 1)) == ("L", "N", "Q")
     assert names(x.unsqueeze_(0)) == ("1", "L", "N", "Q")
-    assert x.resize_(2, 2).axes.names == ("?", "?")
+    assert names(x.resize_(2, 2)) == ("?", "?")
     plain, named = torch.empty(N, L, Q), annotate(torch.empty(N, L, Q), "A B C")
     assert torch.add(X(), 1, out=plain) is plain
     assert torch.add(X(), 1, out=named) is named
@@ -200,7 +201,9 @@ def test_setitem_with_another_tensors_axes_takes_the_names_away() -> None:
     x[:, 0] = annotate(torch.ones(4, 2), "L D")
     assert names(x) == ("?", "?", "?")
     x[True] = annotate(torch.ones(4, 2), "L D")
-    assert torch.zeros(4, 4, 2).__setitem__(0, x[0]) is None
+    plain = torch.zeros(4, 4, 2)
+    plain[0] = x[0]
+    assert type(plain) is Tensor
 
 
 def test_data_of_another_shape_forgets_the_names() -> None:
@@ -245,13 +248,13 @@ def test_other_tensor_subclasses_decide_for_themselves() -> None:
         def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> str:
             return "theirs"
 
-    assert torch.add(X(), torch.zeros(N, L, Q).as_subclass(Other)) == "theirs"  # type: ignore[comparison-overlap]
+    assert torch.add(X(), torch.zeros(N, L, Q).as_subclass(Other)) == "theirs"
 
 
 def test_empty_and_scalar_tensors() -> None:
     """Sizes of 0 and tensors without axes."""
     empty = annotate(torch.zeros(0, 3), "N L")
-    assert empty[:, 1].axes.sizes == (0,)
+    assert names(empty[:, 1]) == ("N",)
     assert names(torch.cat([empty, annotate(torch.zeros(2, 3), "N L")])) == ("N", "L")
     assert names(empty.reshape(3, 0)) == ("?", "?")
     assert names(empty[:0]) == ("N", "L")
@@ -287,7 +290,7 @@ def test_a_rule_that_fails_leaves_a_plain_tensor(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(tensors, "strict", False)
     assert type(X().tanh()) is Tensor
     assert type(X().erf()) is Tensor
-    assert X().erf_().axes.names == ("?", "?", "?")
+    assert names(X().erf_()) == ("?", "?", "?")
 
 
 # ---------------------------------------------------------------- what torch functions do to names
@@ -383,7 +386,7 @@ CASES: list[tuple[str, Callable[[AnnotatedTensor], object], str | None]] = [
     ("cat of pieces", lambda x: torch.cat(x.split(2, 1), dim=1), "N L Q"),
     ("cat with others' samples", lambda x: torch.cat([x, X()]), "N L Q"),
     ("cat of features", lambda x: torch.cat([x, X()], -1), "N L ?"),
-    ("cat with plain", lambda x: torch.cat([torch.zeros(N, 1, Q), x], axis=1), "N ? Q"),  # type: ignore[call-overload]
+    ("cat with plain", lambda x: torch.cat([torch.zeros(N, 1, Q), x], axis=1), "N ? Q"),  # type: ignore[call-arg]
     ("cat of one", lambda x: torch.cat([x], 1), "N L Q"),
     ("stack of steps", lambda x: torch.stack([x[:, t] for t in range(L)], dim=1), "N L Q"),
     ("stack of others", lambda x: torch.stack([row(x), torch.zeros(N, Q)]), "? N Q"),
@@ -484,9 +487,7 @@ CASES: list[tuple[str, Callable[[AnnotatedTensor], object], str | None]] = [
 
 
 @pytest.mark.parametrize(("call", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_names_after_a_torch_function(
-    call: Callable[[AnnotatedTensor], object], expected: str | None
-) -> None:
+def test_names_after_a_torch_function(call: Callable[[AnnotatedTensor], object], expected: str | None) -> None:
     """One line a function: what it does to (N, L, Q), or that it leaves a plain tensor."""
     result = call(X())
     assert names(result) == (None if expected is None else tuple(expected.split()))
@@ -524,8 +525,8 @@ def test_the_famous_scramble_warns_where_it_is_written() -> None:
         mixed = states.view(N, -1)
     assert names(mixed) == ("?", "?")
     assert seen[0].filename == __file__
-    with pytest.raises(ScrambledAxesWarning, match="probably meant"), warnings.catch_warnings():
-        warnings.simplefilter("error")
+    # pytest makes warnings errors here, as a careful program may.
+    with pytest.raises(ScrambledAxesWarning, match="probably meant"):
         states.view(N, -1)
 
 

@@ -16,9 +16,7 @@ from lstm_shapes.theory.axes import Axes
 from tests.oracle import BASES, OPERATIONS, Tally, base, lies, run_chain
 from tests.scale import examples
 
-STEPS = st.lists(
-    st.tuples(st.sampled_from(sorted(OPERATIONS)), st.integers(0, 2**32 - 1)), min_size=1, max_size=8
-)
+STEPS = st.lists(st.tuples(st.sampled_from(sorted(OPERATIONS)), st.integers(0, 2**32 - 1)), min_size=1, max_size=8)
 
 
 @pytest.fixture(autouse=True)
@@ -99,22 +97,18 @@ def _first_name(out: Any, given: Any, dim: int = 0, **_: Any) -> Any:
         (("transpose", "swapaxes", "rot90"), _same),
         (("reshape", "view"), _by_size),
         (("cat",), _first_name),
-        (("index_select", "roll"), lambda out, input, *_: Axes.of("N", (99,))),
+        (("sum", "mean", "amax"), lambda out, input, *_, **__: Axes.of(" ".join("NLDQRKHC"[: out.dim()]), out.shape)),
     ],
-    ids=["transpose", "reshape", "cat", "size"],
+    ids=["transpose", "reshape", "cat", "reduce"],
 )
 def test_the_oracle_sees_a_wrong_rule(
     names: tuple[str, ...], wrong: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With one rule broken on purpose, chains are found that lie (or rules that answer with another shape)."""
+    """With one rule broken on purpose, chains are found that lie."""
     monkeypatch.setattr(table, "_RULES", dict(table._RULES))
+    monkeypatch.setattr(tensors, "strict", False)
     table.rule(*names)(wrong)
-    try:
-        liars = _chains(400, seed=2)[1]
-    except AssertionError as error:
-        assert "the shape is" in str(error)
-    else:
-        assert liars > 0
+    assert _chains(400, seed=2)[1] > 0
 
 
 def test_the_oracle_knows_a_lie_when_it_is_told_one() -> None:

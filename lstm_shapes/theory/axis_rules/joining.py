@@ -225,17 +225,17 @@ def _join(pieces: Sequence[Axes], at: int) -> tuple[Axis, dict[int, Gone]] | Non
     if opened is None:
         return _alike(pieces, at)
     rows, gone = opened
-    first = rows[0]
-    if not first or any(atom.track is None for atom in first) or len({row[1:] for row in rows}) > 1:
-        return None
-    if len({tuple(atom.track for atom in row[1:]) for row in rows}) > 1:
-        return None
-    heads = [row[0] for row in rows]
+    heads = [row[0] for row in rows if row]
     tracks = [head.track for head in heads if head.track]
-    if len({(head.name, track.token) for head, track in zip(heads, tracks, strict=False)}) > 1:
+    if (
+        len(tracks) < len(rows)
+        or len({(head.name, track.token) for head, track in zip(heads, tracks, strict=True)}) > 1
+    ):
         return _alike(pieces, at)
-    if len(tracks) < len(heads) or any(track.packed for track in tracks):
+    tails = {tuple((atom.name, atom.track) for atom in row[1:]) for row in rows}
+    if len(tails) > 1 or any(track.packed or atom.track is None for track in tracks for atom in rows[0]):
         return None
+    first = rows[0]
     where = compact(tuple(step for track in tracks for step in track.at))
     if not steady(where) or (len(first) > 1 and not once(where)):
         return None

@@ -1,0 +1,129 @@
+"""Rules of axes by themselves: no tensors, no torch."""
+
+from __future__ import annotations
+
+import pytest
+
+from lstm_shapes.theory.axes import Axes
+from lstm_shapes.theory.axis_rules import contracting, indexing, joining, moving, reducing, reshaping, sequences
+from lstm_shapes.theory.axis_rules.picking import pick
+from lstm_shapes.theory.axis_tracks import tracked
+
+Y = Axes.of("N L R·D", N=3, L=5, R=2, D=4)
+
+
+@pytest.mark.parametrize(
+    ("positions", "expected"),
+    [
+        (range(4), "D=4"),
+        (range(4, 8), "D=4"),
+        (range(8)[::-1], "R·D=8"),
+        (range(0, 8, 4), "R=2"),
+        (range(0, 8, 2), "R·D=4"),
+        (range(1, 8, 2), "R·D=4"),
+        (range(1, 7), "?=6"),
+        (range(3, 4), "R·D=1"),
+        ((), "R·D=0"),
+        ((4, 5, 0, 1), "R·D=4"),
+        ((0, 5), "?=2"),
+        ((0, 4, 0, 4), "?=4"),
+        ((1, 1, 5, 5), "?=4"),
+    ],
+)
+def test_positions_of_a_composite(positions: range | tuple[int, ...], expected: str) -> None:
+    """A composite keeps its names where the positions are a row-major product again."""
+    for axes in (Y, tracked(Y)):
+        axis, _ = pick(axes[2], positions)
+        assert repr(axis) == expected
+
+
+def test_slices_without_tensors() -> None:
+    """The table of slices that every explanation shows needs no torch."""
+    plain = Axes.of("N L D", (2, 20, 256))
+    every = slice(None)
+    assert repr(indexing.index(plain, (every, -1, every))) == "(N=2, D=256)"
+    assert repr(indexing.index(plain, (every, slice(-1, None)))) == "(N=2, L=1, D=256)"
+    assert repr(indexing.index(plain, -1)) == "(L=20, D=256)"
+    assert repr(indexing.index(plain, (..., None, 0))) == "(N=2, L=20, 1=1)"
+    assert repr(indexing.index(plain, indexing.Picks((4,)))) == "(?=4, L=20, D=256)"
+
+
+@pytest.mark.parametrize(
+    ("before", "sizes", "after"),
+    [
+        ("K=1 N=4 D=8", (4, 8), "(N=4, D=8)"),
+        ("K=1 N=4 D=8", (1, 32), "(K=1, N·D=32)"),
+        ("N=4 L=1 D=8", (4, 8), "(N=4, D=8)"),
+        ("N=4 D=8", (4, 1, 8), "(N=4, 1=1, D=8)"),
+        ("N=4 D=8", (32,), "(N·D=32,)"),
+        ("N=1", (), "()"),
+        ("N=0 D=8", (8, 0), "(?=8, ?=0)"),
+        ("L=20 D=6", (4, 5, 6), "(?=4, ?=5, D=6)"),
+        ("N=4 L=6 D=5", (4, 3, 10), "(N=4, ?=3, ?=10)"),
+        ("L=5 N=2 D=12", (5, 8, 3), "(L=5, ?=8, ?=3)"),
+    ],
+)
+def test_reshapes_that_mix_nothing_by_mistake(before: str, sizes: tuple[int, ...], after: str) -> None:
+    """Whole axes, axes of size 1, one axis cut, frames stacked, heads folded into the batch: no warning."""
+    words = [word.split("=") for word in before.split()]
+    axes = Axes.of([name for name, _ in words], [int(size) for _, size in words])
+    found, scramble = reshaping.reshape(tracked(axes), sizes)
+    assert repr(found) == after
+    assert scramble is None
+    assert reshaping.scramble_of(axes, axes.sizes) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "sizes", "mixed", "hint"),
+    [
+        ("K=3 N=2 D=8", (2, 24), ("K", "N", "D"), r"\.permute\(1, 0, 2\)\.reshape\(2, 24\), which is \(N=2, K·D=24\)"),
+        ("K=2 N=4 D=8", (4, 16), ("K", "N", "D"), r"\.permute\(1, 0, 2\)\.reshape\(4, 16\)"),
+        ("N=2 L=20 D=8", (20, 2, 8), ("N", "L"), r"\.permute\(1, 0, 2\), which is \(L=20, N=2, D=8\)"),
+        ("N=4 L=6 Q=5", (2, 60), ("N", "L", "Q"), "keep whole axes together"),
+        ("A=6 B=5", (10, 3), ("A", "B"), "keep whole axes together"),
+    ],
+)
+def test_scrambles_say_what_was_meant(before: str, sizes: tuple[int, ...], mixed: tuple[str, ...], hint: str) -> None:
+    """The axes that were mixed, and the permute that keeps them apart where there is one."""
+    words = [word.split("=") for word in before.split()]
+    axes = Axes.of([name for name, _ in words], [int(size) for _, size in words])
+    found, scramble = reshaping.reshape(axes, sizes)
+    assert scramble is not None
+    assert scramble.mixed == mixed
+    assert "?" in found.names
+    with pytest.raises(ValueError, match=hint):
+        raise ValueError(str(scramble))
+
+
+def test_heads_that_are_not_moved_back_scramble() -> None:
+    """(N, heads, L, width) joined without its transpose mixes steps with heads; with it, it is D again."""
+    heads, _ = reshaping.reshape(tracked(Axes.of("N L D", (2, 20, 6))), (2, 20, 3, 2))
+    moved = moving.transpose(heads, 1, 2)
+    _, scramble = reshaping.reshape(moved, (2, 20, 6))
+    assert scramble is not None
+    assert (scramble.mixed, scramble.permute) == (("D", "L"), (0, 2, 1, 3))
+    assert reshaping.reshape(moving.transpose(moved, 1, 2), (2, 20, 6))[0].names == ("N", "L", "D")
+
+
+def test_joining_without_identity_keeps_only_samples_and_steps() -> None:
+    """Axes that nobody tracked: N after N is N, features after features are not one axis."""
+    plain = Axes.of("N D", (2, 8))
+    assert repr(joining.cat([plain, plain], 0)) == "(N=4, D=8)"
+    assert repr(joining.cat([plain, plain], 1)) == "(N=2, ?=16)"
+    assert repr(joining.cat([plain, (0,)], 0)) == "(N=2, D=8)"
+    assert repr(joining.cat([(2, 8), (2, 8)], 0)) == "(?=4, ?=8)"
+    assert repr(joining.elementwise(Axes.of("K·R", (6,)), Axes.of("K·R", K=3, R=2))) == "(K·R=6,)"
+    assert repr(joining.elementwise(Axes.of("N", (1,)), Axes.of("L", (1,)))) == "(1=1,)"
+
+
+def test_the_rest_of_the_table_without_tensors() -> None:
+    """Reductions of a scalar, attention over plain keys, cells fed plain steps."""
+    assert reducing.reduce(Axes(), 0) == Axes()
+    assert reducing.forget(Axes(), (0,)) == Axes()
+    assert moving.transpose(Axes(), 0, 0) == Axes()
+    assert repr(contracting.attention(Axes.of("N L D", (2, 5, 8)), (2, 7, 8), (2, 7, 3))) == "(N=2, L=5, ?=3)"
+    state = Axes.of("N D", (2, 8))
+    assert sequences.cell((2, 3), state, state[1]) == state
+    assert sequences.cell((2, 3), None, state[1]) is None
+    assert sequences.recurrent((2, 3), sequences.Widths(1, 1, 8), True) == (None, None, None)
+    assert reshaping.flatten_sizes(()) == (1,)
