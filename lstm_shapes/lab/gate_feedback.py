@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ..shown import Shown
-from ..theory.spec import Spec
+from lstm_shapes.shown import Shown
+from lstm_shapes.theory.spec import Spec
 
 if TYPE_CHECKING:
     from .gate_trace import CellTrace, GateTrace
@@ -53,17 +53,17 @@ class Feedback(Shown):
 
 def read_feedback(trace: GateTrace) -> Feedback:
     """The feedback of each layer and direction."""
-    return Feedback(trace.spec, tuple(row for cell in trace.cells for row in _rows(cell, trace.mask)))
+    return Feedback(trace.spec, tuple(row for cell in trace.cells for row in _rows(cell)))
 
 
-def _rows(cell: CellTrace, mask: Tensor | None) -> list[Reentry]:
-    spec = cell.spec
+def _rows(cell: CellTrace) -> list[Reentry]:
+    spec, mask = cell.spec, cell.mask
     hidden = f"{'P' if spec.P else 'D'}={spec.H}"
     gates, G = spec.kind.gates, spec.G
     rows_of_weight = f"{G}D={G * spec.D}" if G > 1 else f"D={spec.D}"
     names = " ".join(f"h_{gate}" for gate in gates)
     product = "W_hh·h'" + (" + b_hh" if spec.bias else "")
-    every = {name: tensor.detach() for name, tensor in {**cell.values, **cell.parts}.items()}
+    every = {name: tensor.detach() for name, tensor in {**cell.values, **cell.parts()}.items()}
     share = _share(every["recurrent"], every["input"], mask)
     rows = [
         Reentry(cell.layer, cell.direction, "h", f"{names} = {product}", f"({rows_of_weight}, {hidden})", share)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ..shown import Shown
+from lstm_shapes.shown import Shown
 
 if TYPE_CHECKING:
     from .gate_trace import GateTrace

@@ -8,9 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ..shown import Shown
-from ..theory.numerals import number
-from ..theory.spec import Spec
+from lstm_shapes.shown import Shown
+from lstm_shapes.theory.numerals import number
+from lstm_shapes.theory.spec import Spec
+
 from .gate_trace import CellTrace
 
 __all__ = ["Equation", "GateStep", "read_step"]
@@ -107,15 +108,14 @@ def _contributions(cell: CellTrace, t: int, n: int, d: int) -> list[Equation]:
     """x_i = W_ii·x + b_ii and h_i = W_hi·h' + b_hi for each gate."""
     spec, lines = cell.spec, []
     D, hidden = spec.D, f"{'P' if spec.P else 'D'}={spec.H}"
-    for kind, part, vector, size in (
-        ("i", "input", "x", f"{_input(cell)}={cell.x.shape[-1]}"), ("h", "recurrent", "h'", hidden),
-    ):
-        blocks = cell.parts[part][t, n].chunk(spec.G)
+    products = {"i": cell.weights.input(cell.x[t, n]), "h": cell.weights.recurrent(_before(cell, t, n)[1]["h"])}
+    for kind, vector, size in (("i", "x", f"{_input(cell)}={cell.x.shape[-1]}"), ("h", "h'", hidden)):
+        blocks = products[kind].chunk(spec.G)
         for gate, block in zip(spec.kind.gates, blocks, strict=True):
             formula = f"W_{kind}{gate}·{vector}" + (f" + b_{kind}{gate}" if spec.bias else "")
             shapes = f"(D={D}, {size})·({size},)" + (f" + (D={D},)" if spec.bias else "")
             name = f"{'x' if kind == 'i' else 'h'}_{gate}"
-            lines.append(Equation(name, formula, shapes, "", float(block[d])))
+            lines.append(Equation(name, formula, shapes, "", _one(block[d])))
     return lines
 
 
@@ -123,19 +123,19 @@ def _gate_equations(cell: CellTrace, t: int, n: int, d: int, before: dict[str, T
     """The equations of theory/cells.py with the numbers of unit d put in."""
     spec = cell.spec
     known = {line.name: line.value for line in _contributions(cell, t, n, d)}
-    known |= {f"{name}'": float(state[d]) for name, state in before.items() if d < state.shape[0]}
+    known |= {f"{name}'": _one(state[d]) for name, state in before.items() if d < state.shape[0]}
     lines = []
     for name, right in spec.kind.equations:
         formula = right.replace("tanh", spec.nonlinearity) if spec.kind.nonlinearities else right
         substituted = _NAME.sub(lambda found: _bracketed(known[found.group()]), formula).replace(" ⊙ ", "·")
         if name == "h" and spec.P:
             # The projection mixes all units, so unit d of h is no function of unit d of o and c alone.
-            unprojected = float(cell.values["o"][t, n, d] * cell.values["c"][t, n, d].tanh())
+            unprojected = _one(cell.values["o"][t, n, d] * cell.values["c"][t, n, d].tanh())
             lines.append(Equation("m", formula, f"(D={spec.D},)", substituted, unprojected))
             shapes = f"(P={spec.P}, D={spec.D})·(D={spec.D},)"
-            lines.append(Equation("h", "W_hr·m", shapes, "", float(cell.values["h"][t, n, min(d, spec.P - 1)])))
+            lines.append(Equation("h", "W_hr·m", shapes, "", _one(cell.values["h"][t, n, min(d, spec.P - 1)])))
             continue
-        known[name] = float(cell.values[name][t, n, d])
+        known[name] = _one(cell.values[name][t, n, d])
         lines.append(Equation(name, formula, f"(D={spec.D},)", substituted, known[name]))
     return lines
 
@@ -143,6 +143,10 @@ def _gate_equations(cell: CellTrace, t: int, n: int, d: int, before: dict[str, T
 def _bracketed(value: float) -> str:
     text = number(value)
     return f"({text})" if text.startswith("−") else text
+
+
+def _one(value: Tensor) -> float:
+    return float(value.detach())
 
 
 def _floats(vector: Tensor) -> tuple[float, ...]:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..errors import ShapeError
-from ..shown import Shown
-from ..theory.call import Call
-from ..theory.spec import Spec
+from lstm_shapes.errors import ShapeError
+from lstm_shapes.shown import Shown
+from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.spec import Spec
+
+from .gate_weights import GateWeights
 from .tensors import AnnotatedTensor, annotate
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from .gate_heatmap import HeatMap
     from .gate_step import GateStep
 
-__all__ = ["CellTrace", "GateTrace"]
+__all__ = ["CellTrace", "GateTrace", "steps_before"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,7 +34,8 @@ class CellTrace(Shown):
     """One direction of one layer: `.i .f .g .o .c .h` (GRU `.r .z .n .h`, RNN `.h`), or `["i"]`.
 
     `.input[gate]` is x_t·W_ihᵀ + b_ih and `.recurrent[gate]` is h'·W_hhᵀ + b_hh, each the block of that gate; h' is
-    the h of the step computed before: t−1, or t+1 in the reverse direction. Steps that lengths leave out are 0.
+    the h of the step computed before: t−1, or t+1 in the reverse direction. Both are one matrix product over all
+    steps, done when asked for. Steps that lengths leave out are 0.
     """
 
     spec: Spec
@@ -42,7 +45,8 @@ class CellTrace(Shown):
     x: Tensor  # (L, N, I), what this layer reads
     start: dict[str, Tensor]  # the states before the first step, (N, ·)
     values: dict[str, Tensor]  # gates and states, (L, N, ·)
-    parts: dict[str, Tensor]  # "input" and "recurrent", (L, N, G·D)
+    weights: GateWeights
+    mask: Tensor | None  # (L, N), true where a step was computed; None where all were
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -57,15 +61,26 @@ class CellTrace(Shown):
     @property
     def input(self) -> dict[str, AnnotatedTensor]:
         """x_t·W_ihᵀ + b_ih, gate by gate."""
-        return self._blocks("input")
+        return self._blocks(self.parts()["input"])
 
     @property
     def recurrent(self) -> dict[str, AnnotatedTensor]:
         """h'·W_hhᵀ + b_hh, gate by gate."""
-        return self._blocks("recurrent")
+        return self._blocks(self.parts()["recurrent"])
 
-    def _blocks(self, part: str) -> dict[str, AnnotatedTensor]:
-        blocks = self.parts[part].chunk(self.spec.G, dim=-1)
+    def parts(self) -> dict[str, Tensor]:
+        """Both contributions to all gates, time-major (L, N, G·D).
+
+        Raises: ShapeError where the weights have changed since the trace.
+        """
+        before = steps_before(self.values["h"], self.start["h"], self.mask, reverse=self.reverse)
+        parts = {"input": self.weights.input(self.x), "recurrent": self.weights.recurrent(before)}
+        if self.mask is not None:
+            parts = {name: part.masked_fill(~self.mask[..., None], 0) for name, part in parts.items()}
+        return parts
+
+    def _blocks(self, part: Tensor) -> dict[str, AnnotatedTensor]:
+        blocks = part.chunk(self.spec.G, dim=-1)
         return {gate: self._named(block, "D") for gate, block in zip(self.spec.kind.gates, blocks, strict=True)}
 
     def __getitem__(self, name: str) -> AnnotatedTensor:
@@ -93,8 +108,7 @@ class CellTrace(Shown):
     @property
     def bytes(self) -> int:
         """Bytes that the traced tensors hold."""
-        held = {**self.values, **self.parts}
-        return sum(tensor.numel() * tensor.element_size() for tensor in held.values())
+        return sum(tensor.numel() * tensor.element_size() for tensor in self.values.values())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: sizes, and mean, least and greatest value of each tensor."""
@@ -180,7 +194,7 @@ class GateTrace(Shown):
 
     @property
     def bytes(self) -> int:
-        """Bytes that the traced tensors hold: gates, states, and both contributions of every step."""
+        """Bytes that the traced tensors hold."""
         return sum(cell.bytes for cell in self.cells)
 
     @property
@@ -190,13 +204,13 @@ class GateTrace(Shown):
         >>> from lstm_shapes.lab.build import build
         >>> from lstm_shapes.lab.gates import gates
         >>> gates(build(3, 5), torch.ones(2, 4, 3)).bytes_formula
-        'K·R·N·L·(13D + H)·4'
+        'K·R·N·L·(5D + H)·4'
         """
-        G, kind = self.spec.G, self.spec.kind
-        width = 2 * G + len(kind.equations) - 1  # two contributions to each gate, and each name but h
+        D = len(self.spec.kind.equations) - 1  # each name but h is D wide
+        widths = {0: "H", 1: "(D + H)"}.get(D, f"({D}D + H)")
         by_row = "N·L" if self.call.batched else "L"
         size = torch.tensor((), dtype=getattr(torch, self.dtype)).element_size()
-        return f"K·R·{by_row}·({width}D + H)·{size}"
+        return f"K·R·{by_row}·{widths}·{size}"
 
     def heatmap(self, gate: str = "", layer: int = 0, direction: int = 0, n: int = 0) -> HeatMap:
         """One gate of one row over time: units down, steps across. Shows itself in the console and in a notebook.
@@ -224,6 +238,21 @@ class GateTrace(Shown):
             "note": self.note,
             "cells": [cell.to_dict() for cell in self.cells],
         }
+
+
+def steps_before(after: Tensor, start: Tensor, mask: Tensor | None, *, reverse: bool) -> Tensor:
+    """The state that each step starts from, (L, N, ·): its neighbour's, or the initial one.
+
+    `after` is the state that each step ends with. In reverse the neighbour is the later step, and a short row starts
+    at its own last step: where the next one is padding.
+    """
+    if not reverse:
+        return torch.cat([start[None], after[:-1]])
+    neighbour = torch.cat([after[1:], start[None]])
+    if mask is None:
+        return neighbour
+    begun = torch.cat([mask[1:], torch.zeros_like(mask[:1])])
+    return torch.where(begun[..., None], neighbour, start)
 
 
 def _summary(cell: CellTrace, name: str) -> dict[str, Any]:

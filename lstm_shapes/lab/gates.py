@@ -1,36 +1,34 @@
 """gates: every gate of a layer at every step, recomputed from its own weights and held against its own outputs.
 
-The input's contribution to all steps is one matrix product, so a step costs one product with W_hh and the
-elementwise work of its cell. An `nn.LSTMCell` loop does two products a step.
+Without a graph all steps are done at once (replay.py), with one they are unrolled (unroll.py).
 
-Memory: the result holds K·R·N·L·(2·G·D + …) elements (`GateTrace.bytes_formula`); while one direction is stacked
-its largest tensor exists twice, and each layer above the first of a bidirectional one reads a copy of (L, N, 2H).
+Memory: the result holds each gate and state once, K·R·N·L·(5D + H) elements for an LSTM
+(`GateTrace.bytes_formula`). The layer's own Y comes on top while they are compared, and with `grad=True` what
+autograd keeps, about three times as much.
 
 Source: RNNBase.forward and the "Variables" sections of LSTM, GRU and RNN in `torch/nn/modules/rnn.py`.
 """
 
 from __future__ import annotations
 
-import copy
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
-from ..errors import ShapeError
-from ..theory.call import dtype_name
-from ..theory.cells import CELLS
-from ..theory.spec import Spec
+from lstm_shapes.errors import ShapeError
+from lstm_shapes.theory.call import Call, dtype_name
+from lstm_shapes.theory.spec import Spec
+
 from .agreement import agree
 from .gate_trace import CellTrace, GateTrace
 from .inputs import Inputs, read_inputs
+from .replay import replay
 from .run import Run, run
-from .steps import STEPS
 from .tensors import AnnotatedTensor, annotate
+from .trajectory import quiet, trajectory
+from .unroll import unroll
 
 __all__ = ["gates"]
 
@@ -63,13 +61,19 @@ def gates(
         raise ShapeError("the layer", "on a device that computes numbers", got="meta", hint="build(…) makes one")
     device = next(layer.parameters()).device
     # Under autocast the layer would round where its own dtype does not; the trace is of the layer as it is.
-    with torch.autocast(device.type, enabled=False), torch.set_grad_enabled(grad):
-        inputs = read_inputs(spec, x, lengths)
+    with torch.autocast(device.type, enabled=False):
         with torch.no_grad():
-            own = run(_quiet(layer), x, state=state, lengths=lengths)
-        cells = _unroll_all(layer, spec, inputs, _starts(own, state))
-        outputs = _outputs(spec, inputs, cells)
-        residual, tolerance = _compare(layer, spec, inputs, own, outputs)
+            own = run(quiet(layer), x, state=state, lengths=lengths)
+        inputs = read_inputs(spec, x, lengths)
+        if grad:
+            with torch.enable_grad():
+                cells = _unrolled(layer, spec, read_inputs(spec, x, lengths), _starts(own, state))
+                outputs = _outputs(spec, inputs, cells)
+            residual, tolerance = _compare_outputs(layer, spec, inputs, own, outputs)
+        else:
+            with torch.no_grad():
+                cells, residual, tolerance = _replayed(layer, spec, inputs, own)
+                outputs = _outputs(spec, inputs, cells)
     named = {name: annotate(tensor, getattr(own, name).axes) for name, tensor in outputs.items()}
     return GateTrace(
         spec=spec,
@@ -87,41 +91,10 @@ def gates(
     )
 
 
-def _quiet(layer: nn.Module) -> nn.Module:
-    """The same layer without hooks and dropout: a shallow copy that shares the weights."""
-    twin = copy.copy(layer)
-    twin.__dict__["training"] = False
-    for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
-        twin.__dict__[name] = OrderedDict()
-    return twin
-
-
 def _dropout_note(layer: nn.Module, spec: Spec) -> str:
     if layer.training and spec.dropout and spec.K > 1:
         return f"dropout={spec.dropout:g} between layers was left out: it is random. These are eval() numbers."
     return ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Weights:
-    """The parameters of one direction of one layer; None for what it does not have."""
-
-    ih: Tensor
-    hh: Tensor
-    b_ih: Tensor | None
-    b_hh: Tensor | None
-    hr: Tensor | None
-
-    @classmethod
-    def of(cls, layer: nn.Module, spec: Spec, k: int, r: int) -> _Weights:
-        suffix = "" if spec.kind.step else f"_l{k}" + ("_reverse" if r else "")
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
-        has = (True, True, spec.bias, spec.bias, bool(spec.P))
-        return cls(*(getattr(layer, name + suffix) if here else None for name, here in zip(names, has, strict=True)))
-
-    def double(self) -> _Weights:
-        every = (self.ih, self.hh, self.b_ih, self.b_hh, self.hr)
-        return _Weights(*(None if tensor is None else tensor.double() for tensor in every))  # type: ignore[arg-type]
 
 
 def _starts(own: Run, state: Any) -> tuple[Tensor, ...]:
@@ -144,89 +117,49 @@ def _mask(inputs: Inputs) -> Tensor | None:
     return torch.arange(L, device=device)[:, None] < torch.tensor(lengths, device=device)
 
 
-def _time_major(spec: Spec, inputs: Inputs) -> Tensor:
-    """X as (L, N, Q), padding set to 0: whatever stands there, it must not reach a gradient as 0·nan."""
-    X = inputs.X
+def _time_major(spec: Spec, call: Call, tensor: Tensor) -> Tensor:
+    """X or Y of the user's layout as (L, N, ·)."""
     if spec.kind.step:
-        X = X.unsqueeze(0)
-    if not inputs.call.batched:
-        X = X.unsqueeze(-2)
-    elif spec.batch_first and not spec.kind.step:
-        X = X.transpose(0, 1)
-    mask = _mask(inputs)
+        tensor = tensor.unsqueeze(0)
+    if not call.batched:
+        return tensor.unsqueeze(-2)
+    return tensor.transpose(0, 1) if spec.batch_first and not spec.kind.step else tensor
+
+
+def _real_X(spec: Spec, inputs: Inputs) -> Tensor:
+    """X as (L, N, Q), padding set to 0: whatever stands there, it must not reach a gradient as 0·nan."""
+    X, mask = _time_major(spec, inputs.call, inputs.X), _mask(inputs)
     return X if mask is None else X.masked_fill(~mask[..., None], 0)
 
 
-def _unroll_all(
-    layer: nn.Module, spec: Spec, inputs: Inputs, starts: Sequence[Tensor], *, double: bool = False
-) -> tuple[CellTrace, ...]:
-    """Every layer and direction, bottom first, forward first: torch's own order."""
-    below, mask = _time_major(spec, inputs), _mask(inputs)
-    if double:
-        below, starts = below.double(), [start.double() for start in starts]
-    cells: list[CellTrace] = []
-    for k in range(spec.K):
-        row = []
-        for r in range(spec.R):
-            weights = _Weights.of(layer, spec, k, r)
-            start = {name: states[k * spec.R + r] for name, states in zip(spec.kind.states, starts, strict=True)}
-            values, parts = _unroll(spec, weights.double() if double else weights, below, start, mask, reverse=bool(r))
-            row.append(CellTrace(spec, inputs.call, k, r, below, start, values, parts))
-        cells += row
-        below = torch.cat([cell.values["h"] for cell in row], dim=-1) if spec.R > 1 else row[0].values["h"]
-    return tuple(cells)
+def _unrolled(layer: nn.Module, spec: Spec, inputs: Inputs, starts: Sequence[Tensor]) -> tuple[CellTrace, ...]:
+    return unroll(layer, spec, inputs.call, _real_X(spec, inputs), starts, _mask(inputs))
 
 
-def _unroll(
-    spec: Spec, weights: _Weights, x: Tensor, start: dict[str, Tensor], mask: Tensor | None, *, reverse: bool
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """One direction of one layer over all steps: the named values and the two contributions, all (L, N, ·)."""
-    step, nonlinearity = STEPS[spec.kind.layer], spec.nonlinearity
-    product = linear(x, weights.ih, weights.b_ih)  # of all steps at once
-    L = x.shape[0]
-    history: dict[str, list[Tensor]] = {"recurrent": [], **{name: [] for name, _ in spec.kind.equations}}
-    before = tuple(start.values())
-    partial = set() if mask is None else set(torch.nonzero(~mask.all(dim=1)).flatten().tolist())
-    for t in range(L - 1, -1, -1) if reverse else range(L):
-        recurrent = linear(before[0], weights.hh, weights.b_hh)
-        values = step(product[t], recurrent, before, nonlinearity)
-        if weights.hr is not None:
-            values["h"] = linear(values["h"], weights.hr)
-        history["recurrent"].append(recurrent)
-        for name, value in values.items():
-            history[name].append(value)
-        after = tuple(values[name] for name in start)
-        if t in partial and mask is not None:
-            # A row that has ended keeps its state; one that reads backwards has not begun.
-            here = mask[t][:, None]
-            after = tuple(torch.where(here, new, old) for new, old in zip(after, before, strict=True))
-        before = after
-    stacked = {}
-    for name in list(history):
-        tensors = history.pop(name)  # freed before the next is stacked
-        stacked[name] = torch.stack(tensors[::-1] if reverse else tensors)
-    stacked["input"] = product
-    if mask is not None:
-        stacked = {name: tensor.masked_fill(~mask[..., None], 0) for name, tensor in stacked.items()}
-    parts = {name: stacked.pop(name) for name in ("input", "recurrent")}
-    return stacked, parts
+def _replayed(
+    layer: nn.Module, spec: Spec, inputs: Inputs, own: Run
+) -> tuple[tuple[CellTrace, ...], float, float]:
+    """The trace, the residual and what was allowed: h of every layer and step, and the last c, are compared."""
+    outputs = [_time_major(spec, inputs.call, output) for output in trajectory(layer, spec, own)]
+    X, starts, mask = _real_X(spec, inputs), _starts(own, None), _mask(inputs)
+    cells = replay(layer, spec, inputs.call, X, starts, mask, outputs)
+    ours = {f"h of layer {c.layer}, direction {c.direction}": c.values["h"] for c in cells}
+    halves = [half for output in outputs for half in output.chunk(spec.R, dim=-1)]
+    theirs = dict(zip(ours, halves, strict=True))
+    if own.cn is not None:
+        ours["cn"], theirs["cn"] = _outputs(spec, inputs, cells)["cn"], own.cn.plain()
+    return cells, *agree(ours, theirs)
 
 
 def _outputs(spec: Spec, inputs: Inputs, cells: Sequence[CellTrace]) -> dict[str, Tensor]:
     """Y, hn and cn read off the trace: the top row, and the last computed step of every row."""
     call = inputs.call
-    N = call.N or 1
-    rows = torch.arange(N, device=inputs.X.device)
-    ends = torch.tensor(call.lengths or (call.L,) * N, device=inputs.X.device) - 1
-    finals = {
-        name: torch.stack([c.values[name][0] if c.reverse else c.values[name][ends, rows] for c in cells])
-        for name in spec.kind.states
-    }
+    finals = {name: torch.stack([_last(cell, name) for cell in cells]) for name in spec.kind.states}
     if not call.batched:
         finals = {name: final.squeeze(1) for name, final in finals.items()}
     if spec.kind.step:
         return {f"{name}n": final.squeeze(0) for name, final in finals.items()}
-    Y = torch.cat([cell.values["h"] for cell in cells[-spec.R :]], dim=-1)
+    Y = torch.cat([cell.values["h"] for cell in cells[-spec.R :]], dim=-1) if spec.R > 1 else cells[-1].values["h"]
     if not call.batched:
         Y = Y.squeeze(1)
     elif spec.batch_first:
@@ -234,18 +167,24 @@ def _outputs(spec: Spec, inputs: Inputs, cells: Sequence[CellTrace]) -> dict[str
     return {"Y": Y, **{f"{name}n": final for name, final in finals.items()}}
 
 
-def _compare(
+def _last(cell: CellTrace, name: str) -> Tensor:
+    """The state after the step that a direction computes last: of each row its own."""
+    values, lengths = cell.values[name], cell.call.lengths
+    if cell.reverse or lengths is None:
+        return values[0 if cell.reverse else -1]
+    ends = torch.tensor(lengths, device=values.device) - 1
+    return values[ends, torch.arange(len(lengths), device=values.device)]
+
+
+def _compare_outputs(
     layer: nn.Module, spec: Spec, inputs: Inputs, own: Run, outputs: dict[str, Tensor]
 ) -> tuple[float, float]:
-    """The residual and what was allowed, or a ShapeError."""
+    """The residual of Y, hn and cn and what was allowed."""
     theirs = {name: getattr(own, name).plain() for name in outputs}
 
     def exact() -> dict[str, Tensor]:
         with torch.no_grad():
-            starts = _starts(own, None)
-            return _outputs(spec, inputs, _unroll_all(layer, spec, inputs, starts, double=True))
+            X, starts = _real_X(spec, inputs).double(), tuple(start.double() for start in _starts(own, None))
+            return _outputs(spec, inputs, unroll(layer, spec, inputs.call, X, starts, _mask(inputs)))
 
     return agree({name: tensor.detach() for name, tensor in outputs.items()}, theirs, exact)
-
-
-assert {kind.layer for kind in CELLS.values()} == set(STEPS), "a row of theory/cells.py has no function in steps.py"

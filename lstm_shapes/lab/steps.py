@@ -1,8 +1,10 @@
-"""One function a kind of cell: a step's gates and states from its two contributions and the state before.
+"""One function a kind of cell: its gates and states from the two contributions and the state before.
 
-`x` is the input contribution x_t·W_ihᵀ + b_ih and `h_part` the recurrent one h'·W_hhᵀ + b_hh, both (N, G·D)
-with the gates' blocks in torch's order; a name with `before` is the state the step starts from. A projection is
-applied afterwards by the caller, to whatever is returned as h.
+`x` is the input contribution x_t·W_ihᵀ + b_ih and `h_part` the recurrent one h'·W_hhᵀ + b_hh, both (…, G·D) with
+the gates' blocks in torch's order; `h` is h'. The same function does one step, (N, ·), and all steps at once,
+(L, N, ·), since h' of every step is known once a layer has run. What only a step-by-step sum can give, the cell
+state, it asks of `carry(f, u)`, which returns f ⊙ c' + u. With `reuse` no graph is wanted, and the gates take the
+place of `x`. A projection is applied afterwards, to what is returned as h.
 
 Source: the equations of the LSTM, GRU and RNN sections in `torch/nn/modules/rnn.py`, as theory/cells.py writes them.
 """
@@ -14,46 +16,60 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["STEPS", "Step"]
+__all__ = ["STEPS", "Carry", "Step"]
 
-Step = Callable[[Tensor, Tensor, tuple[Tensor, ...], str], dict[str, Tensor]]
+Carry = Callable[[Tensor, Tensor], Tensor]
+Step = Callable[[Tensor, Tensor, Tensor, Carry, str, bool], dict[str, Tensor]]
 
 
-def lstm(x: Tensor, h_part: Tensor, before: tuple[Tensor, ...], nonlinearity: str) -> dict[str, Tensor]:
+def lstm(
+    x: Tensor, h_part: Tensor, h: Tensor, carry: Carry, nonlinearity: str, reuse: bool = False
+) -> dict[str, Tensor]:
     """c = f ⊙ c' + i ⊙ g, h = o ⊙ tanh(c).
 
-    >>> zero, one = torch.zeros(1, 4), torch.ones(1, 1)
-    >>> lstm(zero, zero, (one, one), "tanh")["c"]  # σ(0)·1 + σ(0)·tanh(0)
+    >>> zero, c_before = torch.zeros(1, 4), torch.ones(1, 1)
+    >>> lstm(zero, zero, zero, lambda f, u: f * c_before + u, "tanh")["c"]  # σ(0)·1 + σ(0)·tanh(0)
     tensor([[0.5000]])
     """
-    a_i, a_f, a_g, a_o = (x + h_part).chunk(4, dim=-1)
-    i, f, g, o = a_i.sigmoid(), a_f.sigmoid(), a_g.tanh(), a_o.sigmoid()
-    c = torch.addcmul(f * before[1], i, g)
+    i, f, g, o = torch.add(x, h_part, out=x if reuse else None).chunk(4, dim=-1)
+    i = torch.sigmoid(i, out=i if reuse else None)
+    f = torch.sigmoid(f, out=f if reuse else None)
+    g = torch.tanh(g, out=g if reuse else None)
+    o = torch.sigmoid(o, out=o if reuse else None)
+    c = carry(f, i * g)
     return {"i": i, "f": f, "g": g, "o": o, "c": c, "h": o * c.tanh()}
 
 
-def gru(x: Tensor, h_part: Tensor, before: tuple[Tensor, ...], nonlinearity: str) -> dict[str, Tensor]:
+def gru(
+    x: Tensor, h_part: Tensor, h: Tensor, carry: Carry, nonlinearity: str, reuse: bool = False
+) -> dict[str, Tensor]:
     """h = (1 − z) ⊙ n + z ⊙ h', with n = tanh(x_n + r ⊙ h_n): r gates h_n with its bias inside.
 
-    >>> zero, one = torch.zeros(1, 3), torch.ones(1, 1)
-    >>> gru(zero, zero, (one,), "tanh")["h"]  # (1 − σ(0))·tanh(0) + σ(0)·1
+    >>> zero = torch.zeros(1, 3)
+    >>> gru(zero, zero, torch.ones(1, 1), torch.add, "tanh")["h"]  # (1 − σ(0))·tanh(0) + σ(0)·1
     tensor([[0.5000]])
     """
-    (x_r, x_z, x_n), (h_r, h_z, h_n) = x.chunk(3, dim=-1), h_part.chunk(3, dim=-1)
-    r, z = (x_r + h_r).sigmoid(), (x_z + h_z).sigmoid()
-    n = torch.addcmul(x_n, r, h_n).tanh()
-    # n + z ⊙ (h' − n) is (1 − z) ⊙ n + z ⊙ h' with one rounding fewer, and how torch computes it.
-    return {"r": r, "z": z, "n": n, "h": torch.addcmul(n, z, before[0] - n)}
+    (r, z, n), (h_r, h_z, h_n) = x.chunk(3, dim=-1), h_part.chunk(3, dim=-1)
+    r = torch.sigmoid(r + h_r, out=r if reuse else None)
+    z = torch.sigmoid(z + h_z, out=z if reuse else None)
+    n = torch.tanh(torch.addcmul(n, r, h_n), out=n if reuse else None)
+    # n + z ⊙ (h' − n) is (1 − z) ⊙ n + z ⊙ h' with one product fewer, and how torch computes it.
+    return {"r": r, "z": z, "n": n, "h": torch.addcmul(n, z, h - n)}
 
 
-def rnn(x: Tensor, h_part: Tensor, before: tuple[Tensor, ...], nonlinearity: str) -> dict[str, Tensor]:
+def rnn(
+    x: Tensor, h_part: Tensor, h: Tensor, carry: Carry, nonlinearity: str, reuse: bool = False
+) -> dict[str, Tensor]:
     """h = tanh(x_h + h_h), or relu.
 
-    >>> rnn(torch.tensor([[-3.0]]), torch.tensor([[1.0]]), (), "relu")["h"]
+    >>> minus_three, one = torch.tensor([[-3.0]]), torch.tensor([[1.0]])
+    >>> rnn(minus_three, one, one, torch.add, "relu")["h"]
     tensor([[0.]])
     """
-    total = x + h_part
-    return {"h": total.relu() if nonlinearity == "relu" else total.tanh()}
+    total = torch.add(x, h_part, out=x if reuse else None)
+    if nonlinearity == "relu":
+        return {"h": torch.clamp(total, min=0, out=total if reuse else None)}
+    return {"h": torch.tanh(total, out=total if reuse else None)}
 
 
 # Keyed by the sequence layer: LSTMCell steps as LSTM does.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..theory.numerals import number
+from lstm_shapes.theory.numerals import number
+
 from .page import Cell, Column, Lines, Mark, Page, Sheet, code
 from .tables import headline, number_of_bytes, subtitle
 
 if TYPE_CHECKING:
-    from ..lab.gate_feedback import Feedback
-    from ..lab.gate_step import Equation, GateStep
-    from ..lab.gate_trace import CellTrace, GateTrace
+    from lstm_shapes.lab.gate_feedback import Feedback
+    from lstm_shapes.lab.gate_step import Equation, GateStep
+    from lstm_shapes.lab.gate_trace import CellTrace, GateTrace
 
 __all__ = ["cell_view", "feedback_view", "step_view", "trace_view"]
 
@@ -39,7 +40,8 @@ def trace_view(trace: GateTrace) -> Page:
         *([trace.note] if trace.note else []),
     ]
     sheet = Sheet("Gates over time", _COLUMNS, rows, caption=caption)
-    return Page(f"Gates of {headline(trace.spec)}", subtitle(trace.spec, trace.call), (sheet, Lines("Notes", tuple(facts))))
+    blocks = (sheet, Lines("Notes", tuple(facts)))
+    return Page(f"Gates of {headline(trace.spec)}", subtitle(trace.spec, trace.call), blocks)
 
 
 _COLUMNS = (
@@ -85,11 +87,12 @@ def step_view(step: GateStep) -> Page:
     )
     equations = Sheet(
         f"The step, with the numbers of unit d={step.d}",
-        (Column("", right=True), Column("equation and shapes", whole=False), Column("numbers", whole=False), Column("", right=True)),
+        (
+            Column("", right=True), Column("equation and shapes", whole=False), Column("numbers", whole=False),
+            Column("", right=True),
+        ),
         tuple(_equation(line) for line in step.equations),
-        caption="`⊙` multiplies elementwise, σ(a) = 1/(1 + exp(−a)). W_ii is the block of gate i in weight_ih."
-        if step.spec.G > 1
-        else "σ and tanh act on each element.",
+        caption=_KEY,
     )
     return Page(f"Step t={step.t} of {where}{row}", headline(step.spec), (entering, equations))
 
@@ -108,10 +111,14 @@ def feedback_view(feedback: Feedback) -> Page:
     rows: list[tuple[Cell, ...]] = []
     for row in feedback.rows:
         share = "" if row.share is None else f"{row.share:.0%}"
-        rows.append((_where(feedback.spec.R, row.layer, row.direction), code(f"{row.state}'"), row.equation, row.shapes, share))
+        where = _where(feedback.spec.R, row.layer, row.direction)
+        rows.append((where, code(f"{row.state}'"), row.equation, row.shapes, share))
     sheet = Sheet(
         "What one step hands to the next",
-        (Column("where"), Column("state"), Column("enters"), Column("shape"), Column("share", right=True)),
+        (
+            Column("where"), Column("state"), Column("enters", whole=False), Column("shape"),
+            Column("share", right=True),
+        ),
         tuple(rows),
         caption="share: what part of the sum came from the state before, by mean absolute value over all steps. "
         "The h of a layer is also the x of the layer above, at the same step.",
