@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from .lab.check.check import check
     from .lab.check.report import Finding, Report
     from .lab.check.session import install, load_ipython_extension, uninstall, unload_ipython_extension
-    from .lab.check.watch import watch
+    from .lab.check.watch import Watch, watch
+    from .lab.gate_trace import GateTrace
+    from .lab.gates import gates
     from .lab.proof import Proof, prove
     from .lab.run import Run, run
     from .lab.tensors import AnnotatedTensor, annotate
@@ -43,6 +45,7 @@ _HOME: dict[str, str] = {
     "Counts": "theory.counts",
     "Explanation": "explanation",
     "Finding": "lab.check.report",
+    "GateTrace": "lab.gate_trace",
     "Law": "theory.laws",
     "LstmShapesError": "errors",
     "Prediction": "theory.predict",
@@ -53,11 +56,13 @@ _HOME: dict[str, str] = {
     "ShapeError": "errors",
     "Spec": "theory.spec",
     "SpecError": "errors",
+    "Watch": "lab.check.watch",
     "annotate": "lab.tensors",
     "build": "lab.build",
     "check": "lab.check.check",
     "count": "theory.predict",
     "explain": "explanation",
+    "gates": "lab.gates",
     "install": "lab.check.session",
     "laws": "theory.laws",
     "load_ipython_extension": "lab.check.session",
@@ -77,6 +82,7 @@ __all__ = [
     "Counts",
     "Explanation",
     "Finding",
+    "GateTrace",
     "Law",
     "LstmShapesError",
     "Prediction",
@@ -87,11 +93,13 @@ __all__ = [
     "ShapeError",
     "Spec",
     "SpecError",
+    "Watch",
     "annotate",
     "build",
     "check",
     "count",
     "explain",
+    "gates",
     "install",
     "laws",
     "load_ipython_extension",
