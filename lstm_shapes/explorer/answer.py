@@ -40,10 +40,10 @@ def _fitting(wanted: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     Turning the cell from LSTM to GRUCell must not end in an error about a switch on the other side of the page.
     """
     kind = CELLS[wanted.get("cell", "LSTM")]
-    foreign = [] if kind.projects else ["proj_size"]
+    idle: dict[str, Any] = {} if kind.projects else {"proj_size": 0}
     if kind.step:
-        foreign += ["K", "bidirectional", "batch_first", "L", "lengths"]
-    left_out = tuple(name for name in foreign if wanted.pop(name, None) not in (None, False, 0, 1, True))
+        idle |= {"K": 1, "bidirectional": False, "batch_first": True, "L": 1, "lengths": None}
+    left_out = tuple(name for name, nothing in idle.items() if wanted.pop(name, nothing) != nothing)
     alone, lengths = wanted.pop("unbatched", False), wanted.pop("lengths", None)
     if lengths is not None and not alone:
         # The lengths say how many rows there are, and the longest how many steps.

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from lstm_shapes.errors import SpecError
 
@@ -28,16 +29,27 @@ def serve(port: int = 0, ready: Callable[[str], None] = lambda url: None) -> Non
     import uvicorn
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    app = marimo.create_asgi_app(quiet=True).with_app(path="", root=str(Path(__file__).with_name("app.py"))).build()
+    pages: list[Any] = []
+
+    def guard(app: Any) -> Any:
+        pages.append(app)
+        # A page under a foreign name that points here (DNS rebinding) has a foreign Host header.
+        return TrustedHostMiddleware(app, allowed_hosts=[HOST, "localhost"])
+
+    file = str(Path(__file__).with_name("app.py"))
+    app = marimo.create_asgi_app(quiet=True).with_app(path="", root=file, middleware=[guard]).build()
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as door:
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         door.bind((HOST, port))
         door.listen()
         ready(f"http://{HOST}:{door.getsockname()[1]}")
-        # A page under a foreign name that points here (DNS rebinding) has a foreign Host header.
-        guarded = TrustedHostMiddleware(app, allowed_hosts=[HOST, "localhost"])
-        server = uvicorn.Server(uvicorn.Config(guarded, log_level="warning", ws="websockets-sansio"))
+        # An open page holds its connection; Ctrl-C must not wait for somebody to close it.
+        config = uvicorn.Config(app, log_level="warning", ws="websockets-sansio", timeout_graceful_shutdown=1)
         try:
-            server.run(sockets=[door])
+            uvicorn.Server(config).run(sockets=[door])
         except KeyboardInterrupt:
-            return
+            pass  # the wanted end
+        finally:
+            # Nor for the threads that compute the open pages; marimo ends them only where it serves by itself.
+            for page in pages:
+                page.state.session_manager.close_all_sessions()

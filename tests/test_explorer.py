@@ -1,0 +1,263 @@
+"""The explorer: what it answers, who may reach it, and how it behaves in a real browser."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lstm_shapes as ls
+from lstm_shapes.explorer import server
+from lstm_shapes.explorer.answer import answer
+from lstm_shapes.views.text import console
+from tests.browser import Page, browser
+
+ROOT = Path(__file__).parent.parent
+LESSON = {"Q": 28, "D": 256, "K": 3, "N": 2, "L": 20, "proj_size": 0, "cell": "LSTM", "batch_first": True, "bias": True}
+
+
+# ---------------------------------------------------------------- what it answers
+
+
+def test_lesson() -> None:
+    """The lesson's layer: the very tables that explain shows."""
+    page = answer(LESSON)
+    for sheet in ("Shapes", "Parameters", "Slices", "Laws", "Mind"):
+        assert f"<h3>{sheet}</h3>" in page
+    assert "(2, 20, 256)" in page
+    assert "1,345,536" in page
+
+
+@pytest.mark.parametrize(
+    ("moved", "shown", "gone"),
+    [
+        ({"bidirectional": True}, "(6, 2, 256)", "(3, 2, 256)"),
+        ({"batch_first": False}, "(20, 2, 28)", "(2, 20, 28)"),
+        ({"proj_size": 64}, "(2, 20, 64)", "(2, 20, 256)"),
+        ({"cell": "GRU"}, "GRU(Q=28", "<span class=\"code\">cn</span>"),
+        ({"cell": "GRU", "proj_size": 64}, "GRU does not have: P.", "(2, 20, 64)"),
+        ({"cell": "LSTMCell"}, "LSTMCell does not have: K, L.", "(2, 20, 28)"),
+        ({"cell": "GRUCell", "bidirectional": True, "lengths": "3,2"}, "K, directions, L, lengths.", "Slices"),
+        ({"unbatched": True}, "(20, 28)", "(2, 20, 28)"),
+        ({"lengths": "5, 3, 2"}, "packed: 10 real steps", "(2, 20, 28)"),
+        ({"lengths": "5,3,2,"}, "(3, 5, 28)", "(2, 20, 28)"),
+        ({"lengths": "5, 3", "unbatched": True}, "(20, 28)", "packed"),
+        ({"bias": False}, "4·(Q·D + D·D)", "2D"),
+    ],
+)  # fmt: skip
+def test_each_control(moved: dict[str, Any], shown: str, gone: str) -> None:
+    """Every control changes what it is named after; one that does not concern the cell is said to be left out."""
+    page = answer({**LESSON, **moved})
+    assert shown in page
+    assert gone not in page
+
+
+@pytest.mark.parametrize(
+    ("moved", "sentence"),
+    [
+        ({"D": 16, "proj_size": 16}, "P (proj_size) must be below D = 16 (0 for no projection), got 16."),
+        ({"lengths": "5, x"}, "lengths must be whole numbers with commas between, such as 5, 3, 2"),
+        ({"lengths": "5, 0"}, "lengths[1] must be a whole number of at least 1, got 0."),
+        ({"lengths": "9" * 5000}, "lengths must be whole numbers"),
+    ],
+)
+def test_bad_values_get_the_librarys_sentence(moved: dict[str, Any], sentence: str) -> None:
+    """An error is a paragraph for screen readers too, never a traceback."""
+    page = answer({**LESSON, **moved})
+    assert page.startswith('<p role="alert">')
+    assert sentence in page
+
+
+@pytest.mark.parametrize("field", ["lengths", "highlight"])
+def test_hostile_text_is_escaped(field: str) -> None:
+    """What is typed into the page comes back as text."""
+    page = answer({**LESSON, field: "<script>alert(1)</script><img src=x onerror=alert(1)>"})
+    assert "<script" not in page
+    assert "<img" not in page
+
+
+# ---------------------------------------------------------------- who may reach it
+
+
+def test_bad_port() -> None:
+    """A port beyond the last is refused before anything is opened."""
+    with pytest.raises(ls.SpecError, match=r"--port must be 0 \(a free one\) to 65535, got 70000"):
+        server.serve(70000)
+
+
+def test_without_marimo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra: what to install, in one line."""
+    monkeypatch.setattr(server, "find_spec", lambda name: None)
+    with pytest.raises(ls.SpecError, match=r"pip install 'lstm-shapes\[explore\]'"):
+        server.serve()
+
+
+def test_port_that_is_taken() -> None:
+    """One line on stderr and exit code 2."""
+    with socket.socket() as other:
+        other.bind((server.HOST, 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "lstm_shapes", "explore", "--no-browser", "--port", port],
+            cwd=ROOT, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_app_loads_no_torch() -> None:
+    """All cells run, in a fresh interpreter, and torch is not there afterwards."""
+    code = (
+        "import sys\n"
+        "from lstm_shapes.explorer.app import app\n"
+        "outputs, defined = app.run()\n"
+        "assert 'LSTM(Q=28, D=256, K=3)' in outputs[-1].text\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "False", done.stderr
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A running explorer, ended the way a person ends it."""
+    command = [sys.executable, "-m", "lstm_shapes", "explore", "--no-browser"]
+    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert run.stdout is not None
+        yield run.stdout.readline().split()[0]
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=60)
+        assert (run.returncode, errors) == (0, "")
+    finally:
+        run.kill()
+        run.wait()
+
+
+def test_loopback_only(url: str) -> None:
+    """It listens on 127.0.0.1, and answers to no other host name: a foreign page cannot point its own name here."""
+    assert url.startswith("http://127.0.0.1:")
+    with urllib.request.urlopen(url) as reply:
+        assert reply.status == 200
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(urllib.request.Request(url, headers={"Host": "example.org"}))
+    others = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+    port = int(url.rpartition(":")[2])
+    for address in others - {"127.0.0.1"}:
+        if not str(address).startswith("127."):
+            with pytest.raises(OSError, match="refused"):
+                socket.create_connection((str(address), port), timeout=5).close()
+
+
+# ---------------------------------------------------------------- in a browser
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with browser(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(tab: Page, url: str) -> Page:
+    """The explorer as it opens, with its controls ready."""
+    tab.open(url)
+    tab.shows("LSTM(Q=28, D=256, K=3)", "1,345,536")
+    tab.wait(lambda: len(controls(tab, "marimo-slider")) == 6, "six sliders")
+    return tab
+
+
+def controls(page: Page, tag: str) -> list[Any]:
+    return list(page.driver.find_elements("css selector", tag))
+
+
+def labelled(page: Page, tag: str, label: str) -> Any:
+    """A control by what stands beside it; marimo's controls keep their insides in a shadow root."""
+    for control in controls(page, tag):
+        inside = control.shadow_root
+        if label in inside.find_element("css selector", "label, div").text:
+            return inside
+    raise AssertionError(f"no {tag} labelled {label}")
+
+
+def slide(page: Page, letter: str, *keys: str) -> None:
+    labelled(page, "marimo-slider", letter + " ").find_element("css selector", "[role=slider]").send_keys(*keys)
+
+
+def write(page: Page, label: str, text: str) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    field = labelled(page, "marimo-text", label).find_element("css selector", "input")
+    field.send_keys(Keys.BACKSPACE * len(field.get_attribute("value") or ""))
+    field.send_keys(text, Keys.TAB)
+
+
+def test_sliders_move_the_tables(page: Page) -> None:
+    """Each of the sliders, by keyboard: the shapes that hold its symbol follow."""
+    from selenium.webdriver.common.keys import Keys
+
+    slide(page, "K", Keys.ARROW_RIGHT)
+    page.shows("LSTM(Q=28, D=256, K=4)", "(4, 2, 256)")
+    slide(page, "N", Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    page.shows("(4, 20, 28)", "(4, 4, 256)")
+    slide(page, "Q", Keys.ARROW_LEFT)
+    page.shows("(4, 20, 27)")
+    slide(page, "L", Keys.ARROW_LEFT)
+    page.shows("(4, 19, 27)")
+    slide(page, "D", Keys.ARROW_LEFT)
+    page.shows("(4, 4, 255)")
+    slide(page, "P", Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    page.shows("P=2", "(4, 19, 2)")
+
+
+def test_switches_cell_and_lengths(page: Page, tmp_path: Path) -> None:
+    """Directions, layout, cell and lengths; then the same numbers as the library gives in Python."""
+    labelled(page, "marimo-switch", "two directions").find_element("css selector", "button").click()
+    page.shows("(6, 2, 256)", "K·R")
+    labelled(page, "marimo-switch", "batch_first").find_element("css selector", "button").click()
+    page.shows("(20, 2, 28)")
+    write(page, "lengths", "7, 4, 4")
+    page.shows("packed: 15 real steps", "(7, 3, 512)")
+    labelled(page, "marimo-dropdown", "cell").find_element("css selector", "option[value=GRU]").click()
+    page.shows("GRU(Q=28, D=256, K=3, bidirectional)")
+    counts = ls.count(28, 256, 3, cell="GRU", bidirectional=True, lengths=(7, 4, 4))
+    page.shows(f"{counts.total:,}", f"{counts.macs:,}")
+    assert page.picture(tmp_path / "explorer.png").stat().st_size > 20_000
+
+
+def test_errors_are_shown_and_gone_again(page: Page) -> None:
+    """A bad entry gives the sentence, a good one the tables again."""
+    write(page, "lengths", "5, many")
+    page.shows("lengths must be whole numbers with commas between")
+    assert "Traceback" not in page.text
+    write(page, "lengths", "5, 2")
+    page.shows("packed: 7 real steps")
+
+
+def test_nothing_comes_from_elsewhere(page: Page) -> None:
+    """Every file of the page comes from this machine."""
+    page.shows("Laws")
+    assert page.foreign() == []
+    assert any("/assets/" in address for address in page.addresses)
+
+
+def test_same_text_as_in_the_console(page: Page) -> None:
+    """The page shows what the console shows: each cell of every table."""
+    explanation = ls.explain(28, 256, 3, N=2, L=20, proof=False)
+    for block in explanation.__rich__().blocks:
+        for row in getattr(block, "rows", ()):
+            for cell in row:
+                page.shows(" ".join(getattr(cell, "text", cell).replace("`", "").split("\n")[0].split()))
+    assert console(explanation, width=80)
+    assert os.environ.get("COLUMNS") is None
