@@ -51,7 +51,7 @@ def spec_by_attributes(layer: nn.Module) -> Spec:
             hint = "Pass spec=Spec(Q, D, K, ...) for a layer that does not say what it is"
             raise SpecError(f"{type(layer).__name__}.{name}", "there", None, hint)
     given = {field: getattr(layer, name) for field, name in _ATTRIBUTES.items() if hasattr(layer, name)}
-    if isinstance(given.get("bias"), (Tensor, type(None))):  # a bias vector, or none, in place of a yes or no
+    if isinstance(given.get("bias", True), (Tensor, type(None))):  # a vector or none in place of a yes or no
         given["bias"] = given["bias"] is not None
     fields = {"batch_first": False, **given}
     return Spec(layer.input_size, layer.hidden_size, cell="LSTM", **fields)  # type: ignore[arg-type]
@@ -87,7 +87,7 @@ def random_run(
     states = [axes.sizes for axes in (prediction.h0, prediction.c0) if axes is not None]
     state = tuple(drawn(sizes) for sizes in states) if with_state else None
     if own and not call.lengths:
-        _require_results(layer, prediction, X, state)
+        _require_results(layer, prediction, X)
     return call_layer(layer, spec, Inputs(call, X), state)
 
 
@@ -98,13 +98,11 @@ def ignores_state(run: Run) -> bool:
     return bool(torch.equal(run.hn.plain(), without.hn.plain()))
 
 
-def _require_results(
-    layer: nn.Module, prediction: Prediction, X: Tensor, state: tuple[Tensor, ...] | None
-) -> None:
+def _require_results(layer: nn.Module, prediction: Prediction, X: Tensor) -> None:
     """Y, hn and cn are there and have their shapes; each is named where it is not."""
     spec = prediction.spec
     with torch.no_grad():
-        returned = layer(X) if state is None else layer(X, state if len(state) > 1 else state[0])
+        returned = layer(X)
     ends = "(hn, cn)" if "c" in CELLS[spec.cell].states else "hn"
     form = ends if spec.kind.step else f"Y, {ends}"
     names = form.replace("(", "").replace(")", "").split(", ")
