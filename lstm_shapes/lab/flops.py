@@ -7,9 +7,9 @@ facts about torch 2.13 shape this file:
   which takes about as long as importing torch. A small layer is therefore counted on the CPU, with the same
   formulas (`flop_registry`) in a mode that does without the compiler. In float64, because oneDNN fuses
   float32 LSTMs into one operation without a formula, for which FlopCounterMode reports 0.
-* A forward pass costs milliseconds per step and layer here, so 1 and 2 steps are counted, of 2 and 3 layers
-  if there are more than three, and the line through them is followed to the call's size: steps all cost the
-  same, and so do the layers above the first. The tests hold this against whole passes.
+* A forward pass costs milliseconds per step and layer here, so 1 and 2 steps are counted, of 1 and 2 layers,
+  and the line through them is followed to the call's size: steps all cost the same, and so do the layers
+  above the first. The tests hold this against whole passes.
 
 Source: `torch/utils/flop_counter.py`; `use_mkldnn` in `aten/src/ATen/native/RNN.cpp`.
 """
@@ -47,7 +47,7 @@ def measured_macs(spec: Spec, call: Call, device: str | None = None) -> tuple[in
     """
     steps = call.L if call.lengths is None else max(call.lengths)
     calls = [_shortened(call, span) for span in ((1, 2) if steps > 2 else (steps,))]
-    specs = [spec.replace(K=depth) for depth in ((2, 3) if spec.K > 3 else (spec.K,))]
+    specs = [spec.replace(K=depth) for depth in ((1, 2) if spec.K > 2 else (spec.K,))]
     where = device or ("cpu" if _bytes(specs[-1], calls[-1]) <= _MOST_BYTES else "meta")
     by_depth = []
     for deep in specs:
@@ -55,10 +55,9 @@ def measured_macs(spec: Spec, call: Call, device: str | None = None) -> tuple[in
         by_depth.append(_follow([(c.T, _count(layer, deep, c, where)) for c in calls], call.T))
     macs = _follow(list(zip((deep.K for deep in specs), by_depth, strict=True)), spec.K)
     how = "FlopCounterMode on meta" if where == "meta" else "flop_registry on CPU"
-    if len(calls) > 1:
-        how += f", 1 and 2 steps scaled to {call.T_formula} = {call.T:,}"
-    if len(specs) > 1:
-        how += f", 2 and 3 layers scaled to K = {spec.K:,}"
+    scaled = (["2 steps"] if len(calls) > 1 else []) + (["2 layers"] if len(specs) > 1 else [])
+    if scaled:
+        how += f", scaled from {' of '.join(scaled)}"
     return macs, how
 
 

@@ -8,6 +8,7 @@ import pickle
 import struct
 import warnings
 import zipfile
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lstm_shapes.commands.inspect import inspect
 from lstm_shapes.errors import LstmShapesError
 from lstm_shapes.lab.build import build
 from lstm_shapes.lab.checkpoint import CheckpointError, read_checkpoint
+from lstm_shapes.lab.safetensors import read_header
 from lstm_shapes.shown import as_text
 from lstm_shapes.theory.spec import Spec
 from tests.scale import examples
@@ -144,6 +146,12 @@ def test_a_header_that_claims_more_than_the_file_is_not_read(tmp_path: Path) -> 
         (tmp_path / "a").write_bytes(struct.pack("<Q", claimed) + b"{}     ")
         with pytest.raises(CheckpointError, match=message):
             read_checkpoint(tmp_path / "a")
+
+
+def test_a_header_is_a_table() -> None:
+    """`read_header` does not rely on its caller to have looked."""
+    with pytest.raises(ValueError, match="its header is no table of tensors"):
+        read_header(BytesIO(struct.pack("<Q", 2) + b"[]"), 10)
 
 
 def test_a_huge_header_is_refused(tmp_path: Path) -> None:

@@ -209,10 +209,11 @@ def test_reparametrised_weights_are_found(rename: str, extra: str, prefix: str) 
 
 def test_spectral_norm_keeps_the_matrix_and_not_its_vectors() -> None:
     """It stores `_orig`, the matrix, beside `_u` and `_v`, which are vectors."""
-    state = without(LSTM, "weight_hh_l0")
-    state |= {"weight_hh_l0_v": Weight(4), "weight_hh_l0_u": Weight(16), "weight_hh_l0_orig": Weight(16, 4)}
-    assert spec_of(state) == Spec(3, 4, 2)
-    assert "weight_hh_l0_orig" in find_layers(state)[0].names
+    stored = {"weight_hh_l0_v": Weight(4), "weight_hh_l0_u": Weight(16), "weight_hh_l0_orig": Weight(16, 4)}
+    for order in (list(stored), list(reversed(stored))):
+        state = without(LSTM, "weight_hh_l0") | {name: stored[name] for name in order}
+        assert spec_of(state) == Spec(3, 4, 2)
+        assert "weight_hh_l0_orig" in find_layers(state)[0].names
 
 
 def test_a_deep_layer_is_read() -> None:
@@ -277,3 +278,17 @@ def test_other_modules_are_not_taken_for_layers(make: str) -> None:
     }
     with pytest.raises(SpecError, match="There is no recurrent layer in it"):
         spec_of(modules[make]())
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")  # torch 2.13 deprecates what is tested
+def test_a_scripted_module_of_the_same_name_is_not_torchs() -> None:
+    """A scripted module keeps its class's name and nothing else of it; a layer has sizes too."""
+    torch = pytest.importorskip("torch")
+
+    class LSTMCell(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[name-defined]
+            return x
+
+    LSTMCell.forward.__annotations__.clear()  # TorchScript looks names up in the module, and torch is not there
+    with pytest.raises(SpecError, match="There is no recurrent layer in it"):
+        spec_of(torch.jit.script(LSTMCell()))
