@@ -2,9 +2,10 @@
 
 Counted are the floating-point tensors that autograd saves while an unfused layer trains (what
 `torch.autograd.graph.saved_tensors_hooks` sees): each block of memory once, the weights and their gradients not
-at all, X as the first layer's input. That path is the same on every CPU: float64, and float32 wherever no fused
-kernel is taken. Fused kernels keep the same facts in a form of their own, oneDNN a workspace and cuDNN a
-reserve, whose sizes are their secret. Under `torch.no_grad()` nothing is kept.
+at all, X as the first layer's input. That path is the one of float64 on every CPU. Fused kernels keep the same
+facts in a form of their own, oneDNN in a workspace and cuDNN in a reserve, whose sizes follow no published
+formula: a float32 LSTM(28, 256, 3) on (64, 28, 28) keeps 93,859,840 bytes with oneDNN (torch 2.13, x86) and
+42,405,888 unfused. Under `torch.no_grad()` nothing is kept.
 
 In the formulas T is the steps of all sequences together. A packed batch shrinks as rows end, and the state
 that enters a step is then kept with the rows it still had one step earlier: T + N - n of them in all, n being
