@@ -1,0 +1,171 @@
+"""Pages as HTML: self-contained, every text escaped, readable on light and on dark."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+import lstm_shapes as ls
+from lstm_shapes.views.html import document, to_html
+from lstm_shapes.views.page import Cell, Column, Drawing, Lines, Mark, Page, Role, Sheet
+from tests.browser import Page as Tab
+from tests.browser import browser
+
+HOSTILE = "</td></table></style></title><script>alert(1)</script><img src=x onerror=alert(2)>\"' & `<b>code</b>`"
+VOID = {"meta", "br", "img", "link"}
+
+
+class Tags(HTMLParser):
+    """The elements of a page, whether they nest, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.names: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data
+
+
+def hostile_page() -> Page:
+    """Hostile text in every place that a page has for text."""
+    cells: tuple[Cell, ...] = (HOSTILE, *(Mark(HOSTILE, role) for role in get_args(Role)))
+    columns = tuple(Column(HOSTILE, right=bool(place % 2)) for place in range(len(cells)))
+    sheet = Sheet(HOSTILE, columns, (cells,), totals=(cells,), caption=HOSTILE)
+    return Page(HOSTILE, HOSTILE, (sheet, Lines(HOSTILE, (HOSTILE, HOSTILE)), Drawing(HOSTILE, HOSTILE)))
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["fragment", "document"])
+def test_hostile_names_stay_text(whole: bool) -> None:
+    """No element and no attribute comes from a name: what was hostile is read as it was written."""
+    tags = Tags(document(hostile_page()) if whole else to_html(hostile_page()))
+    assert not {"script", "img", "b"} & set(tags.names)
+    assert not [name for name, _ in tags.attributes if name.startswith("on")]
+    # The head; title, columns, cells, totals and caption of the sheet; the lines; the drawing.
+    places = 2 + (1 + 3 * 8 + 1) + 3 + 2
+    assert tags.text.count("<script>alert(1)</script>") == places + whole
+
+
+def test_anything_that_rich_prints() -> None:
+    """A renderable that is no page becomes preformatted text, escaped."""
+    assert "&lt;script&gt;" in to_html("<script>")
+    assert "<script>" not in to_html("<script>")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ls.predict(28, 256, 3),
+        ls.count(28, 256, 3),
+        ls.explain(28, 256, 3, proof=False),
+        ls.explain(3, 5, 2, bidirectional=True, lengths=(4, 2)),
+        ls.run(3, 5, N=2, L=4),
+        ls.prove(3, 5, N=2, L=4),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_every_result_is_self_contained(value: object) -> None:
+    """No script, no address, no handler: nothing is fetched when a notebook is opened."""
+    fragment = value._repr_html_()  # type: ignore[attr-defined]
+    tags = Tags(fragment)
+    assert not {"script", "link", "iframe", "object", "embed", "form", "img"} & set(tags.names)
+    assert not [name for name, _ in tags.attributes if name in ("src", "href", "xlink:href") or name.startswith("on")]
+    assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/)", fragment)
+
+
+def test_page_says_what_the_console_says() -> None:
+    """Every word of the console's table is on the page."""
+    explanation = ls.explain(28, 256, 3, proof=False)
+    seen = set(Tags(explanation._repr_html_()).text.split())
+    page = explanation.__rich__()
+    for sheet in (block for block in page.blocks if isinstance(block, Sheet)):
+        for row in sheet.rows + sheet.totals:
+            for cell in row:
+                text = cell.text if isinstance(cell, Mark) else cell
+                assert set(text.replace("`", "").split()[1:-1]) <= seen
+
+
+def test_saved_page(tmp_path: Path) -> None:
+    """`.save("….html")` writes a whole document, and says where."""
+    file = ls.explain(28, 256, 3, proof=False).save(tmp_path / "lstm.html")
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert "<title>LSTM(Q=28, D=256, K=3)</title>" in text
+    Tags(text)
+
+
+def test_other_endings_are_refused(tmp_path: Path) -> None:
+    """Only .html and .svg; nothing is written for another."""
+    with pytest.raises(ls.SpecError, match=r"file must be a name that ends in \.html or \.svg"):
+        ls.explain(28, 256, proof=False).save(tmp_path / "lstm.pdf")
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------- in a browser
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    with browser(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+_CONTRAST = """
+const parse = c => (c.match(/[\\d.]+/g) || []).map(Number);
+const lum = c => { const [r, g, b] = parse(c).slice(0, 3).map(v => v / 255)
+    .map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b; };
+const back = lum(getComputedStyle(document.body).backgroundColor);
+let worst = 99;
+for (const element of document.querySelectorAll('h2, h3, td, th, li, p, .good, .bad, .symbol, code')) {
+    const front = lum(getComputedStyle(element).color);
+    worst = Math.min(worst, (Math.max(front, back) + .05) / (Math.min(front, back) + .05));
+}
+return [worst, back];
+"""
+
+
+def test_readable_in_light_and_dark(tab: Tab, tmp_path: Path) -> None:
+    """A reader's dark system gets a dark page; every colour has a contrast of at least 4.5 (WCAG AA) on both."""
+    file = ls.explain(3, 5, 2, bidirectional=True, lengths=(4, 2)).save(tmp_path / "lstm.html")
+    grounds = []
+    for scheme in ("light", "dark"):
+        tab.scheme(scheme)
+        tab.open(file.as_uri())
+        tab.shows("Shapes", "Laws")
+        worst, ground = tab.driver.execute_script(_CONTRAST)
+        assert worst >= 4.5, (scheme, worst)
+        grounds.append(ground)
+        assert tab.foreign() == []
+        tab.picture(tmp_path / f"{scheme}.png")
+    assert grounds[0] > 0.9
+    assert grounds[1] < 0.1
+
+
+def test_hostile_names_run_nothing(tab: Tab, tmp_path: Path) -> None:
+    """A browser shows the hostile names and runs none of them."""
+    file = tmp_path / "hostile.html"
+    file.write_text(document(hostile_page()), encoding="utf-8")
+    tab.open(file.as_uri())
+    tab.shows("<script>alert(1)</script>")
+    assert tab.driver.execute_script("return document.querySelectorAll('script, img').length") == 0
+    assert tab.foreign() == []
