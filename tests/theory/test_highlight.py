@@ -1,0 +1,190 @@
+"""highlight: parsed and never evaluated; lit are exactly the cells that a gradient reaches."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+
+from lstm_shapes import ShapeError, Spec
+from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.highlight import GRAMMAR, read
+
+N, L, D, P, K = 3, 6, 5, 2, 2
+LENGTHS = (4, 6, 1)
+
+EXPRESSIONS = [
+    "Y", "X", "hn", "h0", "Y[:, -1]", "Y[:, -1, :]", "Y[:, -1:]", "Y[-1]", "Y[0]", "Y[1:, 2:5:2]", "Y[..., 0]",
+    "Y[:, -1, H:]", "Y[:, 0, H:]", "Y[:, -1, :H]", "Y[:, :, 1:3]", "Y[..., -1, :]", "Y[None, :, -1]", "Y[:, None, 1]",
+    "Y[:, L // 2]", "Y[:, -(1 + 1)]", "Y[:, 2*1 - 1]", "Y[:, -1].unsqueeze(0)", "Y[0, 0, 0]", "Y[2:2]", "Y[:, 99:]",
+    "Y.transpose(0, 1)[-1]", "Y.permute(1, 0, 2)[0, 1]", "Y.permute((2, 0, 1))[0]", "Y.sum(1)", "Y.mean(dim=1)",
+    "Y[:, 1:3].mean(dim=1)", "Y.sum()", "Y.sum(dim=(0, 1))", "Y.mean(1, keepdim=True)[:, 0]", "Y[:, -1:].squeeze(1)",
+    "Y[:, 1:3].squeeze(1)", "hn[-1]", "hn[0]", "hn[-2]", "hn[:, 0]", "hn[-1, 1]", "hn[1::2]", "hn[..., :1]",
+    "hn.transpose(0, 1)[0]", "torch.cat([hn[-2], hn[-1]], dim=-1)", "torch.cat((hn[-2], hn[-1]), 1)",
+    "torch.stack([hn[0], Y[:, 1, :H]])", "hn[-1] + hn[0]", "hn.view(K, R, N, H)[-1]", "hn.view(K, R, N, H)[0, -1, 1]",
+    "hn.view(K, R, -1, H).sum(1)", "X[:, 0]", "X[0, -1]", "h0[-1]", "(Y[:, 0])",
+]  # fmt: skip
+WITH_C = ["cn", "cn[-1]", "cn[0, 1]", "c0[-1]", "torch.cat([hn[-1], cn[-1, :, :H]], -1)"]
+SPECS = [
+    Spec(3, D, K, bidirectional=two, proj_size=proj, cell=cell)
+    for two in (False, True)
+    for cell, proj in (("LSTM", 0), ("LSTM", P), ("GRU", 0))
+]
+
+
+class Cells:
+    """A tensor for each state of each cell, of which X, Y, h0, c0, hn and cn are then made as torch lays them out."""
+
+    def __init__(self, spec: Spec, call: Call) -> None:
+        self.spec, self.call = spec, call
+        rows, steps = call.N or 1, call.L
+        self.h = torch.rand(spec.K, spec.R, steps, rows, spec.H).requires_grad_()
+        self.c = torch.rand(spec.K, spec.R, steps, rows, spec.D).requires_grad_()
+        self.x = torch.rand(steps, rows, spec.Q).requires_grad_()
+        self.start = {
+            "h0": torch.rand(spec.K * spec.R, rows, spec.H).requires_grad_(),
+            "c0": torch.rand(spec.K * spec.R, rows, spec.D).requires_grad_(),
+        }
+
+    def length(self, n: int) -> int:
+        return self.call.lengths[n] if self.call.lengths else self.call.L
+
+    def names(self) -> dict[str, object]:
+        spec, call = self.spec, self.call
+        rows = call.N or 1
+        mask = torch.tensor([[t < self.length(n) for n in range(rows)] for t in range(call.L)])
+        Y = torch.cat([self.h[-1, r] * mask[..., None] for r in range(spec.R)], dim=-1)
+        ends = {
+            name: torch.stack([
+                torch.stack([state[k, r, 0 if r else self.length(n) - 1, n] for n in range(rows)])
+                for k in range(spec.K) for r in range(spec.R)
+            ])
+            for name, state in (("hn", self.h), ("cn", self.c))
+        }  # fmt: skip
+        tensors = {"X": self.x, "Y": Y}
+        if not call.batched:
+            tensors = {name: tensor[:, 0] for name, tensor in tensors.items()}
+        elif spec.batch_first:
+            tensors = {name: tensor.transpose(0, 1) for name, tensor in tensors.items()}
+        states = {**ends, **self.start}
+        if not call.batched:
+            states = {name: tensor[:, 0] for name, tensor in states.items()}
+        sizes = {"N": call.N, "L": call.L, "Q": spec.Q, "D": spec.D, "K": spec.K, "R": spec.R, "H": spec.H}
+        lengths = None if call.lengths is None else torch.tensor(call.lengths)
+        return {**tensors, **states, **sizes, "torch": torch, "lengths": lengths}
+
+
+def check(expression: str, spec: Spec, call: Call) -> int:
+    """Hold what is lit against the gradient of the evaluated expression; how many cells there were."""
+    cells = Cells(spec, call)
+    result = eval(expression, {}, cells.names())
+    if result.numel():
+        (result * torch.rand_like(result).add(0.5)).sum().backward()
+    reading = read(expression, spec, call)
+
+    def reached(tensor: torch.Tensor, *at: int) -> bool:
+        return tensor.grad is not None and bool(tensor.grad[at].abs().sum() > 0)
+
+    count = 0
+    for n in range(call.N or 1):
+        for t in range(call.L):
+            assert reading.inputs(t, n) == reached(cells.x, t, n), ("X", t, n)
+            for k in range(spec.K):
+                for r in range(spec.R):
+                    want = [name for name, state in (("h", cells.h), ("c", cells.c)) if reached(state, k, r, t, n)]
+                    assert list(reading.states(k, r, t, n)) == want, (k, r, t, n)
+                    count += len(want)
+        for k in range(spec.K):
+            for r in range(spec.R):
+                want = [name for name, start in cells.start.items() if reached(start, k * spec.R + r, n)]
+                assert list(reading.initial(k, r, n)) == want
+    return count
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+@pytest.mark.parametrize("spec", SPECS, ids=str)
+def test_lit_cells_are_those_a_gradient_reaches(spec: Spec, lengths: tuple[int, ...] | None) -> None:
+    """Every expression of the list, on layers with and without directions, projection, cell state and short rows."""
+    call = Call(N, L, lengths)
+    expressions = EXPRESSIONS + (WITH_C if spec.cell == "LSTM" else [])
+    if lengths:
+        expressions = [*expressions, "Y[torch.arange(N), lengths - 1]", "Y[torch.arange(N), lengths - 1, :H][0]"]
+    assert sum(check(expression, spec, call) for expression in expressions) > 100
+
+
+def test_layout_moves_the_axes() -> None:
+    """The same expressions without batch_first, and of one unbatched sequence."""
+    spec = Spec(3, D, K, batch_first=False, bidirectional=True)
+    for expression in ("Y[-1]", "Y[:, -1]", "Y[0, :, H:]", "hn[-1]", "X[0]"):
+        check(expression, spec, Call(N, L))
+    check("Y[lengths - 1, torch.arange(N)]", spec, Call(N, L, LENGTHS))
+    for expression in ("Y[-1]", "Y[-1, H:]", "hn[-1]", "hn", "X[2]", "h0[0]"):
+        check(expression, spec, Call(None, L))
+
+
+def test_a_cells_state_is_its_only_output() -> None:
+    """LSTMCell has no Y; its hn is (N, D)."""
+    spec = Spec(3, D, cell="LSTMCell")
+    assert read("hn[0]", spec, Call(N, 1)).states(0, 0, 0, 0) == ("h",)
+    assert read("hn[0]", spec, Call(N, 1)).states(0, 0, 0, 1) == ()
+    assert read("X[1]", spec, Call(N, 1)).inputs(0, 1)
+    with pytest.raises(ShapeError, match="a tensor of LSTMCell: X, h0, c0, hn, cn"):
+        read("Y[:, -1]", spec, Call(N, 1))
+    with pytest.raises(ShapeError, match="a tensor of GRU: X, Y, h0, hn"):
+        read("cn[-1]", Spec(3, D, cell="GRU"), Call(N, L))
+
+
+def test_reading_costs_nothing_however_long() -> None:
+    """Ranges, not elements: a billion steps are as quick as six."""
+    reading = read("Y[:, 1::2]", Spec(3, D, 4), Call(2, 10**9))
+    assert reading.states(3, 0, 10**9 - 1, 1) == ("h",)
+    assert reading.states(3, 0, 10**9 - 2, 1) == ()
+
+
+def test_padding_is_noticed() -> None:
+    """Y[:, -1] of a short row reads zeros that nobody computed; the row's own last step does not."""
+    call = Call(N, L, LENGTHS)
+    assert [read("Y[:, -1]", Spec(3, D), call).padding(n) for n in range(N)] == [True, False, True]
+    assert not read("Y[torch.arange(N), lengths - 1]", Spec(3, D), call).padding(0)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "", "Z", "Y[", "1", "Y.exp()", "Y @ Y", "Y - Y", "Y[lambda: 0]", "Y['a']", "Y[0.5]", "Y[True]", "Y[x]",
+        "__import__('os').system('true')", "Y.__class__", "(lambda: Y)()", "torch.load('f')", "torch.cat(Y)",
+        "torch.cat([])", "torch.cat([Y], out=Y)", "Y[1//0]", "Y[2**3]", "Y.sum(0, 1, 2)", "Y.sum(keepdim=N)",
+        "Y.transpose(0)", "Y.permute(dims=0)", "Y.squeeze()", "[Y for Y in X]", "Y if X else X", "f'{Y}'", "Y; X",
+        "Y\x00", "Y" + "[0:]" * 80, "Y[" + "-" * 60 + "1]", "(" * 200 + "Y" + ")" * 200, "Y" * 400,
+        " + ".join("Y" * 60), "Y.sum(1)[y]", "Y[:, P_]",
+    ],
+)  # fmt: skip
+def test_what_is_outside_the_grammar_is_refused_with_the_grammar(expression: str) -> None:
+    """No call, attribute, name or operator beyond the list; the error shows the list."""
+    with pytest.raises(ShapeError, match="of this grammar") as caught:
+        read(expression, Spec(3, D, K), Call(N, L))
+    assert GRAMMAR in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [
+        ("Y[3]", "an index from -3 to 2 on axis N"), ("Y[:, :, :, 0]", "at most 3 indices"),
+        ("Y[..., ...]", "at most 3 indices"), ("Y[:, ::-1]", "a step of at least 1"), ("Y[:, ::0]", "a step of at"),
+        ("Y.permute(0, 0, 1)", "each of the 3 axes once"), ("Y.sum(5)", "an axis from -3 to 2"),
+        ("Y.unsqueeze(9)", "an axis from -4 to 3"), ("hn.view(N, -1)", "the one reshape that keeps"),
+        ("Y.view(K, R, N, H)", "the one reshape that keeps"), ("Y[torch.arange(N), lengths - 1]", "without lengths"),
+        ("Y[torch.arange(N)]", "rows and steps in pairs"), ("hn[torch.arange(N), 0]", "rows and steps in pairs"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_named(expression: str, says: str) -> None:
+    """In the grammar, but not of this layer: the error names the rule."""
+    with pytest.raises(ShapeError, match=says):
+        read(expression, Spec(3, D, K), Call(N, L))
+
+
+def test_nothing_but_a_string_is_an_expression() -> None:
+    """An object with a clever repr is no expression."""
+    with pytest.raises(ShapeError, match="of this grammar"):
+        read(random, Spec(3, D), Call(N, L))  # type: ignore[arg-type]
