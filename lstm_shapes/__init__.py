@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .lab.proof import Proof, prove
     from .lab.run import Run, run
     from .lab.tensors import AnnotatedTensor, annotate
+    from .lab.walk import Walk, walk
     from .practice import quiz
     from .theory.axes import Axes
     from .theory.call import Call
@@ -56,6 +57,7 @@ _HOME: dict[str, str] = {
     "ShapeError": "errors",
     "Spec": "theory.spec",
     "SpecError": "errors",
+    "Walk": "lab.walk",
     "Watch": "lab.check.watch",
     "annotate": "lab.tensors",
     "build": "lab.build",
@@ -72,6 +74,7 @@ _HOME: dict[str, str] = {
     "run": "lab.run",
     "uninstall": "lab.check.session",
     "unload_ipython_extension": "lab.check.session",
+    "walk": "lab.walk",
     "watch": "lab.check.watch",
 }
 
@@ -93,6 +96,7 @@ __all__ = [
     "ShapeError",
     "Spec",
     "SpecError",
+    "Walk",
     "Watch",
     "annotate",
     "build",
@@ -109,6 +113,7 @@ __all__ = [
     "run",
     "uninstall",
     "unload_ipython_extension",
+    "walk",
     "watch",
 ]
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
-from .commands import check, count, explain, explore, inspect, quiz, run
+from .commands import check, count, explain, explore, inspect, quiz, run, walk
 from .errors import LstmShapesError
 from .theory.predict import predict
 
@@ -34,6 +34,7 @@ app.command("count")(count.count)
 app.command("inspect")(inspect.inspect)
 app.command("check")(check.check)
 app.command("rules")(check.rules)
+app.command("walk")(walk.walk)
 # Everything behind SCRIPT belongs to the script.
 app.command("run", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(run.run)
 app.command("quiz")(quiz.quiz)

@@ -32,6 +32,7 @@ VIEWS: dict[str, str] = {
     "Report": "report:report_view",
     "Run": "tables:run_view",
     "Score": "quiz:score_view",
+    "Walk": "walk:walk_view",
     "Watch": "report:watch_view",
 }
 

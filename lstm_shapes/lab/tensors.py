@@ -6,7 +6,9 @@ every respect; each torch function runs as it is, and what it returns is annotat
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from copy import deepcopy
 from typing import Any, cast
 
@@ -99,9 +101,26 @@ class AnnotatedTensor(Tensor):
         if not all(issubclass(cls, kind) or issubclass(kind, cls) for kind in types):
             return NotImplemented
         kwargs = kwargs or {}
-        with _plain():
-            out = func(*args, **kwargs)
-        return annotated(func, out, args, kwargs)
+        tell = on_call.get()
+        if tell is None:
+            with _plain():
+                out = func(*args, **kwargs)
+            return annotated(func, out, args, kwargs)
+        # A walk follows the user's lines; what happens in here is none of them.
+        follow = sys.gettrace()
+        sys.settrace(None)
+        try:
+            with _plain():
+                out = func(*args, **kwargs)
+            out = annotated(func, out, args, kwargs)
+            tell(func, args, out)
+            return out
+        finally:
+            sys.settrace(follow)
+
+
+on_call: ContextVar[Callable[[Any, Sequence[Any], Any], None] | None] = ContextVar("on_call", default=None)
+"""Who is told of every torch function that an annotated tensor went through: `walk`, while it walks."""
 
 
 def annotate(tensor: Tensor, names: str | Iterable[str] | Axes, **sizes: int) -> AnnotatedTensor:

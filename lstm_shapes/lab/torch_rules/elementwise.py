@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
-from lstm_shapes.lab.torch_rules.table import Answer, axes_of, named, operand, operands, rule
+from lstm_shapes.lab.torch_rules.table import Answer, axes_of, called, named, operand, operands, rule
+from lstm_shapes.theory.axes import UNKNOWN, Axes, Axis
 from lstm_shapes.theory.axis_rules import joining
+from lstm_shapes.theory.axis_tracks import fresh
 
 # One operand or several that broadcast: the tensors among the arguments are the operands.
 ELEMENTWISE = """
@@ -47,7 +50,21 @@ _cast_Int _cast_Long fake_quantize_per_tensor_affine quantize_per_tensor dequant
 def elementwise(out: object, *args: Any, **kwargs: Any) -> Answer:
     """What all operands agree on, with broadcasting."""
     keywords = [value for name, value in kwargs.items() if name != "out"]
-    return joining.elementwise(*operands([*args, *keywords]))
+    given = operands([*args, *keywords])
+    axes = joining.elementwise(*given)
+    return _either(axes, given) if len(called) and not axes.known else axes
+
+
+def _either(axes: Axes, given: Sequence[joining.Operand]) -> Axes:
+    """An axis that two tensors call differently; a walk calls it D|fc, as the sum x + fc(x) runs along both."""
+    rows = list(axes)
+    for back in range(-len(rows), 0):
+        claims = [one[back] for one in given if isinstance(one, Axes) and len(one) >= -back]
+        moving = [axis for axis in claims if axis.size == rows[back].size]
+        names = dict.fromkeys(word for axis in moving for word in axis.name.split("|"))
+        if not rows[back].known and moving and UNKNOWN not in names and 1 < len(names) < 4:
+            rows[back] = Axis((fresh("|".join(names), rows[back].size),))
+    return Axes(tuple(rows), axes.fixed)
 
 
 @rule(*CHOOSING.split())

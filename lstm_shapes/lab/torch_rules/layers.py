@@ -7,13 +7,14 @@ from typing import Any
 
 from torch import Tensor
 
-from lstm_shapes.lab.torch_rules.table import Answer, Rule, features, named, operand, operands, rule
-from lstm_shapes.theory.axes import Atom, Axes
+from lstm_shapes.lab.torch_rules.table import Answer, Rule, called, features, named, operand, operands, rule
+from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis
 from lstm_shapes.theory.axis_rules import sequences
 from lstm_shapes.theory.axis_rules.moving import take
 from lstm_shapes.theory.axis_rules.picking import unknown
 from lstm_shapes.theory.axis_rules.reducing import resize
 from lstm_shapes.theory.axis_rules.sequences import Widths
+from lstm_shapes.theory.axis_tracks import fresh
 
 
 @rule("lstm", "gru", "rnn_tanh", "rnn_relu", own_record=True)
@@ -69,17 +70,27 @@ def pad(out: Tensor, input: Tensor, pad: Sequence[int], *_: Any, **__: Any) -> A
     return axes
 
 
+def _positions(axis: Axis, size: int) -> Axis:
+    """Windows along an axis are no axis of the input; a walk calls them L′ all the same, for its readers."""
+    if len(called) and axis.known and len(axis.atoms) == 1:
+        return Axis((fresh(axis.name.rstrip("′") + "′", size),))
+    return unknown(size)
+
+
 def _windowed(spatial: int) -> Rule:
     """The rule of windows that slide over so many axes: positions are new, channels too under weights."""
 
     def windowed(out: Any, input: Tensor, *args: Any, **kwargs: Any) -> Answer:
         axes = named(input)
         first = out if isinstance(out, Tensor) else out[0]
-        weighted = any(isinstance(value, Tensor) for value in (*args, *kwargs.values()))
-        kept = len(axes) - (spatial or len(axes) - 2) - weighted
-        return Axes(
-            (*axes.axes[:kept], *(unknown(size) for size in first.shape[kept:])), axes.fixed
-        )
+        weight = next((value for value in args if isinstance(value, Tensor)), None)
+        kept = len(axes) - (spatial or len(axes) - 2) - (weight is not None)
+        made = [] if weight is None else [features(weight, UNKNOWN, first.shape[kept], "0")]
+        positions = [
+            _positions(axis, size)
+            for axis, size in zip(axes[kept + len(made) :], first.shape[kept + len(made) :], strict=True)
+        ]
+        return Axes((*axes.axes[:kept], *made, *positions), axes.fixed)
 
     return windowed
 

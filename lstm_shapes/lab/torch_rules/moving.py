@@ -144,9 +144,7 @@ def repeat(out: object, input: Tensor, *repeats: Any, **kwargs: Any) -> Answer:
 
 
 @rule("repeat_interleave")
-def repeat_interleave(
-    out: Tensor, input: Tensor, repeats: Any = None, dim: int | None = None, **_: Any
-) -> Answer:
+def repeat_interleave(out: Tensor, input: Tensor, repeats: Any = None, dim: int | None = None, **_: Any) -> Answer:
     axes = named(input)
     if isinstance(repeats, Tensor) and repeats.numel() != 1:
         return None if dim is None else resize(axes, {dim: out.shape[dim]})

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from lstm_shapes.lab.torch_rules.table import Answer, axes_of, dims_of, features, operand, operands, rule
-from lstm_shapes.theory.axes import UNKNOWN, Axes
+from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis
 from lstm_shapes.theory.axis_rules import contracting, joining, moving
 from lstm_shapes.theory.axis_rules.joining import Operand
 from lstm_shapes.theory.axis_rules.picking import unknown
@@ -28,8 +28,9 @@ def _table(weight: Tensor, made: int) -> Operand:
     found = axes_of(weight)
     if found is not None or weight.dim() != 2:
         return operand(weight)
-    rows = [unknown(size) for size in weight.shape]
-    rows[made] = features(weight, UNKNOWN, weight.shape[made])
+    # The other axis is summed over or looked up in: it has no part in the result, and no identity.
+    rows = [Axis((Atom(UNKNOWN, size),)) for size in weight.shape]
+    rows[made] = features(weight, UNKNOWN, weight.shape[made], str(made))
     return Axes(tuple(rows))
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "Answer",
     "Rule",
     "axes_of",
+    "called",
     "dims_of",
     "features",
     "named",
@@ -37,6 +38,9 @@ Rule = Callable[..., Answer]
 
 _RULES: dict[object, Rule] = {}
 _OWN: set[Rule] = set()
+
+called: Any = WeakIdKeyDictionary()
+"""Weight -> axis of it -> what that axis is called for as long as a walk lasts: fc, after the layer."""
 
 # Tensors are compared by identity here, and forgotten when nobody else holds them.
 _MADE: Any = WeakIdKeyDictionary()
@@ -100,6 +104,8 @@ def features(weight: object, name: str, size: int, part: str = "") -> Axis:
     >>> features(W, "?", 10).atoms[0].track == features(W, "?", 10).atoms[0].track
     True
     """
+    if name == UNKNOWN:
+        name = called.get(weight, {}).get(part, name)
     made: dict[tuple[str, str, int], Axis] = _MADE.setdefault(weight, {})
     key = (part, name, size)
     if key not in made:

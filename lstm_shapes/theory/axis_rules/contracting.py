@@ -51,6 +51,8 @@ def matmul(a: Operand, b: Operand) -> Axes:
     gone = join_fixed(_named([a, b])) | dict(batch.fixed)
     if isinstance(a, Axes):
         sum_out(gone, a[-1])
+    if isinstance(b, Axes):
+        sum_out(gone, b[-2 if rank_b > 1 else -1])
     return settle(separate([*batch, *ends], [a, b]), gone)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from lstm_shapes.theory.axes import NEW, UNKNOWN, Atom, Axes, Axis
 from lstm_shapes.theory.axis_rules.moving import NEW_AXIS
@@ -205,12 +206,31 @@ def cat(operands: Sequence[Operand], dim: int = 0) -> Axes:
     rows = []
     for place in range(rank):
         if place == at:
-            rows.append(joined[0] if joined else unknown(total))
+            rows.append(joined[0] if joined else _side_by_side(pieces, at, total))
         else:
             size = sizes_of(operands[0])[place]
             # Every element stands in one piece only, and where the pieces differ a later max would tell.
             rows.append(agree([operand[place] for operand in named], size, chooses=True))
-    return settle(separate(rows, operands), joined[1] if joined else join_fixed(named))
+    gone = joined[1] if joined else join_fixed(named)
+    if not joined:
+        for piece in named:
+            for atom in piece[at].atoms:
+                if atom.track:
+                    gone[atom.track.token] = (atom.track.label, ("among", atom.track.at))
+    return settle(separate(rows, operands), gone)
+
+
+def _side_by_side(pieces: Sequence[Operand], at: int, total: int) -> Axis:
+    """An axis without a name, the same one whenever the same pieces are joined."""
+    tracks = tuple(tuple(atom.track for atom in piece[at].atoms) for piece in pieces if isinstance(piece, Axes))
+    if len(tracks) < len(pieces) or any(track is None for row in tracks for track in row):
+        return unknown(total)
+    return _remembered(tracks, total)
+
+
+@lru_cache(maxsize=1024)
+def _remembered(tracks: tuple[tuple[Track | None, ...], ...], total: int) -> Axis:
+    return unknown(total)
 
 
 def _join(pieces: Sequence[Axes], at: int) -> tuple[Axis, dict[int, Gone]] | None:

@@ -1,0 +1,65 @@
+"""`lstm-shapes walk package.module:factory --input 64,28,28`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from . import options
+from .target import load_inputs, load_model
+
+__all__ = ["walk"]
+
+Target = Annotated[str, typer.Argument(metavar="MODEL", help="package.module:factory, or file.py:factory")]
+Input = Annotated[
+    list[str] | None,
+    typer.Option("--input", "-i", metavar="64,28,28", help="sizes of one argument; int:64,28 for tokens; repeat"),
+]
+AxesOption = Annotated[
+    list[str] | None,
+    typer.Option("--axes", "-a", metavar='"N L Q"', help="names of that input's axes; repeat; ? for none"),
+]
+Html = Annotated[Path | None, typer.Option(metavar="FILE", help="write the page to FILE as well")]
+
+
+def walk(
+    model: Target,
+    input: Input = None,
+    axes: AxesOption = None,
+    dtype: options.Dtype = "float32",
+    as_json: options.Json = False,
+    html: Html = None,
+) -> None:
+    """Show a model's forward line by line with named axes; exit code 1 if it stops or mixes axes.
+
+    Examples:
+
+      lstm-shapes walk mymodels.tagger:Tagger --input int:8,20
+
+      lstm-shapes walk model.py:make --input 64,28,28 --axes "N L Q" --html walk.html
+    """
+    if html is not None and html.suffix != ".html":
+        raise typer.BadParameter("give it a name that ends in .html", param_hint="--html")
+    with Console(stderr=True).status("Loading torch and the model …"):
+        made = load_model(model)
+        given = load_inputs(input or [], made, dtype)
+        from lstm_shapes.lab.walk import walk as walk_
+
+    with Console(stderr=True).status("Walking …"):
+        found = walk_(made, *given, axes=axes)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
+    else:
+        options.put(found)
+    if html is not None:
+        from lstm_shapes.views.html import document
+        from lstm_shapes.views.walk import walk_view
+
+        html.write_text(document(walk_view(found)), encoding="utf-8")
+        Console(stderr=True, highlight=False).print(f"Wrote {html}")
+    if not found.ok:
+        raise typer.Exit(1)

@@ -1,0 +1,75 @@
+"""A walk as a page: each line of the program, and under it what it made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .page import Block, Cell, Column, Lines, Mark, Page, Role, Sheet
+
+if TYPE_CHECKING:
+    from lstm_shapes.lab.walk.result import Made, Step, Walk
+
+__all__ = ["walk_view"]
+
+
+def walk_view(walk: Walk) -> Page:
+    """What `walk` returns."""
+    columns = (Column("line", right=True), Column("program, and what each line makes", whole=False))
+    rows: list[tuple[Cell, ...]] = []
+    for made in walk.inputs:
+        rows.append(("", Mark(_made(made), "symbol")))
+    file = ""
+    for step in walk.steps:
+        if step.file and step.file != file and step.kind != "layer":
+            file = step.file
+            rows.append(("", Mark(_near(file), "quiet")))
+        rows += _rows(step)
+    for made in walk.output:
+        rows.append(("", Mark(_made(made), "symbol")))
+    blocks: list[Block] = [Sheet("", columns, tuple(rows))]
+    if walk.notes:
+        blocks.append(Lines("Notes", walk.notes))
+    if walk.error is not None:
+        said = [f"{type(walk.error).__name__}: {walk.error}"]
+        if walk.report is not None:
+            said += [f"{one.code} {one.title}: {one.detail} Fix: {one.fix}" for one in walk.report.findings[:3]]
+        blocks.append(Lines("The program stopped", tuple(said)))
+    return Page(f"Walk through {walk.model}", _verdict(walk), tuple(blocks))
+
+
+def _verdict(walk: Walk) -> str:
+    if walk.error is not None:
+        return "It stops with an exception; the lines up to there:"
+    mixed = sum("mixes elements" in mark for mark in walk.marks)
+    if mixed:
+        return f"{mixed} reshape{'s' if mixed > 1 else ''} mixed axes, marked ✗."
+    return "Every axis is named as long as its name is true."
+
+
+def _rows(step: Step) -> list[tuple[Cell, ...]]:
+    indent = "│ " * max(step.depth - (1 if step.kind == "line" else 0), 0)
+    times = f"  {step.count} rounds" if step.loop else f"  ×{step.count}" if step.count > 1 else ""
+    role: Role = "code" if step.kind == "line" else "quiet"
+    head = {"line": "", "call": "▸ ", "layer": "◇ "}[step.kind]
+    number = str(step.line) if step.kind == "line" else ""
+    rows: list[tuple[Cell, ...]] = [(number, Mark(f"{indent}{head}{step.source}{times}", role))]
+    inner = indent + ("│ " if step.kind != "line" else "  ")
+    rows += [("", Mark(f"{inner}{_made(made)}", "symbol")) for made in step.made]
+    rows += [
+        ("", Mark(f"{inner}✗ {mark}", "bad") if "mixes elements" in mark else Mark(f"{inner}? {mark}", "quiet"))
+        for mark in step.marks
+    ]
+    if step.raised:
+        rows.append(("", Mark(f"{inner}✗ {step.raised}", "bad")))
+    return rows
+
+
+def _made(made: Made) -> str:
+    note = f"  {made.note}" if made.note else ""
+    return f"{made.name} {made.text}{note}".strip()
+
+
+def _near(file: str) -> str:
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
