@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import lstm_shapes as ls
@@ -21,8 +23,10 @@ from lstm_shapes.cli import app
 from lstm_shapes.commands import explore as commands
 from lstm_shapes.explorer import server
 from lstm_shapes.explorer.answer import answer
+from lstm_shapes.theory.cells import CELLS
 from lstm_shapes.views.text import console
 from tests.browser import Page, browser
+from tests.scale import examples
 
 ROOT = Path(__file__).parent.parent
 LESSON = {"Q": 28, "D": 256, "K": 3, "N": 2, "L": 20, "proj_size": 0, "cell": "LSTM", "batch_first": True, "bias": True}
@@ -86,6 +90,45 @@ def test_hostile_text_is_escaped(field: str) -> None:
     page = answer({**LESSON, field: "<script>alert(1)</script><img src=x onerror=alert(1)>"})
     assert "<script" not in page
     assert "<img" not in page
+
+
+@pytest.mark.fuzz
+@settings(max_examples=examples(150))
+@given(
+    st.fixed_dictionaries(
+        {
+            "Q": st.integers(1, 512),
+            "D": st.integers(1, 1024),
+            "K": st.integers(1, 12),
+            "N": st.integers(1, 128),
+            "L": st.integers(1, 200),
+            "proj_size": st.integers(0, 512),
+            "cell": st.sampled_from(sorted(CELLS)),
+            "bidirectional": st.booleans(),
+            "batch_first": st.booleans(),
+            "bias": st.booleans(),
+            "unbatched": st.booleans(),
+            "lengths": st.one_of(
+                st.just(""), st.text(max_size=12), st.from_regex(r"[1-9](, ?[1-9]){0,3}", fullmatch=True)
+            ),
+            "highlight": st.one_of(st.text(max_size=12), st.sampled_from(["Y[:, -1]", "hn[-1]", "cn", "X[0]", "Y[-1"])),
+        }
+    )
+)
+def test_any_position_of_the_controls_has_an_answer(values: dict[str, Any]) -> None:
+    """Every combination gives tables, or one sentence; the total is the one that count gives."""
+    page = answer(values)
+    if page.startswith('<p role="alert">'):
+        assert page.endswith("</p>")
+        assert len(page) < 1000
+        return
+    kind = CELLS[values["cell"]]
+    fields = {"cell": values["cell"], "bias": values["bias"]}
+    if not kind.step:
+        fields["bidirectional"] = values["bidirectional"]
+    if kind.projects:
+        fields["proj_size"] = values["proj_size"]
+    assert f"{ls.count(values['Q'], values['D'], 1 if kind.step else values['K'], **fields).total:,}" in page
 
 
 # ---------------------------------------------------------------- who may reach it

@@ -12,7 +12,7 @@ __all__ = ["document", "to_html"]
 
 # Colours are inherited, so that a dark notebook stays dark; rules are the text's colour, thinned.
 _STYLE = """
-.lstm-shapes{font:14px/1.5 system-ui,sans-serif;color:inherit;max-width:60rem}
+.lstm-shapes{font:14px/1.5 system-ui,sans-serif;color:inherit;max-width:60rem;overflow-x:auto}
 .lstm-shapes h2{font-size:1.2em;font-weight:600;margin:.2em 0}
 .lstm-shapes h3{font-size:1em;font-weight:600;margin:1.2em 0 .3em}
 .lstm-shapes ul{list-style:disc;margin:0;padding-left:1.3em}
