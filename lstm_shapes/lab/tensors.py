@@ -19,8 +19,8 @@ from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.lab.torch_rules import Answer, axes_of, rule_keeps_record, rule_of, tensors_in
 from lstm_shapes.lab.torch_rules.keys import key_of
 from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis
+from lstm_shapes.theory.axis_rules.broadcasting import elementwise
 from lstm_shapes.theory.axis_rules.indexing import index
-from lstm_shapes.theory.axis_rules.joining import elementwise
 from lstm_shapes.theory.axis_tracks import account, anew, tracked
 
 __all__ = ["AnnotatedTensor", "annotate"]

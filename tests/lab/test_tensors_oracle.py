@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from lstm_shapes.lab import tensors
 from lstm_shapes.lab.torch_rules import table
 from lstm_shapes.theory.axes import Axes
-from tests.oracle import BASES, OPERATIONS, Tally, base, lies, run_chain
+from tests.oracle import BASES, Tally, base, lies
+from tests.oracle_operations import OPERATIONS, run_chain
 from tests.scale import examples
 
 STEPS = st.lists(st.tuples(st.sampled_from(sorted(OPERATIONS)), st.integers(0, 2**32 - 1)), min_size=1, max_size=8)

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from lstm_shapes.theory.axes import Axes
-from lstm_shapes.theory.axis_rules import contracting, indexing, joining, moving, reducing, reshaping, sequences
+from lstm_shapes.theory.axis_rules import (
+    broadcasting,
+    contracting,
+    indexing,
+    joining,
+    moving,
+    reducing,
+    reshaping,
+    sequences,
+)
 from lstm_shapes.theory.axis_rules.picking import pick
 from lstm_shapes.theory.axis_tracks import tracked
 
@@ -112,8 +121,8 @@ def test_joining_without_identity_keeps_only_samples_and_steps() -> None:
     assert repr(joining.cat([plain, plain], 1)) == "(N=2, ?=16)"
     assert repr(joining.cat([plain, (0,)], 0)) == "(N=2, D=8)"
     assert repr(joining.cat([(2, 8), (2, 8)], 0)) == "(?=4, ?=8)"
-    assert repr(joining.elementwise(Axes.of("K·R", (6,)), Axes.of("K·R", K=3, R=2))) == "(K·R=6,)"
-    assert repr(joining.elementwise(Axes.of("N", (1,)), Axes.of("L", (1,)))) == "(1=1,)"
+    assert repr(broadcasting.elementwise(Axes.of("K·R", (6,)), Axes.of("K·R", K=3, R=2))) == "(K·R=6,)"
+    assert repr(broadcasting.elementwise(Axes.of("N", (1,)), Axes.of("L", (1,)))) == "(1=1,)"
 
 
 def test_the_rest_of_the_table_without_tensors() -> None:

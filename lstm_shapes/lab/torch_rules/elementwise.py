@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lstm_shapes.lab.torch_rules.table import Answer, axes_of, called, named, operand, operands, rule
 from lstm_shapes.theory.axes import UNKNOWN, Axes, Axis
-from lstm_shapes.theory.axis_rules import joining
+from lstm_shapes.theory.axis_rules import broadcasting
 from lstm_shapes.theory.axis_tracks import fresh
 
 # One operand or several that broadcast: the tensors among the arguments are the operands.
@@ -51,11 +51,11 @@ def elementwise(out: object, *args: Any, **kwargs: Any) -> Answer:
     """What all operands agree on, with broadcasting."""
     keywords = [value for name, value in kwargs.items() if name != "out"]
     given = operands([*args, *keywords])
-    axes = joining.elementwise(*given)
+    axes = broadcasting.elementwise(*given)
     return _either(axes, given) if len(called) and not axes.known else axes
 
 
-def _either(axes: Axes, given: Sequence[joining.Operand]) -> Axes:
+def _either(axes: Axes, given: Sequence[broadcasting.Operand]) -> Axes:
     """An axis that two tensors call differently; a walk calls it D|fc, as the sum x + fc(x) runs along both."""
     rows = list(axes)
     for back in range(-len(rows), 0):
@@ -73,7 +73,7 @@ def choosing(out: object, *args: Any, **kwargs: Any) -> Answer:
     if not isinstance(out, Tensor):
         return None  # torch.where(condition) alone lists positions
     keywords = [value for name, value in kwargs.items() if name != "out"]
-    return joining.elementwise(*operands([*args, *keywords]), chooses=True)
+    return broadcasting.elementwise(*operands([*args, *keywords]), chooses=True)
 
 
 @rule(*SAME.split())
@@ -99,4 +99,4 @@ def grad(out: object, input: Tensor, *args: Any) -> Answer:
 def copy(out: object, input: Tensor, src: Tensor, *args: Any, **kwargs: Any) -> Answer:
     """What was written over has the axes of what was written."""
     source = operand(src)
-    return joining.elementwise(source, tuple(input.shape)) if axes_of(src) else named(input)
+    return broadcasting.elementwise(source, tuple(input.shape)) if axes_of(src) else named(input)

@@ -11,6 +11,7 @@ from torch import Tensor
 from lstm_shapes.lab.torch_rules.table import Answer, called, operand, operands, rule
 from lstm_shapes.theory.axes import NEW, UNKNOWN, Atom, Axes, Axis
 from lstm_shapes.theory.axis_rules import joining
+from lstm_shapes.theory.axis_rules.broadcasting import Operand
 from lstm_shapes.theory.axis_rules.moving import expand
 
 
@@ -21,7 +22,7 @@ def cat(out: object, tensors: Sequence[Tensor], dim: int = 0, **other: Any) -> A
     return _side_by_side(axes, given, dim) if len(called) else axes
 
 
-def _side_by_side(axes: Axes, given: Sequence[joining.Operand], dim: int) -> Axes:
+def _side_by_side(axes: Axes, given: Sequence[Operand], dim: int) -> Axes:
     """Features of several tensors in one axis; a walk calls it after all of them: embed+D."""
     names = dict.fromkeys(operand[dim].name if isinstance(operand, Axes) else UNKNOWN for operand in given)
     if axes[dim].known or len(names) > 4 or not set(names) - {UNKNOWN}:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from lstm_shapes.lab.torch_rules.table import Answer, axes_of, dims_of, features, operand, operands, rule
 from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis
-from lstm_shapes.theory.axis_rules import contracting, joining, moving
-from lstm_shapes.theory.axis_rules.joining import Operand
+from lstm_shapes.theory.axis_rules import broadcasting, contracting, moving
+from lstm_shapes.theory.axis_rules.broadcasting import Operand
 from lstm_shapes.theory.axis_rules.picking import unknown
 from lstm_shapes.theory.axis_rules.reducing import resize
 
@@ -49,7 +49,7 @@ def addmm(out: Tensor, input: Tensor, a: Tensor, b: Tensor, **_: Any) -> Answer:
     product = contracting.matmul(operand(a), operand(b))
     if out.dim() < len(product):
         product = Axes(product.axes[1:], product.fixed)
-    return joining.elementwise(product, operand(input))
+    return broadcasting.elementwise(product, operand(input))
 
 
 @rule("outer", "ger")
@@ -64,7 +64,7 @@ def linear(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = Non
 
 @rule("bilinear")
 def bilinear(out: Tensor, a: Tensor, b: Tensor, *_: Any, **__: Any) -> Answer:
-    both = joining.elementwise(operand(a)[:-1], operand(b)[:-1])
+    both = broadcasting.elementwise(operand(a)[:-1], operand(b)[:-1])
     return Axes((*both, unknown(out.shape[-1])), both.fixed)
 
 
@@ -113,7 +113,7 @@ def cdist(out: Tensor, a: Tensor, b: Tensor, *_: Any, **__: Any) -> Answer:
 def similarity(out: Tensor, a: Tensor, b: Tensor, dim: int | None = None, *_: Any, **kwargs: Any) -> Answer:
     from lstm_shapes.theory.axis_rules.reducing import reduce
 
-    both = joining.elementwise(operand(a), operand(b))
+    both = broadcasting.elementwise(operand(a), operand(b))
     if out.dim() == len(both):
         return None
     over = dim if isinstance(dim, int) and kwargs.get("p") is None and len(both) > 2 else -1

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lstm_shapes.lab.torch_rules.table import Answer, axes_of, named, operand, rule, tensors_in
 from lstm_shapes.theory.axes import Axes
-from lstm_shapes.theory.axis_rules import joining, reducing
+from lstm_shapes.theory.axis_rules import broadcasting, reducing
 
 REDUCTIONS = """
 sum nansum mean nanmean prod all any amax amin argmax argmin median nanmedian mode std var logsumexp
@@ -31,7 +31,7 @@ def extreme(out: Any, input: Tensor, dim: Any = None, *args: Any, **kwargs: Any)
     """max over an axis, or of two tensors element by element."""
     other = dim if isinstance(dim, Tensor) else kwargs.get("other")
     if isinstance(other, Tensor):
-        return joining.elementwise(operand(input), operand(other), chooses=True)
+        return broadcasting.elementwise(operand(input), operand(other), chooses=True)
     return reduce(out, input, dim, **kwargs)
 
 
@@ -90,7 +90,7 @@ def glu(out: Tensor, input: Tensor, dim: int = -1) -> Answer:
 def loss(out: Tensor, input: Tensor, target: Tensor, *_: Any, **__: Any) -> Answer:
     if out.dim() == 0:
         return Axes()
-    return joining.elementwise(operand(input), operand(target))
+    return broadcasting.elementwise(operand(input), operand(target))
 
 
 @rule("cross_entropy", "nll_loss")

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis
-from lstm_shapes.theory.axis_rules.joining import Operand
+from lstm_shapes.theory.axis_rules.broadcasting import Operand
 from lstm_shapes.theory.axis_rules.moving import NEW_AXIS
 from lstm_shapes.theory.axis_tracks import fresh
 

@@ -2,13 +2,13 @@
 
 Statements are folded as they come: the same line in the same function, called from the same line, is one step with
 a count, so that a loop of any length is as long as its body.
+
+While a trace function runs, coverage's own is off: what runs in here is marked `no cover` for that reason alone.
 """
 
 from __future__ import annotations
 
-import inspect
 import sys
-import sysconfig
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,51 +16,37 @@ from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
 
-from lstm_shapes.lab.check.where import theirs
 from lstm_shapes.lab.tensors import AnnotatedTensor, on_call
-from lstm_shapes.lab.torch_rules import axes_of, rule_of, tensors_in
+from lstm_shapes.lab.torch_rules import rule_of, tensors_in
 from lstm_shapes.lab.torch_rules.scrambles import on_scramble
 from lstm_shapes.theory.axis_rules.reshaping import Scramble
 
+from .frames import blanks, followed, packing, tensors_of
+from .nodes import Node, fold, mark, operation
 from .opened import opened
 from .result import Made, Step, made_of
 from .statements import Statement, statements_of
 
 __all__ = ["Tracer"]
 
-_FRAMES_OF_A_LINE = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
 # Functions that make tensors from the shape of another: nothing is lost in them.
 _FRESH = ("_like", "new_zeros", "new_ones", "new_full", "new_empty", "new_tensor")
 _DEEPEST = 12
-_MOST_CALLS = 500
 # Shown as layers, opened.
 _OPENED = ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
-
-
-@dataclass(eq=False, slots=True)
-class _Node:
-    """A step and what ran inside it."""
-
-    step: Step
-    inner: dict[Any, _Node] = field(default_factory=dict)
-    last: list[Made] = field(default_factory=list)
-    """What the latest round made; the step keeps the first."""
-    body: int | None = None
-    siblings: dict[Any, _Node] | None = None
-    """For the head of a loop: the first line of its body, and where to find it."""
 
 
 @dataclass(eq=False, slots=True)
 class _Frame:
     """A function that is running: its node, its statement under way, its names before that statement."""
 
-    node: _Node
+    node: Node
     statements: dict[int, Statement]
     now: Statement | None = None
-    line: _Node | None = None
+    line: Node | None = None
     names: dict[str, Any] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)
     """What torch returned last while this statement ran."""
@@ -72,7 +58,7 @@ class Tracer:
     def __init__(self, names: dict[int, str], own: str = "") -> None:
         self._names = names
         self._own = own
-        self._root = _Node(Step(-1, "", 0, ""))
+        self._root = Node(Step(-1, "", 0, ""))
         self._frames: dict[FrameType, _Frame] = {}
         self._stack: list[FrameType] = []
         self._exit = ExitStack()
@@ -103,9 +89,9 @@ class Tracer:
         """Everything in order, with its depth."""
         out: list[Step] = []
 
-        def visit(node: _Node) -> None:
+        def visit(node: Node) -> None:
             for inner in node.inner.values():
-                _fold(inner)
+                fold(inner)
                 out.append(inner.step)
                 visit(inner)
 
@@ -113,11 +99,11 @@ class Tracer:
         return tuple(out)
 
     # ------------------------------------------------------------------ Python's events
-    def _call(self, frame: FrameType, event: str, argument: Any) -> Any:
+    def _call(self, frame: FrameType, event: str, argument: Any) -> Any:  # pragma: no cover
         code = frame.f_code
         wanted = self._kept.get(code)
         if wanted is None:
-            wanted = self._kept[code] = _followed(code, self._own)
+            wanted = self._kept[code] = followed(code, self._own)
         if not wanted or len(self._stack) >= _DEEPEST:
             return None
         statements = statements_of(code, frame.f_globals)
@@ -125,17 +111,17 @@ class Tracer:
         node = parent.inner.get(code)
         if node is None:
             depth = parent.step.depth + 1
-            node = _Node(Step(depth, code.co_filename, code.co_firstlineno, self._title(frame), 0, kind="call"))
+            node = Node(Step(depth, code.co_filename, code.co_firstlineno, self._title(frame), 0, kind="call"))
             parent.inner[code] = node
         node.step.count += 1
-        names = _tensors_of(frame)
+        names = tensors_of(frame)
         if node.step.count == 1 and node.step.depth > 0:
             node.step.made = [made for name, value in names.items() for made in made_of(name, value)]
         self._frames[frame] = _Frame(node, statements, names=names)
         self._stack.append(frame)
         return self._local
 
-    def _local(self, frame: FrameType, event: str, argument: Any) -> Any:
+    def _local(self, frame: FrameType, event: str, argument: Any) -> Any:  # pragma: no cover
         state = self._frames.get(frame)
         if state is None:
             return self._local
@@ -157,22 +143,24 @@ class Tracer:
                 state.line.step.raised = f"{kind.__name__}: {str(value).splitlines()[0] if str(value) else ''}"
         return self._local
 
-    def _start(self, frame: FrameType, state: _Frame, statement: Statement) -> None:
+    def _start(self, frame: FrameType, state: _Frame, statement: Statement) -> None:  # pragma: no cover
         if state.line is not None:
             state.line.step.raised = ""  # the program went on
         key = statement.line
         node = state.node.inner.get(key)
         if node is None:
             step = Step(state.node.step.depth + 1, frame.f_code.co_filename, statement.line, statement.source, 0)
-            node = state.node.inner[key] = _Node(step, body=statement.body, siblings=state.node.inner)
+            node = state.node.inner[key] = Node(step, body=statement.body, siblings=state.node.inner)
         node.step.count += 1
         state.now, state.line, state.made = statement, node, []
 
-    def _finish(self, frame: FrameType, state: _Frame, raised: str = "", returned: Any = None) -> None:
+    def _finish(
+        self, frame: FrameType, state: _Frame, raised: str = "", returned: Any = None
+    ) -> None:  # pragma: no cover
         """The statement is over: what names are bound now that were not, or were to something else."""
         if state.line is None or state.now is None:
             return
-        names = _tensors_of(frame)
+        names = tensors_of(frame)
         made: list[Made] = []
         for name, value in names.items():
             if name != "_" and state.names.get(name) is not value:
@@ -191,14 +179,14 @@ class Tracer:
         state.names, state.now, state.made = names, None, []
 
     # ------------------------------------------------------------------ torch's side
-    def _here(self) -> _Node:
+    def _here(self) -> Node:  # pragma: no cover
         """The step that is running now."""
         if not self._stack:
             return self._root
         state = self._frames[self._stack[-1]]
         return state.line or state.node
 
-    def _torch(self, function: Any, args: Sequence[Any], out: Any) -> None:
+    def _torch(self, function: Any, args: Sequence[Any], out: Any) -> None:  # pragma: no cover
         found = tensors_in(out)
         if not found:
             return
@@ -209,25 +197,25 @@ class Tracer:
             if self._stack and self._frames[self._stack[-1]].statements:
                 self._frames[self._stack[-1]].made = made_of("", result)
             else:
-                node = _operation(node, _called(name), made_of("", out)) if name not in _OPENED else node
+                node = operation(node, _called(name), made_of("", out)) if name not in _OPENED else node
         if name.startswith("__") and name != "__getitem__":
             return
         if not isinstance(result, AnnotatedTensor):
             given = any(result is one for one in args)
-            if not given and rule_of(function) is None and not name.endswith(_FRESH) and not _packing():
-                _mark(node, f"names end here: there is no rule for {name}")
+            if not given and rule_of(function) is None and not name.endswith(_FRESH) and not packing():
+                mark(node, f"names end here: there is no rule for {name}")
             return
         blank = sum(text.startswith("?") for text in made_of("", result)[0].text.strip("(,)").split(", "))
         mixed = any("mixes elements" in mark for mark in node.step.marks)
-        if blank > _blank(args) and not mixed and not _packing():
-            _mark(node, f"{_called(name)} makes an axis that no name is true of")
+        if blank > blanks(args) and not mixed and not packing():
+            mark(node, f"{_called(name)} makes an axis that no name is true of")
 
-    def _scramble(self, scramble: Scramble) -> None:
-        _mark(self._here(), str(scramble))
+    def _scramble(self, scramble: Scramble) -> None:  # pragma: no cover
+        mark(self._here(), str(scramble))
 
-    def _module(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+    def _module(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # pragma: no cover
         if isinstance(module, torch.jit.ScriptModule):
-            _mark(self._here(), f"{self._names.get(id(module), 'a scripted module')} is scripted: not followed")
+            mark(self._here(), f"{self._names.get(id(module), 'a scripted module')} is scripted: not followed")
         if not isinstance(module, nn.RNNBase | nn.RNNCellBase):
             return
         follow = sys.gettrace()
@@ -240,11 +228,11 @@ class Tracer:
         node = parent.inner.get(("layer", id(module)))
         if node is None:
             step = Step(parent.step.depth + 1, "", 0, title, 0, rows, kind="layer")
-            node = parent.inner[("layer", id(module))] = _Node(step)
+            node = parent.inner[("layer", id(module))] = Node(step)
         node.step.count += 1
         node.last = rows
 
-    def _title(self, frame: FrameType) -> str:
+    def _title(self, frame: FrameType) -> str:  # pragma: no cover
         """`encoder.forward(…)`: the submodule's name where the frame is a method of one."""
         owner = frame.f_locals.get("self")
         code = frame.f_code
@@ -254,78 +242,5 @@ class Tracer:
         return f"{getattr(code, 'co_qualname', code.co_name)}"
 
 
-def _mark(node: _Node, text: str) -> None:
-    if text not in node.step.marks:
-        node.step.marks.append(text)
-
-
-def _operation(parent: _Node, name: str, made: list[Made]) -> _Node:
-    """A torch function as a step of its own, where there is no line to put it at; repetitions are folded."""
-    last = next(reversed(parent.inner.values()), None)
-    if last is None or last.step.source != name or [m.text for m in last.step.made] != [m.text for m in made]:
-        last = _Node(Step(parent.step.depth + 1, "", 0, name, 0, made, kind="call"))
-        if len(parent.inner) < _MOST_CALLS:
-            parent.inner[("call", len(parent.inner))] = last
-    last.step.count += 1
-    return last
-
-
-def _packing() -> bool:
-    """Whether torch's own packing is at work: it sorts and counts in ways that are nobody's concern."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None and not theirs(frame.f_code.co_filename):
-        if frame.f_code.co_filename.replace("\\", "/").endswith("nn/utils/rnn.py"):
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _called(name: str) -> str:
+def _called(name: str) -> str:  # pragma: no cover
     return "indexing" if name == "__getitem__" else name
-
-
-def _blank(args: Sequence[Any]) -> int:
-    flat = [one for value in args for one in (value if isinstance(value, tuple | list) else [value])]
-    return max((axes.names.count("?") for one in flat if (axes := axes_of(one)) is not None), default=0)
-
-
-def _tensors_of(frame: FrameType) -> dict[str, Any]:
-    """The local names that hold tensors, alone or in containers."""
-    return {
-        name: value
-        for name, value in frame.f_locals.items()
-        if isinstance(value, Tensor | tuple | list | dict) and not name.startswith(".")
-    }
-
-
-def _followed(code: CodeType, own: str) -> bool:
-    """Whether a function's lines are shown: the user's own, not torch's, Python's or an installed library's."""
-    file = code.co_filename
-    if code.co_name in _FRAMES_OF_A_LINE or not theirs(file) or (code.co_name, file) == ("<lambda>", "<string>"):
-        return False
-    if "__create_fn__" in getattr(code, "co_qualname", ""):
-        return False
-    if code.co_flags & inspect.CO_GENERATOR:
-        return False
-    return not file.startswith(_LIBRARIES) or bool(own and file.startswith(own))
-
-
-_LIBRARIES = tuple({sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")})
-
-
-def _fold(node: _Node) -> None:
-    """What the last round made, beside the first, where the two differ."""
-    step = node.step
-    if node.body is not None and node.siblings is not None:
-        # The head of a loop runs once more than its body, unless the loop is left from within.
-        inside = node.siblings.get(node.body)
-        step.count = inside.step.count if inside is not None else 0
-        step.loop = True
-    if step.count > 1 and node.last and [made.text for made in node.last] != [made.text for made in step.made]:
-        first = {made.name: made.text for made in step.made}
-        late = [
-            Made(made.name, made.sizes, made.axes, "in the last round")
-            for made in node.last
-            if first.get(made.name) != made.text
-        ]
-        step.made = [*step.made, *late]

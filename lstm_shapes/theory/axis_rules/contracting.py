@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from lstm_shapes.theory.axes import Axes, Axis
-from lstm_shapes.theory.axis_rules.joining import Operand, agree, elementwise, join_fixed, separate, sizes_of
+from lstm_shapes.theory.axis_rules.broadcasting import Operand, agree, elementwise, join_fixed, separate, sizes_of
 from lstm_shapes.theory.axis_rules.moving import transpose
 from lstm_shapes.theory.axis_rules.picking import unknown
 from lstm_shapes.theory.axis_rules.reducing import sum_out

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lstm_shapes.theory.axes import NEW, Atom, Axes, Axis
-from lstm_shapes.theory.axis_rules.joining import Operand, agree, sizes_of
+from lstm_shapes.theory.axis_rules.broadcasting import Operand, agree, sizes_of
 from lstm_shapes.theory.axis_rules.picking import pick, unknown
 from lstm_shapes.theory.axis_rules.reducing import sum_out
 from lstm_shapes.theory.axis_tracks import Track, compact, fresh, leave, settle

@@ -1,0 +1,518 @@
+"""Operations that the coordinate oracle draws from, and chains of them.
+
+Every operation draws its own arguments from a seed, does to all coordinate tensors the same, and says which
+coordinates it chose element by element. What is computed gets a new scale, so that only tensors whose elements can
+be compared are put side by side.
+"""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lstm_shapes.errors import ScrambledAxesWarning
+from lstm_shapes.lab.tensors import AnnotatedTensor
+from lstm_shapes.theory.axes import Axes
+from tests.oracle import Coded, Tally, base, lies
+
+__all__ = ["OPERATIONS", "run_chain"]
+
+Operation = Callable[[random.Random, Coded, Sequence[Coded]], Coded | None]
+OPERATIONS: dict[str, Operation] = {}
+"""Each draws its own arguments, and answers None where the tensor at hand does not allow it."""
+
+
+def operation(found: Operation) -> Operation:
+    OPERATIONS[found.__name__] = found
+    return found
+
+
+def each(
+    coded: Coded, function: Callable[[Tensor], Tensor], free: Sequence[str] = (), scale: int | None = None
+) -> Coded:
+    channels = {name: function(channel) for name, channel in coded.channels.items()}
+    return Coded(channels, coded.free | set(free), coded.scale if scale is None else scale)
+
+
+def together(
+    coded: Sequence[Coded], function: Callable[..., Tensor], free: Sequence[str] = (), scale: int | None = None
+) -> Coded:
+    names = coded[0].channels
+    freed = frozenset().union(*(one.free for one in coded)) | set(free)
+    channels = {name: function(*(one.channels[name] for one in coded)) for name in names}
+    return Coded(channels, freed, coded[0].scale if scale is None else scale)
+
+
+def run_chain(steps: Sequence[tuple[str, int]], start: Axes, tally: Tally | None = None) -> tuple[list[str], list[str]]:
+    """Run named operations with their seeds; what was done, and the first lies found."""
+    pool = [base(start)]
+    log = [f"{start}"]
+    for name, seed in steps:
+        rng = random.Random(seed)
+        current = pool[-1] if rng.random() < 0.8 else rng.choice(pool)
+        before = current.axes
+        if before is None:
+            break
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ScrambledAxesWarning)
+            after = OPERATIONS[name](rng, current, pool)
+        if after is None:
+            continue
+        log.append(f"{name}#{seed}: {before} -> {after.axes}")
+        if tally is not None:
+            tally.add(name, before, after)
+        found = lies(after)
+        if found:
+            return log, found
+        if after.first.numel() <= 4000 and after.axes is not None:
+            pool.append(after)
+    return log, []
+
+
+def _dim(rng: random.Random, coded: Coded, least: int = 0) -> int | None:
+    dims = [at for at, size in enumerate(coded.shape) if size >= least]
+    if not dims:
+        return None
+    dim = rng.choice(dims)
+    return dim if rng.random() < 0.5 else dim - len(coded.shape)
+
+
+def _names_at(coded: Coded, dim: int) -> list[str]:
+    """The coordinates that an axis runs along, whatever the axis is called: what the channels say."""
+    found = []
+    for name, channel in coded.channels.items():
+        values = channel.plain() if isinstance(channel, AnnotatedTensor) else channel
+        if values.shape[dim] > 1 and bool((values.diff(dim=dim) != 0).any()):
+            found.append(name)
+    return found
+
+
+# ---------------------------------------------------------------- indexing
+
+
+@operation
+def integer(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    dim = _dim(rng, x, 1)
+    if dim is None:
+        return None
+    at = rng.randrange(-x.shape[dim], x.shape[dim])
+    key = [slice(None)] * len(x.shape)
+    key[dim] = at  # type: ignore[call-overload]
+    return each(x, lambda t: t[tuple(key)] if rng.random() < 2 else t)
+
+
+@operation
+def slicing(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    key: list[Any] = []
+    for size in x.shape:
+        start, stop = rng.randint(-1, size), rng.randint(0, size + 1)
+        key.append(rng.choice([slice(None), slice(start, None), slice(None, stop), slice(None, None, 2)]))
+    if rng.random() < 0.3:
+        key = [..., key[-1]] if key else [...]
+    if rng.random() < 0.3:
+        key.insert(rng.randint(0, len(key)), None)
+    result = each(x, lambda t: t[tuple(key)])
+    return result if result.first.numel() else None
+
+
+@operation
+def half(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    dim = _dim(rng, x, 2)
+    if dim is None or x.shape[dim] % 2:
+        return None
+    n = x.shape[dim] // 2
+    return each(x, lambda t: t.narrow(dim, rng_choice, n)) if (rng_choice := rng.choice([0, n])) >= 0 else None
+
+
+@operation
+def chosen(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    dim = _dim(rng, x, 1)
+    if dim is None:
+        return None
+    size = x.shape[dim]
+    how = rng.choice(["permutation", "any", "mask", "select"])
+    if how == "mask":
+        mask = torch.tensor([rng.random() < 0.7 for _ in range(size)])
+        key: Any = mask if bool(mask.any()) else torch.ones(size, dtype=torch.bool)
+    elif how == "any":
+        key = torch.tensor([rng.randrange(size) for _ in range(rng.randint(1, size + 1))])
+    else:
+        key = torch.tensor(rng.sample(range(size), size))
+    if how == "select" and key.dtype != torch.bool:
+        return each(x, lambda t: t.index_select(dim, key))
+    place = dim % len(x.shape)
+    return each(x, lambda t: t[(slice(None),) * place + (key,)])
+
+
+@operation
+def last_valid(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    if len(x.shape) < 2:
+        return None
+    n, size = x.shape[0], x.shape[1]
+    lengths = torch.tensor([rng.randint(1, size) for _ in range(n)])
+    return each(x, lambda t: t[torch.arange(n), lengths - 1], _names_at(x, 1))
+
+
+@operation
+def pairs(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    if len(x.shape) < 2:
+        return None
+    a, b = rng.sample(range(len(x.shape)), 2)
+    n = rng.randint(1, 4)
+    key: list[Any] = [slice(None)] * len(x.shape)
+    key[a] = torch.tensor([rng.randrange(x.shape[a]) for _ in range(n)])
+    key[b] = torch.tensor([rng.randrange(x.shape[b]) for _ in range(n)])
+    if rng.random() < 0.4:
+        key[a] = key[a][:, None]
+    return each(x, lambda t: t[tuple(key)], [*_names_at(x, a), *_names_at(x, b)] if n else [])
+
+
+@operation
+def gather(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    dim = _dim(rng, x, 1)
+    if dim is None:
+        return None
+    sizes = [rng.randint(1, size) for size in x.shape]
+    index = torch.tensor([rng.randrange(x.shape[dim]) for _ in range(int(torch.tensor(sizes).prod()))])
+    return each(x, lambda t: t.gather(dim, index.view(sizes)), _names_at(x, dim))
+
+
+# ---------------------------------------------------------------- moving
+
+
+@operation
+def permute(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    order = rng.sample(range(len(x.shape)), len(x.shape))
+    return each(x, lambda t: t.permute(order) if len(order) != 1 else t.permute(0))
+
+
+@operation
+def transpose(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    if len(x.shape) < 2:
+        return None
+    a, b = rng.sample(range(-len(x.shape), len(x.shape)), 2)
+    how = rng.choice(["transpose", "swapaxes", "mT", "movedim", "T", "contiguous"])
+    if how == "mT":
+        return each(x, lambda t: t.mT)
+    if how == "T" and len(x.shape) == 2:
+        return each(x, lambda t: t.T)
+    if how == "movedim":
+        return each(x, lambda t: t.movedim(a, b))
+    if how == "contiguous":
+        return each(x, lambda t: t.transpose(a, b).contiguous())
+    return each(x, lambda t: getattr(t, "swapaxes" if how == "swapaxes" else "transpose")(a, b))
+
+
+@operation
+def in_place(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    if len(x.shape) < 2:
+        return None
+    a, b = rng.sample(range(len(x.shape)), 2)
+    how = rng.choice(["transpose_", "unsqueeze_", "squeeze_", "add_"])
+    copies, rng_scale = each(x, lambda t: t.clone()), rng.getrandbits(40)
+    if how == "transpose_":
+        return each(copies, lambda t: t.transpose_(a, b))
+    if how == "add_":
+        return each(copies, lambda t: t.add_(t, alpha=2), scale=rng_scale)
+    return each(copies, lambda t: t.unsqueeze_(a) if how == "unsqueeze_" else t.squeeze_())
+
+
+@operation
+def squeeze(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    dim = _dim(rng, x)
+    return (
+        each(x, lambda t: t.squeeze() if dim is None or seed < 0.5 else t.squeeze(dim))
+        if (seed := rng.random()) < 2
+        else None
+    )
+
+
+@operation
+def unsqueeze(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    dim = rng.randint(-len(x.shape) - 1, len(x.shape))
+    return each(x, lambda t: t.unsqueeze(dim)) if len(x.shape) < 6 else None
+
+
+@operation
+def flip(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    dims = rng.sample(range(len(x.shape)), rng.randint(0, len(x.shape)))
+    return each(x, lambda t: t.flip(dims))
+
+
+@operation
+def roll(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    dim = _dim(rng, x, 1)
+    shift = rng.randint(-3, 3)
+    return None if dim is None else each(x, lambda t: t.roll(shift, dim))
+
+
+@operation
+def rot90(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    if len(x.shape) < 2:
+        return None
+    dims, k = rng.sample(range(len(x.shape)), 2), rng.randint(-1, 4)
+    return each(x, lambda t: t.rot90(k, dims))
+
+
+@operation
+def expand(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    sizes = [rng.choice([2, 3]) if size == 1 and rng.random() < 0.7 else -1 for size in x.shape]
+    if x.first.numel() > 1000 or not x.shape:
+        return None
+    front = [2] if rng.random() < 0.2 else []
+    return each(x, lambda t: t.expand(*front, *sizes))
+
+
+@operation
+def repeat(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    if x.first.numel() > 500 or not x.shape:
+        return None
+    times = [rng.choice([1, 1, 1, 2]) for _ in x.shape]
+    if rng.random() < 0.2:
+        times = [2, *times]
+    how, dim = rng.choice(["repeat", "tile", "interleave"]), rng.randrange(len(x.shape))
+    if how == "interleave":
+        return each(x, lambda t: t.repeat_interleave(rng_times, dim)) if (rng_times := rng.choice([1, 2])) else None
+    return each(x, lambda t: getattr(t, how)(*times))
+
+
+@operation
+def pieces(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    dim = _dim(rng, x, 1)
+    if dim is None:
+        return None
+    how, n = rng.choice(["split", "chunk", "tensor_split", "unbind"]), rng.randint(1, 3)
+
+    def cut(t: Tensor) -> Sequence[Tensor]:
+        return t.unbind(dim) if how == "unbind" else getattr(t, how)(n, dim)
+
+    which = rng.randrange(len(cut(x.first)))
+    result = each(x, lambda t: cut(t)[which])
+    return result if result.first.numel() else None
+
+
+@operation
+def together_again(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    """Cut up and joined: in order, in another order, or along another axis."""
+    dim = _dim(rng, x, 2)
+    if dim is None or len(x.shape) > 5:
+        return None
+    dim %= len(x.shape)
+    n = rng.randint(1, 3)
+    whole, order = rng.random() < 0.7, rng.random()
+    count = len(x.first.split(n, dim))
+    places = list(range(count)) if order < 0.6 else rng.sample(range(count), count)
+    other = dim if whole else rng.randrange(len(x.shape))
+    if rng.random() < 0.4:
+        slot = dim if whole else rng.randrange(len(x.shape))
+        picks = list(range(x.shape[dim])) if order < 0.6 else [rng.randrange(x.shape[dim]) for _ in range(3)]
+        return each(x, lambda t: torch.stack([t.select(dim, at) for at in picks], slot))
+    if other != dim and x.shape[dim] % n:
+        return None
+    return each(x, lambda t: torch.cat([t.split(n, dim)[at] for at in places], other))
+
+
+@operation
+def diagonal(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    if len(x.shape) < 2:
+        return None
+    a, b = rng.sample(range(len(x.shape)), 2)
+    return each(x, lambda t: t.diagonal(0, a, b))
+
+
+# ---------------------------------------------------------------- reshaping
+
+
+def _divisors(n: int) -> list[int]:
+    return [d for d in range(1, n + 1) if n % d == 0]
+
+
+@operation
+def reshape(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    left = x.first.numel()
+    sizes: list[int] = []
+    while left > 1 and len(sizes) < 3:
+        size = rng.choice(_divisors(left))
+        sizes.append(size)
+        left //= size
+    sizes.append(left)
+    if rng.random() < 0.5:
+        sizes = [*x.shape]
+        rng.shuffle(sizes)
+    return each(x, lambda t: t.reshape(sizes))
+
+
+@operation
+def merge(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    if len(x.shape) < 2:
+        return None
+    a = rng.randrange(len(x.shape) - 1)
+    b = rng.randrange(a + 1, len(x.shape))
+    return each(x, lambda t: t.flatten(a, b))
+
+
+@operation
+def unmerge(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    """Composites taken apart at their atoms, as `hn.view(K, R, N, H)` does."""
+    axes = x.axes
+    composite = [at for at, axis in enumerate(axes or ()) if len(axis.atoms) > 1]
+    if not composite or axes is None or len(axes) > 4:
+        return None
+    at = rng.choice(composite)
+    sizes = [atom.size for atom in axes[at].atoms]
+    return each(x, lambda t: t.unflatten(at, sizes))
+
+
+@operation
+def heads(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    """The last axis cut in heads, moved forward, moved back and joined again."""
+    if len(x.shape) < 2 or len(x.shape) > 4 or x.shape[-1] % 2:
+        return None
+    n = x.shape[-1] // 2
+    shape = x.shape
+
+    def split(t: Tensor) -> Tensor:
+        return t.reshape(*shape[:-1], 2, n).transpose(-2, -3)
+
+    if rng.random() < 0.3:
+        return each(x, split)
+    forgot = rng.random() < 0.2
+    return each(x, lambda t: (split(t) if forgot else split(t).transpose(-2, -3)).reshape(shape))
+
+
+# ---------------------------------------------------------------- computing
+
+
+@operation
+def pointwise(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    how = rng.choice(["*", "+", "neg", "double", "clone", "where", "relu", "masked_fill", "dropout", "detach"])
+    functions: dict[str, Callable[[Tensor], Tensor]] = {
+        "*": lambda t: t * 3,
+        "+": lambda t: 2 + t,
+        "neg": lambda t: -t,
+        "double": lambda t: t.double(),
+        "clone": lambda t: t.clone(),
+        "where": lambda t: torch.where(t == t, t, t * 2),
+        "relu": lambda t: torch.nn.functional.leaky_relu(t),
+        "masked_fill": lambda t: t.masked_fill(t != t, 0),
+        "dropout": lambda t: torch.nn.functional.dropout(t, 0.5, training=False),
+        "detach": lambda t: t.detach(),
+    }
+    return each(x, functions[how], scale=rng.getrandbits(40) if how in ("*", "+", "neg") else None)
+
+
+def _partner(rng: random.Random, x: Coded, pool: Sequence[Coded], same: bool = False) -> Coded | None:
+    def fits(other: Coded) -> bool:
+        if other.axes is None:
+            return False
+        if same:
+            return other.shape == x.shape and other.scale == x.scale
+        try:
+            return len(torch.broadcast_shapes(x.shape, other.shape)) <= 6
+        except RuntimeError:
+            return False
+
+    found = [other for other in pool if fits(other)]
+    return rng.choice(found) if found else None
+
+
+@operation
+def add(rng: random.Random, x: Coded, pool: Sequence[Coded]) -> Coded | None:
+    other = _partner(rng, x, pool)
+    if other is None or rng.random() < 0.2:
+        plain = torch.zeros(x.shape, dtype=torch.float64)
+        return each(x, lambda t: t + plain)
+    # 101: so that what one tensor loses at a step the other does not make good.
+    result = together([x, other], lambda a, b: torch.add(a, b, alpha=101), scale=rng.getrandbits(40))
+    return result if result.first.numel() <= 4000 else None
+
+
+@operation
+def shifted(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    dim = _dim(rng, x, 2)
+    if dim is None:
+        return None
+    n, seed = x.shape[dim], rng.getrandbits(40)
+    return each(x, lambda t: torch.add(t.narrow(dim, 1, n - 1), t.narrow(dim, 0, n - 1), alpha=131), scale=seed)
+
+
+@operation
+def choose(rng: random.Random, x: Coded, pool: Sequence[Coded]) -> Coded | None:
+    other = _partner(rng, x, pool, same=True)
+    if other is None or not x.shape:
+        return None
+    mask = torch.tensor([rng.random() < 0.5 for _ in range(x.first.numel())]).view(x.shape)
+    differ = [
+        name
+        for name in x.channels
+        if not torch.equal(torch.as_tensor(x.channels[name]), torch.as_tensor(other.channels[name]))
+    ]
+    return together([x, other], lambda a, b: torch.where(mask, a, b), differ)
+
+
+@operation
+def reduce(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    dim = _dim(rng, x, 1)
+    if dim is None:
+        return None
+    # No median: torch 2.13 reads beyond the data of an expanded tensor there.
+    how, keep = rng.choice(["sum", "mean", "amax", "amin", "max", "min"]), rng.random() < 0.4
+    if how in ("max", "min"):
+        return each(x, lambda t: getattr(t, how)(dim, keepdim=keep).values)
+    scale = rng.getrandbits(40) if how == "sum" else None
+    dims = rng.sample(range(len(x.shape)), rng.randint(1, len(x.shape))) if rng.random() < 0.3 else dim
+    return each(x, lambda t: getattr(t, how)(dim=dims, keepdim=keep), scale=scale)
+
+
+@operation
+def along(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    dim = _dim(rng, x, 1)
+    if dim is None:
+        return None
+    if rng.random() < 0.5:
+        return each(x, lambda t: t.sort(dim).values)
+    k = rng.randint(1, x.shape[dim])
+    return each(x, lambda t: t.topk(k, dim).values)
+
+
+@operation
+def linear(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    if not x.shape:
+        return None
+    weight = torch.tensor([[rng.randint(1, 5) for _ in range(x.shape[-1])] for _ in range(3)], dtype=torch.float64)
+    how, scale = rng.choice(["linear", "matmul", "einsum"]), rng.getrandbits(40)
+    if how == "linear":
+        return each(x, lambda t: torch.nn.functional.linear(t, weight), scale=scale)
+    if how == "matmul":
+        return each(x, lambda t: t @ weight.T, scale=scale)
+    return each(x, lambda t: torch.einsum("...d,cd->...c", t, weight), scale=scale)
+
+
+@operation
+def product(rng: random.Random, x: Coded, pool: Sequence[Coded]) -> Coded | None:
+    """x @ y.mT, with itself or with another tensor: scores (N, L, L)."""
+    if len(x.shape) < 2 or len(x.shape) > 4:
+        return None
+    if any(bool((channel <= 0).any()) for channel in x.channels.values()):
+        return None
+    scale = rng.getrandbits(40)
+    if len(x.shape) == 3 and rng.random() < 0.5:
+        return each(x, lambda t: torch.einsum("abc,adc->abd", t, t), scale=scale)
+    return each(x, lambda t: t @ t.mT, scale=scale)
+
+
+@operation
+def join(rng: random.Random, x: Coded, pool: Sequence[Coded]) -> Coded | None:
+    other = _partner(rng, x, pool, same=True)
+    if other is None or not x.shape or x.first.numel() > 1000:
+        return None
+    if rng.random() < 0.4:
+        slot = rng.randint(0, len(x.shape))
+        return together([x, other], lambda a, b: torch.stack([a, b], slot)) if len(x.shape) < 5 else None
+    dim = rng.randrange(len(x.shape))
+    return together([x, other], lambda a, b: torch.cat([a, b], dim))
