@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .lab.run import Run, run
     from .lab.tensors import AnnotatedTensor, annotate
     from .lab.walk import Walk, walk
+    from .pictures import Picture, picture
     from .practice import quiz
     from .theory.axes import Axes
     from .theory.call import Call
@@ -49,6 +50,7 @@ _HOME: dict[str, str] = {
     "GateTrace": "lab.gate_trace",
     "Law": "theory.laws",
     "LstmShapesError": "errors",
+    "Picture": "pictures",
     "Prediction": "theory.predict",
     "Proof": "lab.proof",
     "Report": "lab.check.report",
@@ -68,6 +70,7 @@ _HOME: dict[str, str] = {
     "install": "lab.check.session",
     "laws": "theory.laws",
     "load_ipython_extension": "lab.check.session",
+    "picture": "pictures",
     "predict": "theory.predict",
     "prove": "lab.proof",
     "quiz": "practice",
@@ -88,6 +91,7 @@ __all__ = [
     "GateTrace",
     "Law",
     "LstmShapesError",
+    "Picture",
     "Prediction",
     "Proof",
     "Report",
@@ -107,6 +111,7 @@ __all__ = [
     "install",
     "laws",
     "load_ipython_extension",
+    "picture",
     "predict",
     "prove",
     "quiz",

@@ -25,6 +25,18 @@ class HeatMap(Shown):
     values: tuple[tuple[float, ...], ...]
 
     @property
+    def title(self) -> str:
+        """`Gate f of layer 0`."""
+        kind = "State" if self.gate in ("h", "c") else "Gate"
+        return f"{kind} {self.gate} of layer {self.layer}{', reverse' if self.direction else ''}"
+
+    @property
+    def caption(self) -> str:
+        """How many units and steps, and of which row."""
+        row = "" if self.n is None else f" of row n={self.n}"
+        return f"{len(self.values)} units over the {len(self.values[0])} steps{row}."
+
+    @property
     def bounds(self) -> tuple[float, float]:
         """What the colours span: 0 to 1 for σ, −1 to 1 for tanh, wider where a value is (c, relu)."""
         flat = [value for row in self.values for value in row if value == value]

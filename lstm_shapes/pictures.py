@@ -1,0 +1,120 @@
+"""picture: a layer drawn: unrolled over time, from inside one cell, its parameters, its packed rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from .errors import ShapeError, SpecError
+from .shown import Shown
+from .theory.call import DEFAULT_N
+from .theory.highlight import read
+from .theory.predict import Prediction, predict
+from .theory.reading import Reading
+from .theory.spec import whole
+
+__all__ = ["KINDS", "Picture", "picture"]
+
+KINDS = ("grid", "cell", "parameters", "packed")
+
+
+@dataclass(frozen=True, repr=False)
+class Picture(Shown):
+    """A drawing of one call of one layer: `.svg`, `.text` in characters, `.save(path)`; notebooks show it by itself."""
+
+    prediction: Prediction
+    kind: str = "grid"
+    reading: Reading | None = None
+    n: int | None = None
+    layer: int = 0
+
+    @property
+    def svg(self) -> str:
+        """A self-contained, accessible SVG, light or dark as the reader's system is."""
+        text: str = import_module(".views.pictures", __package__).picture_svg(self)
+        return text
+
+    @property
+    def text(self) -> str:
+        """The same drawing in characters."""
+        text: str = import_module(".views.pictures", __package__).picture_text(self)
+        return text
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def _repr_html_(self) -> str:
+        return self.svg
+
+    def reads(self, layer: int, direction: int, t: int, n: int = 0) -> tuple[str, ...]:
+        """The states of a cell that the highlighted expression reads: `("h",)`, `("c",)`, both or none."""
+        return self.reading.states(layer, direction, t, n) if self.reading else ()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture: `.svg`, or `.txt` for the drawing in characters.
+
+        Raises: SpecError for another suffix.
+        """
+        file = Path(path)
+        if file.suffix not in (".svg", ".txt"):
+            raise SpecError("path", "a file name that ends in .svg or .txt", str(path))
+        file.write_text(self.svg if file.suffix == ".svg" else f"{self.text}\n", encoding="utf-8")
+        return file
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "kind": self.kind,
+            "spec": self.prediction.spec.to_dict(),
+            "highlight": self.reading.expression if self.reading else "",
+            "svg": self.svg,
+        }
+
+
+def picture(
+    Q: Any,
+    D: Any = None,
+    K: Any = 1,
+    batch_first: bool = True,
+    *,
+    highlight: str = "",
+    kind: str = "grid",
+    N: int | None = DEFAULT_N,
+    L: int | None = None,
+    lengths: Iterable[int] | None = None,
+    n: int | None = None,
+    layer: int = 0,
+    **fields: Any,
+) -> Picture:
+    """Draw a layer: the unrolled grid of K × L cells, with the cells lit that `highlight` reads.
+
+    `kind` is `"grid"`, `"cell"` (inside one cell of `layer`: every weight block and every wire's shape),
+    `"parameters"` (Q·D against D·D) or `"packed"` (what lengths leave of a batch). `n` picks one row of the batch.
+    Q, D, K may be replaced by a Spec or a torch layer.
+
+    >>> print(picture(3, 5, 2, L=4, highlight="Y[:, -1]").text)
+    Y                      Y       Y       Y       Y
+                           ↑       ↑       ↑       ↑
+    layer 1 → h0,c0[1] →  [ ]  →  [ ]  →  [ ]  →  [h]  → hn,cn[1]
+                           ↑       ↑       ↑       ↑
+    layer 0 → h0,c0[0] →  [ ]  →  [ ]  →  [ ]  →  ( )  → hn,cn[0]
+                           ↑       ↑       ↑       ↑
+    X                      0       1       2       3
+
+    Raises: SpecError; ShapeError for an expression outside the grammar, which it shows.
+    """
+    if kind not in KINDS:
+        raise SpecError("kind", f"one of {', '.join(KINDS)}", kind)
+    prediction = predict(Q, D, K, batch_first, N=N, L=L, lengths=lengths, **fields)
+    spec, call = prediction.spec, prediction.call
+    if kind == "packed" and call.lengths is None:
+        raise ShapeError("lengths", "given for a picture of packed rows", hint="Pass lengths=(5, 3)")
+    if n is not None and whole("n", n, at_least=0) >= (call.N or 1):
+        raise ShapeError("n", f"a row of the batch, 0 to {(call.N or 1) - 1}", got=n)
+    if whole("layer", layer, at_least=0) >= spec.K:
+        raise ShapeError("layer", f"one of the K = {spec.K} layers, 0 to {spec.K - 1}", got=layer)
+    reading = read(highlight, spec, call) if highlight else None
+    return Picture(prediction, kind, reading, n, layer)

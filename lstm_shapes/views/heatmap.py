@@ -1,0 +1,46 @@
+"""A gate over time in characters: one line a unit, the higher the block the greater the value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .page import Drawing, Page
+from .unrolled import ends
+
+if TYPE_CHECKING:
+    from lstm_shapes.lab.gate_heatmap import HeatMap
+
+__all__ = ["heatmap_text", "heatmap_view"]
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+UNITS, STEPS = 24, 66
+
+
+def heatmap_view(heatmap: HeatMap) -> Page:
+    """What `trace.heatmap(…)` returns."""
+    drawing = Drawing("Units down, steps across", heatmap_text(heatmap), heatmap.svg)
+    return Page(heatmap.title, heatmap.caption, (drawing,))
+
+
+def heatmap_text(heatmap: HeatMap) -> str:
+    """The drawing in characters."""
+    low, high = heatmap.bounds
+    steps = ends(len(heatmap.values[0]), STEPS)
+    lines = []
+    for d in ends(len(heatmap.values), UNITS):
+        if d is None:
+            lines.append("   ⋮")
+            continue
+        cells = "".join("…" if t is None else _block(heatmap.values[d][t], low, high) for t in steps)
+        lines.append(f"{f'd={d}':<7} {cells}")
+    last = len(heatmap.values[0]) - 1
+    lines.append(f"{'':8}t=0{f't={last}':>{max(len(steps) - 3, len(f't={last}') + 1)}}" if last else f"{'':8}t=0")
+    lines.append(f"{'':8}{BLOCKS[0]} = {low:g}   {BLOCKS[-1]} = {high:g}".replace("-", "−"))
+    return "\n".join(lines)
+
+
+def _block(value: float, low: float, high: float) -> str:
+    if value != value:
+        return "?"
+    share = (min(max(value, low), high) - low) / (high - low)
+    return BLOCKS[min(len(BLOCKS) - 1, int(share * len(BLOCKS)))]

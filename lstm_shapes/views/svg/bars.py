@@ -1,0 +1,55 @@
+"""Parameter shares as SVG bars: each layer's input, recurrent, bias and projection weights beside each other."""
+
+from __future__ import annotations
+
+from lstm_shapes.theory.counts import Counts, Term
+from lstm_shapes.views.unrolled import ends
+
+from .frame import GATE_COLOURS, box, text
+
+__all__ = ["LAYERS_SHOWN", "bars_body"]
+
+LAYERS_SHOWN = 5
+LEFT, WIDTH, BAR, GAP = 96, 620, 30, 40
+_ORDER = ("input", "recurrent", "bias", "projection")
+
+
+def bars_body(counts: Counts, top: float) -> tuple[str, float, float]:
+    """The drawing from `top` down, its width and where it ends."""
+    layers = [None if k is None else counts.layers[k] for k in ends(counts.spec.K, LAYERS_SHOWN)]
+    most = max(layer.total for layer in layers if layer is not None)
+    parts, y = [], top
+    for layer in layers:
+        if layer is None:
+            parts.append(text(20, y + 20, "⋮", "l-strong"))
+            y += BAR
+            continue
+        parts.append(text(20, y + 20, f"layer {layer.index}", "l-strong"))
+        x: float = LEFT
+        for term in layer.terms:
+            number = counts.spec.R * term.value
+            width = WIDTH * number / most
+            parts.append(box(x, y, max(width, 1), BAR, GATE_COLOURS[_ORDER.index(term.name)], 2))
+            label = _fitting(term, number, width)
+            parts.append(text(x + width / 2, y + 20, label, "l-ink", "middle") if label else "")
+            x += width
+        parts.append(text(x + 10, y + 20, f"{layer.total:,}", "l-strong"))
+        y += BAR + GAP - 18
+    x = LEFT
+    by = f"{counts.spec.R} directions, " if counts.spec.R > 1 else ""
+    for term in (counts.upper or counts.first).terms:
+        name = f"{term.name}: {term.formula}" if term.name != "input" else f"input: {counts.first.terms[0].formula}"
+        parts.append(box(x, y + 4, 12, 12, GATE_COLOURS[_ORDER.index(term.name)], 2))
+        parts.append(text(x + 18, y + 15, name, "l-quiet"))
+        x += 30 + 7.2 * len(name)
+    share = f"{by}{counts.recurrent_share:.0%} of all {counts.total:,} parameters are recurrent: D is what costs."
+    parts.append(text(20, y + 44, share, "l-quiet"))
+    return "".join(parts), LEFT + WIDTH + 130, y + 56
+
+
+def _fitting(term: Term, number: int, width: float) -> str:
+    """The longest label that fits its part of the bar."""
+    for label in (f"{term.formula} = {number:,}" if number == term.value else f"{number:,}", f"{number:,}"):
+        if 8 * len(label) < width:
+            return label
+    return ""
