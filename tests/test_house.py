@@ -100,6 +100,17 @@ def test_runtime_dependencies_are_four() -> None:
     assert runtime == {"torch", "torchinfo", "rich", "typer"}
 
 
+def test_main_job_runs_without_numpy() -> None:
+    """None of the four asks for numpy, so the proof does without it, and says what it could not ask then."""
+    code = (
+        "import sys; sys.modules['numpy'] = None\n"
+        "import lstm_shapes as ls\n"
+        "proof = ls.prove(3, 5, 2, N=4, L=7)\n"
+        "print(proof.ok, [c.note for c in proof.checks if 'numpy' in c.note], 'torchinfo' in repr(proof))"
+    )
+    assert run_python(code) == "True ['torchinfo not asked: it needs numpy'] True"
+
+
 def test_constraints_pin_torch_and_hold_no_addresses() -> None:
     """Everyone's test run uses the same torch, from whatever index they have."""
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
