@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.snapshot import Snapshot
 
+pytest_plugins = ["pytester"]
+
 if TYPE_CHECKING:
     import torch
 

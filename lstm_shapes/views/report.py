@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .page import Block, Cell, Column, Lines, Mark, Page, Role, Sheet, code
@@ -42,7 +43,7 @@ def _verdict(report: Report) -> str:
 def _finding(finding: Finding) -> Sheet:
     rows: list[tuple[Cell, ...]] = []
     if finding.where is not None:
-        place = f"{finding.where.file}:{finding.where.line}"
+        place = f"{_near(finding.where.file)}:{finding.where.line}"
         rows.append(("where", place + (f"\n`{_quoted(finding.where.source)}`" if finding.where.source else "")))
     if finding.layer:
         rows.append(("layer", code(finding.layer)))
@@ -57,6 +58,12 @@ def _finding(finding: Finding) -> Sheet:
         (Column(""), Column("", whole=False)),
         tuple((Mark(str(name), _ROLES[finding.level] if name == "fix" else "quiet"), cell) for name, cell in rows),
     )
+
+
+def _near(file: str) -> str:
+    """A path as short as it can be said from here."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
 
 
 def _quoted(source: str) -> str:

@@ -98,7 +98,7 @@ def _half_read(op: Op, call: LayerCall, axes: Axes) -> Iterator[Finding]:
     key = op.note[1] if len(op.note) > 1 else None
     keys = key if isinstance(key, tuple) else (key,)
     place = axes.names.index("L")
-    if len(keys) <= place or len(keys) > 2 and keys[2] != slice(None) or call.L < 2:
+    if len(keys) <= place or (len(keys) > 2 and keys[2] != slice(None)) or call.L < 2:
         return
     if (
         keys[place] in (-1, 0)

@@ -161,7 +161,8 @@ def _forget_what_was_caught(seen: Observation, error: BaseException) -> None:
     running: set[int] = set()
     trace = error.__traceback__
     while trace is not None:
-        running |= {id(value) for value in trace.tb_frame.f_locals.values() if isinstance(value, nn.Module)}
+        # A module that was running is the `self` of a frame; other frames may merely know it.
+        running.add(id(trace.tb_frame.f_locals.get("self")))
         trace = trace.tb_next
     seen.pending[:] = [pending for pending in seen.pending if id(pending.module) in running]
     for call in seen.calls:

@@ -1,0 +1,109 @@
+"""A report as a page and as SARIF."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import lstm_shapes as ls
+from lstm_shapes.lab.check import registry
+from lstm_shapes.lab.check.report import Evidence, Finding, Report
+from lstm_shapes.lab.check.where import Where
+from lstm_shapes.shown import as_text
+from lstm_shapes.views.report import rule_view, rules_view
+from lstm_shapes.views.sarif import sarif
+
+
+def swapped() -> Report:
+    rnn = nn.LSTM(4, 8)
+    return ls.check(lambda x: rnn(x)[0][:, -1], torch.randn(3, 5, 4))
+
+
+def test_a_person_sees_code_line_reason_and_fix() -> None:
+    """Everything a finding holds is on the page, within 80 columns."""
+    text = as_text(swapped(), width=80)
+    for words in ("1 error", "LS201", "where", "test_report.py", "seen", "fix", "batch_first=True", "evidence"):
+        assert words in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert repr(swapped()).startswith("lstm_shapes check: 1 error")
+
+
+def test_html_escapes_what_the_user_wrote() -> None:
+    """A hostile source line, file name or message stays text."""
+    where = Where("<script>.py", 3, "x = '<script>alert(1)</script>' # `tick`")
+    finding = Finding("LS201", "batch-time-swap", "error", "<b>title</b>", "<i>detail</i>", "<u>fix</u>", where=where)
+    page = Report((finding,))._repr_html_()
+    assert "<script>" not in page
+    assert "<b>" not in page
+    assert "<i>" not in page
+    assert "<u>" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_a_large_dependence_matrix_is_left_to_its_sentence() -> None:
+    """A small matrix is drawn, a large one is not."""
+    small = Evidence("did", "saw", ((True, False), (False, True)), "out", "in")
+    large = Evidence("did", "saw", ((True,) * 99,) * 99, "out", "in")
+    assert "■ ·" in as_text(Report((_finding(small),)))
+    assert "■" not in as_text(Report((_finding(large),)))
+
+
+def _finding(*evidence: Evidence) -> Finding:
+    cause = RuntimeError("boom")
+    return Finding("LS302", "equal-sizes", "note", "title", "detail", "fix", "rnn", None, evidence, cause)
+
+
+def test_what_is_right_is_said() -> None:
+    """The identities that acquit suspicious code have a list of their own."""
+    text = as_text(Report((), ("`Y[:, -1] == hn[-1]` holds here",)))
+    assert "nothing found" in text
+    assert "Y[:, -1] == hn[-1] holds here" in text
+
+
+def test_the_rules_are_shown_with_their_programs() -> None:
+    """The table has every code; one rule shows why, wrong and right."""
+    every = registry()
+    table = as_text(rules_view(every.values()))
+    assert all(code in table for code in every)
+    one = as_text(rule_view(every["LS202"]))
+    assert "Why" in one
+    assert "Wrong" in one
+    assert "Right" in one
+    assert "nn.LSTM" in one
+
+
+def test_sarif_names_rule_line_and_level(tmp_path: Path) -> None:
+    """Each result points into the rules, and at a file relative to the root where it lies below it."""
+    report = Report((*swapped().findings, _finding(), _placed(tmp_path / "a b.py"), _placed(Path("<string>"))))
+    log = json.loads(json.dumps(sarif(report, registry(), "0.1.0", Path(__file__).parent)))
+    run = log["runs"][0]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert log["version"] == "2.1.0"
+    assert rules == ["LS201", "LS302"]
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]] == result["ruleId"]
+        assert result["message"]["text"]
+    assert [result["level"] for result in run["results"]] == ["error", "note", "note", "note"]
+    place = run["results"][0]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"] == {"uri": "test_report.py", "uriBaseId": "SRCROOT"}
+    assert place["region"]["startLine"] > 1
+    assert "rnn" in place["region"]["snippet"]["text"]
+    assert "locations" not in run["results"][1]
+    assert run["results"][2]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].endswith("a%20b.py")
+    assert run["results"][3]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "string"
+
+
+def _placed(file: Path) -> Finding:
+    return Finding("LS302", "equal-sizes", "note", "title", "detail", "fix", where=Where(str(file), 0))
+
+
+@pytest.mark.parametrize("code", sorted(registry()))
+def test_every_rule_is_documented(code: str) -> None:
+    """Code, name, title, why and two programs, none of them empty."""
+    rule = registry()[code]
+    assert rule.code == code
+    assert all((rule.name, rule.title, rule.why, rule.wrong.strip(), rule.right.strip()))
