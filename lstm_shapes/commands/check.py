@@ -11,9 +11,9 @@ from rich.console import Console
 
 from lstm_shapes import __version__
 from lstm_shapes.errors import SpecError
+from lstm_shapes.lab.target import load_inputs, load_lengths, load_model
 
 from . import options
-from .target import load_inputs, load_model
 
 __all__ = ["check", "rules"]
 
@@ -50,13 +50,11 @@ def check(
     with Console(stderr=True).status("Loading torch and the model …"):
         made = load_model(model)
         given = load_inputs(input or [], made, dtype)
-        import torch
-
         from lstm_shapes.lab.check import check as check_
         from lstm_shapes.lab.check import registry
 
     with Console(stderr=True).status("Experimenting …"):
-        report = check_(made, *given, batch_dim=axis, lengths=None if rows is None else torch.tensor(rows))
+        report = check_(made, *given, batch_dim=axis, lengths=load_lengths(rows))
     if sarif is not None:
         from lstm_shapes.views.sarif import sarif as as_sarif
 

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from lstm_shapes.lab.target import load_inputs, load_model
+
 from . import options
-from .target import load_inputs, load_model
 
 __all__ = ["walk"]
 

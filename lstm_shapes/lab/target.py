@@ -13,7 +13,7 @@ from lstm_shapes.errors import ShapeError, SpecError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["load_inputs", "load_model"]
+__all__ = ["load_inputs", "load_lengths", "load_model"]
 
 
 def load_model(target: str) -> Callable[..., Any]:
@@ -94,3 +94,10 @@ def _tensor(text: str, model: Any, dtype: str, seed: int) -> torch.Tensor:
         return torch.randn(shape, generator=generator(seed)).to(as_dtype(dtype))
     tables = [m.num_embeddings for m in getattr(model, "modules", list)() if isinstance(m, torch.nn.Embedding)]
     return torch.randint(0, min(tables, default=2), shape, generator=generator(seed))
+
+
+def load_lengths(rows: tuple[int, ...] | None) -> torch.Tensor | None:
+    """The lengths as torch's own packing wants them."""
+    import torch
+
+    return None if rows is None else torch.tensor(rows)
