@@ -69,6 +69,9 @@ class AnnotatedTensor(Tensor):
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"{self.axes}\n{self.plain()!r}"
 
+    def __format__(self, spec: str) -> str:
+        return format(self.plain(), spec) if spec else str(self)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> AnnotatedTensor:
         if id(self) in memo:
             return cast(AnnotatedTensor, memo[id(self)])

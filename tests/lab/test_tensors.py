@@ -113,6 +113,8 @@ def test_without_names_every_axis_is_unknown() -> None:
 def test_repr_shows_the_axes_and_then_the_tensor() -> None:
     """One line of axes, then what torch prints."""
     assert repr(annotate(torch.zeros(2), "N")) == "(N=2,)\ntensor([0., 0.])"
+    assert f"{annotate(torch.zeros(2), 'N')}" == "(N=2,)\ntensor([0., 0.])"
+    assert f"{annotate(torch.tensor(1.25), ''):.1f}" == "1.2"
 
 
 # ---------------------------------------------------------------- a tensor in every respect
@@ -322,6 +324,9 @@ CASES: list[tuple[str, Callable[[AnnotatedTensor], object], str | None]] = [
     ("mask", lambda x: x[torch.tensor([True, False, True])], "N L Q"),
     ("mask of two axes", lambda x: x[x[..., 0] == x[..., 0]], "? Q"),
     ("a bool", lambda x: x[True], None),
+    ("a 0-d bool", lambda x: x[torch.tensor(True)], None),
+    ("an empty list", lambda x: x[:, []], None),
+    ("plain input, named mask", lambda x: torch.zeros(N, L).masked_fill(x[..., 0] > 0, 1), "N L"),
     ("np.ix_", lambda x: x[torch.tensor([[0], [2]]), torch.tensor([[1, 3, 4]])], "N L Q"),
     ("apart", lambda x: x[torch.arange(N), :, torch.tensor([0, 1, 2])], "N L"),
     ("any pairs", lambda x: x[torch.tensor([0, 0, 1]), torch.tensor([1, 2, 3])], "? Q"),
@@ -441,6 +446,7 @@ CASES: list[tuple[str, Callable[[AnnotatedTensor], object], str | None]] = [
     ("topk last", lambda x: x.topk(2).values, "N L ?"),
     ("sort", lambda x: x.sort(1).values, "N ? Q"),
     ("argsort", lambda x: x.argsort(descending=True), "N L ?"),
+    ("multinomial", lambda x: row(x).softmax(-1).multinomial(1), "N 1"),
     ("mse", lambda x: F.mse_loss(x, x * 2, reduction="none"), "N L Q"),
     ("mse mean", lambda x: F.mse_loss(x, x * 2), ""),
     ("cross_entropy", lambda x: F.cross_entropy(row(x), torch.zeros(N).long()), ""),
@@ -453,6 +459,7 @@ CASES: list[tuple[str, Callable[[AnnotatedTensor], object], str | None]] = [
     # products
     ("matmul", lambda x: x @ torch.randn(Q, D), "N L ?"),
     ("rmatmul", lambda x: torch.randn(2, L) @ x, "N ? Q"),
+    ("rmatmul by name", lambda x: x.__rmatmul__(torch.randn(2, L)), "N ? Q"),
     ("vector", lambda x: x @ torch.randn(Q), "N L"),
     ("inner", lambda x: torch.inner(row(x), torch.randn(2, Q)), None),
     ("scores", lambda x: x @ x.mT, "N L L"),
@@ -469,6 +476,11 @@ CASES: list[tuple[str, Callable[[AnnotatedTensor], object], str | None]] = [
     ("einsum by list", lambda x: torch.einsum(x, [0, 1, 2], [2, 0]), "Q N"),
     ("tensordot", lambda x: torch.tensordot(x, torch.randn(Q, D), 1), "N L ?"),
     ("tensordot dims", lambda x: torch.tensordot(x, torch.randn(D, L), dims=([1], [1])), "N Q ?"),
+    ("tensordot tensor dims", lambda x: torch.tensordot(x, torch.randn(Q, D), torch.tensor(1)), None),
+    ("torch.embedding", lambda x: torch.embedding(torch.zeros(9, D), annotate(torch.zeros(N).long(), "N")), "N ?"),
+    ("cosine of one axis", lambda x: F.cosine_similarity(x, x, dim=1), "N Q"),
+    ("pairwise_distance", lambda x: F.pairwise_distance(x, x), "N L"),
+    ("pairwise_distance kept", lambda x: F.pairwise_distance(x, x, keepdim=True), None),
     ("cdist", lambda x: torch.cdist(x, x), "N L L"),
     ("cosine", lambda x: F.cosine_similarity(x, x, dim=-1), "N L"),
     ("attention", lambda x: F.scaled_dot_product_attention(x, x, x), "N L Q"),

@@ -22,6 +22,7 @@ from lstm_shapes.lab.walk.opened import opened
 from lstm_shapes.lab.walk.result import Made, made_of
 from lstm_shapes.lab.walk.statements import statements_of
 from lstm_shapes.theory.axes import Axes
+from tests.oracle import base
 
 
 def step_at(found: Walk, source: str) -> Step:
@@ -460,6 +461,9 @@ def test_statements_of_a_file() -> None:
     assert heads
     assert all(head.source.startswith(("for ", "while ")) for head in heads)
     assert statements_of(compile("x = 1", "<nowhere>", "exec"), {}) == {}
+    others = statements_of(base.__code__, {})
+    assert any(one.returns for one in others.values())
+    assert statements_of(test_the_lesson_line_by_line.__code__, {}) is statements_of(Lesson.forward.__code__, {})
     spread = [one for one in statements.values() if one.source.startswith("rnn_out, (hn, cn)")]
     assert len(spread) == 4
     assert len(set(spread)) == 1

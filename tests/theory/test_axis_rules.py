@@ -128,11 +128,9 @@ def test_joining_without_identity_keeps_only_samples_and_steps() -> None:
 def test_the_rest_of_the_table_without_tensors() -> None:
     """Reductions of a scalar, attention over plain keys, cells fed plain steps."""
     assert reducing.reduce(Axes(), 0) == Axes()
-    assert reducing.forget(Axes(), (0,)) == Axes()
     assert moving.transpose(Axes(), 0, 0) == Axes()
     assert repr(contracting.attention(Axes.of("N L D", (2, 5, 8)), (2, 7, 8), (2, 7, 3))) == "(N=2, L=5, ?=3)"
     state = Axes.of("N D", (2, 8))
     assert sequences.cell((2, 3), state, state[1]) == state
     assert sequences.cell((2, 3), None, state[1]) is None
     assert sequences.recurrent((2, 3), sequences.Widths(1, 1, 8), True) == (None, None, None)
-    assert reshaping.flatten_sizes(()) == (1,)

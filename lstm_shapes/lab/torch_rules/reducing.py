@@ -79,6 +79,12 @@ def _is_topk(args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> bool:
     return isinstance(out, torch.return_types.topk) and "k" not in kwargs
 
 
+@rule("multinomial")
+def multinomial(out: Tensor, input: Tensor, *_: Any, **__: Any) -> Answer:
+    """Draws from the last axis: which draw it is, is a new one."""
+    return reducing.resize(named(input), {-1: out.shape[-1]})
+
+
 @rule("glu")
 def glu(out: Tensor, input: Tensor, dim: int = -1) -> Answer:
     """One half of an axis gates the other: what runs along it now is both."""

@@ -9,7 +9,7 @@ from lstm_shapes.theory.axis_rules.moving import NEW_AXIS
 from lstm_shapes.theory.axis_rules.picking import at_dim, unknown
 from lstm_shapes.theory.axis_tracks import Gone, leave, settle
 
-__all__ = ["forget", "reduce", "resize", "sum_out"]
+__all__ = ["reduce", "resize", "sum_out"]
 
 
 def reduce(axes: Axes, dims: int | Sequence[int] | None = None, keepdim: bool = False) -> Axes:
@@ -44,15 +44,6 @@ def sum_out(gone: dict[int, Gone], axis: Axis) -> None:
     for atom in axis.atoms:
         if atom.track:
             leave(gone, [atom], ("over", atom.track.at))
-
-
-def forget(axes: Axes, dims: Sequence[int]) -> Axes:
-    """The axes after an operation that reorders some of them by value: those are unknown, as after sort.
-
-    >>> forget(Axes.of("N L", (2, 20)), (1,))
-    (N=2, ?=20)
-    """
-    return resize(axes, {dim: axes[at_dim(axes, dim)].size for dim in dims} if axes else {})
 
 
 def resize(axes: Axes, sizes: dict[int, int]) -> Axes:

@@ -17,7 +17,7 @@ from lstm_shapes.theory.axis_rules.moving import NEW_AXIS, permute
 from lstm_shapes.theory.axis_rules.picking import unknown
 from lstm_shapes.theory.axis_tracks import Gone, fresh, leave, marker, once, settle
 
-__all__ = ["Scramble", "flatten_sizes", "reshape", "scramble_of"]
+__all__ = ["Scramble", "reshape", "scramble_of"]
 
 FRAMES = "L"
 """Steps may be stacked on purpose: (N, L, Q) → (N, L/2, 2·Q) is how pyramidal encoders shorten a sequence."""
@@ -105,18 +105,6 @@ def scramble_of(axes: Axes, sizes: Sequence[int]) -> Scramble | None:
     True
     """
     return reshape(axes, sizes)[1]
-
-
-def flatten_sizes(sizes: Sequence[int], start: int = 0, end: int = -1) -> tuple[int, ...]:
-    """The sizes after flatten(start, end).
-
-    >>> flatten_sizes((2, 20, 28), 1)
-    (2, 560)
-    """
-    if not sizes:
-        return (1,)
-    first, last = start % len(sizes), end % len(sizes)
-    return (*sizes[:first], prod(sizes[first : last + 1]), *sizes[last + 1 :])
 
 
 def _fill(sizes: tuple[int, ...], place: int, todo: list[_Piece], gone: dict[int, Gone]) -> tuple[list[_Piece], int]:
