@@ -7,6 +7,8 @@ It ends with the lesson's model under `torchinfo.summary(model, (2, 20, 28))`, a
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torchinfo
 from rich.console import Console
@@ -49,7 +51,8 @@ def main() -> None:
     show(screen, shapes_sheet(prediction))
     screen.print("\nThe same, held in hand. The tensors know their axes:")
     X, Y, hn, cn = ls.run(Q, D, K, N=N, L=L)
-    for name, tensor in {"X": X, "Y": Y, "hn": hn, "cn": cn, "Y[:, -1]": Y[:, -1]}.items():
+    named: dict[str, Any] = {"X": X, "Y": Y, "hn": hn, "cn": cn, "Y[:, -1]": Y[:, -1]}
+    for name, tensor in named.items():
         screen.print(f"  {name:9}{tensor.axes}")
 
     chapter(screen, "2. How to initialise what is not x")
