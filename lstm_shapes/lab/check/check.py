@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from .failure import explain_exception
@@ -50,7 +51,7 @@ def _findings(study: Study) -> list[Finding]:
     if first.error is not None:
         finding = explain_exception(first.error, first.seen, study)
         found = [finding if finding is not None else _unexplained(first.error)]
-        return found + [f for f in _noticed(study) if f.code != found[0].code]
+        return found + [f for f in (*_causes(study), *_noticed(study)) if f.code != found[0].code]
     found = []
     for rule in sorted(registry().values(), key=lambda rule: rule.order):
         if rule.find is not None:
@@ -73,6 +74,16 @@ def _asked(rule: Rule, study: Study) -> list[Finding]:
                 cause=error,
             )
         ]
+
+
+def _causes(study: Study) -> list[Finding]:
+    """What the exception may have come from: samples that were mixed before the program stopped."""
+    seen = study.first.seen
+    if seen.unfinished is not None or not seen.calls or study.batch_dim is None:
+        return []
+    rules = [registry()[code] for code in ("LS201", "LS202", "LS205", "LS207", "LS211", "LS214")]
+    found = [f for rule in rules for f in _asked(rule, study) if f.level == "error"]
+    return [replace(f, cause=study.first.error) for f in found]
 
 
 def _noticed(study: Study) -> list[Finding]:

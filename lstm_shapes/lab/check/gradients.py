@@ -141,6 +141,11 @@ def gradients(study: Study) -> Gradients | None:
         if run.error is None and len(run.seen.calls) == len(study.base.seen.calls):
             candidate = Gradients(run, inputs)
             found = candidate if candidate.ok else None
+        if found is None and study.base.error is None:
+            from .edits import Edits
+
+            edits = Edits(study)
+            found = edits if edits.ok else None
         study.__dict__["gradients"] = found
     result: Gradients | None = study.__dict__["gradients"]
     return result

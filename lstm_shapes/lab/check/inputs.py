@@ -130,7 +130,7 @@ class Inputs:
                 return _copy(slot.value)
             new = slot.value.clone()
             rows = new.movedim((slot.batch, slot.time), (0, 1))
-            other = _other(rows, slot.value, seed, zeros=True)
+            other = _other(rows, slot.value, seed)
             for row, n in enumerate(lengths):
                 rows[row, n:] = other[row, n:]
             return new
@@ -200,7 +200,7 @@ def _copy(value: Any) -> Any:
     return type(value)(value)
 
 
-def _other(part: Tensor, whole: Tensor, seed: int, *, zeros: bool = False) -> Tensor:
+def _other(part: Tensor, whole: Tensor, seed: int) -> Tensor:
     """Other values of the same kind and range; whole numbers keep to those that occur, and 0 (padding) stays 0."""
     draw = torch.Generator().manual_seed(1234 + seed)
     if part.is_floating_point():
@@ -219,7 +219,7 @@ def _other(part: Tensor, whole: Tensor, seed: int, *, zeros: bool = False) -> Te
     place = torch.searchsorted(kept, part.contiguous())
     step = torch.randint(1, kept.numel(), part.shape, generator=draw).to(part.device)
     fresh = kept[(place.clamp(max=kept.numel() - 1) + step) % kept.numel()]
-    return fresh if zeros else torch.where(part == 0, part, fresh)
+    return torch.where(part == 0, part, fresh)
 
 
 def _packed_sample(value: PackedSequence, i: int, seed: int) -> PackedSequence:

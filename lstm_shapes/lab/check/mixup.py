@@ -141,7 +141,7 @@ def _at_result(study: Study, k: int) -> Mixup | None:
         if call is None:
             code = "LS213"
         else:
-            code = "LS205" if roles <= {"hn", "cn"} else "LS201"
+            code = "LS205" if roles and roles <= {"hn", "cn"} else "LS201"
         return Mixup("result", placement, code, call, "", k, maps)
     if ops:
         return Mixup("result", placement, "LS202", call, "", k, maps, ops[-1])
@@ -178,7 +178,7 @@ def _read(study: Study) -> tuple[set[str], LayerCall | None]:
     """Which of Y, hn, cn of the last layer call that matters reach the result."""
     found = gradients(study)
     if found is None:
-        return set(), (study.calls[-1] if study.calls else None)
+        return _origins(study)
     for call in reversed(study.calls):
         roles = set()
         for role in ("Y", "hn", "cn"):
@@ -188,6 +188,16 @@ def _read(study: Study) -> tuple[set[str], LayerCall | None]:
         if roles:
             return roles, call
     return set(), (study.calls[-1] if study.calls else None)
+
+
+def _origins(study: Study) -> tuple[set[str], LayerCall | None]:
+    """The same by descent alone: what the results were made of, in the last layer call that they come from."""
+    trace, calls = study.first.seen.trace, study.first.seen.calls
+    made = [o for piece in study.first.pieces if trace is not None for o in trace.origin(piece.tensor) if o[0] == "call"]
+    if not made:
+        return set(), (study.calls[-1] if study.calls else None)
+    last = max(index for _, index, _ in made)
+    return {role for _, index, role in made if index == last}, calls[last]
 
 
 def _steps_differ(study: Study) -> bool:
@@ -224,7 +234,7 @@ def _by_coincidence(study: Study, found: Mixup) -> Mixup:
     """LS208 where unequal sizes would have raised: run again with one sample more."""
     from .failure import shape_failure
 
-    if found.code not in ("LS201", "LS202", "LS205") or not _equal_sizes(study):
+    if found.code not in ("LS201", "LS202", "LS205") or study.first.error is not None or not _equal_sizes(study):
         return found
     run = study.go(study.inputs.wider(), trace=True)
     if run.error is not None and shape_failure(study, run):

@@ -6,11 +6,9 @@ import math
 from collections.abc import Sequence
 from functools import cache
 
-from .trace import Op, Origin, Trace
+from .trace import RESHAPES, Op, Origin, Trace
 
-__all__ = ["RESHAPES", "out_of_order", "scrambling"]
-
-RESHAPES = ("view", "reshape", "unflatten", "_unsafe_view", "view_as", "reshape_as", "resize")
+__all__ = ["out_of_order", "scrambling"]
 
 
 def out_of_order(before: Sequence[int], after: Sequence[int]) -> bool:
@@ -76,7 +74,7 @@ def scrambling(trace: Trace | None, *, of: set[str] | None = None, before: int |
         roles = {origin[2] for origin in op.origin}
         if of is not None and not roles & of:
             continue
-        if out_of_order(op.shapes[0], op.result) or cuts(op.shapes[0], op.result):
+        if out_of_order(op.base, op.result) or cuts(op.base, op.result):
             found.append(op)
     return found
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from .calls import LayerCall
 from .gradients import Gradients, gradients
-from .regroup import RESHAPES
 from .samples import of_layer
 from .study import Study
+from .trace import RESHAPES
 from .words import input_name, output_name, state_names
 
 __all__ = ["rights"]

@@ -87,7 +87,7 @@ class Study:
             try:
                 output = self.model(*args, **kwargs)
             except Exception as error:
-                return Run(None, seen, error)
+                return Run(None, seen, error, _pieces(None, seen))
         return Run(output, seen, None, _pieces(output, seen))
 
     @cached_property
@@ -224,7 +224,9 @@ class Study:
         found: dict[int, Run] = {}
         for i in self.samples:
             run = self.steady(self.inputs.sample(i))
-            if run.error is None and len(run.seen.calls) == len(self.base.seen.calls):
+            # A program that raises can still be compared up to where it stops.
+            same_end = type(run.error) is type(self.base.error)
+            if same_end and len(run.seen.calls) == len(self.base.seen.calls):
                 found[i] = run
         return found if len(found) >= 2 else {}
 

@@ -19,6 +19,9 @@ __all__ = ["Loss", "Op", "Trace", "is_loss", "tensors_in"]
 Origin = tuple[str, int, str]
 
 _LOSSES = {"cross_entropy", "binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"}
+# Functions that cut memory anew, and those that leave it as it is: a chain of them is one reshape.
+RESHAPES = ("view", "reshape", "unflatten", "_unsafe_view", "view_as", "reshape_as", "resize", "flatten", "ravel")
+_KEEP = ("contiguous", "clone", "unsqueeze", "squeeze")
 _SILENT = {"size", "dim", "__len__", "numel", "is_floating_point", "stride", "_set_grad_enabled", "is_contiguous"}
 _PROPERTIES = {"T", "mT", "H", "mH", "data", "real"}
 _LIMIT = 50_000
@@ -42,6 +45,7 @@ class Op:
     key: Any
     calls: int
     result: tuple[int, ...] = ()
+    base: tuple[int, ...] = ()  # the shape before the first of a chain of reshapes
     failed: bool = False
 
     @property
@@ -101,6 +105,7 @@ class Trace:
     def __init__(self) -> None:
         self.ops: list[Op] = []
         self.origins: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self._bases: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
     def mark(self, tensor: Tensor, origin: Origin) -> None:
         """From here on this tensor is (also) the given thing."""
@@ -131,6 +136,8 @@ class Trace:
             calls,
         )
         self.ops.append(op)
+        if given:
+            op.base = self._bases.get(given[0], op.shapes[0]) if name in RESHAPES or name in _KEEP else op.shapes[0]
         return op
 
     def leave(self, op: Op, result: Any) -> None:
@@ -139,5 +146,7 @@ class Trace:
         for k, tensor in enumerate(tensors_in(result)):
             if k == 0:
                 op.result = tuple(tensor.shape)
+                if op.name in RESHAPES or op.name in _KEEP:
+                    self._bases[tensor] = op.base
             if origin:
                 self.origins[tensor] = self.origin(tensor) | origin

@@ -17,6 +17,9 @@ def leaves(value: Any, path: str = "", depth: int = 8) -> Iterator[tuple[str, Te
     """Every tensor of a value with its path: `[0]`, `['logits']`, `.state`."""
     if isinstance(value, Tensor):
         yield path, value
+    elif type(value).__module__ == "numpy" and type(value).__name__ == "ndarray":
+        if value.dtype.kind in "fiub" and value.ndim:  # a model that ends in .numpy(): the same numbers as a tensor
+            yield path, torch.from_numpy(value.copy())
     elif isinstance(value, PackedSequence):
         yield f"{path}.data", value.data
     elif depth == 0:

@@ -84,7 +84,7 @@ def find(study: Study) -> Iterator[Finding]:
         name = "a loss"
     else:
         agree = p.dim() >= 1 and (p.shape[:1] + p.shape[2:] == target.shape or (p.dim() == 1 and target.dim() == 0))
-        agree = agree or p.shape == target.shape
+        agree = agree or p.shape == target.shape or (p.dim() == 2 and p.size(0) == target.numel())
         name = "cross_entropy"
     if not agree:
         detail, fix = advice(name, p, target)

@@ -23,7 +23,7 @@ def find(study: Study) -> Iterator[Finding]:
     op = _steps(study)
     if op is not None:
         yield RULE.finding(
-            f"{op.name} turned {op.shapes[0]} into {op.result}: the axes of the new shape are the old ones in another order, "
+            f"{op.name} turned {op.base} into {op.result}: the axes of the new shape are the old ones in another order, "
             "and a view keeps the order in memory, so steps and features of one sample are mixed",
             f"transpose({len(op.result) - 2}, {len(op.result) - 1}) or permute(…) moves axes; view and reshape only merge "
             "neighbours: permute first, then reshape",
@@ -35,7 +35,7 @@ def _samples(study: Study, found: Mixup) -> Finding:
     op, call = found.op, found.call
     where = op.where if op is not None else call.where if call is not None else None
     if op is not None:
-        seen = f"{op.name} turned {op.shapes[0]} into {op.result}; a view keeps the order in memory, "
+        seen = f"{op.name} turned {op.base} into {op.result}; a view keeps the order in memory, "
     else:
         seen = ""
     if found.stage == "X":
@@ -80,7 +80,7 @@ def _steps(study: Study) -> Op | None:
         return None
     for op in scrambling(study.first.seen.trace):
         if op.calls < len(study.base.seen.calls) or any(origin[0] == "call" for origin in op.origin):
-            if out_of_order(op.shapes[0], op.result) and _exchanges(study, op):
+            if out_of_order(op.base, op.result) and _exchanges(study, op):
                 return op
     return None
 
@@ -95,7 +95,7 @@ def _exchanges(study: Study, op: Op) -> bool:
     ops = run.seen.trace.ops if run.seen.trace is not None else []
     if place >= len(ops) or ops[place].name != op.name or not ops[place].result:
         return run.error is not None  # sizes are written into the model: nothing speaks against the plain reading
-    return out_of_order(ops[place].shapes[0], ops[place].result)
+    return out_of_order(ops[place].base, ops[place].result)
 
 
 RULE = Rule(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from torch import Tensor
+
 from ..calls import LayerCall
 from ..report import Evidence, Finding
 from ..rule import Rule
@@ -11,17 +13,34 @@ from ..study import Study
 
 
 def find(study: Study) -> Iterator[Finding]:
+    real = _padded_from(study)
     for call in study.base.seen.calls:
         if call.packed is None or call.N != study.N:
             continue
         given, mine = call.lengths, study.inputs.lengths
-        if mine is not None and len(mine) == len(given):
-            if sorted(given) != sorted(mine) and sum(given) < sum(mine):
-                yield _finding(call, given, mine, study.L, f"the lengths say {mine[:8]}")
-                return
-        elif mine is None and study.L and max(given) < study.L and _data_behind(study, given):
-            yield _finding(call, given, None, study.L, f"the data have {study.L} steps, and the last {study.L - max(given)} are no padding")
+        if mine is not None and len(mine) == len(given) and sorted(given) != sorted(mine) and sum(given) < sum(mine):
+            yield _finding(call, given, mine, study.L, f"the lengths say {mine[:8]}")
             return
+        if mine is None and study.L and max(given) < study.L and _data_behind(study, given):
+            behind = study.L - max(given)
+            yield _finding(call, given, None, study.L, f"the data have {study.L} steps, and the last {behind} are no padding")
+            return
+        if real is not None and sum(given) < sum(real) and all(a <= b for a, b in zip(sorted(given), sorted(real), strict=True)):
+            yield _finding(call, given, real, study.L, f"the data go on to {real[:8]}, where the zeros of the padding begin")
+            return
+
+
+def _padded_from(study: Study) -> list[int] | None:
+    """Where each row's trailing zeros begin; None where no row ends in zeros, so that zeros say nothing."""
+    for slot in study.inputs.slots:
+        if slot.fixed or slot.time is None or slot.batch is None or not isinstance(slot.value, Tensor):
+            continue
+        rows = (slot.value != 0).movedim((slot.batch, slot.time), (0, 1)).flatten(2).any(2) if slot.value.dim() > 2 else (
+            (slot.value != 0).movedim((slot.batch, slot.time), (0, 1))
+        )
+        ends = [int(row.nonzero().max()) + 1 if bool(row.any()) else 0 for row in rows]
+        return ends if min(ends) < study.L == slot.tensor.size(slot.time) and min(ends) > 0 else None
+    return None
 
 
 def _data_behind(study: Study, given: list[int]) -> bool:

@@ -27,7 +27,7 @@ def find(study: Study) -> Iterator[Finding]:
             evidence=found.evidence,
         )
         return
-    if found is None:
+    if found is None and study.first.error is None:
         yield from _between_calls(study)
 
 
