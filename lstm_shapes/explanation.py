@@ -67,12 +67,14 @@ class Explanation(Shown):
 
         Raises: SpecError for another ending; OSError where the file cannot be written.
         """
+        from .overview import overview
         from .views.explanation import as_document
 
         path = Path(file)
         if path.suffix not in (".html", ".svg"):
             raise SpecError("file", "a name that ends in .html or .svg", str(file))
-        path.write_text(as_document(self, path.suffix), encoding="utf-8")
+        svg = overview(self.prediction).svg
+        path.write_text(svg if path.suffix == ".svg" else as_document(self, svg), encoding="utf-8")
         return path
 
 

@@ -36,6 +36,9 @@ VIEWS: dict[str, str] = {
     "Watch": "report:watch_view",
 }
 
+# What describes a call of a layer: on a page its picture comes with it.
+_PICTURED = ("Explanation", "Prediction", "Run")
+
 
 class Shown:
     """Shows itself: `__rich_console__` for rich, `__repr__` as text, `_repr_html_` in a notebook."""
@@ -51,7 +54,11 @@ class Shown:
 
     def _repr_html_(self) -> str:
         page = import_module(".views.html", __package__)
-        text: str = page.to_html(self.__rich__())
+        svg = ""
+        if type(self).__name__ in _PICTURED:
+            overview = import_module(".overview", __package__).overview
+            svg = overview(getattr(self, "prediction", self)).svg
+        text: str = page.to_html(self.__rich__(), svg)
         return text
 
 

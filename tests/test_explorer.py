@@ -23,6 +23,7 @@ from lstm_shapes.cli import app
 from lstm_shapes.commands import explore as commands
 from lstm_shapes.explorer import server
 from lstm_shapes.explorer.answer import answer
+from lstm_shapes.pictures import KINDS
 from lstm_shapes.theory.cells import CELLS
 from lstm_shapes.views.text import console
 from tests.browser import Page, browser
@@ -69,6 +70,49 @@ def test_each_control(moved: dict[str, Any], shown: str, gone: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("moved", "title"),
+    [
+        ({}, "LSTM(Q=28, D=256, K=3), unrolled over time"),
+        ({"picture": "cell"}, "LSTM(Q=28, D=256, K=3), inside one cell of layer 0"),
+        ({"picture": "parameters"}, "LSTM(Q=28, D=256, K=3), where the parameters are"),
+        ({"picture": "packed", "lengths": "3, 2"}, "LSTM(Q=28, D=256, K=3), packed rows"),
+        ({"cell": "RNNCell"}, "RNNCell(Q=28, D=256), unrolled over time"),
+    ],
+)
+def test_each_picture(moved: dict[str, Any], title: str) -> None:
+    """The picture that was chosen stands above the tables."""
+    page = answer({**LESSON, **moved})
+    assert f"<title>{title}</title>" in page
+    assert page.index("<svg") < page.index("<table>")
+
+
+def test_highlight_lights_its_cells() -> None:
+    """The cells that an expression reads, as many as the picture itself lights."""
+    lit = '"l-lit'
+    for expression in ("Y[:, -1]", "hn", "cn[0]", ""):
+        page = answer({**LESSON, "highlight": expression})
+        assert page.count(lit) == ls.picture(28, 256, 3, highlight=expression).svg.count(lit)
+    assert answer({**LESSON, "highlight": "hn"}).count(lit) > answer({**LESSON, "highlight": "Y[:, -1]"}).count(lit) > 0
+
+
+@pytest.mark.parametrize(
+    ("moved", "sentence"),
+    [
+        ({"highlight": "Y[:, -1"}, "highlight must be an expression of this grammar, got &#x27;Y[:, -1&#x27;.\n"),
+        ({"highlight": "Y[:, 99]"}, "99"),
+        ({"picture": "packed"}, "lengths must be given for a picture of packed rows. Pass lengths=(5, 3)."),
+    ],
+)
+def test_what_cannot_be_drawn_leaves_the_tables(moved: dict[str, Any], sentence: str) -> None:
+    """A bad expression costs the light and nothing else: the sentence stands between picture and tables."""
+    page = answer({**LESSON, **moved})
+    assert "<h3>Not drawn</h3>" in page
+    assert sentence in page
+    assert "unrolled over time" in page
+    assert "<h3>Shapes</h3>" in page
+
+
+@pytest.mark.parametrize(
     ("moved", "sentence"),
     [
         ({"D": 16, "proj_size": 16}, "P (proj_size) must be below D = 16 (0 for no projection), got 16."),
@@ -111,7 +155,8 @@ def test_hostile_text_is_escaped(field: str) -> None:
             "lengths": st.one_of(
                 st.just(""), st.text(max_size=12), st.from_regex(r"[1-9](, ?[1-9]){0,3}", fullmatch=True)
             ),
-            "highlight": st.one_of(st.text(max_size=12), st.sampled_from(["Y[:, -1]", "hn[-1]", "cn", "X[0]", "Y[-1"])),
+            "picture": st.sampled_from(KINDS),
+            "highlight": st.text(max_size=12) | (st.sampled_from(["Y[:, -1]", "hn[-1]", "cn", "X[0]", "Y[-1"])),
         }
     )
 )
@@ -290,6 +335,8 @@ def test_switches_cell_and_lengths(page: Page, tmp_path: Path) -> None:
     page.shows("GRU(Q=28, D=256, K=3, bidirectional)")
     counts = ls.count(28, 256, 3, cell="GRU", bidirectional=True, lengths=(7, 4, 4))
     page.shows(f"{counts.total:,}", f"{counts.macs:,}")
+    write(page, "highlight", "hn[-1]")
+    page.shows("hn[-1] reads h of layer 2 reverse at t=0", "row n=2, 4 of 7 steps")
     assert page.picture(tmp_path / "explorer.png").stat().st_size > 20_000
 
 

@@ -7,7 +7,8 @@ from html import escape
 from typing import Any
 
 from lstm_shapes.errors import LstmShapesError, SpecError
-from lstm_shapes.explanation import explain
+from lstm_shapes.explanation import Explanation, explain
+from lstm_shapes.pictures import Picture, picture
 from lstm_shapes.theory.cells import CELLS
 from lstm_shapes.views.explorer import explorer_view
 from lstm_shapes.views.html import to_html
@@ -25,13 +26,28 @@ def answer(values: Mapping[str, Any]) -> str:
     '<p role="alert">P (proj_size) must be below D = 8 (0 for no projection), got 9. A'
     """
     wanted = {name: value for name, value in values.items() if value not in (None, "")}
-    highlight = str(wanted.pop("highlight", "")).strip()
+    highlight, kind = str(wanted.pop("highlight", "")).strip(), str(wanted.pop("picture", "grid"))
     try:
         kept, left_out = _fitting(wanted)
         explanation = explain(**kept, proof=False)
-        return to_html(explorer_view(explanation, highlight, left_out))
     except LstmShapesError as error:
         return f'<p role="alert">{escape(str(error))}</p>'
+    trouble = ""
+    try:
+        drawn = _drawn(explanation, kind, highlight)
+    except LstmShapesError as error:  # the tables do not depend on what is lit
+        drawn, trouble = _drawn(explanation, "grid", ""), _in_lines(error)
+    return to_html(explorer_view(explanation, trouble, left_out), drawn.svg)
+
+
+def _drawn(explanation: Explanation, kind: str, highlight: str) -> Picture:
+    call = explanation.call
+    return picture(
+        explanation.spec,
+        kind=kind,
+        highlight=highlight if kind == "grid" else "",
+        **({"lengths": call.lengths, "L": call.L} if call.lengths else {"N": call.N, "L": call.L}),
+    )
 
 
 def _fitting(wanted: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -59,3 +75,9 @@ def _lengths(text: str) -> tuple[int, ...]:
         return tuple(int(entry) for entry in text.strip().rstrip(",").split(","))
     except ValueError:
         raise SpecError("lengths", "whole numbers with commas between, such as 5, 3, 2", text) from None
+
+
+def _in_lines(error: LstmShapesError) -> str:
+    """The sentence, and the grammar that comes with it in lines of its own."""
+    hint = str(getattr(error, "hint", "")).strip()
+    return str(error).replace(f" {hint}", f"\n{hint}") if "\n" in hint else str(error)

@@ -18,14 +18,15 @@ def _():
     import marimo as mo
 
     from lstm_shapes.explorer.answer import answer
+    from lstm_shapes.pictures import KINDS
     from lstm_shapes.theory.cells import CELLS
     from lstm_shapes.theory.symbols import SYMBOLS
 
-    return CELLS, SYMBOLS, answer, mo
+    return CELLS, KINDS, SYMBOLS, answer, mo
 
 
 @app.cell
-def _(CELLS, SYMBOLS, mo):
+def _(CELLS, KINDS, SYMBOLS, mo):
     def slider(letter, value, stop, start=1):
         label = f"**{letter}** {SYMBOLS[letter].meaning}"
         return mo.ui.slider(start, stop, value=value, label=label, include_input=True, full_width=True)
@@ -44,6 +45,7 @@ def _(CELLS, SYMBOLS, mo):
             "bias": mo.ui.switch(value=True, label="bias"),
             "unbatched": mo.ui.switch(label="one sequence, unbatched"),
             "lengths": mo.ui.text(placeholder="5, 3, 2", label="lengths (in place of N and L)"),
+            "picture": mo.ui.dropdown(list(KINDS), value="grid", label="picture"),
             "highlight": mo.ui.text(value="Y[:, -1]", placeholder="Y[:, -1]", label="highlight"),
         }
     )
@@ -63,7 +65,7 @@ def _(controls, mo):
         wrap=True,
         gap=1.5,
     )
-    texts = mo.hstack([controls["lengths"], controls["highlight"]], justify="start", wrap=True)
+    texts = mo.hstack([controls[name] for name in ("lengths", "picture", "highlight")], justify="start", wrap=True)
     mo.vstack([mo.md("# What goes in, what comes out"), sizes, switches, texts])
     return
 

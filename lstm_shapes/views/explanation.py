@@ -31,6 +31,6 @@ def explanation_view(explanation: Explanation) -> Page:
     return Page(headline(prediction.spec), subtitle(prediction.spec, prediction.call), present)
 
 
-def as_document(explanation: Explanation, suffix: str) -> str:
-    """The page as a file's text."""
-    return document(explanation_view(explanation))
+def as_document(explanation: Explanation, svg: str) -> str:
+    """The whole HTML file: the picture, and the tables below it."""
+    return document(explanation_view(explanation), svg)

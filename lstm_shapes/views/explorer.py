@@ -1,11 +1,11 @@
-"""The explorer's page: picture first, then the tables of an explanation."""
+"""The explorer's page: the tables of an explanation, and what could not be done with the controls."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from .explanation import explanation_view
-from .page import Block, Lines, Page
+from .page import Block, Drawing, Lines, Page
 
 if TYPE_CHECKING:
     from lstm_shapes.explanation import Explanation
@@ -15,10 +15,12 @@ __all__ = ["explorer_view"]
 _NAMES = {"proj_size": "P", "bidirectional": "directions", "batch_first": "layout"}
 
 
-def explorer_view(explanation: Explanation, highlight: str = "", left_out: tuple[str, ...] = ()) -> Page:
-    """An explanation with the picture on top; `left_out` are controls that this cell does not have."""
+def explorer_view(explanation: Explanation, trouble: str = "", left_out: tuple[str, ...] = ()) -> Page:
+    """An explanation below what went wrong with the highlight, and the controls that this cell does not have."""
     page = explanation_view(explanation)
     blocks: list[Block] = []
+    if trouble:
+        blocks.append(Drawing("Not drawn", trouble))  # as written: the grammar is laid out in lines
     if left_out:
         names = ", ".join(_NAMES.get(name, name) for name in left_out)
         blocks.append(Lines("Left out", (f"{explanation.spec.cell} does not have: {names}.",)))

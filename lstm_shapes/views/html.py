@@ -33,25 +33,25 @@ background:none;color:inherit}
 """.replace("\n", "")
 
 
-def to_html(value: Any) -> str:
-    """A page, or any other rich renderable, as a fragment for a notebook's cell."""
+def to_html(value: Any, svg: str = "") -> str:
+    """A page, or any other rich renderable, as a fragment for a notebook's cell; `svg` is drawn above the tables."""
     if not isinstance(value, Page):
         from .text import console
 
         body = f"<pre>{escape(console(value, width=100))}</pre>"
     else:
-        body = f"<h2>{escape(value.title)}</h2>{_paragraph(value.subtitle)}{''.join(map(_block, value.blocks))}"
+        body = f"<h2>{escape(value.title)}</h2>{_paragraph(value.subtitle)}{svg}{''.join(map(_block, value.blocks))}"
     return f'<div class="lstm-shapes"><style>{_STYLE}</style>{body}</div>'
 
 
-def document(page: Page) -> str:
+def document(page: Page, svg: str = "") -> str:
     """A page as a whole HTML file, light or dark as the reader's system is."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(page.title)}</title>"
         "<style>:root{color-scheme:light dark}body{margin:2rem;background:Canvas;color:CanvasText}</style>"
-        f"</head><body>{to_html(page)}</body></html>\n"
+        f"</head><body>{to_html(page, svg)}</body></html>\n"
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import get_args
+from xml.etree import ElementTree
 
 import pytest
 
@@ -112,6 +113,31 @@ def test_saved_page(tmp_path: Path) -> None:
     assert text.startswith("<!doctype html>")
     assert "<title>LSTM(Q=28, D=256, K=3)</title>" in text
     Tags(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "lit"),
+    [
+        (ls.explain(3, 5, 2, L=4, proof=False), "Y[:, -1] reads h of layer 1 at t=3"),
+        (ls.predict(3, 5, 2, L=4, batch_first=False), "Y[-1] reads h of layer 1 at t=3"),
+        (ls.run(3, 5, 2, L=4, bidirectional=True), "reads h of layer 1 reverse at t=0; h of layer 1 forward at t=3"),
+        (ls.predict(3, 5, lengths=(4, 2)), "hn[-1] reads h of layer 0 at t=3, for row 0"),
+        (ls.predict(3, 5, cell="GRUCell"), "inside one cell"),
+    ],
+    ids=["explain", "time major", "run", "packed", "cell"],
+)
+def test_page_has_the_picture(value: object, lit: str) -> None:
+    """What describes a call of a layer comes with its picture, lit where a classifier reads; counts come without."""
+    assert lit in Tags(value._repr_html_()).text  # type: ignore[attr-defined]
+    assert "<svg" not in ls.count(3, 5)._repr_html_()
+
+
+def test_saved_picture(tmp_path: Path) -> None:
+    """`.save("….svg")` writes the picture alone, which any viewer of SVG parses."""
+    file = ls.explain(28, 256, 3, proof=False).save(tmp_path / "lstm.svg")
+    root = ElementTree.parse(file).getroot()
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "unrolled over time" in file.read_text(encoding="utf-8")
 
 
 def test_other_endings_are_refused(tmp_path: Path) -> None:
