@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 from lstm_shapes.errors import ScrambledAxesWarning
 from lstm_shapes.lab.tensors import AnnotatedTensor
@@ -516,3 +517,63 @@ def join(rng: random.Random, x: Coded, pool: Sequence[Coded]) -> Coded | None:
         return together([x, other], lambda a, b: torch.stack([a, b], slot)) if len(x.shape) < 5 else None
     dim = rng.randrange(len(x.shape))
     return together([x, other], lambda a, b: torch.cat([a, b], dim))
+
+
+@operation
+def product_of_two(rng: random.Random, x: Coded, pool: Sequence[Coded]) -> Coded | None:
+    """x @ y.mT with another tensor whose last axis is as long, as a query meets keys."""
+    fitting = [
+        other
+        for other in pool
+        if other.axes is not None and 2 <= len(other.shape) == len(x.shape) <= 4 and other.shape[-1] == x.shape[-1]
+    ]
+    fitting = [other for other in fitting if other.shape[:-2] == x.shape[:-2]]
+    if not fitting:
+        return None
+    other, scale = rng.choice(fitting), rng.getrandbits(40)
+    if any(bool((channel <= 0).any()) for one in (x, other) for channel in one.channels.values()):
+        return None
+    # The third power: n · (N + 1 - n) is the same for 1 and N, which would hide a step and be no lie.
+    return together([x, other], lambda a, b: torch.matmul(a, (b**3).mT), scale=scale)
+
+
+@operation
+def windows(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    dim = _dim(rng, x, 2)
+    if dim is None or len(x.shape) > 4:
+        return None
+    size, step = rng.randint(1, x.shape[dim]), rng.randint(1, 3)
+    return each(x, lambda t: t.unfold(dim, size, step))
+
+
+@operation
+def cut_by_pad(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    if not x.shape or x.shape[-1] < 3:
+        return None
+    pads = [-rng.randint(0, 1), -rng.randint(0, 1)]
+    return each(x, lambda t: torch.nn.functional.pad(t, pads))
+
+
+@operation
+def packed_and_back(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    """All rows at full length, so that padding adds nothing; the order of rows is sorted and restored."""
+    if len(x.shape) < 3:
+        return None
+    first, enforce = rng.random() < 0.5, rng.random() < 0.5
+    N, L = x.shape[:2] if first else x.shape[1::-1]
+    lengths = torch.full((N,), L)
+
+    def there_and_back(t: Tensor) -> Tensor:
+        packed = pack_padded_sequence(t, lengths, batch_first=first, enforce_sorted=enforce)
+        return pad_packed_sequence(packed, batch_first=first)[0]
+
+    return each(x, there_and_back)
+
+
+@operation
+def rows_padded(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    """A tensor taken apart in rows and put together by pad_sequence, in any order."""
+    if len(x.shape) < 2:
+        return None
+    order, first = rng.sample(range(x.shape[0]), x.shape[0]), rng.random() < 0.5
+    return each(x, lambda t: pad_sequence([t[at] for at in order], batch_first=first))

@@ -606,7 +606,14 @@ def test_padding_a_list_of_sequences() -> None:
     assert names(padded - x) == ("N", "L", "Q")
     assert names(rnn.pad_sequence([annotate(torch.zeros(n, Q), "L Q") for n in (2, 3)])) == ("L", "N", "Q")
     assert names(rnn.pad_sequence([x[0], torch.zeros(2, Q)])) is None
-    assert names(rnn.pad_sequence([x[:, 0], x[:2, 1]])) == ("N", "?", "Q")
+    assert names(rnn.pad_sequence([x[:, 0], x[:2, 1]])) == ("N", "L", "Q")
+    assert names(rnn.pad_sequence([x[0, 2:], x[1, :2]])) == ("?", "?", "Q")
+    assert names(rnn.pad_sequence([x[0], x[0]])) == ("L", "?", "Q")
+    assert names(rnn.pad_sequence([hn()[0], hn()[1]])) == ("N", "N", "D")
+    states = hn()
+    assert names(rnn.pad_sequence([states[0], states[1]])) == ("N", "R", "D")
+    assert names(rnn.pad_sequence([states[0], states[3]])) == ("N", "?", "D")
+    assert names(rnn.pad_sequence([states[0], states[2]])) == ("N", "K", "D")
 
 
 def test_a_loop_of_cells_stacks_to_the_steps_it_read() -> None:

@@ -190,7 +190,8 @@ def diagonal(out: Tensor, input: Tensor, offset: int = 0, dim1: int = 0, dim2: i
 @rule("unfold")
 def unfold(out: Tensor, input: Tensor, dimension: int, size: int, step: int) -> Answer:
     """Windows: which window is unknown to names, what is inside one too; the other axes stay."""
-    axes = resize(named(input), {dimension: out.shape[dimension]})
+    at = dimension % input.dim()
+    axes = resize(named(input), {at: out.shape[at]})
     return resize(Axes((*axes, moving.NEW_AXIS), axes.fixed), {-1: size})
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from lstm_shapes.theory.axes import NEW, Atom, Axes, Axis
-from lstm_shapes.theory.axis_rules.broadcasting import Operand, agree, sizes_of
+from lstm_shapes.theory.axes import Atom, Axes, Axis
+from lstm_shapes.theory.axis_rules.broadcasting import Operand, agree, join_fixed, places
 from lstm_shapes.theory.axis_rules.picking import pick, unknown
 from lstm_shapes.theory.axis_rules.reducing import sum_out
-from lstm_shapes.theory.axis_tracks import Track, compact, fresh, leave, settle
+from lstm_shapes.theory.axis_tracks import Gone, Track, compact, fresh, leave, settle, steady
 
 __all__ = ["Widths", "cell", "pack", "pad_packed", "pad_sequence", "recurrent"]
 
@@ -119,7 +119,7 @@ def pad_packed(data: Axes, sizes: Sequence[int], batch_first: bool) -> Axes:
 
 
 def pad_sequence(rows: Sequence[Operand], sizes: Sequence[int], batch_first: bool) -> Axes | None:
-    """Sequences (L, Q) of different lengths in one tensor: N is which of them, L is padded.
+    """Sequences (L, Q) of different lengths in one tensor: a new axis says which sequence, L is padded.
 
     >>> pad_sequence([Axes.of("L Q", (5, 28)), Axes.of("L Q", (3, 28))], (2, 5, 28), batch_first=True)
     (N=2, L=5, Q=28)
@@ -127,26 +127,36 @@ def pad_sequence(rows: Sequence[Operand], sizes: Sequence[int], batch_first: boo
     named = [row for row in rows if isinstance(row, Axes)]
     if len(named) < len(rows):
         return None
-    steps = {row[0].name for row in named}
-    L = max(sizes_of(row)[0] for row in rows)
-    name = steps.pop()
-    first = Axis((fresh(name, L),)) if not steps and len(named[0][0].atoms) == 1 and name != NEW else unknown(L)
-    rest = [agree([row[at] for row in named], sizes[at + 1]) for at in range(1, len(named[0]))]
-    taken = {label for row in named for label in row.names}
-    which = unknown(len(rows)) if "N" in taken else Axis((_which(named),))
-    front = [which, first] if batch_first else [first, which]
-    return settle([*front, *rest])
+    longest = max(named, key=lambda row: row[0].size)
+    # Padding comes after the steps: each sequence must begin as the longest one does.
+    begins = all(places(pick(longest[0], range(row[0].size))[0].atoms) == places(row[0].atoms) for row in named)
+    steps = longest[0] if begins else unknown(longest[0].size)
+    rest = [agree([row[at] for row in named], sizes[at + 1], chooses=True) for at in range(1, len(named[0]))]
+    gone = join_fixed(named)
+    which = _which(named, gone) if begins and len(named) > 1 else unknown(len(rows))
+    front = [which, steps] if batch_first else [steps, which]
+    return settle([*front, *rest], gone)
 
 
-def _which(rows: Sequence[Axes]) -> Atom:
-    """N, and the very N that the sequences were taken from where they are its rows in some order."""
-    found = [{token: at for token, (label, at) in row.fixed if label == "N"} for row in rows]
-    for token in set.intersection(*(set(record) for record in found)):
-        at = tuple(record[token] for record in found)
-        steps = tuple(step for step in at if isinstance(step, int))
-        if len(set(steps)) == len(rows):
-            return Atom("N", len(rows), Track(token, "N", compact(steps)))
-    return fresh("N", len(rows))
+def _which(rows: Sequence[Axes], gone: dict[int, Gone]) -> Axis:
+    """Which sequence it is: the axis that they are rows of; N, where they are tensors of their own."""
+    records = [dict(row.fixed) for row in rows]
+    moving = [tuple(atom.track for axis in row.axes[1:] for atom in axis.atoms) for row in rows]
+    tokens = [
+        {*record, *(atom.track.token for axis in row for atom in axis.atoms if atom.track)}
+        for record, row in zip(records, rows, strict=True)
+    ]
+    if sum(map(len, tokens)) == len(set().union(*tokens)):
+        return Axis((fresh("N", len(rows)),)) if all(row.known for row in rows) else unknown(len(rows))
+    apart = [token for token in set().union(*records) if len({record.get(token) for record in records}) > 1]
+    if len(apart) != 1 or len(set(moving)) > 1:
+        return unknown(len(rows))
+    found = [record.get(apart[0], ("", None)) for record in records]
+    at = tuple(step for _, step in found if isinstance(step, int))
+    if len(at) < len(rows) or not steady(at):
+        return unknown(len(rows))
+    del gone[apart[0]]
+    return Axis((Atom(found[0][0], len(rows), Track(apart[0], found[0][0], compact(at))),))
 
 
 def _product(made: Callable[[str, int], Atom], *factors: tuple[str, int]) -> Axis:
