@@ -6,6 +6,7 @@ from io import StringIO
 from pathlib import Path
 
 from rich.console import Console
+from rich.terminal_theme import DEFAULT_TERMINAL_THEME
 
 import lstm_shapes as ls
 
@@ -37,20 +38,27 @@ text {{ font: {char_height}px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas,
 
 def pictures() -> dict[str, str]:
     """File name -> its text."""
-    return {"explain.svg": _terminal(ls.predict(28, 256, 3, N=2, L=20))}
+    last_step = ls.picture(28, 256, 3, N=2, L=20, highlight="Y[:, -1]")
+    backward = ls.picture(28, 256, 2, N=2, L=5, bidirectional=True, highlight="torch.cat([hn[-2], hn[-1]], dim=1)")
+    return {
+        "explain.svg": _terminal(ls.predict(28, 256, 3, N=2, L=20)),
+        "last_step.svg": last_step.svg,
+        "directions.svg": backward.svg,
+        "cell.svg": ls.picture(28, 256, 3, kind="cell").svg,
+    }
 
 
 def _terminal(value: object) -> str:
-    """A result as a terminal shows it."""
+    """A result as a terminal shows it; black on white, which the frame turns round for dark screens."""
     screen = Console(record=True, width=80, file=StringIO(), force_terminal=True, highlight=False)
     screen.print(value)
-    return screen.export_svg(title="", code_format=_FRAME, unique_id="screen")
+    return screen.export_svg(title="", code_format=_FRAME, unique_id="screen", theme=DEFAULT_TERMINAL_THEME)
 
 
 def main() -> None:
     for name, text in pictures().items():
         (FOLDER / name).write_text(text, encoding="utf-8")
-        print(f"wrote docs/{name}")
+        print(f"wrote docs/{name}")  # noqa: T201
 
 
 if __name__ == "__main__":

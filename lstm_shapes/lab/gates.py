@@ -139,16 +139,27 @@ def _unrolled(layer: nn.Module, spec: Spec, inputs: Inputs, starts: Sequence[Ten
 def _replayed(
     layer: nn.Module, spec: Spec, inputs: Inputs, own: Run
 ) -> tuple[tuple[CellTrace, ...], float, float]:
-    """The trace, the residual and what was allowed: h of every layer and step, and the last c, are compared."""
-    outputs = [_time_major(spec, inputs.call, output) for output in trajectory(layer, spec, own)]
-    X, starts, mask = _real_X(spec, inputs), _starts(own, None), _mask(inputs)
-    cells = replay(layer, spec, inputs.call, X, starts, mask, outputs)
+    """The trace, the residual and what was allowed."""
+    starts, mask, X = _starts(own, None), _mask(inputs), _real_X(spec, inputs)
+    top = _time_major(spec, inputs.call, own.hn.plain() if own.Y is None else own.Y.plain())
+    outputs = trajectory(layer, spec, X, own.packed_X, starts, top)
+    cells: tuple[CellTrace, ...] = ()
+    for k, (below, output) in enumerate(zip((X, *outputs), outputs, strict=False)):
+        cells += replay(layer, spec, inputs.call, k, below, starts, mask, output)
+    return cells, *_compare_cells(spec, inputs, own, cells, outputs)
+
+
+def _compare_cells(
+    spec: Spec, inputs: Inputs, own: Run, cells: Sequence[CellTrace], outputs: Sequence[Tensor]
+) -> tuple[float, float]:
+    """h of every layer at every step, and the last states of all."""
     ours = {f"h of layer {c.layer}, direction {c.direction}": c.values["h"] for c in cells}
     halves = [half for output in outputs for half in output.chunk(spec.R, dim=-1)]
     theirs = dict(zip(ours, halves, strict=True))
-    if own.cn is not None:
-        ours["cn"], theirs["cn"] = _outputs(spec, inputs, cells)["cn"], own.cn.plain()
-    return cells, *agree(ours, theirs)
+    finals = _outputs(spec, inputs, cells)
+    for name in finals.keys() - {"Y"}:
+        ours[name], theirs[name] = finals[name], getattr(own, name).plain()
+    return agree(ours, theirs)
 
 
 def _outputs(spec: Spec, inputs: Inputs, cells: Sequence[CellTrace]) -> dict[str, Tensor]:

@@ -31,25 +31,23 @@ def replay(
     layer: nn.Module,
     spec: Spec,
     call: Call,
-    X: Tensor,
+    k: int,
+    below: Tensor,
     starts: Sequence[Tensor],
     mask: Tensor | None,
-    own: Sequence[Tensor],
+    output: Tensor,
 ) -> tuple[CellTrace, ...]:
-    """Every layer and direction. `own` holds each layer's output, (L, N, R·H), as the layer computed it.
+    """Layer k in each direction. It reads `below`, (L, N, I), and puts out `output`, (L, N, R·H), by its own account.
 
-    X is (L, N, Q), `starts` are (K·R, N, ·), `mask` is (L, N), true where a row has a step.
+    `starts` are (K·R, N, ·), `mask` is (L, N), true where a row has a step.
     """
-    cells: list[CellTrace] = []
-    below = X
-    for k, output in enumerate(own):
-        for r, h in enumerate(output.chunk(spec.R, dim=-1)):
-            weights = GateWeights.of(layer, spec, k, r)
-            states = (state[k * spec.R + r] for state in starts)
-            start = dict(zip(spec.kind.states, states, strict=True))
-            values = _all_steps(spec, weights, below, start, h, mask, reverse=bool(r))
-            cells.append(CellTrace(spec, call, k, r, below, start, values, weights, mask))
-        below = output
+    cells = []
+    for r, h in enumerate(output.chunk(spec.R, dim=-1)):
+        weights = GateWeights.of(layer, spec, k, r)
+        states = (state[k * spec.R + r] for state in starts)
+        start = dict(zip(spec.kind.states, states, strict=True))
+        values = _all_steps(spec, weights, below, start, h, mask, reverse=bool(r))
+        cells.append(CellTrace(spec, call, k, r, below, start, values, weights, mask))
     return tuple(cells)
 
 

@@ -1,6 +1,6 @@
-"""unroll: the recurrence itself, layer by layer and step by step, as autograd has to see it.
+"""unroll: the recurrence itself, layer by layer and step by step.
 
-For `gates(…, grad=True)`. Without a graph `replay.py` does the same for all steps at once.
+For `gates(…, grad=True)`: autograd has to see every step. `replay.py` does the same for all steps at once.
 """
 
 from __future__ import annotations

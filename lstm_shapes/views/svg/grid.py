@@ -62,7 +62,7 @@ class _Drawing:
         if spec.kind.step:
             return y
         self.parts.append(text(20, y + 18, "Y", "l-code l-strong"))
-        self.parts.append(text(38, y + 18, f"top layer, {'R·' if spec.R > 1 else ''}{'P' if spec.P else 'D'} = "
+        self.parts.append(text(38, y + 18, f"{'R·' if spec.R > 1 else ''}{'P' if spec.P else 'D'} = "
                                f"{spec.R * spec.H} wide", "l-quiet"))  # fmt: skip
         for t, x in self._columns():
             real = self._real(t)
