@@ -287,7 +287,7 @@ def test_what_cannot_be_traced_says_why() -> None:
     with pytest.raises(ShapeError, match="h0 must be"):
         gates(layer, x, (torch.zeros(N, 2, D), torch.zeros(2, N, D)))
     trace = gates(layer, x)
-    with pytest.raises(ShapeError, match="one of i, f, g, o, c, h for LSTM, got 'r'"):
+    with pytest.raises(ShapeError, match="one of i, f, g, o, c, h for LSTM, got r"):
         trace.get("r")
     with pytest.raises(ShapeError, match="layer must be a whole number from -2 to 1"):
         _ = trace[2]
@@ -390,3 +390,10 @@ def test_everything_shows_itself() -> None:
     assert "step t=0 of layer 0" in shown(plain).lower()
     assert plain.to_dict()["cells"][0]["tensors"]["f"]["sizes"] == [L, D]
     assert plain.to_dict()["lengths"] is None
+
+
+def test_equations_read_as_one_line() -> None:
+    """An equation prints with its numbers, a matrix product with its value alone."""
+    step = gates(nn.LSTM(Q, D), torch.ones(L, Q)).step(t=1)
+    assert str(step.equations[0]).startswith("x_i = W_ii·x + b_ii = ")
+    assert " = σ(" in str(step.equations[8])
