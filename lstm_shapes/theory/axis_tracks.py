@@ -55,7 +55,7 @@ class Track:
     token: int
     label: str
     at: Steps
-    packed: tuple[Atom, Atom] | None = None
+    packed: tuple[Axis, Axis] | None = None
     """The sequences and steps inside the one axis of packed data, for the way back to padded rows."""
 
 

@@ -75,7 +75,7 @@ def test_annotate_keeps_the_autograd_graph() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("N L", r"one name for each of the 3 axes of \(3, 5, 7\), got 'N L'. 1 more needed"),
+        ("N L", r"one name for each of the 3 axes of \(3, 5, 7\), got '?N L'?. 1 more needed"),
         ("N L Q D", "1 too many"),
         ("N L 1", r"axis 1 must be 1=1, got 7"),
     ],

@@ -236,6 +236,30 @@ def test_layers_in_a_list_and_a_sum_of_two_features() -> None:
     assert [made.text for made in found.output] == ["(N=2, Q|D=6)"]
 
 
+class Tower(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.floors = nn.ModuleList([Residual() for _ in range(4)])
+        self.norm = nn.BatchNorm1d(6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for floor in self.floors:
+            x = floor(x)
+        out: Tensor = self.norm(x.mT).mT
+        return out
+
+
+def test_submodules_of_one_class_at_one_line_are_one_step() -> None:
+    """The first and the latest are named, and batch statistics are put back."""
+    model = Tower()
+    before = model.norm.running_mean
+    found = walk(model, torch.randn(2, 5, 6))
+    assert step_at(found, "floors.0 … floors.3: Residual.forward").count == 4
+    assert step_at(found, "x = x + y").count == 12
+    assert before is not None
+    assert not before.any()
+
+
 class Scrambled(Lesson):
     def forward(self, x: Tensor) -> Tensor:
         _, (hn, _) = self.rnn(x)

@@ -23,6 +23,8 @@ class Node:
     body: int | None = None
     siblings: dict[Any, Node] | None = None
     """For the head of a loop: the first line of its body, and where to find it."""
+    title: str = ""
+    """For a call: whose it was at first."""
 
 
 def mark(node: Node, text: str) -> None:  # pragma: no cover

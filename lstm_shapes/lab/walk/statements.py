@@ -27,16 +27,17 @@ class Statement:
     """For the head of a loop, the first line of its body."""
 
 
-_FILES: dict[str, dict[int, Statement]] = {}
+# The lines that were read, and what they say; linecache gives other lines when a file has changed.
+_FILES: dict[str, tuple[list[str], dict[int, Statement]]] = {}
 
 
 def statements_of(code: CodeType, names: dict[str, Any]) -> dict[int, Statement]:
     """For every line of the file that code comes from, its statement; empty where there is no source."""
     file = code.co_filename
-    if file not in _FILES:
-        lines = linecache.getlines(file, names)
-        _FILES[file] = _read(lines)
-    return _FILES[file]
+    lines = linecache.getlines(file, names)
+    if file not in _FILES or _FILES[file][0] is not lines:
+        _FILES[file] = (lines, _read(lines))
+    return _FILES[file][1]
 
 
 def _read(lines: list[str]) -> dict[int, Statement]:

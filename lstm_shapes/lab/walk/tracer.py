@@ -8,6 +8,7 @@ While a trace function runs, coverage's own is off: what runs in here is marked 
 
 from __future__ import annotations
 
+import linecache
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -71,6 +72,7 @@ class Tracer:
         self._exit.callback(on_scramble.reset, scrambled)
         self._exit.callback(on_call.reset, told)
         self._exit.callback(register_module_forward_hook(self._module, with_kwargs=True).remove)
+        linecache.checkcache()
         self._outer = sys.gettrace()
         sys.settrace(self._call)
         return self
@@ -111,8 +113,12 @@ class Tracer:
         node = parent.inner.get(code)
         if node is None:
             depth = parent.step.depth + 1
-            node = Node(Step(depth, code.co_filename, code.co_firstlineno, self._title(frame), 0, kind="call"))
+            title = self._title(frame)
+            node = Node(Step(depth, code.co_filename, code.co_firstlineno, title, 0, kind="call"), title=title)
             parent.inner[code] = node
+        elif (title := self._title(frame)) != node.title:
+            # Layers of one class, one after the other at one line: the first and the latest.
+            node.step.source = f"{node.title.partition(':')[0]} … {title}"
         node.step.count += 1
         names = tensors_of(frame)
         if node.step.count == 1 and node.step.depth > 0:

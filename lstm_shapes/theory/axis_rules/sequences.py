@@ -54,7 +54,7 @@ def recurrent(
     if packed:
         track = x[0].atoms[0].track
         sequences = track.packed[0] if track and track.packed else None
-        between = [Axis((sequences,))] if sequences else None
+        between = [sequences] if sequences else None
     elif len(x) == 2:
         between = []
     else:
@@ -90,8 +90,8 @@ def pack(x: Axes, total: int, batch_first: bool) -> Axes:
     N, L = (x[0], x[1]) if batch_first else (x[1], x[0])
     track = fresh("T", total).track
     gone = dict(x.fixed)
-    if track is not None and len(N.atoms) == len(L.atoms) == 1:
-        track = replace(track, packed=(N.atoms[0], L.atoms[0]))
+    if track is not None:
+        track = replace(track, packed=(N, L))
     leave(gone, (*N.atoms, *L.atoms), ("packed",))
     return settle([Axis((Atom("T", total, track),)), *x.axes[2:]], gone)
 
@@ -109,10 +109,10 @@ def pad_packed(data: Axes, sizes: Sequence[int], batch_first: bool) -> Axes:
     gone = dict(data.fixed)
     if track and track.packed and track.packed[0].size == N:
         sequences, steps = track.packed
-        rows[0] = Axis((sequences,))
+        rows[0] = sequences
         if steps.size >= L:
-            rows[1], _ = pick(Axis((steps,)), range(L))
-        for atom in (sequences, steps):
+            rows[1], _ = pick(steps, range(L))
+        for atom in (*sequences.atoms, *steps.atoms):
             if atom.track:
                 gone.pop(atom.track.token, None)
     return settle([*(rows if batch_first else rows[::-1]), *data.axes[1:]], gone)
