@@ -81,7 +81,7 @@ def test_lengths_come_from_a_tensor() -> None:
         Call.of(SPEC, lengths=torch.tensor(5))
 
 
-@pytest.mark.parametrize("lengths", [5, 5.0, object()], ids=str)
+@pytest.mark.parametrize("lengths", [5, 5.0, pytest.param(object(), id="object")], ids=str)
 def test_lengths_are_many(lengths: object) -> None:
     """One number is no list of lengths."""
     with pytest.raises(SpecError, match=r"^lengths must be one whole number for each sequence"):
@@ -116,9 +116,7 @@ def test_lengths_and_N_agree() -> None:
 
 def test_no_row_is_longer_than_L() -> None:
     """The message has the bound and the rows."""
-    with pytest.raises(
-        ShapeError, match=r"at most L each = 4, got \(5, 3\). The longest sequence has 5 steps"
-    ):
+    with pytest.raises(ShapeError, match=r"at most L each = 4, got \(5, 3\). The longest sequence has 5 steps"):
         Call.of(SPEC, L=4, lengths=(5, 3))
     with pytest.raises(SpecError, match=r"^L"):
         Call.of(SPEC, L=4.0, lengths=(5, 3))

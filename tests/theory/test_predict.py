@@ -101,7 +101,7 @@ def test_a_misspelt_option_is_named() -> None:
         predict(28, 256, num_layers=3)
 
 
-@pytest.mark.parametrize("Q", [None, "28", 28.0, [28], b"28", {"a": 1}, object()], ids=str)
+@pytest.mark.parametrize("Q", [None, "28", 28.0, [28], b"28", {"a": 1}, pytest.param(object(), id="object")], ids=str)
 def test_nonsense_in_first_place(Q: object) -> None:
     """No number, Spec, layer or state_dict."""
     with pytest.raises(SpecError, match="must be"):
