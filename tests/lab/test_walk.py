@@ -160,7 +160,8 @@ def test_a_tagger_with_packed_sequences_and_a_viterbi_loop() -> None:
     assert packed.marks == []
     assert texts(step_at(found, "y, _ = pad")) == ["y (N=4, L=9, R·D=16)"]
     assert step_at(found, "for t in range").count == 8
-    assert step_at(found, "best, index = ").marks == ["add makes an axis that no name is true of"]
+    assert texts(step_at(found, "best, index = "))[0] == "best (N=4, trans=4)"
+    assert step_at(found, "best, index = ").marks == []
     assert [(made.name, made.text) for made in found.output] == [
         ("output['tags']", "(N=4,)"),
         ("output['emissions']", "(N=4, L=9, fc=4)"),
@@ -318,6 +319,7 @@ def test_without_source_calls_are_shown_instead_of_lines() -> None:
     ]
     assert found.notes == ("no source lines of this model can be read: calls are shown instead",)
     plain = walk(nn.Sequential(nn.Linear(4, 5), nn.ReLU()), torch.randn(3, 4))
+    assert "nobody named" in plain.notes[0]
     assert [texts(step) for step in plain.steps] == [[" (N=3, linear0=5)"], [" (N=3, linear0=5)"]]
 
 
@@ -441,6 +443,8 @@ def test_new_axes_are_called_after_their_layers_for_as_long_as_it_lasts() -> Non
         assert names(torch.cat([x[:, None], torch.zeros(2, 1, 4)], 1)) == ("N", "1+?", "Q")
         assert names(torch.stack([a, b], 1)) == ("N", "stacked", "?")
         assert names(x + one) == ("N", "Q|one")
+        assert names(x[:, :1].expand(-1, 3)) == ("N", "copies")
+        assert names(x.repeat(3, 1, 1)) == ("copies", "N", "Q")
         assert names(conv(steps)) == ("N", "conv", "L′")
         assert names(F.max_pool1d(conv(steps), 2)) == ("N", "conv", "L′")
     assert names(model["one"](x)) == ("N", "?")

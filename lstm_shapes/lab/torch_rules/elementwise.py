@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
-from lstm_shapes.lab.torch_rules.table import Answer, axes_of, called, named, operand, operands, rule
+from lstm_shapes.lab.torch_rules.table import Answer, axes_of, called, features, named, operand, operands, rule
 from lstm_shapes.theory.axes import UNKNOWN, Axes, Axis
 from lstm_shapes.theory.axis_rules import broadcasting
 from lstm_shapes.theory.axis_tracks import fresh
@@ -50,20 +51,27 @@ _cast_Int _cast_Long fake_quantize_per_tensor_affine quantize_per_tensor dequant
 def elementwise(out: object, *args: Any, **kwargs: Any) -> Answer:
     """What all operands agree on, with broadcasting."""
     keywords = [value for name, value in kwargs.items() if name != "out"]
-    given = operands([*args, *keywords])
-    axes = broadcasting.elementwise(*given)
-    return _either(axes, given) if len(called) and not axes.known else axes
+    tensors = [value for value in (*args, *keywords) if isinstance(value, Tensor)]
+    axes = broadcasting.elementwise(*operands(tensors))
+    return _readable(axes, tensors) if len(called) and not axes.known else axes
 
 
-def _either(axes: Axes, given: Sequence[broadcasting.Operand]) -> Axes:
-    """An axis that two tensors call differently; a walk calls it D|fc, as the sum x + fc(x) runs along both."""
+def _readable(axes: Axes, values: Sequence[Tensor]) -> Axes:
+    """For a walk's readers: D|fc where a sum runs along both, and a parameter's own name where it alone runs."""
     rows = list(axes)
     for back in range(-len(rows), 0):
-        claims = [one[back] for one in given if isinstance(one, Axes) and len(one) >= -back]
-        moving = [axis for axis in claims if axis.size == rows[back].size]
-        names = dict.fromkeys(word for axis in moving for word in axis.name.split("|"))
-        if not rows[back].known and moving and UNKNOWN not in names and 1 < len(names) < 4:
-            rows[back] = Axis((fresh("|".join(names), rows[back].size),))
+        size = rows[back].size
+        if rows[back].known:
+            continue
+        moving = [value for value in values if value.dim() >= -back and value.shape[back] == size]
+        claims = [found[back].name for value in moving if (found := axes_of(value)) is not None]
+        names = dict.fromkeys(word for claim in claims for word in claim.split("|"))
+        owners = [value for value in moving if "own" in called.get(value, {})]
+        if names and UNKNOWN not in names and 1 < len(names) < 4:
+            rows[back] = Axis((fresh("|".join(names), size),))
+        elif not claims and len(owners) == 1:
+            name = called[owners[0]]["own"]
+            rows[back] = Axis((replace(features(owners[0], UNKNOWN, size, f"own{back}").atoms[0], name=name),))
     return Axes(tuple(rows), axes.fixed)
 
 

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from lstm_shapes.lab.torch_rules.keys import key_of, values_of
 from lstm_shapes.lab.torch_rules.scrambles import tell
-from lstm_shapes.lab.torch_rules.table import Answer, axes_of, dims_of, features, named, rule
-from lstm_shapes.theory.axes import UNKNOWN, Axes
+from lstm_shapes.lab.torch_rules.table import Answer, axes_of, called, dims_of, features, named, rule
+from lstm_shapes.theory.axes import UNKNOWN, Axes, Axis
 from lstm_shapes.theory.axis_rules import indexing, moving, reshaping
 from lstm_shapes.theory.axis_rules.picking import at_dim, unknown
 from lstm_shapes.theory.axis_rules.reducing import resize
+from lstm_shapes.theory.axis_tracks import fresh
 
 
 @rule("__getitem__")
@@ -133,14 +134,27 @@ def rot90(out: object, input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) 
 
 @rule("expand", "broadcast_to", "expand_as")
 def expand(out: Tensor, input: Tensor, *_: Any, **__: Any) -> Answer:
-    return moving.expand(named(input), tuple(out.shape))
+    axes = named(input)
+    return _copies(moving.expand(axes, tuple(out.shape)), axes)
+
+
+def _copies(axes: Axes, before: Axes) -> Axes:
+    """An axis of equal elements has no name; a walk says at least what it is."""
+    if not len(called):
+        return axes
+    front = len(axes) - len(before)
+    rows = [
+        Axis((fresh("copies", axis.size),)) if not axis.known and (at < front or before[at - front].size == 1) else axis
+        for at, axis in enumerate(axes)
+    ]
+    return Axes(tuple(rows), axes.fixed)
 
 
 @rule("repeat", "tile")
 def repeat(out: object, input: Tensor, *repeats: Any, **kwargs: Any) -> Answer:
     axes = named(input)
     times = dims_of(repeats or (kwargs.get("repeats", kwargs.get("dims")),))
-    return moving.repeat(axes, (1,) * (len(axes) - len(times)) + times)
+    return _copies(moving.repeat(axes, (1,) * (len(axes) - len(times)) + times), axes)
 
 
 @rule("repeat_interleave")

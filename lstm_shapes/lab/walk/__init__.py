@@ -65,6 +65,8 @@ def walk(
             notes.append("the model runs with plain tensors: it does not accept a subclass of torch.Tensor")
     shown = _inputs(model, given, keywords)
     steps = tracer.steps()
+    if any(made.axes is not None and not made.axes.known for made in shown):
+        notes.append('an input has axes that nobody named: walk(model, x, axes="N L Q") names them')
     if not any(step.kind == "line" for step in steps):
         notes.append("no source lines of this model can be read: calls are shown instead")
     return Walk(_title(model), shown, steps, tuple(made_of("output", output)), tuple(notes), error, report)

@@ -28,8 +28,12 @@ def recurrent_in(model: Any) -> nn.Module | None:
 def named_weights(modules: Iterable[tuple[str, nn.Module]]) -> Iterator[None]:
     """While this lasts, the axis that a Linear, Embedding or convolution makes is called after it: fc."""
     found: dict[str, list[tuple[str, Any, str]]] = {}
+    parameters: list[tuple[str, Any]] = []
     for path, module in modules:
         weight = getattr(module, "weight", None)
+        if not type(module).__module__.startswith("torch.nn"):
+            own = module.named_parameters(recurse=False)
+            parameters += [(f"{path}.{name}", parameter) for name, parameter in own]
         made = isinstance(module, nn.Linear | nn.Embedding) or type(module).__name__.startswith("Conv")
         if made and isinstance(weight, Tensor):
             parts = [part for part in path.split(".") if part] or [type(module).__name__.lower()]
@@ -41,7 +45,11 @@ def named_weights(modules: Iterable[tuple[str, nn.Module]]) -> Iterator[None]:
             )
             axis = "1" if isinstance(module, nn.Embedding) else "0"
             found.setdefault(short, []).append(("_".join(parts), weight, axis))
-    names = {}
+    names: dict[str, Any] = {}
+    for path, parameter in parameters:
+        # A parameter that is used as it is, as the transitions of a CRF are.
+        names[path] = parameter
+        called[parameter] = {"own": path.rpartition(".")[2]}
     for short, places in found.items():
         for path, weight, axis in places:
             # Two layers of one name in two submodules are told apart by their paths.
@@ -119,7 +127,8 @@ class _Names:
             0: [],
             1: ["Q"] if floating else ["N"],
             2: [("N" if step else "L"), "Q"] if floating else steps,
-            3: [*steps, "Q"],
+            # Tokens with three axes are sentences of words: L is what an Embedding and a layer over words read.
+            3: [*steps, "Q"] if floating else ["N", UNKNOWN, "L"],
         }
         return by_rank.get(rank, ["N", *[UNKNOWN] * (rank - 1)])
 

@@ -146,6 +146,7 @@ class Tracer:
             kind, value, _ = argument
             # A StopIteration that ends a for loop is no failure; the last exception of a line stays on it.
             if kind is not StopIteration:
+                state.made = []
                 state.line.step.raised = f"{kind.__name__}: {str(value).splitlines()[0] if str(value) else ''}"
         return self._local
 
