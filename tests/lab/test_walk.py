@@ -237,6 +237,39 @@ def test_layers_in_a_list_and_a_sum_of_two_features() -> None:
     assert [made.text for made in found.output] == ["(N=2, Q|D=6)"]
 
 
+class Spelled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(5, 7, batch_first=True)
+
+    def rows(self, y: Tensor) -> Any:
+        for t in range(y.size(1)):
+            yield y[:, t].relu()
+
+    def forward(self, x: Tensor) -> Tensor:
+        try:
+            y = self.rnn(x[None, None])
+        except ValueError:
+            y, _ = self.rnn(x)
+        with torch.no_grad():
+            for row in self.rows(y):
+                last = row
+        return (lambda t: t.tanh())(last)  # type: ignore[no-any-return]
+
+
+def test_generators_lambdas_with_and_try() -> None:
+    """A generator is called once and its lines are shown; a with runs once; an exception that is caught is no end."""
+    found = walk(Spelled(), torch.randn(4, 6, 5))
+    assert found.ok
+    assert [step.count for step in found.steps if step.source.startswith("Spelled.rows")] == [1]
+    assert step_at(found, "yield y[:, t]").count == 6
+    assert step_at(found, "with torch.no_grad").count == 1
+    assert step_at(found, "for row in").count == 6
+    assert step_at(found, "y = self.rnn(x[None, None])").made == []
+    assert step_at(found, "y, _ = self.rnn(x)").raised == ""
+    assert texts(step_at(found, "tanh")) == [" (N=4, D=7)"]
+
+
 class Tower(nn.Module):
     def __init__(self) -> None:
         super().__init__()

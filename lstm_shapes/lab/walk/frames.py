@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 import sysconfig
 from collections.abc import Sequence
@@ -50,7 +49,5 @@ def followed(code: CodeType, own: str) -> bool:  # pragma: no cover
     if code.co_name in _FRAMES_OF_A_LINE or not theirs(file) or (code.co_name, file) == ("<lambda>", "<string>"):
         return False
     if "__create_fn__" in getattr(code, "co_qualname", ""):
-        return False
-    if code.co_flags & inspect.CO_GENERATOR:
         return False
     return not file.startswith(_LIBRARIES) or bool(own and file.startswith(own))

@@ -23,6 +23,7 @@ class Node:
     body: int | None = None
     siblings: dict[Any, Node] | None = None
     """For the head of a loop: the first line of its body, and where to find it."""
+    twice: bool = False
     title: str = ""
     """For a call: whose it was at first."""
 
@@ -51,6 +52,8 @@ def fold(node: Node) -> None:
         inside = node.siblings.get(node.body)
         step.count = inside.step.count if inside is not None else 0
         step.loop = True
+    if node.twice:
+        step.count = (step.count + 1) // 2
     if step.count > 1 and node.last and [made.text for made in node.last] != [made.text for made in step.made]:
         first = {made.name: made.text for made in step.made}
         late = [

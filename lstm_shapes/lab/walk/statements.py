@@ -12,6 +12,7 @@ from typing import Any
 __all__ = ["Statement", "statements_of"]
 
 _COMPOUND = (ast.For, ast.AsyncFor, ast.While, ast.If, ast.With, ast.AsyncWith, ast.Try)
+_LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -25,6 +26,8 @@ class Statement:
     returns: bool = False
     body: int | None = None
     """For the head of a loop, the first line of its body."""
+    twice: bool = False
+    """The head of a with, which Python passes going in and coming out."""
 
 
 # The lines that were read, and what they say; linecache gives other lines when a file has changed.
@@ -35,6 +38,8 @@ def statements_of(code: CodeType, names: dict[str, Any]) -> dict[int, Statement]
     """For every line of the file that code comes from, its statement; empty where there is no source."""
     file = code.co_filename
     lines = linecache.getlines(file, names)
+    if code.co_name == "<lambda>":
+        return {}  # its line is somebody else's statement
     if file not in _FILES or _FILES[file][0] is not lines:
         _FILES[file] = (lines, _read(lines))
     return _FILES[file][1]
@@ -55,8 +60,15 @@ def _read(lines: list[str]) -> dict[int, Statement]:
             first = body[0] if body else None
             end = max(node.lineno, getattr(first, "lineno", end + 1) - 1)
         source = " ".join(textwrap.dedent("".join(lines[node.lineno - 1 : end])).split())
-        loop = node.body[0].lineno if isinstance(node, ast.For | ast.AsyncFor | ast.While) else None
-        statement = Statement(node.lineno, source, _attributes(node), isinstance(node, ast.Return), loop)
+        looping = isinstance(node, _LOOPS) and node.body[0].lineno != node.lineno
+        statement = Statement(
+            node.lineno,
+            source,
+            _attributes(node),
+            returns=isinstance(node, ast.Return),
+            body=node.body[0].lineno if isinstance(node, _LOOPS) and looping else None,
+            twice=isinstance(node, ast.With | ast.AsyncWith),
+        )
         for line in range(node.lineno, end + 1):
             # A statement inside another's lines (a one-line if) is the smaller one; ast.walk meets it later.
             found[line] = statement

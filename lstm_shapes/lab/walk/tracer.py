@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from inspect import CO_GENERATOR
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
@@ -119,7 +120,8 @@ class Tracer:
         elif (title := self._title(frame)) != node.title:
             # Layers of one class, one after the other at one line: the first and the latest.
             node.step.source = f"{node.title.partition(':')[0]} … {title}"
-        node.step.count += 1
+        # A generator is entered anew for each of its values; it was called once.
+        node.step.count += 1 if not code.co_flags & CO_GENERATOR or node.step.count == 0 else 0
         names = tensors_of(frame)
         if node.step.count == 1 and node.step.depth > 0:
             node.step.made = [made for name, value in names.items() for made in made_of(name, value)]
@@ -157,7 +159,9 @@ class Tracer:
         node = state.node.inner.get(key)
         if node is None:
             step = Step(state.node.step.depth + 1, frame.f_code.co_filename, statement.line, statement.source, 0)
-            node = state.node.inner[key] = Node(step, body=statement.body, siblings=state.node.inner)
+            node = state.node.inner[key] = Node(
+                step, body=statement.body, siblings=state.node.inner, twice=statement.twice
+            )
         node.step.count += 1
         state.now, state.line, state.made = statement, node, []
 
