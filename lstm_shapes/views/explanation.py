@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lstm_shapes.theory.packing import Packing
+
 from .html import document
 from .laws import laws_sheet
 from .page import Block, Page
 from .proof import proof_sheet
+from .staircase import packing_blocks
 from .tables import headline, notes_lines, parameters_sheet, shapes_sheet, slices_sheet, subtitle
 
 if TYPE_CHECKING:
@@ -18,11 +21,12 @@ __all__ = ["as_document", "explanation_view"]
 
 def explanation_view(explanation: Explanation) -> Page:
     """What `explain` returns."""
-    prediction = explanation.prediction
+    prediction, call = explanation.prediction, explanation.call
     blocks: list[Block | None] = [
         shapes_sheet(prediction),
         parameters_sheet(prediction.counts),
         slices_sheet(prediction),
+        *(packing_blocks(Packing.of(call.lengths, call.L)) if call.lengths is not None else ()),
         notes_lines(prediction),
         laws_sheet(explanation.laws),
         proof_sheet(explanation.proof) if explanation.proof is not None else None,
