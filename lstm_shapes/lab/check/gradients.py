@@ -42,9 +42,7 @@ class Gradients:
         if not taps or not results:
             return {}
         try:
-            found = torch.autograd.grad(
-                results, [t for _, t in taps], weights, retain_graph=True, allow_unused=True
-            )
+            found = torch.autograd.grad(results, [t for _, t in taps], weights, retain_graph=True, allow_unused=True)
         except RuntimeError:  # the graph was freed or written over by the callable itself
             return {}
         return {key: g for (key, _), g in zip(taps, found, strict=True) if g is not None}
@@ -74,18 +72,22 @@ class Gradients:
             return {}
         calls = self.run.seen.calls
         draw = torch.Generator().manual_seed(99)
-        keys = [(c.index, r) for c in calls[:before] for r in ("Y", "hn", "cn") if r in c.taps and c.taps[r].requires_grad]
+        keys = [
+            (c.index, r) for c in calls[:before] for r in ("Y", "hn", "cn") if r in c.taps and c.taps[r].requires_grad
+        ]
         if not keys:
             return {}
         try:
             found = torch.autograd.grad(
-                tensor, [calls[i].taps[r] for i, r in keys], _weights(tensor, draw), retain_graph=True, allow_unused=True
+                tensor,
+                [calls[i].taps[r] for i, r in keys],
+                _weights(tensor, draw),
+                retain_graph=True,
+                allow_unused=True,
             )
         except RuntimeError:
             return {}
-        return {
-            key: calls[key[0]].canon(key[1], g != 0) for key, g in zip(keys, found, strict=True) if g is not None
-        }
+        return {key: calls[key[0]].canon(key[1], g != 0) for key, g in zip(keys, found, strict=True) if g is not None}
 
     def unread(self, slot: int, axis: int) -> tuple[int, ...]:
         """Indices of an input's axis that reach no layer and no result, not even through a derivative too small to see."""
@@ -101,7 +103,9 @@ class Gradients:
             if not group or bool(found.flatten().all()):
                 continue
             try:
-                (grad,) = torch.autograd.grad(group, [leaf], [_weights(t, draw) for t in group], retain_graph=True, allow_unused=True)
+                (grad,) = torch.autograd.grad(
+                    group, [leaf], [_weights(t, draw) for t in group], retain_graph=True, allow_unused=True
+                )
             except RuntimeError:
                 return ()
             if grad is not None:

@@ -38,7 +38,12 @@ class Inputs:
         self.batch_dim = batch_dim
         self.lengths = _whole(lengths)
         values: list[Any] = []
-        rebuild(self._given, lambda value: values.append(value) or value)
+
+        def note(value: Any) -> Any:
+            values.append(value)
+            return value
+
+        rebuild(self._given, note)
         self.N = self._count(values)
         self.slots = [self._slot(value) for value in values]
         self.L = next((s.tensor.size(s.time) for s in self.slots if s.time is not None), 0)
@@ -74,7 +79,9 @@ class Inputs:
         others = [axis for axis in range(value.dim()) if axis != batch]
         sequence = value.dim() >= 3 or (value.dim() == 2 and (not value.is_floating_point() or self.batch_dim is None))
         time = others[0] if sequence and others and batch in (0, 1, None) else None
-        fixed = value.dtype == torch.bool or value.is_complex() or value.numel() == 0 or counts or self._is_lengths(value)
+        fixed = (
+            value.dtype == torch.bool or value.is_complex() or value.numel() == 0 or counts or self._is_lengths(value)
+        )
         return Slot(value, batch, time, fixed)
 
     def _masks(self) -> None:

@@ -14,8 +14,8 @@ from .regroup import scrambling
 from .report import Evidence
 from .samples import Placement, evidence, of_layer, of_result
 from .study import Run, Study
-from .values import differs
 from .trace import Op
+from .values import differs
 
 __all__ = ["Mixup", "mixup"]
 
@@ -41,7 +41,12 @@ class Mixup:
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
-        of = {"X": "the layer's input", "state": f"the layer's {self.role}", "result": "the result", "loss": "the prediction"}[self.stage]
+        of = {
+            "X": "the layer's input",
+            "state": f"the layer's {self.role}",
+            "result": "the result",
+            "loss": "the prediction",
+        }[self.stage]
         return (evidence(self.maps, of, self.placement.axis or 0),) if self.maps else ()
 
 
@@ -158,9 +163,9 @@ def _at_loss(study: Study) -> Mixup | None:
             continue
         made, meant = {}, {}
         for i, run in study.moved.items():
-            if k >= len(run.seen.losses) or run.seen.losses[k].target is None:
+            other = run.seen.losses[k] if k < len(run.seen.losses) else None
+            if other is None or other.target is None:
                 return None
-            other = run.seen.losses[k]
             p, t = differs(loss.prediction, other.prediction), differs(loss.target, other.target)
             if p is None or t is None:
                 return None
@@ -193,7 +198,9 @@ def _read(study: Study) -> tuple[set[str], LayerCall | None]:
 def _origins(study: Study) -> tuple[set[str], LayerCall | None]:
     """The same by descent alone: what the results were made of, in the last layer call that they come from."""
     trace, calls = study.first.seen.trace, study.first.seen.calls
-    made = [o for piece in study.first.pieces if trace is not None for o in trace.origin(piece.tensor) if o[0] == "call"]
+    made = [
+        o for piece in study.first.pieces if trace is not None for o in trace.origin(piece.tensor) if o[0] == "call"
+    ]
     if not made:
         return set(), (study.calls[-1] if study.calls else None)
     last = max(index for _, index, _ in made)

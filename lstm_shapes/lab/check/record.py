@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from .calls import LayerCall, parts_of, recurrent
 from .steady import Steady
-from .trace import Loss, Trace, is_loss, tensors_in
+from .trace import Loss, Trace, is_loss
 from .where import Where, here, here_key, theirs
 
 __all__ = ["Observation", "Pending", "Recorder"]
@@ -90,14 +90,16 @@ class Recorder:
             register_module_forward_hook(self._after),
         ]
         if self._mode is not None:
-            self._mode.__enter__()
+            self._mode.__enter__()  # type: ignore[no-untyped-call]
         if self._steady is not None:
             self._steady.begin()
         return self.seen
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._mode is not None:
-            self._mode.__exit__(kind, error, trace)
+            self._mode.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
         for handle in self._handles:
             handle.remove()
 

@@ -48,7 +48,14 @@ def _states(study: Study, grads: Gradients | None, call: LayerCall) -> Iterator[
     hn = state_names(call)[0]
     for op in trace.ops if trace is not None else ():
         mine = any(o[0] == "call" and o[1] == call.index and o[2] in ("hn", "cn") for o in op.origin)
-        if mine and op.name in RESHAPES and op.shapes and len(op.shapes[0]) == 3 and op.shapes[0][0] == 1 and len(op.result) == 2:
+        if (
+            mine
+            and op.name in RESHAPES
+            and op.shapes
+            and len(op.shapes[0]) == 3
+            and op.shapes[0][0] == 1
+            and len(op.result) == 2
+        ):
             yield f"{op.name} of {hn} {op.shapes[0]} to {op.result}: with K·R = 1 the state has one row, so this is {hn}[-1]"
             break
     if grads is not None and call.kind == "LSTM" and not call.step:
@@ -76,7 +83,7 @@ def _whole(study: Study) -> Iterator[str]:
     if study.first.seen.mixing and study.moved:
         yield "samples meet in batch statistics (BatchNorm) only: with those held, every result row depends on its own sample"
     lengths = study.true_lengths
-    if lengths is not None and study.N == len(lengths) and min(lengths) < study.L and study.moved:
+    if lengths is not None and len(lengths) == study.N and min(lengths) < study.L and study.moved:
         yield "padding does not reach the result: a row alone, cut to its own length, gives what it gives in the batch"
 
 

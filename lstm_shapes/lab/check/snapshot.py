@@ -26,6 +26,7 @@ class Snapshot:
 
     def __init__(self, reached: Reached) -> None:
         self._known: set[int] = set()
+        self._probes: list[Callable[[], bool]] = []
         self._undo: list[Callable[[], None]] = []
         self._names = reached.names
         self._values: dict[int, _Value] = {}
@@ -65,10 +66,6 @@ class Snapshot:
         """Whether a kept value (not a parameter, not a buffer) is another one than before."""
         return any(probe() for probe in self._probes)
 
-    @property
-    def _probes(self) -> list[Callable[[], bool]]:
-        return self.__dict__.setdefault("_probe_list", [])
-
     # ------------------------------------------------------------------ the parts
     def _attributes(self, thing: Any) -> None:
         space = vars(thing)
@@ -94,7 +91,7 @@ class Snapshot:
             return any(
                 name not in before or before[name] is not value
                 for name, value in space.items()
-                if name not in skip and not name.startswith("_") or name not in before
+                if (name not in skip and not name.startswith("_")) or name not in before
             )
 
         self._undo.append(undo)
@@ -113,7 +110,9 @@ class Snapshot:
         self._tensors(before)
 
     def _optimizer(self, optimizer: torch.optim.Optimizer) -> None:
-        state = {p: {k: v.clone() if isinstance(v, Tensor) else v for k, v in s.items()} for p, s in optimizer.state.items()}
+        state = {
+            p: {k: v.clone() if isinstance(v, Tensor) else v for k, v in s.items()} for p, s in optimizer.state.items()
+        }
         groups = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
 
         def undo() -> None:
@@ -178,7 +177,7 @@ class _RandomState:
 
     def __init__(self) -> None:
         self._torch = torch.get_rng_state()
-        self._cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
+        self._cuda = torch.cuda.get_rng_state_all() if _cuda_in_use() else None
         self._python = random.getstate()
         self._numpy = sys.modules.get("numpy.random")
         self._numpy_state = None if self._numpy is None else self._numpy.get_state()
@@ -190,3 +189,8 @@ class _RandomState:
         random.setstate(self._python)
         if self._numpy is not None:
             self._numpy.set_state(self._numpy_state)
+
+
+def _cuda_in_use() -> bool:
+    """Whether CUDA has been started; asking its generators must not start it."""
+    return torch.cuda.is_available() and bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .calls import LayerCall
 from .inputs import Inputs
 from .reach import reach
-from .samples import of_result
 from .record import Observation, Recorder
+from .samples import of_result
 from .snapshot import Snapshot
 from .steady import Steady
 from .values import differs, leaves
@@ -141,7 +140,9 @@ class Study:
         """Whether the model has a method that looks like a reset of its state."""
         words = ("reset", "init_hidden", "init_state", "clear", "zero_state", "detach")
         modules = self._reached.modules.values()
-        return any(word in name for thing in (*modules, *self._reached.objects) for name in dir(type(thing)) for word in words)
+        return any(
+            word in name for thing in (*modules, *self._reached.objects) for name in dir(type(thing)) for word in words
+        )
 
     # ------------------------------------------------------------------ padded rows
     @cached_property

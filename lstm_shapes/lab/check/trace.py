@@ -112,7 +112,7 @@ class Trace:
         self.origins[tensor] = frozenset({origin})
 
     def origin(self, tensor: Tensor) -> frozenset[Origin]:
-        found: frozenset[Origin] = self.origins.get(tensor, frozenset())
+        found: frozenset[Origin] = self.origins[tensor] if tensor in self.origins else frozenset()
         return found
 
     def enter(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], calls: int) -> Op | None:
@@ -137,7 +137,8 @@ class Trace:
         )
         self.ops.append(op)
         if given:
-            op.base = self._bases.get(given[0], op.shapes[0]) if name in RESHAPES or name in _KEEP else op.shapes[0]
+            chained = name in (*RESHAPES, *_KEEP) and given[0] in self._bases
+            op.base = self._bases[given[0]] if chained else op.shapes[0]
         return op
 
     def leave(self, op: Op, result: Any) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-__all__ = ["differs", "leaves", "rebuild"]
+__all__ = ["broadcast", "differs", "leaves", "rebuild"]
 
 
 def leaves(value: Any, path: str = "", depth: int = 8) -> Iterator[tuple[str, Tensor]]:
@@ -51,7 +51,9 @@ def rebuild(value: Any, change: Callable[[Any], Any], depth: int = 8) -> Any:
     if type(value) in (tuple, list):
         return type(value)(rebuild(item, change, depth - 1) for item in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: rebuild(getattr(value, f.name), change, depth - 1) for f in dataclasses.fields(value) if f.init}
+        fields = {
+            f.name: rebuild(getattr(value, f.name), change, depth - 1) for f in dataclasses.fields(value) if f.init
+        }
         return dataclasses.replace(value, **fields)
     return value
 
@@ -75,3 +77,11 @@ def differs(before: Tensor, after: Tensor) -> Tensor | None:
     exact = before.device.type == "cpu" and before.dtype in (torch.float32, torch.float64)
     noise = 1e-9 * scale if exact else 1e-5 * scale
     return ~((a == b) | both_nan | ((a - b).abs() <= noise))
+
+
+def broadcast(a: Sequence[int], b: Sequence[int]) -> tuple[int, ...] | None:
+    """The shape that two shapes broadcast to, or None."""
+    try:
+        return tuple(torch.broadcast_shapes(tuple(a), tuple(b)))  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        return None

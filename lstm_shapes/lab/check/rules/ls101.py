@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..failure import Failure
-from ..report import Finding
-from ..rule import Rule
-from ..words import axes_of, built, input_name, shape
+from lstm_shapes.lab.check.failure import Failure
+from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.words import axes_of, built, input_name, shape
 
 
 def explain(failure: Failure) -> Finding | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..calls import LayerCall
-from ..failure import Failure
-from ..report import Finding
-from ..rule import Rule
-from ..words import built, input_name, shape
+from lstm_shapes.lab.check.calls import LayerCall
+from lstm_shapes.lab.check.failure import Failure
+from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.words import built, input_name, shape
 
 
 def explain(failure: Failure) -> Finding | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..calls import LayerCall
-from ..failure import Failure
-from ..report import Finding
-from ..rule import Rule
-from ..words import input_name, named, shape
+from lstm_shapes.lab.check.calls import LayerCall
+from lstm_shapes.lab.check.failure import Failure
+from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.words import input_name, named, shape
 
 
 def wanted(call: LayerCall, role: str) -> tuple[int, ...]:
@@ -57,12 +57,16 @@ def _fixes(call: LayerCall, role: str, state: Tensor, want: tuple[int, ...]) -> 
     fixes = []
     if len(got) == 2 and len(want) == 3 and got[1] == width:
         again = f".repeat({rows}, 1, 1)" if rows > 1 else ""
-        fixes.append(f"{role}.unsqueeze(0){again}, that is {role}[None]: a layer wants {want}, only a cell takes (N, H)")
+        fixes.append(
+            f"{role}.unsqueeze(0){again}, that is {role}[None]: a layer wants {want}, only a cell takes (N, H)"
+        )
     elif len(got) == 3 and len(want) == 2:
         fixes.append(f"{role}[-1] or {role}.squeeze(0): a cell takes (N, H)" if call.step else f"{role}.squeeze(1)")
     elif len(got) == len(want) == 3:
         if got == (want[1], want[0], want[2]):
-            fixes.append(f"{role}.transpose(0, 1).contiguous(), never view; batch_first does not move the axes of {role}")
+            fixes.append(
+                f"{role}.transpose(0, 1).contiguous(), never view; batch_first does not move the axes of {role}"
+            )
         if got[2] != width:
             fixes += _width(call, role, got[2], width)
         if got[1] == want[1] and got[0] != rows:
@@ -80,21 +84,29 @@ def _fixes(call: LayerCall, role: str, state: Tensor, want: tuple[int, ...]) -> 
     elif got and got[-1] != width:
         fixes += _width(call, role, got[-1], width)
     spelled = ", ".join([str(rows), _batch(call), str(width)] if len(want) == 3 else [str(n) for n in want])
-    fixes.append(f"torch.zeros({spelled}) = {want}, or leave the state out, {call.call_name}({input_name(call)}): zeros are the default")
+    fixes.append(
+        f"torch.zeros({spelled}) = {want}, or leave the state out, {call.call_name}({input_name(call)}): zeros are the default"
+    )
     return fixes
 
 
 def _width(call: LayerCall, role: str, got: int, width: int) -> list[str]:
     if call.P:
-        return [f"with proj_size={call.P} h0 is P = proj_size = {call.P} wide and c0 is D = hidden_size = {call.D} wide"]
+        return [
+            f"with proj_size={call.P} h0 is P = proj_size = {call.P} wide and c0 is D = hidden_size = {call.D} wide"
+        ]
     fixes = [
         f"the state is {got} wide, the layer has hidden_size={width}: build the layer with hidden_size={got} or "
         f"give {role} {width} features (nn.Linear({got}, {width}))"
     ]
     if width == 1:
-        fixes.append(f"hidden_size * 2 if flag else 1 means (hidden_size * 2) if flag else 1; write {got} * (2 if flag else 1)")
+        fixes.append(
+            f"hidden_size * 2 if flag else 1 means (hidden_size * 2) if flag else 1; write {got} * (2 if flag else 1)"
+        )
     if got == 2 * width or width == 2 * got:
-        fixes.append("a bidirectional state is two rows of H, not one row of 2·H: torch.cat((s[0::2], s[1::2]), dim=2) joins them")
+        fixes.append(
+            "a bidirectional state is two rows of H, not one row of 2·H: torch.cat((s[0::2], s[1::2]), dim=2) joins them"
+        )
     return fixes
 
 

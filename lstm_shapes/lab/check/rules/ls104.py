@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..calls import LayerCall
-from ..failure import Failure
-from ..report import Finding
-from ..rule import Rule
-from ..words import input_name, output_name, shape
+from lstm_shapes.lab.check.calls import LayerCall
+from lstm_shapes.lab.check.failure import Failure
+from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.words import input_name, output_name, shape
 
 
 def explain(failure: Failure) -> Finding | None:
@@ -63,7 +63,11 @@ def _unpacked(failure: Failure, call: LayerCall | None) -> tuple[str, str] | Non
     here = failure.where
     if call is None or here is None or call.where is None or not isinstance(failure.error, (ValueError, TypeError)):
         return None
-    if (here.file, here.line) != (call.where.file, call.where.line) or failure.op is not None or failure.seen.pending[1:]:
+    if (
+        (here.file, here.line) != (call.where.file, call.where.line)
+        or failure.op is not None
+        or failure.seen.pending[1:]
+    ):
         return None
     if call.kind == "LSTM" or failure.inside("torch/nn/modules/rnn.py"):
         return None
@@ -72,7 +76,9 @@ def _unpacked(failure: Failure, call: LayerCall | None) -> tuple[str, str] | Non
     return (
         f"a {call.label} returns {'one tensor h' if call.step else 'out, hn'}; hn {shape(hn)} is one tensor, "
         "not a pair (h, c), and unpacking it takes its layers apart",
-        f"h = {call.call_name}(x_t, h)" if call.step else f"{out}, hn = {call.call_name}({input_name(call)}); there is no cn, hn is one tensor",
+        f"h = {call.call_name}(x_t, h)"
+        if call.step
+        else f"{out}, hn = {call.call_name}({input_name(call)}); there is no cn, hn is one tensor",
     )
 
 

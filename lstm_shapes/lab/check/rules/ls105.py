@@ -5,14 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..calls import LayerCall
-from ..failure import Failure
-from ..report import Finding
-from ..rule import Rule
-from ..words import input_name
+from lstm_shapes.lab.check.calls import LayerCall
+from lstm_shapes.lab.check.failure import Failure
+from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.words import input_name
 
 _NAMES = {torch.float32: "float32", torch.float64: "float64", torch.float16: "float16", torch.bfloat16: "bfloat16"}
-_CALLS = {torch.float32: ".float()", torch.float64: ".double()", torch.float16: ".half()", torch.bfloat16: ".bfloat16()"}
+_CALLS = {
+    torch.float32: ".float()",
+    torch.float64: ".double()",
+    torch.float16: ".half()",
+    torch.bfloat16: ".bfloat16()",
+}
 
 
 def name(dtype: torch.dtype) -> str:

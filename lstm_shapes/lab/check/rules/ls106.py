@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..failure import Failure
-from ..report import Finding
-from ..rule import Rule
-from ..words import input_name
+from lstm_shapes.lab.check.failure import Failure
+from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.words import input_name
 
 
 def explain(failure: Failure) -> Finding | None:
@@ -20,10 +20,15 @@ def explain(failure: Failure) -> Finding | None:
     x = input_name(call)
     wrong = next(role for role, t in given.items() if t.device != weight.device)
     spelled = x if wrong == "input" else wrong
-    tail = "" if wrong == "input" else f"; make states where the data are: {x}.new_zeros(…) or torch.zeros(…, device={x}.device)"
+    tail = (
+        ""
+        if wrong == "input"
+        else f"; make states where the data are: {x}.new_zeros(…) or torch.zeros(…, device={x}.device)"
+    )
     return RULE.finding(
         f"the weights are on {weight.device}, {what}",
-        f"{spelled}.to({x}.device){tail}; or model.to({call.X.device})" if wrong != "input"
+        f"{spelled}.to({x}.device){tail}; or model.to({call.X.device})"
+        if wrong != "input"
         else f"{x}.to('{weight.device}'), or model.to({x}.device)",
         layer=call.name,
         where=call.where or failure.where,

@@ -7,11 +7,11 @@ from typing import Any
 
 from torch.nn.utils.rnn import PackedSequence
 
-from ..failure import Failure
-from ..report import Finding
-from ..rule import Rule
-from ..study import Study
-from ..values import leaves
+from lstm_shapes.lab.check.failure import Failure
+from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.study import Study
+from lstm_shapes.lab.check.values import leaves
 
 _KINDS = (TypeError, AttributeError, IndexError, ValueError, RuntimeError, KeyError)
 
@@ -29,8 +29,12 @@ def explain(failure: Failure) -> Finding | None:
         return None
     detail, fix = _packed(value) if packed else _tuple(failure, value)
     return RULE.finding(
-        detail, fix, level="error" if exact else "warning", layer=call.name if call else "",
-        where=failure.where, cause=failure.error,
+        detail,
+        fix,
+        level="error" if exact else "warning",
+        layer=call.name if call else "",
+        where=failure.where,
+        cause=failure.error,
     )
 
 
@@ -56,10 +60,15 @@ def _culprit(failure: Failure) -> tuple[Any, bool]:
     op = failure.op
     if op is not None and not any(isinstance(item, tuple) or item == "PackedSequence" for item in op.note):
         return None, False
-    frame = next((f for f in reversed(failure.frames) if f.f_code.co_filename == (failure.where.file if failure.where else "")), None)
+    frame = next(
+        (f for f in reversed(failure.frames) if f.f_code.co_filename == (failure.where.file if failure.where else "")),
+        None,
+    )
     source = failure.where.source if failure.where else ""
-    for word, value in (frame.f_locals.items() if frame else ()):
-        if (not source or word in source) and (isinstance(value, PackedSequence) or failure.layer_output(value) is not None):
+    for word, value in frame.f_locals.items() if frame else ():
+        if (not source or word in source) and (
+            isinstance(value, PackedSequence) or failure.layer_output(value) is not None
+        ):
             return value, True
     line = failure.where
     for call in reversed(failure.layers()):
@@ -106,7 +115,11 @@ def find(study: Study) -> Iterator[Finding]:
         if not call.done or call.packed is None or not isinstance(call.output, tuple):
             continue
         out = call.output[0]
-        parts = {"batch_sizes": out.batch_sizes, "sorted_indices": out.sorted_indices, "unsorted_indices": out.unsorted_indices}
+        parts = {
+            "batch_sizes": out.batch_sizes,
+            "sorted_indices": out.sorted_indices,
+            "unsorted_indices": out.unsorted_indices,
+        }
         for path, tensor in leaves(study.first.output):
             for part, inner in parts.items():
                 if inner is not None and tensor.data_ptr() == inner.data_ptr() and not tensor.is_floating_point():

@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from ..failure import Failure
-from ..report import Finding
-from ..rule import Rule
+from lstm_shapes.lab.check.failure import Failure
+from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.rule import Rule
 
 
 def explain(failure: Failure) -> Finding | None:
@@ -34,7 +34,11 @@ def _in_packing(failure: Failure) -> tuple[str, str] | None:
         return None
     function = given["function"]
     if function == "pack_padded_sequence" and isinstance(given.get("input"), Tensor):
-        chosen = [op for op in (failure.seen.trace.ops if failure.seen.trace else [])[-8:] if op.name == "index_select" and len(op.shapes[0]) > 1]
+        chosen = [
+            op
+            for op in (failure.seen.trace.ops if failure.seen.trace else [])[-8:]
+            if op.name == "index_select" and len(op.shapes[0]) > 1
+        ]
         return _pack(given, chosen[-1].shapes[0] if chosen and not given.get("enforce_sorted", True) else None)
     if function == "pad_packed_sequence":
         return _pad(given)
@@ -78,7 +82,10 @@ def _pack(given: dict[str, Any], sorted_from: tuple[int, ...] | None) -> tuple[s
             "pack_padded_sequence(x, lengths, batch_first=…, enforce_sorted=False): it sorts, and everything comes back in "
             "the original order. If you sort by hand, undo the sort on the results",
         )
-    return f"pack_padded_sequence refused lengths {counts[:8]} for data {read}", "one whole number from 1 to L for each row"
+    return (
+        f"pack_padded_sequence refused lengths {counts[:8]} for data {read}",
+        "one whole number from 1 to L for each row",
+    )
 
 
 def _other_axis(n: int, N: int, L: int, read: str, batch_first: bool) -> tuple[str, str]:
@@ -108,7 +115,10 @@ def _pad(given: dict[str, Any]) -> tuple[str, str]:
         )
     longest, total = len(value.batch_sizes), given.get("total_length")
     if isinstance(total, int) and total < longest:
-        return f"total_length={total} is less than the longest row, {longest} steps", f"total_length=x.size(1) (at least {longest})"
+        return (
+            f"total_length={total} is less than the longest row, {longest} steps",
+            f"total_length=x.size(1) (at least {longest})",
+        )
     return _longer(longest, int(value.data.size(0)))
 
 
@@ -120,12 +130,16 @@ def _in_layer(failure: Failure) -> tuple[str, str] | None:
         return None
     steps, rows = int(packed.batch_sizes.sum()), packed.data.size(0)
     ops = failure.seen.trace.ops if failure.seen.trace else []
-    place = next((k for k in reversed(range(len(ops))) if ops[k].name == "_pack_padded_sequence" and ops[k].shapes), None)
+    place = next(
+        (k for k in reversed(range(len(ops))) if ops[k].name == "_pack_padded_sequence" and ops[k].shapes), None
+    )
     if place is not None:
         first = False not in ops[place].note[2:3]
-        given = next((op.shapes[0] for op in ops[max(0, place - 4) : place] if op.name == "index_select"), ops[place].shapes[0])
+        given = next(
+            (op.shapes[0] for op in ops[max(0, place - 4) : place] if op.name == "index_select"), ops[place].shapes[0]
+        )
         L, N, n = given[1 if first else 0], given[0 if first else 1], int(packed.batch_sizes[0])
-        if N != n:
+        if n != N:
             return _other_axis(n, N, L, f"{given}, read as {'(N, L, …)' if first else '(L, N, …)'}", first)
         if len(packed.batch_sizes) > L:
             return _longer(len(packed.batch_sizes), L)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..failure import Failure
-from ..report import Finding
-from ..rule import Rule
-from ..study import Study
-from ..words import state_names
+from lstm_shapes.lab.check.failure import Failure
+from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.study import Study
+from lstm_shapes.lab.check.words import state_names
 
 _FIX = (
     "detach the state between pieces: h = h.detach(), for an LSTM h = tuple(s.detach() for s in h). Not "
@@ -18,7 +18,9 @@ _FIX = (
 
 
 def explain(failure: Failure) -> Finding | None:
-    if failure.call is not None or not failure.inside("torch/autograd/__init__.py", "torch/autograd/graph.py", "torch/_tensor.py"):
+    if failure.call is not None or not failure.inside(
+        "torch/autograd/__init__.py", "torch/autograd/graph.py", "torch/_tensor.py"
+    ):
         return None
     if not {"backward", "grad"} & failure.functions():
         return None

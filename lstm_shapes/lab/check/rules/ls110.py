@@ -5,16 +5,17 @@ from __future__ import annotations
 from types import FrameType
 from typing import Any
 
-from ..failure import Failure
-from ..report import Finding
-from ..rule import Rule
+from lstm_shapes.lab.check.failure import Failure
+from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.rule import Rule
 
 
 def explain(failure: Failure) -> Finding | None:
     frames = [
         frame
         for frame in failure.frames
-        if frame.f_code.co_name == "__init__" and frame.f_code.co_filename.replace("\\", "/").endswith("torch/nn/modules/rnn.py")
+        if frame.f_code.co_name == "__init__"
+        and frame.f_code.co_filename.replace("\\", "/").endswith("torch/nn/modules/rnn.py")
     ]
     if not frames:
         return None

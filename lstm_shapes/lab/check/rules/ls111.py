@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..calls import LayerCall
-from ..failure import Failure
-from ..report import Finding
-from ..rule import Rule
-from ..trace import Origin
-from ..words import built, output_name, state_names
+from lstm_shapes.lab.check.calls import LayerCall
+from lstm_shapes.lab.check.failure import Failure
+from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.trace import Origin
+from lstm_shapes.lab.check.words import built, output_name, state_names
 
 _COMPUTE = (RuntimeError, ValueError, IndexError)
 
@@ -40,7 +40,13 @@ def _recurrent(failure: Failure) -> Finding | None:
 
 
 def _mine(source: LayerCall, width: int) -> bool:
-    return width in (source.H, source.R * source.H, source.D, source.K * source.R * source.H, source.L * source.R * source.H)
+    return width in (
+        source.H,
+        source.R * source.H,
+        source.D,
+        source.K * source.R * source.H,
+        source.L * source.R * source.H,
+    )
 
 
 def _source(failure: Failure, origins: frozenset[Origin]) -> LayerCall | None:
@@ -80,14 +86,21 @@ def _width(call: LayerCall, got: int, want: int, roles: set[str]) -> tuple[str, 
     out, (hn, _) = output_name(call), state_names(call)
     width = call.R * call.H
     last = f"{out}[:, -1]" if call.batch_first or call.layout == "batch_first" else f"{out}[-1]"
-    flat = f"apply the head to every step, nn.Linear({width}, …)({out}): no view, reshape or flatten is needed before it"
+    flat = (
+        f"apply the head to every step, nn.Linear({width}, …)({out}): no view, reshape or flatten is needed before it"
+    )
     if got == width and want == call.H and call.R == 2:
-        return f"{got} = R·H = 2 * {call.H}, two directions", [f"nn.Linear(2 * {call.H}, …)", f"torch.cat(({hn}[-2], {hn}[-1]), dim=-1) is as wide"]
+        return f"{got} = R·H = 2 * {call.H}, two directions", [
+            f"nn.Linear(2 * {call.H}, …)",
+            f"torch.cat(({hn}[-2], {hn}[-1]), dim=-1) is as wide",
+        ]
     if got == call.H and want == 2 * call.H:
         rows = f"torch.cat(({hn}[-2], {hn}[-1]), dim=-1)" if call.R == 2 else built(call, bidirectional=True)
         return f"{got} = H, one direction", [f"{rows} gives {want}", f"nn.Linear({call.H}, …)"]
     if call.P and got == call.P and want == call.D:
-        return f"{got} = proj_size: the output is projected", [f"nn.Linear({call.P}, …), because the output is proj_size wide"]
+        return f"{got} = proj_size: the output is projected", [
+            f"nn.Linear({call.P}, …), because the output is proj_size wide"
+        ]
     if got == call.L * width or (want % width == 0 and want > width and got % width == 0 and got != width):
         how = "L·H" if got == call.L * width else "N·H" if got == call.N * width else "several H"
         side = f"; {want} is {want // width} steps" if want % width == 0 and want // width > 1 else ""
@@ -98,7 +111,10 @@ def _width(call: LayerCall, got: int, want: int, roles: set[str]) -> tuple[str, 
     if got % width == 0 and got == call.N * width:
         return (
             f"{got} = N·H = {call.N} × {width}: the samples were flattened into the features",
-            [f"fc({out}): {flat}", f"the view or reshape drops the batch axis only where N is 1; {out}.flatten(0, 1) keeps the features"],
+            [
+                f"fc({out}): {flat}",
+                f"the view or reshape drops the batch axis only where N is 1; {out}.flatten(0, 1) keeps the features",
+            ],
         )
     if got == call.K * call.R * call.H:
         return f"{got} = K·R·H: all rows of the state side by side", [f"{hn}[-1]", f"nn.Linear({got}, …)"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor
 
-from ..failure import Failure
-from ..report import Finding
-from ..rule import Rule
-from ..study import Study
-from ..trace import is_loss
+from lstm_shapes.lab.check.failure import Failure
+from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.study import Study
+from lstm_shapes.lab.check.trace import is_loss
+from lstm_shapes.lab.check.values import broadcast
 
 
 def explain(failure: Failure) -> Finding | None:
@@ -57,9 +57,15 @@ def advice(name: str, p: Tensor, t: Tensor) -> tuple[str, str]:
             "logits.reshape(-1, C) with targets.reshape(-1), or transpose the classes to axis 1 (transpose(1, 2))",
         )
     if len(got) == len(want) + 1 and got[-1] == 1:
-        return f"{what}: the output has an axis of size 1 more", "output.squeeze(-1) (or view(-1)), or target.unsqueeze(-1)"
+        return (
+            f"{what}: the output has an axis of size 1 more",
+            "output.squeeze(-1) (or view(-1)), or target.unsqueeze(-1)",
+        )
     if len(want) == len(got) + 1 and want[-1] == 1:
-        return f"{what}: the target has an axis of size 1 more", "target.squeeze(-1) (or view(-1)), or keep the output's axis: no squeeze there"
+        return (
+            f"{what}: the target has an axis of size 1 more",
+            "target.squeeze(-1) (or view(-1)), or keep the output's axis: no squeeze there",
+        )
     if len(got) == 0 or len(want) == len(got) + 1:
         return (
             f"{what}: the output has lost an axis",
@@ -80,7 +86,7 @@ def find(study: Study) -> Iterator[Finding]:
         return
     p = shaped[0].tensor
     if target.is_floating_point():
-        agree = p.shape == target.shape or _broadcasts(p, target)
+        agree = p.shape == target.shape or broadcast(p.shape, target.shape) is not None
         name = "a loss"
     else:
         agree = p.dim() >= 1 and (p.shape[:1] + p.shape[2:] == target.shape or (p.dim() == 1 and target.dim() == 0))
@@ -89,14 +95,6 @@ def find(study: Study) -> Iterator[Finding]:
     if not agree:
         detail, fix = advice(name, p, target)
         yield RULE.finding(detail, fix)
-
-
-def _broadcasts(p: Tensor, t: Tensor) -> bool:
-    try:
-        torch.broadcast_shapes(p.shape, t.shape)
-    except RuntimeError:
-        return False
-    return True
 
 
 RULE = Rule(

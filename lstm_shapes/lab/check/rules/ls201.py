@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..calls import LayerCall
-from ..failure import Failure
-from ..mixup import Mixup, mixup
-from ..report import Finding
-from ..rule import Rule
-from ..study import Study
-from ..words import axes_of, built, input_name, output_name, shape, state_names
+from lstm_shapes.lab.check.calls import LayerCall
+from lstm_shapes.lab.check.failure import Failure
+from lstm_shapes.lab.check.mixup import Mixup, mixup
+from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.study import Study
+from lstm_shapes.lab.check.words import axes_of, built, input_name, output_name, shape, state_names
 
 
 def find(study: Study) -> Iterator[Finding]:
@@ -33,7 +33,11 @@ def find(study: Study) -> Iterator[Finding]:
     else:
         detail, fix = at_result(study, found)
         call = found.call
-        pads = [op for op in (study.first.seen.trace.ops if study.first.seen.trace else []) if op.name == "_pad_packed_sequence"]
+        pads = [
+            op
+            for op in (study.first.seen.trace.ops if study.first.seen.trace else [])
+            if op.name == "_pad_packed_sequence"
+        ]
         where = pads[-1].where if pads else call.where if call else None
         yield RULE.finding(detail, fix, layer=call.name if call else "", where=where, evidence=found.evidence)
 
@@ -45,7 +49,7 @@ def at_input(study: Study, call: LayerCall, found: Mixup) -> tuple[str, str]:
     axis = {"time_major": 0, "batch_first": 1, "packed": 0}.get(call.layout, 0)
     seen = f"{call.call_name} reads {x} {shape(X)} as {axes_of(call)}: it takes {X.size(axis)}, which is {x}.size({axis}), for time"
     detail = f"{seen}, and the samples of the batch lie along that axis, so each sample is one step and passes its state to the next"
-    if call.step or call.L == 1 and call.batch_first and found.placement.axis == 0:
+    if call.step or (call.L == 1 and call.batch_first and found.placement.axis == 0):
         return (
             f"{call.call_name} is called once for each sample, and reads {x} {shape(X)} with the steps of that sample as its batch: the "
             "loop runs over the batch, so each sample remembers the ones before it",
@@ -64,7 +68,11 @@ def at_input(study: Study, call: LayerCall, found: Mixup) -> tuple[str, str]:
             f"this layer has batch_first=True and was given time first"
         )
     step = call.X is not None and X.dim() == 3 and X.size(1) == 1
-    extra = f"{x}.unsqueeze(0), that is {x}[None], where one step of the whole batch is fed, with the state passed on; or " if step else ""
+    extra = (
+        f"{x}.unsqueeze(0), that is {x}[None], where one step of the whole batch is fed, with the state passed on; or "
+        if step
+        else ""
+    )
     return detail, f"{extra}{built(call, batch_first=True)}; or {x}.transpose(0, 1) (permute(1, 0, 2)), never view"
 
 
@@ -95,10 +103,12 @@ def at_result(study: Study, found: Mixup) -> tuple[str, str]:
     return (
         f"{call.call_name} reads the batch rightly and returns {order} = {(*size, call.R * call.H)}; what is taken from it "
         f"{read}: an index, mean or softmax meant for the time works on the batch axis {0 if first else 1}",
-        (f"{out}[:, -1] for the last step (not {out}[-1], which is the last sample), dim=1 for means and softmax over time"
-         if first else
-         f"{out}[-1] for the last step (not {out}[:, -1], which is the last sample), dim=0 for means and softmax over time; "
-         f"or batch_first=True and x.transpose(0, 1)")
+        (
+            f"{out}[:, -1] for the last step (not {out}[-1], which is the last sample), dim=1 for means and softmax over time"
+            if first
+            else f"{out}[-1] for the last step (not {out}[:, -1], which is the last sample), dim=0 for means and softmax over time; "
+            f"or batch_first=True and x.transpose(0, 1)"
+        )
         + f"; {hn}[-1] in either layout"
         + (f"; nn.{others[0]} has a batch_first of its own: nn.{others[0]}(…, batch_first={first})" if others else ""),
     )
@@ -114,15 +124,22 @@ def explain(failure: Failure) -> Finding | None:
     right = call.states and all(
         s.dim() == 3 and s.size(0) == call.K * call.R and s.size(1) == n and n != call.N for s in call.states.values()
     )
-    if not right or (failure.study is not None and (failure.batch_dim is None or failure.N != n)):
+    if not right or (failure.study is not None and (failure.batch_dim is None or n != failure.N)):
         return None
     x = input_name(call)
     return RULE.finding(
         f"the state is (K·R, N, H) with N = {n}, and {n} is {x}.size({time}), which {call.call_name} reads as time: the state "
         f"is right and the data {shape(call.X)} are the other way round ({axes_of(call)} is wanted)",
-        (f"{x}.transpose(0, 1), or {built(call, batch_first=False)}" if call.batch_first else
-         f"{built(call, batch_first=True)}, or {x}.transpose(0, 1)"
-         + (f"; one step of the batch is {x} made with unsqueeze(0), not unsqueeze(1)" if call.X.size(1) == 1 else "")),
+        (
+            f"{x}.transpose(0, 1), or {built(call, batch_first=False)}"
+            if call.batch_first
+            else f"{built(call, batch_first=True)}, or {x}.transpose(0, 1)"
+            + (
+                f"; one step of the batch is {x} made with unsqueeze(0), not unsqueeze(1)"
+                if call.X.size(1) == 1
+                else ""
+            )
+        ),
         layer=call.name,
         where=call.where or failure.where,
         cause=failure.error,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..calls import LayerCall
-from ..mixup import Mixup, mixup
-from ..regroup import out_of_order, scrambling
-from ..report import Finding
-from ..rule import Rule
-from ..study import Study
-from ..trace import Op
-from ..words import state_names
+from lstm_shapes.lab.check.calls import LayerCall
+from lstm_shapes.lab.check.mixup import Mixup, mixup
+from lstm_shapes.lab.check.regroup import out_of_order, scrambling
+from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.study import Study
+from lstm_shapes.lab.check.trace import Op
+from lstm_shapes.lab.check.words import state_names
 
 
 def find(study: Study) -> Iterator[Finding]:
@@ -67,7 +67,11 @@ def _result_fix(call: LayerCall | None, op: Op | None) -> str:
     if op is not None and not any(role in ("hn", "cn") for _, _, role in op.origin):
         out = "out.transpose(0, 1) (or permute(1, 0, 2)) before the reshape, so that the batch is the first axis; or batch_first=True"
         return out
-    both = f"; both directions of the top layer: torch.cat(({hn}[-2], {hn}[-1]), dim=-1)" if call is not None and call.R == 2 else ""
+    both = (
+        f"; both directions of the top layer: torch.cat(({hn}[-2], {hn}[-1]), dim=-1)"
+        if call is not None and call.R == 2
+        else ""
+    )
     return (
         f"{hn}.transpose(0, 1).reshape(N, -1) (or permute(1, 0, 2), swapaxes(0, 1)): the batch first, then merge; the top layer "
         f"alone is {hn}[-1]{both}"

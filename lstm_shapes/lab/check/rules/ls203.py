@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..calls import LayerCall
-from ..gradients import Gradients, gradients
-from ..report import Evidence, Finding
-from ..rule import Rule
-from ..study import Study
-from ..words import output_name, state_names
+from lstm_shapes.lab.check.calls import LayerCall
+from lstm_shapes.lab.check.gradients import Gradients, gradients
+from lstm_shapes.lab.check.report import Evidence, Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.study import Study
+from lstm_shapes.lab.check.words import output_name, state_names
 
 
 def find(study: Study) -> Iterator[Finding]:
@@ -75,7 +75,12 @@ def _finding(call: LayerCall, half: str) -> Finding:
         f"torch.cat(({out}{end}, :{call.H}], {out}{start}, {call.H}:]), dim=-1) where no row is padded",
         layer=call.name,
         where=call.where,
-        evidence=(Evidence("the result differentiated with respect to every cell of the output", f"of the {half} half only {step} step is used"),),
+        evidence=(
+            Evidence(
+                "the result differentiated with respect to every cell of the output",
+                f"of the {half} half only {step} step is used",
+            ),
+        ),
     )
 
 

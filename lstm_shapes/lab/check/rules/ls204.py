@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..mixup import mixup
-from ..report import Evidence, Finding
-from ..rule import Rule
-from ..study import Run, Study
-from ..values import differs
-from ..words import output_name, state_names
+from lstm_shapes.lab.check.mixup import mixup
+from lstm_shapes.lab.check.report import Evidence, Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.study import Run, Study
+from lstm_shapes.lab.check.values import differs
+from lstm_shapes.lab.check.words import output_name, state_names
 
 
 def find(study: Study) -> Iterator[Finding]:
@@ -47,7 +47,9 @@ def _perturbed(study: Study, k: int, axis: int, lengths: list[int], rows: list[i
     before, after = study.base.pieces[k].tensor, run.pieces[k].tensor
     longest = {study.L, max(lengths)}  # packing gives back no more steps than the longest row has
     for n in rows:
-        moved = differs(_valid(before.select(axis, n), lengths[n], longest), _valid(after.select(axis, n), lengths[n], longest))
+        moved = differs(
+            _valid(before.select(axis, n), lengths[n], longest), _valid(after.select(axis, n), lengths[n], longest)
+        )
         if moved is not None and bool(moved.any()):
             return Evidence(
                 "the padding replaced by other values, the real steps left as they are",
@@ -77,7 +79,9 @@ def _alone(study: Study, k: int, axis: int, lengths: list[int], rows: list[int])
         return None
     x, y = row.detach().double(), alone.detach().double()
     loose = 1e-4 if row.dtype in (torch.float32, torch.float64) else 5e-2
-    if torch.allclose(x, y, rtol=loose, atol=loose * max(1e-3, float(torch.nan_to_num(y, 0.0, 0.0, 0.0).abs().max())), equal_nan=True):
+    if torch.allclose(
+        x, y, rtol=loose, atol=loose * max(1e-3, float(torch.nan_to_num(y, 0.0, 0.0, 0.0).abs().max())), equal_nan=True
+    ):
         return None
     far = float(torch.nan_to_num(x - y, 0.0, 0.0, 0.0).abs().max())
     return Evidence(
@@ -101,8 +105,11 @@ def _finding(study: Study, seen: Evidence) -> Finding:
         f"or {out}[torch.arange(N), lengths - 1] (gather at lengths - 1)" if call is None or call.R == 1 else "",
         "pooling needs a mask: out.masked_fill(~mask, float('-inf')).max(1), pad_packed_sequence(…, padding_value=float('-inf')) before a "
         "maximum, (out * mask).sum(1) / lengths[:, None] for a mean, scores.masked_fill(~mask, float('-inf')) before a softmax"
-        if pooled or packed else "",
-        "" if packed else "pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False) in front of the layer",
+        if pooled or packed
+        else "",
+        ""
+        if packed
+        else "pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False) in front of the layer",
     ]
     return RULE.finding(
         detail,

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..calls import LayerCall
-from ..gradients import Gradients, gradients
-from ..mixup import mixup
-from ..report import Evidence, Finding
-from ..rule import Rule
-from ..study import Study
-from ..words import output_name, state_names
+from lstm_shapes.lab.check.calls import LayerCall
+from lstm_shapes.lab.check.gradients import Gradients, gradients
+from lstm_shapes.lab.check.mixup import mixup
+from lstm_shapes.lab.check.report import Evidence, Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.study import Study
+from lstm_shapes.lab.check.words import output_name, state_names
 
 
 def find(study: Study) -> Iterator[Finding]:
@@ -76,9 +76,16 @@ def _rows(study: Study, grads: Gradients, call: LayerCall) -> Finding | None:
         return RULE.finding(
             f"only row {sorted(rows)} of {name} ({table}) reaches the result, a lower layer; the top layer is computed and "
             "never read" + ("; unpacking hn takes its layers apart: hn is one tensor" if call.kind != "LSTM" else ""),
-            f"{name}[-1] is the top layer" + (f", torch.cat(({name}[-2], {name}[-1]), dim=-1) with both directions" if call.R == 2 else "")
-            + (f"; unpack as {output_name(call)}, hn = {call.call_name}(x), one tensor, then hn[-1]" if call.kind != "LSTM" else ""),
-            layer=call.name, where=call.where, evidence=(seen,),
+            f"{name}[-1] is the top layer"
+            + (f", torch.cat(({name}[-2], {name}[-1]), dim=-1) with both directions" if call.R == 2 else "")
+            + (
+                f"; unpack as {output_name(call)}, hn = {call.call_name}(x), one tensor, then hn[-1]"
+                if call.kind != "LSTM"
+                else ""
+            ),
+            layer=call.name,
+            where=call.where,
+            evidence=(seen,),
         )
     if call.R == 2 and not top <= rows:
         missing = min(top - rows)
@@ -86,7 +93,9 @@ def _rows(study: Study, grads: Gradients, call: LayerCall) -> Finding | None:
             f"only row {sorted(rows & top)} of the top layer's two rows of {name} ({table}) reaches the result: the "
             f"{_row_name(call, missing)} is never read",
             f"torch.cat(({name}[-2], {name}[-1]), dim=-1), 2·H = {2 * call.H} wide, or {name}[-2] + {name}[-1]",
-            layer=call.name, where=call.where, evidence=(seen,),
+            layer=call.name,
+            where=call.where,
+            evidence=(seen,),
         )
     return None
 
@@ -103,18 +112,25 @@ def _extra_axis(study: Study, grads: Gradients, call: LayerCall) -> Finding | No
     if rows < 2 or len(pieces) != 1 or pieces[0].tensor.dim() != 3 or pieces[0].tensor.size(0) != rows:
         return None
     result = pieces[0].tensor
-    if any(result is tap or result.data_ptr() == tap.data_ptr() for tap in call.taps.values()) or _tail(study) not in _HEADS:
+    if (
+        any(result is tap or result.data_ptr() == tap.data_ptr() for tap in call.taps.values())
+        or _tail(study) not in _HEADS
+    ):
         return None
     for role in ("hn", "cn"):
         each: list[Tensor | None] = [grads.used_by_row(call, role, 0, 0, k) for k in range(rows)]
-        if all(m is not None and {int(i) for i in torch.nonzero(m.flatten(1).any(1)).flatten()} == {k} for k, m in enumerate(each)):
+        if all(
+            m is not None and {int(i) for i in torch.nonzero(m.flatten(1).any(1)).flatten()} == {k}
+            for k, m in enumerate(each)
+        ):
             name = state_names(call)[0 if role == "hn" else 1]
             return RULE.finding(
                 f"the result {tuple(result.shape)} has kept the first axis of {name} (K·R, N, H) = ({rows}, {call.N}, {call.H}): "
                 f"one row for each layer{' and direction' if call.R == 2 else ''}, where squeeze(0) or the like was to remove it",
                 f"{name}[-1], the top layer's row"
                 + (f"; torch.cat(({name}[-2], {name}[-1]), dim=-1) with both directions" if call.R == 2 else ""),
-                layer=call.name, where=call.where,
+                layer=call.name,
+                where=call.where,
             )
     return None
 
@@ -154,7 +170,9 @@ def _handed_on(study: Study, grads: Gradients, call: LayerCall) -> Finding | Non
     return None
 
 
-def _wrong_rows(study: Study, encoder: LayerCall, call: LayerCall, role: str, rows: dict[int, set[int]]) -> Finding | None:
+def _wrong_rows(
+    study: Study, encoder: LayerCall, call: LayerCall, role: str, rows: dict[int, set[int]]
+) -> Finding | None:
     name = state_names(encoder)[0]
     if encoder.K == call.K:
         wrong = [k for k, taken in rows.items() if all(row // encoder.R != k // call.R for row in taken)]
@@ -181,7 +199,12 @@ def _wrong_rows(study: Study, encoder: LayerCall, call: LayerCall, role: str, ro
         else f"{name}[-{call.K}:] are the top rows; with as many layers on both sides hand {name} on as it is, layer k to layer k",
         layer=call.name,
         where=call.where,
-        evidence=(Evidence("each row of the decoder's state differentiated to the encoder's rows", str({k: sorted(v) for k, v in rows.items()})),),
+        evidence=(
+            Evidence(
+                "each row of the decoder's state differentiated to the encoder's rows",
+                str({k: sorted(v) for k, v in rows.items()}),
+            ),
+        ),
     )
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from ..calls import LayerCall
-from ..gradients import Gradients, gradients
-from ..mixup import mixup
-from ..report import Evidence, Finding
-from ..rule import Rule
-from ..study import Study
-from ..words import output_name, state_names
+from lstm_shapes.lab.check.calls import LayerCall
+from lstm_shapes.lab.check.gradients import Gradients, gradients
+from lstm_shapes.lab.check.mixup import mixup
+from lstm_shapes.lab.check.report import Evidence, Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.study import Study
+from lstm_shapes.lab.check.words import output_name, state_names
 
 
 def find(study: Study) -> Iterator[Finding]:
@@ -57,12 +57,11 @@ def _exchanged(grads: Gradients, call: LayerCall) -> bool:
     return found["h0"] == {"cn"} and found["c0"] == {"hn"}
 
 
-def _nearest(sources: dict[tuple[int, str], object]) -> set[str]:
+def _nearest(sources: Iterable[tuple[int, str]]) -> set[str]:
     """The parts of the last call that a state is made of (an earlier call reaches it only through that one)."""
-    if not sources:
-        return set()
-    last = max(index for index, _ in sources)
-    return {role for index, role in sources if index == last}
+    found = list(sources)
+    last = max((index for index, _ in found), default=0)
+    return {role for index, role in found if index == last}
 
 
 def _swap(call: LayerCall) -> Finding:
@@ -74,14 +73,21 @@ def _swap(call: LayerCall) -> Finding:
         f"{step}: the hidden state first, in the tuple that goes in and in the one that comes out",
         layer=call.name,
         where=call.where,
-        evidence=(Evidence("h0 and c0 differentiated with respect to the earlier hn and cn", "h0 moves with cn only, c0 with hn only"),),
+        evidence=(
+            Evidence(
+                "h0 and c0 differentiated with respect to the earlier hn and cn",
+                "h0 moves with cn only, c0 with hn only",
+            ),
+        ),
     )
 
 
 def _cell(call: LayerCall) -> Finding:
     hn, cn = state_names(call)
-    both = f"torch.cat((hn[-2], hn[-1]), dim=-1)" if call.R == 2 else "hn[-1]"
-    line = f"h, c = {call.call_name}(x_t, (h, c))" if call.step else f"{output_name(call)}, (hn, cn) = {call.call_name}(x)"
+    both = "torch.cat((hn[-2], hn[-1]), dim=-1)" if call.R == 2 else "hn[-1]"
+    line = (
+        f"h, c = {call.call_name}(x_t, (h, c))" if call.step else f"{output_name(call)}, (hn, cn) = {call.call_name}(x)"
+    )
     named = f" (named {hn if hn != 'hn' else cn} here)" if (hn, cn) != ("hn", "cn") else ""
     return RULE.finding(
         f"the result depends on the cell state cn{named} and on neither hn nor the output: cn is the layer's memory, "

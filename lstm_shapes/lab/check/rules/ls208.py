@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..coincidence import coincidence
-from ..mixup import mixup
-from ..report import Evidence, Finding
-from ..rule import Rule
-from ..study import Study
+from lstm_shapes.lab.check.coincidence import coincidence
+from lstm_shapes.lab.check.mixup import mixup
+from lstm_shapes.lab.check.report import Evidence, Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.study import Study
 
 
 def find(study: Study) -> Iterator[Finding]:
@@ -35,7 +35,10 @@ def find(study: Study) -> Iterator[Finding]:
     chance = coincidence(study)
     if chance is not None:
         yield RULE.finding(
-            chance.detail, chance.fix, layer=chance.layer, where=chance.where,
+            chance.detail,
+            chance.fix,
+            layer=chance.layer,
+            where=chance.where,
             evidence=(Evidence(chance.did, chance.saw),),
         )
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from ..calls import LayerCall
-from ..report import Evidence, Finding
-from ..rule import Rule
-from ..study import Study
+from lstm_shapes.lab.check.calls import LayerCall
+from lstm_shapes.lab.check.report import Evidence, Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.study import Study
 
 
 def find(study: Study) -> Iterator[Finding]:
@@ -23,10 +23,18 @@ def find(study: Study) -> Iterator[Finding]:
             return
         if mine is None and study.L and max(given) < study.L and _data_behind(study, given):
             behind = study.L - max(given)
-            yield _finding(call, given, None, study.L, f"the data have {study.L} steps, and the last {behind} are no padding")
+            yield _finding(
+                call, given, None, study.L, f"the data have {study.L} steps, and the last {behind} are no padding"
+            )
             return
-        if real is not None and sum(given) < sum(real) and all(a <= b for a, b in zip(sorted(given), sorted(real), strict=True)):
-            yield _finding(call, given, real, study.L, f"the data go on to {real[:8]}, where the zeros of the padding begin")
+        if (
+            real is not None
+            and sum(given) < sum(real)
+            and all(a <= b for a, b in zip(sorted(given), sorted(real), strict=True))
+        ):
+            yield _finding(
+                call, given, real, study.L, f"the data go on to {real[:8]}, where the zeros of the padding begin"
+            )
             return
 
 
@@ -35,8 +43,10 @@ def _padded_from(study: Study) -> list[int] | None:
     for slot in study.inputs.slots:
         if slot.fixed or slot.time is None or slot.batch is None or not isinstance(slot.value, Tensor):
             continue
-        rows = (slot.value != 0).movedim((slot.batch, slot.time), (0, 1)).flatten(2).any(2) if slot.value.dim() > 2 else (
-            (slot.value != 0).movedim((slot.batch, slot.time), (0, 1))
+        rows = (
+            (slot.value != 0).movedim((slot.batch, slot.time), (0, 1)).flatten(2).any(2)
+            if slot.value.dim() > 2
+            else ((slot.value != 0).movedim((slot.batch, slot.time), (0, 1)))
         )
         ends = [int(row.nonzero().max()) + 1 if bool(row.any()) else 0 for row in rows]
         return ends if min(ends) < study.L == slot.tensor.size(slot.time) and min(ends) > 0 else None
@@ -69,7 +79,12 @@ def _finding(call: LayerCall, given: list[int], mine: list[int] | None, L: int, 
         "are full; counted with the same tokenizer and on the same axis as the data",
         layer=call.name,
         where=call.where,
-        evidence=(Evidence("the packed input's batch_sizes counted", f"{sum(given)} of {sum(mine) if mine else call.N * L} steps are left"),),
+        evidence=(
+            Evidence(
+                "the packed input's batch_sizes counted",
+                f"{sum(given)} of {sum(mine) if mine else call.N * L} steps are left",
+            ),
+        ),
     )
 
 

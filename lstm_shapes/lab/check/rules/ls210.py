@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..calls import LayerCall
-from ..report import Evidence, Finding
-from ..rule import Rule
-from ..study import Study
-from ..words import input_name, shape
+from lstm_shapes.lab.check.calls import LayerCall
+from lstm_shapes.lab.check.report import Evidence, Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.study import Study
+from lstm_shapes.lab.check.words import input_name, shape
 
 
 def find(study: Study) -> Iterator[Finding]:
@@ -32,12 +32,18 @@ def _alone(call: LayerCall) -> bool:
 def _finding(study: Study, calls: list[LayerCall]) -> Finding:
     call, x = calls[0], input_name(calls[0])
     made = study.L != 1  # the data have no step axis, or one that was lost on the way
-    steps = f"{len(calls)} calls of one step each, and no state passed from one to the next" if len(calls) > 1 else f"its input {shape(call.X)} has one step"
+    steps = (
+        f"{len(calls)} calls of one step each, and no state passed from one to the next"
+        if len(calls) > 1
+        else f"its input {shape(call.X)} has one step"
+    )
     if len(calls) > 1:
         fix = (
-            f"pass the state on: h, c = {call.call_name}(x_t, (h, c))" if call.step and call.kind == "LSTM" else
-            f"pass the state on: h = {call.call_name}(x_t, h)" if call.step else
-            f"pass the state on: out, state = {call.call_name}(x_t, state)"
+            f"pass the state on: h, c = {call.call_name}(x_t, (h, c))"
+            if call.step and call.kind == "LSTM"
+            else f"pass the state on: h = {call.call_name}(x_t, h)"
+            if call.step
+            else f"pass the state on: out, state = {call.call_name}(x_t, state)"
         ) + ", or give the layer the whole sequence in one call"
     else:
         time = "1" if call.batch_first else "0"
@@ -53,7 +59,11 @@ def _finding(study: Study, calls: list[LayerCall]) -> Finding:
         level="error" if made else "warning",
         layer=call.name,
         where=call.where,
-        evidence=(Evidence("the steps and the initial states of all calls counted", f"{len(calls)} × 1 step from a zero state"),),
+        evidence=(
+            Evidence(
+                "the steps and the initial states of all calls counted", f"{len(calls)} × 1 step from a zero state"
+            ),
+        ),
     )
 
 

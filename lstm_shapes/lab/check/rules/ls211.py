@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..mixup import mixup
-from ..report import Evidence, Finding
-from ..rule import Rule
-from ..study import Study
-from ..values import differs
-from ..words import state_names
+from lstm_shapes.lab.check.mixup import mixup
+from lstm_shapes.lab.check.report import Evidence, Finding, Level
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.study import Study
+from lstm_shapes.lab.check.values import differs
+from lstm_shapes.lab.check.words import state_names
 
 
 def find(study: Study) -> Iterator[Finding]:
@@ -47,7 +47,7 @@ def _between_calls(study: Study) -> Iterator[Finding]:
     call = carriers[0]
     detached = all(state.grad_fn is None for state in call.states.values())
     resettable = study.resettable()
-    level = "note" if detached and resettable else "warning" if detached else "error"
+    level: Level = "note" if detached and resettable else "warning" if detached else "error"
     yield RULE.finding(
         "the model keeps its state from one call to the next: the same input gives another result the second time, and the samples "
         "of the next batch go on where other sequences ended",

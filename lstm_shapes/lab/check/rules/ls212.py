@@ -7,17 +7,25 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..report import Finding
-from ..rule import Rule
-from ..study import Study
-from ..trace import Op
-from ..where import Where
-from .ls112 import advice
+from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.rules.ls112 import advice
+from lstm_shapes.lab.check.study import Study
+from lstm_shapes.lab.check.trace import Op
+from lstm_shapes.lab.check.values import broadcast
+from lstm_shapes.lab.check.where import Where
 
 # cosine and margin losses take other shapes by design; these compare element with element.
 ELEMENTWISE = {
-    "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits",
-    "kl_div", "poisson_nll_loss", "soft_margin_loss",
+    "mse_loss",
+    "l1_loss",
+    "smooth_l1_loss",
+    "huber_loss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "kl_div",
+    "poisson_nll_loss",
+    "soft_margin_loss",
 }
 _PLAIN = {"sub", "__sub__", "__rsub__", "rsub", "subtract", "subtract_", "sub_"}
 
@@ -37,7 +45,7 @@ def find(study: Study) -> Iterator[Finding]:
     shaped = [p for p in study.first.pieces if p.tensor.is_floating_point()]
     if isinstance(target, Tensor) and target.is_floating_point() and len(shaped) == 1:
         p = shaped[0].tensor
-        if p.shape != target.shape and _broadcasts(p.shape, target.shape):
+        if p.shape != target.shape and broadcast(p.shape, target.shape) is not None:
             yield _finding("a loss", p, target, None)
 
 
@@ -47,7 +55,9 @@ def _pairs(op: Op) -> bool:
         return False
     a, b = op.shapes[:2]
     short, long = sorted((a, b), key=len)
-    lonely = len(long) == len(short) + 1 and long[-1] == 1 and long[:-1] == short and short[:1] != (1,) and len(short) > 0
+    lonely = (
+        len(long) == len(short) + 1 and long[-1] == 1 and long[:-1] == short and short[:1] != (1,) and len(short) > 0
+    )
     made = [any(kind == "call" for kind, _, _ in origin) for origin in op.origins[:2]]
     return lonely and made[0] != made[1]
 
@@ -56,17 +66,9 @@ def _reduced(study: Study) -> bool:
     return all(piece.tensor.dim() == 0 for piece in study.first.pieces)
 
 
-def _broadcasts(a: torch.Size, b: torch.Size) -> bool:
-    try:
-        torch.broadcast_shapes(a, b)
-    except RuntimeError:
-        return False
-    return True
-
-
 def _finding(name: str, p: Tensor, t: Tensor, where: Where | None) -> Finding:
     detail, fix = advice(name, p, t)
-    both = tuple(torch.broadcast_shapes(p.shape, t.shape))
+    both = broadcast(p.shape, t.shape) or ()
     bare = " A bare squeeze() or squeeze(0) also removes a batch axis of size 1." if p.dim() < t.dim() else ""
     return RULE.finding(
         f"{detail}; they broadcast to {both}: {torch.Size(both).numel()} pairs are compared where {t.numel()} were meant.{bare}",

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..calls import LayerCall
-from ..gradients import Gradients, gradients
-from ..mixup import mixup
-from ..report import Evidence, Finding
-from ..rule import Rule
-from ..study import Study
-from ..words import output_name, state_names
+from lstm_shapes.lab.check.calls import LayerCall
+from lstm_shapes.lab.check.gradients import Gradients, gradients
+from lstm_shapes.lab.check.mixup import mixup
+from lstm_shapes.lab.check.report import Evidence, Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.study import Study
+from lstm_shapes.lab.check.words import output_name, state_names
 
 
 def find(study: Study) -> Iterator[Finding]:
@@ -58,7 +58,9 @@ def _steps(study: Study, grads: Gradients, call: LayerCall) -> Finding | None:
         f"{out}{index} or {hn}[-1], the state after the last step, in the place of the first",
         layer=call.name,
         where=call.where,
-        evidence=(Evidence("the result differentiated with respect to every step of the output", "only step 0 is used"),),
+        evidence=(
+            Evidence("the result differentiated with respect to every step of the output", "only step 0 is used"),
+        ),
     )
 
 
@@ -87,7 +89,12 @@ def _unread(study: Study, grads: Gradients) -> Iterator[Finding]:
             f"reach{'es' if len(unread) == 1 else ''} no layer and no result{same}",
             f"loop over all steps: for t in range(x.size({slot.time})), or x.unbind({slot.time}); an input that is not needed can be left out",
             level="warning" if sliced or everything or len(unread) == 1 else "error",
-            evidence=(Evidence("results and the layers' inputs differentiated with respect to every step of the input", f"{span}: zero"),),
+            evidence=(
+                Evidence(
+                    "results and the layers' inputs differentiated with respect to every step of the input",
+                    f"{span}: zero",
+                ),
+            ),
         )
         return
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..mixup import mixup
-from ..report import Finding
-from ..rule import Rule
-from ..study import Study
+from lstm_shapes.lab.check.mixup import mixup
+from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.study import Study
 
 
 def find(study: Study) -> Iterator[Finding]:

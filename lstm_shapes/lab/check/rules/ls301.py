@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..report import Finding
-from ..rule import Rule
-from ..study import Study
-from ..words import built
+from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.study import Study
+from lstm_shapes.lab.check.words import built
 
 
 def find(study: Study) -> Iterator[Finding]:
