@@ -115,19 +115,21 @@ def _of_Y(prediction: Prediction, key: tuple[Any, ...]) -> str:
     if step == _ALL and row != _ALL:
         kept = ", batch axis kept" if isinstance(row, slice) else ""
         return f"every step of the last sample only, not the last step of each{kept}"
+    short = call.lengths is not None and min(call.lengths) < call.L
     half = ""
     if width != _ALL:
         forward = width.start is None
         seen_all = forward == (step == -1)
         half = " of the forward half" if forward else " of the backward half"
-        half += ", which has read everything" if seen_all else ", which has read one step only"
+        if step != -1 or not short:
+            half += ", which has read everything" if seen_all else ", which has read one step only"
     which = "first" if step == 0 else "last"
     text = f"{which} step{half}"
     if step == _LAST:
         text += ", step axis kept with size 1"
     elif half == "" and spec.R == 2:
         text += "; the backward half of it has read one step only" if step == -1 else ""
-    if call.lengths is not None and min(call.lengths) < call.L and which == "last" and not half:
+    if short and which == "last":
         text += "; zeros for rows shorter than L"
     return text
 

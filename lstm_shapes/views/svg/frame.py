@@ -65,7 +65,9 @@ def frame(title: str, description: str, width: float, height: float, body: str) 
     """A whole SVG document. No ids, so that pictures can stand beside each other in one page."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="lstm-picture" role="img" aria-label="{escape(title)}" '
-        f'viewBox="0 0 {_n(width)} {_n(height)}" width="{_n(width)}" height="{_n(height)}">'
+        f'viewBox="0 0 {_n(width)} {_n(height)}" width="{_n(width)}" height="{_n(height)}" '
+        # A narrow notebook column shrinks the picture in place of cutting it off.
+        'style="max-width:100%;height:auto">'
         f"<title>{escape(title)}</title><desc>{escape(description)}</desc><style>{_STYLE}</style>"
         f'<rect class="l-back" width="{_n(width)}" height="{_n(height)}"/>{body}</svg>\n'
     )
