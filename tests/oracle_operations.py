@@ -75,6 +75,11 @@ def run_chain(steps: Sequence[tuple[str, int]], start: Axes, tally: Tally | None
     return log, []
 
 
+def _exact(limit: float, *coded: Coded) -> bool:
+    """Whether values are small enough for what follows to be exact: beyond 2⁵³ rounding would look like a lie."""
+    return all(bool((channel.abs() < limit).all()) for one in coded for channel in one.channels.values())
+
+
 def _dim(rng: random.Random, coded: Coded, least: int = 0) -> int | None:
     dims = [at for at, size in enumerate(coded.shape) if size >= least]
     if not dims:
@@ -428,6 +433,8 @@ def add(rng: random.Random, x: Coded, pool: Sequence[Coded]) -> Coded | None:
     if other is None or rng.random() < 0.2:
         plain = torch.zeros(x.shape, dtype=torch.float64)
         return each(x, lambda t: t + plain)
+    if not _exact(1e12, x, other):
+        return None
     # 101: so that what one tensor loses at a step the other does not make good.
     result = together([x, other], lambda a, b: torch.add(a, b, alpha=101), scale=rng.getrandbits(40))
     return result if result.first.numel() <= 4000 else None
@@ -436,7 +443,7 @@ def add(rng: random.Random, x: Coded, pool: Sequence[Coded]) -> Coded | None:
 @operation
 def shifted(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
     dim = _dim(rng, x, 2)
-    if dim is None:
+    if dim is None or not _exact(1e12, x):
         return None
     n, seed = x.shape[dim], rng.getrandbits(40)
     return each(x, lambda t: torch.add(t.narrow(dim, 1, n - 1), t.narrow(dim, 0, n - 1), alpha=131), scale=seed)
@@ -483,7 +490,7 @@ def along(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
 
 @operation
 def linear(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
-    if not x.shape:
+    if not x.shape or not _exact(1e12, x):
         return None
     weight = torch.tensor([[rng.randint(1, 5) for _ in range(x.shape[-1])] for _ in range(3)], dtype=torch.float64)
     how, scale = rng.choice(["linear", "matmul", "einsum"]), rng.getrandbits(40)
@@ -499,7 +506,7 @@ def product(rng: random.Random, x: Coded, pool: Sequence[Coded]) -> Coded | None
     """x @ y.mT, with itself or with another tensor: scores (N, L, L)."""
     if len(x.shape) < 2 or len(x.shape) > 4:
         return None
-    if any(bool((channel <= 0).any()) for channel in x.channels.values()):
+    if any(bool((channel <= 0).any()) for channel in x.channels.values()) or not _exact(1e6, x):
         return None
     scale = rng.getrandbits(40)
     if len(x.shape) == 3 and rng.random() < 0.5:
@@ -532,6 +539,8 @@ def product_of_two(rng: random.Random, x: Coded, pool: Sequence[Coded]) -> Coded
         return None
     other, scale = rng.choice(fitting), rng.getrandbits(40)
     if any(bool((channel <= 0).any()) for one in (x, other) for channel in one.channels.values()):
+        return None
+    if not _exact(2_000, x, other):
         return None
     # The third power: n · (N + 1 - n) is the same for 1 and N, which would hide a step and be no lie.
     return together([x, other], lambda a, b: torch.matmul(a, (b**3).mT), scale=scale)

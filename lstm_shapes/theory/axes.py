@@ -39,6 +39,11 @@ class Atom:
     track: Track | None = field(default=None, compare=False)
     """Where the atom came from (see `axis_tracks`): says whether two pieces are pieces of one whole."""
 
+    @property
+    def opaque(self) -> bool:
+        """Whether it is a product whose factors nobody gave: `K·R` of size 6 may be 3 · 2 or 6 · 1."""
+        return "·" in self.name
+
     def __repr__(self) -> str:
         return f"{self.name}={self.size}"
 

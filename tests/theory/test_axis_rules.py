@@ -46,6 +46,19 @@ def test_positions_of_a_composite(positions: range | tuple[int, ...], expected: 
         assert repr(axis) == expected
 
 
+def test_a_product_whose_factors_nobody_gave_is_whole_or_unknown() -> None:
+    """K·R = 6 may be 3 · 2 or 6 · 1: all of it keeps its name, forwards or backwards, and no part of it has one."""
+    h = tracked(Axes.of("K·R N", (6, 4)))
+    assert h[0].atoms[0].opaque
+    assert moving.flip(h, (0,)).names == ("K·R", "N")
+    assert moving.take(h, 0, range(0, 6, 2)).names == ("?", "N")
+    assert moving.roll(h, (1,), (0,)).names == ("?", "N")
+    assert reshaping.reshape(h, (3, 2, 4))[0].names == ("?", "?", "N")
+    assert indexing.select(reshaping.reshape(h, (3, 2, 4))[0], 1, 0).names == ("?", "N")
+    assert joining.stack([indexing.select(h, 0, at) for at in (0, 2, 4)]).names == ("?", "N")
+    assert indexing.slide(h, 0, slice(-1, None)).names == ("K·R", "N")
+
+
 def test_slices_without_tensors() -> None:
     """The table of slices that every explanation shows needs no torch."""
     plain = Axes.of("N L D", (2, 20, 256))

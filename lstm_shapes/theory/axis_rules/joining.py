@@ -124,7 +124,9 @@ def _join(pieces: Sequence[Axes], at: int) -> tuple[Axis, dict[int, Gone]] | Non
     ):
         return _alike(pieces, at)
     tails = {tuple((atom.name, atom.track) for atom in row[1:]) for row in rows}
-    if len(tails) > 1 or any(track.packed or atom.track is None for track in tracks for atom in rows[0]):
+    if len(tails) > 1 or any(atom.track is None for atom in rows[0]):
+        return None
+    if any(track.packed or "·" in track.label for track in tracks):
         return None
     first = rows[0]
     where = compact(tuple(step for track in tracks for step in track.at))

@@ -117,6 +117,9 @@ def _cut_list(inner: int, positions: Sequence[int]) -> tuple[Steps, Steps] | Non
 def _take(atom: Atom, positions: Steps) -> Atom:
     """The atom that visits these positions of it."""
     n = len(positions)
+    if atom.opaque and n > 1 and positions != range(atom.size)[::-1]:
+        # Which part of a product this is depends on factors that nobody gave.
+        return fresh(UNKNOWN, n)
     if atom.track is None:
         keeps = atom.name in (UNKNOWN, NEW) or once(positions)
         return Atom(atom.name if keeps and not (atom.name == NEW and n > 1) else UNKNOWN, n)

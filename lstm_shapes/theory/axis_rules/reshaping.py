@@ -152,7 +152,7 @@ def _split(piece: _Piece, outer: int) -> tuple[_Piece, _Piece]:
     """One atom cut in two, each part with its share of the coordinate."""
     inner = piece.atom.size // outer
     track = piece.atom.track
-    if track is None or track.packed is not None or not isinstance(track.at, range):
+    if track is None or track.packed is not None or piece.atom.opaque or not isinstance(track.at, range):
         parts = fresh(UNKNOWN, outer), fresh(UNKNOWN, inner)
     else:
         step = track.at.step
