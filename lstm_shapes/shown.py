@@ -69,8 +69,15 @@ def as_text(value: Any, *, width: int | None = None, colour: bool = False) -> st
     >>> print(as_text(count(28, 256), width=80).splitlines()[0].strip())
     Parameters of LSTM(Q=28, D=256, K=1)
     """
-    console = import_module(".views.text", __package__).console
-    text: str = console(value, width=width, colour=colour)
+    import random
+
+    # rich draws numbers for its styles: what a caller draws next must not depend on having looked.
+    state = random.getstate()
+    try:
+        console = import_module(".views.text", __package__).console
+        text: str = console(value, width=width, colour=colour)
+    finally:
+        random.setstate(state)
     return text
 
 

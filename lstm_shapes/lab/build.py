@@ -11,7 +11,7 @@ from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.theory.call import DTYPES, Call, dtype_name
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.predict import as_spec
-from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.spec import Spec, whole
 
 __all__ = [
     "allocate",
@@ -63,6 +63,8 @@ def build(
         for parameter in layer.parameters():
             drawn = torch.empty(parameter.shape).uniform_(-bound, bound, generator=numbers)
             parameter.copy_(drawn)
+    if isinstance(layer, nn.RNNBase):
+        layer.flatten_parameters()  # one block for cuDNN, which else warns at every call; nothing on the CPU
     return layer
 
 
@@ -91,13 +93,11 @@ def allocate(layer: nn.Module, device: torch.device) -> None:
 
 def generator(seed: int) -> torch.Generator:
     """A private source of random numbers, on the CPU so that every device gets the same ones."""
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise SpecError("seed", "a whole number", seed)
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(whole("seed", seed, at_least=0))
 
 
 def as_device(device: Any) -> torch.device:
-    """The device, present on this machine.
+    """The device, present on this machine, with the index that its tensors have.
 
     Raises: SpecError for one that torch does not know or this machine does not have.
     """
@@ -105,10 +105,14 @@ def as_device(device: Any) -> torch.device:
         found = torch.device(device)
     except (RuntimeError, TypeError):
         raise SpecError("device", "one of cpu, cuda, cuda:0, mps or meta", device) from None
-    if found.type == "cuda" and not (torch.cuda.is_available() and (found.index or 0) < torch.cuda.device_count()):
+    if found.type in ("cpu", "meta"):
+        return torch.device(found.type)
+    try:
+        # What a build of torch without this device raises differs from device to device.
+        return torch.empty(0, device=found).device
+    except Exception:
         hint = f"torch sees {torch.cuda.device_count()} CUDA devices here; leave device out for the CPU"
-        raise SpecError("device", "a device of this machine", str(device), hint)
-    return found
+        raise SpecError("device", "a device of this machine", str(device), hint) from None
 
 
 def as_dtype(dtype: Any) -> torch.dtype:
@@ -151,5 +155,6 @@ def _memory(device: torch.device) -> int | None:
 def bytes_of_call(spec: Spec, call: Call, dtype: str) -> int:
     """A lower bound for what one call keeps alive: X, Y and the states."""
     rows = (call.N or 1) * call.L
-    states = 2 * len(spec.kind.states) * spec.K * spec.R * (call.N or 1) * spec.D
+    widths = spec.H + (spec.D if "c" in spec.kind.states else 0)
+    states = 2 * widths * spec.K * spec.R * (call.N or 1)
     return DTYPES[dtype] * (rows * (spec.Q + spec.R * spec.H) + states)

@@ -47,7 +47,7 @@ def read_inputs(spec: Spec, x: Any, lengths: Iterable[int] | None = None) -> Inp
     if shape[-1] != spec.Q:
         swapped = [axis for axis, size in enumerate(shape[:-1]) if size == spec.Q]
         hint = f"Axis {swapped[0]} has size {spec.Q}: x.movedim({swapped[0]}, -1) puts it last" if swapped else ""
-        raise ShapeError("x", formula, expected=f"Q = {spec.Q} last", got=shape, hint=hint)
+        raise ShapeError("x", f"{formula}, with Q = {spec.Q} last", got=shape, hint=hint)
     names = batched if X.dim() == len(batched) else alone
     sizes = dict(zip(names, shape, strict=True))
     if 0 in shape:
@@ -75,6 +75,6 @@ def _read_packed(spec: Spec, x: PackedSequence, lengths: Iterable[int] | None) -
     if lengths is not None:
         raise ShapeError("lengths", "left out for a PackedSequence", hint="It holds its own lengths")
     if x.data.dim() != 2 or x.data.shape[-1] != spec.Q:
-        raise ShapeError("x.data", "(T, Q)", expected=f"Q = {spec.Q} last", got=tuple(x.data.shape))
+        raise ShapeError("x.data", f"(T, Q) with Q = {spec.Q}", got=tuple(x.data.shape))
     X, found = pad_packed_sequence(x, batch_first=spec.batch_first)
     return Inputs(Call.of(spec, N=DEFAULT_N, lengths=torch.as_tensor(found)), X, x)
