@@ -78,7 +78,7 @@ def test_a_giant_is_built_on_meta() -> None:
 
 def test_a_giant_is_refused_elsewhere(device: torch.device) -> None:
     """Before anything is allocated, with what still works."""
-    with pytest.raises(ShapeError, match=r"must be within the .* GiB of .*got 1,024.0 GiB. predict, count"):
+    with pytest.raises(ShapeError, match=r"must be within the .* GiB of .*got '1,024.0 GiB'. predict, count"):
         build(65_536, 65_536, 8, device=device)
 
 
@@ -99,7 +99,7 @@ def test_cuda_memory_is_the_cards_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
     card = SimpleNamespace(total_memory=2**30)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
-    with pytest.raises(ShapeError, match=r"within the 1.0 GiB of cuda:0, got 2.0 GiB"):
+    with pytest.raises(ShapeError, match=r"within the 1.0 GiB of cuda:0, got '2.0 GiB'"):
         require_memory(2**31, torch.device("cuda:0"), "It")
 
 
