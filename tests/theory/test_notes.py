@@ -1,0 +1,57 @@
+"""notes: each stands where its condition holds, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.notes import notes
+from lstm_shapes.theory.spec import Spec
+
+
+def text(D: int = 5, K: int = 3, call: Call | None = None, **fields: Any) -> str:
+    return "\n".join(notes(Spec(7, D, K, **fields), call or Call(N=2, L=4)))
+
+
+@pytest.mark.parametrize(
+    ("words", "there", "not_there"),
+    [
+        ("never moves the axes of a state", {}, {"cell": "LSTMCell", "K": 1}),
+        ("`x.size(0)` is N, the batch", {}, {"batch_first": False}),
+        ("`x.size(0)` is L, the steps", {"batch_first": False}, {}),
+        ("`Y[:, -1]` is hidden state, not cell state", {}, {"cell": "GRU"}),
+        ("`Y[-1]` is hidden state, not cell state", {"batch_first": False}, {}),
+        ("`hn[-1]` is the top layer", {}, {"K": 1}),
+        ("no summary of both directions", {"bidirectional": True}, {}),
+        ("c stays D = 5 wide", {"proj_size": 2}, {}),
+        ("A cell does one step", {"cell": "GRUCell", "K": 1}, {}),
+        ("`dropout=0.5` does nothing here", {"dropout": 0.5, "K": 1}, {"dropout": 0.5}),
+        ("in train mode only", {"dropout": 0.5}, {"dropout": 0.5, "K": 1}),
+        ("torch's own default is `batch_first=False`", {}, {"cell": "RNNCell", "K": 1}),
+        ("D is what costs", {}, {"D": 1}),
+    ],
+)
+def test_a_note_follows_its_condition(words: str, there: dict[str, Any], not_there: dict[str, Any]) -> None:
+    """Said where it is true of the layer, and not said where it is not."""
+    assert words in text(**there)
+    assert words not in text(**not_there)
+
+
+def test_notes_about_the_call() -> None:
+    """Short rows and missing batch axes have notes of their own."""
+    packed = Call(2, 4, (4, 2))
+    assert "`Y[torch.arange(N), lengths - 1]`" in text(call=packed)
+    assert "`Y[lengths - 1, torch.arange(N)]`" in text(call=packed, batch_first=False)
+    assert "for rows of full length" in text(call=packed)
+    assert "beyond each row's length" not in text(call=Call(2, 4, (4, 4)))
+    assert "one sequence, (L, Q), never a batch" in text(call=Call(None, 4))
+    assert "never a batch" not in text()
+
+
+def test_what_half_of_D_would_cost_is_counted() -> None:
+    """The number in the note is the count of that layer."""
+    from lstm_shapes.theory.counts import Counts
+
+    assert f"With D = 3 it is {Counts(Spec(7, 3, 3)).total:,}" in text(D=6)
