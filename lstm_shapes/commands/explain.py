@@ -88,7 +88,7 @@ def show(
         options.put(Page("", "", (proof_sheet(explanation.proof),)))
     if html is not None:
         explanation.save(html)
-        Console(stderr=True, highlight=False).print(f"Wrote {html}")
+        typer.echo(f"Wrote {html}", err=True)
     if explanation.proof is not None and not explanation.proof.ok:
         raise typer.Exit(1)
 

@@ -28,11 +28,14 @@ def _size0(spec: Spec, call: Call) -> str:
 
 
 def _cheaper(spec: Spec, call: Call) -> str:
-    counts, half = Counts(spec), Counts(spec.replace(D=spec.D // 2, proj_size=0))
-    return (
-        f"D is what costs: {counts.recurrent_share:.0%} of the parameters sit in the recurrent matrices. "
-        f"With D = {spec.D // 2} it is {half.total:,} in place of {counts.total:,} parameters."
-    )
+    counts, half = Counts(spec), spec.D // 2
+    text = f"{counts.recurrent_share:.0%} of the parameters sit in the recurrent matrices"
+    if counts.recurrent_share >= 0.3:
+        text = f"D is what costs: {text}"
+    if half <= spec.P:
+        return f"{text}."  # the half could not be projected to the same width
+    less = Counts(spec.replace(D=half)).total
+    return f"{text}. With D = {half} it is {less:,} in place of {counts.total:,} parameters."
 
 
 # One row a note: when it applies, what it says.

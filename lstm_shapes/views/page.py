@@ -86,4 +86,4 @@ class Page:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from .text import renderables
 
-        yield from renderables(self)
+        yield from renderables(self, options.max_width)

@@ -9,6 +9,7 @@ from io import StringIO
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -48,8 +49,8 @@ def console(value: Any, *, width: int | None = None, colour: bool = False) -> st
     return "\n".join(line.rstrip() for line in text.rstrip().split("\n"))
 
 
-def renderables(page: Page) -> Iterator[RenderableType]:
-    """A page from top to bottom."""
+def renderables(page: Page, width: int = 80) -> Iterator[RenderableType]:
+    """A page from top to bottom, on so many columns."""
     if page.title:
         yield Text(page.title, style="bold")
     if page.subtitle:
@@ -58,7 +59,7 @@ def renderables(page: Page) -> Iterator[RenderableType]:
         if number or page.title:
             yield Text("")
         if isinstance(block, Sheet):
-            yield from _sheet(block)
+            yield from _sheet(block, width)
         elif isinstance(block, Lines):
             yield from _lines(block)
         else:
@@ -77,8 +78,38 @@ def _cell(cell: Cell) -> Text:
     return Text(cell.text, style=STYLES[cell.role]) if isinstance(cell, Mark) else written(cell)
 
 
-def _sheet(sheet: Sheet) -> Iterator[RenderableType]:
+def _sheet(sheet: Sheet, width: int) -> Iterator[RenderableType]:
     yield Text(sheet.title, style="bold underline")
+    yield from _table(sheet) if _needs(sheet) <= width else _records(sheet)
+    if sheet.caption:
+        yield written(sheet.caption)
+
+
+def _needs(sheet: Sheet) -> int:
+    """Columns below which rich would cut words: what must stay whole, and room to wrap the rest in."""
+    total = 0
+    for number, column in enumerate(sheet.columns):
+        texts = [column.name, *(_cell(row[number]).plain for row in (*sheet.rows, *sheet.totals))]
+        pieces = [piece for text in texts for piece in (text.splitlines() if column.whole else text.split())]
+        widest = max(map(cell_len, pieces), default=0)
+        total += 2 + (widest if column.whole else max(widest, 16))
+    return total - 2
+
+
+def _records(sheet: Sheet) -> Iterator[RenderableType]:
+    """What is too wide for a table: each row as lines of heading and value."""
+    for row in (*sheet.rows, *sheet.totals):
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(style="italic", no_wrap=True)
+        grid.add_column(overflow="fold")
+        for column, cell in zip(sheet.columns, row, strict=True):
+            if _cell(cell).plain:
+                grid.add_row(column.name, _cell(cell))
+        yield grid
+        yield Text("")
+
+
+def _table(sheet: Sheet) -> Iterator[RenderableType]:
     headed = any(column.name for column in sheet.columns)
     table = Table(
         box=box.SIMPLE_HEAD if headed else None,
@@ -97,8 +128,6 @@ def _sheet(sheet: Sheet) -> Iterator[RenderableType]:
     for row in sheet.totals:
         table.add_row(*map(_cell, row))
     yield table
-    if sheet.caption:
-        yield written(sheet.caption)
 
 
 def _lines(lines: Lines) -> Iterator[RenderableType]:
