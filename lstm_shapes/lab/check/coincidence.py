@@ -59,8 +59,10 @@ def _first(call: LayerCall | None) -> tuple[int, ...]:
 def _axis(call: LayerCall, study: Study, run: Run) -> Coincidence:
     n, x = study.N, input_name(call)
     return Coincidence(
-        f"the state's axis 0 grows with the batch, and it is layers × directions: (N, K·R, H) passes for (K·R, N, H) only because N == K·R == {n}",
-        f"torch.zeros({call.K * call.R}, {x}.size({0 if call.batch_first else 1}), {call.H}), or state.transpose(0, 1).contiguous() "
+        "the state's axis 0 grows with the batch, and it is layers × directions: (N, K·R, H) passes for (K·R, "
+        f"N, H) only because N == K·R == {n}",
+        f"torch.zeros({call.K * call.R}, {x}.size({0 if call.batch_first else 1}), {call.H}), or "
+        "state.transpose(0, 1).contiguous() "
         "(permute(1, 0, 2), swapaxes(0, 1)); batch_first does not move the axes of a state",
         call.name,
         call.where,
@@ -73,8 +75,10 @@ def _length(call: LayerCall, study: Study, run: Run) -> Coincidence:
     n, x = study.N, input_name(call)
     axis = 0 if call.batch_first else 1
     return Coincidence(
-        f"the state's batch axis is made of {x}.size({1 - axis}), the number of steps: it fits only because N == L == {n}",
-        f"torch.zeros({call.K * call.R}, {x}.size({axis}), {call.H}): the batch is {x}.size({axis}) with batch_first={call.batch_first}",
+        f"the state's batch axis is made of {x}.size({1 - axis}), the number of steps: it fits only because N "
+        f"== L == {n}",
+        f"torch.zeros({call.K * call.R}, {x}.size({axis}), {call.H}): the batch is {x}.size({axis}) with "
+        f"batch_first={call.batch_first}",
         call.name,
         call.where,
         f"the same call with {n + 1} steps",

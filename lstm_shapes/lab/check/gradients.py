@@ -90,7 +90,7 @@ class Gradients:
         return {key: calls[key[0]].canon(key[1], g != 0) for key, g in zip(keys, found, strict=True) if g is not None}
 
     def unread(self, slot: int, axis: int) -> tuple[int, ...]:
-        """Indices of an input's axis that reach no layer and no result, not even through a derivative too small to see."""
+        """Indices of an input's axis that reach no layer and no result, not even by a derivative too small to see."""
         leaf = self.inputs.get(slot)
         if leaf is None:
             return ()

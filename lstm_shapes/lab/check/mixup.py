@@ -143,10 +143,7 @@ def _at_result(study: Study, k: int) -> Mixup | None:
         code = "LS214" if "permuted" in orders or (looked_up and not _steps_differ(study)) else "LS201"
         return Mixup("result", placement, code, call, "", k, maps)
     if placement.kind == "ignored":
-        if call is None:
-            code = "LS213"
-        else:
-            code = "LS205" if roles and roles <= {"hn", "cn"} else "LS201"
+        code = "LS205" if roles and roles <= {"hn", "cn"} else "LS201" if call is not None else "LS213"
         return Mixup("result", placement, code, call, "", k, maps)
     if ops:
         return Mixup("result", placement, "LS202", call, "", k, maps, ops[-1])
@@ -171,11 +168,11 @@ def _at_loss(study: Study) -> Mixup | None:
                 return None
             made[i], meant[i] = p.flatten(1).any(1) if p.dim() > 1 else p, t.flatten(1).any(1) if t.dim() > 1 else t
         apart = of_result(made, study.N).right and all(bool(m.any()) for m in (*made.values(), *meant.values()))
-        if apart and all(made[i].shape == meant[i].shape for i in made):
-            if any(bool((meant[i] & ~made[i]).any()) for i in made):
-                _, call = _read(study)
-                one = all(int(m.sum()) == 1 for m in made.values())
-                return Mixup("loss", Placement("permuted"), "LS214" if one else "LS201", call, "", k, made)
+        apart = apart and all(made[i].shape == meant[i].shape for i in made)
+        if apart and any(bool((meant[i] & ~made[i]).any()) for i in made):
+            _, call = _read(study)
+            one = all(int(m.sum()) == 1 for m in made.values())
+            return Mixup("loss", Placement("permuted"), "LS214" if one else "LS201", call, "", k, made)
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 
 from .trace import RESHAPES, Op, Origin, Trace
 
@@ -31,7 +32,7 @@ def out_of_order(before: Sequence[int], after: Sequence[int]) -> bool:
 def cuts(before: Sequence[int], after: Sequence[int]) -> bool:
     """Whether some new axis boundary falls inside an old axis at a place that does not divide it."""
     marks = sorted({math.prod(s[: k + 1]) for s in (tuple(before), tuple(after)) for k in range(len(s))} - {0})
-    return any(b % a for a, b in zip(marks, marks[1:], strict=False) if a)
+    return any(b % a for a, b in pairwise(marks) if a)
 
 
 def _grouped(old: tuple[int, ...], new: tuple[int, ...]) -> bool:

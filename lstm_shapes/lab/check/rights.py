@@ -34,15 +34,24 @@ def _one_step(study: Study, call: LayerCall) -> Iterator[str]:
     X, placed = call.X, of_layer(study.maps(call, "X"))
     if X is not None and X.dim() == 3 and call.L == 1 and call.N > 1 and placed.kind == "right":
         order = "(N, 1, Q)" if call.batch_first else "(1, N, Q)"
-        yield f"{input_name(call)} {tuple(X.shape)} is one step of {call.N} samples, {order}, and the samples stay apart: its 1 is time, not the batch"
+        yield (
+            f"{input_name(call)} {tuple(X.shape)} is one step of {call.N} samples, {order}, and the samples "
+            "stay apart: its 1 is time, not the batch"
+        )
     if X is not None and call.N > study.N > 1 and call.N % study.N == 0 and placed.kind == "right":
-        yield f"the batch of {call.call_name} is N × {call.N // study.N} = {call.N}: leading axes were merged in their order, so every row has one owner"
+        yield (
+            f"the batch of {call.call_name} is N × {call.N // study.N} = {call.N}: leading axes were merged "
+            "in their order, so every row has one owner"
+        )
 
 
 def _states(study: Study, grads: Gradients | None, call: LayerCall) -> Iterator[str]:
     for role, state in call.states.items():
         if not call.step and state.numel() and not bool((state != 0).any()):
-            yield f"{role} is zeros, which is what {call.call_name} starts from when no state is given; the memory builds up inside the call"
+            yield (
+                f"{role} is zeros, which is what {call.call_name} starts from when no state is given; the memory "
+                "builds up inside the call"
+            )
             break
     trace = study.first.seen.trace
     hn = state_names(call)[0]
@@ -56,7 +65,10 @@ def _states(study: Study, grads: Gradients | None, call: LayerCall) -> Iterator[
             and op.shapes[0][0] == 1
             and len(op.result) == 2
         ):
-            yield f"{op.name} of {hn} {op.shapes[0]} to {op.result}: with K·R = 1 the state has one row, so this is {hn}[-1]"
+            yield (
+                f"{op.name} of {hn} {op.shapes[0]} to {op.result}: with K·R = 1 the state has one row, so this "
+                f"is {hn}[-1]"
+            )
             break
     if grads is not None and call.kind == "LSTM" and not call.step:
         cell, hidden, output = (grads.used(call, role) for role in ("cn", "hn", "Y"))
@@ -76,12 +88,18 @@ def _outputs(grads: Gradients | None, call: LayerCall) -> Iterator[str]:
     if torch.equal(call.canon_sequence(Y)[:, -1], call.canon_state(hn)[-1]):
         out, name = output_name(call), state_names(call)[0]
         last = f"{out}[:, -1]" if call.layout == "batch_first" else f"{out}[-1]"
-        yield f"{last} is {name}[-1], element for element: one direction, no padding, so the last step is the final state of the top layer"
+        yield (
+            f"{last} is {name}[-1], element for element: one direction, no padding, so the last step is the "
+            "final state of the top layer"
+        )
 
 
 def _whole(study: Study) -> Iterator[str]:
     if study.first.seen.mixing and study.moved:
-        yield "samples meet in batch statistics (BatchNorm) only: with those held, every result row depends on its own sample"
+        yield (
+            "samples meet in batch statistics (BatchNorm) only: with those held, every result row depends "
+            "on its own sample"
+        )
     lengths = study.true_lengths
     if lengths is not None and len(lengths) == study.N and min(lengths) < study.L and study.moved:
         yield "padding does not reach the result: a row alone, cut to its own length, gives what it gives in the batch"

@@ -1,4 +1,4 @@
-"""The experiments on one model, each run at most once: as it is, one sample changed, gradients, rows alone, other sizes."""
+"""The experiments on one model, each run at most once: as it is, one sample changed, rows alone, other sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the torch functions of one run did: names, shapes, lines, and which layer's results each tensor descends from."""
+"""What the torch functions of one run did: names, shapes, lines, and which layer each tensor descends from."""
 
 from __future__ import annotations
 
@@ -112,7 +112,10 @@ class Trace:
         self.origins[tensor] = frozenset({origin})
 
     def origin(self, tensor: Tensor) -> frozenset[Origin]:
-        found: frozenset[Origin] = self.origins[tensor] if tensor in self.origins else frozenset()
+        try:
+            found: frozenset[Origin] = self.origins[tensor]
+        except KeyError:
+            return frozenset()
         return found
 
     def enter(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], calls: int) -> Op | None:

@@ -85,7 +85,8 @@ def _fixes(call: LayerCall, role: str, state: Tensor, want: tuple[int, ...]) -> 
         fixes += _width(call, role, got[-1], width)
     spelled = ", ".join([str(rows), _batch(call), str(width)] if len(want) == 3 else [str(n) for n in want])
     fixes.append(
-        f"torch.zeros({spelled}) = {want}, or leave the state out, {call.call_name}({input_name(call)}): zeros are the default"
+        f"torch.zeros({spelled}) = {want}, or leave the state out, {call.call_name}({input_name(call)}): zeros "
+        "are the default"
     )
     return fixes
 
@@ -105,7 +106,8 @@ def _width(call: LayerCall, role: str, got: int, width: int) -> list[str]:
         )
     if got == 2 * width or width == 2 * got:
         fixes.append(
-            "a bidirectional state is two rows of H, not one row of 2·H: torch.cat((s[0::2], s[1::2]), dim=2) joins them"
+            "a bidirectional state is two rows of H, not one row of 2·H: torch.cat((s[0::2], s[1::2]), dim=2) "
+            "joins them"
         )
     return fixes
 
@@ -114,12 +116,14 @@ def _rows(call: LayerCall, role: str, got: int, rows: int) -> list[str]:
     fixes = []
     if rows % got == 0:
         fixes.append(
-            f"each of the {call.K} layers × {call.R} directions starts from a row of its own: {role}.repeat({rows // got}, 1, 1) "
+            f"each of the {call.K} layers × {call.R} directions starts from a row of its own: "
+            f"{role}.repeat({rows // got}, 1, 1) "
             f"(or expand({rows}, -1, -1).contiguous()), or num_layers={max(1, got // call.R)}"
         )
     if got == 2 * rows:
         fixes.append(
-            f"the state comes from a bidirectional layer: torch.cat(({role}[0::2], {role}[1::2]), dim=2) into a layer twice "
+            f"the state comes from a bidirectional layer: torch.cat(({role}[0::2], {role}[1::2]), dim=2) into a "
+            "layer twice "
             f"as wide, or the last {rows} rows, {role}[-{rows}:]"
         )
     elif got > rows:

@@ -42,17 +42,20 @@ def _given(call: LayerCall) -> tuple[str, str] | None:
             return (
                 f"an LSTM's state is the pair (h0, c0); it was given one tensor {shape(hx)}, "
                 f"whose first axis is then unpacked as if it were the pair",
-                f"{name}({x}, (h0, c0)) with c0 = torch.zeros_like(h0) (a GRU takes one tensor, an LSTM a tuple of two)",
+                f"{name}({x}, (h0, c0)) with c0 = torch.zeros_like(h0) (a GRU takes one tensor, an LSTM a tuple "
+                "of two)",
             )
         if isinstance(hx, (tuple, list)) and (len(hx) != 2 or not all(isinstance(s, Tensor) for s in hx)):
             parts = ", ".join(shape(part) for part in hx)
             return (
                 f"an LSTM's state is the tuple (h0, c0) of two tensors; it was given {type(hx).__name__}({parts})",
-                f"{name}({x}, (h0, c0)): one tensor for all layers each, rows stacked with torch.stack, not nested in tuples",
+                f"{name}({x}, (h0, c0)): one tensor for all layers each, rows stacked with torch.stack, not "
+                "nested in tuples",
             )
     if call.kind != "LSTM" and isinstance(hx, (tuple, list)):
         return (
-            f"a {call.label} has no cell state: its state is one tensor h0; it was given a {type(hx).__name__} of {len(hx)}",
+            f"a {call.label} has no cell state: its state is one tensor h0; it was given a {type(hx).__name__} "
+            f"of {len(hx)}",
             f"{name}({x}, h0), a single tensor: pass the first of the two, {name}({x}, h)",
         )
     return None

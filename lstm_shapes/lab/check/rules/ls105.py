@@ -44,7 +44,8 @@ def _layer(call: LayerCall) -> tuple[str, str] | None:
     x, X = input_name(call), call.X
     if not X.is_floating_point():
         return (
-            f"the input is {name(X.dtype)}, whole numbers; a recurrent layer multiplies its input and wants {name(weight.dtype)}",
+            f"the input is {name(X.dtype)}, whole numbers; a recurrent layer multiplies its input and wants "
+            f"{name(weight.dtype)}",
             f"tokens: nn.Embedding(n_tokens, {call.Q}) in front of the layer, {call.call_name}(emb({x})); "
             f"numbers: {x}{_CALLS.get(weight.dtype, '.float()')}",
         )
@@ -71,7 +72,8 @@ def _operation(failure: Failure) -> tuple[str, str] | None:
         if isinstance(given, Tensor) and given.is_floating_point():
             return (
                 f"nn.Embedding looks up rows by whole numbers; it was given {name(given.dtype)} {tuple(given.shape)}",
-                "tokens.long(), that is .to(dtype=torch.long); or, if these are features and no tokens, leave the embedding out",
+                "tokens.long(), that is .to(dtype=torch.long); or, if these are features and no tokens, leave "
+                "the embedding out",
             )
     if op is None or not any(origin[0] == "call" for origin in op.origin):
         return None

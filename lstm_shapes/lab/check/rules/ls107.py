@@ -56,7 +56,7 @@ def _culprit(failure: Failure) -> tuple[Any, bool]:
                 return value, True
     if not isinstance(error, (TypeError, ValueError)) or not failure.frames:
         return None, False
-    # No exact object: a local of the failing line that is the output itself, where no tensor function failed on tensors.
+    # No exact object: a local of the failing line that is the output itself, and no function failed on tensors.
     op = failure.op
     if op is not None and not any(isinstance(item, tuple) or item == "PackedSequence" for item in op.note):
         return None, False
@@ -83,7 +83,8 @@ def _tuple(failure: Failure, value: Any) -> tuple[str, str]:
     name = call.call_name
     if value is not call.output:
         return (
-            "the second part of the layer's output is the tuple (hn, cn), not a tensor: an LSTM returns (output, (hn, cn))",
+            "the second part of the layer's output is the tuple (hn, cn), not a tensor: an LSTM returns "
+            "(output, (hn, cn))",
             f"take it apart: out, (hn, cn) = {name}(x), or output[0]; where any module's output is handled, test "
             "isinstance(output, tuple) at every level, tuples lie in tuples",
         )
@@ -104,7 +105,8 @@ def _packed(value: PackedSequence) -> tuple[str, str]:
     return (
         f"a PackedSequence is the named tuple (data, batch_sizes, sorted_indices, unsorted_indices), not a tensor; "
         f"its data are {tuple(value.data.shape)}: {value.data.size(0)} real steps of {int(value.batch_sizes[0])} rows",
-        "out, lengths = pad_packed_sequence(out, batch_first=True) first; or work on out.data, (all real steps, width), "
+        "out, lengths = pad_packed_sequence(out, batch_first=True) first; or work on out.data, (all real "
+        "steps, width), "
         "where order does not matter; the batch size is out.batch_sizes[0]; the last states are hn[-1]",
     )
 
@@ -125,7 +127,8 @@ def find(study: Study) -> Iterator[Finding]:
                 if inner is not None and tensor.data_ptr() == inner.data_ptr() and not tensor.is_floating_point():
                     yield RULE.finding(
                         f"the result{path} is {part} of the layer's PackedSequence, indices and no features: indexing "
-                        "a packed sequence takes an entry of the tuple (data, batch_sizes, sorted_indices, unsorted_indices)",
+                        "a packed sequence takes an entry of the tuple (data, batch_sizes, sorted_indices, "
+                        "unsorted_indices)",
                         _packed(out)[1],
                         layer=call.name,
                         where=call.where,

@@ -79,7 +79,8 @@ def _pack(given: dict[str, Any], sorted_from: tuple[int, ...] | None) -> tuple[s
     if counts != sorted(counts, reverse=True):
         return (
             f"lengths {counts[:8]} are not in decreasing order, which enforce_sorted=True (the default) demands",
-            "pack_padded_sequence(x, lengths, batch_first=…, enforce_sorted=False): it sorts, and everything comes back in "
+            "pack_padded_sequence(x, lengths, batch_first=…, enforce_sorted=False): it sorts, and everything "
+            "comes back in "
             "the original order. If you sort by hand, undo the sort on the results",
         )
     return (
@@ -100,7 +101,8 @@ def _other_axis(n: int, N: int, L: int, read: str, batch_first: bool) -> tuple[s
 
 def _longer(longest: int, L: int) -> tuple[str, str]:
     return (
-        f"the largest of the lengths is {longest}, the data have {L} steps: the data were cut (or the wrong axis is time)",
+        f"the largest of the lengths is {longest}, the data have {L} steps: the data were cut (or the wrong "
+        "axis is time)",
         f"lengths.clamp(max=x.size(1)), or truncate data and lengths together: min(length, {L}) when the batch is made",
     )
 
@@ -110,7 +112,8 @@ def _pad(given: dict[str, Any]) -> tuple[str, str]:
     if not isinstance(value, PackedSequence):
         return (
             f"pad_packed_sequence was given a {type(value).__name__}, not a PackedSequence",
-            "out, state = rnn(packed) first, then pad_packed_sequence(out, batch_first=True); a layer returns packed output "
+            "out, state = rnn(packed) first, then pad_packed_sequence(out, batch_first=True); a layer returns "
+            "packed output "
             "only for packed input",
         )
     longest, total = len(value.batch_sizes), given.get("total_length")
@@ -145,9 +148,11 @@ def _in_layer(failure: Failure) -> tuple[str, str] | None:
             return _longer(len(packed.batch_sizes), L)
     if steps != rows:
         return (
-            f"the packed input has {rows} rows of data, its batch_sizes add up to {steps}: the lengths and the data do not "
+            f"the packed input has {rows} rows of data, its batch_sizes add up to {steps}: the lengths and the "
+            "data do not "
             "belong together (a length larger than the padded data, or data changed after packing)",
-            "lengths.clamp(max=x.size(1)) before packing; change packed.data only by row-wise functions that keep its first axis",
+            "lengths.clamp(max=x.size(1)) before packing; change packed.data only by row-wise functions that "
+            "keep its first axis",
         )
     return None
 
@@ -167,8 +172,10 @@ def _after_padding(failure: Failure) -> tuple[str, str] | None:
     if len(lost) == 1 and len(kept) == 1 and any(lost & s for s in sizes) and any(kept & s for s in sizes):
         L, longest = lost.pop(), kept.pop()
         return (
-            f"the input has {L} steps, pad_packed_sequence gave back {longest}, the longest of this batch: {op.name} meets both",
-            f"pad_packed_sequence(out, batch_first=True, total_length=x.size(1)), or cut the other side to {longest} steps",
+            f"the input has {L} steps, pad_packed_sequence gave back {longest}, the longest of this batch: "
+            f"{op.name} meets both",
+            "pad_packed_sequence(out, batch_first=True, total_length=x.size(1)), or cut the other side to "
+            f"{longest} steps",
         )
     return None
 
@@ -178,7 +185,8 @@ RULE = Rule(
     "packing-call",
     "the lengths do not fit the data that are packed",
     "pack_padded_sequence wants one length a row, on the CPU, from 1 to L, in decreasing order unless "
-    "enforce_sorted=False; it does not compare the lengths with the padded size. pad_packed_sequence gives back as many "
+    "enforce_sorted=False; it does not compare the lengths with the padded size. pad_packed_sequence gives "
+    "back as many "
     "steps as the longest row has, which total_length changes.",
     wrong="""
 rnn = nn.GRU(5, 8, batch_first=True)

@@ -65,7 +65,8 @@ RULE = Rule(
     "kept-graph",
     "backward a second time through a state that was kept without detach",
     "A state that is carried to the next piece of a sequence carries the graph of the piece it was computed in. "
-    "backward frees that graph, so the next backward stops in it. detach keeps the numbers and cuts the graph: truncated "
+    "backward frees that graph, so the next backward stops in it. detach keeps the numbers and cuts the graph: "
+    "truncated "
     "backpropagation through time.",
     wrong="""
 rnn = nn.GRU(4, 6, batch_first=True)

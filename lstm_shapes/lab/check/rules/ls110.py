@@ -47,7 +47,8 @@ def _wrong(given: dict[str, Any]) -> tuple[str, str]:
     if isinstance(proj, int) and isinstance(hidden, int) and (proj >= hidden or proj < 0):
         return (
             f"proj_size={proj} with hidden_size={hidden}: a projection narrows the hidden state",
-            f"proj_size smaller than (less than) hidden_size, at most {hidden - 1}; 0, the default, means no projection",
+            f"proj_size smaller than (less than) hidden_size, at most {hidden - 1}; 0, the default, means no "
+            "projection",
         )
     if not isinstance(dropout, (int, float)) or isinstance(dropout, bool) or not 0 <= dropout <= 1:
         return f"dropout={dropout!r}", "dropout is a probability from 0 to 1"
@@ -65,7 +66,8 @@ RULE = Rule(
     "LS110",
     "configuration",
     "the layer itself cannot be built",
-    "Sizes are whole numbers of at least 1, dropout is a probability, and proj_size is smaller than hidden_size (0 means "
+    "Sizes are whole numbers of at least 1, dropout is a probability, and proj_size is smaller than "
+    "hidden_size (0 means "
     "no projection).",
     wrong="""
 def model(x):

@@ -139,13 +139,23 @@ def _operation(failure: Failure) -> Finding | None:
     roles = _roles(op.origin)
     if op.name == "view" and not any(0 in s for s in op.shapes) and _transposed(failure):
         detail = f"{what}, transposed and so no longer in one piece of memory; view only relabels memory"
-        fix = f"reshape(…) in the place of view(…), or {hn if roles & {'hn', 'cn'} else out}.transpose(0, 1).contiguous().view(…)"
+        fix = (
+            f"reshape(…) in the place of view(…), or {hn if roles & {'hn', 'cn'} else out}.transpose(0, "
+            "1).contiguous().view(…)"
+        )
     elif empty and call.R == 1 and roles & {"hn", "cn"}:
-        detail = f"{what}; hn has K·R = {call.K * call.R} row{'s' if call.K * call.R > 1 else ''} here, one direction, so the second slice is empty"
-        fix = f"with one direction the final state is {hn}[-1] (hidden[0][-1] where hidden = (hn, cn)), nothing to join; or {built(call, bidirectional=True)}"
+        detail = (
+            f"{what}; hn has K·R = {call.K * call.R} row{'s' if call.K * call.R > 1 else ''} here, one "
+            "direction, so the second slice is empty"
+        )
+        fix = (
+            f"with one direction the final state is {hn}[-1] (hidden[0][-1] where hidden = (hn, cn)), "
+            f"nothing to join; or {built(call, bidirectional=True)}"
+        )
     elif call.R == 2 and roles & {"hn", "cn"}:
         detail = (
-            f"{what}; hn is (K·R, N, H) = ({call.K * 2}, {call.N}, {call.H}): its rows are layers × directions, so a view "
+            f"{what}; hn is (K·R, N, H) = ({call.K * 2}, {call.N}, {call.H}): its rows are layers × directions, "
+            "so a view "
             f"does not put the two directions of a sample side by side"
         )
         fix = (
@@ -154,13 +164,17 @@ def _operation(failure: Failure) -> Finding | None:
         )
     elif roles & {"hn", "cn"}:
         detail = f"{what}; a state is (K·R, N, H) = ({call.K * call.R}, {call.N}, {call.H})"
-        fix = f"{hn}[-1] is the top layer's final state (N, H); {hn}.transpose(0, 1) or permute(1, 0, 2) puts the batch first"
+        fix = (
+            f"{hn}[-1] is the top layer's final state (N, H); {hn}.transpose(0, 1) or permute(1, 0, 2) puts "
+            "the batch first"
+        )
     else:
         order = "(N, L, R·H)" if call.batch_first else "(L, N, R·H)"
         sizes = (call.N, call.L) if call.batch_first else (call.L, call.N)
         detail = f"{what}; {call.call_name} returned {order} = ({sizes[0]}, {sizes[1]}, {call.R * call.H})"
         fix = (
-            f"{out}.transpose(0, 1) or permute where the axes are in another order, {out}[:, -1] or {hn}[-1] where one step is "
+            f"{out}.transpose(0, 1) or permute where the axes are in another order, {out}[:, -1] or {hn}[-1] "
+            "where one step is "
             f"meant, {out}.reshape(-1, {call.R * call.H}) where steps are merged, never view to swap axes"
         )
     return RULE.finding(detail, fix, layer=call.name, where=failure.where, cause=failure.error)

@@ -36,7 +36,8 @@ def advice(name: str, p: Tensor, t: Tensor) -> tuple[str, str]:
         if len(got) == 3 and want == got[:2]:
             return (
                 f"{what}: it reads the classes on axis 1, (N, C, L), and here they are on the last",
-                "logits.transpose(1, 2) (or permute(0, 2, 1)), or merge the steps: logits.reshape(-1, C) with targets.reshape(-1)",
+                "logits.transpose(1, 2) (or permute(0, 2, 1)), or merge the steps: logits.reshape(-1, C) with "
+                "targets.reshape(-1)",
             )
         if not t.is_floating_point() and len(want) == len(got) and want[-1:] == (1,):
             return f"{what}: class indices are (N,)", "target.squeeze(-1), that is target.view(-1)"
@@ -50,7 +51,8 @@ def advice(name: str, p: Tensor, t: Tensor) -> tuple[str, str]:
             return (
                 f"{what}: {got[0]} rows of logits for {want[0]} targets",
                 "one row a target: logits[:, -1] or hn[-1] for one prediction a sequence, logits.reshape(-1, C) with "
-                "targets.reshape(-1) for one a step; if the batch is on another axis, batch_first=True or transpose(0, 1)",
+                "targets.reshape(-1) for one a step; if the batch is on another axis, batch_first=True or "
+                "transpose(0, 1)",
             )
         return (
             f"{what}: it wants logits (N, C, …) and class indices (N, …)",
@@ -69,11 +71,13 @@ def advice(name: str, p: Tensor, t: Tensor) -> tuple[str, str]:
     if len(got) == 0 or len(want) == len(got) + 1:
         return (
             f"{what}: the output has lost an axis",
-            "squeeze(-1) names the axis to drop; a bare squeeze() or squeeze(0) also drops a batch of one; or view(target.shape)",
+            "squeeze(-1) names the axis to drop; a bare squeeze() or squeeze(0) also drops a batch of one; or "
+            "view(target.shape)",
         )
     return (
         f"{what}: they must have one shape",
-        "bring them to one shape: squeeze(-1) or unsqueeze(-1) for a last axis of 1, view(-1) or reshape(target.shape) for "
+        "bring them to one shape: squeeze(-1) or unsqueeze(-1) for a last axis of 1, view(-1) or "
+        "reshape(target.shape) for "
         "merged axes, out[:, -1] where the target is one step",
     )
 
@@ -101,7 +105,8 @@ RULE = Rule(
     "LS112",
     "target-shape",
     "output and target do not agree in shape",
-    "Regression and binary losses want one shape on both sides; cross_entropy wants the classes on axis 1, (N, C, L), and "
+    "Regression and binary losses want one shape on both sides; cross_entropy wants the classes on axis 1, (N, "
+    "C, L), and "
     "class indices (N, L).",
     wrong="""
 rnn, head = nn.LSTM(5, 8, batch_first=True), nn.Linear(8, 3)

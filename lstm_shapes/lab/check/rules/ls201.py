@@ -23,9 +23,11 @@ def find(study: Study) -> Iterator[Finding]:
     elif found.stage == "loss":
         loss = study.base.seen.losses[found.piece]
         yield RULE.finding(
-            f"{loss.name} compares the prediction and the target row by row, and they were flattened in different orders, one with the "
+            f"{loss.name} compares the prediction and the target row by row, and they were flattened in "
+            "different orders, one with the "
             "batch first and one with time first: predictions meet the targets of other samples",
-            "flatten both in one order: logits.transpose(0, 1).reshape(-1, C), or target.t().reshape(-1), or batch_first=True throughout",
+            "flatten both in one order: logits.transpose(0, 1).reshape(-1, C), or target.t().reshape(-1), or "
+            "batch_first=True throughout",
             layer=found.call.name if found.call else "",
             where=loss.where,
             evidence=found.evidence,
@@ -47,19 +49,28 @@ def at_input(study: Study, call: LayerCall, found: Mixup) -> tuple[str, str]:
     x, X = input_name(call), call.X
     assert X is not None
     axis = {"time_major": 0, "batch_first": 1, "packed": 0}.get(call.layout, 0)
-    seen = f"{call.call_name} reads {x} {shape(X)} as {axes_of(call)}: it takes {X.size(axis)}, which is {x}.size({axis}), for time"
-    detail = f"{seen}, and the samples of the batch lie along that axis, so each sample is one step and passes its state to the next"
+    seen = (
+        f"{call.call_name} reads {x} {shape(X)} as {axes_of(call)}: it takes {X.size(axis)}, which is "
+        f"{x}.size({axis}), for time"
+    )
+    detail = (
+        f"{seen}, and the samples of the batch lie along that axis, so each sample is one step and "
+        "passes its state to the next"
+    )
     if call.step or (call.L == 1 and call.batch_first and found.placement.axis == 0):
         return (
-            f"{call.call_name} is called once for each sample, and reads {x} {shape(X)} with the steps of that sample as its batch: the "
+            f"{call.call_name} is called once for each sample, and reads {x} {shape(X)} with the steps of that "
+            "sample as its batch: the "
             "loop runs over the batch, so each sample remembers the ones before it",
-            f"loop over time: for t in range(x.size(1)), {call.call_name}(x[:, t], state), or for x_t in x.unbind(1); x.transpose(0, 1) "
+            f"loop over time: for t in range(x.size(1)), {call.call_name}(x[:, t], state), or for x_t in "
+            "x.unbind(1); x.transpose(0, 1) "
             "where the loop over axis 0 is to stay",
         )
     if call.layout == "packed":
         return (
             f"the rows that were packed are steps, not samples: {call.call_name} runs over the batch",
-            "pack_padded_sequence(x, lengths, batch_first=True) where x is (N, L, Q); packing has a batch_first of its own; "
+            "pack_padded_sequence(x, lengths, batch_first=True) where x is (N, L, Q); packing has a "
+            "batch_first of its own; "
             "or x.transpose(0, 1) before it",
         )
     if call.batch_first:
@@ -89,7 +100,8 @@ def at_result(study: Study, found: Mixup) -> tuple[str, str]:
     pads = [op for op in (trace.ops if trace else []) if op.name == "_pad_packed_sequence"]
     if pads and call.layout == "packed":
         return (
-            "pad_packed_sequence has a batch_first of its own, and without it the padded output is (L, N, R·H): its axis 0 is "
+            "pad_packed_sequence has a batch_first of its own, and without it the padded output is (L, N, "
+            "R·H): its axis 0 is "
             "time, and an index meant for the time picks samples",
             f"pad_packed_sequence({out}, batch_first=True); or {hn}[-1], the last state of each row"
             + (f", with two directions torch.cat(({hn}[-2], {hn}[-1]), dim=-1)" if call.R == 2 else ""),
@@ -101,12 +113,15 @@ def at_result(study: Study, found: Mixup) -> tuple[str, str]:
     size = (call.N, call.L) if first else (call.L, call.N)
     read = "ignores samples" if found.placement.kind == "ignored" else "mixes samples"
     return (
-        f"{call.call_name} reads the batch rightly and returns {order} = {(*size, call.R * call.H)}; what is taken from it "
+        f"{call.call_name} reads the batch rightly and returns {order} = {(*size, call.R * call.H)}; what is "
+        "taken from it "
         f"{read}: an index, mean or softmax meant for the time works on the batch axis {0 if first else 1}",
         (
-            f"{out}[:, -1] for the last step (not {out}[-1], which is the last sample), dim=1 for means and softmax over time"
+            f"{out}[:, -1] for the last step (not {out}[-1], which is the last sample), dim=1 for means and "
+            "softmax over time"
             if first
-            else f"{out}[-1] for the last step (not {out}[:, -1], which is the last sample), dim=0 for means and softmax over time; "
+            else f"{out}[-1] for the last step (not {out}[:, -1], which is the last sample), "
+            "dim=0 for means and softmax over time; "
             f"or batch_first=True and x.transpose(0, 1)"
         )
         + f"; {hn}[-1] in either layout"
@@ -128,7 +143,8 @@ def explain(failure: Failure) -> Finding | None:
         return None
     x = input_name(call)
     return RULE.finding(
-        f"the state is (K·R, N, H) with N = {n}, and {n} is {x}.size({time}), which {call.call_name} reads as time: the state "
+        f"the state is (K·R, N, H) with N = {n}, and {n} is {x}.size({time}), which {call.call_name} reads as "
+        "time: the state "
         f"is right and the data {shape(call.X)} are the other way round ({axes_of(call)} is wanted)",
         (
             f"{x}.transpose(0, 1), or {built(call, batch_first=False)}"
@@ -150,7 +166,8 @@ RULE = Rule(
     "LS201",
     "batch-time-swap",
     "batch and time are exchanged: samples influence each other, or samples are ignored",
-    "torch's layers read (L, N, Q) unless batch_first=True. With the axes exchanged the recurrence runs over the batch: "
+    "torch's layers read (L, N, Q) unless batch_first=True. With the axes exchanged the recurrence runs over "
+    "the batch: "
     "every shape still fits, the loss still falls, and each sample's output depends on the samples before it.",
     wrong="""
 rnn, head = nn.LSTM(5, 8), nn.Linear(8, 3)

@@ -69,7 +69,8 @@ def _finding(call: LayerCall, half: str) -> Finding:
     other = "forward" if half == "backward" else "backward"
     side = "H:" if half == "backward" else ":H"
     return RULE.finding(
-        f"the {half} half of the output (features {side} of 2·H = {2 * call.H}) is read at {step} step only, where it has seen "
+        f"the {half} half of the output (features {side} of 2·H = {2 * call.H}) is read at {step} step only, "
+        "where it has seen "
         f"one step of {call.L}; the {other} half has seen all of them",
         f"torch.cat(({hn}[-2], {hn}[-1]), dim=-1): the final states of both directions; or from the output "
         f"torch.cat(({out}{end}, :{call.H}], {out}{start}, {call.H}:]), dim=-1) where no row is padded",
@@ -88,7 +89,8 @@ RULE = Rule(
     "LS203",
     "half-read-direction",
     "a bidirectional output is read at a step where one direction has seen one step only",
-    "The backward direction begins at the last step: at out[:, -1] it has read one step, its final state is at out[:, 0]. "
+    "The backward direction begins at the last step: at out[:, -1] it has read one step, its final state is at "
+    "out[:, 0]. "
     "hn holds the final states of both: cat(hn[-2], hn[-1]).",
     wrong="""
 rnn, head = nn.LSTM(5, 8, batch_first=True, bidirectional=True), nn.Linear(16, 3)

@@ -97,14 +97,19 @@ def _finding(study: Study, seen: Evidence) -> Finding:
     pooled = study.reduces()
     both = f"torch.cat(({hn}[-2], {hn}[-1]), dim=-1)" if call is not None and call.R == 2 else f"{hn}[-1]"
     if packed:
-        detail = "the rows are packed, but what is read from the unpacked output counts padding: behind a row's length it is zeros"
+        detail = (
+            "the rows are packed, but what is read from the unpacked output counts padding: behind a row's "
+            "length it is zeros"
+        )
     else:
         detail = "the layer reads the padding as if it were data, and the result depends on it"
     fixes = [
         f"{both} of the packed call, the state at each row's own last step",
         f"or {out}[torch.arange(N), lengths - 1] (gather at lengths - 1)" if call is None or call.R == 1 else "",
-        "pooling needs a mask: out.masked_fill(~mask, float('-inf')).max(1), pad_packed_sequence(…, padding_value=float('-inf')) before a "
-        "maximum, (out * mask).sum(1) / lengths[:, None] for a mean, scores.masked_fill(~mask, float('-inf')) before a softmax"
+        "pooling needs a mask: out.masked_fill(~mask, float('-inf')).max(1), pad_packed_sequence(…, "
+        "padding_value=float('-inf')) before a "
+        "maximum, (out * mask).sum(1) / lengths[:, None] for a mean, scores.masked_fill(~mask, float('-inf')) "
+        "before a softmax"
         if pooled or packed
         else "",
         ""
@@ -125,7 +130,8 @@ RULE = Rule(
     "padding-read",
     "a row is read beyond its length, or padding changes the result",
     "A row of a padded batch must give what it gives alone. out[:, -1] is the last step of the longest row only; zeros "
-    "behind the others count in means and win maxima; and the backward direction of an unpacked batch begins in the padding.",
+    "behind the others count in means and win maxima; and the backward direction of an unpacked batch begins "
+    "in the padding.",
     wrong="""
 rnn, head = nn.GRU(5, 8, batch_first=True), nn.Linear(8, 3)
 model = lambda x, n_steps: head(rnn(x)[0][:, -1])

@@ -42,7 +42,8 @@ def _batch_axis(call: LayerCall, evidence: tuple[Evidence, ...]) -> Finding:
     hn = state_names(call)[0]
     rows = call.K * call.R
     return RULE.finding(
-        f"{hn} is (K·R, N, H) = ({rows}, {call.N}, {call.H}), with batch_first too; it was indexed or reduced as if its axis 0 "
+        f"{hn} is (K·R, N, H) = ({rows}, {call.N}, {call.H}), with batch_first too; it was indexed or reduced "
+        "as if its axis 0 "
         "were the batch, so samples are lost or merged",
         f"{hn}[-1] for the top layer's final state (N, H)"
         + (f", torch.cat(({hn}[-2], {hn}[-1]), dim=-1) for both directions" if call.R == 2 else "")
@@ -69,12 +70,14 @@ def _rows(study: Study, grads: Gradients, call: LayerCall) -> Finding | None:
     top = {call.K * call.R - r for r in range(1, call.R + 1)}
     seen = Evidence(
         "the result differentiated with respect to every row of hn and cn",
-        f"it depends on row{'s' if len(rows) > 1 else ''} {sorted(rows)} of {call.K * call.R}, and not on {sorted(top - rows)}",
+        f"it depends on row{'s' if len(rows) > 1 else ''} {sorted(rows)} of {call.K * call.R}, and not on "
+        f"{sorted(top - rows)}",
     )
     table = ", ".join(f"{k} = {_row_name(call, k)}" for k in range(call.K * call.R))
     if not rows & top:
         return RULE.finding(
-            f"only row {sorted(rows)} of {name} ({table}) reaches the result, a lower layer; the top layer is computed and "
+            f"only row {sorted(rows)} of {name} ({table}) reaches the result, a lower layer; the top layer is "
+            "computed and "
             "never read" + ("; unpacking hn takes its layers apart: hn is one tensor" if call.kind != "LSTM" else ""),
             f"{name}[-1] is the top layer"
             + (f", torch.cat(({name}[-2], {name}[-1]), dim=-1) with both directions" if call.R == 2 else "")
@@ -125,8 +128,10 @@ def _extra_axis(study: Study, grads: Gradients, call: LayerCall) -> Finding | No
         ):
             name = state_names(call)[0 if role == "hn" else 1]
             return RULE.finding(
-                f"the result {tuple(result.shape)} has kept the first axis of {name} (K·R, N, H) = ({rows}, {call.N}, {call.H}): "
-                f"one row for each layer{' and direction' if call.R == 2 else ''}, where squeeze(0) or the like was to remove it",
+                f"the result {tuple(result.shape)} has kept the first axis of {name} (K·R, N, H) = ({rows}, "
+                f"{call.N}, {call.H}): "
+                f"one row for each layer{' and direction' if call.R == 2 else ''}, where squeeze(0) or the like "
+                "was to remove it",
                 f"{name}[-1], the top layer's row"
                 + (f"; torch.cat(({name}[-2], {name}[-1]), dim=-1) with both directions" if call.R == 2 else ""),
                 layer=call.name,
@@ -189,14 +194,17 @@ def _wrong_rows(
     k = wrong[0]
     taken = ", ".join(_row_name(encoder, row) for row in sorted(rows[k]))
     return RULE.finding(
-        f"{role} of {call.call_name}, layer {k // call.R}, is made of row {sorted(rows[k])} of {encoder.call_name}'s state, "
+        f"{role} of {call.call_name}, layer {k // call.R}, is made of row {sorted(rows[k])} of "
+        f"{encoder.call_name}'s state, "
         f"which is {taken}: rows are layer-major, (layer 0 forward, layer 0 backward, layer 1 forward, …)"
         if encoder.R == 2
         else f"{role} of {call.call_name}, layer {k // call.R}, is made of {encoder.call_name}'s {taken}",
-        f"join the directions of each layer: torch.cat(({name}[0::2], {name}[1::2]), dim=2) into a decoder twice as wide, or "
+        f"join the directions of each layer: torch.cat(({name}[0::2], {name}[1::2]), dim=2) into a decoder "
+        "twice as wide, or "
         f"{name}[0::2] + {name}[1::2], {name}.view({encoder.K}, 2, N, H).sum(1); {name}[-{call.K}:] are the top rows"
         if encoder.R == 2
-        else f"{name}[-{call.K}:] are the top rows; with as many layers on both sides hand {name} on as it is, layer k to layer k",
+        else f"{name}[-{call.K}:] are the top rows; with as many layers on both sides "
+        f"hand {name} on as it is, layer k to layer k",
         layer=call.name,
         where=call.where,
         evidence=(

@@ -68,7 +68,8 @@ def _swap(call: LayerCall) -> Finding:
     name = call.call_name
     step = f"h, c = {name}(x_t, (h, c))" if call.step else f"out, (hn, cn) = {name}(x, (hn, cn))"
     return RULE.finding(
-        "the two states are exchanged: h0 is made of a cell state and c0 of a hidden state. An LSTM takes and returns (h, c), "
+        "the two states are exchanged: h0 is made of a cell state and c0 of a hidden state. An LSTM takes and "
+        "returns (h, c), "
         "in this order",
         f"{step}: the hidden state first, in the tuple that goes in and in the one that comes out",
         layer=call.name,
@@ -92,7 +93,8 @@ def _cell(call: LayerCall) -> Finding:
     return RULE.finding(
         f"the result depends on the cell state cn{named} and on neither hn nor the output: cn is the layer's memory, "
         "not bounded by tanh and not gated by the output gate; hn is what the layer says",
-        f"{line}, then {'h' if call.step else both}: the hidden state comes first in the pair; cn beside hn, as an extra feature, is fine",
+        f"{line}, then {'h' if call.step else both}: the hidden state comes first in the pair; cn beside hn, as "
+        "an extra feature, is fine",
         layer=call.name,
         where=call.where,
         evidence=(Evidence("the result differentiated with respect to Y, hn and cn", "only cn is used"),),

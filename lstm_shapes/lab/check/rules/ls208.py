@@ -22,13 +22,23 @@ def find(study: Study) -> Iterator[Finding]:
         rows = call.K * call.R
         if found.stage == "state":
             detail = (
-                f"{found.role} is (K·R, N, H), and here its axis 0 carries the samples: it passes only because N == K·R == {rows}, so "
+                f"{found.role} is (K·R, N, H), and here its axis 0 carries the samples: it passes only because "
+                f"N == K·R == {rows}, so "
                 "states go to the wrong layer and the wrong sample"
             )
-            fix = f"{found.role}.transpose(0, 1).contiguous(), that is permute(1, 0, 2) or swapaxes(0, 1): (N, K·R, H) becomes (K·R, N, H)"
+            fix = (
+                f"{found.role}.transpose(0, 1).contiguous(), that is permute(1, 0, 2) or swapaxes(0, 1): (N, "
+                "K·R, H) becomes (K·R, N, H)"
+            )
         else:
-            detail = f"batch and another axis are exchanged, and only because N == {study.N} equals its size does anything fit"
-            fix = "transpose(0, 1) or batch_first=True where the two axes are exchanged; check with N, L, K and H all different"
+            detail = (
+                f"batch and another axis are exchanged, and only because N == {study.N} equals its size does "
+                "anything fit"
+            )
+            fix = (
+                "transpose(0, 1) or batch_first=True where the two axes are exchanged; check with N, L, K and H "
+                "all different"
+            )
         seen = Evidence("the same call with one sample more", f"raises {type(raised).__name__}" if raised else "raises")
         yield RULE.finding(detail, fix, layer=call.name, where=where, evidence=(*found.evidence, seen))
         return
@@ -47,7 +57,8 @@ RULE = Rule(
     "LS208",
     "legal-by-coincidence",
     "a wrong layout is accepted only because two sizes are equal",
-    "Shapes are compared, meanings are not: a state made as (N, K, H) fits (K, N, H) when N == K, and the last batch of an "
+    "Shapes are compared, meanings are not: a state made as (N, K, H) fits (K, N, H) when N == K, and the last "
+    "batch of an "
     "epoch, or another batch size, raises. Sizes that are all different show such a swap at once.",
     wrong="""
 rnn, encode = nn.GRU(5, 8, num_layers=3, batch_first=True), nn.Linear(6, 24)

@@ -74,8 +74,10 @@ def _finding(call: LayerCall, given: list[int], mine: list[int] | None, L: int, 
     elif mine is not None and [n + 1 for n in given] == mine:
         guess = "; each is one too small"
     return RULE.finding(
-        f"pack_padded_sequence was given lengths {given[:8]}, and {why}: the steps behind are dropped without a word{guess}",
-        "lengths counts the steps of each row: len(sequence) before padding, (tokens != pad).sum(1), or x.size(1) for rows that "
+        f"pack_padded_sequence was given lengths {given[:8]}, and {why}: the steps behind are dropped without a "
+        f"word{guess}",
+        "lengths counts the steps of each row: len(sequence) before padding, (tokens != pad).sum(1), or "
+        "x.size(1) for rows that "
         "are full; counted with the same tokenizer and on the same axis as the data",
         layer=call.name,
         where=call.where,
@@ -92,7 +94,8 @@ RULE = Rule(
     "LS209",
     "truncated-by-lengths",
     "lengths drop real data without a word, or count something else than steps",
-    "Packing keeps the first lengths[n] steps of row n and drops the rest. Lengths that count characters, samples, or the "
+    "Packing keeps the first lengths[n] steps of row n and drops the rest. Lengths that count characters, "
+    "samples, or the "
     "steps before special tokens were added cut off data, and every shape still fits.",
     wrong="""
 rnn = nn.GRU(5, 8, batch_first=True)

@@ -49,11 +49,14 @@ def _finding(study: Study, calls: list[LayerCall]) -> Finding:
         time = "1" if call.batch_first else "0"
         fix = (
             f"a window of values is a sequence: {x}.unsqueeze(-1), (N, L, 1), into a layer with input_size=1; or "
-            f"{x}.view(N, L, Q){'' if call.batch_first else '.transpose(0, 1)'} where L steps of Q features lie in a row "
-            f"(not unsqueeze({time}), which makes one step of all of them); one step without a sequence needs nn.Linear, no recurrent layer"
+            f"{x}.view(N, L, Q){'' if call.batch_first else '.transpose(0, 1)'} where L steps of Q features lie "
+            "in a row "
+            f"(not unsqueeze({time}), which makes one step of all of them); one step without a sequence needs "
+            "nn.Linear, no recurrent layer"
         )
     return RULE.finding(
-        f"{call.call_name}: {steps}, and the state before it is zero, so weight_hh is multiplied by zeros: the layer is a "
+        f"{call.call_name}: {steps}, and the state before it is zero, so weight_hh is multiplied by zeros: the "
+        "layer is a "
         "feed-forward one, nothing is remembered",
         fix,
         level="error" if made else "warning",
@@ -71,7 +74,8 @@ RULE = Rule(
     "LS210",
     "no-recurrence",
     "the sequence axis has one step by construction, so the recurrent weights never matter",
-    "A window of L values given as L features of one step, or single steps whose state is never passed on: the layer runs, "
+    "A window of L values given as L features of one step, or single steps whose state is never passed on: the "
+    "layer runs, "
     "learns like a feed-forward network, and never uses its recurrence.",
     wrong="""
 rnn, head = nn.LSTM(12, 8, batch_first=True), nn.Linear(8, 1)

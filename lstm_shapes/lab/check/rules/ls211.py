@@ -18,9 +18,11 @@ def find(study: Study) -> Iterator[Finding]:
         call = found.call
         hn = state_names(call)[0]
         yield RULE.finding(
-            f"call {call.index + 1} of {call.call_name} reads one sample and starts from the state in which an earlier call, on "
+            f"call {call.index + 1} of {call.call_name} reads one sample and starts from the state in which an "
+            "earlier call, on "
             "another sample, ended: each sample remembers the ones before it",
-            f"a new state for each sequence: {call.call_name}(x) without a state, or reset {hn} to zeros inside the loop; pass a state on "
+            f"a new state for each sequence: {call.call_name}(x) without a state, or reset {hn} to zeros inside "
+            "the loop; pass a state on "
             "only between pieces of one sequence; and a whole batch is one call, no loop over samples",
             layer=call.name,
             where=call.where,
@@ -49,10 +51,13 @@ def _between_calls(study: Study) -> Iterator[Finding]:
     resettable = study.resettable()
     level: Level = "note" if detached and resettable else "warning" if detached else "error"
     yield RULE.finding(
-        "the model keeps its state from one call to the next: the same input gives another result the second time, and the samples "
+        "the model keeps its state from one call to the next: the same input gives another result the second "
+        "time, and the samples "
         "of the next batch go on where other sequences ended",
-        "pass the state in and out, out, state = model(x, state), or start each call from zeros (leave the state out); if sequences go "
-        "on from batch to batch on purpose, detach the state, give the model a reset, and call it where a new sequence begins",
+        "pass the state in and out, out, state = model(x, state), or start each call from zeros (leave the "
+        "state out); if sequences go "
+        "on from batch to batch on purpose, detach the state, give the model a reset, and call it where a new "
+        "sequence begins",
         level=level,
         layer=call.name,
         where=call.where,
@@ -64,7 +69,8 @@ RULE = Rule(
     "LS211",
     "state-leak",
     "state is carried between sequences that have nothing to do with each other",
-    "A state passed on means: this is the continuation. In a loop over samples, or kept on the module from batch to batch, "
+    "A state passed on means: this is the continuation. In a loop over samples, or kept on the module from "
+    "batch to batch, "
     "it makes each sequence remember another one.",
     wrong="""
 rnn = nn.GRU(5, 8, batch_first=True)

@@ -71,7 +71,8 @@ def _finding(name: str, p: Tensor, t: Tensor, where: Where | None) -> Finding:
     both = broadcast(p.shape, t.shape) or ()
     bare = " A bare squeeze() or squeeze(0) also removes a batch axis of size 1." if p.dim() < t.dim() else ""
     return RULE.finding(
-        f"{detail}; they broadcast to {both}: {torch.Size(both).numel()} pairs are compared where {t.numel()} were meant.{bare}",
+        f"{detail}; they broadcast to {both}: {torch.Size(both).numel()} pairs are compared where {t.numel()} "
+        f"were meant.{bare}",
         f"{fix}; squeeze(-1) or view(-1), never a bare squeeze",
         where=where,
     )
@@ -81,7 +82,8 @@ RULE = Rule(
     "LS212",
     "broadcast-loss",
     "output and target broadcast against each other silently",
-    "(N, 1) against (N,) is a difference of (N, N): every output is compared with every target, and what is learned is the "
+    "(N, 1) against (N,) is a difference of (N, N): every output is compared with every target, and what is "
+    "learned is the "
     "mean. torch warns at most.",
     wrong="""
 rnn, head = nn.LSTM(5, 8, batch_first=True), nn.Linear(8, 1)

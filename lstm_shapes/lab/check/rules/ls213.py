@@ -53,7 +53,8 @@ def _steps(study: Study, grads: Gradients, call: LayerCall) -> Finding | None:
     out, hn = output_name(call), state_names(call)[0]
     index = "[:, -1]" if call.batch_first else "[-1]"
     return RULE.finding(
-        f"only the first step of {call.call_name}'s output reaches the result: {call.L - 1} of {call.L} steps were read by the layer "
+        f"only the first step of {call.call_name}'s output reaches the result: {call.L - 1} of {call.L} steps "
+        "were read by the layer "
         "and cannot influence anything",
         f"{out}{index} or {hn}[-1], the state after the last step, in the place of the first",
         layer=call.name,
@@ -83,11 +84,16 @@ def _unread(study: Study, grads: Gradients) -> Iterator[Finding]:
         span = f"steps {unread[0]} to {unread[-1]}" if len(unread) > 1 else f"step {unread[0]}"
         same = ""
         if size - len(unread) == study.N:
-            same = f"; {study.N} steps are read, as many as there are samples: a loop over x.size({slot.batch}) where x.size({slot.time}) was meant"
+            same = (
+                f"; {study.N} steps are read, as many as there are samples: a loop over x.size({slot.batch}) "
+                f"where x.size({slot.time}) was meant"
+            )
         yield RULE.finding(
-            f"{'no step' if everything else 'not every step'} of input {k} {tuple(slot.tensor.shape)} is read: {span} of {size} "
+            f"{'no step' if everything else 'not every step'} of input {k} {tuple(slot.tensor.shape)} is read: "
+            f"{span} of {size} "
             f"reach{'es' if len(unread) == 1 else ''} no layer and no result{same}",
-            f"loop over all steps: for t in range(x.size({slot.time})), or x.unbind({slot.time}); an input that is not needed can be left out",
+            f"loop over all steps: for t in range(x.size({slot.time})), or x.unbind({slot.time}); an input that "
+            "is not needed can be left out",
             level="warning" if sliced or everything or len(unread) == 1 else "error",
             evidence=(
                 Evidence(
@@ -127,7 +133,8 @@ RULE = Rule(
     "LS213",
     "unused-input",
     "part of the input cannot influence the result",
-    "A step that is read behind the one whose output is used, a sample that is indexed away: what cannot move the result "
+    "A step that is read behind the one whose output is used, a sample that is indexed away: what cannot move "
+    "the result "
     "cannot be learned from. A slice taken on purpose before the layer is not meant.",
     wrong="""
 rnn, head = nn.LSTM(5, 8, batch_first=True), nn.Linear(8, 3)

@@ -18,7 +18,8 @@ def find(study: Study) -> Iterator[Finding]:
     places = "; ".join(f"sample {i} comes out as row {place[0]}" for i, place in found.placement.at.items() if place)
     what = f"{found.role} and the data are in different orders" if found.stage == "state" else places
     yield RULE.finding(
-        f"{what}: the batch was sorted (for packing) and the order was not restored, so rows meet the targets of other samples",
+        f"{what}: the batch was sorted (for packing) and the order was not restored, so rows meet the targets "
+        "of other samples",
         "undo the sort on the results: out[order.argsort()] (the inverse permutation), or do not sort: "
         "pack_padded_sequence(…, enforce_sorted=False) gives everything back in the original order",
         layer=call.name if call else "",
@@ -31,7 +32,8 @@ RULE = Rule(
     "LS214",
     "sample-order",
     "row i of the result belongs to another sample",
-    "Packing wants decreasing lengths, so batches are sorted by hand; whatever was not sorted along, or sorted back, is then "
+    "Packing wants decreasing lengths, so batches are sorted by hand; whatever was not sorted along, or sorted "
+    "back, is then "
     "paired with the wrong rows. enforce_sorted=False does both.",
     wrong="""
 rnn = nn.GRU(5, 8, batch_first=True)

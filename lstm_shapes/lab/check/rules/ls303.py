@@ -36,7 +36,8 @@ RULE = Rule(
     "LS303",
     "undecidable",
     "this input cannot decide a rule",
-    "With one sample no sample can influence another, with one step there is no order: an experiment needs two of what it "
+    "With one sample no sample can influence another, with one step there is no order: an experiment needs two "
+    "of what it "
     "exchanges.",
     wrong="""
 rnn = nn.LSTM(5, 8, batch_first=True)
