@@ -76,7 +76,7 @@ def test_one_state_is_passed_bare() -> None:
     """A GRU's hn is a tensor and not a tuple of one."""
     spec = Spec(7, 5, cell="GRU")
     assert random_run(spec, Call(3, 4), layer=Own((Y, state))).cn is None
-    with pytest.raises(ShapeError, match="the result must be Y, hn, got '?Tensor, Tensor, Tensor'?"):
+    with pytest.raises(ShapeError, match=r"the result must be Y, hn, got '?Tensor, Tensor, Tensor'?"):
         random_run(spec, Call(3, 4), layer=Own((Y, (state, state))))
 
 
