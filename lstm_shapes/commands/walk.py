@@ -61,6 +61,6 @@ def walk(
         from lstm_shapes.views.walk import walk_view
 
         html.write_text(document(walk_view(found)), encoding="utf-8")
-        Console(stderr=True, highlight=False).print(f"Wrote {html}")
+        typer.echo(f"Wrote {html}", err=True)
     if not found.ok:
         raise typer.Exit(1)
