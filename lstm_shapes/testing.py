@@ -106,9 +106,7 @@ def _can_have(cell: str, fixed: dict[str, Any]) -> bool:
     return bool(spec.batch_first == fixed.get("batch_first", spec.batch_first))
 
 
-def lengths(
-    rows: int | None = None, steps: int | None = None, *, most: int = 9
-) -> SearchStrategy[tuple[int, ...]]:
+def lengths(rows: int | None = None, steps: int | None = None, *, most: int = 9) -> SearchStrategy[tuple[int, ...]]:
     """Lengths of padded rows, in any order, equal ones among them: `rows` of them, the longest `steps` long.
 
     >>> from hypothesis import find
@@ -232,9 +230,7 @@ def assert_laws(
     unit = TOLERANCES[dtype_name(run.X.dtype)] if tolerance is None else tolerance
     compared = is_torchs(layer) if like_torch is None else like_torch
     source = layer if is_torchs(layer) else spec
-    checked = tuple(
-        law for law in laws(source, call=call) if law.holds and (compared or law.name not in _WITH_TORCHS)
-    )
+    checked = tuple(law for law in laws(source, call=call) if law.holds and (compared or law.name not in _WITH_TORCHS))
     broken = [(law, residual) for law in checked if not (residual := law.residual(run)) <= unit * largest(run)]
     if broken:
         law, residual = broken[0]

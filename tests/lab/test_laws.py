@@ -262,5 +262,5 @@ def test_law_of_another_case_is_refused() -> None:
 def test_meta_has_no_numbers() -> None:
     """On the meta device there is nothing to compare."""
     found = run(7, 8, 2, device="meta")
-    with pytest.raises(ShapeError, match="measured on a device that computes numbers, got '?meta'?"):
+    with pytest.raises(ShapeError, match=r"measured on a device that computes numbers, got '?meta'?"):
         law("last step", found).residual(found)
