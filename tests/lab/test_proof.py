@@ -1,0 +1,168 @@
+"""prove holds every prediction against torch, tells a wrong one, and proves giants on a twin."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import pickle
+import tracemalloc
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from torch import nn
+
+from lstm_shapes import Spec, prove
+from lstm_shapes.lab.proof import Check, Proof, _runnable, _shortened
+from lstm_shapes.lab.run import run
+from lstm_shapes.theory.call import DTYPES, Call
+from lstm_shapes.theory.counts import LayerCount
+from lstm_shapes.theory.predict import Prediction
+from tests.scale import examples
+from tests.strategies import cases
+
+
+@pytest.mark.fuzz
+@given(cases())
+@settings(max_examples=examples(25))
+def test_every_layer_is_proved(case: tuple[Spec, Call]) -> None:
+    """All kinds, padded, packed and unbatched."""
+    spec, call = case
+    proof = prove(spec, N=call.N, L=call.L, lengths=call.lengths)
+    assert [check for check in proof.checks if not check.ok] == []
+    assert (proof.spec, proof.call, proof.twin) == (spec, call, None)
+
+
+def test_what_is_checked(shape_device: torch.device) -> None:
+    """Each tensor, the weights, each layer's count, the total twice, MACs, and laws where there are numbers."""
+    proof = prove(28, 256, 3, N=2, L=20, device=shape_device)
+    assert proof.ok
+    claims = [check.claim for check in proof.checks]
+    assert claims[:6] == [
+        f"{name} is {formula}"
+        for name, formula in (("X", "(N, L, Q)"), *((s, "(K, N, D)") for s in ("h0", "c0")), ("Y", "(N, L, D)"),
+                              *((s, "(K, N, D)") for s in ("hn", "cn")))
+    ]  # fmt: skip
+    assert [c.predicted for c in proof.checks if c.claim.startswith("layer ")] == [292_864, 526_336, 526_336]
+    assert [c.by for c in proof.checks if c.claim == "parameters in all"] == ["numel()", "torchinfo.summary"]
+    exact = [check for check in proof.checks if check.claim == "Y[:, -1] == hn[-1]"]
+    assert len(exact) == (shape_device.type != "meta")
+    assert all(check.measured == "0" and not check.note for check in exact)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_dtype_is_proved(dtype: str) -> None:
+    """Also those with few digits: their tolerance is stated."""
+    proof = prove(7, 5, 2, N=3, L=4, dtype=dtype)
+    assert [check for check in proof.checks if not check.ok] == []
+    assert proof.dtype == dtype
+
+
+def test_dropout_is_proved() -> None:
+    """Two calls differ where dropout is at work; only laws that hold are asked."""
+    assert prove(7, 5, 3, N=3, L=4, dropout=0.5)
+
+
+def test_a_wrong_count_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One parameter more in the prediction: the proof fails, and says where."""
+    right = LayerCount.direction.fget  # type: ignore[attr-defined]
+    monkeypatch.setattr(LayerCount, "direction", property(lambda self: right(self) + 1))
+    proof = prove(7, 5, 2, N=3, L=4)
+    assert not proof
+    assert {check.claim for check in proof.checks if not check.ok} >= {"parameters in all"}
+
+
+def test_a_wrong_shape_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prediction of another layout does not pass."""
+    made = run(7, 5, 2, N=3, L=4)
+    wrong = dataclasses.replace(made, call=Call(4, 3))
+    from lstm_shapes.lab.proof import _tensor_checks
+
+    assert [check.ok for check in _tensor_checks(wrong)] == [False] * 6
+
+
+def test_a_wrong_number_is_caught() -> None:
+    """Y that is not the layer's own breaks a law."""
+    from lstm_shapes.lab.proof import _law_checks
+
+    made = run(7, 5, 2, N=3, L=4)
+    assert made.Y is not None
+    with torch.no_grad():
+        made.Y.plain()[0, -1, 0] += 1e-6
+    assert "Y[:, -1] == hn[-1]" in [check.claim for check in _law_checks(made) if not check.ok]
+
+
+def test_your_layer_is_proved() -> None:
+    """Whatever its defaults: torch's own is time-major."""
+    proof = prove(nn.GRU(7, 5, 2, bidirectional=True).double(), torch.rand(6, 3, 7, dtype=torch.float64))
+    assert proof.ok
+    assert (proof.dtype, proof.call) == ("float64", Call(3, 6))
+
+
+def test_a_giant_is_proved_on_a_twin() -> None:
+    """275 billion parameters: neither the layer nor its weights are ever allocated."""
+    prove(7, 5, 2, N=3, L=4)
+    tracemalloc.start()
+    proof = prove(65_536, 65_536, 8)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert proof.ok
+    assert proof.twin == Spec(7, 11, 3)
+    assert proof.spec == Spec(65_536, 65_536, 8)
+    assert peak < 50e6
+
+
+@pytest.mark.parametrize(
+    ("spec", "call"),
+    [
+        (Spec(10**6, 10**6, 9, proj_size=10**5, bidirectional=True), Call(100, 50)),
+        (Spec(1, 1, 10_000), Call(2, 3)),
+        (Spec(1, 1), Call(1, 10**7)),
+        (Spec(10**6, 10**6, cell="GRUCell"), Call(None, 1)),
+        (Spec(10**6, 10**6), Call(3, 100, (100, 60, 7))),
+        (Spec(10**6, 10**6), Call(9, 100, (100,) * 8 + (3,))),
+        (Spec(10**6, 10**6), Call(2, 100, (80, 80))),
+        (Spec(10**6, 10**6), Call(2, 100, (100, 100))),
+    ],
+)
+def test_a_twin_has_the_same_structure(spec: Spec, call: Call) -> None:
+    """Every field that is no size, batched or not, packed or not, rows uneven or not."""
+    twin, small = _runnable(spec, call, "float32")
+    assert (twin, small) != (spec, call)
+    sizes = {"Q": 1, "D": 9, "K": min(spec.K, 2), "proj_size": min(spec.P, 1)}
+    assert twin.replace(**sizes) == spec.replace(**sizes)
+    assert (small.batched, small.lengths is None) == (call.batched, call.lengths is None)
+    if call.lengths is not None and small.lengths is not None:
+        assert (min(small.lengths) < small.L) == (min(call.lengths) < call.L)
+        assert (max(small.lengths) < small.L) == (max(call.lengths) < call.L)
+    assert prove(twin, N=small.N, L=small.L, lengths=small.lengths)
+
+
+def test_many_rows_are_looked_at_in_part() -> None:
+    """Laws that call the layer once a row or step take the first of them, and say so."""
+    for made in (run(7, 5, N=300, L=3), run(7, 5, 1, False, lengths=[*range(1, 301)])):
+        short, part = _shortened(made)
+        assert part.startswith(", on the first N=64, L=")
+        assert short.call.N == 64
+        assert short.call.L <= 256
+        assert short.Y is not None
+        assert made.Y is not None
+    proof = prove(7, 5, N=300, L=3)
+    assert proof.ok
+    assert any("on the first N=64, L=3" in check.note for check in proof.checks)
+
+
+def test_a_proof_is_plain_data() -> None:
+    """It pickles, copies, and goes through JSON."""
+    proof = prove(7, 5, 2, N=3, L=4)
+    assert pickle.loads(pickle.dumps(proof)) == copy.deepcopy(proof) == proof
+    data: dict[str, Any] = proof.to_dict()
+    assert json.loads(json.dumps(data)) == data
+    assert len(data["checks"]) == len(proof.checks)
+    assert data["ok"] is True
+    bad = Proof(proof.spec, proof.call, (Check("a", (1, 2), (2, 1), "b", False),))
+    assert not bad
+    assert bad.to_dict()["checks"][0]["measured"] == [2, 1]
+    assert isinstance(Prediction(bad.spec, bad.call), Prediction)
