@@ -13,6 +13,7 @@ from .gradients import gradients
 from .regroup import scrambling
 from .report import Evidence
 from .samples import Placement, evidence, of_layer, of_result
+from .sorting import together
 from .study import Run, Study
 from .trace import Op
 from .values import differs
@@ -137,6 +138,8 @@ def _at_result(study: Study, k: int) -> Mixup | None:
     trace = study.first.seen.trace
     roles, call = _read(study)
     ops = scrambling(trace, of={"Y", "hn", "cn"})
+    if placement.kind == "permuted" and together(study, piece.tensor, maps):
+        return None
     if placement.kind == "permuted":
         orders = [of_layer(study.maps(c, "X")).kind for c in study.calls]
         looked_up = any(_by_tensor(op) for op in (trace.ops if trace else ()))

@@ -38,7 +38,7 @@ def explain(failure: Failure) -> Finding | None:
 
 def _operation(failure: Failure) -> Finding | None:
     op = failure.op
-    if op is None or len({d.split(":")[0] for d in op.devices}) < 2:
+    if op is None or op.name == "_pack_padded_sequence" or len({d.split(":")[0] for d in op.devices}) < 2:
         return None
     return RULE.finding(
         f"{op.name} was given tensors on {' and '.join(dict.fromkeys(op.devices))}",
