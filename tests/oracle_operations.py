@@ -37,7 +37,7 @@ def each(
     coded: Coded, function: Callable[[Tensor], Tensor], free: Sequence[str] = (), scale: int | None = None
 ) -> Coded:
     channels = {name: function(channel) for name, channel in coded.channels.items()}
-    return Coded(channels, coded.free | set(free), coded.scale if scale is None else scale)
+    return Coded(channels, coded.free | set(free), coded.scale if scale is None else hash((coded.scale, scale)))
 
 
 def together(
@@ -46,7 +46,7 @@ def together(
     names = coded[0].channels
     freed = frozenset().union(*(one.free for one in coded)) | set(free)
     channels = {name: function(*(one.channels[name] for one in coded)) for name in names}
-    return Coded(channels, freed, coded[0].scale if scale is None else scale)
+    return Coded(channels, freed, coded[0].scale if scale is None else hash((scale, *(one.scale for one in coded))))
 
 
 def run_chain(steps: Sequence[tuple[str, int]], start: Axes, tally: Tally | None = None) -> tuple[list[str], list[str]]:
