@@ -20,7 +20,7 @@ __all__ = ["VIEWS", "Shown", "as_text"]
 VIEWS: dict[str, str] = {
     "CellTrace": "gates:cell_view",
     "Checkpoint": "checkpoint:checkpoint_view",
-    "Counts": "tables:counts_view",
+    "Counts": "counts:counts_view",
     "Explanation": "explanation:explanation_view",
     "Feedback": "gates:feedback_view",
     "GateStep": "gates:step_view",

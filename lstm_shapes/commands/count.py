@@ -7,7 +7,7 @@ import json
 import typer
 
 from lstm_shapes.theory.predict import count as count_
-from lstm_shapes.views.tables import counts_view
+from lstm_shapes.views.counts import counts_view
 
 from . import options
 

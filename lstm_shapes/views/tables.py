@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from lstm_shapes.lab.run import Run
 
 __all__ = [
-    "counts_view",
     "headline",
     "notes_lines",
     "number_of_bytes",
@@ -199,12 +198,6 @@ def prediction_view(prediction: Prediction) -> Page:
     found = slices_sheet(prediction)
     blocks = (shapes_sheet(prediction), parameters_sheet(prediction.counts), *([found] if found else []))
     return Page(headline(prediction.spec), subtitle(prediction.spec, prediction.call), blocks)
-
-
-def counts_view(counts: Counts) -> Page:
-    """What `count` returns."""
-    about = subtitle(counts.spec, counts.call) if counts.call else "give N and L, or lengths, for MACs"
-    return Page(f"Parameters of {headline(counts.spec)}", about, (parameters_sheet(counts),))
 
 
 def run_view(run: Run) -> Page:

@@ -1,0 +1,28 @@
+"""What `count` shows: parameters, what is kept for backward, and why another tool prints another number."""
+
+from __future__ import annotations
+
+import re
+
+import lstm_shapes as ls
+from lstm_shapes.shown import as_text
+
+
+def test_without_a_call_there_are_parameters_only() -> None:
+    """The page says what to give for the rest."""
+    text = as_text(ls.count(28, 64, 2), width=80)
+    assert "give N and L, or lengths, for MACs" in text
+    assert "Kept for backward" not in text
+
+
+def test_with_a_call_memory_and_other_tools_follow() -> None:
+    """The rows of what is kept add up to the total; every tool of the table is named."""
+    counts = ls.count(28, 64, 2, N=3, L=5)
+    text = as_text(counts, width=80)
+    kept = text[text.index("Kept for backward") : text.index("What autograd saves")]
+    *rows, total = [int(number.replace(",", "")) for number in re.findall(r" ([\d,]+)$", kept, re.MULTILINE)]
+    assert counts.activation_bytes == 4 * total
+    assert sum(rows) == total
+    for tool in ("torchinfo", "FlopCounterMode", "thop", "ptflops", "Keras"):
+        assert tool in text
+    assert max(map(len, text.splitlines())) <= 80
