@@ -235,7 +235,15 @@ def test_app_loads_no_torch() -> None:
 def url() -> Iterator[str]:
     """A running explorer, ended the way a person ends it."""
     command = [sys.executable, "-m", "lstm_shapes", "explore", "--no-browser"]
-    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A job in the background inherits an ignored SIGINT; somebody at a terminal does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         assert run.stdout is not None
         yield run.stdout.readline().split()[0]
