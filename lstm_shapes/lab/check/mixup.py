@@ -54,9 +54,11 @@ class Mixup:
 def mixup(study: Study) -> Mixup | None:
     """The first mix-up of samples, or None. Cached on the study."""
     if "mixup" not in study.__dict__:
-        study.__dict__["mixup"] = _find(study)
-    found: Mixup | None = study.__dict__["mixup"]
-    return found
+        found = _find(study)
+        # A state that could not be put back would look like samples that meet.
+        study.__dict__["mixup"] = found if found is None or study.repeatable else None
+    kept: Mixup | None = study.__dict__["mixup"]
+    return kept
 
 
 def _find(study: Study) -> Mixup | None:

@@ -85,7 +85,7 @@ def _plain_object(value: Any) -> bool:
     return (
         hasattr(value, "__dict__")
         and not isinstance(value, (type, Tensor))
-        and home.split(".")[0] not in ("builtins", "torch", "numpy", "sys", "types", "functools", "logging", "re")
+        and home.split(".")[0] not in ("torch", "numpy", "sys", "types", "functools", "logging", "re")
         and kind.__name__ != "module"
     )
 

@@ -231,6 +231,15 @@ class Study:
                 found[i] = run
         return found if len(found) >= 2 else {}
 
+    @cached_property
+    def repeatable(self) -> bool:
+        """Whether the same inputs give the same results again: everything that a run changes was put back."""
+        run = self.steady(self.inputs.same())
+        same = type(run.error) is type(self.base.error) and len(run.pieces) == len(self.base.pieces)
+        pairs = zip(self.base.pieces, run.pieces, strict=False)
+        moved = [differs(a.tensor, b.tensor) for a, b in pairs]
+        return same and not any(m is None or bool(m.any()) for m in moved if m is not None)
+
     def map(self, run: Run, call: LayerCall, role: str) -> Tensor | None:
         """Which cells of a layer's tensor differ in another run, in the canonical layout."""
         if call.index >= len(run.seen.calls):

@@ -65,7 +65,7 @@ def _numbers(value: Any) -> bool:
 
 def differs(before: Tensor, after: Tensor) -> Tensor | None:
     """Where two tensors differ by more than the arithmetic's own noise; None where they cannot be compared."""
-    if before.shape != after.shape or before.dtype != after.dtype:
+    if before.shape != after.shape or before.dtype != after.dtype or before.is_meta or after.is_meta:
         return None
     a, b = before.detach(), after.detach()
     if not a.is_floating_point():

@@ -61,7 +61,11 @@ def result_names(where: Where | None) -> tuple[str, ...]:
     if where is None or not where.source:
         return ()
     match = _ASSIGNED.match(where.source)
-    return tuple(re.findall(r"[A-Za-z_]\w*", match.group(1))) if match else ()
+    if match is None or where.source.startswith("return") or re.search(r"\w\(", match.group(1)):
+        return ()  # the equals sign belongs to an argument
+    if match.group(2).startswith("lambda"):
+        return ()
+    return tuple(re.findall(r"[A-Za-z_]\w*", match.group(1)))
 
 
 def input_name(call: LayerCall, default: str = "x") -> str:

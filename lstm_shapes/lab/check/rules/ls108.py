@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 from lstm_shapes.lab.check.failure import Failure
 from lstm_shapes.lab.check.report import Finding
 from lstm_shapes.lab.check.rule import Rule
+from lstm_shapes.lab.check.study import Study
 
 
 def explain(failure: Failure) -> Finding | None:
@@ -180,6 +182,26 @@ def _after_padding(failure: Failure) -> tuple[str, str] | None:
     return None
 
 
+def find(study: Study) -> Iterator[Finding]:
+    """Fewer lengths than rows raise nothing with enforce_sorted=False: the other rows are dropped."""
+    trace = study.first.seen.trace
+    ops = trace.ops if trace is not None and study.first.error is None else []
+    for place, op in enumerate(ops):
+        if op.name != "_pack_padded_sequence" or not op.shapes:
+            continue
+        first = False not in op.note[2:3]
+        axis = 0 if first else 1
+        chosen = [o for o in ops[max(0, place - 4) : place] if o.name == "index_select" and len(o.shapes[0]) > axis]
+        if chosen and chosen[-1].shapes[0][axis] > op.shapes[0][axis]:
+            given, n = chosen[-1].shapes[0], op.shapes[0][axis]
+            read = f"{given}, read as {'(N, L, …)' if first else '(L, N, …)'}"
+            detail, fix = _other_axis(n, given[axis], given[1 - axis], read, first)
+            yield RULE.finding(
+                f"{detail}; the rows that have no length are dropped without a word", fix, where=op.where
+            )
+            return
+
+
 RULE = Rule(
     "LS108",
     "packing-call",
@@ -205,5 +227,6 @@ lengths = torch.tensor([3, 7, 5])
 inputs = (torch.randn(3, 7, 5), lengths)
 """,
     explain=explain,
-    order=17,
+    find=find,
+    order=13,
 )

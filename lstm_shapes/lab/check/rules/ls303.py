@@ -24,6 +24,13 @@ def find(study: Study) -> Iterator[Finding]:
             "give check the tensors themselves, with their batch on axis batch_dim",
             level="note",
         )
+    if study.__dict__.get("repeatable") is False:  # asked only where samples seemed to meet
+        yield RULE.finding(
+            "the same input gave another result the second time, from something that check cannot put back: comparing "
+            "runs says nothing",
+            "check the model without what keeps a state outside it (a file, a global, a generator of its own)",
+            level="note",
+        )
     if study.base.seen.calls and all(call.L == 1 and not call.step for call in study.base.seen.calls) and study.L == 1:
         yield RULE.finding(
             "every sequence has one step, L = 1, so nothing can show what happens along time",
