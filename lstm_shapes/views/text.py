@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from io import StringIO
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.cells import cell_len
@@ -87,13 +87,20 @@ def _sheet(sheet: Sheet, width: int) -> Iterator[RenderableType]:
 
 def _needs(sheet: Sheet) -> int:
     """Columns below which rich would cut words: what must stay whole, and room to wrap the rest in."""
-    total = 0
-    for number, column in enumerate(sheet.columns):
-        texts = [column.name, *(_cell(row[number]).plain for row in (*sheet.rows, *sheet.totals))]
-        pieces = [piece for text in texts for piece in (text.splitlines() if column.whole else text.split())]
-        widest = max(map(cell_len, pieces), default=0)
-        total += 2 + (widest if column.whole else max(widest, 16))
-    return total - 2
+    least = (
+        _least(sheet, number) if column.whole else max(16, _least(sheet, number))
+        for number, column in enumerate(sheet.columns)
+    )
+    return sum(2 + columns for columns in least) - 2
+
+
+def _least(sheet: Sheet, number: int) -> int:
+    """The narrowest that a column may be: its widest line where that must stay whole, else its longest word."""
+    column = sheet.columns[number]
+    texts = [column.name, *(_cell(row[number]).plain for row in (*sheet.rows, *sheet.totals))]
+    if column.whole:
+        return max(cell_len(line) for text in texts for line in text.split("\n"))
+    return max((cell_len(word) for text in texts for word in text.split()), default=0)
 
 
 def _records(sheet: Sheet) -> Iterator[RenderableType]:
@@ -119,8 +126,10 @@ def _table(sheet: Sheet) -> Iterator[RenderableType]:
         header_style="italic",
         padding=(0, 2, 0, 0),
     )
-    for column in sheet.columns:
-        table.add_column(column.name, justify="right" if column.right else "left", no_wrap=column.whole)
+    for number, column in enumerate(sheet.columns):
+        side: Literal["left", "right"] = "right" if column.right else "left"
+        least = None if column.whole else _least(sheet, number)
+        table.add_column(column.name, justify=side, no_wrap=column.whole, min_width=least)
     for row in sheet.rows:
         table.add_row(*map(_cell, row))
     if sheet.totals:

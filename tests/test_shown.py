@@ -1,0 +1,88 @@
+"""Every result shows itself: coloured on a terminal that wants it, plain elsewhere."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lstm_shapes import count, explain, predict, prove, run
+from lstm_shapes.shown import VIEWS, as_text
+
+ESCAPE = re.compile("\x1b")
+
+RESULTS: dict[str, Callable[[], Any]] = {
+    "Counts": lambda: count(28, 256, 3, N=2, L=20),
+    "Prediction": lambda: predict(28, 256, 3),
+    "Explanation": lambda: explain(28, 256, 3, proof=False),
+    "Run": lambda: run(7, 5, 2),
+    "Proof": lambda: prove(7, 5, 2, N=3, L=4),
+}
+
+
+class Terminal(io.StringIO):
+    """A stdout that somebody looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_result_shows_itself(name: str) -> None:
+    """As text, as HTML, and inside rich, with the same words."""
+    from rich.console import Console
+
+    value = RESULTS[name]()
+    assert type(value).__name__ == name
+    assert name in VIEWS
+    text = repr(value)
+    assert not ESCAPE.search(text)
+    page = io.StringIO()
+    Console(file=page, width=80).print(value)
+    assert page.getvalue().split() == text.split()
+    assert value._repr_html_().startswith('<div class="lstm-shapes">')
+
+
+def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal has it; NO_COLOR, a dumb terminal, a pipe and no stdout at all have none."""
+    value = count(28, 256)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert ESCAPE.search(repr(value))
+    for name, setting in (("NO_COLOR", "1"), ("TERM", "dumb")):
+        with monkeypatch.context() as inner:
+            inner.setenv(name, setting)
+            assert not ESCAPE.search(repr(value))
+    with monkeypatch.context() as inner:
+        inner.setenv("NO_COLOR", "")
+        assert ESCAPE.search(repr(value))
+    for stdout in (io.StringIO(), None):
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert not ESCAPE.search(repr(value))
+
+
+@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_no_width_cuts_a_word(name: str, width: int) -> None:
+    """At every width the same words, none cut; at 80 and above no line is too long."""
+    value = RESULTS[name]()
+    text = as_text(value, width=width)
+    wide = as_text(value, width=400)
+    assert text.count("…") == wide.count("…")
+    if width >= 80:
+        assert sorted(re.sub(r"─+", "", text).split()) == sorted(re.sub(r"─+", "", wide).split())
+        assert max(map(len, text.splitlines())) <= width
+
+
+def test_huge_sizes_are_not_cut() -> None:
+    """What does not fit into a table is written row by row, in full."""
+    Q, D, N = 2**60, 2**60 - 1, 2**60 - 2
+    text = as_text(predict(Q, D, 2**59, N=N, L=2**60 - 3), width=80)
+    assert f"({N}, {2**60 - 3}, {Q})" in text
+    assert f"({2**59}, {N}, {D})" in text
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
