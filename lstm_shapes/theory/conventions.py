@@ -60,7 +60,9 @@ def conventions(spec: Spec, call: Call) -> tuple[Convention, ...]:
 
 
 def _flop_counter(spec: Spec, call: Call) -> Convention:
-    fused = spec.cell == "LSTM" and not spec.P and call.lengths is None
+    # Packed rows of one length are a padded batch without padding, and torch's kernel treats them so.
+    even = call.lengths is None or len(set(call.lengths)) == 1
+    fused = spec.cell == "LSTM" and not spec.P and even
     value = 0 if fused else Counts(spec, call).flops
     formula = "" if fused else "2·MACs"
     return Convention("FlopCounterMode", "torch 2.13.0, CPU", "FLOPs", formula, value, _FUSED if fused else _RIGHT)

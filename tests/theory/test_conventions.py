@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.conventions import Convention, conventions
@@ -93,6 +93,8 @@ def test_packed_input_crashes_torchinfo() -> None:
 
 @pytest.mark.fuzz
 @given(cases(layers=3))
+@example((Spec(3, 2, 2), Call(2, 4, (3, 3))))
+@example((Spec(3, 2, 2), Call(2, 4, (3, 2))))
 @settings(max_examples=examples(150))
 def test_flops_on_the_cpu_are_flopcountermodes(case: tuple[Spec, Call]) -> None:
     """0 where oneDNN fuses a float32 LSTM, else twice the MACs."""
