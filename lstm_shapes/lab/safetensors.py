@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 
 __all__ = ["Stored", "read_header"]
 
@@ -83,7 +83,7 @@ def _entry(name: str, entry: Any) -> tuple[tuple[int, int], Stored]:
     return (begin, end), Stored(tuple(shape), _TORCH_NAMES.get(dtype, dtype.lower()[:20]), end - begin)
 
 
-def _sizes(value: Any) -> bool:
+def _sizes(value: Any) -> TypeGuard[list[int]]:
     """A short list of whole numbers that 64 bits can hold; bounds the arithmetic on hostile input."""
     return (
         isinstance(value, list)
