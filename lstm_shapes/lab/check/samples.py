@@ -77,6 +77,8 @@ def of_result(maps: dict[int, Tensor], N: int) -> Placement:
         if not all(at.values()) or not _separate(list(at.values())):
             continue
         permuted = shape[axis] == N and all(len(place) == 1 for place in at.values())
+        if shape[axis] == N and not permuted:
+            continue  # the batch axis, and a sample moves several of its rows
         if permuted or shape[axis] % N == 0 or _disjoint(list(maps.values())):
             return Placement("permuted" if permuted else "right", axis, at)
     if any(not bool(m.any()) for m in maps.values()):
