@@ -178,7 +178,6 @@ def test_options_reach_the_layer(capsys: pytest.CaptureFixture[str]) -> None:
     data = json.loads(here(capsys, *words.split())[1])
     assert Spec(**data["spec"]) == Spec(7, 5, 2, False, bidirectional=True, proj_size=3, bias=False, dropout=0.5)
     assert (data["lengths"], data["counts"]["dtype"]) == ([4, 2], "float64")
-    end = ("--json", "--no-proof")
     data = json.loads(
         here(
             capsys,
