@@ -27,7 +27,7 @@ def test_no_word_is_lost(rows: list[tuple[str, str, str]], width: int) -> None:
     for row in rows:
         for cell in row:
             for word in cell.split():
-                assert word in text or word in everything or all(letter in everything for letter in word)
+                assert word in text or word in everything
     assert "…" not in text
 
 
