@@ -42,7 +42,7 @@ def test_order_of_torch_is_taken() -> None:
 @pytest.mark.parametrize(("order", "rule"), [((0, 0, 1), "each row once"), ((1, 0, 2), "longest row first")])
 def test_order_that_does_not_fit(order: tuple[int, ...], rule: str) -> None:
     """An order is a permutation that sorts by length, or it is refused."""
-    with pytest.raises(ShapeError, match=f"order must be {rule}"):
+    with pytest.raises(ShapeError, match=rf"order must be {rule}"):
         Packing.of((3, 2, 1), order=order)
 
 
