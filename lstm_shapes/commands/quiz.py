@@ -7,9 +7,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from lstm_shapes.practice import quiz as play
-from lstm_shapes.views.quiz import score_view
-
 __all__ = ["quiz"]
 
 Level = Annotated[int, typer.Option(metavar="1..5", help="1 is one direction, 5 is everything")]
@@ -28,4 +25,8 @@ def quiz(level: Level = 1, rounds: Rounds = 10, seed: Seed = 0) -> None:
 
       lstm-shapes quiz --level 3 --seed 7 --rounds 5
     """
+    # Loaded by who plays: every other command would wait for it.
+    from lstm_shapes.practice import quiz as play
+    from lstm_shapes.views.quiz import score_view
+
     Console(highlight=False).print(score_view(play(level, rounds=rounds, seed=seed)))
