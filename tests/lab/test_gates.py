@@ -287,7 +287,7 @@ def test_what_cannot_be_traced_says_why() -> None:
     with pytest.raises(ShapeError, match="h0 must be"):
         gates(layer, x, (torch.zeros(N, 2, D), torch.zeros(2, N, D)))
     trace = gates(layer, x)
-    with pytest.raises(ShapeError, match="one of i, f, g, o, c, h for LSTM, got r"):
+    with pytest.raises(ShapeError, match="one of i, f, g, o, c, h for LSTM, got 'r'"):
         trace.get("r")
     with pytest.raises(ShapeError, match="layer must be a whole number from -2 to 1"):
         _ = trace[2]
