@@ -17,8 +17,11 @@ from torch import Tensor, nn
 
 import lstm_shapes as ls
 from lstm_shapes.theory.slices import OPEN_QUESTION
+from lstm_shapes.views.notes import notes_lines
 from lstm_shapes.views.page import Lines, Page
-from lstm_shapes.views.tables import notes_lines, parameters_sheet, shapes_sheet, slices_sheet
+from lstm_shapes.views.parameters import parameters_sheet
+from lstm_shapes.views.shapes import shapes_sheet
+from lstm_shapes.views.slices import slices_sheet
 
 Q, D, K, CLASSES = 28, 256, 2, 10
 N, L = 2, 20

@@ -1,4 +1,4 @@
-"""The command `lstm-shapes`: which commands there are, and how every one of them fails."""
+"""The command `lstm-shapes`, and how each of its commands fails."""
 
 from __future__ import annotations
 
@@ -10,35 +10,23 @@ from typing import Annotated
 import typer
 
 from . import __version__
-from .commands import check, count, explain, explore, inspect, quiz, run, walk
+from .commands.loading import HELP, Commands
 from .errors import LstmShapesError
-from .theory.predict import predict
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
+    cls=Commands,
     name="lstm-shapes",
     help="Predict, prove and debug the tensor shapes of PyTorch's recurrent layers.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP,
 )
 
 # What every parsing error is, whether typer brings its own copy of click or not.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-
-# One row a command, in the order of the help.
-app.command("explain")(explain.explain)
-app.command("count")(count.count)
-app.command("inspect")(inspect.inspect)
-app.command("check")(check.check)
-app.command("rules")(check.rules)
-app.command("walk")(walk.walk)
-# Everything behind SCRIPT belongs to the script.
-app.command("run", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(run.run)
-app.command("quiz")(quiz.quiz)
-app.command("explore")(explore.explore)
 
 
 @app.callback(invoke_without_command=True)
@@ -53,7 +41,9 @@ def start(
     if version:
         typer.echo(f"lstm-shapes {__version__}")
     elif context.invoked_subcommand is None:
-        explain.show(predict(28, 256, 3, N=2, L=20))
+        from .commands.explain import explain
+
+        explain(28, 256, 3, batch=2, steps=20)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -83,7 +73,7 @@ def _usage(error: Exception) -> str:
     if re.search(r"No such option: -\d", message):
         return "Q, D, K and the other sizes must be whole numbers of at least 1; one of them is negative."
     command = getattr(getattr(error, "ctx", None), "command_path", "lstm-shapes")
-    return f"{message.rstrip('.')}. See {command} --help."
+    return f"{message if message.endswith('?') else message.rstrip('.') + '.'} See {command} --help."
 
 
 def _complain(message: str) -> int:

@@ -9,10 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 __all__ = ["VIEWS", "Shown", "as_text"]
 
@@ -27,10 +24,10 @@ VIEWS: dict[str, str] = {
     "GateTrace": "gates:trace_view",
     "HeatMap": "heatmap:heatmap_view",
     "Picture": "pictures:picture_view",
-    "Prediction": "tables:prediction_view",
+    "Prediction": "prediction:prediction_view",
     "Proof": "proof:proof_view",
     "Report": "report:report_view",
-    "Run": "tables:run_view",
+    "Run": "run:run_view",
     "Score": "quiz:score_view",
     "Walk": "walk:walk_view",
     "Watch": "report:watch_view",

@@ -260,7 +260,7 @@ def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 
 def test_a_reader_that_leaves() -> None:
     """`lstm-shapes | head -1` ends without a word."""
-    words = f"{sys.executable} -m lstm_shapes explain 28 256 3 --no-proof --json | head -1"
+    words = f"'{sys.executable}' -m lstm_shapes explain 28 256 3 --no-proof --json | head -1"
     done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("{\n", "")
 

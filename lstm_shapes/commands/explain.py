@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from lstm_shapes.explanation import Explanation
 from lstm_shapes.theory.predict import Prediction, predict
-from lstm_shapes.views.explanation import explanation_view
-from lstm_shapes.views.page import Page
-from lstm_shapes.views.proof import proof_sheet
+from lstm_shapes.views.page import Block, Page
+from lstm_shapes.views.shapes import shapes_view
 
 from . import options
+
+if TYPE_CHECKING:
+    from lstm_shapes.lab.proof import Proof
 
 __all__ = ["explain", "show"]
 
 Html = Annotated[Path | None, typer.Option(metavar="FILE", help="write the page to FILE as well")]
-Proof = Annotated[bool, typer.Option("--proof/--no-proof", help="run the layer and check every number")]
+Proven = Annotated[bool, typer.Option("--proof/--no-proof", help="run the layer and check every number")]
 
 
 def explain(
@@ -42,7 +43,7 @@ def explain(
     dtype: options.Dtype = "float32",
     as_json: options.Json = False,
     html: Html = None,
-    proof: Proof = True,
+    proof: Proven = True,
 ) -> None:
     """Shapes, parameters, slices and notes of a layer, predicted and then proved on torch.
 
@@ -76,16 +77,22 @@ def show(
     """
     if html is not None and html.suffix != ".html":
         raise typer.BadParameter("give it a name that ends in .html", param_hint="--html")
+    if not as_json:
+        options.put(shapes_view(prediction))  # on the screen before the rest is even imported
+    from lstm_shapes.explanation import Explanation
+    from lstm_shapes.views.explanation import below_shapes
+
     explanation = Explanation(prediction)
     if not as_json:
-        options.put(explanation_view(explanation))
+        _put_below(*below_shapes(explanation))
     if proof:
-        explanation = _proved(explanation, device)
+        explanation = Explanation(prediction, _prove(prediction, device))
     if as_json:
         typer.echo(json.dumps(explanation.to_dict(), ensure_ascii=False, indent=2))
     elif explanation.proof is not None:
-        options.put("")
-        options.put(Page("", "", (proof_sheet(explanation.proof),)))
+        from lstm_shapes.views.proof import proof_sheet
+
+        _put_below(proof_sheet(explanation.proof))
     if html is not None:
         explanation.save(html)
         typer.echo(f"Wrote {html}", err=True)
@@ -93,14 +100,17 @@ def show(
         raise typer.Exit(1)
 
 
-def _proved(explanation: Explanation, device: str) -> Explanation:
+def _put_below(*blocks: Block) -> None:
+    """Continue the page that is on the screen."""
+    typer.echo()
+    options.put(Page("", "", blocks))
+
+
+def _prove(prediction: Prediction, device: str) -> Proof:
     """Load torch, which takes seconds, behind a spinner; on stderr, so that a pipe stays clean."""
     with Console(stderr=True).status("Loading torch to prove it …"):
         from lstm_shapes.lab.proof import prove
 
-        call = explanation.call
+        call = prediction.call
         where: dict[str, Any] = {"N": call.N, "L": call.L, "lengths": call.lengths}
-        return Explanation(
-            explanation.prediction,
-            prove(explanation.spec, **where, device=device, dtype=explanation.prediction.dtype),
-        )
+        return prove(prediction.spec, **where, device=device, dtype=prediction.dtype)

@@ -25,6 +25,7 @@ from .flops import measured_macs
 from .inputs import read_inputs
 from .run import Run, call_layer, run
 from .tensors import AnnotatedTensor
+from .threads import one_thread_below
 
 __all__ = ["Check", "Proof", "prove"]
 
@@ -125,13 +126,14 @@ def _prove_run(result: Run, yours: nn.Module | None = None, original: tuple[Spec
     """The checks of a call that has been made. `original` is what the run is a twin of."""
     twin = result.spec if original else None
     spec, call = original or (result.spec, result.call)
-    checks = (
-        *_tensor_checks(result),
-        *_weight_checks(result),
-        *_count_checks(result, untouched=yours is not None),
-        *_mac_checks(result),
-        *_law_checks(result),
-    )
+    with one_thread_below(result.prediction.counts.macs or 0):
+        checks = (
+            *_tensor_checks(result),
+            *_weight_checks(result),
+            *_count_checks(result, untouched=yours is not None),
+            *_mac_checks(result),
+            *_law_checks(result),
+        )
     return Proof(spec, call, checks, str(result.X.device), dtype_name(result.X.dtype), twin)
 
 

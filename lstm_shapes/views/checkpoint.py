@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lstm_shapes.theory.sources import UNTOLD, printable
 
 from .page import Cell, Column, Lines, Mark, Page, Sheet, code
-from .tables import headline, number_of_bytes
+from .titles import headline, number_of_bytes
 
 if TYPE_CHECKING:
     from lstm_shapes.lab.checkpoint import Checkpoint

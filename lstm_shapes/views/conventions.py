@@ -8,7 +8,7 @@ from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.spec import Spec
 
 from .page import Cell, Column, Page, Sheet
-from .tables import headline, subtitle
+from .titles import headline, subtitle
 
 __all__ = ["conventions_sheet", "conventions_view"]
 

@@ -8,7 +8,8 @@ from lstm_shapes.theory.memory import kept_for_backward
 
 from .conventions import conventions_sheet
 from .page import Cell, Column, Mark, Page, Sheet
-from .tables import headline, number_of_bytes, parameters_sheet, subtitle
+from .parameters import parameters_sheet
+from .titles import headline, number_of_bytes, subtitle
 
 __all__ = ["counts_view", "memory_sheet"]
 

@@ -23,7 +23,11 @@ def heatmap_figure(heatmap: HeatMap) -> Any:
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(
-        heatmap.values, aspect="auto", interpolation="nearest", vmin=low, vmax=high,
+        heatmap.values,
+        aspect="auto",
+        interpolation="nearest",
+        vmin=low,
+        vmax=high,
         cmap="viridis" if low == 0 else "RdBu_r",
     )
     axes.set(title=heatmap.title, xlabel="step t", ylabel="unit d")

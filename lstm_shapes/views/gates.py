@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lstm_shapes.theory.numerals import number
 
 from .page import Cell, Column, Lines, Mark, Page, Sheet, code
-from .tables import headline, number_of_bytes, subtitle
+from .titles import headline, number_of_bytes, subtitle
 
 if TYPE_CHECKING:
     from lstm_shapes.lab.gate_feedback import Feedback
@@ -45,8 +45,13 @@ def trace_view(trace: GateTrace) -> Page:
 
 
 _COLUMNS = (
-    Column("where"), Column("name"), Column("axes"), Column("sizes"),
-    Column("least", right=True), Column("mean", right=True), Column("greatest", right=True),
+    Column("where"),
+    Column("name"),
+    Column("axes"),
+    Column("sizes"),
+    Column("least", right=True),
+    Column("mean", right=True),
+    Column("greatest", right=True),
 )
 
 
@@ -88,7 +93,9 @@ def step_view(step: GateStep) -> Page:
     equations = Sheet(
         f"The step, with the numbers of unit d={step.d}",
         (
-            Column("", right=True), Column("equation and shapes", whole=False), Column("numbers", whole=False),
+            Column("", right=True),
+            Column("equation and shapes", whole=False),
+            Column("numbers", whole=False),
             Column("", right=True),
         ),
         tuple(_equation(line) for line in step.equations),
@@ -116,7 +123,10 @@ def feedback_view(feedback: Feedback) -> Page:
     sheet = Sheet(
         "What one step hands to the next",
         (
-            Column("where"), Column("state"), Column("enters", whole=False), Column("shape"),
+            Column("where"),
+            Column("state"),
+            Column("enters", whole=False),
+            Column("shape"),
             Column("share", right=True),
         ),
         tuple(rows),

@@ -8,13 +8,14 @@ from lstm_shapes.theory.packing import Packing
 
 from .grid import grid_text
 from .page import Drawing, Lines, Page, Sheet
+from .parameters import parameters_sheet
 from .staircase import staircase
 from .svg.bars import LAYERS_SHOWN, bars_body
 from .svg.cell import cell_body
 from .svg.frame import frame, text
 from .svg.grid import grid_body
 from .svg.staircase import staircase_body
-from .tables import headline, parameters_sheet, subtitle
+from .titles import headline, subtitle
 from .unrolled import ROWS_SHOWN, Grid, ends
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ __all__ = ["picture_svg", "picture_text", "picture_view"]
 
 _COLUMNS = 7
 _TITLES = {
-    "grid": "unrolled over time", "cell": "inside one cell", "parameters": "where the parameters are",
+    "grid": "unrolled over time",
+    "cell": "inside one cell",
+    "parameters": "where the parameters are",
     "packed": "packed rows",
 }
 
@@ -178,9 +181,12 @@ def _sentences(picture: Picture) -> list[str]:
     side = ("", "") if spec.R == 1 else (" forward", " reverse")
     lit = [
         f"{'+'.join(states)} of layer {row.layer}{side[row.direction]} at t={t}"
-        for row in grid.rows if row is not None
-        for t in grid.steps if t is not None
-        for states in [grid.lit(row, t)[0]] if states
+        for row in grid.rows
+        if row is not None
+        for t in grid.steps
+        if t is not None
+        for states in [grid.lit(row, t)[0]]
+        if states
     ]
     what = "; ".join(lit) if 0 < len(lit) <= 2 else f"{len(lit)} of the cells shown" if lit else ""
     start = any(grid.start(row) for row in grid.rows if row is not None)

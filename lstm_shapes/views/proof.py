@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .page import Cell, Column, Page, Sheet, tick
-from .tables import headline, subtitle
+from .titles import headline, subtitle
 
 if TYPE_CHECKING:
     from lstm_shapes.lab.proof import Check, Proof

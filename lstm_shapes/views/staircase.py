@@ -71,9 +71,7 @@ def staircase(packing: Packing, width: int = 78, rows: int = 12) -> str:
             lines.append("⋮")
             continue
         length = lengths[packing.sorted_indices[place]]
-        found = [
-            GAP if step is None else str(before[step] + place) if step < length else PADDING for step in steps
-        ]
+        found = [GAP if step is None else str(before[step] + place) if step < length else PADDING for step in steps]
         lines.append(line(heads[place], found))
     lines.append(line("batch_sizes", [GAP if step is None else str(sizes[step] or "") for step in steps]))
     return "\n".join(text.rstrip() for text in lines)

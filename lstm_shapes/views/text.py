@@ -111,7 +111,7 @@ def _records(sheet: Sheet) -> Iterator[RenderableType]:
         grid.add_column(overflow="fold")
         for column, cell in zip(sheet.columns, row, strict=True):
             if _cell(cell).plain:
-                grid.add_row(column.name, _cell(cell))
+                grid.add_row(Text(column.name), _cell(cell))
         yield grid
         yield Text("")
 
@@ -129,7 +129,7 @@ def _table(sheet: Sheet) -> Iterator[RenderableType]:
     for number, column in enumerate(sheet.columns):
         side: Literal["left", "right"] = "right" if column.right else "left"
         least = None if column.whole else _least(sheet, number)
-        table.add_column(column.name, justify=side, no_wrap=column.whole, min_width=least)
+        table.add_column(Text(column.name), justify=side, no_wrap=column.whole, min_width=least)
     for row in sheet.rows:
         table.add_row(*map(_cell, row))
     if sheet.totals:
@@ -145,7 +145,7 @@ def _lines(lines: Lines) -> Iterator[RenderableType]:
         grid = Table.grid(padding=(0, 1, 0, 0))
         grid.add_column(no_wrap=True)
         grid.add_column()
-        grid.add_row("•", written(item))
+        grid.add_row(Text("•"), written(item))
         yield grid
 
 

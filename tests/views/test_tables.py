@@ -16,15 +16,11 @@ from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.views.counts import counts_view
 from lstm_shapes.views.html import document
 from lstm_shapes.views.page import Page
+from lstm_shapes.views.parameters import parameters_sheet
 from lstm_shapes.views.proof import proof_sheet, proof_view
-from lstm_shapes.views.tables import (
-    headline,
-    number_of_bytes,
-    parameters_sheet,
-    shapes_sheet,
-    slices_sheet,
-    subtitle,
-)
+from lstm_shapes.views.shapes import shapes_sheet
+from lstm_shapes.views.slices import slices_sheet
+from lstm_shapes.views.titles import headline, number_of_bytes, subtitle
 from tests.snapshot import Snapshot
 from tests.strategies import cases
 

@@ -80,9 +80,7 @@ def text(x: float, y: float, content: str, cls: str = "", anchor: str = "start")
 
 def box(x: float, y: float, width: float, height: float, cls: str, radius: float = 5) -> str:
     """A rectangle by its top left corner."""
-    return (
-        f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" rx="{_n(radius)}" class="{cls}"/>'
-    )
+    return f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" rx="{_n(radius)}" class="{cls}"/>'
 
 
 def line(x1: float, y1: float, x2: float, y2: float) -> str:

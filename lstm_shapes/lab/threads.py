@@ -1,0 +1,38 @@
+"""How many threads a proof takes: one, where the layer is small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+__all__ = ["one_thread_below"]
+
+# About a hundredth of a second on one core.
+_SMALL_MACS = 10**9
+
+
+@contextmanager
+def one_thread_below(macs: int, most: int = _SMALL_MACS) -> Iterator[None]:
+    """One thread of torch's inside, as many as before afterwards; nothing changes above `most` MACs.
+
+    A small layer is a thousand tiny kernels. Threads meet after each, and where another program has one of the
+    cores, they wait there for most of the time.
+
+    >>> before = torch.get_num_threads()
+    >>> with one_thread_below(53_575_680):
+    ...     torch.get_num_threads()
+    1
+    >>> torch.get_num_threads() == before
+    True
+    """
+    before = torch.get_num_threads()
+    if macs > most or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,58 @@
+"""How a layer, a call, a shape and a number of bytes are written, in every table alike."""
+
+from __future__ import annotations
+
+from lstm_shapes.theory.axes import Axes
+from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.spec import Spec
+
+__all__ = ["headline", "number_of_bytes", "sizes", "subtitle"]
+
+
+def headline(spec: Spec) -> str:
+    """`LSTM(Q=28, D=256, K=3)`, with what differs from a plain layer."""
+    extras = [
+        text
+        for text, has in (
+            ("bidirectional", spec.bidirectional),
+            (f"P={spec.P}", spec.P),
+            ("bias=False", not spec.bias),
+            (f"dropout={spec.dropout:g}", spec.dropout),
+            (spec.nonlinearity, spec.nonlinearity != "tanh"),
+        )
+        if has
+    ]
+    numbers = [f"Q={spec.Q}", f"D={spec.D}", *([f"K={spec.K}"] if not spec.kind.step else [])]
+    return f"{spec.cell}({', '.join(numbers + extras)})"
+
+
+def subtitle(spec: Spec, call: Call) -> str:
+    """How much data, in which layout."""
+    if not call.batched:
+        data = "one unbatched step" if spec.kind.step else f"one unbatched sequence of L={call.L} steps"
+    elif spec.kind.step:
+        data = f"N={call.N} sequences, one step"
+    else:
+        data = f"N={call.N} sequences of L={call.L} steps"
+    if call.lengths is not None:
+        data += f", packed: {call.T} real steps"
+    layout = "" if spec.kind.step else f", `batch_first={spec.batch_first}`"
+    return data + layout
+
+
+def sizes(axes: Axes) -> str:
+    """The sizes as torch prints a shape."""
+    return str(tuple(axes.sizes))
+
+
+def number_of_bytes(number: int) -> str:
+    """Bytes in the largest binary unit that leaves at least 1.
+
+    >>> number_of_bytes(5382144)
+    '5.13 MiB'
+    """
+    value, units = float(number), ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"]
+    while value >= 1024 and len(units) > 1:
+        value /= 1024
+        units.pop(0)
+    return f"{number:,} bytes" if units[0] == "bytes" else f"{value:,.2f} {units[0]}"
