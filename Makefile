@@ -22,6 +22,7 @@ test: lint types layers tests  ## every check: style, types, layers, tests, doct
 
 lint: $(VENV)/.dev  ## ruff
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 
 types: $(VENV)/.dev  ## mypy --strict
 	$(BIN)/mypy

@@ -185,9 +185,7 @@ def test_an_own_lstm_passes(layers: int, bidirectional: bool) -> None:
     ("mistake", "bidirectional", "message"),
     [(mistake, way, message) for mistake, ways, message in MISTAKES for way in ways],
 )
-def test_an_own_lstm_that_is_subtly_wrong_is_caught(
-    mistake: type[OwnLSTM], bidirectional: bool, message: str
-) -> None:
+def test_an_own_lstm_that_is_subtly_wrong_is_caught(mistake: type[OwnLSTM], bidirectional: bool, message: str) -> None:
     """Shapes are right in all but one of them; the law that is broken is named."""
     with pytest.raises(AssertionError, match=message):
         assert_laws(mistake(7, 8, 2, bidirectional))

@@ -34,8 +34,12 @@ class Reentry:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "layer": self.layer, "direction": self.direction, "state": self.state,
-            "equation": self.equation, "shapes": self.shapes, "share": self.share,
+            "layer": self.layer,
+            "direction": self.direction,
+            "state": self.state,
+            "equation": self.equation,
+            "shapes": self.shapes,
+            "share": self.share,
         }
 
 
@@ -65,9 +69,7 @@ def _rows(cell: CellTrace) -> list[Reentry]:
     product = "W_hh·h'" + (" + b_hh" if spec.bias else "")
     every = {name: tensor.detach() for name, tensor in {**cell.values, **cell.parts()}.items()}
     share = _share(every["recurrent"], every["input"], mask)
-    rows = [
-        Reentry(cell.layer, cell.direction, "h", f"{names} = {product}", f"({rows_of_weight}, {hidden})", share)
-    ]
+    rows = [Reentry(cell.layer, cell.direction, "h", f"{names} = {product}", f"({rows_of_weight}, {hidden})", share)]
     for name, right in spec.kind.equations:
         for state in re.findall(r"\b([a-z])'", right):
             gate, rest = _terms(cell, every, state)

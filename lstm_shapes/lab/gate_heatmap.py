@@ -69,7 +69,10 @@ class HeatMap(Shown):
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {
-            "gate": self.gate, "layer": self.layer, "direction": self.direction, "n": self.n,
+            "gate": self.gate,
+            "layer": self.layer,
+            "direction": self.direction,
+            "n": self.n,
             "values": [list(row) for row in self.values],
         }
 

@@ -39,8 +39,11 @@ class Equation:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "name": self.name, "formula": self.formula, "shapes": self.shapes,
-            "substituted": self.substituted, "value": self.value,
+            "name": self.name,
+            "formula": self.formula,
+            "shapes": self.shapes,
+            "substituted": self.substituted,
+            "value": self.value,
         }
 
 
@@ -64,7 +67,11 @@ class GateStep(Shown):
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {
-            "layer": self.layer, "direction": self.direction, "t": self.t, "n": self.n, "d": self.d,
+            "layer": self.layer,
+            "direction": self.direction,
+            "t": self.t,
+            "n": self.n,
+            "d": self.d,
             "before": self.before,
             "inputs": {name: {"shape": shape, "values": list(values)} for name, shape, values in self.inputs},
             "equations": [equation.to_dict() for equation in self.equations],
@@ -81,8 +88,15 @@ def read_step(cell: CellTrace, t: int, n: int, d: int) -> GateStep:
         symbol, size = width[name]
         inputs.append((f"{name}'", f"({symbol}={size},)", _floats(state)))
     return GateStep(
-        spec=spec, layer=cell.layer, direction=cell.direction, t=t, n=n, d=d, batched=cell.call.batched,
-        before=source, inputs=tuple(inputs),
+        spec=spec,
+        layer=cell.layer,
+        direction=cell.direction,
+        t=t,
+        n=n,
+        d=d,
+        batched=cell.call.batched,
+        before=source,
+        inputs=tuple(inputs),
         equations=(*_contributions(cell, t, n, d), *_gate_equations(cell, t, n, d, before)),
     )
 

@@ -73,4 +73,3 @@ class GateWeights:
 
 def _versions(*tensors: Tensor | None) -> tuple[int, ...]:
     return tuple(-1 if t is None or t.is_inference() else t._version for t in tensors)
-

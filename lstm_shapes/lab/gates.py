@@ -136,9 +136,7 @@ def _unrolled(layer: nn.Module, spec: Spec, inputs: Inputs, starts: Sequence[Ten
     return unroll(layer, spec, inputs.call, _real_X(spec, inputs), starts, _mask(inputs))
 
 
-def _replayed(
-    layer: nn.Module, spec: Spec, inputs: Inputs, own: Run
-) -> tuple[tuple[CellTrace, ...], float, float]:
+def _replayed(layer: nn.Module, spec: Spec, inputs: Inputs, own: Run) -> tuple[tuple[CellTrace, ...], float, float]:
     """The trace, the residual and what was allowed."""
     starts, mask, X = _starts(own, None), _mask(inputs), _real_X(spec, inputs)
     top = _time_major(spec, inputs.call, own.hn.plain() if own.Y is None else own.Y.plain())

@@ -54,7 +54,9 @@ def _one_layer(
 ) -> Tensor | PackedSequence:
     """Layer k, all directions."""
     kernel: Any = {
-        "LSTM": torch.lstm, "GRU": torch.gru, "RNN": torch.rnn_relu if spec.nonlinearity == "relu" else torch.rnn_tanh,
+        "LSTM": torch.lstm,
+        "GRU": torch.gru,
+        "RNN": torch.rnn_relu if spec.nonlinearity == "relu" else torch.rnn_tanh,
     }[spec.cell]
     biases = ("bias_ih", "bias_hh") if spec.bias else ()
     parts = ("weight_ih", "weight_hh", *biases, *(("weight_hr",) if spec.P else ()))

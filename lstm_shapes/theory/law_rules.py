@@ -197,9 +197,11 @@ _ROWS = (
     Rule(
         "layout",
         lambda p: p.layer and p.call.batched,
-        lambda p: "layer(X) == time_major(X.transpose(0, 1)), Y transposed back"
-        if p.spec.batch_first
-        else "layer(X) == batch_first(X.transpose(0, 1)), Y transposed back",
+        lambda p: (
+            "layer(X) == time_major(X.transpose(0, 1)), Y transposed back"
+            if p.spec.batch_first
+            else "layer(X) == batch_first(X.transpose(0, 1)), Y transposed back"
+        ),
         _no_dropout,
         _STILL,
         "batch_first says in which order X and Y lie in memory; states, weights and results stay the same.",
@@ -217,8 +219,9 @@ _ROWS = (
     Rule(
         "chain",
         lambda p: p.layer and p.spec.K * p.spec.R > 1,
-        lambda p: "layer(X) == K one-layer layers chained"
-        + (", the backward ones on reversed rows" if p.two_way else ""),
+        lambda p: (
+            "layer(X) == K one-layer layers chained" + (", the backward ones on reversed rows" if p.two_way else "")
+        ),
         _no_dropout,
         _STILL,
         "Each layer reads the Y of the one below, each direction is its own layer, hn stacks their ends.",

@@ -182,5 +182,3 @@ def distance(pairs: Iterable[tuple[Any, Any]]) -> float:
         if largest != largest:
             return largest
     return largest
-
-

@@ -225,7 +225,9 @@ class Reading:
     def inputs(self, t: int, n: int) -> bool:
         """Whether X is read at that step of that row."""
         return any(
-            part.source == "X" and not part.empty and part.has("N", n)
+            part.source == "X"
+            and not part.empty
+            and part.has("N", n)
             and (part.has("L", t) and (not part.paired or t == self.length(n) - 1))
             for part in self.parts
         )
@@ -233,7 +235,10 @@ class Reading:
     def padding(self, n: int) -> bool:
         """Whether Y is read beyond the end of row n, where it holds zeros that nobody computed."""
         return any(
-            part.source == "Y" and not part.paired and not part.empty and part.has("N", n)
+            part.source == "Y"
+            and not part.paired
+            and not part.empty
+            and part.has("N", n)
             and part.meets("L", self.length(n), self.call.L)
             for part in self.parts
         )

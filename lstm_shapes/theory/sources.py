@@ -132,7 +132,9 @@ def _infer(prefix: str, shapes: dict[str, tuple[int, ...]]) -> Spec:
         raise SpecError(_join(prefix, "weight_hh" + first), rule, (rows, H))
     try:
         spec = Spec(
-            Q, D, len(layers),
+            Q,
+            D,
+            len(layers),
             cell=cells[0].name,
             bidirectional=any(name.endswith("_reverse") for name in shapes),
             proj_size=H if projected else 0,

@@ -107,9 +107,7 @@ def test_learns_on_each_device(device: torch.device, capsys: pytest.CaptureFixtu
     assert float(capsys.readouterr().out.split("\n")[-2].split("%")[0]) > 50
 
 
-def test_mnist_files_run(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_mnist_files_run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """--data trains on IDX files; 28 steps of 28 pixels also fit in 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
     with torch.random.fork_rng():

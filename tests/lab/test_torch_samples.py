@@ -36,9 +36,7 @@ def database() -> list[Any]:
 def samples(database: list[Any], name: str) -> Iterator[tuple[nn.Module, tuple[Any, ...]]]:
     """Each layer of this class, with what torch feeds it."""
     (entry,) = [entry for entry in database if entry.module_cls is getattr(nn, name)]
-    drawn = entry.module_inputs_func(
-        entry, device="cpu", dtype=torch.float64, requires_grad=False, training=True
-    )
+    drawn = entry.module_inputs_func(entry, device="cpu", dtype=torch.float64, requires_grad=False, training=True)
     for one in drawn:
         layer = entry.module_cls(*one.constructor_input.args, **one.constructor_input.kwargs)
         assert one.forward_input.kwargs == {}

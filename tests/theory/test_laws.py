@@ -40,7 +40,6 @@ def test_rules_are_named_once() -> None:
     assert all(rule.why or rule.why_not for rule in RULES.values())
 
 
-
 @pytest.mark.parametrize(
     ("name", "options", "expression", "holds"),
     [
