@@ -12,7 +12,8 @@ from lstm_shapes.shown import Shown
 from lstm_shapes.theory.spec import Spec
 
 if TYPE_CHECKING:
-    from .gate_trace import CellTrace, GateTrace
+    from .cell_trace import CellTrace
+    from .gate_trace import GateTrace
 
 __all__ = ["Feedback", "Reentry", "read_feedback"]
 

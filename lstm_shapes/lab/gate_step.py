@@ -12,7 +12,7 @@ from lstm_shapes.shown import Shown
 from lstm_shapes.theory.numerals import number
 from lstm_shapes.theory.spec import Spec
 
-from .gate_trace import CellTrace
+from .cell_trace import CellTrace
 
 __all__ = ["Equation", "GateStep", "read_step"]
 

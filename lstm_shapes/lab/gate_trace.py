@@ -6,8 +6,9 @@ the layout of the layer: (N, L, D) with batch_first, (L, N, D) without, (L, D) u
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,9 +17,10 @@ from torch import Tensor
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.shown import Shown
 from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
-from .gate_weights import GateWeights
+from .cell_trace import CellTrace, last_computed
 from .tensors import AnnotatedTensor, annotate
 
 if TYPE_CHECKING:
@@ -26,120 +28,60 @@ if TYPE_CHECKING:
     from .gate_heatmap import HeatMap
     from .gate_step import GateStep
 
-__all__ = ["CellTrace", "GateTrace", "steps_before"]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class CellTrace(Shown):
-    """One direction of one layer: `.i .f .g .o .c .h` (GRU `.r .z .n .h`, RNN `.h`), or `["i"]`.
-
-    `.input[gate]` is x_t·W_ihᵀ + b_ih and `.recurrent[gate]` is h'·W_hhᵀ + b_hh, each the block of that gate; h' is
-    the h of the step computed before: t−1, or t+1 in the reverse direction. Both are one matrix product over all
-    steps, done when asked for. Steps that lengths leave out are 0.
-    """
-
-    spec: Spec
-    call: Call
-    layer: int
-    direction: int
-    x: Tensor  # (L, N, I), what this layer reads
-    start: dict[str, Tensor]  # the states before the first step, (N, ·)
-    values: dict[str, Tensor]  # gates and states, (L, N, ·)
-    weights: GateWeights
-    mask: Tensor | None  # (L, N), true where a step was computed; None where all were
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The tensors there are, in the order they are computed."""
-        return tuple(self.values)
-
-    @property
-    def reverse(self) -> bool:
-        """Whether this direction reads from the last step to the first."""
-        return self.direction == 1
-
-    @property
-    def input(self) -> dict[str, AnnotatedTensor]:
-        """x_t·W_ihᵀ + b_ih, gate by gate."""
-        return self._blocks(self.parts()["input"])
-
-    @property
-    def recurrent(self) -> dict[str, AnnotatedTensor]:
-        """h'·W_hhᵀ + b_hh, gate by gate."""
-        return self._blocks(self.parts()["recurrent"])
-
-    def parts(self) -> dict[str, Tensor]:
-        """Both contributions to all gates, time-major (L, N, G·D).
-
-        Raises: ShapeError where the weights have changed since the trace.
-        """
-        before = steps_before(self.values["h"], self.start["h"], self.mask, reverse=self.reverse)
-        parts = {"input": self.weights.input(self.x), "recurrent": self.weights.recurrent(before)}
-        if self.mask is not None:
-            parts = {name: part.masked_fill(~self.mask[..., None], 0) for name, part in parts.items()}
-        return parts
-
-    def _blocks(self, part: Tensor) -> dict[str, AnnotatedTensor]:
-        blocks = part.chunk(self.spec.G, dim=-1)
-        return {gate: self._named(block, "D") for gate, block in zip(self.spec.kind.gates, blocks, strict=True)}
-
-    def __getitem__(self, name: str) -> AnnotatedTensor:
-        if name not in self.values:
-            raise ShapeError("a gate", f"one of {', '.join(self.names)} for {self.spec.cell}", got=name)
-        return self._named(self.values[name], "P" if name == "h" and self.spec.P else "D")
-
-    def __getattr__(self, name: str) -> AnnotatedTensor:
-        # Only the names of the table: copying and pickling ask for others before there is a `values`.
-        if len(name) == 1 and name in self.values:
-            return self[name]
-        raise AttributeError(f"{type(self).__name__} of {self.spec.cell} has no {name!r}")
-
-    def _named(self, tensor: Tensor, width: str) -> AnnotatedTensor:
-        names = ["L", "N", width]
-        if self.spec.kind.step:
-            tensor, names = tensor.squeeze(0), names[1:]
-        if not self.call.batched:
-            tensor = tensor.squeeze(-2)
-            names.remove("N")
-        elif self.spec.batch_first and not self.spec.kind.step:
-            tensor, names = tensor.transpose(0, 1), ["N", "L", width]
-        return annotate(tensor, " ".join(names))
-
-    @property
-    def bytes(self) -> int:
-        """Bytes that the traced tensors hold."""
-        return sum(tensor.numel() * tensor.element_size() for tensor in self.values.values())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: sizes, and mean, least and greatest value of each tensor."""
-        return {
-            "layer": self.layer,
-            "direction": self.direction,
-            "tensors": {name: _summary(self, name) for name in self.names},
-        }
+__all__ = ["GateTrace", "outputs"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GateTrace(Shown):
     """Every gate of a layer over time. `trace[layer]`, `trace[layer, direction]`, or `trace.f` where there is one.
 
-    `.residual` is the greatest difference between the recomputed and the layer's own outputs, `.tolerance` what was
-    allowed; `.note` says what the layer did not do as it would have (dropout).
+    A snapshot: what happens to the layer and to x later does not change it. Gates are worked out when they are first
+    asked for, a layer and direction at a time, and compared with the layer's own outputs before they are handed out.
+    `.note` says what the layer did not do as it would have (dropout); `.mask`, (L, N), is true where a step was
+    computed, None where all were.
     """
 
     spec: Spec
     call: Call
     cells: tuple[CellTrace, ...]
-    Y: AnnotatedTensor | None
-    hn: AnnotatedTensor
-    cn: AnnotatedTensor | None
-    residual: float
-    tolerance: float
     device: str
     dtype: str
     note: str = ""
-    mask: Tensor | None = field(default=None)
-    """(L, N), true where a step was computed; None where all were."""
+    mask: Tensor | None = None
+
+    @property
+    def residual(self) -> float:
+        """The greatest difference between the recomputed and the layer's own outputs; works out all that was not.
+
+        Raises: ShapeError where it is beyond `.tolerance`.
+        """
+        return max(cell.replayed.residual for cell in self.cells)
+
+    @property
+    def tolerance(self) -> float:
+        """What is allowed for the dtype and device (agreement.py)."""
+        return max(cell.replayed.tolerance for cell in self.cells)
+
+    @property
+    def Y(self) -> AnnotatedTensor | None:
+        """The output read off the trace: h of the top layer; None for a cell."""
+        return self._outputs.get("Y")
+
+    @property
+    def hn(self) -> AnnotatedTensor:
+        """The last h of every layer and direction, read off the trace."""
+        return self._outputs["hn"]
+
+    @property
+    def cn(self) -> AnnotatedTensor | None:
+        """The last c of every layer and direction, read off the trace; None where there is no c."""
+        return self._outputs.get("cn")
+
+    @cached_property
+    def _outputs(self) -> dict[str, AnnotatedTensor]:
+        predicted = Prediction(self.spec, self.call)
+        found = outputs(self.cells, [cell.values for cell in self.cells])
+        return {name: annotate(tensor, getattr(predicted, name)) for name, tensor in found.items()}
 
     def __getitem__(self, at: int | tuple[int, int]) -> CellTrace:
         layer, direction = at if isinstance(at, tuple) else (at, 0)
@@ -194,7 +136,7 @@ class GateTrace(Shown):
 
     @property
     def bytes(self) -> int:
-        """Bytes that the traced tensors hold."""
+        """Bytes that all gates and states take once they have been looked at; until then they take none."""
         return sum(cell.bytes for cell in self.cells)
 
     @property
@@ -240,35 +182,26 @@ class GateTrace(Shown):
         }
 
 
-def steps_before(after: Tensor, start: Tensor, mask: Tensor | None, *, reverse: bool) -> Tensor:
-    """The state that each step starts from, (L, N, ·): its neighbour's, or the initial one.
-
-    `after` is the state that each step ends with. In reverse the neighbour is the later step, and a short row starts
-    at its own last step: where the next one is padding.
-    """
-    if not reverse:
-        return torch.cat([start[None], after[:-1]])
-    neighbour = torch.cat([after[1:], start[None]])
-    if mask is None:
-        return neighbour
-    begun = torch.cat([mask[1:], torch.zeros_like(mask[:1])])
-    return torch.where(begun[..., None], neighbour, start)
-
-
-def _summary(cell: CellTrace, name: str) -> dict[str, Any]:
-    tensor = cell[name]
-    low, high = torch.aminmax(cell.values[name].detach())
-    return {
-        "names": list(tensor.axes.names),
-        "sizes": list(tensor.axes.sizes),
-        "mean": float(cell.values[name].detach().float().mean()),
-        "min": float(low),
-        "max": float(high),
-    }
-
-
 def _index(name: str, at: object, size: int) -> int:
     """A Python index made positive, or a ShapeError that names its range."""
     if isinstance(at, bool) or not isinstance(at, int) or not -size <= at < size:
         raise ShapeError(name, f"a whole number from {-size} to {size - 1}", got=at)
     return at % size
+
+
+def outputs(cells: Sequence[CellTrace], values: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Y, hn and cn, those that there are, in the layer's layout: the top row, and each row's last computed step."""
+    spec, call = cells[0].spec, cells[0].call
+    finals = {}
+    for name in spec.kind.states:
+        ends = [last_computed(cell, found[name]) for cell, found in zip(cells, values, strict=True)]
+        final = torch.stack(ends)
+        finals[f"{name}n"] = final if call.batched else final.squeeze(1)
+    if spec.kind.step:
+        return {name: final.squeeze(0) for name, final in finals.items()}
+    Y = torch.cat([found["h"] for found in values[-spec.R :]], dim=-1)
+    if not call.batched:
+        Y = Y.squeeze(1)
+    elif spec.batch_first:
+        Y = Y.transpose(0, 1)
+    return {"Y": Y, **finals}

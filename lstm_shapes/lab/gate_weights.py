@@ -21,7 +21,8 @@ _PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 class GateWeights:
     """W_ih (G·D × I), W_hh (G·D × H), their biases, and the projection W_hr (P × D); None for what is not there.
 
-    `versions` are torch's counters of changes in place: a trace reads weights later, and must notice.
+    `versions` are torch's counters of changes in place: a trace with a graph reads the layer's own weights later, and
+    must notice.
     """
 
     ih: Tensor
@@ -41,6 +42,11 @@ class GateWeights:
         ]
         ih, hh, b_ih, b_hh, hr = found
         return cls(ih, hh, b_ih, b_hh, hr, _versions(*found))
+
+    def copied(self) -> GateWeights:
+        """The same numbers in memory of their own, which nobody changes."""
+        every = (self.ih, self.hh, self.b_ih, self.b_hh, self.hr)
+        return GateWeights(*(None if part is None else part.detach().clone() for part in every))  # type: ignore[arg-type]
 
     def to(self, dtype: torch.dtype) -> GateWeights:
         """The same in another dtype."""

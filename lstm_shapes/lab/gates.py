@@ -1,9 +1,13 @@
 """gates: every gate of a layer at every step, recomputed from its own weights and held against its own outputs.
 
-Without a graph all steps are done at once (replay.py), with one they are unrolled (unroll.py).
+The layer runs once, and its answer of each layer is kept (layer_by_layer.py). From that all steps of a gate can be
+replayed at once (replay.py); with a graph they are unrolled step by step (unroll.py).
 
-Memory: the result holds each gate and state once, K·R·N·L·(5D + H) elements for an LSTM
-(`GateTrace.bytes_formula`). The layer's own Y comes on top while they are compared, and with `grad=True` what
+Time: the layer's own call, and row 0 of every layer replayed at once, so that a layer that computes otherwise is
+refused here. All rows of a layer and direction are replayed, and compared, when one of its gates is looked at.
+
+Memory: until then a trace holds x, each layer's output and a copy of the weights; looked at, each gate and state
+once, K·R·N·L·(5D + H) elements for an LSTM (`GateTrace.bytes_formula`). With `grad=True` all of it at once, and what
 autograd keeps, about three times as much.
 
 Source: RNNBase.forward and the "Variables" sections of LSTM, GRU and RNN in `torch/nn/modules/rnn.py`.
@@ -12,22 +16,25 @@ Source: RNNBase.forward and the "Variables" sections of LSTM, GRU and RNN in `to
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.spec import Spec
 
 from .agreement import agree
-from .gate_trace import CellTrace, GateTrace
-from .inputs import Inputs, read_inputs
-from .replay import replay
+from .cell_trace import CellTrace, Replayed
+from .gate_trace import GateTrace, outputs
+from .gate_weights import GateWeights
+from .inputs import read_inputs
+from .layer_by_layer import LayerByLayer, quiet
 from .run import Run, run
-from .tensors import AnnotatedTensor, annotate
-from .trajectory import quiet, trajectory
+from .tensors import AnnotatedTensor
 from .unroll import unroll
 
 __all__ = ["gates"]
@@ -61,33 +68,30 @@ def gates(
         raise ShapeError("the layer", "on a device that computes numbers", got="meta", hint="build(…) makes one")
     device = next(layer.parameters()).device
     # Under autocast the layer would round where its own dtype does not; the trace is of the layer as it is.
-    with torch.autocast(device.type, enabled=False):
-        with torch.no_grad():
+    with torch.autocast(device.type, enabled=False), torch.set_grad_enabled(grad):
+        with torch.no_grad(), LayerByLayer() as kernel:
             own = run(quiet(layer), x, state=state, lengths=lengths)
-        inputs = read_inputs(spec, x, lengths)
+        mask = _mask(own.call, device)
+        weights = [GateWeights.of(layer, spec, k, r) for k in range(spec.K) for r in range(spec.R)]
         if grad:
-            with torch.enable_grad():
-                cells = _unrolled(layer, spec, read_inputs(spec, x, lengths), _starts(own, state))
-                outputs = _outputs(spec, inputs, cells)
-            residual, tolerance = _compare_outputs(layer, spec, inputs, own, outputs)
+            again = read_inputs(spec, x, None if isinstance(x, PackedSequence) else own.call.lengths)
+            X = _real_X(spec, own.call, again.X, mask)
+            cells = _with_graph(own, X, mask, weights, _starts(own, _own_states(own, "0") if state is None else state))
         else:
-            with torch.no_grad():
-                cells, residual, tolerance = _replayed(layer, spec, inputs, own)
-                outputs = _outputs(spec, inputs, cells)
-    named = {name: annotate(tensor, getattr(own, name).axes) for name, tensor in outputs.items()}
+            X = _real_X(spec, own.call, own.X.plain().clone(), mask)
+            starts = _starts(own, tuple(part.clone() for part in _own_states(own, "0")))
+            below = [X, *_lower_outputs(own, kernel.outputs, weights, X, starts, mask)]
+            cells = _cells(own, mask, [part.copied() for part in weights], below, starts)
+            for cell in cells:
+                _ = cell.first_row().replayed
     return GateTrace(
         spec=spec,
-        call=inputs.call,
+        call=own.call,
         cells=cells,
-        Y=named.get("Y"),
-        hn=named["hn"],
-        cn=named.get("cn"),
-        residual=residual,
-        tolerance=tolerance,
         device=str(device),
-        dtype=dtype_name(inputs.X.dtype),
+        dtype=dtype_name(own.X.dtype),
         note=_dropout_note(layer, spec),
-        mask=_mask(inputs),
+        mask=mask,
     )
 
 
@@ -97,24 +101,17 @@ def _dropout_note(layer: nn.Module, spec: Spec) -> str:
     return ""
 
 
-def _starts(own: Run, state: Any) -> tuple[Tensor, ...]:
-    """h0 (and c0) as (K·R, N, ·): the user's own tensors where given, so that gradients reach them."""
-    found = own.h0 if own.c0 is None else (own.h0, own.c0)
-    given = found if state is None else state
-    parts = given if isinstance(given, (tuple, list)) else (given,)
-    plain = [part.plain() if isinstance(part, AnnotatedTensor) else part for part in parts]
-    if not own.call.batched:
-        plain = [part.unsqueeze(-2) for part in plain]
-    return tuple(part.unsqueeze(0) if own.spec.kind.step else part for part in plain)
-
-
-def _mask(inputs: Inputs) -> Tensor | None:
+def _mask(call: Call, device: torch.device) -> Tensor | None:
     """(L, N), true where a row still has a step; None where all have all."""
-    lengths, L = inputs.call.lengths, inputs.call.L
-    if lengths is None or min(lengths) == L:
+    if call.lengths is None or min(call.lengths) == call.L:
         return None
-    device = inputs.X.device
-    return torch.arange(L, device=device)[:, None] < torch.tensor(lengths, device=device)
+    return torch.arange(call.L, device=device)[:, None] < torch.tensor(call.lengths, device=device)
+
+
+def _real_X(spec: Spec, call: Call, X: Tensor, mask: Tensor | None) -> Tensor:
+    """X as (L, N, Q), padding set to 0: whatever stands there, it must not reach a gradient as 0·nan."""
+    X = _time_major(spec, call, X)
+    return X if mask is None else X.masked_fill(~mask[..., None], 0)
 
 
 def _time_major(spec: Spec, call: Call, tensor: Tensor) -> Tensor:
@@ -126,74 +123,83 @@ def _time_major(spec: Spec, call: Call, tensor: Tensor) -> Tensor:
     return tensor.transpose(0, 1) if spec.batch_first and not spec.kind.step else tensor
 
 
-def _real_X(spec: Spec, inputs: Inputs) -> Tensor:
-    """X as (L, N, Q), padding set to 0: whatever stands there, it must not reach a gradient as 0·nan."""
-    X, mask = _time_major(spec, inputs.call, inputs.X), _mask(inputs)
-    return X if mask is None else X.masked_fill(~mask[..., None], 0)
+def _own_states(own: Run, when: str) -> tuple[Tensor, ...]:
+    """h0 and c0, or hn and cn, those that there are."""
+    return tuple(getattr(own, f"{name}{when}").plain() for name in own.spec.kind.states)
 
 
-def _unrolled(layer: nn.Module, spec: Spec, inputs: Inputs, starts: Sequence[Tensor]) -> tuple[CellTrace, ...]:
-    return unroll(layer, spec, inputs.call, _real_X(spec, inputs), starts, _mask(inputs))
+def _starts(own: Run, state: Any) -> list[dict[str, Tensor]]:
+    """A state as the layer takes it, (h0, c0) or h0, as one (N, ·) of each name for each layer and direction."""
+    parts = state if isinstance(state, (tuple, list)) else (state,)
+    rows = [_by_cell(own, part.plain() if isinstance(part, AnnotatedTensor) else part) for part in parts]
+    return [dict(zip(own.spec.kind.states, states, strict=True)) for states in zip(*rows, strict=True)]
 
 
-def _replayed(layer: nn.Module, spec: Spec, inputs: Inputs, own: Run) -> tuple[tuple[CellTrace, ...], float, float]:
-    """The trace, the residual and what was allowed."""
-    starts, mask, X = _starts(own, None), _mask(inputs), _real_X(spec, inputs)
-    top = _time_major(spec, inputs.call, own.hn.plain() if own.Y is None else own.Y.plain())
-    outputs = trajectory(layer, spec, X, own.packed_X, starts, top)
-    cells: tuple[CellTrace, ...] = ()
-    for k, (below, output) in enumerate(zip((X, *outputs), outputs, strict=False)):
-        cells += replay(layer, spec, inputs.call, k, below, starts, mask, output)
-    return cells, *_compare_cells(spec, inputs, own, cells, outputs)
+def _by_cell(own: Run, state: Tensor) -> tuple[Tensor, ...]:
+    """(K·R, N, ·), or what a cell or an unbatched call has in its place, as one (N, ·) a layer and direction."""
+    if not own.call.batched:
+        state = state.unsqueeze(-2)
+    return (state,) if own.spec.kind.step else state.unbind(0)
 
 
-def _compare_cells(
-    spec: Spec, inputs: Inputs, own: Run, cells: Sequence[CellTrace], outputs: Sequence[Tensor]
-) -> tuple[float, float]:
-    """h of every layer at every step, and the last states of all."""
-    ours = {f"h of layer {c.layer}, direction {c.direction}": c.values["h"] for c in cells}
-    halves = [half for output in outputs for half in output.chunk(spec.R, dim=-1)]
-    theirs = dict(zip(ours, halves, strict=True))
-    finals = _outputs(spec, inputs, cells)
-    for name in finals.keys() - {"Y"}:
-        ours[name], theirs[name] = finals[name], getattr(own, name).plain()
-    return agree(ours, theirs)
+def _lower_outputs(
+    own: Run,
+    kept: Sequence[Tensor],
+    weights: Sequence[GateWeights],
+    X: Tensor,
+    starts: Sequence[dict[str, Tensor]],
+    mask: Tensor | None,
+) -> list[Tensor]:
+    """What each layer but the top one put out, (L, N, R·H)."""
+    spec = own.spec
+    if spec.K == 1:
+        return []
+    if len(kept) != spec.K:  # a forward of its own, which calls no kernel of torch's
+        found = [values["h"] for values in unroll(spec, weights, X, starts, mask)]
+        return [torch.cat(found[k * spec.R : (k + 1) * spec.R], dim=-1) for k in range(spec.K - 1)]
+    packed = own.packed_X
+    if packed is None:
+        return [output.transpose(0, 1) if spec.batch_first else output for output in kept[:-1]]
+    order = (packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+    return [pad_packed_sequence(PackedSequence(data, *order), total_length=own.call.L)[0] for data in kept[:-1]]
 
 
-def _outputs(spec: Spec, inputs: Inputs, cells: Sequence[CellTrace]) -> dict[str, Tensor]:
-    """Y, hn and cn read off the trace: the top row, and the last computed step of every row."""
-    call = inputs.call
-    finals = {name: torch.stack([_last(cell, name) for cell in cells]) for name in spec.kind.states}
-    if not call.batched:
-        finals = {name: final.squeeze(1) for name, final in finals.items()}
-    if spec.kind.step:
-        return {f"{name}n": final.squeeze(0) for name, final in finals.items()}
-    Y = torch.cat([cell.values["h"] for cell in cells[-spec.R :]], dim=-1) if spec.R > 1 else cells[-1].values["h"]
-    if not call.batched:
-        Y = Y.squeeze(1)
-    elif spec.batch_first:
-        Y = Y.transpose(0, 1)
-    return {"Y": Y, **{f"{name}n": final for name, final in finals.items()}}
+def _cells(
+    own: Run,
+    mask: Tensor | None,
+    weights: Sequence[GateWeights],
+    below: Sequence[Tensor],
+    starts: Sequence[dict[str, Tensor]],
+) -> tuple[CellTrace, ...]:
+    """A trace of each layer and direction; layer k reads `below[k]` and put out `below[k + 1]`, the top one Y."""
+    spec = own.spec
+    top = _time_major(spec, own.call, own.hn.plain() if own.Y is None else own.Y.plain())
+    ends = [_by_cell(own, state) for state in _own_states(own, "n")]
+    cells = []
+    for k, (x, output) in enumerate(zip(below, (*below[1:], top), strict=True)):
+        for r, half in enumerate(output.chunk(spec.R, dim=-1)):
+            at = k * spec.R + r
+            end = {name: rows[at] for name, rows in zip(spec.kind.states, ends, strict=True)}
+            cells.append(CellTrace(spec, own.call, k, r, weights[at], mask, x, starts[at], half, end))
+    return tuple(cells)
 
 
-def _last(cell: CellTrace, name: str) -> Tensor:
-    """The state after the step that a direction computes last: of each row its own."""
-    values, lengths = cell.values[name], cell.call.lengths
-    if cell.reverse or lengths is None:
-        return values[0 if cell.reverse else -1]
-    ends = torch.tensor(lengths, device=values.device) - 1
-    return values[ends, torch.arange(len(lengths), device=values.device)]
-
-
-def _compare_outputs(
-    layer: nn.Module, spec: Spec, inputs: Inputs, own: Run, outputs: dict[str, Tensor]
-) -> tuple[float, float]:
-    """The residual of Y, hn and cn and what was allowed."""
-    theirs = {name: getattr(own, name).plain() for name in outputs}
+def _with_graph(
+    own: Run, X: Tensor, mask: Tensor | None, weights: Sequence[GateWeights], starts: Sequence[dict[str, Tensor]]
+) -> tuple[CellTrace, ...]:
+    """Every step unrolled, and Y, hn and cn held against the layer's own."""
+    spec, R = own.spec, own.spec.R
+    values = unroll(spec, weights, X, starts, mask)
+    layers = [torch.cat([half["h"] for half in values[k * R : (k + 1) * R]], dim=-1) for k in range(spec.K - 1)]
+    cells = _cells(own, mask, weights, [X, *layers], starts)
+    found = {name: tensor.detach() for name, tensor in outputs(cells, values).items()}
+    theirs = {name: getattr(own, name).plain() for name in found}
 
     def exact() -> dict[str, Tensor]:
         with torch.no_grad():
-            X, starts = _real_X(spec, inputs).double(), tuple(start.double() for start in _starts(own, None))
-            return _outputs(spec, inputs, unroll(layer, spec, inputs.call, X, starts, _mask(inputs)))
+            wide = [{name: part.double() for name, part in start.items()} for start in starts]
+            return outputs(cells, unroll(spec, weights, X.double(), wide, mask))
 
-    return agree({name: tensor.detach() for name, tensor in outputs.items()}, theirs, exact)
+    agreement = agree(found, theirs, exact)
+    pairs = zip(cells, values, strict=True)
+    return tuple(replace(cell, unrolled=Replayed(one, *agreement)) for cell, one in pairs)

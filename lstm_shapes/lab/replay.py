@@ -7,20 +7,16 @@ so computed is the layer's own at every step, then by induction the layer comput
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import linear
 
-from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec
 
-from .gate_trace import CellTrace, steps_before
 from .gate_weights import GateWeights
 from .steps import STEPS
 
-__all__ = ["replay"]
+__all__ = ["replay", "steps_before"]
 
 # Elements of one block's gates, about 1 MiB in float32. First contact with memory is the dearest part of a small
 # step, so what need not be kept is kept small enough to be used again.
@@ -28,30 +24,6 @@ BLOCK = 2**18
 
 
 def replay(
-    layer: nn.Module,
-    spec: Spec,
-    call: Call,
-    k: int,
-    below: Tensor,
-    starts: Sequence[Tensor],
-    mask: Tensor | None,
-    output: Tensor,
-) -> tuple[CellTrace, ...]:
-    """Layer k in each direction. It reads `below`, (L, N, I), and puts out `output`, (L, N, R·H), by its own account.
-
-    `starts` are (K·R, N, ·), `mask` is (L, N), true where a row has a step.
-    """
-    cells = []
-    for r, h in enumerate(output.chunk(spec.R, dim=-1)):
-        weights = GateWeights.of(layer, spec, k, r)
-        states = (state[k * spec.R + r] for state in starts)
-        start = dict(zip(spec.kind.states, states, strict=True))
-        values = _all_steps(spec, weights, below, start, h, mask, reverse=bool(r))
-        cells.append(CellTrace(spec, call, k, r, below, start, values, weights, mask))
-    return tuple(cells)
-
-
-def _all_steps(
     spec: Spec,
     weights: GateWeights,
     x: Tensor,
@@ -61,7 +33,11 @@ def _all_steps(
     *,
     reverse: bool,
 ) -> dict[str, Tensor]:
-    """One direction of one layer: each gate and state of every step, (L, N, ·)."""
+    """One direction of one layer: each gate and state of every step, (L, N, ·).
+
+    It reads `x`, (L, N, I), starts from `start`, (N, ·), and put out `h`, (L, N, H), by its own account; `mask` is
+    (L, N), true where a row has a step.
+    """
     kind, (L, N) = spec.kind, h.shape[:2]
     gates = x.new_empty(L, N, spec.G * spec.D)
     values = dict(zip(kind.gates, gates.chunk(spec.G, dim=-1), strict=True))
@@ -80,6 +56,21 @@ def _all_steps(
         for tensor in (gates, *(values[name] for name in kind.states if name not in kind.gates)):
             tensor.masked_fill_(~mask[..., None], 0)
     return {name: values[name] for name, _ in kind.equations}
+
+
+def steps_before(after: Tensor, start: Tensor, mask: Tensor | None, *, reverse: bool) -> Tensor:
+    """The state that each step starts from, (L, N, ·): its neighbour's, or the initial one.
+
+    `after` is the state that each step ends with. In reverse the neighbour is the later step, and a short row starts
+    at its own last step: where the next one is padding.
+    """
+    if not reverse:
+        return torch.cat([start[None], after[:-1]])
+    neighbour = torch.cat([after[1:], start[None]])
+    if mask is None:
+        return neighbour
+    begun = torch.cat([mask[1:], torch.zeros_like(mask[:1])])
+    return torch.where(begun[..., None], neighbour, start)
 
 
 def _blocks(L: int, width: int, *, reverse: bool) -> list[slice]:

@@ -1,6 +1,7 @@
 """unroll: the recurrence itself, layer by layer and step by step.
 
-For `gates(…, grad=True)`: autograd has to see every step. `replay.py` does the same for all steps at once.
+For `gates(…, grad=True)`, where autograd has to see every step, and for a module that computes in its own way.
+`replay.py` does the same for all steps at once.
 """
 
 from __future__ import annotations
@@ -8,47 +9,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import linear
 
-from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec
 
-from .gate_trace import CellTrace
 from .gate_weights import GateWeights
 from .steps import STEPS
 
 __all__ = ["unroll"]
 
+Values = dict[str, Tensor]
+
 
 def unroll(
-    layer: nn.Module, spec: Spec, call: Call, X: Tensor, starts: Sequence[Tensor], mask: Tensor | None
-) -> tuple[CellTrace, ...]:
-    """Every layer and direction, bottom first, forward first: torch's own order. X is (L, N, Q).
+    spec: Spec, weights: Sequence[GateWeights], X: Tensor, starts: Sequence[Values], mask: Tensor | None
+) -> list[Values]:
+    """Each gate and state of every layer and direction, (L, N, ·); bottom first, forward first: torch's own order.
 
-    `starts` are (K·R, N, ·); `mask` is (L, N), true where a row has a step. In the dtype of X.
+    X is (L, N, Q), in whose dtype all is computed; `weights` and `starts`, (N, ·) each, have a place for each layer
+    and direction; `mask` is (L, N), true where a row has a step.
     """
-    cells: list[CellTrace] = []
+    found: list[Values] = []
     below = X
     for k in range(spec.K):
-        row = []
         for r in range(spec.R):
-            weights = GateWeights.of(layer, spec, k, r).to(X.dtype)
-            states = (state[k * spec.R + r] for state in starts)
-            start = dict(zip(spec.kind.states, states, strict=True))
-            values = _steps(spec, weights, below, start, mask, reverse=bool(r))
-            row.append(CellTrace(spec, call, k, r, below, start, values, weights, mask))
-        cells += row
-        below = torch.cat([cell.values["h"] for cell in row], dim=-1) if spec.R > 1 else row[0].values["h"]
-    return tuple(cells)
+            own = weights[k * spec.R + r].to(X.dtype)
+            found.append(_steps(spec, own, below, starts[k * spec.R + r], mask, reverse=bool(r)))
+        below = torch.cat([values["h"] for values in found[-spec.R :]], dim=-1)
+    return found
 
 
-def _steps(
-    spec: Spec, weights: GateWeights, x: Tensor, start: dict[str, Tensor], mask: Tensor | None, *, reverse: bool
-) -> dict[str, Tensor]:
-    """One direction of one layer: each gate and state of every step, (L, N, ·)."""
+def _steps(spec: Spec, weights: GateWeights, x: Tensor, start: Values, mask: Tensor | None, *, reverse: bool) -> Values:
+    """One direction of one layer."""
     step, products, L = STEPS[spec.kind.layer], weights.input(x), x.shape[0]
-    history: list[dict[str, Tensor]] = [{}] * L
+    history: list[Values] = [{}] * L
     before = start
     for t in reversed(range(L)) if reverse else range(L):
         c = before.get("c", before["h"])

@@ -303,14 +303,100 @@ def test_what_cannot_be_traced_says_why() -> None:
         gates(layer, x, lengths=LENGTHS).step(t=3, n=0)
 
 
-def test_contributions_notice_that_weights_have_moved() -> None:
-    """They are computed when asked for, so a weight changed in between is an error and not a wrong number."""
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+@pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])
+def test_a_trace_is_a_snapshot(cell: str, lengths: tuple[int, ...] | None) -> None:
+    """What happens to weights, x and state after the call changes no gate, looked at before or not."""
+    spec = Spec(Q, D, 2, cell=cell, bidirectional=True)
+    layer, x, state = layer_of(spec), batch_of(spec), state_of(spec)
+    looked_at, later = (gates(layer, x, state, lengths) for _ in range(2))
+    before = {(c.layer, c.direction, name): c[name].clone() for c in looked_at for name in c.names}
+    products = [part.clone() for c in looked_at for part in (*c.input.values(), *c.recurrent.values())]
+    with torch.no_grad():
+        for tensor in (x, *layer.parameters(), *finals(state)):
+            tensor.add_(1)
+    for trace in (looked_at, later):
+        for (k, r, name), tensor in before.items():
+            assert torch.equal(trace[k, r][name], tensor)
+        again = [part for c in trace for part in (*c.input.values(), *c.recurrent.values())]
+        assert all(map(torch.equal, again, products))
+
+
+def test_a_graph_notices_that_weights_have_moved() -> None:
+    """With grad=True a trace holds the layer's own weights: moved, they are an error and not a wrong number."""
     layer = nn.GRU(Q, D)
-    trace = gates(layer, torch.ones(L, N, Q))
+    trace = gates(layer, torch.ones(L, N, Q), grad=True)
     with torch.no_grad():
         layer.get_parameter("weight_hh_l0").add_(1)
     with pytest.raises(ShapeError, match="weights changed since"):
         _ = trace[0].recurrent
+
+
+def test_gates_are_worked_out_when_looked_at() -> None:
+    """Calling gates replays nothing but row 0; a gate replays its layer and direction, `.residual` all of them."""
+
+    def replayed() -> list[bool]:
+        return ["replayed" in vars(cell) for cell in trace]
+
+    trace = gates(nn.LSTM(Q, D, 2, bidirectional=True), torch.ones(L, N, Q))
+    assert replayed() == [False] * 4
+    _ = trace[1, 0].f
+    assert replayed() == [False, False, True, False]
+    assert trace.residual <= trace.tolerance
+    assert replayed() == [True] * 4
+
+
+def test_a_mismatch_in_another_row_raises_when_looked_at() -> None:
+    """Row 0 is held against the layer in the call, every other row before it is shown."""
+
+    class LastRowLouder(nn.GRU):
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            Y, state = super().forward(*args, **kwargs)
+            Y[:, -1] *= 1.5
+            return Y, state
+
+    trace = gates(LastRowLouder(Q, D), torch.ones(L, N, Q))
+    for look in (lambda: trace.r, lambda: trace.residual, lambda: trace.Y, lambda: repr(trace)):
+        with pytest.raises(ShapeError, match="recomputed hn? of layer 0, direction 0"):
+            look()
+
+
+@pytest.mark.parametrize("name", ["hn", "cn"])
+def test_a_returned_state_is_held_against_the_trace_as_well(name: str) -> None:
+    """A layer whose Y is right and whose hn or cn is not is refused."""
+
+    class Forgetful(nn.LSTM):
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            Y, (hn, cn) = super().forward(*args, **kwargs)
+            return Y, (hn * 0, cn) if name == "hn" else (hn, cn * 0)
+
+    with pytest.raises(ShapeError, match=f"recomputed {name} of layer 0, direction 0"):
+        gates(Forgetful(Q, D), torch.ones(L, N, Q))
+
+
+def test_a_forward_that_calls_no_kernel() -> None:
+    """A layer that computes the same in Python is traced; one that computes something else is refused."""
+
+    class InPython(nn.RNN):
+        scale = 1.0
+
+        def forward(self, input: torch.Tensor, hx: Any = None) -> Any:  # type: ignore[override]
+            below, ends = input, list[torch.Tensor]()
+            for k in range(self.num_layers):
+                w_ih, w_hh, b_ih, b_hh = self.all_weights[k]
+                h, steps = input.new_zeros(input.shape[1], D), []
+                for x in below:
+                    h = torch.tanh(x @ w_ih.T + b_ih + h @ w_hh.T + b_hh) * self.scale
+                    steps.append(h)
+                below, ends = torch.stack(steps), [*ends, h]
+            return below, torch.stack(ends)
+
+    layer, x = InPython(Q, D, 2).double(), random(L, N, Q)
+    trace = gates(layer, x)
+    close(trace.Y, nn.RNN.forward(layer, x)[0])
+    layer.scale = 1.25
+    with pytest.raises(ShapeError, match="recomputed h"):
+        gates(layer, x)
 
 
 @pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN", "LSTMCell"])

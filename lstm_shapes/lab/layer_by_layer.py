@@ -1,0 +1,73 @@
+"""layer_by_layer: what every layer of a stack puts out, while the module's own forward runs.
+
+`layer(x)` returns the top layer's output only, because a module hands all its layers to one call of torch's kernel
+(`torch.lstm` and its like). Inside `LayerByLayer` that call becomes one for each layer, with the same weights, and
+what each returns is kept.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+__all__ = ["LayerByLayer", "quiet"]
+
+_KERNELS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+
+
+def quiet(layer: nn.Module) -> nn.Module:
+    """The same layer without hooks and dropout: a shallow copy that shares the weights."""
+    twin = copy.copy(layer)
+    twin.__dict__["training"] = False
+    for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
+        twin.__dict__[name] = OrderedDict()
+    return twin
+
+
+class LayerByLayer(TorchFunctionMode):
+    """`.outputs` holds each layer's output as the kernel returned it: in the module's layout, or packed data.
+
+    >>> with LayerByLayer() as kernel:
+    ...     Y, _ = nn.LSTM(3, 5, 2)(torch.ones(4, 2, 3))
+    >>> len(kernel.outputs), torch.equal(kernel.outputs[-1], Y)
+    (2, True)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outputs: list[Tensor] = []
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__name__", "") in _KERNELS and not kwargs:
+            return self._one_by_one(func, args)
+        return func(*args, **(kwargs or {}))
+
+    def _one_by_one(self, kernel: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Tensor, ...]:
+        """(input, hx, weights, …, batch_first), or (data, batch_sizes, hx, weights, …) where rows are packed."""
+        at = 2 if isinstance(args[3], (list, tuple)) else 1
+        sequence, hx, weights = args[0], args[at], args[at + 1]
+        bias, K, dropout, training, bidirectional, *layout = args[at + 2 :]
+        states: Sequence[Tensor] = (hx,) if isinstance(hx, Tensor) else hx
+        R, width = 1 + bidirectional, len(weights) // K
+        finals = []
+        with warnings.catch_warnings():
+            # cuDNN wants the weights of all layers in one piece, and says so where they are not.
+            warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous")
+            for k in range(K):
+                start = tuple(state[k * R : (k + 1) * R] for state in states)
+                given = start[0] if isinstance(hx, Tensor) else start
+                own = weights[k * width : (k + 1) * width]
+                settings = (bias, 1, dropout, training, bidirectional, *layout)
+                sequence, *final = kernel(sequence, *args[1:at], given, own, *settings)
+                self.outputs.append(sequence)
+                finals.append(final)
+        return (sequence, *(torch.cat(parts) for parts in zip(*finals, strict=True)))
