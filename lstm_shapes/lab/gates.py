@@ -16,7 +16,7 @@ Source: RNNBase.forward and the "Variables" sections of LSTM, GRU and RNN in `to
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -28,13 +28,12 @@ from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.spec import Spec
 
 from .agreement import agree
+from .calling import Returned, call_plainly, plain
 from .cell_trace import CellTrace, Replayed
 from .gate_trace import GateTrace, outputs
 from .gate_weights import GateWeights
-from .inputs import read_inputs
+from .inputs import Inputs, read_inputs
 from .layer_by_layer import LayerByLayer, quiet
-from .run import Run, run
-from .tensors import AnnotatedTensor
 from .unroll import unroll
 
 __all__ = ["gates"]
@@ -69,29 +68,24 @@ def gates(
     device = next(layer.parameters()).device
     # Under autocast the layer would round where its own dtype does not; the trace is of the layer as it is.
     with torch.autocast(device.type, enabled=False), torch.set_grad_enabled(grad):
+        # Here, where a graph is recorded: to take names away is an operation like any other.
+        inputs = read_inputs(spec, x, lengths)
+        given = tuple(map(plain, state)) if isinstance(state, (tuple, list)) else plain(state)
         with torch.no_grad(), LayerByLayer() as kernel:
-            own = run(quiet(layer), x, state=state, lengths=lengths)
-        mask = _mask(own.call, device)
-        weights = [GateWeights.of(layer, spec, k, r) for k in range(spec.K) for r in range(spec.R)]
-        if grad:
-            again = read_inputs(spec, x, None if isinstance(x, PackedSequence) else own.call.lengths)
-            X = _real_X(spec, own.call, again.X, mask)
-            cells = _with_graph(own, X, mask, weights, _starts(own, _own_states(own, "0") if state is None else state))
-        else:
-            X = _real_X(spec, own.call, own.X.plain().clone(), mask)
-            starts = _starts(own, tuple(part.clone() for part in _own_states(own, "0")))
-            below = [X, *_lower_outputs(own, kernel.outputs, weights, X, starts, mask)]
-            cells = _cells(own, mask, [part.copied() for part in weights], below, starts)
-            for cell in cells:
-                _ = cell.first_row().replayed
+            own = call_plainly(quiet(layer), spec, inputs, given)
+        weights = tuple(GateWeights.of(layer, spec, k, r) for k in range(spec.K) for r in range(spec.R))
+        called = _Called.of(spec, inputs, own, weights, snapshot=not grad)
+        cells = called.unrolled() if grad else called.replayable(kernel.outputs)
+    for cell in cells:
+        _ = cell.first_row().replayed
     return GateTrace(
         spec=spec,
-        call=own.call,
+        call=inputs.call,
         cells=cells,
         device=str(device),
-        dtype=dtype_name(own.X.dtype),
+        dtype=dtype_name(inputs.X.dtype),
         note=_dropout_note(layer, spec),
-        mask=mask,
+        mask=called.mask,
     )
 
 
@@ -101,17 +95,90 @@ def _dropout_note(layer: nn.Module, spec: Spec) -> str:
     return ""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Called:
+    """A call that was made, time-major: X is (L, N, Q), and each layer and direction has a place in the rest."""
+
+    spec: Spec
+    call: Call
+    own: Returned
+    X: Tensor
+    mask: Tensor | None
+    weights: tuple[GateWeights, ...]
+    starts: tuple[dict[str, Tensor], ...]
+
+    @classmethod
+    def of(
+        cls, spec: Spec, inputs: Inputs, own: Returned, weights: tuple[GateWeights, ...], *, snapshot: bool
+    ) -> _Called:
+        """`snapshot` copies what the user could change later; with a graph it has to be the user's own."""
+        call, X, starts = inputs.call, inputs.X, own.starts
+        if snapshot:
+            X, starts = X.clone(), tuple(start.clone() for start in starts)
+            weights = tuple(part.copied() for part in weights)
+        mask = _mask(call, X.device)
+        X = _time_major(spec, call, X)
+        if mask is not None:  # whatever stands in the padding, it must not reach a gradient as 0·nan
+            X = X.masked_fill(~mask[..., None], 0)
+        return cls(spec, call, own, X, mask, weights, _by_cell(spec, call, starts))
+
+    def replayable(self, kept: Sequence[Tensor]) -> tuple[CellTrace, ...]:
+        """Traces that are worked out later. `kept` is each layer's output, as torch's kernel returned it."""
+        spec, packed = self.spec, self.own.packed_X
+        if len(kept) != spec.K and spec.K > 1:  # a forward of its own, which calls no kernel
+            return self._cells(self._layer_outputs(self._unroll()))
+        lower = kept[: spec.K - 1]
+        if packed is None:
+            return self._cells([output.transpose(0, 1) if spec.batch_first else output for output in lower])
+        order = (packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+        padded = (pad_packed_sequence(PackedSequence(data, *order), total_length=self.call.L) for data in lower)
+        return self._cells([output for output, _ in padded])
+
+    def unrolled(self) -> tuple[CellTrace, ...]:
+        """Traces with a graph, worked out step by step; Y, hn and cn are held against the layer's own."""
+        values = self._unroll()
+        cells = self._cells(self._layer_outputs(values))
+        names = ("Y", *(f"{name}n" for name in self.spec.kind.states))
+        theirs = dict(zip(names, (self.own.Y, *self.own.finals), strict=True))
+
+        def exact() -> dict[str, Tensor]:
+            with torch.no_grad():
+                return outputs(cells, self._unroll(torch.float64))
+
+        found = {name: tensor.detach() for name, tensor in outputs(cells, values).items()}
+        agreement = agree(found, {name: theirs[name] for name in found}, exact)  # type: ignore[misc]
+        return tuple(replace(cell, unrolled=Replayed(one, *agreement)) for cell, one in zip(cells, values, strict=True))
+
+    def _unroll(self, dtype: torch.dtype | None = None) -> list[dict[str, Tensor]]:
+        wanted = dtype or self.X.dtype
+        starts = [{name: state.to(wanted) for name, state in start.items()} for start in self.starts]
+        return unroll(self.spec, self.weights, self.X.to(wanted), starts, self.mask)
+
+    def _layer_outputs(self, values: Sequence[dict[str, Tensor]]) -> list[Tensor]:
+        """What each layer but the top one put out, (L, N, R·H)."""
+        K, R = self.spec.K, self.spec.R
+        halves = [one["h"] for one in values]
+        return [torch.cat(halves[k * R : (k + 1) * R], dim=-1) for k in range(K - 1)]
+
+    def _cells(self, lower: Sequence[Tensor]) -> tuple[CellTrace, ...]:
+        """A trace of each layer and direction; a layer reads what the one below put out, and the top one put out Y."""
+        spec, call, own = self.spec, self.call, self.own
+        top = _time_major(spec, call, own.finals[0] if own.Y is None else own.Y)
+        ends = _by_cell(spec, call, own.finals)
+        cells = []
+        for k, (x, output) in enumerate(zip((self.X, *lower), (*lower, top), strict=True)):
+            for r, half in enumerate(output.chunk(spec.R, dim=-1)):
+                at = k * spec.R + r
+                facts = (self.weights[at], self.mask, x, self.starts[at], half, ends[at])
+                cells.append(CellTrace(spec, call, k, r, *facts))
+        return tuple(cells)
+
+
 def _mask(call: Call, device: torch.device) -> Tensor | None:
     """(L, N), true where a row still has a step; None where all have all."""
     if call.lengths is None or min(call.lengths) == call.L:
         return None
     return torch.arange(call.L, device=device)[:, None] < torch.tensor(call.lengths, device=device)
-
-
-def _real_X(spec: Spec, call: Call, X: Tensor, mask: Tensor | None) -> Tensor:
-    """X as (L, N, Q), padding set to 0: whatever stands there, it must not reach a gradient as 0·nan."""
-    X = _time_major(spec, call, X)
-    return X if mask is None else X.masked_fill(~mask[..., None], 0)
 
 
 def _time_major(spec: Spec, call: Call, tensor: Tensor) -> Tensor:
@@ -123,83 +190,8 @@ def _time_major(spec: Spec, call: Call, tensor: Tensor) -> Tensor:
     return tensor.transpose(0, 1) if spec.batch_first and not spec.kind.step else tensor
 
 
-def _own_states(own: Run, when: str) -> tuple[Tensor, ...]:
-    """h0 and c0, or hn and cn, those that there are."""
-    return tuple(getattr(own, f"{name}{when}").plain() for name in own.spec.kind.states)
-
-
-def _starts(own: Run, state: Any) -> list[dict[str, Tensor]]:
-    """A state as the layer takes it, (h0, c0) or h0, as one (N, ·) of each name for each layer and direction."""
-    parts = state if isinstance(state, (tuple, list)) else (state,)
-    rows = [_by_cell(own, part.plain() if isinstance(part, AnnotatedTensor) else part) for part in parts]
-    return [dict(zip(own.spec.kind.states, states, strict=True)) for states in zip(*rows, strict=True)]
-
-
-def _by_cell(own: Run, state: Tensor) -> tuple[Tensor, ...]:
-    """(K·R, N, ·), or what a cell or an unbatched call has in its place, as one (N, ·) a layer and direction."""
-    if not own.call.batched:
-        state = state.unsqueeze(-2)
-    return (state,) if own.spec.kind.step else state.unbind(0)
-
-
-def _lower_outputs(
-    own: Run,
-    kept: Sequence[Tensor],
-    weights: Sequence[GateWeights],
-    X: Tensor,
-    starts: Sequence[dict[str, Tensor]],
-    mask: Tensor | None,
-) -> list[Tensor]:
-    """What each layer but the top one put out, (L, N, R·H)."""
-    spec = own.spec
-    if spec.K == 1:
-        return []
-    if len(kept) != spec.K:  # a forward of its own, which calls no kernel of torch's
-        found = [values["h"] for values in unroll(spec, weights, X, starts, mask)]
-        return [torch.cat(found[k * spec.R : (k + 1) * spec.R], dim=-1) for k in range(spec.K - 1)]
-    packed = own.packed_X
-    if packed is None:
-        return [output.transpose(0, 1) if spec.batch_first else output for output in kept[:-1]]
-    order = (packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
-    return [pad_packed_sequence(PackedSequence(data, *order), total_length=own.call.L)[0] for data in kept[:-1]]
-
-
-def _cells(
-    own: Run,
-    mask: Tensor | None,
-    weights: Sequence[GateWeights],
-    below: Sequence[Tensor],
-    starts: Sequence[dict[str, Tensor]],
-) -> tuple[CellTrace, ...]:
-    """A trace of each layer and direction; layer k reads `below[k]` and put out `below[k + 1]`, the top one Y."""
-    spec = own.spec
-    top = _time_major(spec, own.call, own.hn.plain() if own.Y is None else own.Y.plain())
-    ends = [_by_cell(own, state) for state in _own_states(own, "n")]
-    cells = []
-    for k, (x, output) in enumerate(zip(below, (*below[1:], top), strict=True)):
-        for r, half in enumerate(output.chunk(spec.R, dim=-1)):
-            at = k * spec.R + r
-            end = {name: rows[at] for name, rows in zip(spec.kind.states, ends, strict=True)}
-            cells.append(CellTrace(spec, own.call, k, r, weights[at], mask, x, starts[at], half, end))
-    return tuple(cells)
-
-
-def _with_graph(
-    own: Run, X: Tensor, mask: Tensor | None, weights: Sequence[GateWeights], starts: Sequence[dict[str, Tensor]]
-) -> tuple[CellTrace, ...]:
-    """Every step unrolled, and Y, hn and cn held against the layer's own."""
-    spec, R = own.spec, own.spec.R
-    values = unroll(spec, weights, X, starts, mask)
-    layers = [torch.cat([half["h"] for half in values[k * R : (k + 1) * R]], dim=-1) for k in range(spec.K - 1)]
-    cells = _cells(own, mask, weights, [X, *layers], starts)
-    found = {name: tensor.detach() for name, tensor in outputs(cells, values).items()}
-    theirs = {name: getattr(own, name).plain() for name in found}
-
-    def exact() -> dict[str, Tensor]:
-        with torch.no_grad():
-            wide = [{name: part.double() for name, part in start.items()} for start in starts]
-            return outputs(cells, unroll(spec, weights, X.double(), wide, mask))
-
-    agreement = agree(found, theirs, exact)
-    pairs = zip(cells, values, strict=True)
-    return tuple(replace(cell, unrolled=Replayed(one, *agreement)) for cell, one in pairs)
+def _by_cell(spec: Spec, call: Call, states: Sequence[Tensor]) -> tuple[dict[str, Tensor], ...]:
+    """h and c of (K·R, N, ·), or what a cell or an unbatched call has in its place, as (N, ·) a layer and direction."""
+    rows = [state if call.batched else state.unsqueeze(-2) for state in states]
+    apart = [(row,) if spec.kind.step else row.unbind(0) for row in rows]
+    return tuple(dict(zip(spec.kind.states, parts, strict=True)) for parts in zip(*apart, strict=True))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
-from lstm_shapes.errors import ShapeError, SpecError
+from lstm_shapes.errors import SpecError
 from lstm_shapes.shown import Shown
 from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import DEFAULT_N, Call, dtype_name
@@ -19,8 +18,8 @@ from lstm_shapes.theory.predict import Prediction, as_spec
 from lstm_shapes.theory.spec import Spec
 
 from .build import as_device, as_dtype, build, bytes_of_call, generator, require_memory
+from .calling import call_plainly
 from .inputs import Inputs, read_inputs
-from .random_state import untouched_random_state
 from .tensors import AnnotatedTensor, annotate
 
 __all__ = ["Run", "call_layer", "run"]
@@ -149,93 +148,23 @@ def _drawn(spec: Spec, call: Call, device: torch.device, dtype: torch.dtype, see
 
 
 def call_layer(layer: nn.Module, spec: Spec, inputs: Inputs, state: Any) -> Run:
-    """One call of a layer whose Spec is known, which may be anything with the signature of torch's layers."""
-    call = inputs.call
-    prediction = Prediction(spec, call)
-    _require_same_kind(layer, inputs.X)
-    given = _read_state(prediction, state, inputs.X)
-    fed = inputs.packed if inputs.packed is not None else inputs.X
-    if inputs.packed is None and call.lengths is not None:
-        lengths = torch.tensor(call.lengths)
-        fed = pack_padded_sequence(inputs.X, lengths, batch_first=spec.batch_first, enforce_sorted=False)
-    with untouched_random_state(inputs.X.device), warnings.catch_warnings():
-        # A remark about speed, which nobody who asks for shapes wants to read.
-        warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
-        # One state is passed bare, two as a tuple; that is how torch tells GRU from LSTM.
-        returned = layer(fed) if given is None else layer(fed, given if len(given) > 1 else given[0])
-    Y, final = (None, returned) if spec.kind.step else returned
-    finals = final if isinstance(final, tuple) else (final,)
-    packed_Y = Y if isinstance(Y, PackedSequence) else None
-    if packed_Y is not None:
-        Y = _padded(packed_Y, prediction)
-    starts = given if given is not None else tuple(torch.zeros_like(_plain(s)) for s in finals)
+    """One call of a layer whose Spec is known, its tensors named."""
+    prediction = Prediction(spec, inputs.call)
+    returned = call_plainly(layer, spec, inputs, state)
     return Run(
         layer=layer,
         spec=spec,
-        call=call,
+        call=inputs.call,
         X=annotate(inputs.X, prediction.X),
-        h0=annotate(starts[0], prediction.h0),
-        c0=_named(starts, prediction.c0),
-        Y=None if Y is None or prediction.Y is None else annotate(Y, prediction.Y),
-        hn=annotate(finals[0], prediction.hn),
-        cn=_named(finals, prediction.cn),
-        packed_X=fed if isinstance(fed, PackedSequence) else None,
-        packed_Y=packed_Y,
+        h0=annotate(returned.starts[0], prediction.h0),
+        c0=_second(returned.starts, prediction.c0),
+        Y=None if returned.Y is None or prediction.Y is None else annotate(returned.Y, prediction.Y),
+        hn=annotate(returned.finals[0], prediction.hn),
+        cn=_second(returned.finals, prediction.cn),
+        packed_X=returned.packed_X,
+        packed_Y=returned.packed_Y,
     )
 
 
-def _padded(packed: PackedSequence, prediction: Prediction) -> Tensor:
-    spec, call = prediction.spec, prediction.call
-    if packed.data.device.type == "meta" and prediction.Y is not None:
-        # torch would read the rows' order back to the CPU; on meta there is nothing to read.
-        return packed.data.new_empty(prediction.Y.sizes)
-    Y, _ = pad_packed_sequence(packed, batch_first=spec.batch_first, total_length=call.L)
-    return Y
-
-
-def _require_same_kind(layer: nn.Module, X: Tensor) -> None:
-    weight = next(layer.parameters(), X)
-    mixed = weight.dtype != X.dtype and not torch.is_autocast_enabled(X.device.type)
-    if weight.device != X.device or mixed:
-        raise ShapeError(
-            "x",
-            "on the device and of the dtype of the weights",
-            expected=f"{weight.dtype} on {weight.device}",
-            got=f"{X.dtype} on {X.device}",
-            hint=f"Write x.to(device={str(weight.device)!r}, dtype={weight.dtype})",
-        )
-
-
-def _named(states: tuple[Tensor, ...], axes: Axes | None) -> AnnotatedTensor | None:
+def _second(states: tuple[Tensor, ...], axes: Axes | None) -> AnnotatedTensor | None:
     return None if axes is None else annotate(states[1], axes)
-
-
-def _read_state(prediction: Prediction, state: Any, X: Tensor) -> tuple[Tensor, ...] | None:
-    """h0, or h0 and c0, checked against the algebra before torch sees them."""
-    if state is None:
-        return None
-    names = [f"{name}0" for name in prediction.spec.kind.states]
-    parts = state if isinstance(state, (tuple, list)) else (state,)
-    if len(parts) != len(names) or not all(isinstance(part, Tensor) for part in parts):
-        wanted = "h0" if len(names) == 1 else f"({', '.join(names)})"
-        got = f"{len(parts)} value(s): {', '.join(type(part).__name__ for part in parts)}"
-        raise ShapeError("state", f"{wanted} for {prediction.spec.cell}", got=got)
-    for name, part in zip(names, parts, strict=True):
-        expected: Axes = getattr(prediction, name)
-        if tuple(part.shape) != expected.sizes:
-            hint = "batch_first never moves the axes of a state" if len(expected) == 3 else ""
-            raise ShapeError(name, expected.formula, expected=expected.sizes, got=tuple(part.shape), hint=hint)
-        if part.device != X.device or part.dtype != X.dtype:
-            fix = f"{name}.to(device={str(X.device)!r}, dtype={X.dtype})"
-            raise ShapeError(
-                name,
-                "on the device and of the dtype of X",
-                expected=f"{X.dtype} on {X.device}",
-                got=f"{part.dtype} on {part.device}",
-                hint=f"Write {fix}",
-            )
-    return tuple(_plain(part) for part in parts)
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    return tensor.plain() if isinstance(tensor, AnnotatedTensor) else tensor

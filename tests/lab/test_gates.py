@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from lstm_shapes import ShapeError, Spec, SpecError
+from lstm_shapes import ShapeError, Spec, SpecError, annotate
 from lstm_shapes.lab.build import build
 from lstm_shapes.lab.gate_trace import GateTrace
 from lstm_shapes.lab.gates import gates
@@ -202,6 +202,13 @@ def test_gradients_flow_only_when_asked_for() -> None:
     assert torch.autograd.grad(trace[1].f.sum(), x)[0].abs().sum() > 0
 
 
+def test_gradients_reach_a_named_state() -> None:
+    """A state with named axes is differentiated like a plain one."""
+    layer, h0 = nn.GRU(Q, D).double(), random(1, N, D).requires_grad_()
+    trace = gates(layer, random(L, N, Q), annotate(h0, "K N D"), grad=True)
+    assert torch.autograd.grad(trace.h.sum(), h0)[0].abs().sum() > 0
+
+
 def test_the_layer_is_not_touched() -> None:
     """Training flag, hooks, weights and the random state stay as they are; dropout is left out and noted."""
     layer = nn.LSTM(Q, D, 2, batch_first=True, dropout=0.5)
@@ -357,7 +364,7 @@ def test_a_mismatch_in_another_row_raises_when_looked_at() -> None:
 
     trace = gates(LastRowLouder(Q, D), torch.ones(L, N, Q))
     for look in (lambda: trace.r, lambda: trace.residual, lambda: trace.Y, lambda: repr(trace)):
-        with pytest.raises(ShapeError, match="recomputed hn? of layer 0, direction 0"):
+        with pytest.raises(ShapeError, match=r"recomputed hn? of layer 0, direction 0"):
             look()
 
 
