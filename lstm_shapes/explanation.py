@@ -28,6 +28,8 @@ class Explanation(Shown):
 
     prediction: Prediction
     proof: Proof | None = None
+    training: bool = True
+    """Whether dropout is at work: False for a layer of yours in eval mode."""
 
     @property
     def spec(self) -> Spec:
@@ -45,7 +47,7 @@ class Explanation(Shown):
     @property
     def laws(self) -> tuple[Law, ...]:
         """The identities that hold for this layer, and the false friends that do not."""
-        return laws(self.spec, call=self.call)
+        return laws(self.spec, call=self.call, training=self.training)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -87,7 +89,7 @@ def explain(
     N: int | None = DEFAULT_N,
     L: int | None = None,
     lengths: Iterable[int] | None = None,
-    device: Any = "cpu",
+    device: Any = None,
     dtype: Any = None,
     seed: int = 0,
     proof: bool = True,
@@ -111,7 +113,7 @@ def explain(
         return _explain_yours(Q, D, K, batch_first, proof, {**where, "device": device, "seed": seed, **fields}, dtype)
     prediction = predict(Q, D, K, batch_first, **where, dtype=dtype, **fields)
     if not proof:
-        return Explanation(prediction)
+        return Explanation(prediction, None, getattr(Q, "training", True))
     from .lab.proof import prove
 
     call = prediction.call
@@ -126,9 +128,9 @@ def _explain_yours(
     if proof:
         from .lab.proof import prove
 
-        found = prove(layer, x, K, batch_first, **where, dtype=dtype or "float32")
-        return Explanation(Prediction(found.spec, found.call, found.dtype), found)
+        found = prove(layer, x, K, batch_first, **where, dtype=dtype)
+        return Explanation(Prediction(found.spec, found.call, found.dtype), found, layer.training)
     from .lab.run import run
 
-    made = run(layer, x, K, batch_first, **where, dtype=dtype or "float32")
-    return Explanation(made.prediction)
+    made = run(layer, x, K, batch_first, **where, dtype=dtype)
+    return Explanation(made.prediction, None, layer.training)

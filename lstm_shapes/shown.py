@@ -38,12 +38,13 @@ _PICTURED = ("Explanation", "Prediction", "Run")
 
 
 class Shown:
-    """Shows itself: `__rich_console__` for rich, `__repr__` as text, `_repr_html_` in a notebook."""
+    """Shows itself: `__rich__` for rich, `__repr__` as text, `_repr_html_` in a notebook."""
 
     __slots__ = ()
 
     def __rich__(self) -> Any:
-        module, _, name = VIEWS[type(self).__name__].partition(":")
+        known = next(kind.__name__ for kind in type(self).__mro__ if kind.__name__ in VIEWS)
+        module, _, name = VIEWS[known].partition(":")
         return getattr(import_module(f".views.{module}", __package__), name)(self)
 
     def __repr__(self) -> str:

@@ -70,7 +70,7 @@ def check(
 def _batch_dim(text: str) -> int | None:
     if text.lower() == "none":
         return None
-    if not text.isdigit():
+    if not text.isascii() or not text.isdecimal():
         raise SpecError("--batch-dim", "0, 1, … or none", text)
     return int(text)
 

@@ -20,6 +20,7 @@ def count(
     K: options.Layers = 1,
     batch: options.Batch = None,
     steps: options.Steps = None,
+    unbatched: options.Unbatched = False,
     lengths: options.Lengths = None,
     cell: options.CellName = "LSTM",
     bidirectional: options.Bidirectional = False,
@@ -37,7 +38,7 @@ def count(
       lstm-shapes count 28 256 3 --batch 2 --steps 20 --dtype bfloat16
     """
     fields = options.layer_arguments(False, cell, bidirectional, proj_size, bias, 0.0, "tanh")
-    counts = count_(Q, D, K, **fields, **options.call_arguments(batch, steps, False, lengths), dtype=dtype)
+    counts = count_(Q, D, K, **fields, **options.call_arguments(batch, steps, unbatched, lengths), dtype=dtype)
     if as_json:
         typer.echo(json.dumps(counts.to_dict(), ensure_ascii=False, indent=2))
     else:

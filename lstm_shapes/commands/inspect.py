@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from lstm_shapes.lab.checkpoint import read_checkpoint
-from lstm_shapes.views.checkpoint import checkpoint_view
 
 from . import options
 
@@ -32,4 +30,4 @@ def inspect(file: File, as_json: options.Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(checkpoint.to_dict(), ensure_ascii=False, indent=2))
     else:
-        Console(highlight=False).print(checkpoint_view(checkpoint))
+        options.put(checkpoint)

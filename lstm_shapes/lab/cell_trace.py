@@ -179,8 +179,7 @@ def _summary(cell: CellTrace, name: str) -> dict[str, Any]:
     tensor, values = cell[name], cell.values[name].detach()
     low, high = torch.aminmax(values)
     return {
-        "names": list(tensor.axes.names),
-        "sizes": list(tensor.axes.sizes),
+        **tensor.axes.to_dict(),
         "mean": float(values.float().mean()),
         "min": float(low),
         "max": float(high),

@@ -11,12 +11,12 @@ from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.cells import CELLS
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
 from .build import as_device, as_dtype, build, generator
 from .inputs import Inputs
+from .random_state import untouched_random_state
 from .run import Run, call_layer
 
 __all__ = ["ignores_state", "is_torchs", "random_run", "spec_by_attributes"]
@@ -102,11 +102,11 @@ def ignores_state(run: Run) -> bool:
 def _require_results(layer: nn.Module, prediction: Prediction, X: Tensor) -> None:
     """Y, hn and cn are there and have their shapes; each is named where it is not."""
     spec = prediction.spec
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), untouched_random_state(X.device), warnings.catch_warnings():
         # Without gradients torch says once which of its kernels it takes: no news to who tests a layer.
         warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
         returned = layer(X)
-    ends = "(hn, cn)" if "c" in CELLS[spec.cell].states else "hn"
+    ends = "(hn, cn)" if "c" in spec.kind.states else "hn"
     form = ends if spec.kind.step else f"Y, {ends}"
     names = form.replace("(", "").replace(")", "").split(", ")
     parts = returned if isinstance(returned, tuple) else (returned,)

@@ -169,9 +169,7 @@ class GateTrace(Shown):
         """Plain data for JSON: the layer, the agreement with it, and a summary of each tensor."""
         return {
             "spec": self.spec.to_dict(),
-            "N": self.call.N,
-            "L": self.call.L,
-            "lengths": None if self.call.lengths is None else list(self.call.lengths),
+            **self.call.to_dict(),
             "device": self.device,
             "dtype": self.dtype,
             "residual": self.residual,

@@ -78,6 +78,8 @@ class Proof(Shown):
         """Plain data for JSON."""
         return {
             "ok": self.ok,
+            "spec": self.spec.to_dict(),
+            **self.call.to_dict(),
             "device": self.device,
             "dtype": self.dtype,
             "twin": None if self.twin is None else self.twin.to_dict(),
@@ -94,8 +96,8 @@ def prove(
     N: int | None = DEFAULT_N,
     L: int | None = None,
     lengths: Iterable[int] | None = None,
-    device: Any = "cpu",
-    dtype: Any = "float32",
+    device: Any = None,
+    dtype: Any = None,
     seed: int = 0,
     **fields: Any,
 ) -> Proof:
@@ -116,7 +118,7 @@ def prove(
             return _prove_run(result, result.layer)
         spec = as_spec(Q, D, K, batch_first, **fields)
         call = Call.of(spec, N=N, L=L, lengths=lengths)
-        small_spec, small = _runnable(spec, call, dtype_name(dtype))
+        small_spec, small = _runnable(spec, call, dtype_name("float32" if dtype is None else dtype))
         where = {"device": device, "dtype": dtype, "seed": seed}
         result = run(small_spec, N=small.N, L=small.L, lengths=small.lengths, **where)
         return _prove_run(result, None, (spec, call) if (small_spec, small) != (spec, call) else None)

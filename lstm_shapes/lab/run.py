@@ -64,12 +64,10 @@ class Run(Shown):
         """Plain data for JSON: the layer, and names and sizes of each tensor."""
         return {
             "spec": self.spec.to_dict(),
+            **self.call.to_dict(),
             "device": str(self.X.device),
             "dtype": dtype_name(self.X.dtype),
-            "tensors": {
-                name: {"names": list(tensor.axes.names), "sizes": list(tensor.axes.sizes)}
-                for name, tensor in self.tensors.items()
-            },
+            "tensors": {name: tensor.axes.to_dict() for name, tensor in self.tensors.items()},
         }
 
 
@@ -83,17 +81,17 @@ def run(
     L: int | None = None,
     lengths: Iterable[int] | None = None,
     state: Any = None,
-    device: Any = "cpu",
-    dtype: Any = "float32",
+    device: Any = None,
+    dtype: Any = None,
     seed: int = 0,
     **fields: Any,
 ) -> Run:
     """Call a layer and name what comes back: Y is (N, L, R·H), hn and cn (K·R, N, H).
 
-    `run(28, 256, 3)` or `run(spec)` builds the layer and draws X from `seed`; `run(layer, x)` calls your layer,
-    as it is and where it is, on your tensor or PackedSequence. `state` is h0, or (h0, c0), also in third place as
-    torch has it; zeros if left out. `lengths` packs the rows of a padded X. The global random state stays as it
-    was, also where dropout draws from it.
+    `run(28, 256, 3)` or `run(spec)` builds the layer, in float32 on the CPU unless told otherwise, and draws X from
+    `seed`; `run(layer, x)` calls your layer, as it is and where it is, on your tensor or PackedSequence. `state` is
+    h0, or (h0, c0), also in third place as torch has it; zeros if left out. `lengths` packs the rows of a padded X.
+    The global random state stays as it was, also where dropout draws from it.
 
     >>> X, Y, hn, cn = run(28, 256, 3, N=2, L=20)
     >>> Y.axes, hn.axes
@@ -121,6 +119,7 @@ def run(
     if isinstance(D, (Tensor, PackedSequence)):
         raise SpecError("the first argument", "a layer where the second is a tensor", type(Q).__name__)
     spec = as_spec(Q, D, K, batch_first, **fields)
+    device, dtype = "cpu" if device is None else device, "float32" if dtype is None else dtype
     call, name = Call.of(spec, N=N, L=L, lengths=lengths), dtype_name(dtype)
     where = as_device(device)
     require_memory(bytes_of_call(spec, call, name), where, f"X, Y and states for N={call.N}, L={call.L}")
@@ -130,10 +129,10 @@ def run(
 
 def _require_place(weight: Tensor, device: Any, dtype: Any) -> None:
     """A layer of yours runs where it is; a device or dtype that says otherwise would be ignored."""
-    if device != "cpu" and as_device(device) != weight.device:
+    if device is not None and as_device(device) != weight.device:
         hint = f"The weights are on {weight.device}; move them with layer.to({str(device)!r})"
         raise SpecError("device", "that of the layer", str(device), hint)
-    if dtype != "float32" and as_dtype(dtype) != weight.dtype:
+    if dtype is not None and as_dtype(dtype) != weight.dtype:
         hint = f"The weights are {weight.dtype}; convert them with layer.to({as_dtype(dtype)})"
         raise SpecError("dtype", "that of the layer", str(dtype), hint)
 

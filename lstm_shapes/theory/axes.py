@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from lstm_shapes.errors import ShapeError, SpecError
 
@@ -108,6 +108,10 @@ class Axes(Sequence[Axis]):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (Axes, (self.axes,))
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Plain data for JSON."""
+        return {"names": list(self.names), "sizes": list(self.sizes)}
 
     @classmethod
     def of(cls, names: str | Iterable[str], sizes: Iterable[int] | None = None, **atoms: int) -> Axes:

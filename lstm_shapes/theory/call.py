@@ -75,6 +75,10 @@ class Call:
             raise ShapeError("lengths", "at most L each", expected=steps, got=entries, hint=hint)
         return cls(len(entries), steps, entries)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {"N": self.N, "L": self.L, "lengths": None if self.lengths is None else list(self.lengths)}
+
     @property
     def batched(self) -> bool:
         """False for one sequence without a batch axis."""

@@ -14,13 +14,12 @@ Sak, Senior and Beaufays (2014) for the projection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from lstm_shapes.shown import Shown
 
-from .call import DTYPES, Call, dtype_name
+from .call import DTYPES, Call
 from .memory import kept_elements
 from .spec import Spec
 from .terms import Term
@@ -155,27 +154,6 @@ class Counts(Shown):
     call: Call | None = None
     dtype: str = "float32"
 
-    @classmethod
-    def of(
-        cls,
-        spec: Spec,
-        N: Any = None,
-        L: Any = None,
-        lengths: Iterable[int] | None = None,
-        dtype: object = "float32",
-    ) -> Counts:
-        """Counts of a layer, and of a call of it if N, L or lengths is given.
-
-        L without N means one unbatched sequence, N without L one step of a cell or L = 20.
-
-        Raises: SpecError, ShapeError for bad sizes.
-        """
-        given = N is not None or L is not None or lengths is not None
-        if not given:
-            return cls(spec, None, dtype_name(dtype))
-        call = Call.of(spec, L=L, lengths=lengths) if N is None and lengths is not None else None
-        return cls(spec, call or Call.of(spec, N=N, L=L, lengths=lengths), dtype_name(dtype))
-
     @property
     def first(self) -> LayerCount:
         """Layer 0, which reads X."""
@@ -238,6 +216,11 @@ class Counts(Shown):
     def recurrent_share(self) -> float:
         """The part of the parameters that sits in the recurrent H·D matrices, 0 to 1."""
         return self.recurrent / self.total
+
+    @property
+    def D_costs(self) -> bool:
+        """Whether so much of it is recurrent, at least 30 %, that a smaller D is the way to fewer parameters."""
+        return self.recurrent_share >= 0.3
 
     @property
     def macs_per_step(self) -> int:

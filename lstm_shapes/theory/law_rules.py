@@ -163,8 +163,8 @@ _ROWS = (
         "no projection",
         "Cell state and hidden state are both D wide.",
         "A projection makes h P wide and leaves c at D.",
-        # Differences of shape alone: a tensor against zeros of its own and of the other's shape.
-        lambda p, r: [(r.hn * 0, r.cn * 0)],
+        # Shapes alone: zeros of the one against zeros of the other.
+        lambda p, r: [(r.hn.new_zeros(r.hn.shape), r.cn.new_zeros(r.cn.shape))],
     ),
     # ---- the layer run again, another way
     Rule(

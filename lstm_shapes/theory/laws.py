@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from math import inf
+from math import inf, isnan
 from typing import Any
 
-from lstm_shapes.errors import ShapeError
+from lstm_shapes.errors import ShapeError, SpecError
 
 from .call import DEFAULT_N, Call, dtype_name
 from .law_rules import RULES, Rule
@@ -119,11 +119,13 @@ def laws(
     L: int | None = None,
     lengths: Iterable[int] | None = None,
     call: Call | None = None,
+    training: bool | None = None,
     **fields: Any,
 ) -> tuple[Law, ...]:
     """The identities that concern this layer and call, each with `holds`: `Y[:, -1] == hn[-1]` and the like.
 
-    Takes what `predict` takes. Dropout between layers counts as at work, except for a layer in eval mode.
+    Takes Q, D, K, … and the sizes of a call, or `call` in their place. Dropout between layers counts as at work,
+    except for a layer in eval mode, or where `training` is False.
 
     >>> for law in laws(28, 256, 3)[:3]:
     ...     print(law.holds, law.expression)
@@ -131,12 +133,15 @@ def laws(
     False Y[-1] == hn[-1]
     False hn.view(N, -1) == hn.transpose(0, 1).reshape(N, -1)
 
-    Raises: SpecError, ShapeError.
+    Raises: SpecError for a size that is none; ShapeError where sizes contradict each other.
+    Source: the "Outputs" and "Variables" sections of LSTM, GRU and RNN in torch/nn/modules/rnn.py.
     """
     spec = as_spec(Q, D, K, batch_first, **fields)
     if call is None:
         call = Call.of(spec, N=N, L=L, lengths=lengths)
-    place = Place(spec, call, getattr(Q, "training", True))
+    elif L is not None or lengths is not None or N is not DEFAULT_N:
+        raise SpecError("call", "given without N, L and lengths, which it holds", call)
+    place = Place(spec, call, getattr(Q, "training", True) if training is None else training)
     return tuple(_law(rule, place) for rule in RULES.values() if rule.applies(place))
 
 
@@ -173,12 +178,12 @@ def distance(pairs: Iterable[tuple[Any, Any]]) -> float:
 
     Broadcasting would compare (N, L) numbers with N; a law wants equal shapes.
     """
-    largest = 0.0
+    greatest = 0.0
     for left, right in pairs:
         if tuple(left.shape) != tuple(right.shape):
             return inf
         found = float((left.double() - right.double()).detach().abs().max())
-        largest = found if found != found else max(largest, found)
-        if largest != largest:
-            return largest
-    return largest
+        if isnan(found):
+            return found
+        greatest = max(greatest, found)
+    return greatest

@@ -30,7 +30,7 @@ def _size0(spec: Spec, call: Call) -> str:
 def _cheaper(spec: Spec, call: Call) -> str:
     counts, half = Counts(spec), spec.D // 2
     text = f"{counts.recurrent_share:.0%} of the parameters sit in the recurrent matrices"
-    if counts.recurrent_share >= 0.3:
+    if counts.D_costs:
         text = f"D is what costs: {text}"
     if half <= spec.P:
         return f"{text}."  # the half could not be projected to the same width

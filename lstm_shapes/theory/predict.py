@@ -38,28 +38,34 @@ class Prediction(Shown):
 
     @cached_property
     def X(self) -> Axes:
+        """The input: (N, L, Q), or (L, N, Q) time-major, (L, Q) unbatched; (N, Q) for a cell."""
         return axes_of_X(self.spec, self.call)
 
     @cached_property
     def h0(self) -> Axes:
+        """The hidden state before the first step: (K·R, N, H) in both layouts; (N, D) for a cell."""
         axes = axes_of_state(self.spec, self.call, "h")
         assert axes is not None  # every recurrent layer feeds h back
         return axes
 
     @cached_property
     def c0(self) -> Axes | None:
+        """The cell state before the first step: (K·R, N, D), also under a projection."""
         return axes_of_state(self.spec, self.call, "c")
 
     @cached_property
     def Y(self) -> Axes | None:
+        """The top layer's hidden state after every step: (N, L, R·H), or (L, N, R·H) time-major."""
         return axes_of_Y(self.spec, self.call)
 
     @property
     def hn(self) -> Axes:
+        """Every layer's hidden state after its last step: as h0."""
         return self.h0
 
     @property
     def cn(self) -> Axes | None:
+        """Every layer's cell state after its last step: as c0."""
         return self.c0
 
     @property
@@ -92,17 +98,11 @@ class Prediction(Shown):
         """Plain data for JSON: each tensor's names and sizes, each weight's sizes, the counts."""
         return {
             "spec": self.spec.to_dict(),
-            "N": self.call.N,
-            "L": self.call.L,
-            "lengths": None if self.call.lengths is None else list(self.call.lengths),
-            "tensors": {name: _plain(axes) for name, axes in self.tensors.items()},
-            "weights": {name: _plain(axes) for name, axes in self.weights.items()},
+            **self.call.to_dict(),
+            "tensors": {name: axes.to_dict() for name, axes in self.tensors.items()},
+            "weights": {name: axes.to_dict() for name, axes in self.weights.items()},
             "counts": self.counts.to_dict(),
         }
-
-
-def _plain(axes: Axes) -> dict[str, list[Any]]:
-    return {"names": list(axes.names), "sizes": list(axes.sizes)}
 
 
 def as_spec(Q: Any, D: Any = None, K: Any = 1, batch_first: bool = True, **fields: Any) -> Spec:
@@ -164,7 +164,7 @@ def predict(
     >>> predict(28, 256, 3, bidirectional=True).hn
     (K·R=6, N=2, D=256)
 
-    Raises: SpecError, ShapeError.
+    Raises: SpecError for a size that is none; ShapeError where sizes contradict each other.
     Source: the LSTM, GRU, RNN and …Cell sections of torch's documentation.
     """
     spec = as_spec(Q, D, K, batch_first, **fields)
@@ -177,13 +177,15 @@ def count(
     K: Any = 1,
     batch_first: bool = True,
     *,
-    N: int | None = None,
+    N: int | None = DEFAULT_N,
     L: int | None = None,
     lengths: Iterable[int] | None = None,
     dtype: object = None,
     **fields: Any,
 ) -> Counts:
-    """Parameters of a layer, 4·(Q·D + D·D + 2D) for the first; with N and L or lengths also MACs.
+    """Parameters of a layer, 4·(Q·D + D·D + 2D) for the first; with N, L or lengths also MACs.
+
+    Of N and L the one that is left out is 2 or 20, as everywhere; N=None is one unbatched sequence.
 
     >>> c = count(28, 256, 3)
     >>> c.total
@@ -193,8 +195,10 @@ def count(
     >>> count(28, 256, 3, N=2, L=20).macs
     53575680
 
-    Raises: SpecError, ShapeError.
+    Raises: SpecError for a size that is none; ShapeError where sizes contradict each other.
     Source: `RNNBase.__init__` in torch/nn/modules/rnn.py.
     """
     spec = as_spec(Q, D, K, batch_first, **fields)
-    return Counts.of(spec, N=N, L=L, lengths=lengths, dtype=_dtype_of(Q, dtype))
+    asked = N is not DEFAULT_N or L is not None or lengths is not None
+    call = Call.of(spec, N=N, L=L, lengths=lengths) if asked else None
+    return Counts(spec, call, _dtype_of(Q, dtype))

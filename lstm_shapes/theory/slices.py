@@ -39,8 +39,7 @@ class Slice:
     def to_dict(self) -> dict[str, Any]:
         return {
             "expression": self.expression,
-            "names": list(self.axes.names),
-            "sizes": list(self.axes.sizes),
+            **self.axes.to_dict(),
             "meaning": self.meaning,
             "wanted": self.wanted,
         }

@@ -38,8 +38,7 @@ def parameters_sheet(counts: Counts) -> Sheet:
         ),
         (
             "of it",
-            f"recurrent H·D matrices, {counts.recurrent_share:.0%}"
-            + (": D is what costs" if counts.recurrent_share >= 0.3 else ""),
+            f"recurrent H·D matrices, {counts.recurrent_share:.0%}" + (": D is what costs" if counts.D_costs else ""),
             f"{counts.recurrent:,}",
         ),
     ]

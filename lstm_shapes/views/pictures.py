@@ -49,7 +49,7 @@ def picture_text(picture: Picture) -> str:
     """The drawing in characters."""
     call = picture.prediction.call
     if picture.kind == "packed":
-        return staircase(Packing.of(call.lengths or ()))
+        return staircase(Packing.of(call.lengths or (), call.L))
     if picture.kind == "parameters":
         return _parameters_text(picture)
     if picture.kind == "cell":
@@ -128,7 +128,7 @@ def picture_svg(picture: Picture) -> str:
         elif picture.kind == "parameters":
             body, width, y = bars_body(picture.prediction.counts, y)
         else:
-            body, width, y = staircase_body(Packing.of(call.lengths or ()), y)
+            body, width, y = staircase_body(Packing.of(call.lengths or (), call.L), y)
         parts.append(body)
     longest = max(len(line) for line in (title, note, *words, _KEY if picture.kind == "grid" else ""))
     width = max(width, min(40 + 6.6 * longest, 1000), 40 + 8.9 * len(title))

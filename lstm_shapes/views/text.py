@@ -91,7 +91,7 @@ def _needs(sheet: Sheet) -> int:
         _least(sheet, number) if column.whole else max(16, _least(sheet, number))
         for number, column in enumerate(sheet.columns)
     )
-    return sum(2 + columns for columns in least) - 2
+    return sum(columns + 2 for columns in least)  # rich reserves a gap behind the last column, too
 
 
 def _least(sheet: Sheet, number: int) -> int:

@@ -15,7 +15,7 @@ from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.theory.call import DTYPES, Call
 from lstm_shapes.theory.cells import CELLS
 from lstm_shapes.theory.counts import Counts, LayerCount, Term
-from lstm_shapes.theory.predict import count
+from lstm_shapes.theory.predict import count, predict
 from lstm_shapes.theory.shapes import Weights
 from lstm_shapes.theory.spec import Spec
 from tests.scale import examples
@@ -167,18 +167,19 @@ def test_brackets_stand_where_they_must(spec: Spec, formula: str) -> None:
 
 
 def test_what_is_given_makes_the_call() -> None:
-    """Nothing: no MACs. L alone: one unbatched sequence. N alone: L = 20. lengths: packed."""
-    assert Counts.of(LESSON).call is None
-    assert Counts.of(LESSON).flops is None
-    assert Counts.of(LESSON).state_bytes is None
-    assert Counts.of(LESSON, L=7).call == Call(None, 7)
-    assert Counts.of(LESSON, N=3).call == Call(3, 20)
-    assert Counts.of(LESSON, lengths=[3, 5]).call == Call(2, 5, (3, 5))
-    assert Counts.of(LESSON, N=2, lengths=[3, 5]).call == Call(2, 5, (3, 5))
+    """Nothing: no MACs. What is left out of N and L is what it is everywhere. N=None: unbatched. lengths: packed."""
+    assert count(LESSON).call is None
+    assert count(LESSON).flops is None
+    assert count(LESSON).state_bytes is None
+    assert count(LESSON, L=7).call == predict(LESSON, L=7).call == Call(2, 7)
+    assert count(LESSON, N=None, L=7).call == Call(None, 7)
+    assert count(LESSON, N=3).call == Call(3, 20)
+    assert count(LESSON, lengths=[3, 5]).call == Call(2, 5, (3, 5))
+    assert count(LESSON, N=2, lengths=[3, 5]).call == Call(2, 5, (3, 5))
     with pytest.raises(ShapeError, match="one entry for each of N sequences = 4, got 2"):
-        Counts.of(LESSON, N=4, lengths=[3, 5])
+        count(LESSON, N=4, lengths=[3, 5])
     with pytest.raises(SpecError, match=r"^L \(steps\)"):
-        Counts.of(LESSON, L=0)
+        count(LESSON, L=0)
 
 
 @given(cases())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lstm_shapes.views.page import Column, Drawing, Lines, Mark, Page, Role, Sheet, code, tick
@@ -20,6 +20,7 @@ def sheet(*rows: tuple[str, ...], totals: tuple[tuple[str, ...], ...] = ()) -> S
 
 
 @given(st.lists(st.tuples(WORDS, WORDS, WORDS), max_size=4), st.integers(40, 120))
+@example([("", "0" * 20, "1"), ("0 0 0 00", "", "0" * 7)], 40)
 def test_no_word_is_lost(rows: list[tuple[str, str, str]], width: int) -> None:
     """Every character of every cell is on the page, however narrow it is."""
     text = console(Page("T", "S", (sheet(*rows),)), width=width)

@@ -42,7 +42,8 @@ def bars_body(counts: Counts, top: float) -> tuple[str, float, float]:
         parts.append(box(x, y + 4, 12, 12, GATE_COLOURS[_ORDER.index(term.name)], 2))
         parts.append(text(x + 18, y + 15, name, "l-quiet"))
         x += 30 + 7.2 * len(name)
-    share = f"{by}{counts.recurrent_share:.0%} of all {counts.total:,} parameters are recurrent: D is what costs."
+    share = f"{by}{counts.recurrent_share:.0%} of all {counts.total:,} parameters are recurrent"
+    share += ": D is what costs." if counts.D_costs else "."
     parts.append(text(20, y + 44, share, "l-quiet"))
     return "".join(parts), LEFT + WIDTH + 130, y + 56
 
