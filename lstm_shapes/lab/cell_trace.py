@@ -55,7 +55,7 @@ class CellTrace(Shown):
     output: Tensor  # (L, N, H), the h that the layer put out
     ends: dict[str, Tensor]  # the states that it returned, (N, ·)
     unrolled: Replayed | None = None
-    """Where there is a graph, all of it was worked out beforehand."""
+    """Where there is a graph: worked out step by step beforehand, after the replay had been compared."""
 
     @cached_property
     def replayed(self) -> Replayed:
@@ -115,10 +115,7 @@ class CellTrace(Shown):
         return self._blocks(self.parts()["recurrent"])
 
     def parts(self) -> dict[str, Tensor]:
-        """Both contributions to all gates, time-major (L, N, G·D).
-
-        Raises: ShapeError where a trace with a graph is asked after its weights have changed.
-        """
+        """Both contributions to all gates, time-major (L, N, G·D)."""
         before = steps_before(self.values["h"], self.start["h"], self.mask, reverse=self.reverse)
         parts = {"input": self.weights.input(self.x), "recurrent": self.weights.recurrent(before)}
         if self.mask is not None:
@@ -135,10 +132,10 @@ class CellTrace(Shown):
         return self._named(self.values[name], "P" if name == "h" and self.spec.P else "D")
 
     def __getattr__(self, name: str) -> AnnotatedTensor:
-        # Only the names of the table: copying and pickling ask for others before there is a `spec`.
+        # Copying and pickling ask for longer names before there is a `spec`.
         if len(name) == 1 and name in self.names:
             return self[name]
-        raise AttributeError(f"{type(self).__name__} of {self.spec.cell} has no {name!r}")
+        raise AttributeError(f"{type(self).__name__} has no {name!r}")
 
     def _named(self, tensor: Tensor, width: str) -> AnnotatedTensor:
         names = ["L", "N", width]

@@ -19,23 +19,27 @@ __all__ = ["Equation", "GateStep", "read_step"]
 # A name in an equation of theory/cells.py: x_i, h_i, c' or f; never the `tanh` of `tanh(`.
 _NAME = re.compile(r"[xh]_[a-z]|\b[a-z]'|\b[a-z]\b(?!['(])")
 
+# A negative number in the brackets of a function does not need its own.
+_DOUBLE = re.compile(r"\((\(−[^()]*\))\)")
+
 
 @dataclass(frozen=True, slots=True)
 class Equation:
     """One line of a step: `name = formula`, the shapes of what is multiplied, and the numbers of unit d.
 
-    `substituted` is empty where the formula is a matrix product: its numbers are whole rows.
+    Of a matrix product `substituted` shows the product and what is added to it. `value` is None where there is no
+    unit d: the projected h is P wide.
     """
 
     name: str
     formula: str
     shapes: str
     substituted: str
-    value: float
+    value: float | None
 
     def __str__(self) -> str:
-        numbers = f"{self.substituted} = {number(self.value)}" if self.substituted else number(self.value)
-        return f"{self.name} = {self.formula} = {numbers}"
+        told = [self.name, self.formula, self.substituted, "" if self.value is None else number(self.value)]
+        return " = ".join(part for part in told if part)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -120,34 +124,41 @@ def _before(cell: CellTrace, t: int, n: int) -> tuple[str, dict[str, Tensor]]:
 
 def _contributions(cell: CellTrace, t: int, n: int, d: int) -> list[Equation]:
     """x_i = W_ii·x + b_ii and h_i = W_hi·h' + b_hi for each gate."""
-    spec, lines = cell.spec, []
-    D, hidden = spec.D, f"{'P' if spec.P else 'D'}={spec.H}"
-    products = {"i": cell.weights.input(cell.x[t, n]), "h": cell.weights.recurrent(_before(cell, t, n)[1]["h"])}
-    for kind, vector, size in (("i", "x", f"{_input(cell)}={cell.x.shape[-1]}"), ("h", "h'", hidden)):
-        blocks = products[kind].chunk(spec.G)
-        for gate, block in zip(spec.kind.gates, blocks, strict=True):
-            formula = f"W_{kind}{gate}·{vector}" + (f" + b_{kind}{gate}" if spec.bias else "")
-            shapes = f"(D={D}, {size})·({size},)" + (f" + (D={D},)" if spec.bias else "")
-            name = f"{'x' if kind == 'i' else 'h'}_{gate}"
-            lines.append(Equation(name, formula, shapes, "", _one(block[d])))
+    spec, W, lines = cell.spec, cell.weights, []
+    D, x, h = spec.D, cell.x[t, n], _before(cell, t, n)[1]["h"]
+    read, hidden = f"{_input(cell)}={x.shape[0]}", f"{'P' if spec.P else 'D'}={spec.H}"
+    for kind, vector, size, product, bias in (
+        ("i", "x", read, W.ih @ x, W.b_ih),
+        ("h", "h'", hidden, W.hh @ h, W.b_hh),
+    ):
+        for place, gate in enumerate(spec.kind.gates):
+            name, formula, shapes = f"{'x' if kind == 'i' else 'h'}_{gate}", f"W_{kind}{gate}·{vector}", f"({size},)"
+            value, numbers = _one(product[place * D + d]), ""
+            if bias is not None:
+                formula, shapes = f"{formula} + b_{kind}{gate}", f"{shapes} + (D={D},)"
+                added = _one(bias[place * D + d])
+                value, numbers = value + added, f"{number(value)} + {_bracketed(added)}"
+            lines.append(Equation(name, formula, f"(D={D}, {size})·{shapes}", numbers, value))
     return lines
 
 
 def _gate_equations(cell: CellTrace, t: int, n: int, d: int, before: dict[str, Tensor]) -> list[Equation]:
     """The equations of theory/cells.py with the numbers of unit d put in."""
     spec = cell.spec
-    known = {line.name: line.value for line in _contributions(cell, t, n, d)}
+    known = {line.name: line.value for line in _contributions(cell, t, n, d) if line.value is not None}
     known |= {f"{name}'": _one(state[d]) for name, state in before.items() if d < state.shape[0]}
     lines = []
     for name, right in spec.kind.equations:
         formula = right.replace("tanh", spec.nonlinearity) if spec.kind.nonlinearities else right
         substituted = _NAME.sub(lambda found: _bracketed(known[found.group()]), formula).replace(" ⊙ ", "·")
+        substituted = _DOUBLE.sub(r"\1", substituted)
         if name == "h" and spec.P:
             # The projection mixes all units, so unit d of h is no function of unit d of o and c alone.
             unprojected = _one(cell.values["o"][t, n, d] * cell.values["c"][t, n, d].tanh())
             lines.append(Equation("m", formula, f"(D={spec.D},)", substituted, unprojected))
             shapes = f"(P={spec.P}, D={spec.D})·(D={spec.D},)"
-            lines.append(Equation("h", "W_hr·m", shapes, "", _one(cell.values["h"][t, n, min(d, spec.P - 1)])))
+            h = _one(cell.values["h"][t, n, d]) if d < spec.P else None
+            lines.append(Equation("h", "W_hr·m", shapes, "", h))
             continue
         known[name] = _one(cell.values[name][t, n, d])
         lines.append(Equation(name, formula, f"(D={spec.D},)", substituted, known[name]))

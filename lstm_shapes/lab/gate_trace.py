@@ -6,6 +6,7 @@ the layout of the layer: (N, L, D) with batch_first, (L, N, D) without, (L, D) u
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -84,6 +85,12 @@ class GateTrace(Shown):
         return {name: annotate(tensor, getattr(predicted, name)) for name, tensor in found.items()}
 
     def __getitem__(self, at: int | tuple[int, int]) -> CellTrace:
+        """The trace of a layer, or of a layer and direction: 0 forward, 1 reverse.
+
+        Raises: ShapeError for one that is not there.
+        """
+        if isinstance(at, tuple) and len(at) != 2:
+            raise ShapeError("trace[…]", "trace[layer], or trace[layer, direction]", got=at)
         layer, direction = at if isinstance(at, tuple) else (at, 0)
         K, R = self.spec.K, self.spec.R
         row = _index("layer", layer, K) * R + _index("direction", direction, R)
@@ -102,7 +109,7 @@ class GateTrace(Shown):
             raise AttributeError(
                 f"there are {len(self.cells)} tensors {name!r}: trace[layer, direction][{name!r}] is one of them"
             )
-        raise AttributeError(f"{type(self).__name__} of {self.spec.cell} has no {name!r}")
+        raise AttributeError(f"{type(self).__name__} has no {name!r}")
 
     def get(self, gate: str, layer: int = 0, direction: int = 0) -> AnnotatedTensor:
         """The tensor of one gate or state.
@@ -119,12 +126,12 @@ class GateTrace(Shown):
         from .gate_step import read_step
 
         cell = self[layer, direction]
-        t = _index("t", t, self.call.L)
         n = _index("n", n, self.call.N or 1)
         d = _index("d", d, self.spec.D)
-        if self.call.lengths is not None and t >= self.call.lengths[n]:
-            hint = "Nothing is computed on padding"
-            raise ShapeError("t", f"below lengths[{n}] = {self.call.lengths[n]}", got=t, hint=hint)
+        lengths = self.call.lengths
+        if lengths is not None and isinstance(t, int) and lengths[n] <= t < self.call.L:
+            raise ShapeError("t", f"below lengths[{n}] = {lengths[n]}", got=t, hint="Nothing is computed on padding")
+        t = _index("t", t, self.call.L if lengths is None else lengths[n])
         return read_step(cell, t, n, d)
 
     @property
@@ -180,11 +187,16 @@ class GateTrace(Shown):
         }
 
 
-def _index(name: str, at: object, size: int) -> int:
-    """A Python index made positive, or a ShapeError that names its range."""
-    if isinstance(at, bool) or not isinstance(at, int) or not -size <= at < size:
+def _index(name: str, at: Any, size: int) -> int:
+    """An index made positive, or a ShapeError that names its range."""
+    try:
+        index = size if isinstance(at, bool) else operator.index(at)
+    except TypeError:
+        index = size
+    if not -size <= index < size:
         raise ShapeError(name, f"a whole number from {-size} to {size - 1}", got=at)
-    return at % size
+    found: int = index % size
+    return found
 
 
 def outputs(cells: Sequence[CellTrace], values: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

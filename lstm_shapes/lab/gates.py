@@ -23,17 +23,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from lstm_shapes.errors import ShapeError
+from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.spec import Spec
 
-from .agreement import agree
+from .agreement import agree, tolerance_of
 from .calling import Returned, call_plainly, plain
 from .cell_trace import CellTrace, Replayed
 from .gate_trace import GateTrace, outputs
 from .gate_weights import GateWeights
 from .inputs import Inputs, read_inputs
-from .layer_by_layer import LayerByLayer, quiet
+from .layer_by_layer import LayerByLayer
+from .quiet import left_out, make_weights, quiet
 from .unroll import unroll
 
 __all__ = ["gates"]
@@ -48,8 +49,9 @@ def gates(
     `state` is h0, or (h0, c0); `lengths` packs padded rows; a PackedSequence is taken as well. `grad=True` keeps
     the graph, so that a gate can be differentiated with respect to x, the state and the weights.
 
-    The layer is not touched: hooks do not fire, its training flag stays, no random number is drawn. Dropout
-    between layers cannot be recomputed, so it is left out on both sides, and `.note` says so.
+    The layer is not touched: its training flag stays, no random number is drawn, and no hook fires but those of
+    torch's that make the weights (weight_norm, prune). Dropout between layers cannot be recomputed. What was left out
+    is left out on both sides, and `.note` says so.
 
     >>> trace = gates(nn.LSTM(3, 5, batch_first=True), torch.ones(2, 4, 3))
     >>> trace.f.axes
@@ -63,36 +65,65 @@ def gates(
     recomputation and the layer disagree beyond the tolerance (see agreement.py).
     """
     spec = Spec.of(layer)
-    if any(parameter.device.type == "meta" for parameter in layer.parameters()):
-        raise ShapeError("the layer", "on a device that computes numbers", got="meta", hint="build(…) makes one")
-    device = next(layer.parameters()).device
+    device = _device(layer, grad)
     # Under autocast the layer would round where its own dtype does not; the trace is of the layer as it is.
     with torch.autocast(device.type, enabled=False), torch.set_grad_enabled(grad):
         # Here, where a graph is recorded: to take names away is an operation like any other.
         inputs = read_inputs(spec, x, lengths)
         given = tuple(map(plain, state)) if isinstance(state, (tuple, list)) else plain(state)
+        twin = quiet(layer)
         with torch.no_grad(), LayerByLayer() as kernel:
-            own = call_plainly(quiet(layer), spec, inputs, given)
-        weights = tuple(GateWeights.of(layer, spec, k, r) for k in range(spec.K) for r in range(spec.R))
-        called = _Called.of(spec, inputs, own, weights, snapshot=not grad)
-        cells = called.unrolled() if grad else called.replayable(kernel.outputs)
-    for cell in cells:
-        _ = cell.first_row().replayed
+            own = call_plainly(twin, spec, inputs, given)
+        if grad:
+            make_weights(twin)
+        weights = (GateWeights.of(twin, spec, k, r) for k in range(spec.K) for r in range(spec.R))
+        called = _Called.of(spec, inputs, own, [part.copied() for part in weights])
+        cells = called.replayable(kernel.outputs)
+        for cell in cells:
+            _ = cell.replayed if grad else cell.first_row().replayed
+        if grad:
+            cells = called.unrolled()
     return GateTrace(
         spec=spec,
         call=inputs.call,
         cells=cells,
         device=str(device),
         dtype=dtype_name(inputs.X.dtype),
-        note=_dropout_note(layer, spec),
+        note=_note(layer, spec, cells),
         mask=called.mask,
     )
 
 
-def _dropout_note(layer: nn.Module, spec: Spec) -> str:
+def _device(layer: nn.Module, grad: bool) -> torch.device:
+    """Where the layer is, if it can be traced there.
+
+    Raises: SpecError, ShapeError for one that holds no numbers, or none that anybody can recompute with.
+    """
+    weights = list(layer.parameters())
+    if not weights or isinstance(layer, torch.jit.ScriptModule):
+        raise SpecError("layer", "of torch.nn, with floating-point weights of its own", type(layer).__name__)
+    if any(weight.device.type == "meta" for weight in weights):
+        raise ShapeError("the layer", "on a device that computes numbers", got="meta", hint="build(…) makes one")
+    if grad and torch.is_inference_mode_enabled():
+        raise SpecError("grad", "False inside torch.inference_mode, which records no graph", grad)
+    return weights[0].device
+
+
+def _note(layer: nn.Module, spec: Spec, cells: Sequence[CellTrace]) -> str:
+    """What the traced layer did not do as it would have."""
+    said = []
     if layer.training and spec.dropout and spec.K > 1:
-        return f"dropout={spec.dropout:g} between layers was left out: it is random. These are eval() numbers."
-    return ""
+        said.append(f"dropout={spec.dropout:g} between layers was left out: it is random. These are eval() numbers.")
+    hooks = left_out(layer)
+    if hooks:
+        said.append(f"{hooks} hook{'s were' if hooks > 1 else ' was'} left out: the trace is of the layer alone.")
+    unrolled = cells[0].unrolled
+    if unrolled is not None and unrolled.residual > (plain_tolerance := tolerance_of(cells[0].x)):
+        said.append(
+            f"Step by step, rounding grew to {unrolled.residual:.1e}, beyond {plain_tolerance:.0e}: "
+            "these numbers have left the layer's own, which each single step repeats."
+        )
+    return " ".join(said)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,25 +139,22 @@ class _Called:
     starts: tuple[dict[str, Tensor], ...]
 
     @classmethod
-    def of(
-        cls, spec: Spec, inputs: Inputs, own: Returned, weights: tuple[GateWeights, ...], *, snapshot: bool
-    ) -> _Called:
-        """`snapshot` copies what the user could change later; with a graph it has to be the user's own."""
-        call, X, starts = inputs.call, inputs.X, own.starts
-        if snapshot:
-            X, starts = X.clone(), tuple(start.clone() for start in starts)
-            weights = tuple(part.copied() for part in weights)
-        mask = _mask(call, X.device)
-        X = _time_major(spec, call, X)
+    def of(cls, spec: Spec, inputs: Inputs, own: Returned, weights: Sequence[GateWeights]) -> _Called:
+        """With copies of what the user could change later; a graph goes through a copy."""
+        call = inputs.call
+        mask = _mask(call, inputs.X.device)
+        X = _time_major(spec, call, inputs.X.clone())
         if mask is not None:  # whatever stands in the padding, it must not reach a gradient as 0·nan
             X = X.masked_fill(~mask[..., None], 0)
-        return cls(spec, call, own, X, mask, weights, _by_cell(spec, call, starts))
+        starts = _by_cell(spec, call, [start.clone() for start in own.starts])
+        return cls(spec, call, own, X, mask, tuple(weights), starts)
 
     def replayable(self, kept: Sequence[Tensor]) -> tuple[CellTrace, ...]:
         """Traces that are worked out later. `kept` is each layer's output, as torch's kernel returned it."""
         spec, packed = self.spec, self.own.packed_X
         if len(kept) != spec.K and spec.K > 1:  # a forward of its own, which calls no kernel
-            return self._cells(self._layer_outputs(self._unroll()))
+            with torch.no_grad():
+                return self._cells(self._layer_outputs(self._unroll()))
         lower = kept[: spec.K - 1]
         if packed is None:
             return self._cells([output.transpose(0, 1) if spec.batch_first else output for output in lower])

@@ -7,35 +7,24 @@ what each returns is kept.
 
 from __future__ import annotations
 
-import copy
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["LayerByLayer", "quiet"]
+__all__ = ["LayerByLayer"]
 
 _KERNELS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
-
-
-def quiet(layer: nn.Module) -> nn.Module:
-    """The same layer without hooks and dropout: a shallow copy that shares the weights."""
-    twin = copy.copy(layer)
-    twin.__dict__["training"] = False
-    for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
-        twin.__dict__[name] = OrderedDict()
-    return twin
 
 
 class LayerByLayer(TorchFunctionMode):
     """`.outputs` holds each layer's output as the kernel returned it: in the module's layout, or packed data.
 
     >>> with LayerByLayer() as kernel:
-    ...     Y, _ = nn.LSTM(3, 5, 2)(torch.ones(4, 2, 3))
+    ...     Y, _ = torch.nn.LSTM(3, 5, 2)(torch.ones(4, 2, 3))
     >>> len(kernel.outputs), torch.equal(kernel.outputs[-1], Y)
     (2, True)
     """

@@ -106,7 +106,8 @@ def step_view(step: GateStep) -> Page:
 
 
 def _equation(line: Equation) -> tuple[Cell, ...]:
-    return (code(line.name), f"{line.formula}\n{line.shapes}", line.substituted, Mark(number(line.value), "strong"))
+    value = "" if line.value is None else number(line.value)
+    return (code(line.name), f"{line.formula}\n{line.shapes}", line.substituted, Mark(value, "strong"))
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
+import pickle
 from typing import Any
 
 import pytest
@@ -55,6 +57,15 @@ def batch_of(spec: Spec) -> torch.Tensor:
 
 def finals(returned: Any) -> tuple[torch.Tensor, ...]:
     return returned if isinstance(returned, tuple) else (returned,)
+
+
+def _old_weight_norm(layer: nn.Module, name: str) -> None:
+    with pytest.warns(FutureWarning, match="weight_norm"):
+        nn.utils.weight_norm(layer, name)
+
+
+def _pruned(layer: nn.Module, name: str) -> None:
+    nn.utils.prune.l1_unstructured(layer, name, 0.5)
 
 
 def close(ours: torch.Tensor | None, theirs: torch.Tensor) -> None:
@@ -222,9 +233,50 @@ def test_the_layer_is_not_touched() -> None:
     assert calls == []
     assert all(torch.equal(weights[name], p) and p.grad is None for name, p in layer.named_parameters())
     assert "dropout=0.5" in trace.note
-    assert gates(layer.eval(), torch.ones(N, L, Q)).note == ""
+    assert gates(layer.eval(), torch.ones(N, L, Q)).note == "1 hook was left out: the trace is of the layer alone."
+    assert calls == []
     layer(torch.ones(N, L, Q))
     assert calls == [1]
+
+
+@pytest.mark.parametrize("grad", [False, True])
+@pytest.mark.parametrize("reparametrize", [nn.utils.parametrizations.weight_norm, _old_weight_norm, _pruned])
+def test_weights_that_are_worked_out_before_each_call(reparametrize: Any, grad: bool) -> None:
+    """weight_norm and prune make the weights from others: the trace has those of the layer's own call."""
+    layer, x = nn.LSTM(Q, D, 2, batch_first=True).double(), random(N, L, Q)
+    reparametrize(layer, "weight_hh_l1")
+    layer(x)
+    with torch.no_grad():  # an optimizer's step
+        for weight in layer.parameters():
+            weight.mul_(1.5)
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    trace = gates(layer, x, grad=grad)
+    close(trace.Y, layer(x)[0])
+    assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items())
+    if grad:
+        made_of = [weight for name, weight in layer.named_parameters() if "weight_hh_l1" in name]
+        assert made_of
+        for found in torch.autograd.grad(trace[1].f.sum(), made_of):
+            assert found.abs().sum() > 0
+
+
+def test_hooks_of_others_are_left_out_and_noted() -> None:
+    """A hook that changes Y is no part of the layer; the note says that there is one."""
+    layer, x = nn.GRU(Q, D), torch.ones(L, N, Q)
+    layer.register_forward_hook(lambda module, args, result: (result[0] + 1, result[1]))
+    trace = gates(layer, x)
+    assert "1 hook was left out" in trace.note
+    assert trace.Y is not None
+    torch.testing.assert_close(trace.Y.plain(), layer(x)[0] - 1)
+    assert "1 hook was left out" in repr(trace)
+
+
+def test_a_trace_can_be_copied_and_pickled() -> None:
+    """Before and after it was looked at."""
+    trace = gates(nn.LSTM(Q, D, 2), torch.ones(L, N, Q))
+    for again in (copy.copy(trace), copy.deepcopy(trace), pickle.loads(pickle.dumps(trace))):
+        assert torch.equal(again[1].f, trace[1].f)
+        assert torch.equal(copy.deepcopy(again[1]).f, trace[1].f)
 
 
 def test_a_mismatch_raises_with_the_residual() -> None:
@@ -237,7 +289,7 @@ def test_a_mismatch_raises_with_the_residual() -> None:
 
     with pytest.raises(ShapeError, match=r"recomputed h of layer 0, direction 0 .* residual .* got '[\d.]+e"):
         gates(Louder(Q, D), torch.ones(L, Q))
-    with pytest.raises(ShapeError, match="recomputed Y"):
+    with pytest.raises(ShapeError, match=r"recomputed \w+ of layer 0, direction 0"):
         gates(Louder(Q, D), torch.ones(L, Q), grad=True)
 
 
@@ -249,7 +301,24 @@ def test_rounding_that_grows_is_no_mismatch() -> None:
     x = random(5, 300, 3).float()
     trace = gates(layer, x, grad=True)
     assert trace.tolerance > 1e-5
+    assert "rounding grew to" in trace.note
     assert gates(layer, x).residual < 1e-5
+
+
+def test_chaos_is_no_excuse() -> None:
+    """Where rounding grows beyond any bound, every single step is still held against the layer's, with a graph too."""
+
+    class Silent(nn.GRU):
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            Y, state = super().forward(*args, **kwargs)
+            return torch.zeros_like(Y), state
+
+    chaos = Silent(28, 32, 2, batch_first=True)
+    with torch.no_grad():
+        for weight in chaos.parameters():
+            weight.copy_(30 * random(*weight.shape, seed=weight.numel()))
+    with pytest.raises(ShapeError, match=r"recomputed hn? of layer 1"):
+        gates(chaos, random(4, 30, 28).float(), grad=True)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
@@ -300,6 +369,12 @@ def test_what_cannot_be_traced_says_why() -> None:
         _ = trace[2]
     with pytest.raises(ShapeError, match="t must be a whole number from -7 to 6"):
         trace.step(t=L)
+    with pytest.raises(ShapeError, match=r"trace\[layer\], or trace\[layer, direction\]"):
+        _ = trace[0, 0, 0]  # type: ignore[index]
+    with pytest.warns(DeprecationWarning, match="torch.jit.script"), pytest.raises(SpecError, match=r"of torch\.nn"):
+        gates(torch.jit.script(nn.LSTM(Q, D)), x)
+    with torch.inference_mode(), pytest.raises(SpecError, match="grad must be False inside"):
+        gates(layer, x, grad=True)
     with pytest.raises(AttributeError, match="there are 2 tensors 'f'"):
         _ = trace.f
     with pytest.raises(AttributeError, match="has no 'r'"):
@@ -308,15 +383,19 @@ def test_what_cannot_be_traced_says_why() -> None:
         _ = trace[0].r
     with pytest.raises(ShapeError, match=r"t must be below lengths\[0\] = 3"):
         gates(layer, x, lengths=LENGTHS).step(t=3, n=0)
+    short = gates(layer, x, lengths=(length for length in LENGTHS))
+    assert (short.step(t=-1, n=0).t, short.step(t=-1, n=1).t) == (2, 6)  # each row's own last step
+    assert gates(layer, x).step(t=torch.tensor(2)).t == 2  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("grad", [False, True])
 @pytest.mark.parametrize("lengths", [None, LENGTHS])
 @pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])
-def test_a_trace_is_a_snapshot(cell: str, lengths: tuple[int, ...] | None) -> None:
+def test_a_trace_is_a_snapshot(cell: str, lengths: tuple[int, ...] | None, grad: bool) -> None:
     """What happens to weights, x and state after the call changes no gate, looked at before or not."""
     spec = Spec(Q, D, 2, cell=cell, bidirectional=True)
     layer, x, state = layer_of(spec), batch_of(spec), state_of(spec)
-    looked_at, later = (gates(layer, x, state, lengths) for _ in range(2))
+    looked_at, later = (gates(layer, x, state, lengths, grad=grad) for _ in range(2))
     before = {(c.layer, c.direction, name): c[name].clone() for c in looked_at for name in c.names}
     products = [part.clone() for c in looked_at for part in (*c.input.values(), *c.recurrent.values())]
     with torch.no_grad():
@@ -327,16 +406,6 @@ def test_a_trace_is_a_snapshot(cell: str, lengths: tuple[int, ...] | None) -> No
             assert torch.equal(trace[k, r][name], tensor)
         again = [part for c in trace for part in (*c.input.values(), *c.recurrent.values())]
         assert all(map(torch.equal, again, products))
-
-
-def test_a_graph_notices_that_weights_have_moved() -> None:
-    """With grad=True a trace holds the layer's own weights: moved, they are an error and not a wrong number."""
-    layer = nn.GRU(Q, D)
-    trace = gates(layer, torch.ones(L, N, Q), grad=True)
-    with torch.no_grad():
-        layer.get_parameter("weight_hh_l0").add_(1)
-    with pytest.raises(ShapeError, match="weights changed since"):
-        _ = trace[0].recurrent
 
 
 def test_gates_are_worked_out_when_looked_at() -> None:
@@ -431,12 +500,15 @@ def test_step_substitutes_numbers_that_come_out(spec: Spec) -> None:
     trace = gates(layer_of(spec), batch_of(spec), state_of(spec), LENGTHS)
     for layer, direction, t, n, d in ((0, 0, 0, 1, 4), (2, spec.R - 1, 2, 0, 1), (1, spec.R - 1, 4, 1, 0)):
         step = trace.step(layer, direction, t, n, d)
+        assert sum(bool(line.substituted) for line in step.equations) >= (2 * spec.G if spec.bias else 1)
         for line in step.equations:
             if line.substituted:
                 assert numbers(line.substituted) == pytest.approx(line.value, abs=4e-4)
         values = {line.name: line.value for line in step.equations}
         for name in trace[layer, direction].names:
-            if d < (spec.H if name == "h" else spec.D):
+            if d >= (spec.H if name == "h" else spec.D):
+                assert values[name] is None  # a projected h has no such unit
+            else:
                 assert values[name] == pytest.approx(float(trace.get(name, layer, direction)[n, t, d]))
         assert [name for name, *_ in step.inputs] == ["x", *(f"{s}'" for s in spec.kind.states)]
         assert step.to_dict()["t"] == t
