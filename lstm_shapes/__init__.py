@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from .lab.check.report import Finding, Report
     from .lab.check.session import install, load_ipython_extension, uninstall, unload_ipython_extension
     from .lab.check.watch import Watch, watch
-    from .lab.gate_trace import GateTrace
     from .lab.gates import gates
+    from .lab.gates.trace import GateTrace
     from .lab.proof import Proof, prove
     from .lab.run import Run, run
     from .lab.tensors import AnnotatedTensor, annotate
@@ -47,7 +47,7 @@ _HOME: dict[str, str] = {
     "Counts": "theory.counts",
     "Explanation": "explanation",
     "Finding": "lab.check.report",
-    "GateTrace": "lab.gate_trace",
+    "GateTrace": "lab.gates.trace",
     "Law": "theory.laws",
     "LstmShapesError": "errors",
     "Picture": "pictures",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lstm_shapes.lab.gate_heatmap import HeatMap
+    from lstm_shapes.lab.gates.heatmap import HeatMap
 
 __all__ = ["heatmap_figure"]
 

@@ -10,10 +10,10 @@ from .page import Cell, Column, Lines, Mark, Page, Sheet, code
 from .titles import headline, number_of_bytes, subtitle
 
 if TYPE_CHECKING:
-    from lstm_shapes.lab.cell_trace import CellTrace
-    from lstm_shapes.lab.gate_feedback import Feedback
-    from lstm_shapes.lab.gate_step import Equation, GateStep
-    from lstm_shapes.lab.gate_trace import GateTrace
+    from lstm_shapes.lab.gates.cell_trace import CellTrace
+    from lstm_shapes.lab.gates.feedback import Feedback
+    from lstm_shapes.lab.gates.step import Equation, GateStep
+    from lstm_shapes.lab.gates.trace import GateTrace
 
 __all__ = ["cell_view", "feedback_view", "step_view", "trace_view"]
 

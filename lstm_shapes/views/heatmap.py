@@ -8,7 +8,7 @@ from .page import Drawing, Page
 from .unrolled import ends
 
 if TYPE_CHECKING:
-    from lstm_shapes.lab.gate_heatmap import HeatMap
+    from lstm_shapes.lab.gates.heatmap import HeatMap
 
 __all__ = ["heatmap_text", "heatmap_view"]
 

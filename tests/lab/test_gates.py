@@ -15,8 +15,8 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from lstm_shapes import ShapeError, Spec, SpecError, annotate
 from lstm_shapes.lab.build import build
-from lstm_shapes.lab.gate_trace import GateTrace
 from lstm_shapes.lab.gates import gates
+from lstm_shapes.lab.gates.trace import GateTrace
 
 N, L, Q, D, P = 4, 7, 3, 5, 2
 LENGTHS = (3, 7, 1, 5)  # unsorted, with the longest and the shortest inside

@@ -13,7 +13,7 @@ from torch import nn
 
 from lstm_shapes import ShapeError, gates
 from lstm_shapes.lab.build import build
-from lstm_shapes.lab.gate_heatmap import HeatMap
+from lstm_shapes.lab.gates.heatmap import HeatMap
 from lstm_shapes.views.heatmap import BLOCKS, heatmap_text
 
 

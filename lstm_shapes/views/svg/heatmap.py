@@ -9,7 +9,7 @@ from lstm_shapes.views.unrolled import ends
 from .frame import box, frame, text
 
 if TYPE_CHECKING:
-    from lstm_shapes.lab.gate_heatmap import HeatMap
+    from lstm_shapes.lab.gates.heatmap import HeatMap
 
 __all__ = ["heatmap_svg"]
 

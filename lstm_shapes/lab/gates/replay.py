@@ -13,8 +13,8 @@ from torch.nn.functional import linear
 
 from lstm_shapes.theory.spec import Spec
 
-from .gate_weights import GateWeights
 from .steps import STEPS
+from .weights import GateWeights
 
 __all__ = ["replay", "steps_before"]
 

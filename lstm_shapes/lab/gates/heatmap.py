@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lstm_shapes.shown import Shown
 
 if TYPE_CHECKING:
-    from .gate_trace import GateTrace
+    from .trace import GateTrace
 
 __all__ = ["HeatMap", "read_heatmap"]
 

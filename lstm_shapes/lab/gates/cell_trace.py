@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from lstm_shapes.errors import ShapeError
+from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
 from lstm_shapes.shown import Shown
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec
 
 from .agreement import agree
-from .gate_weights import GateWeights
 from .replay import replay, steps_before
-from .tensors import AnnotatedTensor, annotate
+from .weights import GateWeights
 
 __all__ = ["CellTrace", "Replayed", "last_computed"]
 

@@ -16,18 +16,18 @@ import torch
 from torch import Tensor
 
 from lstm_shapes.errors import ShapeError
+from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
 from lstm_shapes.shown import Shown
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
 from .cell_trace import CellTrace, last_computed
-from .tensors import AnnotatedTensor, annotate
 
 if TYPE_CHECKING:
-    from .gate_feedback import Feedback
-    from .gate_heatmap import HeatMap
-    from .gate_step import GateStep
+    from .feedback import Feedback
+    from .heatmap import HeatMap
+    from .step import GateStep
 
 __all__ = ["GateTrace", "outputs"]
 
@@ -123,7 +123,7 @@ class GateTrace(Shown):
 
         Raises: ShapeError for an index outside the trace, or a step that lengths leave out.
         """
-        from .gate_step import read_step
+        from .step import read_step
 
         cell = self[layer, direction]
         n = _index("n", n, self.call.N or 1)
@@ -137,7 +137,7 @@ class GateTrace(Shown):
     @property
     def feedback(self) -> Feedback:
         """How h and c re-enter at the next step, and how much of what the gates see came that way."""
-        from .gate_feedback import read_feedback
+        from .feedback import read_feedback
 
         return read_feedback(self)
 
@@ -168,7 +168,7 @@ class GateTrace(Shown):
 
         Raises: ShapeError for a gate, layer, direction or row that is not there.
         """
-        from .gate_heatmap import read_heatmap
+        from .heatmap import read_heatmap
 
         return read_heatmap(self, gate or self.spec.kind.gates[0], layer, direction, _index("n", n, self.call.N or 1))
 

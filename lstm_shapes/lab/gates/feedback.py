@@ -13,7 +13,7 @@ from lstm_shapes.theory.spec import Spec
 
 if TYPE_CHECKING:
     from .cell_trace import CellTrace
-    from .gate_trace import GateTrace
+    from .trace import GateTrace
 
 __all__ = ["Feedback", "Reentry", "read_feedback"]
 

@@ -24,18 +24,18 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from lstm_shapes.errors import ShapeError, SpecError
+from lstm_shapes.lab.calling import Returned, call_plainly, plain
+from lstm_shapes.lab.inputs import Inputs, read_inputs
 from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.spec import Spec
 
 from .agreement import agree, tolerance_of
-from .calling import Returned, call_plainly, plain
 from .cell_trace import CellTrace, Replayed
-from .gate_trace import GateTrace, outputs
-from .gate_weights import GateWeights
-from .inputs import Inputs, read_inputs
 from .layer_by_layer import LayerByLayer
 from .quiet import left_out, make_weights, quiet
+from .trace import GateTrace, outputs
 from .unroll import unroll
+from .weights import GateWeights
 
 __all__ = ["gates"]
 
