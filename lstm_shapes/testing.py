@@ -30,7 +30,8 @@ except ImportError as error:
 from .errors import ShapeError, SpecError
 from .theory.call import Call, dtype_name
 from .theory.cells import CELLS
-from .theory.laws import TOLERANCES, Law, largest, laws
+from .theory.law_rules import RULES
+from .theory.laws import Law, largest, laws, rounding
 from .theory.spec import Spec
 
 if TYPE_CHECKING:
@@ -198,8 +199,8 @@ def assert_laws(
 
     `layer` has torch's call: `Y, (hn, cn) = layer(X)` and `layer(X, (h0, c0))`, or `Y, hn` for one state. Its
     sizes come from `spec`, or from attributes with torch's names: input_size and hidden_size, and where they are
-    there num_layers, batch_first, bidirectional, proj_size, … with torch's defaults (batch_first=False). Call
-    `layer.eval()` first where it has dropout.
+    there num_layers, batch_first, bidirectional, proj_size, … with torch's defaults (batch_first=False); without
+    `spec`, a layer that is no subclass of torch's is taken for an LSTM. Call `layer.eval()` first where it has dropout.
 
     `like_torch`: also the laws that compute it with torch's own layers from weights of torch's names
     (`weight_ih_l0`, …); by default for torch's layers and their subclasses. `lengths`: also packs rows, if your
@@ -221,23 +222,30 @@ def assert_laws(
     """
     from .lab.custom import ignores_state, is_torchs, random_run, spec_by_attributes
 
-    spec = spec or spec_by_attributes(layer)
+    given, spec = spec is not None, spec or spec_by_attributes(layer)
     call = Call.of(spec, N=N, L=L) if lengths is None else Call.of(spec, lengths=lengths)
     try:
         run = random_run(spec, call, layer=layer, seed=seed)
     except ShapeError as error:
-        raise AssertionError(f"the layer is no {spec!r}: {error}") from error
-    unit = TOLERANCES[dtype_name(run.X.dtype)] if tolerance is None else tolerance
+        hint = (
+            ""
+            if given or is_torchs(layer)
+            else f" Taken for an {spec.cell}; pass spec=Spec(…, cell='GRU') for another."
+        )
+        raise AssertionError(f"the layer is no {spec!r}: {error}{hint}") from error
+    most = rounding(run) if tolerance is None else tolerance * largest(run)
     compared = is_torchs(layer) if like_torch is None else like_torch
     source = layer if is_torchs(layer) else spec
-    checked = tuple(law for law in laws(source, call=call) if law.holds and (compared or law.name not in _WITH_TORCHS))
-    broken = [(law, residual) for law in checked if not (residual := law.residual(run)) <= unit * largest(run)]
+    checked = tuple(
+        law for law in laws(source, call=call) if law.holds and (compared or not RULES[law.name].with_torchs)
+    )
+    broken = [(law, residual) for law in checked if not (residual := law.residual(run)) <= most]
     if broken:
         law, residual = broken[0]
         others = ", ".join(f'"{other.name}"' for other, _ in broken[1:])
         raise AssertionError(
             f'law "{law.name}" is broken: {law.expression}\n'
-            f"residual {residual:.3g}, tolerance {unit * largest(run):.3g} ({dtype_name(run.X.dtype)})\n"
+            f"residual {residual:.3g}, tolerance {most:.3g} ({dtype_name(run.X.dtype)})\n"
             f"{law.why} It holds with: {law.condition}.\n"
             f"Tried with {spec!r}, N={call.N}, L={call.L}, lengths={call.lengths}, seed={seed}"
             + (f"\nAlso broken: {others}" if others else "")
@@ -245,10 +253,6 @@ def assert_laws(
     if ignores_state(run):
         raise AssertionError(f"the state is ignored: layer(X, {_states(spec)}) == layer(X) for random {_states(spec)}")
     return checked
-
-
-# Laws that compute a layer's results with torch's own layers or need torch's way to switch the layout.
-_WITH_TORCHS = frozenset({"cell loop", "chain", "layout", "layout, one sequence", "one step seen"})
 
 
 def _states(spec: Spec) -> str:

@@ -203,7 +203,7 @@ def test_mistakes_are_caught_at_any_size(
     bidirectional = two_way if len(mistake[1]) == 2 else mistake[1][0]
     torch.manual_seed(seed)
     assert_laws(OwnLSTM(Q, D, 2, bidirectional), N=N, L=L, seed=seed)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match=mistake[2]):
         assert_laws(mistake[0](Q, D, 2, bidirectional), N=N, L=L, seed=seed)
 
 
@@ -219,6 +219,27 @@ def test_the_message_is_complete() -> None:
     assert "It holds with: one direction" in third
     assert fourth == "Tried with Spec(Q=7, D=8, K=2, batch_first=True), N=4, L=6, lengths=None, seed=5"
     assert fifth.startswith('Also broken: "feedback"')
+
+
+def test_a_layer_taken_for_an_lstm_says_so() -> None:
+    """Attributes cannot tell the kind of a layer of one's own: the message says what to pass."""
+
+    class OwnGRU(torch.nn.Module):
+        input_size, hidden_size = 7, 8
+
+        def forward(self, X: Any, h0: Any = None) -> Any:
+            return X.new_zeros(*X.shape[:2], 8), X.new_zeros(1, X.shape[1], 8)
+
+    with pytest.raises(AssertionError, match=r"Taken for an LSTM; pass spec=Spec"):
+        assert_laws(OwnGRU())
+
+
+def test_no_random_number_is_drawn() -> None:
+    """Dropout at work draws from a copy of the global random state."""
+    layer = torch.nn.LSTM(7, 5, 2, dropout=0.5)
+    before = torch.get_rng_state()
+    assert_laws(layer)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_tolerance_can_be_widened() -> None:

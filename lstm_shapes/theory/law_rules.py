@@ -30,6 +30,8 @@ class Rule:
     why: str
     why_not: str = ""
     sides: Sides | None = None
+    with_torchs: bool = False
+    """Whether the other side is computed with layers of torch's own, from weights of torch's names."""
 
 
 def _always(place: Place) -> bool:
@@ -193,6 +195,7 @@ _ROWS = (
         _always,
         "always",
         "A cell is one step of the one-layer layer; the loop that feeds its state back is the layer.",
+        with_torchs=True,
     ),
     Rule(
         "layout",
@@ -206,6 +209,7 @@ _ROWS = (
         _STILL,
         "batch_first says in which order X and Y lie in memory; states, weights and results stay the same.",
         _DROPS,
+        with_torchs=True,
     ),
     Rule(
         "layout, one sequence",
@@ -215,6 +219,7 @@ _ROWS = (
         _STILL,
         "Without a batch axis X is (L, Q) in both layouts.",
         _DROPS,
+        with_torchs=True,
     ),
     Rule(
         "chain",
@@ -226,6 +231,7 @@ _ROWS = (
         _STILL,
         "Each layer reads the Y of the one below, each direction is its own layer, hn stacks their ends.",
         "Dropout zeroes part of what each layer hands to the next.",
+        with_torchs=True,
     ),
     Rule(
         "one step seen",
@@ -235,6 +241,7 @@ _ROWS = (
         _STILL,
         "The backward direction starts at the last step: nothing later exists, and nothing earlier has come.",
         _DROPS,
+        with_torchs=True,
     ),
     Rule(
         "one step seen of X",

@@ -23,7 +23,7 @@ from .law_rules import RULES, Rule
 from .places import Place
 from .predict import as_spec
 
-__all__ = ["TOLERANCES", "Law", "distance", "largest", "laws"]
+__all__ = ["TOLERANCES", "Law", "distance", "largest", "laws", "rounding"]
 
 # Two ways to compute one thing add the same products in another order. The largest differences over 3,000 random
 # layers with random states, relative to the largest value, were 3.6e-7 in float32 and 1.1e-15 in float64.
@@ -92,12 +92,7 @@ class Law:
         Where the layer runs twice, sums are added in another order; rounding grows with the largest number in
         Y, hn and cn, which tanh keeps near 1 and relu does not.
         """
-        if self.exact:
-            return 0.0
-        name = dtype_name(run.X.dtype)
-        # cuDNN may multiply float32 with TF32's 10 bits of mantissa.
-        unit = TOLERANCES["tf32" if name == "float32" and run.X.device.type == "cuda" else name]
-        return unit * largest(run)
+        return 0.0 if self.exact else rounding(run)
 
     def agrees(self, run: Any) -> bool:
         """Whether the two sides are equal in a `Run`, within the tolerance. False for nan."""
@@ -171,6 +166,13 @@ def largest(run: Any) -> float:
     """The largest absolute value in Y, hn and cn, at least 1: what rounding is measured against."""
     tensors = [tensor for tensor in (run.Y, run.hn, run.cn) if tensor is not None]
     return max(1.0, *(float(_plain(tensor).abs().max()) for tensor in tensors))
+
+
+def rounding(run: Any) -> float:
+    """How far two ways to compute this run's results may be apart: by its dtype, and its largest value."""
+    name = dtype_name(run.X.dtype)
+    # cuDNN may multiply float32 with TF32's 10 bits of mantissa.
+    return TOLERANCES["tf32" if name == "float32" and run.X.device.type == "cuda" else name] * largest(run)
 
 
 def distance(pairs: Iterable[tuple[Any, Any]]) -> float:

@@ -41,7 +41,7 @@ def walk_view(walk: Walk) -> Page:
 def _verdict(walk: Walk) -> str:
     if walk.error is not None:
         return "It stops with an exception; the lines up to there:"
-    mixed = sum("mixes elements" in mark for mark in walk.marks)
+    mixed = len(walk.mixed)
     if mixed:
         return f"{mixed} reshape{'s' if mixed > 1 else ''} mixed axes, marked ✗."
     return "Every axis is named as long as its name is true."
@@ -57,7 +57,7 @@ def _rows(step: Step) -> list[tuple[Cell, ...]]:
     inner = indent + ("│ " if step.kind != "line" else "  ")
     rows += [("", Mark(f"{inner}{_made(made)}", "symbol")) for made in step.made]
     rows += [
-        ("", Mark(f"{inner}✗ {mark}", "bad") if "mixes elements" in mark else Mark(f"{inner}? {mark}", "quiet"))
+        ("", Mark(f"{inner}✗ {mark}", "bad") if mark in step.mixed else Mark(f"{inner}? {mark}", "quiet"))
         for mark in step.marks
     ]
     if step.raised:

@@ -15,7 +15,7 @@ from lstm_shapes.theory.axes import UNKNOWN, Axes, Axis
 if TYPE_CHECKING:
     from lstm_shapes.lab.check.report import Report
 
-__all__ = ["Made", "Step", "Walk", "made_of"]
+__all__ = ["Made", "Mixed", "Step", "Walk", "made_of"]
 
 _MOST = 6
 """How many tensors of a list or dict are shown."""
@@ -51,6 +51,12 @@ def _axis(axis: Axis) -> str:
     return repr(axis) if UNKNOWN in labels or len(labels) != 1 else f"part of {labels[0]}={axis.size}"
 
 
+class Mixed(str):
+    """A mark that says more than where a name ends: axes were mixed."""
+
+    __slots__ = ()
+
+
 @dataclass(slots=True)
 class Step:
     """A line of the program, or a call where there is no source, and what came of it."""
@@ -68,6 +74,11 @@ class Step:
     """The head of a loop; `count` is its rounds."""
     kind: str = "line"
     """`line`, `call` into a function or submodule, or `layer` opened."""
+
+    @property
+    def mixed(self) -> tuple[Mixed, ...]:
+        """Those of the marks that say that axes were mixed."""
+        return tuple(mark for mark in self.marks if isinstance(mark, Mixed))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -101,7 +112,12 @@ class Walk(Shown):
     @property
     def ok(self) -> bool:
         """Whether the model came to its end and no axes were mixed on the way."""
-        return self.error is None and not any("mixes elements" in mark for step in self.steps for mark in step.marks)
+        return self.error is None and not self.mixed
+
+    @property
+    def mixed(self) -> tuple[str, ...]:
+        """The marks of reshapes that mixed axes, in order."""
+        return tuple(mark for step in self.steps for mark in step.mixed)
 
     @property
     def marks(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from lstm_shapes.theory.axis_rules.reshaping import Scramble
 from .frames import blanks, followed, packing, tensors_of
 from .nodes import Node, fold, mark, operation
 from .opened import opened
-from .result import Made, Step, made_of
+from .result import Made, Mixed, Step, made_of
 from .statements import Statement, statements_of
 
 __all__ = ["Tracer"]
@@ -217,12 +217,11 @@ class Tracer:
                 mark(node, f"names end here: there is no rule for {name}")
             return
         blank = sum(text.startswith("?") for text in made_of("", result)[0].text.strip("(,)").split(", "))
-        mixed = any("mixes elements" in mark for mark in node.step.marks)
-        if blank > blanks(args) and not mixed and not packing():
+        if blank > blanks(args) and not node.step.mixed and not packing():
             mark(node, f"{_called(name)} makes an axis that no name is true of")
 
     def _scramble(self, scramble: Scramble) -> None:  # pragma: no cover
-        mark(self._here(), str(scramble))
+        mark(self._here(), Mixed(scramble))
 
     def _module(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # pragma: no cover
         if isinstance(module, torch.jit.ScriptModule):
