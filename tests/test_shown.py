@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+import pkgutil
 import re
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
-from lstm_shapes import count, explain, predict, prove, run
-from lstm_shapes.shown import VIEWS, as_text
+import lstm_shapes
+from lstm_shapes import Counts, Spec, check, count, explain, gates, picture, predict, prove, run, walk
+from lstm_shapes.shown import VIEWS, Shown, as_text
 
 ESCAPE = re.compile("\x1b")
 
@@ -21,6 +26,13 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "Explanation": lambda: explain(28, 256, 3, proof=False),
     "Run": lambda: run(7, 5, 2),
     "Proof": lambda: prove(7, 5, 2, N=3, L=4),
+    "Picture": lambda: picture(7, 5, 2, N=3, L=4, kind="parameters"),
+    "GateTrace": lambda: gates(nn.LSTM(7, 5, 2), torch.ones(4, 3, 7)),
+    "CellTrace": lambda: gates(nn.LSTM(7, 5, 2), torch.ones(4, 3, 7))[1],
+    "GateStep": lambda: gates(nn.LSTM(7, 5, 2), torch.ones(4, 3, 7)).step(t=1),
+    "Feedback": lambda: gates(nn.LSTM(7, 5, 2), torch.ones(4, 3, 7)).feedback,
+    "Report": lambda: check(nn.LSTM(7, 5), torch.ones(4, 3, 7)),
+    "Walk": lambda: walk(nn.LSTM(7, 5), torch.ones(4, 3, 7)),
 }
 
 
@@ -44,7 +56,28 @@ def test_a_result_shows_itself(name: str) -> None:
     page = io.StringIO()
     Console(file=page, width=80).print(value)
     assert page.getvalue().split() == text.split()
-    assert value._repr_html_().startswith('<div class="lstm-shapes">')
+    assert value._repr_html_().startswith(('<div class="lstm-shapes">', "<svg"))
+
+
+def test_every_kind_of_result_has_a_view() -> None:
+    """Each class that shows itself has a row, and each row names a function that there is."""
+    for module in pkgutil.walk_packages(lstm_shapes.__path__, "lstm_shapes."):
+        if module.name not in ("lstm_shapes.__main__", "lstm_shapes.explorer.app"):  # these start something
+            import_module(module.name)
+    kinds = {kind.__name__ for kind in Shown.__subclasses__() if kind.__module__.startswith("lstm_shapes.")}
+    assert kinds <= VIEWS.keys()
+    for place in VIEWS.values():
+        name, _, function = place.partition(":")
+        assert callable(getattr(import_module(f"lstm_shapes.views.{name}"), function))
+
+
+def test_a_subclass_of_a_result_shows_itself() -> None:
+    """By the view of what it extends."""
+
+    class Mine(Counts):
+        pass
+
+    assert repr(Mine(Spec(28, 256))) == repr(count(28, 256))
 
 
 def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """prove: each prediction beside what something we did not write measures.
 
-Shapes come from the layer's own tensors, parameters from `numel` and torchinfo, multiply-accumulates from
-FlopCounterMode on the meta device, and the law about the last step from the numbers themselves.
+Shapes come from the layer's own tensors, parameters from `numel` and torchinfo, multiply-accumulates from torch's own
+flop formulas (flops.py), and the laws from the numbers themselves.
 """
 
 from __future__ import annotations
