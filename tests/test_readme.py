@@ -16,6 +16,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from lstm_shapes.theory.symbols import SYMBOLS
+
 README = Path(__file__).parent.parent / "README.md"
 FENCE = re.compile(r"(?P<before>[^\n]*)\n```(?P<kind>\w+)\n(?P<code>.*?)\n```", re.DOTALL)
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -163,3 +165,11 @@ def test_a_wrong_page_is_caught() -> None:
     assert "Expected:\n    3\nGot:\n    2" in failures("page", second.code, names, second.line)
     with pytest.raises(ZeroDivisionError, match="by zero"):
         failures("page", "1 / 0", names, 1)
+
+
+def test_the_symbols_are_those_of_the_table() -> None:
+    """README's table has each symbol with torch's argument, torch's letter and its meaning."""
+    page = README.read_text(encoding="utf-8")
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
+    shown = rows[rows.index(["symbol", "torch argument", "torch's docs", "meaning"]) + 2 :]
+    assert shown == [[s.letter, s.argument, s.torch_symbol, s.meaning] for s in SYMBOLS.values()]
