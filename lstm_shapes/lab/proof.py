@@ -120,8 +120,9 @@ def prove(
         call = Call.of(spec, N=N, L=L, lengths=lengths)
         small_spec, small = _runnable(spec, call, dtype_name("float32" if dtype is None else dtype))
         where = {"device": device, "dtype": dtype, "seed": seed}
-        result = run(small_spec, N=small.N, L=small.L, lengths=small.lengths, **where)
-        return _prove_run(result, None, (spec, call) if (small_spec, small) != (spec, call) else None)
+        with one_thread_below(Counts(small_spec, small).macs or 0):
+            result = run(small_spec, N=small.N, L=small.L, lengths=small.lengths, **where)
+            return _prove_run(result, None, (spec, call) if (small_spec, small) != (spec, call) else None)
 
 
 def _prove_run(result: Run, yours: nn.Module | None = None, original: tuple[Spec, Call] | None = None) -> Proof:
