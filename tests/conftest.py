@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def snapshot(request: pytest.FixtureRequest) -> Snapshot:
-    """`snapshot("name", text_or_renderable)` holds it against tests/snapshots/<test module>/name.txt."""
+    """`snapshot("name", text_or_renderable)` holds it against tests/snapshots/<path of the module>/name.txt."""
     return Snapshot(request.path, update=request.config.getoption("--update-snapshots"))
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 __all__ = ["Snapshot", "as_text"]
 
-FOLDER = Path(__file__).parent / "snapshots"
+TESTS = Path(__file__).resolve().parent
+FOLDER = TESTS / "snapshots"
 
 
 def as_text(shown: object, width: int = 80) -> str:
@@ -35,10 +36,13 @@ class Snapshot:
     def __call__(self, name: str, shown: object, width: int = 80) -> str:
         """Hold `shown` against the file and return its text, so that a test can add up its numbers again."""
         text = as_text(shown, width)
-        file = FOLDER / self.module.stem.removeprefix("test_") / f"{name}.txt"
+        # The folder as well as the name: two modules of one name would overwrite each other's files.
+        module = self.module.resolve().relative_to(TESTS)
+        file = FOLDER / module.parent / module.stem.removeprefix("test_") / f"{name}.txt"
         if self.update:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
-        assert file.exists(), f"no snapshot {file.name} yet: run `make snapshots` and read what it wrote"
-        assert text == file.read_text(encoding="utf-8"), f"{file.name} differs; if meant: `make snapshots`"
+        place = file.relative_to(FOLDER)
+        assert file.exists(), f"no snapshot {place} yet: run `make snapshots` and read what it wrote"
+        assert text == file.read_text(encoding="utf-8"), f"{place} differs; if meant: `make snapshots`"
         return text
