@@ -25,7 +25,7 @@ from lstm_shapes.theory.quiz.deck import questions
 from lstm_shapes.theory.quiz.question import Question
 from tests.snapshot import Snapshot, as_text
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def right(question: Question) -> str:
