@@ -1,4 +1,4 @@
-"""`lstm-shapes walk`."""
+"""`lstm-shapes walk`: a forward line by line, on the screen, in a file and as data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lstm_shapes.cli import main
+from tests.command_line import here, refused
 
 MODEL = """
 import torch
@@ -37,17 +37,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def call(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        main(["walk", *arguments])
-    assert isinstance(stopped.value.code, int)
-    return stopped.value.code
-
-
 def test_a_walk_on_the_screen_and_in_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The lines with their axes; the same page as HTML; exit code 0 where nothing is mixed."""
-    assert call("walked_model:Right", "--input", "2,5,4", "--html", "walk.html") == 0
-    shown = capsys.readouterr()
+    shown = here(capsys, "walk", "walked_model:Right", "--input", "2,5,4", "--html", "walk.html")
+    assert shown.code == 0
     assert "return self.rnn(x)[0][:, -1]" in shown.out
     assert "output (N=2, D=8)" in shown.out
     assert "walked_model.py" in shown.out
@@ -57,8 +50,9 @@ def test_a_walk_on_the_screen_and_in_a_file(folder: Path, capsys: pytest.Capture
 
 def test_a_walk_as_json_with_axes_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1 where a reshape mixed axes; `--axes` names the input's."""
-    assert call("walked_model.py:Mixed", "-i", "2,5,4", "-a", "B T F", "--json") == 1
-    data = json.loads(capsys.readouterr().out)
+    code, out, _ = here(capsys, "walk", "walked_model.py:Mixed", "-i", "2,5,4", "-a", "B T F", "--json")
+    assert code == 1
+    data = json.loads(out)
     assert data["inputs"][0]["axes"] == ["B", "T", "F"]
     assert "mixes elements of B, T and D" in data["steps"][1]["marks"][0]
 
@@ -75,8 +69,7 @@ def test_a_walk_as_json_with_axes_of_ones_own(capsys: pytest.CaptureFixture[str]
 def test_bad_input_is_one_line_and_exit_code_2(
     arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Never a traceback."""
-    assert call(*arguments) == 2
-    shown = capsys.readouterr()
-    assert message in shown.err
-    assert len(shown.err.splitlines()) == 1
+    """Never a traceback, nothing on stdout."""
+    ended = here(capsys, "walk", *arguments)
+    refused(ended, message)
+    assert ended.out == ""
