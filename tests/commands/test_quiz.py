@@ -1,4 +1,4 @@
-"""The quiz played through: in a pipe, at a prompt, from Python, and broken off."""
+"""`lstm-shapes quiz` played through: in a pipe, at a real prompt, and broken off."""
 
 from __future__ import annotations
 
@@ -10,34 +10,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from itertools import islice
-from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-import lstm_shapes as ls
 from lstm_shapes.cli import app
-from lstm_shapes.theory.quiz.answers import Choice
-from lstm_shapes.theory.quiz.deck import questions
-from lstm_shapes.theory.quiz.question import Question
-from tests.snapshot import Snapshot, as_text
-
-ROOT = Path(__file__).parents[2]
-
-
-def right(question: Question) -> str:
-    """The right answer as somebody would type it."""
-    answer = question.answer
-    if isinstance(answer, Choice):
-        return answer.lettered[answer.right][0]
-    return str(answer.expected)
-
-
-def cards(level: int, seed: int, count: int = 10) -> list[Question]:
-    return list(islice(questions(level, seed), count))
+from tests.cards import cards, right
+from tests.command_line import ROOT, here, refused
+from tests.snapshot import Snapshot
 
 
 def play(level: int, typed: list[str], *extra: str) -> str:
@@ -45,19 +25,6 @@ def play(level: int, typed: list[str], *extra: str) -> str:
     result = CliRunner().invoke(app, ["quiz", "--level", str(level), *extra], input="".join(f"{t}\n" for t in typed))
     assert result.exit_code == 0, result.output
     return result.output
-
-
-def prompts(answers: list[str]) -> Callable[[str], str]:
-    """`input` that has been told what to say, and then reaches its end."""
-    rest: Iterator[str] = iter(answers)
-
-    def ask(prompt: str) -> str:
-        try:
-            return next(rest)
-        except StopIteration:
-            raise EOFError from None
-
-    return ask
 
 
 @pytest.mark.parametrize("level", range(1, 6))
@@ -127,61 +94,13 @@ def test_end_of_input() -> None:
         (["--level", "6"], "level must be a whole number from 1 to 5, got 6."),
         (["--level", "0"], "level must be a whole number from 1 to 5, got 0."),
         (["--rounds", "0"], "rounds must be a whole number of at least 1, got 0."),
-        (["--seed", "x"], "Invalid value for '--seed'"),
     ],
 )
-def test_bad_options(arguments: list[str], message: str) -> None:
-    """One line on stderr and exit code 2."""
-    done = subprocess.run(
-        [sys.executable, "-m", "lstm_shapes", "quiz", *arguments], cwd=ROOT, capture_output=True, text=True, input=""
-    )
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
-
-
-def test_no_torch() -> None:
-    """A quiz starts at once: torch is never loaded."""
-    code = (
-        "import sys, lstm_shapes as ls\n"
-        "repr(ls.quiz(5, rounds=8, ask=lambda prompt: ''))\n"
-        "print('torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1] == "False", done.stderr
-
-
-def test_from_python(capsys: pytest.CaptureFixture[str]) -> None:
-    """`ls.quiz` plays through any function that asks, and returns a score that shows itself."""
-    score = ls.quiz(level=4, seed=9, rounds=3, ask=prompts([right(card) for card in cards(4, 9, 3)]))
-    assert (score.right, score.asked, score.rounds) == (3, 3, 3)
-    assert "3 of 3: " in capsys.readouterr().out
-    assert "Score, level 4: 3 of 3 right" in repr(score)
-    assert "<table>" in score._repr_html_()
-
-
-def test_input_is_the_default(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without `ask` the answers come from Python's own input, looked up when it is needed."""
-    monkeypatch.setattr("builtins.input", prompts([""]))
-    assert ls.quiz(rounds=5).asked == 1
-    assert "1 of 5: " in capsys.readouterr().out
-
-
-def test_ctrl_c_from_python(capsys: pytest.CaptureFixture[str]) -> None:
-    """Ctrl-C is an end, not an error."""
-
-    def ask(prompt: str) -> str:
-        raise KeyboardInterrupt
-
-    assert ls.quiz(ask=ask).asked == 0
-    assert "Quiz, level 1" in capsys.readouterr().out
-
-
-def test_ask_must_be_callable() -> None:
-    """A string is no function; the error comes before anything is printed."""
-    bad: Any = "2,3,20"
-    with pytest.raises(ls.SpecError, match="ask must be a function from a prompt to an answer"):
-        ls.quiz(ask=bad)
+def test_bad_options(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line on stderr and exit code 2, before the first question."""
+    ended = here(capsys, "quiz", *arguments)
+    refused(ended, message)
+    assert ended.out == ""
 
 
 def _ended(game: subprocess.Popen[bytes]) -> bool:
@@ -233,10 +152,3 @@ def test_ctrl_c_at_a_real_prompt() -> None:
     plain = re.sub(r"\x1b\[[0-9;]*m", "", seen)
     assert "1 of 1 right" in plain
     assert "Traceback" not in plain
-
-
-def test_score_without_answers_shows_itself() -> None:
-    """A quiz left at once has a score that says so, and how to play it again."""
-    score = ls.quiz(ask=prompts([]))
-    assert "nothing answered" in as_text(score)
-    assert "--seed 0" in as_text(score)

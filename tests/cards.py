@@ -1,0 +1,24 @@
+"""The quiz's questions in the order in which they are asked, and their answers as somebody would type them."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from lstm_shapes.theory.quiz.answers import Choice
+from lstm_shapes.theory.quiz.deck import questions
+from lstm_shapes.theory.quiz.question import Question
+
+__all__ = ["cards", "right"]
+
+
+def cards(level: int, seed: int, count: int = 10) -> list[Question]:
+    """The first questions of a quiz."""
+    return list(islice(questions(level, seed), count))
+
+
+def right(question: Question) -> str:
+    """The right answer as somebody would type it."""
+    answer = question.answer
+    if isinstance(answer, Choice):
+        return answer.lettered[answer.right][0]
+    return str(answer.expected)

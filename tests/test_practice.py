@@ -1,0 +1,79 @@
+"""quiz from Python: any function may ask, any end is an end, and the score shows itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import lstm_shapes as ls
+from tests.cards import cards, right
+from tests.snapshot import as_text
+
+
+def prompts(answers: list[str]) -> Callable[[str], str]:
+    """`input` that has been told what to say, and then reaches its end."""
+    rest: Iterator[str] = iter(answers)
+
+    def ask(prompt: str) -> str:
+        try:
+            return next(rest)
+        except StopIteration:
+            raise EOFError from None
+
+    return ask
+
+
+def test_from_python(capsys: pytest.CaptureFixture[str]) -> None:
+    """`ls.quiz` plays through any function that asks, and returns a score that shows itself."""
+    score = ls.quiz(level=4, seed=9, rounds=3, ask=prompts([right(card) for card in cards(4, 9, 3)]))
+    assert (score.right, score.asked, score.rounds) == (3, 3, 3)
+    assert "3 of 3: " in capsys.readouterr().out
+    assert "Score, level 4: 3 of 3 right" in repr(score)
+    assert "<table>" in score._repr_html_()
+
+
+def test_input_is_the_default(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without `ask` the answers come from Python's own input, looked up when it is needed."""
+    monkeypatch.setattr("builtins.input", prompts([""]))
+    assert ls.quiz(rounds=5).asked == 1
+    assert "1 of 5: " in capsys.readouterr().out
+
+
+def test_ctrl_c_from_python(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C is an end, not an error."""
+
+    def ask(prompt: str) -> str:
+        raise KeyboardInterrupt
+
+    assert ls.quiz(ask=ask).asked == 0
+    assert "Quiz, level 1" in capsys.readouterr().out
+
+
+def test_ask_must_be_callable(capsys: pytest.CaptureFixture[str]) -> None:
+    """A string is no function; the error comes before anything is printed."""
+    bad: Any = "2,3,20"
+    with pytest.raises(ls.SpecError, match="ask must be a function from a prompt to an answer"):
+        ls.quiz(ask=bad)
+    assert capsys.readouterr().out == ""
+
+
+def test_score_without_answers_shows_itself() -> None:
+    """A quiz left at once has a score that says so, and how to play it again."""
+    score = ls.quiz(ask=prompts([]))
+    assert "nothing answered" in as_text(score)
+    assert "--seed 0" in as_text(score)
+
+
+def test_no_torch() -> None:
+    """A quiz starts at once: torch is never loaded."""
+    code = (
+        "import sys, lstm_shapes as ls\n"
+        "repr(ls.quiz(5, rounds=8, ask=lambda prompt: ''))\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "False", done.stderr
