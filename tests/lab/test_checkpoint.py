@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lstm_shapes.commands.inspect import inspect
 from lstm_shapes.errors import LstmShapesError
 from lstm_shapes.lab.build import build
 from lstm_shapes.lab.checkpoint import CheckpointError, read_checkpoint
@@ -331,76 +330,3 @@ def test_entries_that_are_no_plain_tensors_are_passed_over(tmp_path: Path) -> No
     assert [layer.found.prefix for layer in read_checkpoint(tmp_path / "a").layers] == ["a"]
     torch.save(torch.ones(3), tmp_path / "b")
     assert read_checkpoint(tmp_path / "b").layers == ()
-
-
-# ---------------------------------------------------------------- the command
-
-
-def test_inspect_shows_layers_and_what_it_cannot_tell(
-    tmp_path: Path, model: nn.Module, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Prefix, Spec, parameters; the broken group with its reason; hostile names written out."""
-    monkeypatch.setenv("COLUMNS", "80")
-    state = {**model.state_dict(), "bad\x1b[2J.weight_ih_l0": torch.ones(4)}
-    torch.save({"state_dict": state}, tmp_path / "a.pt")
-    inspect(tmp_path / "a.pt")
-    shown = capsys.readouterr().out
-    assert "[state_dict] encoder" in shown
-    assert "LSTM(Q=8, D=5, K=3, bidirectional, P=2)" in shown
-    assert f"{sum(w.numel() for w in model['encoder'].parameters()):,}" in shown  # type: ignore[index]
-    assert "batch_first, dropout nor nonlinearity" in shown
-    assert "[state_dict] bad\\x1b[2J.weight_hh_l0 must be" in shown or "bad\\x1b[2J.weight_ih_l0 must be" in shown
-    assert "\x1b" not in shown
-    assert max(map(len, shown.splitlines())) <= 80
-
-
-def test_inspect_says_that_there_is_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A sound checkpoint without recurrent layers is no error."""
-    save_file(nn.Linear(2, 3).state_dict(), tmp_path / "a")
-    inspect(tmp_path / "a")
-    assert "There is none: no names such as weight_ih_l0" in capsys.readouterr().out
-
-
-def test_inspect_as_json(tmp_path: Path, model: nn.Module, capsys: pytest.CaptureFixture[str]) -> None:
-    """Plain data; what no checkpoint can tell is not among a layer's fields."""
-    save_file({**model.state_dict(), "bad.weight_ih_l0": torch.ones(4)}, tmp_path / "a")
-    inspect(tmp_path / "a", as_json=True)
-    data = json.loads(capsys.readouterr().out)
-    assert data["untold"] == ["batch_first", "dropout", "nonlinearity"]
-    by_prefix = {layer["prefix"]: layer for layer in data["layers"]}
-    assert by_prefix["decoder"]["spec"] == {
-        "Q": 7, "D": 6, "K": 1, "cell": "GRUCell", "bidirectional": False, "proj_size": 0, "bias": True
-    }  # fmt: skip
-    assert by_prefix["bad"]["spec"] is None
-    assert by_prefix["bad"]["problem"].startswith("bad.weight_ih_l0 must be")
-
-
-def test_on_the_command_line_a_bad_file_is_one_line_and_exit_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """On stderr, with nothing on stdout; a good file is exit 0."""
-    from lstm_shapes.cli import main
-
-    path, _ = hostile_files(tmp_path)["zip of code"]
-    with pytest.raises(SystemExit, match=r"^2$"):
-        main(["inspect", str(path)])
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert err.startswith("lstm-shapes: ")
-    save_file(nn.LSTM(2, 3).state_dict(), tmp_path / "good")
-    with pytest.raises(SystemExit, match=r"^0$"):
-        main(["inspect", str(tmp_path / "good")])
-
-
-def test_a_safetensors_file_is_read_without_torch(tmp_path: Path) -> None:
-    """Its header is JSON: the answer comes at once."""
-    import subprocess
-    import sys
-
-    save_file(nn.LSTM(2, 3).state_dict(), tmp_path / "a")
-    code = (
-        "import sys; from pathlib import Path; from lstm_shapes.commands.inspect import inspect;"
-        f"inspect(Path({str(tmp_path / 'a')!r})); print('torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "False"
