@@ -16,11 +16,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 import lstm_shapes as ls
-from lstm_shapes.cli import app
-from lstm_shapes.commands import explore as commands
 from lstm_shapes.explorer import server
 from lstm_shapes.explorer.answer import answer
 from lstm_shapes.pictures import KINDS
@@ -190,32 +187,6 @@ def test_without_marimo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "find_spec", lambda name: None)
     with pytest.raises(ls.SpecError, match=r"pip install 'lstm-shapes\[explore\]'"):
         server.serve()
-
-
-def test_port_that_is_taken() -> None:
-    """One line on stderr and exit code 2."""
-    with socket.socket() as other:
-        other.bind((server.HOST, 0))
-        other.listen()
-        port = str(other.getsockname()[1])
-        done = subprocess.run(
-            [sys.executable, "-m", "lstm_shapes", "explore", "--no-browser", "--port", port],
-            cwd=ROOT, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert done.stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize(("option", "opened"), [("--browser", ["http://127.0.0.1:5"]), ("--no-browser", [])])
-def test_address_is_printed_and_opened(option: str, opened: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The address is printed either way; the browser is left alone where one asks for that."""
-    tabs: list[str] = []
-    monkeypatch.setattr(commands, "serve", lambda port, ready: ready(f"http://127.0.0.1:{port}"))
-    monkeypatch.setattr("webbrowser.open", tabs.append)
-    result = CliRunner().invoke(app, ["explore", "--port", "5", option])
-    assert result.output == "http://127.0.0.1:5  (Ctrl-C ends it)\n"
-    assert tabs == opened
 
 
 def test_app_loads_no_torch() -> None:
