@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from lstm_shapes.cli import main
 
-__all__ = ["ROOT", "Ended", "here", "process", "refused"]
+__all__ = ["ROOT", "Ended", "fake_torch", "here", "process", "refused"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -51,3 +52,9 @@ def refused(ended: Ended, says: str) -> None:
     assert err.endswith(".\n") or "[Errno" in err, err
     assert len(err) < 400, err
     assert "Traceback" not in err
+
+
+def fake_torch(folder: Path, code: str) -> dict[str, str]:
+    """The environment of a process in which `import torch` runs this code, and no torch is there."""
+    (folder / "torch.py").write_text(code, encoding="utf-8")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT)))}
