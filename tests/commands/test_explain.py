@@ -1,48 +1,17 @@
-"""`lstm-shapes explain` and `count`: what is printed, when, and how bad input ends."""
+"""`lstm-shapes explain`: the prediction first, the proof after it, as a page, a file and as data."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from lstm_shapes.cli import main
+from lstm_shapes import Spec, predict
+from tests.command_line import fake_torch, here, process, refused
 from tests.snapshot import Snapshot
-
-
-def call(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        main(list(arguments))
-    assert isinstance(stopped.value.code, int)
-    return stopped.value.code
-
-
-def shell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lstm_shapes", *arguments],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-        env={**os.environ, **environment},
-    )
-
-
-def test_alone_it_explains_the_lesson(capsys: pytest.CaptureFixture[str]) -> None:
-    """No command at all: LSTM(28, 256, 3) on N=2, L=20, with its proof, every line within 80 columns."""
-    assert call() == 0
-    out = capsys.readouterr().out
-    assert "LSTM(Q=28, D=256, K=3)" in out
-    assert "1,345,536" in out
-    assert re.search(r"(\d+) of \1 hold, on cpu in float32", out)
-    assert max(map(len, out.splitlines())) <= 80
-    assert "…" not in out.replace("(K·R, N, …)", "")
-    assert "\x1b" not in out
 
 
 @pytest.mark.parametrize(
@@ -58,8 +27,8 @@ def test_the_prediction_as_a_page(
     name: str, arguments: list[str], capsys: pytest.CaptureFixture[str], snapshot: Snapshot
 ) -> None:
     """What a reader sees, held as files; the parameter rows add up to their total."""
-    assert call("explain", *arguments, "--no-proof") == 0
-    out = capsys.readouterr().out
+    code, out, _ = here(capsys, "explain", *arguments, "--no-proof")
+    assert code == 0
     snapshot(name, out)
     table = out[out.index("Parameters") : out.index("total")]
     rows = [int(number.replace(",", "")) for number in re.findall(r"^layer.*?([\d,]+)$", table, re.MULTILINE)]
@@ -67,132 +36,151 @@ def test_the_prediction_as_a_page(
     assert sum(rows) == total
 
 
-def test_the_first_table_needs_no_torch() -> None:
-    """`--no-proof` and `count` end without torch; the prediction is printed before torch begins to load."""
-    code = (
-        "import sys, builtins\n"
-        "from lstm_shapes.cli import main\n"
-        "try: main(sys.argv[1:])\n"
-        "except SystemExit: print('torch' in sys.modules)\n"
-    )
-    for arguments in (["explain", "28", "256", "3", "--no-proof"], ["count", "28", "256", "3"]):
-        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
-        assert done.stdout.endswith("False\n")
-    watcher = (
-        "import sys\n"
-        "class Finder:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'torch': sys.stdout.flush(); sys.stdout.write('TORCH\\n')\n"
-        "sys.meta_path.insert(0, Finder())\n"
-        "from lstm_shapes.cli import main\n"
-        "main(['explain', '28', '64', '1'])\n"
-    )
-    done = subprocess.run([sys.executable, "-c", watcher], capture_output=True, text=True, check=True)
-    assert done.stdout.index("Shapes") < done.stdout.index("TORCH") < done.stdout.index("Proof")
+def test_the_prediction_is_there_before_torch(tmp_path: Path) -> None:
+    """When torch starts to load, the tables are on the screen already: a process that dies there has shown them."""
+    dies = "import os, sys; sys.stderr.write('loading'); sys.stderr.flush(); os._exit(7)"
+    code, out, err = process("explain", "28", "256", "3", env=fake_torch(tmp_path, dies))
+    assert (code, err) == (7, "loading")
+    assert out.index("Shapes") < out.index("1,345,536") < out.index("Laws")
+    assert "Proof" not in out
 
 
-def test_json_is_all_there_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
-    """One JSON document with shapes, weights, counts, slices, laws, notes and proof."""
-    assert call("explain", "28", "64", "2", "--cell", "GRU", "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["tensors"]["Y"] == {"names": ["N", "L", "D"], "sizes": [2, 20, 64]}
-    assert told["counts"]["total"] == sum(layer["total"] for layer in told["counts"]["layers"])
-    assert told["proof"]["ok"] is True
-    assert {"weights", "slices", "laws", "notes", "spec"} <= told.keys()
-    assert call("explain", "28", "64", "2", "--json", "--no-proof") == 0
-    assert json.loads(capsys.readouterr().out)["proof"] is None
-    assert call("count", "28", "64", "2", "--json", "--batch", "2") == 0
-    assert json.loads(capsys.readouterr().out)["macs"] > 0
+# Each before anything is printed.
+REFUSED = {
+    "Q 0": (["0", "256"], "Q (input_size) must be"),
+    "D 0": (["28", "0"], "D (hidden_size) must be"),
+    "batch 0": (["28", "256", "--batch", "0"], "N (batch size) must be"),
+    "steps -1": (["28", "256", "--steps", "-1"], "L (steps) must be"),
+    "enormous": (["99999999999999999999", "2"], "2**60"),
+    "cell in small letters": (["28", "256", "--cell", "lstm"], "one of LSTM, GRU"),
+    "cell of another kind": (["28", "256", "--cell", "TRANSFORMER"], "one of LSTM, GRU"),
+    "cell of layers": (["28", "256", "3", "--cell", "GRUCell"], "K must be 1 for GRUCell"),
+    "projection": (["28", "256", "--proj-size", "256"], "below D = 256"),
+    "projection of a GRU": (["28", "256", "--cell", "GRU", "--proj-size", "8"], "Only LSTM projects"),
+    "dropout": (["28", "256", "2", "--dropout", "nan"], "dropout must be"),
+    "dropout of one layer": (["28", "256", "--dropout", "nan"], "dropout must be"),
+    "nonlinearity": (["28", "256", "--nonlinearity", "relu"], "nonlinearity must be 'tanh' for LSTM"),
+    "dtype": (["28", "256", "--dtype", "int8"], "dtype must be one of"),
+    "ending": (["28", "256", "--html", "page.txt"], "ends in .html"),
+    "ending without a proof": (["28", "256", "--html", "page.pdf", "--no-proof"], "ends in .html"),
+}
 
 
-def test_html_is_written_beside_the_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The page is whole and needs no network; the console says where it went, on stderr."""
-    file = tmp_path / "a page.html"
-    assert call("explain", "28", "64", "2", "--html", str(file), "--no-proof") == 0
-    captured = capsys.readouterr()
-    page = file.read_text(encoding="utf-8")
-    assert page.startswith("<!doctype html>")
-    assert "http://" not in page.replace("http://www.w3.org/", "")
-    assert "https://" not in page
-    assert "Wrote" in captured.err
-    assert "Wrote" not in captured.out
+@pytest.mark.parametrize(("arguments", "says"), REFUSED.values(), ids=REFUSED)
+def test_a_layer_that_cannot_be(capsys: pytest.CaptureFixture[str], arguments: list[str], says: str) -> None:
+    """Exit 2, and one line that names what is wrong; nothing is shown before it."""
+    ended = here(capsys, "explain", *arguments)
+    refused(ended, says)
+    assert ended.out == ""
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "mps:7", "xla", ""])
+def test_a_device_that_is_not_here(capsys: pytest.CaptureFixture[str], device: str) -> None:
+    """Known only when torch has loaded: the prediction stays, then one line and exit 2."""
+    ended = here(capsys, "explain", "7", "5", "--device", device)
+    refused(ended, "device must be")
+    assert "Shapes" in ended.out
+    assert "Proof" not in ended.out
+
+
+@pytest.mark.parametrize("name", ["no/such/folder/a.html", "folder.html"])
+def test_a_page_that_cannot_be_written(capsys: pytest.CaptureFixture[str], name: str, tmp_path: Path) -> None:
+    """No folder to write it in, or a folder in its place: one line that names it, and exit 2."""
+    (tmp_path / "folder.html").mkdir()
+    refused(here(capsys, "explain", "7", "5", "--no-proof", "--html", str(tmp_path / name)), name)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "prediction"),
     [
-        (["explain"], "Q"),
-        (["explain", "28"], "D"),
-        (["explain", "abc", "256"], "Q"),
-        (["explain", "28", "0"], "D (hidden_size) must be"),
-        (["explain", "28", "-4"], "negative"),
-        (["explain", "28", "2.5"], "D"),
-        (["explain", "28", "256", "3", "4"], "unexpected extra argument"),
-        (["explain", "28", "256", "--batch", "0"], "N (batch size) must be"),
-        (["explain", "28", "256", "--steps", "x"], "--steps"),
-        (["explain", "28", "256", "--lengths", "3,,2"], "--lengths"),
-        (["explain", "28", "256", "--lengths", "3,0"], "lengths[1]"),
-        (["explain", "28", "256", "--lengths", "3,2", "--batch", "5"], "lengths must be"),
-        (["explain", "28", "256", "--unbatched", "--batch", "2"], "--unbatched"),
-        (["explain", "28", "256", "--cell", "TRANSFORMER"], "one of LSTM, GRU"),
-        (["explain", "28", "256", "--proj-size", "256"], "below D = 256"),
-        (["explain", "28", "256", "--cell", "GRU", "--proj-size", "3"], "Only LSTM projects"),
-        (["explain", "28", "256", "--dropout", "nan"], "dropout"),
-        (["explain", "28", "256", "--dtype", "int8"], "dtype"),
-        (["explain", "28", "256", "--device", "toaster"], "device"),
-        (["explain", "28", "256", "--html", "page.pdf", "--no-proof"], ".html"),
-        (["explain", "28", "256", "--html", "no/such/page.html", "--no-proof"], "page.html"),
-        (["explain", "99999999999999999999", "2"], "2**60"),
-        (["explian", "28", "256"], "No such command"),
-        (["count", "28", "256", "--bogus"], "No such option"),
+        (["28", "256", "3", "--batch", "2", "--steps", "20"], predict(28, 256, 3, N=2, L=20)),
+        (["28", "64", "2", "--cell", "GRU"], predict(28, 64, 2, cell="GRU")),
     ],
+    ids=["lesson", "GRU"],
 )
-def test_bad_input_is_one_line_and_exit_2(
-    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One line on stderr that says what is wrong; never a traceback."""
-    monkeypatch.chdir(tmp_path)
-    assert call(*arguments) == 2
-    error = capsys.readouterr().err
-    assert says in error
-    assert len(error.strip().splitlines()) == 1
-    assert error.startswith("lstm-shapes: ")
+def test_json_is_all_there(capsys: pytest.CaptureFixture[str], arguments: list[str], prediction: object) -> None:
+    """stdout is one JSON value with the prediction, the slices, laws, notes and the proof."""
+    code, out, err = here(capsys, "explain", *arguments, "--json")
+    assert (code, err) == (0, "")
+    data = json.loads(out)
+    expected = prediction.to_dict()  # type: ignore[attr-defined]
+    assert {key: data[key] for key in expected} == expected
+    assert Spec(**data["spec"]) == prediction.spec  # type: ignore[attr-defined]
+    assert data["counts"]["total"] == sum(layer["total"] for layer in data["counts"]["layers"])
+    assert data["proof"]["ok"] is True
+    assert all(check["ok"] for check in data["proof"]["checks"])
+    assert {"tensors", "weights", "slices", "laws", "notes"} <= data.keys()
 
 
-def test_a_real_process_ends_as_promised() -> None:
-    """Exit codes, help and an ASCII terminal, through the real interpreter."""
-    assert shell("count", "0", "1").returncode == 2
-    help_ = shell("explain", "--help")
-    assert help_.returncode == 0
-    assert "Examples:" in help_.stdout
-    assert shell("--version").stdout.startswith("lstm-shapes 0.")
-    plain = shell("count", "28", "256", PYTHONIOENCODING="ascii")
-    assert plain.returncode == 0
-    assert "292,864" in plain.stdout
+def test_json_without_a_proof(capsys: pytest.CaptureFixture[str]) -> None:
+    """The key is there, and null."""
+    code, out, _ = here(capsys, "explain", "28", "256", "--json", "--no-proof")
+    assert (code, json.loads(out)["proof"]) == (0, None)
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
-    """`lstm-shapes … | head -1` ends quietly."""
-    command = f'"{sys.executable}" -m lstm_shapes explain 28 256 3 --no-proof | head -1'
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "LSTM(Q=28, D=256, K=3)"
-    assert done.stderr == ""
+def test_options_reach_the_layer(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each option is the field of its name."""
+    words = "explain 7 5 2 --time-major -r -p 3 --no-bias --dropout 0.5 --lengths 4,2 --dtype float64 --json --no-proof"
+    data = json.loads(here(capsys, *words.split()).out)
+    assert Spec(**data["spec"]) == Spec(7, 5, 2, False, bidirectional=True, proj_size=3, bias=False, dropout=0.5)
+    assert (data["lengths"], data["counts"]["dtype"]) == ([4, 2], "float64")
+    words = "explain 7 5 --cell RNN --nonlinearity relu --unbatched --steps 9 --json --no-proof"
+    data = json.loads(here(capsys, *words.split()).out)
+    assert (data["spec"]["nonlinearity"], data["N"], data["L"]) == ("relu", None, 9)
 
 
-def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An interrupt is not a traceback."""
+class Page(HTMLParser):
+    """What a page refers to, and its text."""
 
-    def interrupted(*arguments: object, **options: object) -> None:
-        raise KeyboardInterrupt
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+        self.text = ""
+        self.feed(page)
 
-    monkeypatch.setattr("lstm_shapes.commands.explain.predict", interrupted)
-    assert call("explain", "28", "256") == 130
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.links += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
 
 
-def test_a_proof_that_fails_is_exit_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong prediction is shown with a cross and with what it should have been."""
+@pytest.mark.parametrize(("name", "option"), [("[b]page.html", "--proof"), ("a page.html", "--no-proof")])
+def test_html_is_one_file(capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, option: str) -> None:
+    """No script, nothing loaded from elsewhere; the numbers are in it, and the proof. Brackets in a name are a name."""
+    file = tmp_path / name
+    code, out, err = here(capsys, "explain", "28", "256", "3", "--html", str(file), option)
+    assert (code, err) == (0, f"Wrote {file}\n")
+    assert "1,345,536" in out
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert not re.search(r"https?://(?!www\.w3\.org/)", text)
+    page = Page(text)
+    assert not page.tags & {"script", "link", "iframe", "img", "object"}
+    assert all(link.startswith("#") for link in page.links)
+    assert "@import" not in page.text
+    assert "url(" not in page.text
+    assert "1,345,536" in page.text
+    for word in ("Proof", "torchinfo.summary"):
+        assert (word in page.text) == (option == "--proof")
+
+
+def test_a_failed_proof_is_exit_1(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripts can rely on it; the check that failed is on the screen, with what had been predicted."""
     from lstm_shapes.theory.counts import LayerCount
 
-    monkeypatch.setattr(LayerCount, "total", property(lambda self: 7))
-    assert call("explain", "28", "64") == 1
-    assert "✗" in capsys.readouterr().out
+    right = LayerCount.direction.fget  # type: ignore[attr-defined]
+    monkeypatch.setattr(LayerCount, "direction", property(lambda self: right(self) + 1))
+    code, out, _ = here(capsys, "explain", "7", "5")
+    assert code == 1
+    assert re.search(r"✗ +parameters in all +280 .*\n +not 281", out)
+
+
+def test_a_giant_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    """275 billion parameters, proved on a twin, which the proof says."""
+    code, out, _ = here(capsys, "explain", "65536", "65536", "8", "-n", "4096", "-l", "5000")
+    assert code == 0
+    assert "274,882,101,248" in out
+    assert "Run on a small twin" in " ".join(out.split())

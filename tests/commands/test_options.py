@@ -1,0 +1,71 @@
+"""The options that several commands share: the sizes of a call, and how a result is put on the screen."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.command_line import ROOT, here, refused
+
+SIZES = {
+    "no number": (["--lengths", "5,,3"], "--lengths must be whole numbers with commas between"),
+    "nothing": (["--lengths", ""], "--lengths must be whole numbers with commas between"),
+    "length 0": (["--lengths", "5,0"], "lengths[1] must be"),
+    "longer than L": (["--steps", "4", "--lengths", "5,3"], "at most L each = 4"),
+    "fewer than N": (["--batch", "3", "--lengths", "5,3"], "one entry for each of N sequences = 3"),
+}
+
+
+@pytest.mark.parametrize("command", ["explain", "count"])
+@pytest.mark.parametrize(("arguments", "says"), SIZES.values(), ids=SIZES)
+def test_lengths_that_cannot_be(
+    capsys: pytest.CaptureFixture[str], command: str, arguments: list[str], says: str
+) -> None:
+    """One line, before anything is shown."""
+    ended = here(capsys, command, "28", "256", *arguments)
+    refused(ended, says)
+    assert ended.out == ""
+
+
+@pytest.mark.parametrize("other", [["--batch", "2"], ["--lengths", "5,3"]])
+def test_unbatched_has_no_rows(capsys: pytest.CaptureFixture[str], other: list[str]) -> None:
+    """One sequence without a batch axis is neither two nor a packed batch."""
+    refused(here(capsys, "explain", "28", "256", "--unbatched", *other), "--unbatched must be given without")
+
+
+def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """No escape codes, no blanks at their ends, 80 columns."""
+    code, out, _ = here(capsys, "explain", "28", "256", "3", "--no-proof")
+    assert code == 0
+    assert "\x1b" not in out
+    assert all(line == line.rstrip() and len(line) <= 80 for line in out.splitlines())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+@pytest.mark.parametrize(("setting", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_colour_on_a_terminal(setting: dict[str, str], coloured: bool) -> None:
+    """On a terminal there is colour, unless it is declined."""
+    import pty
+
+    reader, writer = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", **setting}
+    command = [sys.executable, "-m", "lstm_shapes", "explain", "28", "256", "--no-proof"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=writer, stderr=writer, env=environment) as process:
+        os.close(writer)
+        found = b""
+        while True:
+            try:
+                piece = os.read(reader, 65_536)
+            except OSError:
+                break
+            if not piece:
+                break
+            found += piece
+    os.close(reader)
+    assert process.returncode == 0
+    assert b"292,864" in found
+    assert (re.search(rb"\x1b\[(?:\d+;)*3\dm", found) is not None) == coloured
