@@ -256,4 +256,4 @@ def assert_laws(
 
 
 def _states(spec: Spec) -> str:
-    return "(h0, c0)" if "c" in spec.kind.states else "h0"
+    return "(h0, c0)" if spec.has_c else "h0"

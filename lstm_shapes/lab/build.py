@@ -155,6 +155,6 @@ def _memory(device: torch.device) -> int | None:
 def bytes_of_call(spec: Spec, call: Call, dtype: str) -> int:
     """A lower bound for what one call keeps alive: X, Y and the states."""
     rows = (call.N or 1) * call.L
-    widths = spec.H + (spec.D if "c" in spec.kind.states else 0)
+    widths = spec.H + (spec.D if spec.has_c else 0)
     states = 2 * widths * spec.K * spec.R * (call.N or 1)
     return DTYPES[dtype] * (rows * (spec.Q + spec.R * spec.H) + states)

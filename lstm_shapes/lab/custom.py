@@ -106,7 +106,7 @@ def _require_results(layer: nn.Module, prediction: Prediction, X: Tensor) -> Non
         # Without gradients torch says once which of its kernels it takes: no news to who tests a layer.
         warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
         returned = layer(X)
-    ends = "(hn, cn)" if "c" in spec.kind.states else "hn"
+    ends = "(hn, cn)" if spec.has_c else "hn"
     form = ends if spec.kind.step else f"Y, {ends}"
     names = form.replace("(", "").replace(")", "").split(", ")
     parts = returned if isinstance(returned, tuple) else (returned,)

@@ -85,6 +85,11 @@ class Call:
         return self.N is not None
 
     @property
+    def short(self) -> bool:
+        """Whether a row has fewer than L steps, so that there is padding."""
+        return self.lengths is not None and min(self.lengths) < self.L
+
+    @property
     def T(self) -> int:
         """Steps the layer really computes, over all sequences: N·L, or the sum of lengths when packed."""
         return sum(self.lengths) if self.lengths is not None else (self.N or 1) * self.L

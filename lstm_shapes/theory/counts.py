@@ -44,11 +44,7 @@ class LayerCount:
         """The width this layer reads, as a symbol and as a number."""
         if self.index == 0:
             return "Q", self.spec.Q
-        return ("2" if self.spec.bidirectional else "") + self._H, self.spec.input_width(self.index)
-
-    @property
-    def _H(self) -> str:
-        return "P" if self.spec.P else "D"
+        return ("2" if self.spec.bidirectional else "") + self.spec.width, self.spec.input_width(self.index)
 
     def _gate_parts(self) -> tuple[tuple[str, str, str, int], ...]:
         """One gate of one direction: (name, formula, substituted, value) of each part."""
@@ -56,7 +52,7 @@ class LayerCount:
         symbol, width = self._input
         parts = [
             ("input", f"{symbol}·D", f"{width}·{D}", width * D),
-            ("recurrent", f"{self._H}·D", f"{H}·{D}", H * D),
+            ("recurrent", f"{self.spec.width}·D", f"{H}·{D}", H * D),
         ]
         if self.spec.bias:
             parts.append(("bias", "2D", f"2·{D}", 2 * D))
@@ -242,7 +238,7 @@ class Counts(Shown):
         """Bytes of the final states hn (and cn) together; None without N or lengths."""
         if self.call is None:
             return None
-        widths = self.spec.H + (self.spec.D if "c" in self.spec.kind.states else 0)
+        widths = self.spec.H + (self.spec.D if self.spec.has_c else 0)
         return self.spec.K * self.spec.R * (self.call.N or 1) * widths * DTYPES[self.dtype]
 
     @property

@@ -44,7 +44,7 @@ def last_step(spec: Spec, call: Call | None = None) -> LastStep:
     ('torch.cat([hn[-2], hn[-1]], dim=-1)', '2·D', 512)
     """
     place = Place(spec, Call() if call is None else call)
-    W, H = place.width, spec.H
+    W, H = spec.width, spec.H
     if spec.kind.step:
         why = "A cell does one step and returns its state: h is the output."
         return LastStep("hn", W, H, why)

@@ -43,7 +43,7 @@ def _wrong_axis(place: Place) -> str:
 
 
 def _has_c(place: Place) -> bool:
-    return "c" in place.spec.kind.states
+    return place.spec.has_c
 
 
 def _finals(place: Place) -> str:
@@ -120,7 +120,7 @@ _ROWS = (
     Rule(
         "unflattened",
         lambda p: p.two_way,
-        lambda p: f"hn.view(K, R, {'N, ' * p.call.batched}{p.width})[-1, 0] == {p.own_last('f')}",
+        lambda p: f"hn.view(K, R, {'N, ' * p.call.batched}{p.spec.width})[-1, 0] == {p.own_last('f')}",
         _always,
         "two directions",
         "The first axis of hn is layer-major: both directions of layer 0, then of layer 1.",
@@ -129,7 +129,7 @@ _ROWS = (
     Rule(
         "unflattened wrongly",
         lambda p: p.two_way,
-        lambda p: f"hn.view(R, K, {'N, ' * p.call.batched}{p.width})[0, -1] == {p.own_last('f')}",
+        lambda p: f"hn.view(R, K, {'N, ' * p.call.batched}{p.spec.width})[0, -1] == {p.own_last('f')}",
         lambda p: p.spec.K == 1,
         "K = 1",
         "With one layer K·R and R·K are the same.",

@@ -43,13 +43,13 @@ _NOTES: tuple[_Note, ...] = (
     (
         lambda s, c: not s.kind.step and c.batched,
         lambda s, c: (
-            f"`hn`{' and `cn` are' if 'c' in s.kind.states else ' is'} (K·R, N, …) in both layouts: "
+            f"`hn`{' and `cn` are' if s.has_c else ' is'} (K·R, N, …) in both layouts: "
             "`batch_first` never moves the axes of a state."
         ),
     ),
     (lambda s, c: not s.kind.step and c.batched, _size0),
     (
-        lambda s, c: "c" in s.kind.states and not s.kind.step,
+        lambda s, c: s.has_c and not s.kind.step,
         lambda s, c: (
             f"`{_last(s, c)}` is hidden state, not cell state. The cell state never appears in Y; "
             "it is `cn`, at the last step only."
@@ -59,7 +59,7 @@ _NOTES: tuple[_Note, ...] = (
         lambda s, c: not s.kind.step and s.R == 1 and s.K > 1,
         lambda s, c: (
             f"`hn[-1]` is the top layer, `hn[0]` the bottom one; Y holds the top layer only, "
-            f"so `{_last(s, c)}` equals `hn[-1]`" + (" for rows of full length." if _short(c) else ".")
+            f"so `{_last(s, c)}` equals `hn[-1]`" + (" for rows of full length." if c.short else ".")
         ),
     ),
     (
@@ -70,7 +70,7 @@ _NOTES: tuple[_Note, ...] = (
         ),
     ),
     (
-        lambda s, c: _short(c),
+        lambda s, c: c.short,
         lambda s, c: (
             "Rows are shorter than L, and Y is zero beyond each row's length: read `hn[-1]`, or "
             f"`{'Y[torch.arange(N), lengths - 1]' if s.batch_first else 'Y[lengths - 1, torch.arange(N)]'}`"
@@ -109,10 +109,6 @@ _NOTES: tuple[_Note, ...] = (
         ),
     ),
 )
-
-
-def _short(call: Call) -> bool:
-    return call.lengths is not None and min(call.lengths) < call.L
 
 
 def _last(spec: Spec, call: Call) -> str:

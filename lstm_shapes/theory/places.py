@@ -50,7 +50,7 @@ class Place:
     @property
     def full(self) -> bool:
         """No row is shorter than L, so that step -1 is every row's own last."""
-        return self.call.lengths is None or min(self.call.lengths) == self.call.L
+        return not self.call.short
 
     @property
     def one_step(self) -> bool:
@@ -62,17 +62,12 @@ class Place:
         """Whether dropout makes two runs of this layer differ: it acts between layers, while training."""
         return self.training and self.spec.dropout > 0 and self.spec.K > 1
 
-    @property
-    def width(self) -> str:
-        """The symbol of one direction's hidden width."""
-        return "P" if self.spec.P else "D"
-
     def step(self, index: str, half: str = "", name: str = "Y") -> str:
         """One step of Y in this layout, of its forward (`f`) or backward (`b`) half or whole."""
         keys = [":", index] if self.batch_leads else [index]
         if half:
             keys += [":"] if self.call.batched and not self.batch_leads else []
-            keys.append(f":{self.width}" if half == "f" else f"{self.width}:")
+            keys.append(f":{self.spec.width}" if half == "f" else f"{self.spec.width}:")
         return f"{name}[{', '.join(keys)}]"
 
     def own_last(self, half: str = "") -> str:
@@ -83,7 +78,7 @@ class Place:
         if not self.spec.batch_first:
             keys.reverse()
         if half:
-            keys.append(f":{self.width}" if half == "f" else f"{self.width}:")
+            keys.append(f":{self.spec.width}" if half == "f" else f"{self.spec.width}:")
         return f"Y[{', '.join(keys)}]"
 
     def take(self, Y: Any, index: int, half: str = "") -> Any:

@@ -38,7 +38,7 @@ def axes_of_Y(spec: Spec, call: Call) -> Axes | None:
     >>> axes_of_Y(Spec(28, 256, bidirectional=True), Call(N=2, L=20))
     (N=2, L=20, R·D=512)
     """
-    return None if spec.kind.step else _sequence(spec, call, _directions(spec, _hidden(spec)))
+    return None if spec.kind.step else _sequence(spec, call, _directions(spec, spec.width))
 
 
 def axes_of_state(spec: Spec, call: Call, state: str) -> Axes | None:
@@ -50,7 +50,7 @@ def axes_of_state(spec: Spec, call: Call, state: str) -> Axes | None:
     if state not in spec.kind.states:
         return None
     rows = "" if spec.kind.step else _directions(spec, "K", last=True)
-    width = _hidden(spec) if state == "h" else "D"
+    width = spec.width if state == "h" else "D"
     return _axes(spec, call, rows, "N" if call.batched else "", width)
 
 
@@ -60,7 +60,7 @@ def axes_of_packed(spec: Spec, call: Call, width: str) -> Axes:
     >>> axes_of_packed(Spec(28, 256), Call.of(Spec(28, 256), lengths=(5, 3)), "Q")
     (T=8, Q=28)
     """
-    return _axes(spec, call, "T", width if width == "Q" else _directions(spec, _hidden(spec)))
+    return _axes(spec, call, "T", width if width == "Q" else _directions(spec, spec.width))
 
 
 class Weights(Mapping[str, Axes]):
@@ -100,11 +100,11 @@ class Weights(Mapping[str, Axes]):
         part, layer = self._parse(name)
         spec = self._spec
         gates = "G·D" if spec.G > 1 else "D"
-        below = "Q" if layer == 0 else _directions(spec, _hidden(spec))
+        below = "Q" if layer == 0 else _directions(spec, spec.width)
         # One row a weight: what stands in torch's RNNBase.__init__.
         names = {
             "weight_ih": f"{gates} {below}",
-            "weight_hh": f"{gates} {_hidden(spec)}",
+            "weight_hh": f"{gates} {spec.width}",
             "bias_ih": gates,
             "bias_hh": gates,
             "weight_hr": "P D",
@@ -127,10 +127,6 @@ class Weights(Mapping[str, Axes]):
         shown = [f"{name}: {self[name]}" for name, _ in zip(self, range(24), strict=False)]
         more = len(self) - len(shown)
         return "\n".join([*shown, *([f"… and {more} more"] if more else [])])
-
-
-def _hidden(spec: Spec) -> str:
-    return "P" if spec.P else "D"
 
 
 def _directions(spec: Spec, name: str, *, last: bool = False) -> str:

@@ -73,7 +73,7 @@ def slices(prediction: Prediction) -> tuple[Slice, ...]:
         rows += [("Y", "[-1]", (-1,)), ("Y", "[-1:]", (_LAST,)), ("Y", "[0]", (0,))]
     if spec.R == 2:
         last, first = _at_step(prediction, -1), _at_step(prediction, 0)
-        width = "P" if spec.P else "D"
+        width = spec.width
         rows += [
             ("Y", _written(last, f":{width}"), (*last, slice(None, H))),
             ("Y", _written(first, f"{width}:"), (*first, slice(H, None))),
@@ -114,7 +114,7 @@ def _of_Y(prediction: Prediction, key: tuple[Any, ...]) -> str:
     if step == _ALL and row != _ALL:
         kept = ", batch axis kept" if isinstance(row, slice) else ""
         return f"every step of the last sample only, not the last step of each{kept}"
-    short = call.lengths is not None and min(call.lengths) < call.L
+    short = call.short
     half = ""
     if width != _ALL:
         forward = width.start is None
@@ -155,7 +155,7 @@ def _wanted(prediction: Prediction, name: str, key: tuple[Any, ...]) -> bool:
         return name == "hn" and key in ((-2,), (-1,))
     if name == "hn":
         return key == (-1,)
-    if call.lengths is not None and min(call.lengths) < call.L:
+    if call.short:
         return False
     place = _at_step(prediction, -1).index(-1)
     return key[: place + 1] == _at_step(prediction, -1)[: place + 1] and set(map(str, key[place + 1 :])) <= {str(_ALL)}

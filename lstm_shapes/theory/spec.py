@@ -112,6 +112,16 @@ class Spec:
         return self.proj_size or self.D
 
     @property
+    def width(self) -> str:
+        """The symbol of H: P if projected, else D."""
+        return "P" if self.proj_size else "D"
+
+    @property
+    def has_c(self) -> bool:
+        """Whether there is a cell state: (hn, cn) where other kinds have hn."""
+        return "c" in self.kind.states
+
+    @property
     def G(self) -> int:
         """Gates, the blocks stacked in each weight: LSTM 4, GRU 3, RNN 1."""
         return len(self.kind.gates)

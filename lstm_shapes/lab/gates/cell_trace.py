@@ -129,7 +129,7 @@ class CellTrace(Shown):
     def __getitem__(self, name: str) -> AnnotatedTensor:
         if name not in self.names:
             raise ShapeError("a gate", f"one of {', '.join(self.names)} for {self.spec.cell}", got=name)
-        return self._named(self.values[name], "P" if name == "h" and self.spec.P else "D")
+        return self._named(self.values[name], self.spec.width if name == "h" else "D")
 
     def __getattr__(self, name: str) -> AnnotatedTensor:
         # Copying and pickling ask for longer names before there is a `spec`.

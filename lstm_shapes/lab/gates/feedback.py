@@ -63,7 +63,7 @@ def read_feedback(trace: GateTrace) -> Feedback:
 
 def _rows(cell: CellTrace) -> list[Reentry]:
     spec, mask = cell.spec, cell.mask
-    hidden = f"{'P' if spec.P else 'D'}={spec.H}"
+    hidden = f"{spec.width}={spec.H}"
     gates, G = spec.kind.gates, spec.G
     rows_of_weight = f"{G}D={G * spec.D}" if G > 1 else f"D={spec.D}"
     names = " ".join(f"h_{gate}" for gate in gates)

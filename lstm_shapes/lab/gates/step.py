@@ -86,7 +86,7 @@ def read_step(cell: CellTrace, t: int, n: int, d: int) -> GateStep:
     """The step at valid positions t, n, d (`GateTrace.step` checks them)."""
     spec = cell.spec
     source, before = _before(cell, t, n)
-    width = {"h": ("P" if spec.P else "D", spec.H), "c": ("D", spec.D)}
+    width = {"h": (spec.width, spec.H), "c": ("D", spec.D)}
     inputs = [("x", f"({_input(cell)}={cell.x.shape[-1]},)", _floats(cell.x[t, n]))]
     for name, state in before.items():
         symbol, size = width[name]
@@ -108,8 +108,7 @@ def read_step(cell: CellTrace, t: int, n: int, d: int) -> GateStep:
 def _input(cell: CellTrace) -> str:
     if cell.layer == 0:
         return "Q"
-    hidden = "P" if cell.spec.P else "D"
-    return f"R·{hidden}" if cell.spec.R > 1 else hidden
+    return f"R·{cell.spec.width}" if cell.spec.R > 1 else cell.spec.width
 
 
 def _before(cell: CellTrace, t: int, n: int) -> tuple[str, dict[str, Tensor]]:
@@ -126,7 +125,7 @@ def _contributions(cell: CellTrace, t: int, n: int, d: int) -> list[Equation]:
     """x_i = W_ii·x + b_ii and h_i = W_hi·h' + b_hi for each gate."""
     spec, W, lines = cell.spec, cell.weights, []
     D, x, h = spec.D, cell.x[t, n], _before(cell, t, n)[1]["h"]
-    read, hidden = f"{_input(cell)}={x.shape[0]}", f"{'P' if spec.P else 'D'}={spec.H}"
+    read, hidden = f"{_input(cell)}={x.shape[0]}", f"{spec.width}={spec.H}"
     for kind, vector, size, product, bias in (
         ("i", "x", read, W.ih @ x, W.b_ih),
         ("h", "h'", hidden, W.hh @ h, W.b_hh),

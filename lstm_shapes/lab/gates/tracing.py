@@ -204,7 +204,7 @@ class _Called:
 
 def _mask(call: Call, device: torch.device) -> Tensor | None:
     """(L, N), true where a row still has a step; None where all have all."""
-    if call.lengths is None or min(call.lengths) == call.L:
+    if not call.short:
         return None
     return torch.arange(call.L, device=device)[:, None] < torch.tensor(call.lengths, device=device)
 
