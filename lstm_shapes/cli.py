@@ -56,11 +56,14 @@ def main(arguments: list[str] | None = None) -> None:
         code = app(args=arguments, prog_name="lstm-shapes", standalone_mode=False)
     except _UsageError as error:
         code = _complain(_usage(error))
-    except (LstmShapesError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
+    except (LstmShapesError, OSError, SystemExit) as error:
+        # typer turns a broken pipe into an exit of its own.
+        if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
             # The reader (head, less) has gone; there is nobody left to tell.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
+        if isinstance(error, SystemExit):
+            raise
         code = _complain(str(error))
     except (KeyboardInterrupt, typer.Abort):
         code = 130

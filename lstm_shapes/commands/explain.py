@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["explain", "show"]
 
-Html = Annotated[Path | None, typer.Option(metavar="FILE", help="write the page to FILE as well")]
 Proven = Annotated[bool, typer.Option("--proof/--no-proof", help="run the layer and check every number")]
 
 
@@ -42,7 +41,7 @@ def explain(
     device: options.Device = "cpu",
     dtype: options.Dtype = "float32",
     as_json: options.Json = False,
-    html: Html = None,
+    html: options.Html = None,
     proof: Proven = True,
 ) -> None:
     """Shapes, parameters, slices and notes of a layer, predicted and then proved on torch.
@@ -75,8 +74,7 @@ def show(
 
     Raises: typer.Exit with code 1 where a check of the proof fails.
     """
-    if html is not None and html.suffix != ".html":
-        raise typer.BadParameter("give it a name that ends in .html", param_hint="--html")
+    options.html_file(html)
     if not as_json:
         options.put(shapes_view(prediction))  # on the screen before the rest is even imported
     from lstm_shapes.explanation import Explanation

@@ -38,7 +38,7 @@ COMMANDS: dict[str, tuple[str, dict[str, Any]]] = {
 class _Reader:
     """What a command and the group of commands share: words are read by Python's own int, float, str and Path.
 
-    Whatever these refuse, and what is missing or a list, is left to typer, so that its errors stay its own.
+    Whatever these refuse, and what is missing or a list, is left to typer.
     """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
@@ -95,9 +95,15 @@ def _read_plainly(parameter: Any, hint: Any) -> None:
 def _read(parameter: Any, kind: type, by_typer: Callable[[Any, Any], Any], context: Any, word: Any) -> Any:
     if word is None and not parameter.required:
         return None
-    if parameter.callback is not None or (kind is bool and not isinstance(word, bool)):
-        return by_typer(context, word)  # --help acts when it is read
+    if word is None or parameter.callback is not None or (kind is bool and not isinstance(word, bool)):
+        return by_typer(context, word)  # which says what is missing; and --help acts when it is read
     try:
         return word if isinstance(word, kind) else kind(word)
-    except (TypeError, ValueError):
+    except ValueError:
+        pass
+    try:
         return by_typer(context, word)
+    except typer.BadParameter:  # it does not say which word
+        shown = word if len(word) <= 40 else f"{word[:40]}…"
+        wanted = "a whole number" if kind is int else "a number"
+        raise typer.BadParameter(f"{shown!r} is not {wanted}", context, parameter) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ __all__ = [
     "Device",
     "Dropout",
     "Dtype",
+    "Html",
     "Json",
     "Layers",
     "Lengths",
@@ -27,6 +29,7 @@ __all__ = [
     "TimeMajor",
     "Unbatched",
     "call_arguments",
+    "html_file",
     "layer_arguments",
     "put",
 ]
@@ -47,6 +50,7 @@ Dropout = Annotated[float, typer.Option(help="between layers, 0 to 1")]
 Nonlinearity = Annotated[str, typer.Option(help="tanh or relu, RNN only")]
 Device = Annotated[str, typer.Option(help="where the proof runs: cpu, cuda, …")]
 Dtype = Annotated[str, typer.Option(help="float32, float64, float16 or bfloat16")]
+Html = Annotated[Path | None, typer.Option(metavar="FILE", help="write the page to FILE as well")]
 Json = Annotated[bool, typer.Option("--json", help="print plain data for another program")]
 
 
@@ -57,6 +61,19 @@ def put(value: Any) -> None:
         screen.print(value)
     else:
         typer.echo(as_text(value))
+
+
+def html_file(file: Path | None) -> None:
+    """Refuse a page that could not be written, before anything is worked out.
+
+    Raises: typer.BadParameter for another ending, or a folder that is not there.
+    """
+    if file is None:
+        return
+    if file.suffix != ".html":
+        raise typer.BadParameter("give it a name that ends in .html", param_hint="--html")
+    if not file.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {file.parent}; make it first", param_hint="--html")
 
 
 def layer_arguments(

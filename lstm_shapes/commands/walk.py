@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,7 +23,6 @@ AxesOption = Annotated[
     list[str] | None,
     typer.Option("--axes", "-a", metavar='"N L Q"', help="names of that input's axes; repeat; ? for none"),
 ]
-Html = Annotated[Path | None, typer.Option(metavar="FILE", help="write the page to FILE as well")]
 
 
 def walk(
@@ -33,7 +31,7 @@ def walk(
     axes: AxesOption = None,
     dtype: options.Dtype = "float32",
     as_json: options.Json = False,
-    html: Html = None,
+    html: options.Html = None,
 ) -> None:
     """Show a model's forward line by line with named axes; exit code 1 if it stops or mixes axes.
 
@@ -43,8 +41,7 @@ def walk(
 
       lstm-shapes walk model.py:make --input 64,28,28 --axes "N L Q" --html walk.html
     """
-    if html is not None and html.suffix != ".html":
-        raise typer.BadParameter("give it a name that ends in .html", param_hint="--html")
+    options.html_file(html)
     with Console(stderr=True).status("Loading torch and the model …"):
         made = load_model(model)
         given = load_inputs(input or [], made, dtype)

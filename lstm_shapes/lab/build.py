@@ -14,6 +14,7 @@ from lstm_shapes.theory.predict import as_spec
 from lstm_shapes.theory.spec import Spec, whole
 
 __all__ = [
+    "PLAIN",
     "allocate",
     "as_device",
     "as_dtype",
@@ -22,6 +23,10 @@ __all__ = [
     "generator",
     "require_memory",
 ]
+
+
+# Named wherever numbers are drawn: the caller may have set another device or dtype for all of torch.
+PLAIN: dict[str, Any] = {"device": "cpu", "dtype": torch.float32}
 
 
 def build(
@@ -61,7 +66,7 @@ def build(
     numbers, bound = generator(seed), float(spec.D) ** -0.5
     with torch.no_grad():
         for parameter in layer.parameters():
-            drawn = torch.empty(parameter.shape).uniform_(-bound, bound, generator=numbers)
+            drawn = torch.empty(parameter.shape, **PLAIN).uniform_(-bound, bound, generator=numbers)
             parameter.copy_(drawn)
     if isinstance(layer, nn.RNNBase):
         layer.flatten_parameters()  # one block for cuDNN, which else warns at every call; nothing on the CPU
@@ -93,7 +98,7 @@ def allocate(layer: nn.Module, device: torch.device) -> None:
 
 def generator(seed: int) -> torch.Generator:
     """A private source of random numbers, on the CPU so that every device gets the same ones."""
-    return torch.Generator().manual_seed(whole("seed", seed, at_least=0))
+    return torch.Generator("cpu").manual_seed(whole("seed", seed, at_least=0))
 
 
 def as_device(device: Any) -> torch.device:
@@ -103,7 +108,7 @@ def as_device(device: Any) -> torch.device:
     """
     try:
         found = torch.device(device)
-    except (RuntimeError, TypeError):
+    except (RuntimeError, TypeError, ValueError, OverflowError):
         raise SpecError("device", "one of cpu, cuda, cuda:0, mps or meta", device) from None
     if found.type in ("cpu", "meta"):
         return torch.device(found.type)

@@ -43,7 +43,7 @@ def call_plainly(layer: nn.Module, spec: Spec, inputs: Inputs, state: Any) -> Re
     given = _read_state(spec, inputs, state)
     fed = inputs.packed if inputs.packed is not None else inputs.X
     if inputs.packed is None and inputs.call.lengths is not None:
-        lengths = torch.tensor(inputs.call.lengths)
+        lengths = torch.tensor(inputs.call.lengths, device="cpu")
         fed = pack_padded_sequence(inputs.X, lengths, batch_first=spec.batch_first, enforce_sorted=False)
     with untouched_random_state(inputs.X.device), warnings.catch_warnings():
         # A remark about speed, which nobody who asks for shapes wants to read.

@@ -14,7 +14,7 @@ from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
-from .build import as_device, as_dtype, build, generator
+from .build import PLAIN, as_device, as_dtype, build, generator
 from .inputs import Inputs
 from .random_state import untouched_random_state
 from .run import Run, call_layer
@@ -77,12 +77,12 @@ def random_run(
     if layer is None:
         layer = build(spec, device=where, dtype=dtype, seed=seed)
     else:
-        like = next(layer.parameters(), torch.empty(0))
+        like = next(layer.parameters(), torch.empty(0, **PLAIN))
         where, kind = like.device, like.dtype
     prediction, numbers = Prediction(spec, call), generator(seed)
 
     def drawn(sizes: tuple[int, ...]) -> Tensor:
-        return torch.randn(sizes, generator=numbers, dtype=torch.float64).to(device=where, dtype=kind)
+        return torch.randn(sizes, generator=numbers, dtype=torch.float64, device="cpu").to(device=where, dtype=kind)
 
     X = drawn(prediction.X.sizes)
     states = [axes.sizes for axes in (prediction.h0, prediction.c0) if axes is not None]

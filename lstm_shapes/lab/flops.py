@@ -84,7 +84,7 @@ def _count(layer: nn.Module, spec: Spec, call: Call, device: str) -> int:
     x: Any = torch.zeros(axes_of_X(spec, call).sizes, device=device, dtype=torch.float64)
     if call.lengths is not None:
         rows = [sum(length > step for length in call.lengths) for step in range(max(call.lengths))]
-        x = PackedSequence(x.new_zeros(call.T, spec.Q), torch.tensor(rows))
+        x = PackedSequence(x.new_zeros(call.T, spec.Q), torch.tensor(rows, device="cpu"))
     if device == "meta":
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             layer(x)

@@ -77,4 +77,4 @@ def _read_packed(spec: Spec, x: PackedSequence, lengths: Iterable[int] | None) -
     if x.data.dim() != 2 or x.data.shape[-1] != spec.Q:
         raise ShapeError("x.data", f"(T, Q) with Q = {spec.Q}", got=tuple(x.data.shape))
     X, found = pad_packed_sequence(x, batch_first=spec.batch_first)
-    return Inputs(Call.of(spec, N=DEFAULT_N, lengths=torch.as_tensor(found)), X, x)
+    return Inputs(Call.of(spec, N=DEFAULT_N, lengths=torch.as_tensor(found, device="cpu")), X, x)

@@ -17,7 +17,7 @@ from lstm_shapes.theory.call import DEFAULT_N, Call, dtype_name
 from lstm_shapes.theory.predict import Prediction, as_spec
 from lstm_shapes.theory.spec import Spec
 
-from .build import as_device, as_dtype, build, bytes_of_call, generator, require_memory
+from .build import PLAIN, as_device, as_dtype, build, bytes_of_call, generator, require_memory
 from .calling import call_plainly
 from .inputs import Inputs, read_inputs
 from .tensors import AnnotatedTensor, annotate
@@ -107,7 +107,7 @@ def run(
         if state is None and isinstance(K, (Tensor, tuple)):
             K, state = 1, K  # run(layer, x, (h0, c0)), as one calls the layer itself
         spec = as_spec(Q, None, K, batch_first, **fields)
-        like = next(Q.parameters(), torch.empty(0))  # a quantised layer keeps its weights elsewhere
+        like = next(Q.parameters(), torch.empty(0, **PLAIN))  # a quantised layer keeps its weights elsewhere
         _require_place(like, device, dtype)
         if D is None:
             inputs = _drawn(spec, Call.of(spec, N=N, L=L, lengths=lengths), like.device, like.dtype, seed)
@@ -142,7 +142,7 @@ def _drawn(spec: Spec, call: Call, device: torch.device, dtype: torch.dtype, see
     sizes = Prediction(spec, call).X.sizes
     if device.type == "meta":
         return Inputs(call, torch.empty(sizes, device=device, dtype=dtype))
-    X = torch.randn(sizes, generator=generator(seed)).to(device=device, dtype=dtype)
+    X = torch.randn(sizes, generator=generator(seed), **PLAIN).to(device=device, dtype=dtype)
     return Inputs(call, X)
 
 

@@ -81,7 +81,7 @@ def load_inputs(sizes: list[str], model: Any, dtype: str, seed: int = 0) -> tupl
 def _tensor(text: str, model: Any, dtype: str, seed: int) -> torch.Tensor:
     import torch
 
-    from lstm_shapes.lab.build import as_dtype, generator
+    from lstm_shapes.lab.build import PLAIN, as_dtype, generator
 
     kind, _, numbers = text.rpartition(":")
     try:
@@ -91,13 +91,13 @@ def _tensor(text: str, model: Any, dtype: str, seed: int) -> torch.Tensor:
     if not shape or min(shape) < 1 or kind not in ("", "int", "float"):
         raise SpecError("--input", "sizes of at least 1 such as 64,28,28, or int:64,28 for tokens", text)
     if kind != "int":
-        return torch.randn(shape, generator=generator(seed)).to(as_dtype(dtype))
+        return torch.randn(shape, generator=generator(seed), **PLAIN).to(as_dtype(dtype))
     tables = [m.num_embeddings for m in getattr(model, "modules", list)() if isinstance(m, torch.nn.Embedding)]
-    return torch.randint(0, min(tables, default=2), shape, generator=generator(seed))
+    return torch.randint(0, min(tables, default=2), shape, generator=generator(seed), device="cpu")
 
 
 def load_lengths(rows: tuple[int, ...] | None) -> torch.Tensor | None:
     """The lengths as torch's own packing wants them."""
     import torch
 
-    return None if rows is None else torch.tensor(rows)
+    return None if rows is None else torch.tensor(rows, device="cpu")

@@ -60,6 +60,8 @@ class Call:
             hint = f"A cell does one step; use cell={spec.kind.layer!r} for padded sequences"
             raise ShapeError("lengths", f"left out for {spec.cell}", got=lengths, hint=hint)
         as_list = getattr(lengths, "tolist", None)
+        if isinstance(lengths, (str, bytes)):  # they iterate, too, but over letters
+            raise SpecError("lengths", "one whole number for each sequence", lengths)
         try:
             entries = tuple(as_list() if as_list is not None else lengths)
         except TypeError:

@@ -24,7 +24,7 @@ from .memory import kept_elements
 from .spec import Spec
 from .terms import Term
 
-__all__ = ["Counts", "LayerCount", "Term"]
+__all__ = ["Counts", "LayerCount", "Term", "listed_layers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +251,7 @@ class Counts(Shown):
         return None if self.call is None else kept_elements(self.spec, self.call) * DTYPES[self.dtype]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: totals, and each layer with its terms."""
+        """Plain data for JSON: totals, and each layer with its terms; of more than 1,000 layers the first two."""
         return {
             "total": self.total,
             "formula": self.formula,
@@ -264,5 +264,14 @@ class Counts(Shown):
             "flops": self.flops,
             "state_bytes": self.state_bytes,
             "activation_bytes": self.activation_bytes,
-            "layers": [layer.to_dict() for layer in self.layers],
+            "layers": [LayerCount(self.spec, index).to_dict() for index in range(listed_layers(self.spec))],
         }
+
+
+def listed_layers(spec: Spec) -> int:
+    """How many layers plain data lists: all, or the first two where the rest, all alike, would be a flood.
+
+    >>> listed_layers(Spec(28, 256, 3)), listed_layers(Spec(28, 256, 1_000_000))
+    (3, 2)
+    """
+    return spec.K if spec.K <= 1_000 else 2

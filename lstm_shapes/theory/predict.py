@@ -12,7 +12,7 @@ from lstm_shapes.shown import Shown
 
 from .axes import Axes
 from .call import DEFAULT_N, Call, dtype_name
-from .counts import Counts
+from .counts import Counts, listed_layers
 from .shapes import Weights, axes_of_packed, axes_of_state, axes_of_X, axes_of_Y
 from .spec import Spec
 
@@ -95,12 +95,13 @@ class Prediction(Shown):
         return {name: axes for name, axes in every.items() if axes is not None}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: each tensor's names and sizes, each weight's sizes, the counts."""
+        """Plain data for JSON: each tensor and weight with names and sizes; of more than 1,000 layers the first two."""
+        listed = self.spec.replace(K=listed_layers(self.spec))
         return {
             "spec": self.spec.to_dict(),
             **self.call.to_dict(),
             "tensors": {name: axes.to_dict() for name, axes in self.tensors.items()},
-            "weights": {name: axes.to_dict() for name, axes in self.weights.items()},
+            "weights": {name: axes.to_dict() for name, axes in Weights(listed).items()},
             "counts": self.counts.to_dict(),
         }
 

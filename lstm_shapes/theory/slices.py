@@ -6,7 +6,7 @@ slice means another thing in another layout, and says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .axes import Axes
@@ -35,6 +35,9 @@ class Slice:
     axes: Axes
     meaning: str
     wanted: bool = False
+    of: str = "Y"
+    key: Any = field(default=(), repr=False, compare=False)
+    """What `tensor[key]` is asked: `of` names the tensor."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -89,6 +92,8 @@ def slices(prediction: Prediction) -> tuple[Slice, ...]:
             index(Y if name == "Y" else hn, key),
             _of_Y(prediction, key) if name == "Y" else _of_hn(spec, key),
             _wanted(prediction, name, key),
+            name,
+            key,
         )
         for name, text, key in rows
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["proof_sheet", "proof_view"]
 
 # Of many layers that hold, these many are shown; a check that fails is always shown.
-_SHOWN = 24
+_SHOWN = 40
 
 
 def proof_sheet(proof: Proof) -> Sheet:

@@ -197,18 +197,17 @@ WORDS = (
 @pytest.mark.parametrize(("lead", "declared"), [("--x", typer.Option("--x")), ("--", typer.Argument())])
 @pytest.mark.parametrize("kind", [int, int | None, float, float | None, str, str | None, Path, Path | None])
 def test_every_word_is_read_as_typer_reads_it(kind: Any, lead: str, declared: Any) -> None:
-    """The same value or the same error, for an option and for an argument."""
-    ours, theirs = (
-        {word: repr(read(kind, lead, word, declared=declared, cls=cls)) for word in WORDS}  # repr: nan is not nan
-        for cls in (Command, TyperCommand)
-    )
-    assert ours == theirs
+    """The same value, for an option and for an argument; what typer refuses is refused with the word in the message."""
+    for word in WORDS:
+        ours, theirs = (read(kind, lead, word, declared=declared, cls=cls) for cls in (Command, TyperCommand))
+        if isinstance(theirs, tuple):
+            assert ours[0] == theirs[0] == "BadParameter"
+            assert repr(word[:20])[:-1] in ours[1]
+        else:
+            assert repr(ours) == repr(theirs)  # repr: nan is not nan
 
 
-NOT_TYPED = pytest.mark.xfail(reason="str(None): a str that nobody typed is read as the text None")
-
-
-@pytest.mark.parametrize("kind", [int, float, pytest.param(str, marks=NOT_TYPED), Path, list[str]])
+@pytest.mark.parametrize("kind", [int, float, str, Path, list[str]])
 def test_what_must_be_given_is_missed(kind: Any) -> None:
     """What nobody typed is not read: the error is typer's own."""
     assert read(kind) == read(kind, cls=TyperCommand)
@@ -248,8 +247,8 @@ def test_what_is_no_number_is_refused(capsys: pytest.CaptureFixture[str], argume
         (["count", "28"], "D"),
         (["inspect"], "FILE"),
         (["run"], "SCRIPT"),
-        pytest.param(["check"], "MODEL", marks=NOT_TYPED),
-        pytest.param(["walk"], "MODEL", marks=NOT_TYPED),
+        (["check"], "MODEL"),
+        (["walk"], "MODEL"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )

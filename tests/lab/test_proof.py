@@ -7,6 +7,8 @@ import dataclasses
 import json
 import pickle
 import tracemalloc
+import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,12 +16,12 @@ import torch
 from hypothesis import given, settings
 from torch import nn
 
-from lstm_shapes import Spec, prove
-from lstm_shapes.lab.proof import Check, Proof, _runnable, _shortened
+from lstm_shapes import Spec, SpecError, prove
+from lstm_shapes.lab.checks import Check, _law_checks, _shortened, _tensor_checks
+from lstm_shapes.lab.proof import Proof, _runnable
 from lstm_shapes.lab.run import run
 from lstm_shapes.theory.call import DTYPES, Call
 from lstm_shapes.theory.counts import LayerCount
-from lstm_shapes.theory.predict import Prediction
 from tests.scale import examples
 from tests.strategies import cases
 
@@ -74,19 +76,100 @@ def test_a_wrong_count_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {check.claim for check in proof.checks if not check.ok} >= {"parameters in all"}
 
 
-def test_a_wrong_shape_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("tool", ["torchinfo", "MACs", "bytes", "slices"])
+def test_a_tool_that_says_otherwise_is_heard(tool: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more or less than predicted, measured by one tool alone: its check fails, and no other."""
+    from lstm_shapes.lab import checks
+    from lstm_shapes.theory.counts import Counts
+
+    if tool == "torchinfo":
+        import torchinfo
+
+        measured = torchinfo.summary
+        monkeypatch.setattr(
+            torchinfo, "summary", lambda *a, **k: SimpleNamespace(total_params=measured(*a, **k).total_params + 1)
+        )
+    elif tool == "MACs":
+        monkeypatch.setattr(checks, "measured_macs", lambda spec, call: ((Counts(spec, call).macs or 0) + 1, "a tool"))
+    elif tool == "bytes":
+        monkeypatch.setattr(Counts, "bytes", property(lambda self: 1))
+    else:
+        from lstm_shapes.theory.slices import slices as shown
+
+        monkeypatch.setattr(checks, "slices", lambda p: [dataclasses.replace(shown(p)[0], axes=p.X), *shown(p)[1:]])
+    failed = [check for check in prove(7, 5, 2, N=3, L=4).checks if not check.ok]
+    assert len(failed) == 1
+    assert tool in f"{failed[0].claim} {failed[0].by}"
+
+
+def test_false_friends_are_shown_to_be_none() -> None:
+    """Each law that does not hold has a counter-example on the very numbers."""
+    proof = prove(28, 16, 3, N=2, L=5)
+    friends = {check.claim: check.measured for check in proof.checks if " != " in check.claim}
+    assert set(friends) == {
+        "Y[-1] != hn[-1]",
+        "hn.view(N, -1) != hn.transpose(0, 1).reshape(N, -1)",
+        "Y[:, -1] != cn[-1]",
+    }
+    assert friends["Y[-1] != hn[-1]"] == "other shapes"
+    assert float(friends["Y[:, -1] != cn[-1]"]) > 0
+
+
+@pytest.mark.parametrize(
+    "mode", [torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16), torch.device("meta"), torch.no_grad()]
+)
+def test_the_callers_modes_change_nothing(mode: Any) -> None:
+    """Inference mode, autocast and another default device: the same proof."""
+    with mode:
+        inside = prove(7, 5, 2, N=3, L=4, bidirectional=True, lengths=(4, 2, 1))
+    assert inside == prove(7, 5, 2, N=3, L=4, bidirectional=True, lengths=(4, 2, 1))
+    assert inside.ok
+
+
+def test_another_default_dtype_changes_no_weight() -> None:
+    """Weights and X follow from the seed alone."""
+    before = run(7, 5, 2, N=3, L=4)
+    torch.set_default_dtype(torch.float64)
+    try:
+        after = run(7, 5, 2, N=3, L=4)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(before.X.plain(), after.X.plain())
+    assert all(map(torch.equal, before.layer.parameters(), after.layer.parameters()))
+
+
+def test_weights_made_of_others_are_proved() -> None:
+    """weight_norm replaces a parameter by two: the layer still computes with weights of the predicted shapes."""
+    layer = nn.utils.parametrizations.weight_norm(nn.LSTM(7, 5, 2), "weight_hh_l0")
+    proof = prove(layer)
+    assert proof.ok
+    assert not any("torchinfo" in check.by for check in proof.checks)
+
+
+def test_quantised_weights_are_refused() -> None:
+    """They are no tensors of those shapes, and the error says so."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        layer = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.LSTM(7, 5)), {nn.LSTM})[0]
+    with pytest.raises(SpecError, match="Quantised weights cannot be held"):
+        prove(layer)
+
+
+def test_infinite_numbers_break_no_shape() -> None:
+    """hn and cn have one shape, whatever is in them."""
+    proof = prove(nn.LSTM(7, 5, batch_first=True), torch.full((3, 4, 7), float("inf")))
+    assert next(check.ok for check in proof.checks if check.claim == "hn.shape == cn.shape")
+
+
+def test_a_wrong_shape_is_caught() -> None:
     """A prediction of another layout does not pass."""
     made = run(7, 5, 2, N=3, L=4)
     wrong = dataclasses.replace(made, call=Call(4, 3))
-    from lstm_shapes.lab.proof import _tensor_checks
-
     assert [check.ok for check in _tensor_checks(wrong)] == [False] * 6
 
 
 def test_a_wrong_number_is_caught() -> None:
     """Y that is not the layer's own breaks a law."""
-    from lstm_shapes.lab.proof import _law_checks
-
     made = run(7, 5, 2, N=3, L=4)
     assert made.Y is not None
     with torch.no_grad():
@@ -165,4 +248,3 @@ def test_a_proof_is_plain_data() -> None:
     bad = Proof(proof.spec, proof.call, (Check("a", (1, 2), (2, 1), "b", False),))
     assert not bad
     assert bad.to_dict()["checks"][0]["measured"] == [2, 1]
-    assert isinstance(Prediction(bad.spec, bad.call), Prediction)

@@ -1,13 +1,13 @@
-"""How many threads a proof takes: one, where the layer is small."""
+"""What a proof asks of torch while it runs: the layer as it is, and one thread where it is small."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 
-__all__ = ["one_thread_below"]
+__all__ = ["one_thread_below", "plain_mode"]
 
 # About a hundredth of a second on one core.
 _SMALL_MACS = 10**9
@@ -36,3 +36,19 @@ def one_thread_below(macs: int, most: int = _SMALL_MACS) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def plain_mode() -> Iterator[None]:
+    """No gradients, no autocast, no inference mode: under those a layer, or torch's counter, answers otherwise.
+
+    >>> with torch.inference_mode(), plain_mode():
+    ...     torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+    (False, False)
+    """
+    with ExitStack() as modes:
+        modes.enter_context(torch.inference_mode(False))
+        modes.enter_context(torch.no_grad())
+        for device in ("cpu", "cuda"):
+            modes.enter_context(torch.autocast(device, enabled=False))
+        yield

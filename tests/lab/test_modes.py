@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from lstm_shapes import count, prove
-from lstm_shapes.lab import proof
-from lstm_shapes.lab.threads import one_thread_below
+from lstm_shapes.lab import checks
+from lstm_shapes.lab.modes import one_thread_below
 
 
 @pytest.fixture(autouse=True)
@@ -60,13 +60,13 @@ def test_prove_leaves_the_threads_as_they_were(
 ) -> None:
     """The checks of a small layer run in one thread, those of a large one in the caller's."""
     seen = []
-    checks = proof._tensor_checks
+    right = checks._tensor_checks
 
     def watched(*arguments: Any) -> Any:
         seen.append(torch.get_num_threads())
-        return checks(*arguments)
+        return right(*arguments)
 
-    monkeypatch.setattr(proof, "_tensor_checks", watched)
+    monkeypatch.setattr(checks, "_tensor_checks", watched)
     assert ((count(Q, D, N=N, L=L).macs or 0) > 10**9) == (inside == 3)
     assert prove(Q, D, N=N, L=L)
     assert seen == [inside]
@@ -79,7 +79,7 @@ def test_prove_leaves_the_threads_also_where_a_check_stops_it(monkeypatch: pytes
     def stop(*_: object) -> None:
         raise RuntimeError("stopped")
 
-    monkeypatch.setattr(proof, "_mac_checks", stop)
+    monkeypatch.setattr(checks, "_mac_checks", stop)
     with pytest.raises(RuntimeError, match=r"^stopped$"):
         prove(7, 5, N=3, L=4)
     assert torch.get_num_threads() == 3
