@@ -15,6 +15,7 @@ CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {
     "layer alone": (["28", "256", "3"], {"K": 3}),
     "N and L": (["28", "256", "3", "-n", "5", "-l", "11"], {"K": 3, "N": 5, "L": 11}),
     "N alone": (["28", "256", "2", "--batch", "7"], {"K": 2, "N": 7}),
+    "unbatched": (["28", "256", "--unbatched", "--steps", "9"], {"N": None, "L": 9}),
     "lengths": (["28", "256", "--lengths", "5,3"], {"lengths": (5, 3)}),
     "options": (
         ["28", "256", "-r", "-p", "8", "--no-bias", "--dtype", "bfloat16"],

@@ -31,10 +31,11 @@ def test_lengths_that_cannot_be(
     assert ended.out == ""
 
 
+@pytest.mark.parametrize("command", ["explain", "count"])
 @pytest.mark.parametrize("other", [["--batch", "2"], ["--lengths", "5,3"]])
-def test_unbatched_has_no_rows(capsys: pytest.CaptureFixture[str], other: list[str]) -> None:
+def test_unbatched_has_no_rows(capsys: pytest.CaptureFixture[str], command: str, other: list[str]) -> None:
     """One sequence without a batch axis is neither two nor a packed batch."""
-    refused(here(capsys, "explain", "28", "256", "--unbatched", *other), "--unbatched must be given without")
+    refused(here(capsys, command, "28", "256", "--unbatched", *other), "--unbatched must be given without")
 
 
 def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lstm_shapes import count, prove
-from lstm_shapes.lab import checks
+from lstm_shapes.lab import checks, proof
 from lstm_shapes.lab.modes import one_thread_below
 
 
@@ -58,18 +58,23 @@ def test_who_has_one_thread_keeps_one() -> None:
 def test_prove_leaves_the_threads_as_they_were(
     Q: int, D: int, N: int, L: int, inside: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The checks of a small layer run in one thread, those of a large one in the caller's."""
+    """A small layer runs and is checked in one thread, a large one in the caller's."""
     seen = []
-    right = checks._tensor_checks
 
-    def watched(*arguments: Any) -> Any:
-        seen.append(torch.get_num_threads())
-        return right(*arguments)
+    def watch(module: Any, name: str) -> None:
+        real = getattr(module, name)
 
-    monkeypatch.setattr(checks, "_tensor_checks", watched)
+        def watched(*arguments: Any, **options: Any) -> Any:
+            seen.append((name, torch.get_num_threads()))
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(module, name, watched)
+
+    watch(proof, "run")
+    watch(checks, "_tensor_checks")
     assert ((count(Q, D, N=N, L=L).macs or 0) > 10**9) == (inside == 3)
     assert prove(Q, D, N=N, L=L)
-    assert seen == [inside]
+    assert seen == [("run", inside), ("_tensor_checks", inside)]
     assert torch.get_num_threads() == 3
 
 
