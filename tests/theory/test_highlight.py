@@ -10,6 +10,7 @@ import torch
 from lstm_shapes import ShapeError, Spec
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.highlight import GRAMMAR, read
+from tests.scale import examples
 
 N, L, D, P, K = 3, 6, 5, 2, 2
 LENGTHS = (4, 6, 1)
@@ -23,7 +24,12 @@ EXPRESSIONS = [
     "Y[:, 1:3].squeeze(1)", "hn[-1]", "hn[0]", "hn[-2]", "hn[:, 0]", "hn[-1, 1]", "hn[1::2]", "hn[..., :1]",
     "hn.transpose(0, 1)[0]", "torch.cat([hn[-2], hn[-1]], dim=-1)", "torch.cat((hn[-2], hn[-1]), 1)",
     "torch.stack([hn[0], Y[:, 1, :H]])", "hn[-1] + hn[0]", "hn.view(K, R, N, H)[-1]", "hn.view(K, R, N, H)[0, -1, 1]",
-    "hn.view(K, R, -1, H).sum(1)", "X[:, 0]", "X[0, -1]", "h0[-1]", "(Y[:, 0])",
+    "hn.view(K, R, -1, H).sum(1)", "Y[None][1:]", "Y.unsqueeze(0)[1:]", "Y.sum(dim=None)", "Y[+1]",
+    "Y[:, -1:].squeeze()", "Y.sum(None, keepdim=True)", "Y[:, 1:1].sum(1)", "torch.cat([hn[-2], hn[-1]], dim=-1)[0]",
+    "torch.cat([Y, X], dim=-1)[:, 1::2, 2:-2:3]", "torch.cat([Y[:, 1:], Y[:, :1]], 1)[:, -1]",
+    "(hn[-1] + hn[0]).mean(1)", "(Y + Y[:, -1:])[:, 1]", "(Y[:1] + Y[:, :1])[1, 2]", "torch.stack([Y, Y], -1)[..., 0]",
+    "(Y[0:0] + Y[:1])", "torch.cat([hn, h0], 1).view(K, R, 2 * N, H)[-1, 0, N:]", "X[:, 0]", "X[0, -1]",
+    "h0[-1]", "(Y[:, 0])",
 ]  # fmt: skip
 WITH_C = ["cn", "cn[-1]", "cn[0, 1]", "c0[-1]", "torch.cat([hn[-1], cn[-1, :, :H]], -1)"]
 SPECS = [
@@ -109,7 +115,10 @@ def test_lit_cells_are_those_a_gradient_reaches(spec: Spec, lengths: tuple[int, 
     call = Call(N, L, lengths)
     expressions = EXPRESSIONS + (WITH_C if spec.cell == "LSTM" else [])
     if lengths:
-        expressions = [*expressions, "Y[torch.arange(N), lengths - 1]", "Y[torch.arange(N), lengths - 1, :H][0]"]
+        expressions += [
+            "Y[torch.arange(N), lengths - 1]", "Y[torch.arange(N), lengths - 1, :H][0]",
+            "(Y + Y)[torch.arange(N), lengths - 1]", "Y[:, :, None, 1][torch.arange(N), lengths - 1]",
+        ]  # fmt: skip
     assert sum(check(expression, spec, call) for expression in expressions) > 100
 
 
@@ -121,6 +130,144 @@ def test_layout_moves_the_axes() -> None:
     check("Y[lengths - 1, torch.arange(N)]", spec, Call(N, L, LENGTHS))
     for expression in ("Y[-1]", "Y[-1, H:]", "hn[-1]", "hn", "X[2]", "h0[0]"):
         check(expression, spec, Call(None, L))
+
+
+def test_pairs_count_from_what_is_left() -> None:
+    """After Y[:, 1:] step length - 1 is a step later: padding for a short row, none at all without room for it."""
+    spec, call, own = Spec(3, D), Call(3, 7, (4, 5, 1)), "[torch.arange(N), lengths - 1]"
+    assert check(f"Y[:, 1:]{own}", spec, call) == 0
+    assert [read(f"Y[:, 1:]{own}", spec, call).padding(n) for n in range(3)] == [True, True, True]
+    assert check(f"Y[:, :5]{own}", spec, call) == 3
+    with pytest.raises(ShapeError, match=r"at least 5 steps, got \(3, 4, 5\)"):
+        read(f"Y[:, ::2]{own}", spec, call)
+    with pytest.raises(ShapeError, match=r"from 3 rows of at least 5 steps, got \(1, 7, 5\)"):
+        read(f"Y[:1]{own}", spec, call)
+
+
+class Written:
+    """Random expressions, of the grammar and a step beyond it: about half of them torch refuses."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+
+    def one(self, *options: str) -> str:
+        return self.chance.choice(options)
+
+    def dim(self) -> str:
+        return self.one("0", "1", "-1", "2", "-2", "(0, 1)", "(0, 0)", "3", "None", "()")
+
+    def number(self) -> str:
+        return self.one("0", "1", "-1", "2", "-2", "5", "H", "+1", "L - 1", "-(1 + 1)", "N")
+
+    def item(self) -> str:
+        numbers = [self.chance.choice(("", self.number())) for _ in range(2)]
+        step = self.one("", "", ":2", ":3")
+        return self.one(":", ":", ":".join(numbers) + step, ":".join(numbers), self.number(), "...", "None")
+
+    def index(self) -> str:
+        if self.chance.random() < 0.1:
+            return self.one("torch.arange(N), lengths - 1", "lengths - 1, torch.arange(N)") + self.one(
+                "", ", 0", ", 1:"
+            )
+        return ", ".join(self.item() for _ in range(self.chance.randint(1, 3)))
+
+    def method(self) -> str:
+        return self.one(
+            f".sum({self.dim()})", f".mean(dim={self.dim()})", f".sum({self.dim()}, keepdim=True)", ".sum()",
+            f".squeeze({self.dim()})", ".squeeze()", f".unsqueeze({self.dim()})", ".transpose(0, 1)",
+            ".transpose((0, 1))",
+            f".transpose({self.dim()}, 1)", ".permute(1, 0, 2)", ".permute((1, 0))", ".permute(0, 2, 1)", ".permute()",
+            ".view(K, R, N, H)", ".view(K, R, -1, H)", ".view(-1, -1, N, H)", ".view(K, R, *Y)", ".sum(keepdim=True)",
+            ".sum(1, dim=0)", ".mean(0, True)",
+        )  # fmt: skip
+
+    def tensor(self, depth: int = 0) -> str:
+        kind = self.chance.random()
+        if depth > 3 or kind < 0.2:
+            return self.one("Y", "X", "hn", "h0", "cn", "c0", "Y", "hn")
+        if kind < 0.55:
+            return f"{self.tensor(depth + 1)}[{self.index()}]"
+        if kind < 0.75:
+            return f"{self.tensor(depth + 1)}{self.method()}"
+        # Parts of one tensor have a better chance to fit.
+        one = self.tensor(depth + 1)
+        other = self.one(one, f"{one}[{self.index()}]", f"{one}{self.method()}", self.tensor(depth + 1))
+        if kind < 0.85:
+            return f"({one} + {other})"
+        name = self.one("cat", "stack")
+        return f"torch.{name}([{one}, {other}]{self.one('', f', {self.dim()}', f', dim={self.dim()}')})"
+
+
+SITUATIONS = [
+    (SPECS[0], Call(N, L)), (SPECS[3], Call(N, L, LENGTHS)), (SPECS[4], Call(N, 7, (4, 5, 1))),
+    (Spec(3, D, K, batch_first=False, bidirectional=True), Call(N, L, LENGTHS)), (Spec(3, D, 1), Call(1, 1)),
+    (Spec(3, D, K), Call(None, L)),
+]  # fmt: skip
+
+
+@pytest.mark.fuzz
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("situation", range(len(SITUATIONS)))
+def test_what_torch_refuses_is_refused(situation: int) -> None:
+    """Random expressions: torch raises and so do we, or the light is on exactly what a gradient reaches."""
+    spec, call = SITUATIONS[situation]
+    written, drawn, seen = Written(random.Random(situation)), 0, 0
+    cells = Cells(spec, call)
+    while drawn < examples(400):
+        expression = written.tensor()
+        drawn += 1
+        try:
+            eval(expression, {}, cells.names())
+        except (RuntimeError, IndexError, TypeError, ValueError, SyntaxError, AttributeError):
+            with pytest.raises(ShapeError):
+                print(expression, read(expression, spec, call))
+            continue
+        try:
+            read(expression, spec, call)
+        except ShapeError:
+            continue  # torch knows more than the grammar
+        check(expression, spec, call)
+        seen += 1
+    assert seen > drawn / 8
+
+
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [
+        ("torch.stack([X, Y])", r"torch.stack, got \(\(3, 6, 3\), \(3, 6, 5\)\)"),
+        ("Y + hn", r"sum of tensors that broadcast.*got \(\(3, 6, 5\), \(2, 3, 5\)\)"),
+        ("torch.cat([hn[-1], Y], dim=1)", r"the same axes.*got \(\(3, 5\), \(3, 6, 5\)\)"),
+        ("torch.cat([X, Y], dim=1)", r"only along dim=1 .*got \(\(3, 6, 3\), \(3, 6, 5\)\)"),
+        ("torch.cat([hn[-2], hn[-1]], dim=9)", "an axis from -2 to 1, got 9"),
+        ("torch.stack([hn[-2], hn[-1]], dim=-4)", "an axis from -3 to 2, got -4"),
+        ("torch.cat([Y[0, 0, 0], Y[0, 0, 0]])", "at least one"),
+        ("Y.sum((0, 0))", "each named once"),
+        ("Y.squeeze((0, 0))", "each named once"),
+        ("hn.view(-1, -1, N, H)", "the one reshape"),
+        ("hn[:, 0:0].view(K, R, 0, -1)", "the one reshape"),
+        ("Y[2:2][0]", "no index: size 0, got 0"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_shown(expression: str, says: str) -> None:
+    """What torch would refuse to join, sum or reshape: the error has the sizes."""
+    with pytest.raises(ShapeError, match=says):
+        read(expression, Spec(3, D, K), Call(N, L))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["Y # <script>alert(1)</script>", "Y\x0c[0]", "Y # \x1b[31m", "Y\ufffe", "Y\x07", "Y[\n0]", "Y\t[0]", "Y\\\n[0]",
+     "\uff39", "Y[1if 1else 0]", "Y[0x1]", "Y[\u0660]", "Y\ud800"],
+)  # fmt: skip
+def test_only_plain_characters(expression: str) -> None:
+    """A comment or a control character would reach the picture: it is outside the grammar."""
+    with pytest.raises(ShapeError, match="of this grammar"):
+        read(expression, Spec(3, D, K), Call(N, L))
+
+
+def test_expression_is_kept_as_python_writes_it() -> None:
+    """Blanks and brackets that mean nothing are gone."""
+    assert read(" (Y[ :,-1 ])\n", Spec(3, D, K), Call(N, L)).expression == "Y[:, -1]"
 
 
 def test_a_cells_state_is_its_only_output() -> None:
@@ -155,7 +302,7 @@ def test_padding_is_noticed() -> None:
         "", "Z", "Y[", "1", "Y.exp()", "Y @ Y", "Y - Y", "Y[lambda: 0]", "Y['a']", "Y[0.5]", "Y[True]", "Y[x]",
         "__import__('os').system('true')", "Y.__class__", "(lambda: Y)()", "torch.load('f')", "torch.cat(Y)",
         "torch.cat([])", "torch.cat([Y], out=Y)", "Y[1//0]", "Y[2**3]", "Y.sum(0, 1, 2)", "Y.sum(keepdim=N)",
-        "Y.transpose(0)", "Y.permute(dims=0)", "Y.squeeze()", "[Y for Y in X]", "Y if X else X", "f'{Y}'", "Y; X",
+        "Y.transpose(0)", "Y.permute(dims=0)", "[Y for Y in X]", "Y if X else X", "f'{Y}'", "Y; X",
         "Y\x00", "Y" + "[0:]" * 80, "Y[" + "-" * 60 + "1]", "(" * 200 + "Y" + ")" * 200, "Y" * 400,
         " + ".join("Y" * 60), "Y.sum(1)[y]", "Y[:, P_]",
     ],
