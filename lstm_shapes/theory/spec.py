@@ -56,7 +56,7 @@ class Spec:
         if not isinstance(self.cell, str) or self.cell not in CELLS:
             raise SpecError("cell", f"one of {', '.join(CELLS)}", self.cell)
         for name, label in (("Q", "Q (input_size)"), ("D", "D (hidden_size)"), ("K", "K (num_layers)")):
-            self._set(name, whole(label, getattr(self, name)))
+            self._set(name, whole(label, getattr(self, name), most=_ROWS if name == "D" else ""))
         for name in ("batch_first", "bidirectional", "bias"):
             if not isinstance(getattr(self, name), bool):
                 raise SpecError(name, "True or False", getattr(self, name), _SWAPPED.get(name, ""))
@@ -174,8 +174,9 @@ class Spec:
         return f"Spec({', '.join(shown)})"
 
 
-# torch keeps sizes in 64 bits, and the rows of a weight are up to four times a size.
+# torch keeps sizes in 64 bits, and the rows of a weight are up to four times a size; nobody needs as much of the rest.
 _MOST = 2**60
+_ROWS = ", so that G·D fits torch's 64 bits"
 
 _SWAPPED = {"batch_first": "The fourth argument is batch_first; N and L go by name: N=2, L=20"}
 
@@ -185,8 +186,8 @@ def is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def whole(name: str, value: object, at_least: int = 1) -> int:
-    """`value` as a plain int, or a SpecError that names it.
+def whole(name: str, value: object, at_least: int = 1, *, most: str = "") -> int:
+    """`value` as a plain int, or a SpecError that names it; `most` is why it may not be any larger, if that is special.
 
     >>> whole("N", 2.0)
     Traceback (most recent call last):
@@ -199,5 +200,5 @@ def whole(name: str, value: object, at_least: int = 1) -> int:
     if number < at_least:
         raise SpecError(name, rule, value)
     if number > _MOST:
-        raise SpecError(name, f"{rule} and at most 2**60, so that G·D fits torch's 64 bits", value)
+        raise SpecError(name, f"{rule} and at most 2**60{most}", value)
     return int(number)
