@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -25,8 +28,8 @@ def quiz(level: int = 1, *, rounds: int = 10, seed: int = 0, ask: Callable[[str]
     """Practise: questions about random layers, each wrong answer derived; returns the score by topic.
 
     Levels 1 to 5 go from one direction, batch first, to projections and packed rows. `ask` gets the prompt and
-    returns an answer; it is `input` if left out. An answer that cannot be read is asked for again. Ctrl-C and
-    the end of the input end the quiz with the score so far. Loads no torch.
+    returns an answer, or None for no more; it is `input` if left out. An answer that cannot be read is asked for
+    again. Ctrl-C and the end of the input end the quiz with the score so far. Loads no torch.
 
     >>> answers = iter(["(2, 3, 20)", "quit"])
     >>> score = quiz(level=1, seed=0, ask=lambda prompt: next(answers))
@@ -51,7 +54,7 @@ def quiz(level: int = 1, *, rounds: int = 10, seed: int = 0, ask: Callable[[str]
     try:
         for number, question in enumerate(islice(cards, rounds), start=1):
             screen.print(question_view(question, number, rounds))
-            answered = _answer(question, ask or input, screen)
+            answered = _answer(question, ask or _typed, screen)
             if answered is None:
                 break
             answers.append(answered)
@@ -61,13 +64,23 @@ def quiz(level: int = 1, *, rounds: int = 10, seed: int = 0, ask: Callable[[str]
     return Score(level, seed, rounds, tuple(answers))
 
 
+def _typed(prompt: str) -> str:
+    """`input`, with the arrow keys where Python has them: Up brings back the last answer."""
+    # In a pipe some builds of readline write their own start sequence into it.
+    if sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():
+        with suppress(ImportError):
+            import_module("readline")
+    return input(prompt)
+
+
 def _answer(question: Question, ask: Callable[[str], str], screen: Console) -> Answered | None:
     """Ask until the answer can be read; None where somebody has had enough."""
     from .views.quiz import verdict_view
 
     while True:
-        given = ask("> ").strip()
-        if given.lower() in _QUIT:
+        told: object = ask("> ")
+        given = str(told).strip()
+        if told is None or given.lower() in _QUIT:
             return None
         verdict = question.grade(given)
         screen.print(verdict_view(question, verdict, given))

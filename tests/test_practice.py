@@ -53,6 +53,15 @@ def test_ctrl_c_from_python(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Quiz, level 1" in capsys.readouterr().out
 
 
+def test_none_is_an_end_and_a_tuple_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    """A dialog that was closed returns None; a function may return the shape itself."""
+    place, card = next((place, card) for place, card in enumerate(cards(1, 0)) if card.topic == "shapes")
+    told: list[Any] = [*("" for _ in range(place)), card.answer.expected, None]
+    score = ls.quiz(ask=lambda prompt: told.pop(0))
+    assert (score.right, score.asked, told) == (1, place + 1, [])
+    assert "✓ Right." in capsys.readouterr().out
+
+
 def test_ask_must_be_callable(capsys: pytest.CaptureFixture[str]) -> None:
     """A string is no function; the error comes before anything is printed."""
     bad: Any = "2,3,20"
@@ -65,7 +74,7 @@ def test_score_without_answers_shows_itself() -> None:
     """A quiz left at once has a score that says so, and how to play it again."""
     score = ls.quiz(ask=prompts([]))
     assert "nothing answered" in as_text(score)
-    assert "--seed 0" in as_text(score)
+    assert "--level 1 --seed 0" in as_text(score)
 
 
 def test_no_torch() -> None:

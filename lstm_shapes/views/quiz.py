@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from lstm_shapes.theory.quiz.answers import Verdict
-from lstm_shapes.theory.quiz.draw import LEVELS
+from lstm_shapes.theory.quiz.draw import LETTERS, LEVELS
 from lstm_shapes.theory.quiz.question import Question
 from lstm_shapes.theory.quiz.score import Score
 from lstm_shapes.theory.symbols import legend
@@ -23,7 +23,7 @@ def opening(level: int) -> Group:
     return Group(
         Text(f"Quiz, level {level}: {LEVELS[level]}", style=STYLES["strong"]),
         written("An empty answer passes the question over and shows the solution. `quit` or Ctrl-C ends the quiz."),
-        written(f"{legend('NLQDK')}."),
+        written(f"{legend(LETTERS[level])}."),
     )
 
 
@@ -62,8 +62,8 @@ def score_view(score: Score) -> Page:
         (topic, f"{right} of {asked}", Mark("●" * right, "good") if right else "", Mark("○" * (asked - right), "bad"))
         for topic, right, asked in score.topics
     )
-    seeds = f"The same questions again: `--seed {score.seed}`; others: `--seed {score.seed + 1}`."
-    stopped = f" You stopped after {score.asked} of {score.rounds}." if score.asked < score.rounds else ""
+    seeds = f"The same questions again: `--level {score.level} --seed {score.seed}`; others: `--seed {score.seed + 1}`."
+    stopped = f"You stopped after {score.asked} of {score.rounds}. " if score.asked < score.rounds else ""
     if not rows:
         return Page(f"Score, level {score.level}: nothing answered", seeds, ())
     marks = (Column("topic"), Column("right", right=True), Column(""), Column(""))
@@ -71,7 +71,7 @@ def score_view(score: Score) -> Page:
     weak = [topic for topic, right, asked in score.topics if right < asked]
     if weak:
         blocks.append(Lines("To look at again", tuple(_REVIEW[topic] for topic in weak)))
-    return Page(f"Score, level {score.level}: {score.right} of {score.asked} right", f"{seeds}{stopped}", tuple(blocks))
+    return Page(f"Score, level {score.level}: {score.right} of {score.asked} right", f"{stopped}{seeds}", tuple(blocks))
 
 
 # Where each topic is explained: the table that has the answer.

@@ -94,6 +94,7 @@ def test_end_of_input() -> None:
         (["--level", "6"], "level must be a whole number from 1 to 5, got 6."),
         (["--level", "0"], "level must be a whole number from 1 to 5, got 0."),
         (["--rounds", "0"], "rounds must be a whole number of at least 1, got 0."),
+        (["--rounds", "9" * 23], f"rounds must be a whole number of at least 1 and at most 2**60, got {'9' * 23}."),
     ],
 )
 def test_bad_options(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,7 +113,7 @@ def _ended(game: subprocess.Popen[bytes]) -> bool:
 
 
 def test_ctrl_c_at_a_real_prompt() -> None:
-    """In a terminal: one answer, then Ctrl-C; the score comes, the exit code is 0, there is no traceback."""
+    """In a terminal: Up brings the last line back; one answer, then Ctrl-C; the score, exit code 0, no traceback."""
     ours, theirs = pty.openpty()
     game = subprocess.Popen(
         [sys.executable, "-m", "lstm_shapes", "quiz"],
@@ -137,8 +138,14 @@ def test_ctrl_c_at_a_real_prompt() -> None:
 
     try:
         until("> ", 1)
-        os.write(ours, f"{right(cards(1, 0)[0])}\n".encode())
+        os.write(ours, b"no idea\n")
+        until("I need", 1)
         until("> ", 2)
+        os.write(ours, b"\x1b[A\n")
+        until("I need", 2)
+        until("> ", 3)
+        os.write(ours, f"{right(cards(1, 0)[0])}\n".encode())
+        until("Right.", 1)
         for _ in range(30):  # somebody who is not heard at once presses again
             game.send_signal(signal.SIGINT)
             if _ended(game):
@@ -151,4 +158,6 @@ def test_ctrl_c_at_a_real_prompt() -> None:
         os.close(ours)
     plain = re.sub(r"\x1b\[[0-9;]*m", "", seen)
     assert "1 of 1 right" in plain
+    assert plain.count("no idea") == 2
+    assert "^[[A" not in plain
     assert "Traceback" not in plain

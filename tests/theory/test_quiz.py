@@ -13,7 +13,7 @@ from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.quiz.answers import Choice, Number, Shape, written
 from lstm_shapes.theory.quiz.arithmetic import as_number, value_of
 from lstm_shapes.theory.quiz.deck import questions
-from lstm_shapes.theory.quiz.draw import LEVELS, Draws
+from lstm_shapes.theory.quiz.draw import LETTERS, LEVELS, Draws
 from lstm_shapes.theory.quiz.question import TOPICS, Question
 from lstm_shapes.theory.quiz.score import Answered, Score
 from tests.scale import examples
@@ -148,7 +148,9 @@ HN = Shape(
 @pytest.mark.parametrize(
     "text",
     ["6,4,20", "6,4,20,", "(6, 4, 20)", "[6,4,20]", "6 4 20", " 6 , 4 , 20 ", "torch.Size([6, 4, 20])", "K*R,N,D",
-     "K·R, N, H", "2K, N, D", "(k*r, n, d)", "6;4;20", "6x4x20", "R*K, 4, D", "((6, 4, 20))", "3+3, 4, 2*(5+5)"],
+     "K·R, N, H", "2K, N, D", "(k*r, n, d)", "6;4;20", "6x4x20", "R*K, 4, D",
+     "K x 2,N,D", "k x r x 1, n, d", "KR,N,D", "kr, n, h", "(K*R),(N),(H)", "[(K*R), (N), (H)]", "(2K, N, D).",
+     "2K N D", "K·2 x N x D", "((6, 4, 20))", "3+3, 4, 2*(5+5)"],
 )  # fmt: skip
 def test_shapes_as_people_write_them(text: str) -> None:
     """Numbers, symbols and products, with and without brackets."""
@@ -177,7 +179,8 @@ def test_wrong_shapes_are_told_what_they_are(text: str, remark: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "()", "dunno", "6,4,Z", "6,4,20.0", "6,,x", "__import__('os').getcwd()", "K**9**9**9,1,2", "6,4,True",
+    ["", "()", "dunno", "KND", "knd.",
+     "6,4,Z", "6,4,20.0", "6,,x", "__import__('os').getcwd()", "K**9**9**9,1,2", "6,4,True",
      "(" * 150, "1" * 500, "6,4,'a'", "len('abc'),4,20", "6,4,20 if K else 1", "6,4,~1", "6/1,4,20"],
 )  # fmt: skip
 def test_what_is_no_shape_is_asked_for_again(text: str) -> None:
@@ -201,6 +204,25 @@ def test_what_is_no_shape_is_asked_for_again(text: str) -> None:
         ("4·(Q·D + D·D + 2D)", 4 * (28 * 256 + 256 * 256 + 512)),
         ("4(Q*D + D*D + 2D)", 4 * (28 * 256 + 256 * 256 + 512)),
         ("3 × 4 − 2", 10),
+        ("8D(Q+D+2)", 8 * 256 * (28 + 256 + 2)),
+        ("4D (Q + D + 2)", 4 * 256 * (28 + 256 + 2)),
+        ("4(QD + DD + 2D)", 4 * (28 * 256 + 256 * 256 + 512)),
+        ("(Q + D)(2)", 568),
+        ("D**2", 65536),
+        ("D²", 65536),
+        ("4·(Q·D + D² + 2D)", 4 * (28 * 256 + 256 * 256 + 512)),
+        ("D^2 + D³", 65536 + 256**3),
+        ("9600 parameters", 9600),
+        ("1,345,536 weights.", 1345536),
+        ("2 x D x 3", 1536),
+        ("3x4", 12),
+        ("D**4", None),
+        ("2**-1", None),
+        ("D2", None),
+        ("9600 apples", None),
+        ("(" * 9 + "D" + "**3)" * 9, None),
+        ("max(1, 2)", None),
+        ("int(3)", None),
         ("-3", -3),
         ("1,34,5", None),
         ("1,345 536", None),
@@ -239,6 +261,51 @@ def test_choice_by_letter_or_by_text() -> None:
     assert set(grades.values()) == {True}
     assert {answer.grade(text).right for text in ("b", "hn[0]", "c", "Q, the features")} == {False}
     assert {answer.grade(text).right for text in ("", "d", "1", "hn[1]")} == {None}
+
+
+def asked(word: str) -> Question:
+    return next(one for seed in range(9) for one in dealt(4, seed) if word in one.text)
+
+
+@pytest.mark.parametrize(
+    ("word", "right", "wrong"),
+    [
+        ("X.size(", ("{N}", "`{N}`", "{N}."), "{other}"),
+        ("Which axis of", ("{axis}", "axis {axis}"), "7"),
+        ("hold here?", ("{yes}", "{yes}."), "{no}"),
+        ("What is in `Y[", ("{what}",), "perhaps"),
+    ],
+)
+def test_choice_in_other_words(word: str, right: tuple[str, ...], wrong: str) -> None:
+    """A symbol, an axis' number, yes or no: what is meant is clear, so it is not asked for again."""
+    question = asked(word)
+    answer = question.answer
+    assert isinstance(answer, Choice)
+    option = answer.options[answer.right]
+    words = {
+        "N": option[0],
+        "other": next(one[0] for one in answer.options if one != option),
+        "axis": option[-1],
+        "yes": "no" if "not" in option else "yes",
+        "no": "yes" if "not" in option else "no",
+        "what": "zeros" if "zeros" in option else "hidden state",
+    }
+    for text in right:
+        assert question.grade(text.format(**words)).right is True, (option, text)
+    assert question.grade(wrong.format(**words)).right is not True
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_letter_is_explained(level: int) -> None:
+    """A level's legend has each symbol that its questions and answers are written with, and no more than is known."""
+    import re
+
+    for seed in range(5):
+        for question in dealt(level, seed):
+            options = [option for _, option in question.options]
+            for text in (question.text, *question.derivation, *options, question.answer.shown):
+                letters = re.findall(r"(?<![A-Za-z.])[0-9]*([NLQDKRPHGT])\b", text)
+                assert set(letters) <= set(LETTERS[level]), text
 
 
 def test_cut_axes_are_written_as_numbers() -> None:

@@ -66,14 +66,14 @@ class Shape:
         return Verdict(False)
 
     def _read(self, text: str) -> tuple[int, ...] | None:
-        text = re.sub(r"^torch\.Size", "", text.strip()).strip()
-        while text and (text[0], text[-1]) in (("(", ")"), ("[", "]")):
-            text = text[1:-1].strip()
-        if not text:
+        text = _unwrapped(re.sub(r"^torch\.Size", "", text.strip().rstrip(".")).strip())
+        # `KND` may be meant as three sizes or as one.
+        if not text or re.fullmatch(r"[A-Za-z]{2,}", text):
             return None
-        # Blanks part the sizes only where no comma does: `2 * D` is one size.
         text = re.sub(r"[,;]$", "", text)  # (5,) has one size
-        parts = re.split(r"[,;x]" if re.search(r"[,;x]", text) else r"\s+", text)
+        # An x parts the sizes only where no comma does, and blanks where no x does: `2 * D` is one size.
+        sign = next((sign for sign in (r"[,;]", "x") if re.search(sign, text)), r"\s+")
+        parts = re.split(sign, text)
         sizes = [value_of(part, self.symbols) for part in parts]
         return None if None in sizes else tuple(size for size in sizes if size is not None)
 
@@ -113,7 +113,9 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a few: its letter, or its text. `evidence` has a line of torch for each, true for the right one only.
+    """One of a few: its letter, its text, or another word for it, of which `also` has some for each.
+
+    `evidence` has a line of torch for each, true for the right one only.
 
     >>> answer = Choice(("hn[-1]", "hn[0]"), 0, ("torch.equal(Y[:, -1], hn[-1])", "torch.equal(Y[:, -1], hn[0])"))
     >>> answer.grade("b").right, answer.grade("A)").right, answer.grade("hn[-1]").right
@@ -123,6 +125,7 @@ class Choice:
     options: tuple[str, ...]
     right: int
     evidence: tuple[str, ...]
+    also: tuple[tuple[str, ...], ...] = ()
 
     @property
     def form(self) -> str:
@@ -146,6 +149,9 @@ class Choice:
         for number, (letter, option) in enumerate(self.lettered):
             if told in (letter, _bare(option)):
                 return Verdict(number == self.right)
+        for number, words in enumerate(self.also):
+            if told in map(_bare, words):
+                return Verdict(number == self.right)
         return Verdict(None, f"I need {self.form}.")
 
 
@@ -165,6 +171,18 @@ def written(axes: Axes, symbols: Mapping[str, int]) -> str:
     return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
 
+def _unwrapped(text: str) -> str:
+    """Without the brackets around all of it; those of `(K*R),(N),(D)` are around less."""
+    while text and (text[0], text[-1]) in (("(", ")"), ("[", "]")):
+        depth = 0
+        for place, sign in enumerate(text):
+            depth += (sign in "([") - (sign in ")]")
+            if depth == 0 and place < len(text) - 1:
+                return text
+        text = text[1:-1].strip()
+    return text
+
+
 def _axes(number: int) -> str:
     return "1 axis" if number == 1 else f"{number} axes"
 
@@ -174,7 +192,7 @@ def _letter(number: int) -> str:
 
 
 def _bare(text: str) -> str:
-    """Without case, blanks, backticks, and what stands around a letter."""
-    bare = re.sub(r"[\s`]", "", text).lower()
+    """Without case, blanks, backticks, a full stop, and what stands around a letter."""
+    bare = re.sub(r"[\s`]|\.$", "", text).lower()
     letter = re.fullmatch(r"\(?([a-h])[).:]?", bare)
     return letter.group(1) if letter else bare

@@ -10,7 +10,7 @@ from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
-__all__ = ["LEVELS", "Draw", "Draws"]
+__all__ = ["LETTERS", "LEVELS", "Draw", "Draws"]
 
 LEVELS: dict[int, str] = {
     1: "one direction, batch first",
@@ -20,6 +20,9 @@ LEVELS: dict[int, str] = {
     5: "everything",
 }
 """What each level adds to the one before."""
+
+LETTERS: dict[int, str] = {1: "NLQDK", 2: "NLQDKRG", 3: "NLQDKRG", 4: "NLQDKRGPHT", 5: "NLQDKRGPHT"}
+"""The symbols that the questions of a level are written with."""
 
 
 @dataclass(frozen=True, slots=True)

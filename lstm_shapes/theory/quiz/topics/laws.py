@@ -24,6 +24,8 @@ _TYPED = (
     "equal widths",
 )
 
+_WORDS = (("yes", "y", "true", "holds"), ("no", "n", "false", "does not hold"))
+
 
 def _law(draws: Draws) -> Question:
     draw = draws.draw(step=False)
@@ -31,7 +33,7 @@ def _law(draws: Draws) -> Question:
     law = draw.random.choice(known)
     left, _, right = law.expression.partition(" == ")
     same = law.expression if left.endswith(".shape") else f"torch.equal({left}, {right})"
-    answer = Choice(("it holds", "it does not hold"), int(not law.holds), (same, f"not {same}"))
+    answer = Choice(("it holds", "it does not hold"), int(not law.holds), (same, f"not {same}"), _WORDS)
     when = "It never does." if law.condition == "never" else f"It does under this condition: {law.condition}."
     lines = (law.why, when)
     return Question("laws", draw.spec, draw.call, f"Does `{law.expression}` hold here?", answer, lines)

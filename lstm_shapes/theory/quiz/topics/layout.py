@@ -23,8 +23,9 @@ def _size(draws: Draws) -> Question:
     options, place = draw.shuffled(*(_WORDS[letter] for letter in letters))
     evidence = tuple(f"X.size({position}) == {option[0]}" for option in options)
     text = f"What is `X.size({position})`?"
+    words = tuple((option[0],) for option in options)
     lines = (rule(draw, "X"), f"So `X.size({position})` is {right} = {draw.symbols[right]}.")
-    return Question("layout", draw.spec, draw.call, text, Choice(options, place, evidence), lines)
+    return Question("layout", draw.spec, draw.call, text, Choice(options, place, evidence, words), lines)
 
 
 def _batch_axis(draws: Draws) -> Question:
@@ -34,7 +35,7 @@ def _batch_axis(draws: Draws) -> Question:
     options = tuple(f"axis {place}" for place in range(3))
     evidence = tuple(f"{name}.size({place}) == N" for place in range(3))
     text = f"Which axis of `{name}` counts the sequences of the batch?"
-    answer = Choice(options, axes.names.index("N"), evidence)
+    answer = Choice(options, axes.names.index("N"), evidence, (("0",), ("1",), ("2",)))
     return Question("layout", draw.spec, draw.call, text, answer, (rule(draw, name),))
 
 

@@ -73,9 +73,9 @@ def _zeros(draws: Draws) -> Question:
         "`pad_packed_sequence` fills Y with zeros beyond each row's length.",
     )
     evidence = (f"bool(({at} != 0).any())", f"bool(({at} == 0).all())")
-    options = ("hidden states", "zeros: padding")
+    options, words = ("hidden states", "zeros: padding"), (("hidden state",), ("zeros", "zero", "0", "padding"))
     return Question(
-        "packing", draw.spec, draw.call, f"What is in `{at}`?", Choice(options, int(padding), evidence), lines
+        "packing", draw.spec, draw.call, f"What is in `{at}`?", Choice(options, int(padding), evidence, words), lines
     )
 
 
