@@ -51,6 +51,9 @@ def test_lesson() -> None:
         ({"cell": "GRU"}, "GRU(Q=28", "<span class=\"code\">cn</span>"),
         ({"cell": "GRU", "proj_size": 64}, "GRU does not have: P.", "(2, 20, 64)"),
         ({"cell": "LSTMCell"}, "LSTMCell does not have: K, L.", "(2, 20, 28)"),
+        ({"cell": "LSTMCell", "highlight": "Y[:, -1]"}, "does not have: K, L, Y (highlight).", "Not drawn"),
+        ({"cell": "GRUCell", "highlight": "hn + c0"}, "does not have: K, L, c0 (highlight).", "Not drawn"),
+        ({"cell": "GRU", "highlight": "cn[-1]"}, "GRU does not have: cn (highlight).", "Not drawn"),
         ({"cell": "GRUCell", "bidirectional": True, "lengths": "3,2"}, "K, directions, L, lengths.", "Slices"),
         ({"unbatched": True}, "(20, 28)", "(2, 20, 28)"),
         ({"lengths": "5, 3, 2"}, "packed: 10 real steps", "(2, 20, 28)"),
@@ -97,7 +100,8 @@ def test_highlight_lights_its_cells() -> None:
     [
         ({"highlight": "Y[:, -1"}, "highlight must be an expression of this grammar, got &#x27;Y[:, -1&#x27;.\n"),
         ({"highlight": "Y[:, 99]"}, "99"),
-        ({"picture": "packed"}, "lengths must be given for a picture of packed rows. Pass lengths=(5, 3)."),
+        ({"picture": "packed"}, "write lengths, such as 5, 3, 2, for a layer with a batch."),
+        ({"picture": "packed", "cell": "LSTMCell", "lengths": "5, 3"}, "for a layer with a batch."),
     ],
 )
 def test_what_cannot_be_drawn_leaves_the_tables(moved: dict[str, Any], sentence: str) -> None:
@@ -119,10 +123,26 @@ def test_what_cannot_be_drawn_leaves_the_tables(moved: dict[str, Any], sentence:
     ],
 )
 def test_bad_values_get_the_librarys_sentence(moved: dict[str, Any], sentence: str) -> None:
-    """An error is a paragraph for screen readers too, never a traceback."""
+    """An error is a paragraph for screen readers too, never a traceback; below it the page without the bad value."""
     page = answer({**LESSON, **moved})
-    assert page.startswith('<p role="alert">')
-    assert sentence in page
+    alert, _, rest = page.partition("</p>")
+    assert alert.startswith('<p role="alert">')
+    assert sentence in alert
+    assert rest == answer({**LESSON, **moved, **{name: None for name in moved if name != "D"}})
+
+
+def test_two_bad_values() -> None:
+    """Each has its sentence, once."""
+    page = answer({**LESSON, "D": 16, "proj_size": 16, "lengths": "5, " * 3 + "x"})
+    assert page.count('role="alert"') == 2
+    assert "LSTM(Q=28, D=16, K=3)" in page
+
+
+def test_a_size_that_is_none_leaves_the_sentence() -> None:
+    """The sliders have no 0; whoever calls with one gets told."""
+    assert answer({**LESSON, "Q": 0}) == (
+        '<p role="alert"><strong>Q (input_size) must be a whole number of at least 1, got 0.</strong></p>'
+    )
 
 
 @pytest.mark.parametrize("field", ["lengths", "highlight"])
@@ -160,15 +180,11 @@ def test_hostile_text_is_escaped(field: str) -> None:
 def test_any_position_of_the_controls_has_an_answer(values: dict[str, Any]) -> None:
     """Every combination gives tables, or one sentence; the total is the one that count gives."""
     page = answer(values)
-    if page.startswith('<p role="alert">'):
-        assert page.endswith("</p>")
-        assert len(page) < 1000
-        return
     kind = CELLS[values["cell"]]
     fields = {"cell": values["cell"], "bias": values["bias"]}
     if not kind.step:
         fields["bidirectional"] = values["bidirectional"]
-    if kind.projects:
+    if kind.projects and "P (proj_size) must be" not in page:
         fields["proj_size"] = values["proj_size"]
     assert f"{ls.count(values['Q'], values['D'], 1 if kind.step else values['K'], **fields).total:,}" in page
 
@@ -322,10 +338,25 @@ def test_switches_cell_and_lengths(page: Page, tmp_path: Path) -> None:
 def test_errors_are_shown_and_gone_again(page: Page) -> None:
     """A bad entry gives the sentence, a good one the tables again."""
     write(page, "lengths", "5, many")
-    page.shows("lengths must be whole numbers with commas between")
+    page.shows("lengths must be whole numbers with commas between", "(2, 20, 256)")
     assert "Traceback" not in page.text
     write(page, "lengths", "5, 2")
     page.shows("packed: 7 real steps")
+
+
+def test_narrow_window_scrolls_the_picture(page: Page) -> None:
+    """On a phone the picture keeps a size that can be read; it is scrolled, and the page is not."""
+    page.driver.set_window_size(500, 900)  # Chromium's least
+    try:
+        widths = page.driver.execute_script(
+            "const box = document.querySelector('.lstm-shapes .drawing'), svg = box.querySelector('svg');"
+            "return [svg.getBoundingClientRect().width, svg.viewBox.baseVal.width, box.clientWidth, box.scrollWidth]"
+        )
+        shown, drawn, frame, inside = widths
+        assert shown >= 0.7 * drawn > frame, widths
+        assert inside >= shown - 1, widths
+    finally:
+        page.driver.set_window_size(1200, 2400)
 
 
 def test_nothing_comes_from_elsewhere(page: Page) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -10,6 +11,7 @@ from lstm_shapes.errors import LstmShapesError, SpecError
 from lstm_shapes.explanation import Explanation, explain
 from lstm_shapes.pictures import Picture, picture
 from lstm_shapes.theory.cells import CELLS
+from lstm_shapes.theory.tensor_view import view_of
 from lstm_shapes.views.explorer import explorer_view
 from lstm_shapes.views.html import to_html
 
@@ -17,27 +19,56 @@ __all__ = ["answer"]
 
 
 def answer(values: Mapping[str, Any]) -> str:
-    """HTML for one position of all controls. Bad values give the library's own sentence, never a traceback.
+    """HTML for one position of all controls. A bad value gives the library's own sentence, and the page without it.
 
     >>> page = answer({"Q": 28, "D": 256, "K": 3, "N": 2, "L": 20, "cell": "GRU"})
     >>> "GRU(Q=28, D=256, K=3)" in page, "(2, 20, 256)" in page
     (True, True)
-    >>> answer({"Q": 28, "D": 8, "proj_size": 9})[:81]
-    '<p role="alert">P (proj_size) must be below D = 8 (0 for no projection), got 9. A'
+    >>> page = answer({"Q": 28, "D": 8, "proj_size": 9})
+    >>> page[:89], "LSTM(Q=28, D=8, K=1)" in page
+    ('<p role="alert"><strong>P (proj_size) must be below D = 8 (0 for no projection), got 9. A', True)
     """
     wanted = {name: value for name, value in values.items() if value not in (None, "")}
     highlight, kind = str(wanted.pop("highlight", "")).strip(), str(wanted.pop("picture", "grid"))
-    try:
-        kept, left_out = _fitting(wanted)
-        explanation = explain(**kept, proof=False)
-    except LstmShapesError as error:
-        return f'<p role="alert">{escape(str(error))}</p>'
+    explanation, left_out, alerts = _explained(wanted)
+    if explanation is None:
+        return alerts
+    spec, call = explanation.spec, explanation.call
+    absent = [name for name in _TENSORS if view_of(spec, call, name) is None]
+    if missing := [name for name in absent if re.search(rf"\b{name}\b", highlight)]:
+        highlight, left_out = "", (*left_out, *(f"{name} (highlight)" for name in missing))
     trouble = ""
+    if kind == "packed" and not call.lengths:
+        kind, trouble = "grid", _UNPACKED
     try:
         drawn = _drawn(explanation, kind, highlight)
     except LstmShapesError as error:  # the tables do not depend on what is lit
         drawn, trouble = _drawn(explanation, "grid", ""), _in_lines(error)
-    return to_html(explorer_view(explanation, trouble, left_out), drawn.svg)
+    return f"{alerts}{to_html(explorer_view(explanation, trouble, left_out), drawn.svg)}"
+
+
+# Controls that a page can do without, and how an error begins that is about them.
+_SPARED = {"lengths": "lengths", "proj_size": "P ("}
+_TENSORS = ("X", "Y", "h0", "c0", "hn", "cn")
+_UNPACKED = "Rows are packed where they differ in length: write lengths, such as 5, 3, 2, for a layer with a batch."
+
+
+def _explained(wanted: Mapping[str, Any]) -> tuple[Explanation | None, tuple[str, ...], str]:
+    """The explanation, the controls that it leaves out, and an alert for each value that is none.
+
+    Somebody in the middle of typing lengths keeps the page: it is the one without them, until they can be read.
+    """
+    try:
+        kept, left_out = _fitting(dict(wanted))
+        return explain(**kept, proof=False), left_out, ""
+    except LstmShapesError as error:
+        alert = f'<p role="alert"><strong>{escape(str(error))}</strong></p>'
+        about = str(getattr(error, "name", ""))
+        bad = next((field for field, name in _SPARED.items() if about.startswith(name) and field in wanted), None)
+    if bad is None:
+        return None, (), alert
+    explanation, left_out, more = _explained({name: value for name, value in wanted.items() if name != bad})
+    return explanation, left_out, alert + more
 
 
 def _drawn(explanation: Explanation, kind: str, highlight: str) -> Picture:

@@ -25,6 +25,7 @@ def _():
     return CELLS, KINDS, SYMBOLS, answer, mo
 
 
+# Shown where they are made: a cell that used `controls` to show them would run, and send them, at every move.
 @app.cell
 def _(CELLS, KINDS, SYMBOLS, mo):
     def slider(letter, value, stop, start=1):
@@ -49,11 +50,6 @@ def _(CELLS, KINDS, SYMBOLS, mo):
             "highlight": mo.ui.text(value="Y[:, -1]", placeholder="Y[:, -1]", label="highlight"),
         }
     )
-    return (controls,)
-
-
-@app.cell
-def _(controls, mo):
     sizes = mo.hstack(
         [mo.vstack([controls[name] for name in row]) for row in (("Q", "D", "K"), ("N", "L", "proj_size"))],
         widths="equal",
@@ -67,7 +63,7 @@ def _(controls, mo):
     )
     texts = mo.hstack([controls[name] for name in ("lengths", "picture", "highlight")], justify="start", wrap=True)
     mo.vstack([mo.md("# What goes in, what comes out"), sizes, switches, texts])
-    return
+    return (controls,)
 
 
 @app.cell

@@ -28,7 +28,8 @@ background:none;color:inherit}
 .lstm-shapes .code,.lstm-shapes .strong{font-weight:600}
 .lstm-shapes .good{color:#1a7f37;font-weight:700}.lstm-shapes .bad{color:#cf222e;font-weight:700}
 .lstm-shapes .quiet,.lstm-shapes .caption{opacity:.8}
-.lstm-shapes svg{max-width:100%;height:auto}
+.lstm-shapes .drawing{overflow-x:auto}
+.lstm-shapes .drawing svg{max-width:max(100%,760px)!important;height:auto}
 @media (prefers-color-scheme:dark){.lstm-shapes .good{color:#3fb950}.lstm-shapes .bad{color:#ff7b72}}
 """.replace("\n", "")
 
@@ -40,7 +41,8 @@ def to_html(value: Any, svg: str = "") -> str:
 
         body = f"<pre>{escape(console(value, width=100))}</pre>"
     else:
-        body = f"<h2>{escape(value.title)}</h2>{_paragraph(value.subtitle)}{svg}{''.join(map(_block, value.blocks))}"
+        head = f"<h2>{escape(value.title)}</h2>{_paragraph(value.subtitle)}"
+        body = f"{head}{_drawing(svg)}{''.join(map(_block, value.blocks))}"
     return f'<div class="lstm-shapes"><style>{_STYLE}</style>{body}</div>'
 
 
@@ -61,7 +63,12 @@ def _block(block: Block) -> str:
         return title + _sheet(block)
     if isinstance(block, Lines):
         return f"{title}<ul>{''.join(f'<li>{_written(item)}</li>' for item in block.items)}</ul>"
-    return title + (block.svg or f"<pre>{escape(block.text)}</pre>")
+    return title + (_drawing(block.svg) or f"<pre>{escape(block.text)}</pre>")
+
+
+def _drawing(svg: str) -> str:
+    """A picture that is scrolled where the page is narrow: made as small as a phone, nobody could read it."""
+    return f'<div class="drawing">{svg}</div>' if svg else ""
 
 
 def _sheet(sheet: Sheet) -> str:
