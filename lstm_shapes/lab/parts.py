@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from lstm_shapes.theory.shapes import Weights
+from lstm_shapes.theory.shapes import Weights, suffix
 from lstm_shapes.theory.spec import Spec
 
 from .build import build
@@ -35,8 +35,8 @@ def some_layers(layer: nn.Module, spec: Spec, first: int, last: int) -> tuple[nn
 def one_direction(layer: nn.Module, spec: Spec, index: int, direction: int) -> tuple[nn.Module, Spec]:
     """One direction of one layer, 0 forward and 1 backward: a plain layer, to be fed reversed rows for 1."""
     part = spec.replace(Q=spec.input_width(index), K=1, bidirectional=False, dropout=0.0)
-    suffix = f"_l{index}" + ("_reverse" if direction else "")
-    return _copied(layer, part, lambda name: name.removesuffix("_l0") + suffix), part
+    end = suffix(spec, index, direction)
+    return _copied(layer, part, lambda name: name.removesuffix("_l0") + end), part
 
 
 def as_sequence_layer(cell: nn.Module, spec: Spec) -> tuple[nn.Module, Spec]:

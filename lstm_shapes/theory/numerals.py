@@ -1,8 +1,8 @@
-"""Numbers as people write them: a fixed number of decimals and a real minus sign."""
+"""Numbers as people write them: decimals, a real minus sign, thousands apart, and nouns in the plural."""
 
 from __future__ import annotations
 
-__all__ = ["number"]
+__all__ = ["brief", "counted", "number"]
 
 
 def number(value: float) -> str:
@@ -15,3 +15,21 @@ def number(value: float) -> str:
     if float(text) == 0:
         text = text.removeprefix("-")
     return f"−{text[1:]}" if text.startswith("-") else text
+
+
+def brief(value: float) -> str:
+    """Three significant digits.
+
+    >>> brief(-4.52969), brief(1.0)
+    ('−4.53', '1')
+    """
+    return f"{value:.3g}".replace("-", "−")
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun, which is plural unless it is one.
+
+    >>> counted(1, "step"), counted(1_000_000, "sequence")
+    ('1 step', '1,000,000 sequences')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -20,7 +20,7 @@ from .axes import Axes
 from .call import Call
 from .spec import Spec
 
-__all__ = ["Weights", "axes_of_X", "axes_of_Y", "axes_of_packed", "axes_of_state"]
+__all__ = ["Weights", "axes_of_X", "axes_of_Y", "axes_of_packed", "axes_of_state", "suffix"]
 
 
 def axes_of_X(spec: Spec, call: Call) -> Axes:
@@ -63,6 +63,15 @@ def axes_of_packed(spec: Spec, call: Call, width: str) -> Axes:
     return _axes(spec, call, "T", width if width == "Q" else _directions(spec, spec.width))
 
 
+def suffix(spec: Spec, layer: int, direction: int = 0) -> str:
+    """How torch ends the names of a layer's weights: none for a cell.
+
+    >>> suffix(Spec(28, 256, 3, bidirectional=True), 2, 1), suffix(Spec(28, 256, cell="GRUCell"), 0)
+    ('_l2_reverse', '')
+    """
+    return "" if spec.kind.step else f"_l{layer}" + ("_reverse" if direction else "")
+
+
 class Weights(Mapping[str, Axes]):
     """torch's parameter names with their axes, in `named_parameters()` order.
 
@@ -89,9 +98,9 @@ class Weights(Mapping[str, Axes]):
     def __iter__(self) -> Iterator[str]:
         spec = self._spec
         for layer in range(spec.K):
-            for direction in ("", "_reverse")[: spec.R]:
-                suffix = "" if spec.kind.step else f"_l{layer}{direction}"
-                yield from (part + suffix for part in self._parts())
+            for direction in range(spec.R):
+                end = suffix(spec, layer, direction)
+                yield from (part + end for part in self._parts())
 
     def __len__(self) -> int:
         return self._spec.K * self._spec.R * len(self._parts())

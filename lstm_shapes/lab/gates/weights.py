@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from lstm_shapes.theory.shapes import suffix
 from lstm_shapes.theory.spec import Spec
 
 __all__ = ["GateWeights"]
@@ -29,10 +30,10 @@ class GateWeights:
     @classmethod
     def of(cls, layer: nn.Module, spec: Spec, k: int, r: int) -> GateWeights:
         """The layer's own parameters, by torch's names."""
-        suffix = "" if spec.kind.step else f"_l{k}" + ("_reverse" if r else "")
+        end = suffix(spec, k, r)
         has = (True, True, spec.bias, spec.bias, bool(spec.P))
         found: list[Any] = [
-            getattr(layer, part + suffix) if here else None for part, here in zip(_PARTS, has, strict=True)
+            getattr(layer, part + end) if here else None for part, here in zip(_PARTS, has, strict=True)
         ]
         ih, hh, b_ih, b_hh, hr = found
         return cls(ih, hh, b_ih, b_hh, hr)
