@@ -57,7 +57,7 @@ def read(expression: str, spec: Spec, call: Call) -> Reading:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         _refuse(expression)
     parts = _Reader(expression, spec, call).tensor(tree, 0).parts
-    return Reading(spec, call, ast.unparse(tree), parts)
+    return Reading(spec, call, ast.unparse(tree), tuple(part for part in parts if not part.empty))
 
 
 def _refuse(expression: object) -> NoReturn:

@@ -1,14 +1,17 @@
-"""Reading: which elements of which tensor an expression reads, as products of ranges.
+"""Reading: which cells, inputs and initial states an expression reads of one call of one layer.
 
-So a reading costs the same for L = 20 and for L = 20 million. `tensor_view.py` makes the parts, one operation at a
-time; here they are asked about cells.
+A reading is a few products of ranges, so that every question costs the same for L = 20 and for L = 20 million, and is
+answered exactly. `tensor_view.py` makes the parts, one operation at a time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from .call import Call
+from .spans import below
 from .spec import Spec
 
 __all__ = ["Part", "Reading"]
@@ -26,6 +29,15 @@ class Part:
     ranges: tuple[tuple[str, range], ...]
     paired: range | None = None
 
+    @property
+    def state(self) -> str:
+        """`"h"` or `"c"`: what of a cell Y, hn and cn hold; X and the initial states are of no cell."""
+        return {"Y": "h", "hn": "h", "cn": "c"}.get(self.source, "")
+
+    def span(self, axis: str) -> range:
+        """The positions of an axis that are read; of an axis the tensor does not have, its one position."""
+        return next((found for name, found in self.ranges if name == axis), range(1))
+
     def has(self, axis: str, position: int) -> bool:
         """Whether a position of that axis is read; true for an axis the tensor does not have."""
         return all(position in found for name, found in self.ranges if name == axis)
@@ -34,13 +46,22 @@ class Part:
         """Whether any of the positions low … high - 1 is read."""
         return all(_meets(found, low, high) for name, found in self.ranges if name == axis)
 
-    def at(self, t: int, length: int) -> bool:
-        """Whether step t is read of a row of that length."""
-        return self.has("L", t) if self.paired is None else t == self.paired[length - 1]
+    def has_row(self, layer: int, direction: int, R: int) -> bool:
+        """Whether the row of a layer's direction is read: of hn's first axis, whole or taken apart."""
+        return self.has("KR", layer * R + direction) and self.has("K", layer) and self.has("R", direction)
 
-    def beyond(self, length: int, L: int) -> bool:
-        """Whether any of the steps length … L - 1, the padding of a row of that length, is read."""
-        return self.meets("L", length, L) if self.paired is None else self.paired[length - 1] >= length
+    def sides(self, R: int) -> tuple[int, ...]:
+        """The directions whose rows of hn's first axis are read: two rows in order tell, if there are as many."""
+        if any(axis == "R" for axis, _ in self.ranges):
+            return tuple(self.span("R"))
+        return tuple(sorted({row % R for row in self.span("KR")[:2]}))
+
+    def steps(self, length: int) -> range:
+        """The steps of X or Y that are read in a row of this length, padding included."""
+        if self.paired is None:
+            return self.span("L")
+        step = self.paired[length - 1]
+        return range(step, step + 1)
 
     @property
     def empty(self) -> bool:
@@ -55,56 +76,89 @@ class Reading:
     call: Call
     expression: str
     parts: tuple[Part, ...]
+    """None of them is empty."""
+
+    @property
+    def rows_alike(self) -> bool:
+        """Whether all rows of the batch have L steps because nobody gave lengths."""
+        return self.call.lengths is None
 
     def length(self, n: int) -> int:
         """Steps of row n."""
         return self.call.lengths[n] if self.call.lengths else self.call.L
 
     def states(self, layer: int, direction: int, t: int, n: int) -> tuple[str, ...]:
-        """Which states of a cell are read: `("h",)`, `("c",)`, both or none."""
-        if t >= self.length(n):
-            return ()
-        read = {part.source[0].replace("Y", "h") for part in self.parts if self._reads(part, layer, direction, t, n)}
+        """Which states of a cell are read in row n: `("h",)`, `("c",)`, both or none."""
+        read = {part.state for part in self._cell(layer, direction, t, self.length(n)) if part.has("N", n)}
         return tuple(state for state in self.spec.kind.states if state in read)
 
-    def _reads(self, part: Part, layer: int, direction: int, t: int, n: int) -> bool:
-        if part.empty or not part.has("N", n):
-            return False
-        if part.source == "Y":
-            H = self.spec.H
-            half = part.meets("F", direction * H, (direction + 1) * H)
-            return layer == self.spec.K - 1 and part.at(t, self.length(n)) and half
-        end = 0 if direction else self.length(n) - 1
-        return part.source in ("hn", "cn") and t == end and self._has_row(part, layer, direction)
+    def rows_of_state(self, state: str, layer: int, direction: int, t: int) -> tuple[range, ...]:
+        """The rows of a batch of equally long rows for which that state of a cell is read, one range a part."""
+        parts = self._cell(layer, direction, t, self.call.L)
+        return tuple(part.span("N") for part in parts if part.state == state)
 
-    def _has_row(self, part: Part, layer: int, direction: int) -> bool:
-        row = layer * self.spec.R + direction
-        return part.has("KR", row) and part.has("K", layer) and part.has("R", direction)
+    def _cell(self, layer: int, direction: int, t: int, length: int) -> Iterator[Part]:
+        """The parts that read a cell in rows of this length, if they read those rows at all."""
+        if t >= length:
+            return
+        H, end = self.spec.H, 0 if direction else length - 1
+        for part in self.parts:
+            if part.source == "Y":
+                top = layer == self.spec.K - 1 and part.meets("F", direction * H, (direction + 1) * H)
+                if top and t in part.steps(length):
+                    yield part
+            elif part.state and t == end and part.has_row(layer, direction, self.spec.R):
+                yield part
 
     def initial(self, layer: int, direction: int, n: int) -> tuple[str, ...]:
-        """Which initial states are read: of h0 and c0."""
-        return tuple(
-            name
-            for name in ("h0", "c0")
-            if any(
-                part.source == name and not part.empty and part.has("N", n) and self._has_row(part, layer, direction)
-                for part in self.parts
-            )
-        )
+        """Which initial states are read in row n: of h0 and c0."""
+        names = {part.source for part in self._initial(layer, direction) if part.has("N", n)}
+        return tuple(name for name in ("h0", "c0") if name in names)
+
+    def rows_of_initial(self, name: str, layer: int, direction: int) -> tuple[range, ...]:
+        """The rows of the batch for which h0 or c0 is read, one range a part."""
+        return tuple(part.span("N") for part in self._initial(layer, direction) if part.source == name)
+
+    def _initial(self, layer: int, direction: int) -> Iterator[Part]:
+        for part in self.parts:
+            if part.source in ("h0", "c0") and part.has_row(layer, direction, self.spec.R):
+                yield part
 
     def inputs(self, t: int, n: int) -> bool:
-        """Whether X is read at that step of that row."""
-        return any(
-            part.source == "X" and not part.empty and part.has("N", n) and part.at(t, self.length(n))
-            for part in self.parts
-        )
+        """Whether X is read at that step of row n."""
+        return any(part.has("N", n) for part in self._inputs(t, self.length(n)))
 
-    def padding(self, n: int) -> bool:
-        """Whether Y is read beyond the end of row n, where it holds zeros that nobody computed."""
-        return any(
-            part.source == "Y" and not part.empty and part.has("N", n) and part.beyond(self.length(n), self.call.L)
-            for part in self.parts
-        )
+    def rows_of_inputs(self, t: int) -> tuple[range, ...]:
+        """The rows of a batch of equally long rows for which X is read at that step, one range a part."""
+        return tuple(part.span("N") for part in self._inputs(t, self.call.L))
+
+    def _inputs(self, t: int, length: int) -> Iterator[Part]:
+        return (part for part in self.parts if part.source == "X" and t in part.steps(length))
+
+    def padding(self, n: int, t: int | None = None) -> bool:
+        """Whether Y is read beyond the end of row n (at step t), where it holds zeros that nobody computed."""
+        end = self.length(n)
+        found = (part.steps(end) for part in self._of_Y() if part.has("N", n))
+        return any(steps[-1] >= end and (t is None or (t >= end and t in steps)) for steps in found)
+
+    def padded_rows(self, most: int) -> tuple[int, ...]:
+        """The first few rows that are read beyond their end."""
+        lengths = self.call.lengths or ()
+        found: set[int] = set()
+        for part in self._of_Y():
+            rows = (n for n in part.span("N") if lengths and part.steps(lengths[n])[-1] >= lengths[n])
+            found |= set(islice(rows, most))
+        return tuple(sorted(found))[:most]
+
+    def _of_Y(self) -> Iterator[Part]:
+        return (part for part in self.parts if part.source == "Y")
+
+    def rows(self, part: Part) -> Iterator[int]:
+        """The rows, ascending, of which a part reads anything that is there: with lengths, no padding of Y."""
+        span = part.span("N")
+        if part.source != "Y" or self.call.lengths is None:
+            return iter(span)
+        return (n for n in span if below(part.steps(self.length(n)), self.length(n)))
 
 
 def _meets(found: range, low: int, high: int) -> bool:
