@@ -17,6 +17,7 @@ def heatmap_figure(heatmap: HeatMap) -> Any:
     """
     try:
         from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
     except ImportError as error:
         raise ImportError("a figure needs matplotlib: pip install 'lstm-shapes[plot]'") from error
     low, high = heatmap.bounds
@@ -28,8 +29,11 @@ def heatmap_figure(heatmap: HeatMap) -> Any:
         interpolation="nearest",
         vmin=low,
         vmax=high,
-        cmap="viridis" if low == 0 else "RdBu_r",
+        # As in the SVG: blue is positive, and the warm end negative.
+        cmap="Blues" if low == 0 else "RdBu",
     )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set(title=heatmap.title, xlabel="step t", ylabel="unit d")
     figure.colorbar(image, ax=axes)
     return figure

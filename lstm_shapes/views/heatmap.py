@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lstm_shapes.theory.numerals import brief
+
+from .choice import ends
 from .page import Drawing, Page
-from .unrolled import ends
 
 if TYPE_CHECKING:
     from lstm_shapes.lab.gates.heatmap import HeatMap
@@ -13,19 +15,19 @@ if TYPE_CHECKING:
 __all__ = ["heatmap_text", "heatmap_view"]
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-UNITS, STEPS = 24, 66
+UNITS, WIDTH = 24, 74
 
 
 def heatmap_view(heatmap: HeatMap) -> Page:
     """What `trace.heatmap(…)` returns."""
-    drawing = Drawing("Units down, steps across", heatmap_text(heatmap), heatmap.svg)
+    drawing = Drawing("Units down, steps across", lambda width: heatmap_text(heatmap, min(width, WIDTH)), heatmap.svg)
     return Page(heatmap.title, heatmap.caption, (drawing,))
 
 
-def heatmap_text(heatmap: HeatMap) -> str:
-    """The drawing in characters."""
+def heatmap_text(heatmap: HeatMap, width: int = WIDTH) -> str:
+    """The drawing in characters, on so many columns."""
     low, high = heatmap.bounds
-    steps = ends(len(heatmap.values[0]), STEPS)
+    steps = ends(len(heatmap.values[0]), max(3, width - 8))
     lines = []
     for d in ends(len(heatmap.values), UNITS):
         if d is None:
@@ -35,7 +37,7 @@ def heatmap_text(heatmap: HeatMap) -> str:
         lines.append(f"{f'd={d}':<7} {cells}")
     last = len(heatmap.values[0]) - 1
     lines.append(f"{'':8}t=0{f't={last}':>{max(len(steps) - 3, len(f't={last}') + 1)}}" if last else f"{'':8}t=0")
-    lines.append(f"{'':8}{BLOCKS[0]} = {low:g}   {BLOCKS[-1]} = {high:g}".replace("-", "−"))
+    lines.append(f"{'':8}{BLOCKS[0]} = {brief(low)}   {BLOCKS[-1]} = {brief(high)}")
     return "\n".join(lines)
 
 

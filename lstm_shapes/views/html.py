@@ -63,7 +63,7 @@ def _block(block: Block) -> str:
         return title + _sheet(block)
     if isinstance(block, Lines):
         return f"{title}<ul>{''.join(f'<li>{_written(item)}</li>' for item in block.items)}</ul>"
-    return title + (_drawing(block.svg) or f"<pre>{escape(block.text)}</pre>")
+    return title + (_drawing(block.svg) or f"<pre>{escape(block.at(80))}</pre>")
 
 
 def _drawing(svg: str) -> str:

@@ -5,6 +5,7 @@ A cell is a str, or a `Mark` where a word has a role: code, symbol, number, good
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -65,11 +66,15 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A picture: `svg` for pages, `text` (already laid out, lines of characters) for consoles."""
+    """A picture: `svg` for pages, `text` (lines of characters, laid out already or for a width) for consoles."""
 
     title: str
-    text: str
+    text: str | Callable[[int], str]
     svg: str = ""
+
+    def at(self, width: int) -> str:
+        """The text on so many columns."""
+        return self.text if isinstance(self.text, str) else self.text(width)
 
 
 Block = Sheet | Lines | Drawing

@@ -63,7 +63,7 @@ def renderables(page: Page, width: int = 80) -> Iterator[RenderableType]:
         elif isinstance(block, Lines):
             yield from _lines(block)
         else:
-            yield from _drawing(block)
+            yield from _drawing(block, width)
 
 
 def written(sentence: str) -> Text:
@@ -149,6 +149,7 @@ def _lines(lines: Lines) -> Iterator[RenderableType]:
         yield grid
 
 
-def _drawing(drawing: Drawing) -> Iterator[RenderableType]:
+def _drawing(drawing: Drawing, width: int) -> Iterator[RenderableType]:
     yield Text(drawing.title, style="bold underline")
-    yield Padding(Text(drawing.text, no_wrap=True, overflow="crop"), (0, 0, 0, 1))
+    # Drawings lay themselves out; where even the smallest does not fit, an ellipsis says so.
+    yield Padding(Text(drawing.at(width - 1), no_wrap=True, overflow="ellipsis"), (0, 0, 0, 1))

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import sys
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from lstm_shapes import ShapeError, gates
+from lstm_shapes import ShapeError, SpecError, gates
 from lstm_shapes.lab.build import build
 from lstm_shapes.lab.gates.heatmap import HeatMap
+from lstm_shapes.shown import as_text
 from lstm_shapes.views.heatmap import BLOCKS, heatmap_text
 
 
@@ -95,3 +97,69 @@ def test_figure_without_matplotlib_says_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r"lstm-shapes\[plot\]"):
         trace_of().heatmap("f").figure()
+
+
+def test_infinite_values_are_drawn_at_the_ends() -> None:
+    """The scale spans what is finite; infinity is its end, and nan a question mark."""
+    heatmap = HeatMap("c", 0, 0, 0, ((math.inf, -math.inf, math.nan, 2.0, -4.52969),))
+    assert heatmap.bounds == (-4.52969, 4.52969)
+    assert heatmap_text(heatmap).splitlines()[0].endswith(f"{BLOCKS[-1]}{BLOCKS[0]}?{BLOCKS[5]}{BLOCKS[0]}")
+    assert "▁ = −4.53   █ = 4.53" in repr(heatmap)
+    assert HeatMap("g", 0, 0, 0, ((math.nan, math.inf),)).bounds == (-1.0, 1.0)
+
+
+def test_legend_is_beside_its_colours() -> None:
+    """The lower end is written right up to where the colours begin, in three digits."""
+    root = ET.fromstring(HeatMap("c", 0, 0, 0, ((-4.52969, 1.0),)).svg)
+    space = "{http://www.w3.org/2000/svg}"
+    low = next(node for node in root.iter(f"{space}text") if node.text == "−4.53")
+    squares = [node for node in root.iter(f"{space}rect") if node.get("height") == "16.0"]
+    assert low.get("text-anchor") == "end"
+    assert float(low.get("x", 0)) < min(float(node.get("x", 0)) for node in squares)
+
+
+def test_relu_is_never_negative() -> None:
+    """The scale of a relu layer's state begins at 0."""
+    x = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(0)) * 9
+    heatmap = gates(nn.RNN(4, 5, nonlinearity="relu", batch_first=True), x).heatmap("h")
+    low, high = heatmap.bounds
+    assert low == 0
+    assert high == max(value for row in heatmap.values for value in row) > 1
+
+
+def test_one_unit_and_one_step_are_singular() -> None:
+    """1 unit, 1 step."""
+    assert HeatMap("g", 0, 0, None, ((0.5,),)).caption == "1 unit over the 1 step."
+
+
+@pytest.mark.parametrize("width", [60, 40])
+def test_characters_fit_the_width(width: int) -> None:
+    """Laid out for the columns there are."""
+    text = as_text(trace_of(L=400).heatmap("f"), width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "t=399" in text
+
+
+def test_save(tmp_path: Path) -> None:
+    """.svg as shown, .png by matplotlib, anything else refused."""
+    heatmap = trace_of().heatmap("c")
+    assert heatmap.save(tmp_path / "a.svg").read_text(encoding="utf-8") == heatmap.svg
+    with pytest.raises(SpecError, match=r"ends in \.svg or \.png"):
+        heatmap.save(tmp_path / "a.pdf")
+    pytest.importorskip("matplotlib")
+    assert heatmap.save(str(tmp_path / "a.png")).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_figure_and_svg_mean_the_same_by_a_colour() -> None:
+    """Blue is positive and a warm colour negative in both; ticks are whole numbers."""
+    pytest.importorskip("matplotlib")
+    figure = HeatMap("c", 0, 0, 0, ((-1.0, 0.5, 1.0),)).figure()
+    image = figure.axes[0].images[0]
+    for value, cooler in ((1.0, True), (-1.0, False)):
+        red, _, blue, _ = image.cmap(image.norm(value))
+        assert (blue > red) == cooler
+    assert all(
+        float(tick).is_integer()
+        for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis)
+        for tick in axis.get_ticklocs()
+    )

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lstm_shapes.errors import SpecError
 from lstm_shapes.shown import Shown
+from lstm_shapes.theory.numerals import counted
 
 if TYPE_CHECKING:
     from .trace import GateTrace
@@ -23,6 +27,8 @@ class HeatMap(Shown):
     direction: int
     n: int | None
     values: tuple[tuple[float, ...], ...]
+    signed: bool = True
+    """False for what is never negative: the state of a relu layer."""
 
     @property
     def title(self) -> str:
@@ -34,15 +40,17 @@ class HeatMap(Shown):
     def caption(self) -> str:
         """How many units and steps, and of which row."""
         row = "" if self.n is None else f" of row n={self.n}"
-        return f"{len(self.values)} units over the {len(self.values[0])} steps{row}."
+        return f"{counted(len(self.values), 'unit')} over the {counted(len(self.values[0]), 'step')}{row}."
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """What the colours span: 0 to 1 for σ, −1 to 1 for tanh, wider where a value is (c, relu)."""
-        flat = [value for row in self.values for value in row if value == value]
+        """What the colours span: 0 to 1 for σ, −1 to 1 for tanh, wider where a finite value is; from 0 for relu."""
+        flat = [value for row in self.values for value in row if isfinite(value)]
         low, high = min(flat, default=0.0), max(flat, default=0.0)
         if self.gate in ("i", "f", "o", "r", "z"):
             return 0.0, 1.0
+        if not self.signed and low >= 0:
+            return 0.0, high or 1.0
         reach = max(1.0, abs(low), abs(high))
         return -reach, reach
 
@@ -59,6 +67,20 @@ class HeatMap(Shown):
         """The same as an accessible SVG."""
         text: str = import_module("lstm_shapes.views.svg.heatmap").heatmap_svg(self)
         return text
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture: `.svg`, or `.png` with the extra `[plot]`.
+
+        Raises: SpecError for another suffix; ImportError that says what to install.
+        """
+        file = Path(path)
+        if file.suffix == ".png":
+            self.figure().savefig(file)
+        elif file.suffix == ".svg":
+            file.write_text(self.svg, encoding="utf-8")
+        else:
+            raise SpecError("path", "a file name that ends in .svg or .png", str(path))
+        return file
 
     def _repr_svg_(self) -> str:
         return self.svg
@@ -84,4 +106,6 @@ def read_heatmap(trace: GateTrace, gate: str, layer: int, direction: int, n: int
     steps = trace.call.lengths[n] if trace.call.lengths else trace.call.L
     rows = cell.values[gate].detach()[:steps, n].T.tolist()
     row = n if trace.call.batched else None
-    return HeatMap(gate, layer, direction, row, tuple(tuple(values) for values in rows))
+    return HeatMap(
+        gate, layer, direction, row, tuple(tuple(values) for values in rows), trace.spec.nonlinearity != "relu"
+    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lstm_shapes.views.unrolled import ends
+from lstm_shapes.theory.numerals import brief
+from lstm_shapes.views.choice import ends
 
 from .frame import box, frame, text
 
@@ -15,6 +16,7 @@ __all__ = ["heatmap_svg"]
 
 LEFT, TOP, WIDTH = 70, 78, 640
 UNITS, STEPS = 32, 64
+BAR = 60  # where the legend's colours begin: room for its lower end
 
 
 def heatmap_svg(heatmap: HeatMap) -> str:
@@ -53,9 +55,9 @@ def _square(x: float, y: float, w: float, h: float, value: float, reach: float) 
 
 
 def _legend(low: float, high: float, y: float) -> str:
-    parts = [text(LEFT, y + 12, f"{low:g}".replace("-", "−"), "l-quiet")]
+    parts = [text(LEFT + BAR - 8, y + 12, brief(low), "l-quiet", "end")]
     for i in range(21):
         value = low + (high - low) * i / 20
-        parts.append(_square(LEFT + 34 + i * 12, y, 12, 16, value, max(abs(low), abs(high))))
-    parts.append(text(LEFT + 34 + 21 * 12 + 8, y + 12, f"{high:g}", "l-quiet"))
+        parts.append(_square(LEFT + BAR + i * 12, y, 12, 16, value, max(abs(low), abs(high))))
+    parts.append(text(LEFT + BAR + 21 * 12 + 8, y + 12, brief(high), "l-quiet"))
     return "".join(parts)
