@@ -15,10 +15,11 @@ from .theory.highlight import read
 from .theory.predict import Prediction, predict
 from .theory.reading import Reading
 from .theory.spec import whole
+from .views.kinds import KINDS as _KINDS
 
 __all__ = ["KINDS", "Picture", "picture"]
 
-KINDS = ("grid", "cell", "parameters", "packed")
+KINDS = tuple(_KINDS)
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,18 +92,21 @@ def picture(
 ) -> Picture:
     """Draw a layer: the unrolled grid of K × L cells, with the cells lit that `highlight` reads.
 
-    `kind` is `"grid"`, `"cell"` (inside one cell of `layer`: every weight block and every wire's shape),
-    `"parameters"` (Q·D against D·D) or `"packed"` (what lengths leave of a batch). `n` picks one row of the batch.
-    Q, D, K may be replaced by a Spec or a torch layer.
+    `kind` is `"grid"` (which alone takes `highlight`), `"cell"` (inside one cell of `layer`: every weight block and
+    every wire's shape), `"parameters"` (Q·D against D·D) or `"packed"` (what lengths leave of a batch). `n` picks one
+    row of the batch. Q, D, K may be replaced by a Spec or a torch layer. Of what is long, deep or many both ends are
+    shown and what is read first and last; what else is read is mentioned.
 
     >>> print(picture(3, 5, 2, L=4, highlight="Y[:, -1]").text)
-    Y                      Y       Y       Y       Y
-                           ↑       ↑       ↑       ↑
-    layer 1 → h0,c0[1] →  [ ]  →  [ ]  →  [ ]  →  [h]  → hn,cn[1]
-                           ↑       ↑       ↑       ↑
-    layer 0 → h0,c0[0] →  [ ]  →  [ ]  →  [ ]  →  ( )  → hn,cn[0]
-                           ↑       ↑       ↑       ↑
-    X                      0       1       2       3
+    Y                         Y     Y     Y     Y
+                              ↑     ↑     ↑     ↑
+    layer 1 → h0[1],c0[1] → [ ] → [ ] → [ ] → [h] → hn[1],cn[1]
+                              ↑     ↑     ↑     ↑
+    layer 0 → h0[0],c0[0] → [ ] → [ ] → [ ] → ( ) → hn[0],cn[0]
+                              ↑     ↑     ↑     ↑
+    X                         0     1     2     3
+    <BLANKLINE>
+    […] read, ( ) its states are what hn and cn hold.
 
     Raises: SpecError; ShapeError for an expression outside the grammar, which it shows.
     """
@@ -110,11 +114,15 @@ def picture(
         raise SpecError("kind", f"one of {', '.join(KINDS)}", kind)
     prediction = predict(Q, D, K, batch_first, N=N, L=L, lengths=lengths, **fields)
     spec, call = prediction.spec, prediction.call
-    if kind == "packed" and call.lengths is None:
+    if _KINDS[kind].needs_lengths and call.lengths is None:
         raise ShapeError("lengths", "given for a picture of packed rows", hint="Pass lengths=(5, 3)")
     if n is not None and whole("n", n, at_least=0) >= (call.N or 1):
         raise ShapeError("n", f"a row of the batch, 0 to {(call.N or 1) - 1}", got=n)
     if whole("layer", layer, at_least=0) >= spec.K:
         raise ShapeError("layer", f"one of the K = {spec.K} layers, 0 to {spec.K - 1}", got=layer)
+    if highlight and not _KINDS[kind].lights:
+        taking = " or ".join(repr(name) for name, row in _KINDS.items() if row.lights)
+        hint = f"Only kind={taking} has cells to light"
+        raise SpecError("highlight", f"left out of kind={kind!r}", highlight, hint)
     reading = read(highlight, spec, call) if highlight else None
     return Picture(prediction, kind, reading, n, layer)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from lstm_shapes.theory.numerals import counted
 from lstm_shapes.theory.packing import Packing
 
+from .choice import ends
 from .page import Block, Column, Drawing, Mark, Page, Sheet
 
-__all__ = ["packing_blocks", "packing_view", "staircase"]
+__all__ = ["packing_blocks", "packing_view", "staircase", "staircase_sentences"]
 
 PADDING = "·"
 GAP = "…"
@@ -14,7 +16,8 @@ GAP = "…"
 
 def packing_view(packing: Packing) -> Page:
     """What a PackedSequence holds, on a page of its own."""
-    subtitle = f"{packing.N} rows, padded to {packing.L} steps: lengths {_listed(packing.lengths)}"
+    size = f"{counted(packing.N, 'row')}, padded to {counted(packing.L, 'step')}"
+    subtitle = f"{size}: lengths {_listed(packing.lengths)}"
     return Page("PackedSequence", subtitle, packing_blocks(packing))
 
 
@@ -34,7 +37,7 @@ def packing_blocks(packing: Packing) -> tuple[Block, ...]:
     cells = tuple((Mark(name, "code"), value, meaning) for name, value, meaning in rows)
     columns = (Column("part"), Column("value", whole=False), Column("meaning", whole=False))
     return (
-        Drawing("Packed rows: where each step lies in data", staircase(packing)),
+        Drawing("Packed rows: where each step lies in data", lambda width: staircase(packing, min(width, 78))),
         Sheet("What is packed", columns, cells),
     )
 
@@ -53,17 +56,27 @@ def staircase(packing: Packing, width: int = 78, rows: int = 12) -> str:
     batch_sizes  3  3  2  1  1
     """
     lengths = packing.lengths
-    places = _ends(packing.N, rows)
+    places = ends(packing.N, rows)
     heads = {place: _head(packing, place) for place in places if place is not None}
     margin = max(len("batch_sizes"), *(len(head) for head in heads.values()))
     cell = max(len(str(packing.T - 1)), len(str(packing.N)), len(str(packing.L - 1))) + 2
-    steps = _ends(packing.L, max(3, (width - margin) // cell))
+    # The mark for what is left out takes less than a cell.
+    least = 3 if packing.L > 2 else packing.L
+    steps = ends(
+        packing.L,
+        max(
+            least,
+            (width - margin) // cell
+            if packing.L * cell <= width - margin
+            else (width - margin - len(GAP) - 2) // cell + 1,
+        ),
+    )
     # The entries of data before each step, and the rows that have it.
     before = {step: sum(min(length, step) for length in lengths) for step in steps if step is not None}
     sizes = {step: packing.batch_size(step) for step in before}
 
     def line(head: str, cells: list[str], pad: str = "<") -> str:
-        return f"{head:{pad}{margin}}" + "".join(f"{text:>{cell}}" for text in cells)
+        return f"{head:{pad}{margin}}" + "".join(f"  {GAP}" if text == GAP else f"{text:>{cell}}" for text in cells)
 
     lines = [line("step", [GAP if step is None else str(step) for step in steps], ">")]
     for place in places:
@@ -77,25 +90,26 @@ def staircase(packing: Packing, width: int = 78, rows: int = 12) -> str:
     return "\n".join(text.rstrip() for text in lines)
 
 
+def staircase_sentences(packing: Packing) -> tuple[str, ...]:
+    """The drawing in words: how long the rows are, in their order, and how many take part in each step.
+
+    >>> staircase_sentences(Packing.of((3, 5, 2)))
+    ('Longest first: rows 1, 0, 2 with 5, 3, 2 steps.', 'batch_sizes is 3, 3, 2, 1, 1.')
+    """
+    rows = f"rows {_listed(packing.sorted_indices)} with {_listed(packing.sorted_lengths)} steps"
+    return (f"Longest first: {rows}.", f"batch_sizes is {_batch_sizes(packing)}.")
+
+
 def _head(packing: Packing, place: int) -> str:
     row = packing.sorted_indices[place]
     return f"row {row} ({packing.lengths[row]})"
 
 
-def _ends(count: int, most: int) -> list[int | None]:
-    """0 … count - 1, or the first and the last of them with None for what is left out between."""
-    if count <= most:
-        return list(range(count))
-    first = most // 2
-    last = most - 1 - first
-    return [*range(first), None, *range(count - last, count)]
-
-
 def _listed(numbers: tuple[int, ...], most: int = 8) -> str:
-    return ", ".join(GAP if place is None else str(numbers[place]) for place in _ends(len(numbers), most))
+    return ", ".join(GAP if place is None else str(numbers[place]) for place in ends(len(numbers), most))
 
 
 def _batch_sizes(packing: Packing, most: int = 8) -> str:
     """Those that are shown, without making an entry for each of perhaps a billion steps."""
-    steps = _ends(max(packing.lengths), most)
+    steps = ends(max(packing.lengths), most)
     return ", ".join(GAP if step is None else str(packing.batch_size(step)) for step in steps)

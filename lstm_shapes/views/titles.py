@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.numerals import counted
 from lstm_shapes.theory.spec import Spec
 
 __all__ = ["headline", "number_of_bytes", "sizes", "subtitle"]
@@ -29,13 +30,13 @@ def headline(spec: Spec) -> str:
 def subtitle(spec: Spec, call: Call) -> str:
     """How much data, in which layout."""
     if not call.batched:
-        data = "one unbatched step" if spec.kind.step else f"one unbatched sequence of L={call.L} steps"
+        data = "one unbatched step" if spec.kind.step else f"one unbatched sequence of L={counted(call.L, 'step')}"
     elif spec.kind.step:
-        data = f"N={call.N} sequences, one step"
+        data = f"N={counted(call.N or 0, 'sequence')}, one step"
     else:
-        data = f"N={call.N} sequences of L={call.L} steps"
+        data = f"N={counted(call.N or 0, 'sequence')} of L={counted(call.L, 'step')}"
     if call.lengths is not None:
-        data += f", packed: {call.T} real steps"
+        data += f", packed: {counted(call.T, 'real step')}"
     layout = "" if spec.kind.step else f", `batch_first={spec.batch_first}`"
     return data + layout
 

@@ -10,7 +10,9 @@ import pytest
 
 import lstm_shapes as ls
 from lstm_shapes.pictures import KINDS
-from lstm_shapes.views.unrolled import ends
+from lstm_shapes.shown import as_text
+from lstm_shapes.views.choice import ends
+from lstm_shapes.views.pictures import picture_text
 from tests.snapshot import Snapshot
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -45,6 +47,8 @@ EVERY: dict[str, dict[str, Any]] = {
     "parameters": {"kind": "parameters", "K": 9, "proj_size": 8, "bidirectional": True},
     "packed": {"kind": "packed", "lengths": (5, 3, 8, 1)},
     "packed, many": {"kind": "packed", "lengths": tuple(range(1, 40))},
+    "packed, large": {"kind": "packed", "lengths": (120_000, 7)},
+    "step of a GRUCell": {"K": 1, "cell": "GRUCell", "N": None, "kind": "cell"},
 }
 
 
@@ -70,14 +74,32 @@ def test_every_picture_is_accessible_and_self_contained(name: str) -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_nothing_is_drawn_outside_the_frame(name: str) -> None:
     """Every box, and every word by a generous estimate of its width, is within the viewBox."""
-    root = parsed(drawn(name).svg)
+    inside_the_frame(drawn(name).svg)
+
+
+@pytest.mark.parametrize("kind", ["grid", "cell", "parameters"])
+def test_huge_sizes_stay_inside_the_frame(kind: str) -> None:
+    """Numbers of sixteen digits, with a projection above the first layer."""
+    inside_the_frame(ls.picture(2**40, 2**50, 3, proj_size=2**49, layer=1, kind=kind).svg)
+
+
+def test_long_expressions_are_wrapped() -> None:
+    """A legal expression of 300 characters does not widen the picture, nor is it cut."""
+    svg = ls.picture(28, 256, 3, highlight="torch.cat([" + ", ".join(["Y[:, -1, :H]"] * 18) + "], dim=1)").svg
+    inside_the_frame(svg)
+    assert float((parsed(svg).get("viewBox") or "").split()[2]) < 1200
+
+
+def inside_the_frame(svg: str) -> None:
+    root = parsed(svg)
     width, height = (float(number) for number in (root.get("viewBox") or "").split()[2:])
     for node in root.iter(f"{SVG}rect"):
         x, y = float(node.get("x", 0)), float(node.get("y", 0))
         assert 0 <= x <= x + float(node.get("width", 0)) <= width
         assert 0 <= y <= y + float(node.get("height", 0)) <= height
     for node in root.iter(f"{SVG}text"):
-        wide = len(node.text or "") * 6.2
+        mono = "l-code" in (node.get("class") or "")
+        wide = len(node.text or "") * (7.3 if mono else 6.2)
         x = float(node.get("x", 0)) - {"middle": wide / 2, "end": wide}.get(node.get("text-anchor", ""), 0)
         assert 0 <= x <= x + wide <= width, node.text
         assert 0 <= float(node.get("y", 0)) <= height
@@ -129,14 +151,15 @@ def test_inputs_and_initial_states_light_too() -> None:
     picture = ls.picture(3, 5, 2, L=4, highlight="torch.cat([X[:, 0, :1], h0[1, :, :1]], -1)")
     assert with_class(picture.svg, "l-lit") == 2
     assert "[h0[1]]" in picture.text
-    assert "[0]" in picture.text.splitlines()[-1]
-    assert any("reads X and initial states" in word for word in words(picture.svg))
+    assert "[0]" in next(line for line in picture.text.splitlines() if line.startswith("X"))
+    assert any("reads X at t=0; h0 of layer 1." in word for word in words(picture.svg))
 
 
 def test_short_rows_have_padding_and_a_warning() -> None:
     """A row that ends early shows padding, its own last step, and that Y[:, -1] reads nothing there."""
     picture = ls.picture(3, 5, lengths=(2, 4), highlight="Y[:, -1]")
-    assert with_class(picture.svg, "l-pad") == 2 * 3  # Y, the cell and X, at the two steps that row 0 lacks
+    assert with_class(picture.svg, "l-pad") == 3  # X at the two steps that row 0 lacks, Y at the one that is not read
+    assert with_class(picture.svg, "l-zero") == 1
     assert any("row 0 holds zeros" in word for word in words(picture.svg))
     assert "reads padding" in repr(picture)
     assert picture.reads(0, 0, 3, n=0) == ()
@@ -148,7 +171,10 @@ def test_short_rows_have_padding_and_a_warning() -> None:
 def test_what_is_left_out_is_said() -> None:
     """A cell in the elided middle is read: the picture says so."""
     hidden = ls.picture(3, 5, 9, L=100, highlight="Y[:, 50]")
-    assert any("reads cells in the part left out" in word for word in words(hidden.svg))
+    assert not any("left out" in word for word in words(hidden.svg))  # the step that is read is shown
+    hidden = ls.picture(3, 5, 9, L=100, highlight="Y[:, 10:50]")
+    assert any("It also reads cells left out here: other steps." in word for word in words(hidden.svg))
+    assert "It also reads cells left out here: other steps." in hidden.text
     assert any("7 more layers" in word or "more layers" in word for word in words(hidden.svg))
     shown = ls.picture(3, 5, 2, L=100, highlight="Y[:, -1]")
     assert not any("left out" in word for word in words(shown.svg))
@@ -204,10 +230,149 @@ def test_every_kind_shows_itself(kind: str) -> None:
 def test_size_does_not_grow_with_the_sequence() -> None:
     """A billion steps and a thousand layers take no more room than fifty and ten."""
     small, large = (ls.picture(3, 5, K, L=L, highlight="Y").svg for K, L in ((10, 50), (1000, 10**9)))
-    assert abs(len(large) - len(small)) < 600
+    assert abs(len(large) - len(small)) < 4000  # longer numbers in each box
 
 
 def test_ends_leave_out_the_middle() -> None:
     """The first and the last remain, None between; nothing is left out where all fit."""
     assert ends(3, 5) == (0, 1, 2)
     assert ends(100, 4) == (0, 1, None, 99)
+
+
+def boxes(svg: str) -> list[tuple[float, float, float, float, str]]:
+    """Left, top, width, height and class of every box."""
+    found = []
+    for node in parsed(svg).iter(f"{SVG}rect"):
+        x, y, width, height = (float(node.get(name, 0)) for name in ("x", "y", "width", "height"))
+        found.append((x, y, width, height, node.get("class") or ""))
+    return found
+
+
+def test_inputs_and_initial_states_of_some_rows_are_outlined() -> None:
+    """One row of X or h0 is not all of it; the key says what the outline means."""
+    for expression, count in (("X[0]", 5), ("h0[:, 0]", 2)):
+        svg = ls.picture(28, 256, 2, N=3, L=5, highlight=expression).svg
+        assert (with_class(svg, "l-some"), with_class(svg, "l-lit")) == (count, 0)
+        assert any("Outlined in orange: read for some rows only." in word for word in words(svg))
+    assert not any("Outlined" in word for word in words(ls.picture(28, 256, highlight="X").svg))
+
+
+@pytest.mark.parametrize(
+    ("options", "expression", "says"),
+    [
+        ({"N": 3, "batch_first": False}, "Y[:, -1]", "reads h of layer 1 at every step, of row n=2 only."),
+        ({"N": 3}, "hn[:, 1:2]", "reads h of every layer at t=19, of row n=1 only."),
+        ({"N": 3}, "Y[0]", "reads h of layer 1 at every step, of row n=0 only."),
+        ({"N": 9}, "Y[::2, 3:9]", "reads h of layer 1 at t=3 to 8, of rows n=0, 2, …, 8 only."),
+        ({"N": 9}, "Y[1:3, 3]", "reads h of layer 1 at t=3, of rows n=1 and 2 only."),
+        ({}, "torch.cat([hn, cn])", "reads h+c of every layer at t=19."),
+        ({"bidirectional": True}, "hn[1::2]", "reads h of every layer reverse at t=0."),
+        ({"bidirectional": True}, "hn", "reads h of every layer in both directions at t=19 (forward) and t=0 (rev"),
+        ({"bidirectional": True}, "hn[1:3]", "reads h of hn's rows 1 and 2 at"),
+        ({"bidirectional": True}, "hn.view(K, R, N, H)[1, 0]", "reads h of layer 1 forward at t=19."),
+        ({"lengths": (3, 2)}, "Y[torch.arange(N), lengths - 1]", "reads h of layer 1 at each row's last step."),
+        ({"lengths": (3, 2), "L": 5}, "Y[:, -1]", "reads no cell, no input and no initial state."),
+        ({}, "Y[2:2]", "reads no cell, no input and no initial state."),
+        ({"cell": "LSTMCell", "K": 1}, "X + hn", "reads X; h after the step."),
+        ({}, "+".join(f"Y[:, {t}]" for t in range(6)), "h of layer 1 at t=3; and 2 more."),
+    ],
+)  # fmt: skip
+def test_sentence_says_what_is_read(options: dict[str, Any], expression: str, says: str) -> None:
+    """Layers, steps and rows, exactly, whatever the drawing leaves out."""
+    assert says in " ".join(repr(ls.picture(28, 256, **{"K": 2, **options}, highlight=expression)).split())
+
+
+def test_row_that_is_not_read_is_told() -> None:
+    """The one row drawn is another than the one read."""
+    picture = ls.picture(28, 256, lengths=(4, 5), n=0, highlight="Y[1, 2]")
+    assert "Nothing of it is in row n=0, which is drawn." in picture.svg
+    assert "It also reads cells left out here: other rows." in picture.svg
+
+
+def test_panels_share_their_steps_and_no_wire_crosses_padding() -> None:
+    """Columns stand below each other, and h, c leave a row where it ends."""
+    svg = ls.picture(28, 256, 2, lengths=(5, 4, 3, 9), highlight="hn[-1]").svg
+    inputs = [box for box in boxes(svg) if box[3] == 26]
+    columns = {left for left, *_ in inputs}
+    assert all(len([1 for box in inputs if box[0] == left]) == 2 * 3 for left in columns)
+    text = ls.picture(28, 256, 1, lengths=(2, 4)).text
+    assert next(line for line in text.splitlines() if "layer 0" in line).endswith("→ ( ) → hn[0],cn[0]")
+
+
+def test_padding_that_is_read_is_marked() -> None:
+    """The zero of a short row that Y[:, -1] reads, in SVG with a key, and in characters."""
+    picture = ls.picture(3, 5, lengths=(2, 4), highlight="Y[:, -1]")
+    assert with_class(picture.svg, "l-zero") == 1
+    assert any("Dashed orange: padding that is read." in word for word in words(picture.svg))
+    assert "[0] zeros of padding that are read" in " ".join(picture.text.split())
+
+
+def test_key_names_the_states_there_are() -> None:
+    """A GRU has no cn."""
+    svg = ls.picture(3, 5, cell="GRU").svg
+    assert any("Purple frame: the cell whose state hn holds." in word for word in words(svg))
+    assert "( ) its state is what hn holds." in ls.picture(3, 5, cell="GRU").text
+
+
+def test_cell_has_its_own_names_and_shapes() -> None:
+    """A …Cell's weights have no suffix, one sequence has no N, and a projection has its block."""
+    alone = words(ls.picture(28, 256, cell="LSTMCell", N=None, kind="cell").svg)
+    assert {"weight_ih", "weight_hh", "(Q=28,)", "(D,)"} <= set(alone)
+    assert not any("_l0" in word or "N," in word for word in alone)
+    projected = words(ls.picture(28, 256, 2, proj_size=64, kind="cell").svg)
+    assert {"W_hr", "P × D", "weight_hr_l0", "(P=64, D=256)", "(N, P)"} <= set(projected)
+    assert "weight_hr_l0 (64, 256)" in ls.picture(28, 256, 2, proj_size=64, kind="cell").text
+
+
+def test_one_step_of_a_cell_is_no_sequence() -> None:
+    """No "unrolled over time", and no empty band where a layer has its Y."""
+    svg = ls.picture(28, 256, cell="LSTMCell", highlight="hn").svg
+    assert "LSTMCell(Q=28, D=256), one step" in words(svg)
+    assert not any("t=0" in word for word in words(svg))
+    assert float((parsed(svg).get("viewBox") or "").split()[3]) < 265
+
+
+def test_legend_tells_the_first_layer_from_those_above() -> None:
+    """Layers above 0 do not read Q features."""
+    assert "input: 4·Q·D in layer 0, 4·2D·D above" in words(
+        ls.picture(28, 256, 3, bidirectional=True, kind="parameters").svg
+    )
+    assert "input: 4·Q·D" in words(ls.picture(28, 256, 1, kind="parameters").svg)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_description_describes_the_drawing(kind: str) -> None:
+    """desc is no copy of the title; its sentences end in full stops."""
+    root = parsed(ls.picture(28, 256, 2, kind=kind, lengths=(5, 3)).svg)
+    told = root.findtext(f"{SVG}desc") or ""
+    assert told != root.findtext(f"{SVG}title")
+    assert told.endswith(".")
+
+
+def test_highlight_belongs_to_the_grid() -> None:
+    """Another kind has no cells to light, and says which has."""
+    with pytest.raises(ls.SpecError, match=r"highlight must be left out of kind='cell'.*Only kind='grid'"):
+        ls.picture(3, 5, kind="cell", highlight="hn")
+
+
+@pytest.mark.parametrize("width", [60, 40])
+@pytest.mark.parametrize("kind", ["grid", "cell", "packed"])
+def test_console_drawings_are_laid_out_for_the_width(kind: str, width: int) -> None:
+    """Nothing is cut, at 40 columns too."""
+    picture = ls.picture(28, 256, 3, kind=kind, lengths=(20, 15, 7))
+    assert "…" not in " ".join(line for line in as_text(picture, width=width).splitlines() if kind == "cell")
+    assert max(map(len, as_text(picture, width=width).splitlines())) <= width
+    assert max(map(len, picture_text(picture, width).splitlines())) <= width
+
+
+def test_numbers_are_grouped_and_one_is_no_plural() -> None:
+    """1,000,000 sequences of 1 step."""
+    assert "N=1,000,000 sequences of L=1 step," in ls.picture(3, 5, N=1_000_000, L=1).svg
+    assert "N=1 sequence of L=20 steps" in ls.picture(3, 5, N=1).svg
+
+
+def test_packed_labels_do_not_overlap() -> None:
+    """A cell is wider than its number, with 1,500 rows of 2,000 steps."""
+    svg = ls.picture(3, 5, kind="packed", lengths=tuple(1000 + i * 7919 % 1000 for i in range(1500))).svg
+    cells = {width for _, _, width, _, cls in boxes(svg) if cls == "l-in"}
+    assert min(cells) >= 7.8 * len("2,249,749")

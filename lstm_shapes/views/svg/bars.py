@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lstm_shapes.theory.counts import Counts, Term
-from lstm_shapes.views.unrolled import ends
+from lstm_shapes.views.choice import ends
 
-from .frame import GATE_COLOURS, box, text
+from .frame import GATE_COLOURS, box, text, wide
 
-__all__ = ["LAYERS_SHOWN", "bars_body"]
+__all__ = ["bars_body"]
 
 LAYERS_SHOWN = 5
 LEFT, WIDTH, BAR, GAP = 96, 620, 30, 40
@@ -38,14 +38,25 @@ def bars_body(counts: Counts, top: float) -> tuple[str, float, float]:
     x = LEFT
     by = f"{counts.spec.R} directions, " if counts.spec.R > 1 else ""
     for term in (counts.upper or counts.first).terms:
-        name = f"{term.name}: {term.formula}" if term.name != "input" else f"input: {counts.first.terms[0].formula}"
+        name = _legend(counts, term)
+        if x > LEFT and x + 18 + wide(name, "l-quiet") > LEFT + WIDTH + 90:
+            x, y = LEFT, y + 20
         parts.append(box(x, y + 4, 12, 12, GATE_COLOURS[_ORDER.index(term.name)], 2))
         parts.append(text(x + 18, y + 15, name, "l-quiet"))
-        x += 30 + 7.2 * len(name)
+        x += 34 + wide(name, "l-quiet")
     share = f"{by}{counts.recurrent_share:.0%} of all {counts.total:,} parameters are recurrent"
     share += ": D is what costs." if counts.D_costs else "."
     parts.append(text(20, y + 44, share, "l-quiet"))
-    return "".join(parts), LEFT + WIDTH + 130, y + 56
+    total = max(wide(f"{layer.total:,}") for layer in layers if layer is not None)
+    return "".join(parts), max(LEFT + WIDTH + 30 + total, 40 + wide(share, "l-quiet")), y + 56
+
+
+def _legend(counts: Counts, term: Term) -> str:
+    """A term's name and formula; the first layer reads Q features and those above it what lies below them."""
+    first = counts.first.terms[0].formula
+    if term.name != "input" or counts.upper is None or term.formula == first:
+        return f"{term.name}: {first if term.name == 'input' else term.formula}"
+    return f"input: {first} in layer 0, {term.formula} above"
 
 
 def _fitting(term: Term, number: int, width: float) -> str:

@@ -2,109 +2,161 @@
 
 from __future__ import annotations
 
+from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.shapes import suffix
 from lstm_shapes.theory.spec import Spec
+from lstm_shapes.views.cell import equations
 
-from .frame import GATE_COLOURS, arrow, box, text
+from .frame import GATE_COLOURS, arrow, box, paragraph, text, wide
 
 __all__ = ["cell_body"]
 
 ROW = 42
-BLOCK_W = 132
-X_IH, X_HH, X_GATE, X_STATE = 24, 204, 420, 610
-STATE_W = 250
+LEFT = 24
+PLUS = 48  # between the two stacks
 GATE_W = 116
+STATE_W = 250
+BLOCK_H = 56
 
 
-def cell_body(spec: Spec, layer: int, top: float) -> tuple[str, float, float]:
+def cell_body(spec: Spec, call: Call, layer: int, top: float) -> tuple[str, float, float]:
     """The drawing from `top` down, its width and where it ends."""
-    gates, G, D = spec.kind.gates, spec.G, spec.D
-    width = spec.input_width(layer)
-    reads = "Q" if layer == 0 else f"{'R·' if spec.R > 1 else ''}{'P' if spec.P else 'D'}"
-    hidden = "P" if spec.P else "D"
-    stack = top + 96
-    bottom = stack + G * ROW
-    parts = [
-        _source(X_IH, top, "x, the input", f"(N, {reads}={width})", "l-in", stack),
-        _source(X_HH, top, "h', the h before", f"(N, {hidden}={spec.H})", "l-end", stack),
-        text(X_IH + BLOCK_W / 2, bottom + 20, f"weight_ih_l{layer}", "l-code l-quiet", "middle"),
-        text(X_IH + BLOCK_W / 2, bottom + 37, f"({_by(G)}D={G * D:,}, {reads}={width:,})", "l-quiet", "middle"),
-        text(X_HH + BLOCK_W / 2, bottom + 20, f"weight_hh_l{layer}", "l-code l-quiet", "middle"),
-        text(X_HH + BLOCK_W / 2, bottom + 37, f"({_by(G)}D={G * D:,}, {hidden}={spec.H:,})", "l-quiet", "middle"),
-    ]
-    equations = dict(spec.kind.equations)
-    for place, gate in enumerate(gates):
-        y, colour = stack + place * ROW, GATE_COLOURS[place]
+    return _Drawing(spec, call, layer, top).draw()
+
+
+class _Drawing:
+    def __init__(self, spec: Spec, call: Call, layer: int, top: float) -> None:
+        self.spec, self.layer, self.top = spec, layer, top
+        self.batch = "N, " if call.batched else ""
+        self.end = suffix(spec, layer)
+        self.reads = "Q" if layer == 0 else f"{'R·' if spec.R > 1 else ''}{'P' if spec.P else 'D'}"
+        self.hidden = "P" if spec.P else "D"
+        by = str(spec.G) if spec.G > 1 else ""
+        rows = f"{by}D={spec.G * spec.D:,}"
+        self.bias = f"({by}D,)"
+        self.shapes = {
+            "x": f"({self._row(f'{self.reads}={spec.input_width(layer):,}')})",
+            "h": f"({self._row(f'{self.hidden}={spec.H:,}')})",
+            "c": f"({self._row(f'D={spec.D:,}')})",
+            "weight_ih": f"({rows}, {self.reads}={spec.input_width(layer):,})",
+            "weight_hh": f"({rows}, {self.hidden}={spec.H:,})",
+            "weight_hr": f"(P={spec.P:,}, D={spec.D:,})",
+        }
+        self.ih_w, self.hh_w = (
+            max(132.0, *(12 + wide(self.shapes[name], "l-quiet") for name in names))
+            for names in (("x", "weight_ih"), ("h", "weight_hh"))
+        )
+        self.x_hh = LEFT + self.ih_w + PLUS
+        self.x_gate = self.x_hh + self.hh_w + 84
+        self.x_state = self.x_gate + GATE_W + 74
+        self.stack = top + 96
+        self.bottom = self.stack + spec.G * ROW
+        self.parts: list[str] = []
+
+    def _row(self, width: str) -> str:
+        """The inside of a step's shape: with N for a batch, a comma of its own without."""
+        return f"{self.batch}{width}" if self.batch else f"{width},"
+
+    def draw(self) -> tuple[str, float, float]:
+        ending = (
+            (LEFT, self.ih_w, "x", "x, the input", "weight_ih"),
+            (self.x_hh, self.hh_w, "h", "h', the h before", "weight_hh"),
+        )
+        for x, width, source, name, weight in ending:
+            self._source(x, width, name, self.shapes[source], "l-in" if source == "x" else "l-end")
+            self.parts.append(text(x + width / 2, self.bottom + 20, weight + self.end, "l-code l-quiet", "middle"))
+            self.parts.append(text(x + width / 2, self.bottom + 37, self.shapes[weight], "l-quiet", "middle"))
+        for place, gate in enumerate(self.spec.kind.gates):
+            self._gate(place, gate)
+        right = self._states()
+        y = max(self.bottom + 62, self.low + 44)
+        for note in self._notes():
+            body, needs, y = paragraph(LEFT, y, note, "l-quiet", line=18)
+            self.parts.append(body)
+            right = max(right, needs)
+        return "".join(self.parts), right, y - 6
+
+    def _source(self, x: float, width: float, name: str, shape: str, cls: str) -> None:
+        """A vector that enters a stack of weights from above."""
+        self.parts.append(box(x, self.top, width, 44, cls, 14))
+        self.parts.append(text(x + width / 2, self.top + 19, name, "l-strong", "middle"))
+        self.parts.append(text(x + width / 2, self.top + 36, shape, "l-quiet", "middle"))
+        self.parts.append(arrow(x + width / 2, self.top + 46, x + width / 2, self.stack - 4))
+
+    def _wire(self, x1: float, x2: float, y: float, width: str) -> None:
+        self.parts.append(arrow(x1 + 3, y, x2 - 3, y))
+        self.parts.append(text((x1 + x2) / 2 - 1, y - 6, f"({self._row(width)})", "l-quiet", "middle"))
+
+    def _gate(self, place: int, gate: str) -> None:
+        y, colour = self.stack + place * ROW, GATE_COLOURS[place]
         middle = y + ROW / 2
-        second = (f"W_i{gate}", f"W_h{gate}")
-        for x, name, columns in ((X_IH, second[0], reads), (X_HH, second[1], hidden)):
-            parts.append(box(x, y, BLOCK_W, ROW, colour, 0))
-            parts.append(text(x + 10, middle + 5, name, "l-code l-strong l-ink"))
-            parts.append(text(x + BLOCK_W - 10, middle + 5, f"D × {columns}", "l-quiet l-ink", "end"))
-        parts.append(text((X_IH + BLOCK_W + X_HH) / 2, middle + 6, "+", "l-title", "middle"))
-        parts.append(arrow(X_HH + BLOCK_W + 3, middle, X_GATE - 3, middle))
-        parts.append(text((X_HH + BLOCK_W + X_GATE) / 2 - 2, middle - 6, "(N, D)", "l-quiet", "middle"))
-        function = "tanh" if "tanh" in equations[gate] else "σ"
-        if spec.kind.nonlinearities:
-            function = spec.nonlinearity
-        parts.append(box(X_GATE, y + 6, GATE_W, ROW - 12, colour, 15))
-        parts.append(text(X_GATE + GATE_W / 2, middle + 5, f"{gate} = {function}(·)", "l-code l-ink", "middle"))
-        if len(equations) > G:
-            parts.append(arrow(X_GATE + GATE_W + 3, middle, X_STATE - 3, middle))
-            parts.append(text((X_GATE + GATE_W + X_STATE) / 2, middle - 6, "(N, D)", "l-quiet", "middle"))
-    parts.append(_states(spec, stack, bottom, equations))
-    notes = []
-    if spec.bias:
-        notes.append(f"bias_ih_l{layer}, bias_hh_l{layer}: ({_by(G)}D,) each, one block a gate, added to its products.")
-    for gate in gates:
-        if f"x_{gate} + h_{gate}" not in equations[gate]:
-            parts_of = f"x_{gate} is W_i{gate}·x, h_{gate} is W_h{gate}·h', biases included"
-            notes.append(f"{gate} = {equations[gate]}: {parts_of}.")
-    for place, note in enumerate(notes):
-        parts.append(text(X_IH, bottom + 62 + 18 * place, note, "l-quiet"))
-    return "".join(parts), X_STATE + STATE_W + 150, bottom + 56 + 18 * len(notes)
+        for x, width, letter, columns in ((LEFT, self.ih_w, "i", self.reads), (self.x_hh, self.hh_w, "h", self.hidden)):
+            self.parts.append(box(x, y, width, ROW, colour, 0))
+            self.parts.append(text(x + 10, middle + 5, f"W_{letter}{gate}", "l-code l-strong l-ink"))
+            self.parts.append(text(x + width - 10, middle + 5, f"D × {columns}", "l-quiet l-ink", "end"))
+        self.parts.append(text(self.x_hh - PLUS / 2, middle + 6, "+", "l-title", "middle"))
+        self._wire(self.x_hh + self.hh_w, self.x_gate, middle, "D")
+        right = {name: right for name, right, _ in equations(self.spec)}[gate]
+        self.parts.append(box(self.x_gate, y + 6, GATE_W, ROW - 12, colour, 15))
+        label = f"{gate} = {right.partition('(')[0]}(·)"
+        self.parts.append(text(self.x_gate + GATE_W / 2, middle + 5, label, "l-code l-ink", "middle"))
+        if len(self.spec.kind.equations) > self.spec.G:
+            self._wire(self.x_gate + GATE_W, self.x_state, middle, "D")
 
+    def _states(self) -> float:
+        """The equations that make the states from the gates, and the wires that leave; how far right they reach."""
+        spec, x, stack = self.spec, self.x_state, self.stack
+        self.low = self.bottom
+        lines = [(name, right) for name, right in spec.kind.equations[spec.G :]]
+        if not lines:  # a gate that is the state itself
+            middle = stack + ROW / 2
+            self._wire(self.x_gate + GATE_W, x, middle, "D")
+            self.parts.append(text(x + 8, middle + 5, "h", "l-code l-strong"))
+            return x + 60
+        height = max(self.bottom - stack, len(lines) * ROW)
+        before = "c" if "c" in spec.kind.states else "h"
+        shape = self.shapes[before]
+        width = max(STATE_W, wide(shape, "l-quiet") + 12)
+        self.parts.append(box(x, stack, width, height, "l-cell", 10))
+        source_w = max(132, wide(shape, "l-quiet") + 12)
+        self._source(x + (width - source_w) / 2, source_w, f"{before}', the {before} before", shape, "l-end")
+        out = x + width
+        for place, (name, right) in enumerate(lines):
+            y = stack + height * (2 * place + 1) / (2 * len(lines))
+            projected = name == "h" and spec.P
+            self.parts.append(text(x + 16, y + 5, right if projected else f"{name} = {right}", "l-code"))
+            self._wire(out, out + 64, y, "D")
+            if projected:
+                self._projection(out + 64, y)
+            else:
+                self.parts.append(text(out + 70, y + 5, name, "l-code l-strong"))
+        self.parts.append(text(x, self.bottom + 22, "What leaves re-enters at the next step, primed.", "l-quiet"))
+        end = out + 64 + (self._projection_width + 84 if spec.P else 0) + 30
+        return max(end, x + 20 + wide("What leaves re-enters at the next step, primed.", "l-quiet"))
 
-def _by(G: int) -> str:
-    return str(G) if G > 1 else ""
+    @property
+    def _projection_width(self) -> float:
+        return max(104.0, 12 + wide(self.shapes["weight_hr"], "l-quiet"))
 
+    def _projection(self, x: float, y: float) -> None:
+        """W_hr, the block that makes h narrower, and what leaves it."""
+        width, high = self._projection_width, y - BLOCK_H / 2
+        self.parts.append(box(x, high, width, BLOCK_H, "l-cell", 0))
+        self.parts.append(text(x + width / 2, y - 4, "W_hr", "l-code l-strong", "middle"))
+        self.parts.append(text(x + width / 2, y + 15, "P × D", "l-quiet", "middle"))
+        self.parts.append(text(x + width / 2, high + BLOCK_H + 17, f"weight_hr{self.end}", "l-code l-quiet", "middle"))
+        self.parts.append(text(x + width / 2, high + BLOCK_H + 34, self.shapes["weight_hr"], "l-quiet", "middle"))
+        self.low = max(self.low, high + BLOCK_H + 34 - 37)
+        self._wire(x + width, x + width + 64, y, "P")
+        self.parts.append(text(x + width + 70, y + 5, "h", "l-code l-strong"))
 
-def _source(x: float, top: float, name: str, shape: str, cls: str, stack: float) -> str:
-    """A vector that enters a stack of weights from above."""
-    return (
-        box(x, top, BLOCK_W, 44, cls, 14)
-        + text(x + BLOCK_W / 2, top + 19, name, "l-strong", "middle")
-        + text(x + BLOCK_W / 2, top + 36, shape, "l-quiet", "middle")
-        + arrow(x + BLOCK_W / 2, top + 46, x + BLOCK_W / 2, stack - 4)
-    )
-
-
-def _states(spec: Spec, stack: float, bottom: float, equations: dict[str, str]) -> str:
-    """The equations that make the states from the gates, and the wires that leave."""
-    lines = [(name, right) for name, right in equations.items() if name not in spec.kind.gates]
-    if not lines:  # a gate that is the state itself
-        middle = stack + ROW / 2
-        return arrow(X_GATE + GATE_W + 3, middle, X_STATE - 3, middle) + _leaving(X_STATE, middle, "h", "(N, D)")
-    hidden = f"(N, {'P' if spec.P else 'D'})"
-    rows = [(f"{name} = {right}", name, "(N, D)" if name == "c" else hidden) for name, right in lines]
-    if spec.P:
-        rows[-1] = (f"h = W_hr ({rows[-1][0].removeprefix('h = ')})", "h", hidden)
-    height = max(bottom - stack, len(rows) * ROW)
-    parts = [box(X_STATE, stack, STATE_W, height, "l-cell", 10)]
-    entering = "c'" if "c" in spec.kind.states else "h'"
-    middle_x = X_STATE + STATE_W / 2
-    parts.append(box(middle_x - 66, stack - 96, 132, 44, "l-end", 14))
-    parts.append(text(middle_x, stack - 77, f"{entering}, the {entering[0]} before", "l-strong", "middle"))
-    parts.append(text(middle_x, stack - 60, f"(N, D={spec.D})", "l-quiet", "middle"))
-    parts.append(arrow(middle_x, stack - 50, middle_x, stack - 3))
-    for place, (formula, name, shape) in enumerate(rows):
-        y = stack + height * (2 * place + 1) / (2 * len(rows))
-        parts.append(text(X_STATE + 16, y + 5, formula, "l-code"))
-        parts.append(arrow(X_STATE + STATE_W + 3, y, X_STATE + STATE_W + 62, y))
-        parts.append(text(X_STATE + STATE_W + 31, y - 7, shape, "l-quiet", "middle"))
-        parts.append(text(X_STATE + STATE_W + 72, y + 5, name, "l-code l-strong"))
-    parts.append(text(X_STATE, bottom + 22, "What leaves re-enters at the next step, primed.", "l-quiet"))
-    return "".join(parts)
-
-
-def _leaving(x: float, y: float, name: str, shape: str) -> str:
-    return text(x + 8, y + 5, name, "l-code l-strong") + text(x + 26, y + 5, shape, "l-quiet")
+    def _notes(self) -> list[str]:
+        notes = []
+        if self.spec.bias:
+            names = f"bias_ih{self.end}, bias_hh{self.end}"
+            notes.append(f"{names}: {self.bias} each, one block a gate, added to its products.")
+        for gate, right, _ in equations(self.spec):
+            if gate in self.spec.kind.gates and f"x_{gate} + h_{gate}" not in right:
+                parts_of = f"x_{gate} is W_i{gate}·x, h_{gate} is W_h{gate}·h'{', biases included' * self.spec.bias}"
+                notes.append(f"{gate} = {right}: {parts_of}.")
+        return notes

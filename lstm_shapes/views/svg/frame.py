@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from html import escape
+from textwrap import wrap
 
-__all__ = ["GATE_COLOURS", "arrow", "box", "frame", "line", "text"]
+__all__ = ["GATE_COLOURS", "arrow", "box", "frame", "key", "line", "paragraph", "text", "wide"]
 
 # Classes are prefixed, and rules scoped to .lstm-picture: several pictures may share one page.
 _STYLE = """
@@ -22,8 +23,9 @@ _STYLE = """
 .lstm-picture .l-end{fill:#fbefff;stroke:#8250df}
 .lstm-picture .l-last{fill:none;stroke:#8250df;stroke-width:2}
 .lstm-picture .l-pad{fill:none;stroke:#8c959f;stroke-dasharray:3 3}
+.lstm-picture .l-zero{fill:none;stroke:#e36209;stroke-width:2.5;stroke-dasharray:4 3}
 .lstm-picture .l-lit{fill:#ff9f1c;stroke:#b35900;stroke-width:2}
-.lstm-picture .l-some{fill:#ffe2b8;stroke:#b35900;stroke-width:2}
+.lstm-picture .l-some{fill:#fff;stroke:#e36209;stroke-width:3.5}
 .lstm-picture .l-on{fill:#1f2328;font-weight:600}
 .lstm-picture .l-wire{stroke:#6e7781;fill:none;stroke-width:1.4}
 .lstm-picture .l-tip{fill:#6e7781}
@@ -44,8 +46,9 @@ _STYLE = """
 .lstm-picture .l-end{fill:#271052;stroke:#ab7df8}
 .lstm-picture .l-last{stroke:#ab7df8}
 .lstm-picture .l-pad{stroke:#656c76}
+.lstm-picture .l-zero{stroke:#ffa733}
 .lstm-picture .l-lit{fill:#ffa733;stroke:#ffd8a8}
-.lstm-picture .l-some{fill:#5c3a0c;stroke:#ffa733}
+.lstm-picture .l-some{fill:#0d1117;stroke:#ffa733}
 .lstm-picture .l-lit+.l-on{fill:#1f2328}
 .lstm-picture .l-on{fill:#e6edf3}
 .lstm-picture .l-wire{stroke:#9198a1}
@@ -58,6 +61,12 @@ _STYLE = """
 }
 """.replace("\n", "")
 
+_MEASURE = 860  # pixels of a line of text
+_KEY = {
+    "l-lit": "Filled orange: read.",
+    "l-some": "Outlined in orange: read for some rows only.",
+    "l-zero": "Dashed orange: padding that is read.",
+}
 GATE_COLOURS = ("l-g0", "l-g1", "l-g2", "l-g3")
 
 
@@ -78,9 +87,36 @@ def text(x: float, y: float, content: str, cls: str = "", anchor: str = "start")
     return f'<text x="{_n(x)}" y="{_n(y)}" class="{cls}" text-anchor="{anchor}">{escape(content)}</text>'
 
 
-def box(x: float, y: float, width: float, height: float, cls: str, radius: float = 5) -> str:
-    """A rectangle by its top left corner."""
-    return f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" rx="{_n(radius)}" class="{cls}"/>'
+def wide(content: str, cls: str = "") -> float:
+    """About how wide a text is, rather too wide than too narrow."""
+    if "l-title" in cls:
+        return 9.0 * len(content)
+    if "l-code" in cls:
+        return (7.4 if "l-quiet" in cls else 8.0) * len(content)
+    return (6.6 if "l-quiet" in cls else 7.6) * len(content)
+
+
+def paragraph(x: float, y: float, content: str, cls: str = "", line: float = 19) -> tuple[str, float, float]:
+    """A text in as many lines as it needs: itself, how wide the picture must be for it, and the next baseline."""
+    lines = wrap(content, int(_MEASURE / wide("x", cls)))
+    body = "".join(text(x, y + line * place, part, cls) for place, part in enumerate(lines))
+    return body, x + max(wide(part, cls) for part in lines) + 20, y + line * len(lines)
+
+
+def key(drawn: str, states: tuple[str, ...], y: float) -> tuple[str, float, float]:
+    """A line for the marks that a grid has: itself, the width it needs and where it ends."""
+    many = len(states) > 1
+    finals = " and ".join(f"{state}n" for state in states)
+    told = [words for cls, words in _KEY.items() if f'class="{cls}"' in drawn]
+    told.insert(0, f"Purple frame: the cell whose state{'s' * many} {finals} hold{'s' * (not many)}.")
+    body, width, y = paragraph(20, y, " ".join(told), "l-quiet")
+    return body, width, y - 5
+
+
+def box(x: float, y: float, width: float, height: float, cls: str, radius: float = 5, tip: str = "") -> str:
+    """A rectangle by its top left corner; `tip` is what it says under a pointer."""
+    start = f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" rx="{_n(radius)}" class="{cls}"'
+    return f"{start}><title>{escape(tip)}</title></rect>" if tip else f"{start}/>"
 
 
 def line(x1: float, y1: float, x2: float, y2: float) -> str:

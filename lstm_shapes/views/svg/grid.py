@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from lstm_shapes.views.unrolled import Grid, Row
+from lstm_shapes.views.unrolled import Grid, Lit, Row
 
-from .frame import arrow, box, text
+from .frame import arrow, box, text, wide
 
 __all__ = ["grid_body"]
 
-CELL_W, CELL_H = 72, 30
-STEP = 104  # from one column to the next
-LEFT = 228  # where the first column begins
+CELL_H = 30
+GAP_W = 20  # a column of steps that are left out
+WIRE = 32  # from one column to the next
 PAIR = 40  # from one direction of a layer to the other
 LAYER = 44  # free space between layers, for the arrows
-END_W = 88
 
 
 def grid_body(grid: Grid, top: float) -> tuple[str, float, float]:
@@ -23,130 +22,164 @@ def grid_body(grid: Grid, top: float) -> tuple[str, float, float]:
 
 class _Drawing:
     def __init__(self, grid: Grid, top: float) -> None:
+        spec = self.spec = grid.spec
         self.grid = grid
         self.parts: list[str] = []
-        self.places = [(t, LEFT + i * STEP) for i, t in enumerate(grid.steps)]
-        self.right = LEFT + len(grid.steps) * STEP - (STEP - CELL_W) + 32
         self.top = top
+        self.where = "" if grid.n is None else f"row n={grid.n}, "
+        letter = "P" if spec.P else "D"
+        self.wide = f"{'R·' if spec.R > 1 else ''}{letter} = {spec.R * spec.H:,} wide"
+        self.features = f"Q = {spec.Q:,} features a step"
+        rows = [row for row in grid.rows if row]
+        self.end_w = max(88.0, 7.8 * max(len(_label(_states(spec.kind.states, "n"), grid, row)) for row in rows) + 12)
+        self.left = max(108 + self.end_w + WIRE, 50 + 6.6 * max(len(self.wide), len(self.features)))
+        labels = [self._index(t) for t in grid.steps if t is not None]
+        self.cell_w = max(72.0, 10 + max(wide(label, "l-code l-quiet") for label in labels))
+        self.places: list[tuple[int | None, float]] = []
+        x = self.left
+        for t in grid.steps:
+            self.places.append((t, x))
+            x += (GAP_W if t is None else self.cell_w) + WIRE
+        self.columns = [(t, x) for t, x in self.places if t is not None]
+        # A row's last state stands where the row ends: padding is computed by nobody, and no wire runs through it.
+        self.right = max(x for t, x in self.columns if grid.real(t)) + self.cell_w + WIRE
+        self.width = max(x - WIRE, self.right + self.end_w) + 24
 
     def draw(self) -> tuple[str, float, float]:
         grid, y = self.grid, self.top
         y = self._outputs(y)
-        above: float | None = y
+        above: float | None = None if self.spec.kind.step else y
         for row in grid.rows:
             if row is None:
                 self._gap(y)
                 above, y = None, y + LAYER
                 continue
-            if row.direction == grid.spec.R - 1:  # the upper of the layer's rows
+            if row.direction == self.spec.R - 1:  # the upper of the layer's rows
                 self._upward(y, above)
                 y += LAYER if above is not None else 8
                 self._group(y)
-                self._label(row, y)
+                self._name(row, y)
             self._row(row, y)
             y += PAIR if row.direction else CELL_H
             above = y
         self._upward(y, above)
         y = self._inputs(y + LAYER)
-        return "".join(self.parts), self.right + END_W + 24, y
-
-    def _columns(self) -> list[tuple[int, float]]:
-        return [(t, x) for t, x in self.places if t is not None]
-
-    def _real(self, t: int) -> bool:
-        return t < self.grid.length()
+        return "".join(self.parts), self.width, y
 
     def _outputs(self, y: float) -> float:
         """The row of Y, or of nothing for a cell."""
-        spec = self.grid.spec
-        if spec.kind.step:
+        grid = self.grid
+        if self.spec.kind.step:
             return y
         self.parts.append(text(20, y + 18, "Y", "l-code l-strong"))
-        self.parts.append(text(38, y + 18, f"{'R·' if spec.R > 1 else ''}{'P' if spec.P else 'D'} = "
-                               f"{spec.R * spec.H} wide", "l-quiet"))  # fmt: skip
-        for t, x in self._columns():
-            real = self._real(t)
-            self.parts.append(box(x, y, CELL_W, 26, "l-out" if real else "l-pad"))
-            index = f"[:, {t}]" if self.grid.call.batched and spec.batch_first else f"[{t}]"
-            index = index.replace(str(t), self.grid.short(t))
-            self.parts.append(text(x + CELL_W / 2, y + 17, index if real else "0", "l-code l-quiet", "middle"))
+        self.parts.append(text(38, y + 18, self.wide, "l-quiet"))
+        for t, x in self.columns:
+            real, read = grid.real(t), grid.padding(t)
+            tip = f"{self.where}Y, t={t}" + ("" if real else ": padding, read" if read else ": padding")
+            self.parts.append(box(x, y, self.cell_w, 26, "l-out" if real else "l-zero" if read else "l-pad", tip=tip))
+            index = self._index(t) if real else "0"
+            self.parts.append(text(x + self.cell_w / 2, y + 17, index, "l-code l-quiet", "middle"))
         self._dots(y + 16)
         return y + 26
 
+    def _index(self, t: int) -> str:
+        """How Y is indexed at a step."""
+        first = self.grid.call.batched and self.spec.batch_first
+        return f"[:, {self.grid.short(t)}]" if first else f"[{self.grid.short(t)}]"
+
     def _inputs(self, y: float) -> float:
-        spec = self.grid.spec
+        grid = self.grid
         self.parts.append(text(20, y + 17, "X", "l-code l-strong"))
-        self.parts.append(text(38, y + 17, f"Q = {spec.Q} features a step", "l-quiet"))
-        for t, x in self._columns():
-            lit, real = self.grid.inputs(t), self._real(t)
-            self.parts.append(box(x, y, CELL_W, 26, "l-lit" if lit else "l-in" if real else "l-pad"))
-            label = "x" if spec.kind.step else f"t={self.grid.short(t)}" if real else "pad"
-            self.parts.append(text(x + CELL_W / 2, y + 17, label, "l-code l-on" if lit else "l-code l-quiet", "middle"))
+        self.parts.append(text(38, y + 17, self.features, "l-quiet"))
+        for t, x in self.columns:
+            lit, real = grid.inputs(t), grid.real(t)
+            cls = lit.style or ("l-in" if real else "l-pad")
+            self.parts.append(box(x, y, self.cell_w, 26, cls, tip=f"{self.where}X, t={t}{_read(lit)}"))
+            label = "x" if self.spec.kind.step else f"t={grid.short(t)}" if real else "pad"
+            self.parts.append(text(x + self.cell_w / 2, y + 17, label, _ink(lit), "middle"))
         self._dots(y + 16)
         return y + 26
 
     def _dots(self, y: float) -> None:
         for t, x in self.places:
             if t is None:
-                self.parts.append(text(x + CELL_W / 2, y, "⋯", "l-strong", "middle"))
+                self.parts.append(text(x + GAP_W / 2, y, "⋯", "l-strong", "middle"))
 
     def _gap(self, y: float) -> None:
-        for _, x in self._columns():
-            self.parts.append(text(x + CELL_W / 2, y + 26, "⋮", "l-strong", "middle"))
-        missing = self.grid.spec.K - len({row.layer for row in self.grid.rows if row})
-        self.parts.append(text(20, y + 26, f"{missing:,} more layers", "l-quiet"))
+        for _, x in self.columns:
+            self.parts.append(text(x + self.cell_w / 2, y + 26, "⋮", "l-strong", "middle"))
+        if self.grid.layers.count(None) == 1:
+            missing = self.spec.K - len({row.layer for row in self.grid.rows if row})
+            self.parts.append(text(20, y + 26, f"{missing:,} more layers", "l-quiet"))
 
     def _upward(self, y: float, above: float | None) -> None:
         """Arrows from what stands below `y + LAYER` to what ends at `y`."""
-        if above is None or (self.grid.spec.kind.step and above == self.top):
+        if above is None:
             return
-        for t, x in self._columns():
-            if self._real(t):
-                self.parts.append(arrow(x + CELL_W / 2, y + LAYER - 4, x + CELL_W / 2, y + 5))
+        for t, x in self.columns:
+            if self.grid.real(t):
+                self.parts.append(arrow(x + self.cell_w / 2, y + LAYER - 4, x + self.cell_w / 2, y + 5))
 
     def _group(self, y: float) -> None:
         """A frame around the two directions of a layer at one step."""
-        if self.grid.spec.R == 2:
-            for t, x in self._columns():
-                if self._real(t):
-                    self.parts.append(box(x - 5, y - 5, CELL_W + 10, PAIR + CELL_H + 10, "l-group", 8))
+        if self.spec.R == 2:
+            for t, x in self.columns:
+                if self.grid.real(t):
+                    self.parts.append(box(x - 5, y - 5, self.cell_w + 10, PAIR + CELL_H + 10, "l-group", 8))
 
-    def _label(self, row: Row, y: float) -> None:
-        middle = y + (PAIR + CELL_H if self.grid.spec.R == 2 else CELL_H) / 2
-        label = "the cell" if self.grid.spec.kind.step else f"layer {row.layer}"
+    def _name(self, row: Row, y: float) -> None:
+        middle = y + (PAIR + CELL_H if self.spec.R == 2 else CELL_H) / 2
+        label = "the cell" if self.spec.kind.step else f"layer {row.layer}"
         self.parts.append(text(20, middle + 5, label, "l-strong"))
 
     def _row(self, row: Row, y: float) -> None:
         grid = self.grid
         middle = y + CELL_H / 2
-        left, right = (LEFT - 32 - END_W, self.right)
-        start, end = (right, left) if row.direction else (left, right)
-        index = "" if grid.spec.kind.step else f"[{row.index}]"
-        self._state(start, y, "0", index, grid.start(row))
-        self._state(end, y, "n", index, ())
-        # From box to box; where steps are left out, or a short row has ended, the wire runs on to the next one.
-        boxes = [left, *[x for t, x in self._columns() if self._real(t)], right]
-        widths = [END_W, *[CELL_W] * (len(boxes) - 1)]
+        left = self.left - WIRE - self.end_w
+        start, end = (self.right, left) if row.direction else (left, self.right)
+        self._state(row, start, y, "0", grid.start(row))
+        self._state(row, end, y, "n", Lit((), True))
+        # From box to box; where steps are left out the wire runs on to the next one.
+        boxes = [left, *[x for t, x in self.columns if grid.real(t)], self.right]
+        widths = [self.end_w, *[self.cell_w] * (len(boxes) - 1)]
         for a, width, b in zip(boxes, widths, boxes[1:], strict=False):
             low, high = a + width + 3, b - 3
             self.parts.append(arrow(high, middle, low, middle) if row.direction else arrow(low, middle, high, middle))
-        for t, x in self._columns():
-            self._cell(row, t, x, y)
+        for t, x in self.columns:
+            if grid.real(t):
+                self._cell(row, t, x, y)
 
-    def _state(self, x: float, y: float, suffix: str, index: str, read: tuple[str, ...]) -> None:
-        names = [f"{state}{suffix}" for state in self.grid.spec.kind.states]
-        self.parts.append(box(x, y, END_W, CELL_H, "l-lit" if read else "l-end", 14))
-        label = ",".join(read or names) + index
-        self.parts.append(text(x + END_W / 2, y + 19, label, "l-code l-on" if read else "l-code l-quiet", "middle"))
+    def _state(self, row: Row, x: float, y: float, suffix: str, lit: Lit) -> None:
+        names = _states(self.spec.kind.states, suffix)
+        tip = f"{self.where}{_label(names, self.grid, row)}{_read(lit)}"
+        self.parts.append(box(x, y, self.end_w, CELL_H, lit.style or "l-end", 14, tip))
+        label = _label(lit.names or names, self.grid, row)
+        self.parts.append(text(x + self.end_w / 2, y + 19, label, _ink(lit), "middle"))
 
     def _cell(self, row: Row, t: int, x: float, y: float) -> None:
-        if not self._real(t):
-            self.parts.append(box(x, y, CELL_W, CELL_H, "l-pad"))
-            return
-        states, every = self.grid.lit(row, t)
-        cls = "l-cell" if not states else "l-lit" if every else "l-some"
-        self.parts.append(box(x, y, CELL_W, CELL_H, cls))
-        if states:
-            self.parts.append(text(x + CELL_W / 2, y + 20, " ".join(states), "l-code l-on", "middle"))
+        lit = self.grid.lit(row, t)
+        side = "" if self.spec.R == 1 else " reverse" if row.direction else " forward"
+        where = "the cell" if self.spec.kind.step else f"layer {row.layer}{side}, t={t}"
+        self.parts.append(box(x, y, self.cell_w, CELL_H, lit.style or "l-cell", tip=f"{self.where}{where}{_read(lit)}"))
+        if lit.names:
+            self.parts.append(text(x + self.cell_w / 2, y + 20, " ".join(lit.names), "l-code l-on", "middle"))
         if self.grid.is_last(row, t):
-            self.parts.append(box(x - 2, y - 2, CELL_W + 4, CELL_H + 4, "l-last", 7))
+            self.parts.append(box(x - 2, y - 2, self.cell_w + 4, CELL_H + 4, "l-last", 7))
+
+
+def _states(states: tuple[str, ...], suffix: str) -> tuple[str, ...]:
+    return tuple(f"{state}{suffix}" for state in states)
+
+
+def _label(names: tuple[str, ...], grid: Grid, row: Row) -> str:
+    """`h0[2], c0[2]`; a cell has one of each."""
+    return ", ".join(name if grid.spec.kind.step else f"{name}[{row.index}]" for name in names)
+
+
+def _read(lit: Lit) -> str:
+    """What the tip of a box says beyond what it is."""
+    return f": {' and '.join(lit.names)} read{'' if lit.every else ' for some rows'}" if lit.names else ""
+
+
+def _ink(lit: Lit) -> str:
+    return "l-code l-on" if lit.names else "l-code l-quiet"
