@@ -76,7 +76,7 @@ def test_each_control(moved: dict[str, Any], shown: str, gone: str) -> None:
         ({"picture": "cell"}, "LSTM(Q=28, D=256, K=3), inside one cell of layer 0"),
         ({"picture": "parameters"}, "LSTM(Q=28, D=256, K=3), where the parameters are"),
         ({"picture": "packed", "lengths": "3, 2"}, "LSTM(Q=28, D=256, K=3), packed rows"),
-        ({"cell": "RNNCell"}, "RNNCell(Q=28, D=256), unrolled over time"),
+        ({"cell": "RNNCell"}, "RNNCell(Q=28, D=256), one step"),
     ],
 )
 def test_each_picture(moved: dict[str, Any], title: str) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import islice
 
 from .call import Call
-from .spans import below
 from .spec import Spec
 
 __all__ = ["Part", "Reading"]
@@ -155,10 +154,13 @@ class Reading:
 
     def rows(self, part: Part) -> Iterator[int]:
         """The rows, ascending, of which a part reads anything that is there: with lengths, no padding of Y."""
-        span = part.span("N")
-        if part.source != "Y" or self.call.lengths is None:
+        span, lengths, paired = part.span("N"), self.call.lengths, part.paired
+        if part.source != "Y" or lengths is None:
             return iter(span)
-        return (n for n in span if below(part.steps(self.length(n)), self.length(n)))
+        if paired is not None:
+            return (n for n in span if paired[lengths[n] - 1] < lengths[n])
+        first = part.span("L")[0]
+        return (n for n in span if lengths[n] > first)
 
 
 def _meets(found: range, low: int, high: int) -> bool:
