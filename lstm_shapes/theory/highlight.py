@@ -34,7 +34,7 @@ _DEEPEST = 40
 _LARGEST = 2**63 - 1
 # What expressions are written with, and nothing else: no quotes, comments, line breaks or control characters, and no
 # number with a letter in it, of which Python's parser would warn.
-_WRITTEN = re.compile(r"(?!.*[0-9][A-Za-z_])[A-Za-z0-9_ \[\](),.:+*/=-]+")
+_WRITTEN = re.compile(r"(?!.*[0-9](?:[A-Za-z]|_(?![0-9])))[A-Za-z0-9_ \[\](),.:+*/=-]+")
 
 
 def read(expression: str, spec: Spec, call: Call) -> Reading:

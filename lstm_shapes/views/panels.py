@@ -7,9 +7,8 @@ from itertools import islice, zip_longest
 from typing import TYPE_CHECKING
 
 from lstm_shapes.theory.numerals import counted
-from lstm_shapes.theory.reading import Reading
+from lstm_shapes.theory.reading import Part, Reading
 from lstm_shapes.theory.spans import below
-from lstm_shapes.theory.tensor_view import Part
 
 from .choice import chosen
 from .unrolled import Grid
@@ -57,7 +56,7 @@ def _ends(reading: Reading, part: Part) -> Iterator[int]:
     """The first and the last row that a part reads, if any."""
     yield from islice(reading.rows(part), 1)
     for n in reversed(part.span("N")):
-        if part.source != "Y" or below(reading.steps(part, reading.length(n)), reading.length(n)):
+        if part.source != "Y" or below(part.steps(reading.length(n)), reading.length(n)):
             yield n
             return
 
@@ -79,7 +78,7 @@ def _steps_of(reading: Reading, part: Part, length: int) -> list[range]:
     """The steps that a part reads in a row of this length; of hn and cn those where a direction ends."""
     if part.state and part.source != "Y":
         return [range(0 if r else length - 1, 1 if r else length) for r in part.sides(reading.spec.R)]
-    read = reading.steps(part, length) if part.source in ("X", "Y") else range(0)
+    read = part.steps(length) if part.source in ("X", "Y") else range(0)
     return [read if part.source == "X" else below(read, length)]
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lstm_shapes.theory.reading import Reading
+from lstm_shapes.theory.reading import Part, Reading
 from lstm_shapes.theory.spans import below, covers
-from lstm_shapes.theory.tensor_view import Part
 from lstm_shapes.theory.unseen import unseen
 
 if TYPE_CHECKING:

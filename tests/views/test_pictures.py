@@ -273,7 +273,7 @@ def test_inputs_and_initial_states_of_some_rows_are_outlined() -> None:
         ({"lengths": (3, 2)}, "Y[torch.arange(N), lengths - 1]", "reads h of layer 1 at each row's last step."),
         ({"lengths": (3, 2), "L": 5}, "Y[:, -1]", "reads no cell, no input and no initial state."),
         ({}, "Y[2:2]", "reads no cell, no input and no initial state."),
-        ({"cell": "LSTMCell", "K": 1}, "X + hn", "reads X; h after the step."),
+        ({"cell": "LSTMCell", "K": 1}, "X.sum() + hn", "reads X; h after the step."),
         ({}, "+".join(f"Y[:, {t}]" for t in range(6)), "h of layer 1 at t=3; and 2 more."),
     ],
 )  # fmt: skip
