@@ -43,8 +43,7 @@ def _verdict(report: Report) -> str:
 def _finding(finding: Finding) -> Sheet:
     rows: list[tuple[Cell, ...]] = []
     if finding.where is not None:
-        place = f"{_near(finding.where.file)}:{finding.where.line}"
-        rows.append(("where", place + (f"\n`{_quoted(finding.where.source)}`" if finding.where.source else "")))
+        rows.append(("where", _place(f"{_near(finding.where.file)}:{finding.where.line}", finding.where.source)))
     if finding.layer:
         rows.append(("layer", code(finding.layer)))
     rows.append(("seen", finding.detail))
@@ -66,8 +65,11 @@ def _near(file: str) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
 
 
-def _quoted(source: str) -> str:
-    return source.replace("`", "'")
+def _place(line: str, source: str) -> Cell:
+    """File and line, and below them what is written there; a backtick of theirs is one."""
+    if "`" in line + source:
+        return code(f"{line}\n{source}".rstrip())
+    return f"{line}\n`{source}`" if source else line
 
 
 def _matrix(item: Evidence) -> str:

@@ -44,6 +44,16 @@ def test_html_escapes_what_the_user_wrote() -> None:
     assert "&lt;script&gt;alert(1)" in page
 
 
+def test_a_backtick_in_a_file_name_is_one() -> None:
+    """It marks no code: the path and the line stay as they are, in text and in HTML."""
+    where = Where("/a`b/c.py", 3, "print('`', x)  # <`>")
+    report = Report((Finding("LS201", "batch-time-swap", "error", "title", "detail", "fix", where=where),))
+    text = as_text(report, width=80)
+    assert "/a`b/c.py:3" in text
+    assert "print('`', x)  # <`>" in text
+    assert '<span class="code">/a`b/c.py:3\nprint(&#x27;`&#x27;, x)  # &lt;`&gt;</span>' in report._repr_html_()
+
+
 def test_a_large_dependence_matrix_is_left_to_its_sentence() -> None:
     """A small matrix is drawn, a large one is not."""
     small = Evidence("did", "saw", ((True, False), (False, True)), "out", "in")
