@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import SpecError
 from .shown import Shown
 from .theory.call import DEFAULT_N, Call
-from .theory.laws import Law, laws
+from .theory.laws import Laws, laws
 from .theory.notes import notes
 from .theory.predict import Prediction, predict
 from .theory.slices import Slice, slices
@@ -45,7 +46,7 @@ class Explanation(Shown):
         return slices(self.prediction)
 
     @property
-    def laws(self) -> tuple[Law, ...]:
+    def laws(self) -> Laws:
         """The identities that hold for this layer, and the false friends that do not."""
         return laws(self.spec, call=self.call, training=self.training)
 
@@ -64,19 +65,22 @@ class Explanation(Shown):
             "proof": None if self.proof is None else self.proof.to_dict(),
         }
 
-    def save(self, file: str | Path) -> Path:
+    def save(self, file: str | PathLike[str]) -> Path:
         """Write the whole explanation as a self-contained page (`.html`) or its picture (`.svg`).
 
-        Raises: SpecError for another ending; OSError where the file cannot be written.
+        Raises: SpecError for another ending, or for no file name; OSError where the file cannot be written.
         """
         from .overview import overview
         from .views.explanation import as_document
 
+        if not isinstance(file, (str, PathLike)):
+            raise SpecError("file", "a name that ends in .html or .svg", file)
         path = Path(file)
-        if path.suffix not in (".html", ".svg"):
+        ending = path.suffix.lower()
+        if ending not in (".html", ".svg"):
             raise SpecError("file", "a name that ends in .html or .svg", str(file))
         svg = overview(self.prediction).svg
-        path.write_text(svg if path.suffix == ".svg" else as_document(self, svg), encoding="utf-8")
+        path.write_text(svg if ending == ".svg" else as_document(self, svg), encoding="utf-8")
         return path
 
 

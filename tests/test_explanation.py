@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -169,6 +170,22 @@ def test_save_writes_a_page_or_a_picture(proof: bool, tmp_path: Path) -> None:
     assert file == tmp_path / "a.svg"
     assert ElementTree.parse(file).getroot().tag == "{http://www.w3.org/2000/svg}svg"
     assert "unrolled over time" in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("ending", [".HTML", ".Svg"])
+def test_save_takes_an_ending_in_any_case(ending: str, tmp_path: Path) -> None:
+    """Some systems write suffixes in capitals; the file is the same."""
+    found = explain(7, 5, proof=False)
+    small, capital = (found.save(tmp_path / f"{name}{end}") for name, end in (("a", ending.lower()), ("b", ending)))
+    assert capital.name == f"b{ending}"
+    assert capital.read_bytes() == small.read_bytes()
+
+
+@pytest.mark.parametrize("file", [None, 7, b"a.html"])
+def test_save_refuses_what_is_no_file_name(file: Any) -> None:
+    """One sentence, not pathlib's TypeError."""
+    with pytest.raises(SpecError, match=rf"^file must be a name that ends in \.html or \.svg, got {file!r}"):
+        explain(7, 5, proof=False).save(file)
 
 
 @pytest.mark.parametrize("ending", [".txt", ".pdf"])
