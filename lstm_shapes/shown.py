@@ -23,6 +23,7 @@ VIEWS: dict[str, str] = {
     "GateStep": "gates:step_view",
     "GateTrace": "gates:trace_view",
     "HeatMap": "heatmap:heatmap_view",
+    "Laws": "laws:laws_view",
     "Picture": "pictures:picture_view",
     "Prediction": "prediction:prediction_view",
     "Proof": "proof:proof_view",

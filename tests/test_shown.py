@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import lstm_shapes
-from lstm_shapes import Counts, Spec, check, count, explain, gates, picture, predict, prove, run, walk
+from lstm_shapes import Counts, Spec, check, count, explain, gates, laws, picture, predict, prove, run, walk
 from lstm_shapes.shown import VIEWS, Shown, as_text
 
 ESCAPE = re.compile("\x1b")
@@ -31,6 +31,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "CellTrace": lambda: gates(nn.LSTM(7, 5, 2), torch.ones(4, 3, 7))[1],
     "GateStep": lambda: gates(nn.LSTM(7, 5, 2), torch.ones(4, 3, 7)).step(t=1),
     "Feedback": lambda: gates(nn.LSTM(7, 5, 2), torch.ones(4, 3, 7)).feedback,
+    "Laws": lambda: laws(7, 5, 2),
     "Report": lambda: check(nn.LSTM(7, 5), torch.ones(4, 3, 7)),
     "Walk": lambda: walk(nn.LSTM(7, 5), torch.ones(4, 3, 7)),
 }

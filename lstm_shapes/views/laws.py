@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lstm_shapes.theory.laws import Law
+from lstm_shapes.theory.laws import Law, Laws
 
-from .page import Cell, Column, Mark, Sheet, code
+from .page import Cell, Column, Mark, Page, Sheet, code
 
-__all__ = ["laws_sheet"]
+__all__ = ["laws_sheet", "laws_view"]
+
+
+def laws_view(laws: Laws) -> Page:
+    """What `laws` returns."""
+    holding = sum(law.holds for law in laws)
+    told = f"Identities that hold: {holding}; false friends: {len(laws) - holding}"
+    return Page(told, "", (laws_sheet(laws),))
 
 
 def laws_sheet(laws: Iterable[Law]) -> Sheet:
