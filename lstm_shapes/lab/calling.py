@@ -14,11 +14,11 @@ from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
-from .inputs import Inputs
+from .inputs import Inputs, require_order
 from .random_state import untouched_random_state
 from .tensors import AnnotatedTensor
 
-__all__ = ["Returned", "call_plainly", "plain"]
+__all__ = ["Returned", "call_plainly", "plain", "read_state"]
 
 
 class Returned(NamedTuple):
@@ -40,7 +40,7 @@ def call_plainly(layer: nn.Module, spec: Spec, inputs: Inputs, state: Any) -> Re
     Raises: ShapeError for a state, a device or a dtype that does not fit.
     """
     _require_same_kind(layer, inputs.X)
-    given = _read_state(spec, inputs, state)
+    given = read_state(spec, inputs, state)
     fed = inputs.packed if inputs.packed is not None else inputs.X
     if inputs.packed is None and inputs.call.lengths is not None:
         lengths = torch.tensor(inputs.call.lengths, device="cpu")
@@ -84,8 +84,11 @@ def _require_same_kind(layer: nn.Module, X: Tensor) -> None:
         )
 
 
-def _read_state(spec: Spec, inputs: Inputs, state: Any) -> tuple[Tensor, ...] | None:
-    """h0, or h0 and c0, checked against the algebra before torch sees them."""
+def read_state(spec: Spec, inputs: Inputs, state: Any) -> tuple[Tensor, ...] | None:
+    """h0, or h0 and c0, checked against the algebra before torch sees them, and without their names.
+
+    Raises: ShapeError for a size, an order of names, a device or a dtype that does not fit.
+    """
     if state is None:
         return None
     prediction, X = Prediction(spec, inputs.call), inputs.X
@@ -100,6 +103,7 @@ def _read_state(spec: Spec, inputs: Inputs, state: Any) -> tuple[Tensor, ...] | 
         if tuple(part.shape) != expected.sizes:
             hint = "batch_first never moves the axes of a state" if len(expected) == 3 else ""
             raise ShapeError(name, expected.formula, expected=expected.sizes, got=tuple(part.shape), hint=hint)
+        require_order(name, part, expected.names, f"{name}.transpose(0, 1) moves them")
         if part.device != X.device or part.dtype != X.dtype:
             fix = f"{name}.to(device={str(X.device)!r}, dtype={X.dtype})"
             raise ShapeError(

@@ -16,7 +16,7 @@ from lstm_shapes.theory.spec import Spec
 
 from .tensors import AnnotatedTensor
 
-__all__ = ["Inputs", "read_inputs"]
+__all__ = ["Inputs", "read_inputs", "require_order"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,36 @@ def read_inputs(spec: Spec, x: Any, lengths: Iterable[int] | None = None) -> Inp
     if not X.is_floating_point():
         hint = "Embed tokens first, or call x.float()"
         raise ShapeError("x", f"{formula} in floating point", got=X.dtype, hint=hint)
+    other = not spec.batch_first
+    require_order("x", x, names, f"x.transpose(0, 1) moves them, or batch_first={other} reads them as they are")
     if lengths is None:
         return Inputs(Call(sizes.get("N"), sizes.get("L", 1)), X)
     if "N" not in sizes:
         raise ShapeError("x", f"({', '.join(batched)}) where lengths are given", got=shape)
     return Inputs(Call.of(spec, N=sizes["N"], L=sizes.get("L"), lengths=lengths), X)
+
+
+def require_order(name: str, tensor: Any, meant: Iterable[str], hint: str) -> None:
+    """Refuse a tensor whose own names say that its N, L and K·R stand in another order than the layer reads.
+
+    Foreign and unknown names say nothing, and features may be called anything: layers stack.
+
+    >>> require_order("x", torch.zeros(2, 3, 4), ("N", "L", "Q"), "")
+
+    Raises: ShapeError with both orders.
+    """
+    if not isinstance(tensor, AnnotatedTensor):
+        return
+    read = [_ROWS.get(symbol, symbol) for symbol in meant]
+    own = [_ROWS.get(symbol, symbol) for symbol in tensor.axes.names]
+    moved = [symbol for symbol, here in zip(own, read, strict=True) if symbol in _ORDERED and symbol != here]
+    if len(moved) > 1 and set(moved) <= set(read):
+        formula = f"({', '.join(meant)}), as this layer reads it"
+        raise ShapeError(name, formula, got=tensor.axes.formula, hint=hint)
+
+
+_ROWS = {"K": "K·R", "R": "K·R"}
+_ORDERED = {"N", "L", "K·R"}
 
 
 def _layouts(spec: Spec) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence
 
-from lstm_shapes import Spec, annotate
+from lstm_shapes import Spec, annotate, explain, gates, run
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.lab.inputs import read_inputs
 from lstm_shapes.theory.call import Call
@@ -132,3 +132,29 @@ def test_bad_lengths_are_spec_errors() -> None:
     """Each entry is a whole number."""
     with pytest.raises(SpecError, match=r"lengths\[1\]"):
         read_inputs(LAYER, torch.zeros(2, 20, 28), [3, 0])
+
+
+@pytest.mark.parametrize("call", [run, gates, lambda layer, x: explain(layer, x)], ids=["run", "gates", "explain"])
+def test_names_in_another_order_than_the_layer_reads_are_a_contradiction(call: Any) -> None:
+    """The sizes fit, the names say that batch and time are swapped: an error with both ways out, no new names."""
+    layer = torch.nn.LSTM(4, 5, batch_first=True)
+    with pytest.raises(ShapeError, match=r"x must be \(N, L, Q\).*got '?\(L, N, Q\).*transpose.*batch_first=False"):
+        call(layer, annotate(torch.zeros(3, 2, 4), "L N Q"))
+    with pytest.raises(ShapeError, match="got '?\\(N, L, D\\)"):
+        call(torch.nn.LSTM(4, 5), annotate(torch.zeros(3, 2, 4), "N L D"))
+
+
+@pytest.mark.parametrize("names", ["N L D", "B T F", "? ? ?", "N T Q", "B N Q", "K N D"])
+def test_other_names_for_the_same_axes_are_no_contradiction(names: str) -> None:
+    """Layers stack, and other people's letters say nothing about ours."""
+    x = annotate(torch.zeros(3, 2, 4), names)
+    assert run(torch.nn.LSTM(4, 5, batch_first=True), x).X.axes.names == ("N", "L", "Q")
+
+
+@pytest.mark.parametrize("call", [run, gates], ids=["run", "gates"])
+def test_a_state_with_its_axes_swapped_is_a_contradiction(call: Any) -> None:
+    """h0 is (K·R, N, H) also with batch_first, and its own names can say that it is not."""
+    layer, x = torch.nn.GRU(4, 5, 2, batch_first=True), torch.zeros(2, 3, 4)
+    with pytest.raises(ShapeError, match=r"h0 must be \(K, N, D\).*got '?\(N, K, D\).*transpose"):
+        call(layer, x, state=annotate(torch.zeros(2, 2, 5), "N K D"))
+    call(layer, x, state=annotate(torch.zeros(2, 2, 5), "K N D"))

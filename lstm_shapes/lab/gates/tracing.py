@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.lab.calling import Returned, call_plainly, plain
+from lstm_shapes.lab.calling import Returned, call_plainly, read_state
 from lstm_shapes.lab.inputs import Inputs, read_inputs
 from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.spec import Spec
@@ -70,7 +70,7 @@ def gates(
     with torch.autocast(device.type, enabled=False), torch.set_grad_enabled(grad):
         # Here, where a graph is recorded: to take names away is an operation like any other.
         inputs = read_inputs(spec, x, lengths)
-        given = tuple(map(plain, state)) if isinstance(state, (tuple, list)) else plain(state)
+        given = read_state(spec, inputs, state)
         twin = quiet(layer)
         with torch.no_grad(), LayerByLayer() as kernel:
             own = call_plainly(twin, spec, inputs, given)
