@@ -489,6 +489,26 @@ def along(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
 
 
 @operation
+def along_default(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    """Functions whose axis is not the one that their neighbours take by default."""
+    if len(x.shape) < 2:
+        return None
+    if rng.random() < 0.5:
+        return each(x, torch.msort)
+    return each(x, torch.linalg.diagonal)
+
+
+@operation
+def inner(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    """Both last axes summed over: (N, L) with (N, L) is (N, N)."""
+    if len(x.shape) != 2 or not _exact(1e6, x):
+        return None
+    if any(bool((channel <= 0).any()) for channel in x.channels.values()):
+        return None
+    return each(x, lambda t: torch.inner(t, t), scale=rng.getrandbits(40))
+
+
+@operation
 def linear(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
     if not x.shape or not _exact(1e12, x):
         return None

@@ -140,7 +140,7 @@ def test_names_in_another_order_than_the_layer_reads_are_a_contradiction(call: A
     layer = torch.nn.LSTM(4, 5, batch_first=True)
     with pytest.raises(ShapeError, match=r"x must be \(N, L, Q\).*got '?\(L, N, Q\).*transpose.*batch_first=False"):
         call(layer, annotate(torch.zeros(3, 2, 4), "L N Q"))
-    with pytest.raises(ShapeError, match="got '?\\(N, L, D\\)"):
+    with pytest.raises(ShapeError, match=r"got '?\(N, L, D\)"):
         call(torch.nn.LSTM(4, 5), annotate(torch.zeros(3, 2, 4), "N L D"))
 
 

@@ -306,6 +306,11 @@ def row(t: AnnotatedTensor) -> Tensor:
     return t[:, 0]
 
 
+def same_sizes() -> AnnotatedTensor:
+    """Where a wrong name can not be seen by its size."""
+    return annotate(torch.randn(4, 4, 4), "N L D")
+
+
 CASES: list[tuple[str, Callable[[AnnotatedTensor], object], str | None]] = [
     # the lesson's slices
     ("Y[:, -1, :]", lambda x: x[:, -1, :], "N Q"),
@@ -461,7 +466,20 @@ CASES: list[tuple[str, Callable[[AnnotatedTensor], object], str | None]] = [
     ("rmatmul", lambda x: torch.randn(2, L) @ x, "N ? Q"),
     ("rmatmul by name", lambda x: x.__rmatmul__(torch.randn(2, L)), "N ? Q"),
     ("vector", lambda x: x @ torch.randn(Q), "N L"),
-    ("inner", lambda x: torch.inner(row(x), torch.randn(2, Q)), None),
+    ("inner", lambda x: torch.inner(row(x), torch.randn(2, Q)), "N ?"),
+    ("inner of equal sizes", lambda x: torch.inner(same_sizes()[:, :, 0], same_sizes()[:, :, 0]), "N N"),
+    ("inner with a number", lambda x: torch.inner(x, x[0, 0, 0]), "N L Q"),
+    ("msort", lambda x: torch.msort(row(x)), "? Q"),
+    ("msort of equal sizes", lambda x: same_sizes().msort(), "? L D"),
+    ("linalg.diagonal", lambda x: torch.linalg.diagonal(same_sizes()), "N ?"),
+    ("linalg.diagonal dims", lambda x: torch.linalg.diagonal(same_sizes(), dim1=0, dim2=1), "D ?"),
+    ("cosine over 0", lambda x: F.cosine_similarity(row(x), row(x), 0), "Q"),
+    ("cosine of equal sizes", lambda x: F.cosine_similarity(same_sizes(), same_sizes()), "N D"),
+    ("nn.CosineSimilarity", lambda x: nn.CosineSimilarity(0)(same_sizes(), same_sizes()), "L D"),
+    ("pairwise_distance p", lambda x: F.pairwise_distance(same_sizes(), same_sizes(), 1), "N L"),
+    ("nn.PairwiseDistance", lambda x: nn.PairwiseDistance(0)(same_sizes(), same_sizes()), "N L"),
+    ("conv by name", lambda x: F.conv1d(same_sizes(), weight=torch.randn(4, 4, 1)), "N ? ?"),
+    ("conv transposed", lambda x: F.conv_transpose1d(same_sizes(), weight=torch.randn(4, 4, 1)), "N ? ?"),
     ("scores", lambda x: x @ x.mT, "N L L"),
     ("bmm", lambda x: torch.bmm(x, x.mT), "N L L"),
     ("addmm", lambda x: torch.addmm(torch.zeros(D), row(x), torch.randn(Q, D)), "N ?"),
@@ -480,7 +498,7 @@ CASES: list[tuple[str, Callable[[AnnotatedTensor], object], str | None]] = [
     ("torch.embedding", lambda x: torch.embedding(torch.zeros(9, D), annotate(torch.zeros(N).long(), "N")), "N ?"),
     ("cosine of one axis", lambda x: F.cosine_similarity(x, x, dim=1), "N Q"),
     ("pairwise_distance", lambda x: F.pairwise_distance(x, x), "N L"),
-    ("pairwise_distance kept", lambda x: F.pairwise_distance(x, x, keepdim=True), None),
+    ("pairwise_distance kept", lambda x: F.pairwise_distance(x, x, keepdim=True), "N L 1"),
     ("cdist", lambda x: torch.cdist(x, x), "N L L"),
     ("cosine", lambda x: F.cosine_similarity(x, x, dim=-1), "N L"),
     ("attention", lambda x: F.scaled_dot_product_attention(x, x, x), "N L Q"),

@@ -83,7 +83,7 @@ def _windowed(spatial: int) -> Rule:
     def windowed(out: Any, input: Tensor, *args: Any, **kwargs: Any) -> Answer:
         axes = named(input)
         first = out if isinstance(out, Tensor) else out[0]
-        weight = next((value for value in args if isinstance(value, Tensor)), None)
+        weight = next((value for value in args if isinstance(value, Tensor)), kwargs.get("weight"))
         kept = len(axes) - (spatial or len(axes) - 2) - (weight is not None)
         made = [] if weight is None else [features(weight, UNKNOWN, first.shape[kept], "0")]
         positions = [

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lstm_shapes.lab.torch_rules.keys import key_of, values_of
 from lstm_shapes.lab.torch_rules.scrambles import tell
-from lstm_shapes.lab.torch_rules.table import Answer, axes_of, called, dims_of, features, named, rule
+from lstm_shapes.lab.torch_rules.table import Answer, axes_of, called, dims_of, features, named, rule, rule_for
 from lstm_shapes.theory.axes import UNKNOWN, Axes, Axis
 from lstm_shapes.theory.axis_rules import indexing, moving, reshaping
 from lstm_shapes.theory.axis_rules.picking import at_dim, unknown
@@ -199,6 +199,15 @@ def diagonal(out: Tensor, input: Tensor, offset: int = 0, dim1: int = 0, dim2: i
     axes = named(input)
     rest = [axis for at, axis in enumerate(axes) if at not in (dim1 % len(axes), dim2 % len(axes))]
     return resize(Axes((*rest, axes[dim1]), axes.fixed), {-1: out.shape[-1]})
+
+
+def linalg_diagonal(out: Tensor, A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Answer:
+    """Of matrices, which are the last two axes unless others are named."""
+    return diagonal(out, A, offset, dim1, dim2)
+
+
+# By the function: torch.diagonal has its name and another default.
+rule_for(torch.linalg.diagonal)(linalg_diagonal)
 
 
 @rule("unfold")

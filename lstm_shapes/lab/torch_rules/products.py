@@ -12,14 +12,12 @@ from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis
 from lstm_shapes.theory.axis_rules import broadcasting, contracting, moving
 from lstm_shapes.theory.axis_rules.broadcasting import Operand
 from lstm_shapes.theory.axis_rules.picking import unknown
-from lstm_shapes.theory.axis_rules.reducing import resize
+from lstm_shapes.theory.axis_rules.reducing import reduce, resize
 
 
-@rule("matmul", "mm", "bmm", "mv", "dot", "inner", "vdot", "__matmul__")
+@rule("matmul", "mm", "bmm", "mv", "dot", "vdot", "__matmul__")
 def matmul(out: Tensor, input: Tensor, other: Tensor | None = None, **kwargs: Any) -> Answer:
     second = next(value for value in (other, *kwargs.values()) if isinstance(value, Tensor))
-    if input.dim() > 1 and out.dim() > 1 and _is_inner(out, input, second):
-        return None
     return contracting.matmul(operand(input), _table(second, -1) if second.dim() == 2 else operand(second))
 
 
@@ -34,9 +32,12 @@ def _table(weight: Tensor, made: int) -> Operand:
     return Axes(tuple(rows))
 
 
-def _is_inner(out: Tensor, a: Tensor, b: Tensor) -> bool:
-    """torch.inner sums over both last axes, which is no matmul unless b is turned."""
-    return a.shape[-1] != b.shape[-2 if b.dim() > 1 else -1]
+@rule("inner")
+def inner(out: Tensor, input: Tensor, other: Tensor) -> Answer:
+    """Both last axes are summed over; a number multiplies."""
+    if not (input.dim() and other.dim()):
+        return broadcasting.elementwise(operand(input), operand(other))
+    return contracting.tensordot(operand(input), operand(other), ((input.dim() - 1,), (other.dim() - 1,)))
 
 
 @rule("__rmatmul__")
@@ -109,15 +110,17 @@ def cdist(out: Tensor, a: Tensor, b: Tensor, *_: Any, **__: Any) -> Answer:
     return contracting.matmul(operand(a), moving.transpose(second, -1, -2) if second else turned)
 
 
-@rule("cosine_similarity", "pairwise_distance")
-def similarity(out: Tensor, a: Tensor, b: Tensor, dim: int | None = None, *_: Any, **kwargs: Any) -> Answer:
-    from lstm_shapes.theory.axis_rules.reducing import reduce
+@rule("cosine_similarity")
+def cosine_similarity(out: Tensor, x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Answer:
+    return reduce(broadcasting.elementwise(operand(x1), operand(x2)), dim)
 
-    both = broadcasting.elementwise(operand(a), operand(b))
-    if out.dim() == len(both):
-        return None
-    over = dim if isinstance(dim, int) and kwargs.get("p") is None and len(both) > 2 else -1
-    return reduce(both, kwargs.get("dim", over))
+
+@rule("pairwise_distance")
+def pairwise_distance(
+    out: Tensor, x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Answer:
+    """Always over the last axis: the number in third place is the norm's."""
+    return reduce(broadcasting.elementwise(operand(x1), operand(x2)), -1, keepdim)
 
 
 @rule("scaled_dot_product_attention")

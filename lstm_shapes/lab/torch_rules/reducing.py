@@ -60,7 +60,13 @@ def _reduced(out: Any, axes: Axes, over: Any) -> Answer:
     return reducing.reduce(axes, over, keepdim and len(axes) > 0)
 
 
-@rule("sort", "msort", "argsort", "topk")
+@rule("msort")
+def msort(out: Tensor, input: Tensor) -> Answer:
+    """Sorted along the first axis."""
+    return reorder(out, input, dim=0)
+
+
+@rule("sort", "argsort", "topk")
 def reorder(out: Any, input: Tensor, *args: Any, **kwargs: Any) -> Answer:
     """Sorting and topk choose other positions in every row: the axis they run along is unknown."""
     first = tensors_in(out)[0]

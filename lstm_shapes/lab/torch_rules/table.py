@@ -26,6 +26,7 @@ __all__ = [
     "operand",
     "operands",
     "rule",
+    "rule_for",
     "rule_keeps_record",
     "rule_of",
     "tensors_in",
@@ -69,6 +70,20 @@ def rule(*names: str, own_record: bool = False) -> Callable[[_R], _R]:
                     elif function is not None and hasattr(function, "__get__"):
                         # A property, as x.T is: its getter is what __torch_function__ is handed.
                         _RULES[function.__get__] = found
+        return found
+
+    return enter
+
+
+def rule_for(function: object) -> Callable[[_R], _R]:
+    """Enter a rule for one torch function that shares its name, but not its defaults, with another.
+
+    >>> rule_of(torch.linalg.diagonal) is rule_of(torch.diagonal)
+    False
+    """
+
+    def enter(found: _R) -> _R:
+        _RULES[function] = found
         return found
 
     return enter
