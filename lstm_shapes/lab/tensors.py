@@ -19,13 +19,15 @@ from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.lab.torch_rules import Answer, axes_of, rule_keeps_record, rule_of, tensors_in
 from lstm_shapes.lab.torch_rules.keys import key_of
 from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis
+from lstm_shapes.theory.axis_copies import renewed, unpack
 from lstm_shapes.theory.axis_rules.broadcasting import elementwise
 from lstm_shapes.theory.axis_rules.indexing import index
-from lstm_shapes.theory.axis_tracks import account, anew, tracked
+from lstm_shapes.theory.axis_tracks import account, tracked
 
 __all__ = ["AnnotatedTensor", "annotate"]
 
 _plain = torch._C.DisableTorchFunctionSubclass
+_set_data: object = Tensor.data.__set__  # type: ignore[attr-defined]
 
 strict = False
 """For tests: a rule that fails or answers with another shape raises, instead of leaving a plain tensor."""
@@ -65,6 +67,15 @@ class AnnotatedTensor(Tensor):
         """
         with _plain():
             return self.as_subclass(Tensor)
+
+    def set_(self, *args: Any, **kwargs: Any) -> AnnotatedTensor:
+        """Another tensor's memory, and with it that tensor's axes; torch asks no __torch_function__ about this."""
+        source = args[0] if args else kwargs.get("source")
+        with _plain():
+            super().set_(*args, **kwargs)
+        found = axes_of(source)
+        self._axes = found if found is not None and found.sizes == tuple(self.shape) else _unknown(self)
+        return self
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"{self.axes}\n{self.plain()!r}"
@@ -165,17 +176,19 @@ def annotated(func: object, out: Any, args: Sequence[Any], kwargs: Mapping[str, 
         _overwrite(args[0], args[1], args[2])
         return out
     if out is None and args and isinstance(args[0], AnnotatedTensor):
-        args[0]._axes = args[0].axes  # x.data = … may have given it another shape
+        if func == _set_data:
+            args[0]._axes = axes_of(args[1]) or _unknown(args[0])
         return out
     if not isinstance(out, Tensor | tuple | list) or not tensors_in(out):
         return out
-    given = [*args, *kwargs.values()]
+    given, into = [*args, *kwargs.values()], kwargs.get("out") is not None
     answer = _answer(func, out, args, kwargs)
     if isinstance(out, Tensor):
-        return _give(func, out, answer if isinstance(answer, Axes) else None, given)
+        return _give(func, out, answer if isinstance(answer, Axes) else None, given, into)
     each = [answer] * len(out) if isinstance(answer, Axes) or answer is None else list(answer)[: len(out)]
     items = [
-        _give(func, one, axes, given) if isinstance(one, Tensor) else one for one, axes in zip(out, each, strict=True)
+        _give(func, one, axes, given, into) if isinstance(one, Tensor) else one
+        for one, axes in zip(out, each, strict=True)
     ]
     if all(new is old for new, old in zip(items, out, strict=True)):
         return out
@@ -203,7 +216,7 @@ def _answer(func: object, out: Any, args: Sequence[Any], kwargs: Mapping[str, An
     return None if answer is None else [one and account(one, sources) for one in answer]
 
 
-def _give(func: object, out: Tensor, axes: Axes | None, given: Sequence[Any]) -> Tensor:
+def _give(func: object, out: Tensor, axes: Axes | None, given: Sequence[Any], into: bool) -> Tensor:
     """One tensor that a function returned, with its axes."""
     if axes is not None and axes.sizes != tuple(out.shape):
         if strict:
@@ -214,7 +227,7 @@ def _give(func: object, out: Tensor, axes: Axes | None, given: Sequence[Any]) ->
         name = getattr(func, "__name__", "")
         if axes is not None:
             out._axes = axes
-        elif rule_of(func) is not None or (name.endswith("_") and not name.endswith("__")):
+        elif into or rule_of(func) is not None or (name.endswith("_") and not name.endswith("__")):
             out._axes = _unknown(out)
         return out
     if axes is None or any(out is one for one in given):
@@ -229,12 +242,13 @@ def _overwrite(target: Any, key: Any, value: Any) -> None:
         return
     found = key_of(key, target)
     place = None if found is None else index(axes, found)
-    lies = place is None or elementwise(place, source).names != place.names
+    # Each element is now one or the other's: they must stand at the same coordinates, not only be called alike.
+    lies = place is None or elementwise(place, source, chooses=True).names != place.names
     if place is None or lies or dict(place.fixed) != {**dict(place.fixed), **dict(source.fixed)}:
         target._axes = _unknown(target)
     else:
         # Written by another hand: still these axes, but no longer a piece of what it was cut from.
-        target._axes = Axes(tuple(Axis(tuple(map(anew, axis.atoms))) for axis in axes))
+        target._axes = renewed(axes)
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Any]:
@@ -258,4 +272,4 @@ def _unknown(tensor: Tensor) -> Axes:
 
 
 # What torch.save wrote, torch.load reads back with weights_only=True, its default.
-torch.serialization.add_safe_globals([AnnotatedTensor, Axes, Axis, Atom])
+torch.serialization.add_safe_globals([AnnotatedTensor, Axes, Axis, Atom, unpack])

@@ -7,7 +7,7 @@ stepping along it runs through the directions of layer 0, then of layer 1. What 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, overload
@@ -107,7 +107,10 @@ class Axes(Sequence[Axis]):
     """Coordinates that were indexed or summed away, by track: `Y[:, 0]` is another place than `Y[:, 1]`."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (Axes, (self.axes,))
+        # Identities stay in their process, the coordinates that are visited do not: Y[2:] starts at 2 elsewhere too.
+        from lstm_shapes.theory.axis_copies import pack, unpack
+
+        return (unpack, pack(self))
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Plain data for JSON."""
@@ -126,9 +129,11 @@ class Axes(Sequence[Axis]):
             SpecError: a name is not a name, or a size not a whole number of at least 0.
             ShapeError: names and sizes do not fit each other.
         """
-        words = names.split() if isinstance(names, str) else [str(name) for name in names]
+        words = _words(names)
         for name, size in atoms.items():
             _check_size(name, size)
+            if not any(name in word.replace("*", "·").split("·") for word in words):
+                raise SpecError(name, f"one of the names in {' '.join(words)}", got=size)
         if sizes is None:
             return cls(tuple(Axis(_atoms_of(word, None, atoms)) for word in words))
         found = tuple(sizes)
@@ -217,6 +222,18 @@ def _atoms_of(word: str, size: int | None, known: dict[str, int]) -> tuple[Atom,
             hint="the tensor and the names do not belong together; check the order of the names",
         )
     return atoms
+
+
+def _words(names: object) -> list[str]:
+    if isinstance(names, str):
+        return names.split()
+    # A set has no order, a dict's values would go unread, and str(None) would be a name.
+    if isinstance(names, Iterable) and not isinstance(names, (set, frozenset, Mapping)):
+        words = list(names)
+        if all(isinstance(word, str) for word in words):
+            return words
+    hint = "Write ? for an axis without a name; sizes are keywords"
+    raise SpecError("names", 'words in the order of the axes, "N L Q" or ["N", "L", "Q"]', got=names, hint=hint)
 
 
 def _check_size(name: str, size: object) -> None:

@@ -198,6 +198,9 @@ def test_setitem_with_another_tensors_axes_takes_the_names_away() -> None:
     x[:, 1] = annotate(torch.ones(4, 2), "N D")
     assert names(x) == ("N", "L", "D")
     y = annotate(torch.zeros(4, 4, 2), "N L D")
+    y[:, 0] = annotate(torch.zeros(4, 2), "N D").roll(1, 0)
+    assert names(y) == ("?", "?", "?")
+    y = annotate(torch.zeros(4, 4, 2), "N L D")
     y[:, 0] = y[:, 1] * 2
     assert names(y) == ("?", "?", "?")
     x[:, 0] = annotate(torch.ones(4, 2), "L D")
@@ -206,6 +209,65 @@ def test_setitem_with_another_tensors_axes_takes_the_names_away() -> None:
     plain = torch.zeros(4, 4, 2)
     plain[0] = x[0]
     assert type(plain) is Tensor
+
+
+def test_setitem_among_the_halves_of_an_axis_invents_no_name() -> None:
+    """Two parts of one cut axis are `?` before they are written to, and after."""
+    for source in (0, 1):
+        halves = annotate(torch.arange(12.0).view(4, 3), "T D").unflatten(0, (2, 2))
+        assert isinstance(halves, AnnotatedTensor)
+        halves[0] = halves[source].clone()
+        assert names(halves * 1) == ("?", "?", "?" if source else "D")
+        assert names(halves.flatten(0, 1)) == ("?" if source else "T", "?" if source else "D")
+
+
+def test_other_data_brings_its_own_names() -> None:
+    """`x.data = y` and `x.set_(y)` make x what y is, of whatever size; a plain y has no names."""
+    x = annotate(torch.zeros(3, 3), "N L")
+    x.data = annotate(torch.zeros(3, 3), "A B")
+    assert names(x) == ("A", "B")
+    x.data = torch.zeros(3, 3)
+    assert names(x) == ("?", "?")
+    assert names(x.set_(annotate(torch.zeros(3, 3), "A B").T.clone())) == ("B", "A")
+    assert names(x.set_(torch.zeros(3, 3))) == ("?", "?")
+    x = annotate(torch.zeros(3, 3), "N L")
+    x.grad = torch.ones(3, 3)
+    assert names(x) == ("N", "L")
+
+
+def test_out_of_a_function_without_a_rule_has_no_names() -> None:
+    """What was written over is not what it was, and nobody says what it is."""
+    out = annotate(torch.zeros(4, 4, 4), "A B C")
+    torch.transpose_copy(same_sizes(), 0, 1, out=out)
+    assert names(out) == ("?", "?", "?")
+
+
+def test_pickled_pieces_remember_which_coordinates_they_hold() -> None:
+    """Two halves from a file are no more the same samples than they were before."""
+    Y = annotate(torch.zeros(4, 6, 5), "N L D")
+    first, second = (pickle.loads(pickle.dumps(piece)) for piece in (Y[:2], Y[2:]))
+    assert names(torch.cat([first, second], 1)) == ("?", "?", "D")
+    assert names(torch.where(torch.ones(2, 6, 5) > 0, first, second)) == ("?", "L", "D")
+    assert names(torch.cat([first, second])) == ("N", "L", "D")
+    steps = [pickle.loads(pickle.dumps(Y[:, t])) for t in (0, 1)]
+    assert names(torch.cat(steps)) == ("?", "D")
+    heads = pickle.loads(pickle.dumps(Y.reshape(4, 2, 3, 5)))
+    assert names(heads) == ("N", "?", "?", "D")
+    assert names(heads.reshape(4, 6, 5)) == ("N", "L", "D")
+
+
+@pytest.mark.parametrize("given", [["N", None], ["N", True], {"N", "L"}, {"N": 2, "L": 3}, None, 5])
+def test_names_are_words_in_an_order(given: Any) -> None:
+    """None is no name, a set has no order, and a dict's values would go unread."""
+    with pytest.raises(SpecError, match="names must be words in the order of the axes"):
+        annotate(torch.zeros(2, 3), given)
+
+
+@pytest.mark.parametrize(("given", "sizes"), [("K·R L", {"r": 2}), ("N L", {"Z": 4})])
+def test_a_size_of_no_axis_is_refused(given: str, sizes: dict[str, int]) -> None:
+    """A misspelt size would be ignored."""
+    with pytest.raises(SpecError, match=r"[rZ] must be one of the names in"):
+        annotate(torch.zeros(6, 3), given, **sizes)
 
 
 def test_data_of_another_shape_forgets_the_names() -> None:

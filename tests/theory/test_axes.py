@@ -79,7 +79,11 @@ def test_identity_stays_in_the_process_and_out_of_comparisons() -> None:
     assert hash(axes) == hash(Axes.of("N L", (2, 3)))
     for other in (pickle.loads(pickle.dumps(axes)), copy.deepcopy(axes)):
         assert other == axes
-        assert other[0].atoms[0].track is None
+        for here, there in zip(axes, other, strict=True):
+            mine, copied = here.atoms[0].track, there.atoms[0].track
+            assert mine is not None
+            assert copied is not None
+            assert (copied.token == mine.token, copied.at) == (False, mine.at)
     assert anew(axes[0].atoms[0]).track != axes[0].atoms[0].track
 
 
