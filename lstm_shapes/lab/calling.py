@@ -50,6 +50,11 @@ def call_plainly(layer: nn.Module, spec: Spec, inputs: Inputs, state: Any) -> Re
         warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
         # One state is passed bare, two as a tuple; that is how torch tells GRU from LSTM.
         returned = layer(fed) if given is None else layer(fed, given if len(given) > 1 else given[0])
+    if not spec.kind.step and not (isinstance(returned, tuple) and len(returned) == 2):
+        form = "Y, (hn, cn)" if spec.has_c else "Y, hn"
+        got = f"{len(returned)} values" if isinstance(returned, tuple) else type(returned).__name__
+        hint = f"A layer that stands in for torch's must return {form} from forward"
+        raise ShapeError("the result", form, got=got, hint=hint)
     Y, final = (None, returned) if spec.kind.step else returned
     finals = final if isinstance(final, tuple) else (final,)
     packed_Y = Y if isinstance(Y, PackedSequence) else None

@@ -37,6 +37,8 @@ def read_inputs(spec: Spec, x: Any, lengths: Iterable[int] | None = None) -> Inp
         return _read_packed(spec, x, lengths)
     if not isinstance(x, Tensor):
         raise ShapeError("x", "a torch.Tensor or a PackedSequence", got=type(x).__name__)
+    if x.layout is not torch.strided:
+        raise ShapeError("x", "a dense tensor", got=x.layout, hint="Write x.to_dense()")
     X = x.plain() if isinstance(x, AnnotatedTensor) else x
     batched, alone = _layouts(spec)
     formula = f"({', '.join(batched)}), or ({', '.join(alone)}) for one sequence"

@@ -9,19 +9,21 @@ took away (`Y[:, 3]`) stay on record in `Axes.fixed`, so that stacking the steps
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, pairwise
 
 from lstm_shapes.theory.axes import NEW, UNKNOWN, Atom, Axes, Axis
 
 __all__ = [
+    "MOST",
     "Steps",
     "Track",
     "anew",
     "compact",
     "freeze",
     "fresh",
+    "joined",
     "leave",
     "marker",
     "once",
@@ -38,6 +40,9 @@ Gone = tuple[str, object]
 
 # Tokens are identities within one process; a random start keeps those of two processes apart.
 _tokens = count(int.from_bytes(os.urandom(6), "big"))
+
+MOST = 100_000
+"""The longest list of coordinates that is written out; evenly spaced ones are a range of any length."""
 
 _LIMIT = 32
 """How many removed coordinates are kept on record: a loop of many steps must not grow without bound."""
@@ -142,7 +147,11 @@ def settle(axes: Iterable[Axis], fixed: Mapping[int, Gone] | Iterable[tuple[int,
         if not isinstance(offset, int) or not steady(track.at) or track.packed is not None:
             return atom
         gone.pop(track.token, None)
-        moved = tuple(at + offset for at in track.at) if offset else track.at
+        at = track.at
+        if isinstance(at, range):
+            moved: Steps = range(at.start + offset, at.stop + offset, at.step)
+        else:
+            moved = tuple(step + offset for step in at)
         return Atom(track.label, atom.size, replace(track, at=compact(moved)))
 
     # Only a cut atom can be renamed, and those are rare: most shapes go through untouched.
@@ -211,6 +220,30 @@ def compact(at: Steps) -> Steps:
     if step == 0 or any(b - a != step for a, b in pairwise(at)):
         return at
     return range(at[0], at[-1] + (1 if step > 0 else -1), step)
+
+
+def joined(parts: Sequence[Steps]) -> Steps | None:
+    """Steps one after the other; None where only a list could hold them and it would be longer than MOST.
+
+    >>> joined([range(3), range(3, 9)]), joined([range(2), range(1)]), joined([range(10**9)] * 2)
+    (range(0, 9), (0, 1, 0), None)
+    """
+    whole, *others = [part for part in map(compact, parts) if len(part)] or [range(0)]
+    for part in others:
+        follows = isinstance(whole, range) and isinstance(part, range) and _follows(whole, part)
+        if follows:
+            step = part[0] - whole[-1]
+            whole = range(whole[0], part[-1] + (1 if step > 0 else -1), step)
+        elif len(whole) + len(part) > MOST:
+            return None
+        else:
+            whole = (*whole, *part)
+    return compact(whole)
+
+
+def _follows(a: range, b: range) -> bool:
+    step = b[0] - a[-1]
+    return step != 0 and all(len(one) == 1 or one.step == step for one in (a, b))
 
 
 def freeze(fixed: Mapping[int, Gone]) -> tuple[tuple[int, Gone], ...]:

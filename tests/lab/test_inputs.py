@@ -158,3 +158,20 @@ def test_a_state_with_its_axes_swapped_is_a_contradiction(call: Any) -> None:
     with pytest.raises(ShapeError, match=r"h0 must be \(K, N, D\).*got '?\(N, K, D\).*transpose"):
         call(layer, x, state=annotate(torch.zeros(2, 2, 5), "N K D"))
     call(layer, x, state=annotate(torch.zeros(2, 2, 5), "K N D"))
+
+
+def test_a_sparse_x_is_refused_with_the_way_out() -> None:
+    """torch's layers read dense tensors."""
+    with pytest.raises(ShapeError, match=r"x must be a dense tensor.*x.to_dense\(\)"):
+        run(torch.nn.LSTM(4, 5), torch.zeros(2, 3, 4).to_sparse())
+
+
+def test_a_layer_that_returns_only_Y_is_told_what_to_return() -> None:
+    """A subclass whose forward forgets the states."""
+
+    class OnlyY(torch.nn.LSTM):
+        def forward(self, *args: Any) -> Any:
+            return super().forward(*args)[0]
+
+    with pytest.raises(ShapeError, match=r"the result must be Y, \(hn, cn\), got '?Tensor.*must return"):
+        run(OnlyY(4, 5), torch.zeros(2, 3, 4))

@@ -147,3 +147,26 @@ def test_the_rest_of_the_table_without_tensors() -> None:
     assert sequences.cell((2, 3), state, state[1]) == state
     assert sequences.cell((2, 3), None, state[1]) is None
     assert sequences.recurrent((2, 3), sequences.Widths(1, 1, 8), True) == (None, None, None)
+
+
+def test_rules_take_no_memory_in_the_size_of_an_axis() -> None:
+    """An axis of 2³⁴ is cut, rolled, repeated and joined as fast as one of 4; where only a list could say it, `?`."""
+    n = 2**34
+    x = tracked(Axes.of("N D", (n, 3)))
+    halves = moving.take(x, 0, range(n // 2)), moving.take(x, 0, range(n // 2, n))
+    assert joining.cat(halves) == x
+    assert joining.cat([x, tracked(Axes.of("N D", (n, 3)))]).names == ("?", "D")
+    assert joining.cat(halves[::-1]).names == ("?", "D")
+    assert moving.roll(x, (0,), (0,)) == x
+    assert moving.flip(x, (0,)).names == ("N", "D")
+    for rolled in (moving.roll(x, (1,), (0,)), moving.repeat(x, (10, 1)), moving.repeat_interleave(x, 3, 0)):
+        assert rolled.names == ("?", "D")
+
+
+def test_small_axes_are_written_out() -> None:
+    """Rolled or repeated, a step still changes the coordinate."""
+    x = tracked(Axes.of("N D", (4, 3)))
+    assert moving.roll(x, (1,), (0,)).names == ("N", "D")
+    assert moving.repeat(x, (2, 1)).names == ("N", "D")
+    assert moving.repeat(x, (0, 1)).sizes == (0, 3)
+    assert moving.repeat(tracked(Axes.of("N", (1,))), (3,)).names == ("?",)

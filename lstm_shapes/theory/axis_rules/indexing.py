@@ -140,7 +140,8 @@ def _new_axis(axes: Axes, picks: dict[int, Picks], back: int, size: int) -> tupl
     if len(along) > 1:
         # Several coordinates move at once. Where one index is the whole axis in order, as arange(N) is, the
         # others are a choice for each of its positions, and they are not axes of the result.
-        straight = {dim: at for dim, at in straight.items() if at == tuple(range(axes[dim].size))}
+        whole = {dim: at for dim, at in straight.items() if len(at) == axes[dim].size}
+        straight = {dim: at for dim, at in whole.items() if at == tuple(range(len(at)))}
     if len(straight) != 1:
         return unknown(size), -1, ()
     ((dim, at),) = straight.items()

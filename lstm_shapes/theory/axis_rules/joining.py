@@ -22,7 +22,7 @@ from lstm_shapes.theory.axis_rules.broadcasting import (
 )
 from lstm_shapes.theory.axis_rules.moving import NEW_AXIS
 from lstm_shapes.theory.axis_rules.picking import at_dim, unknown
-from lstm_shapes.theory.axis_tracks import Gone, Steps, Track, anew, compact, once, settle, steady
+from lstm_shapes.theory.axis_tracks import Gone, Steps, Track, anew, compact, joined, once, settle, steady
 
 __all__ = ["cat", "stack"]
 
@@ -129,8 +129,8 @@ def _join(pieces: Sequence[Axes], at: int) -> tuple[Axis, dict[int, Gone]] | Non
     if any(track.packed or "·" in track.label for track in tracks):
         return None
     first = rows[0]
-    where = compact(tuple(step for track in tracks for step in track.at))
-    if not steady(where) or (len(first) > 1 and not once(where)):
+    where = joined([track.at for track in tracks])
+    if where is None or not steady(where) or (len(first) > 1 and not once(where)):
         return None
     head = Atom(heads[0].name, len(where), replace(tracks[0], at=where))
     return Axis((head, *first[1:])), gone
@@ -164,8 +164,8 @@ def _alike(pieces: Sequence[Axes], at: int) -> tuple[Axis, dict[int, Gone]] | No
         return None
     if len({frozenset(gone for _, gone in piece.fixed) for piece in pieces}) > 1:
         return None
-    where = tuple(step for piece in pieces for step in steps_of(piece[at].atoms[0]))
-    if not steady(where):
+    where = joined([steps_of(piece[at].atoms[0]) for piece in pieces])
+    if where is None or not steady(where):
         return None
     atom = anew(Atom(pieces[0][at].name, len(where)))
     track = atom.track and replace(atom.track, at=compact(where))

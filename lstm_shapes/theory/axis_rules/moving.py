@@ -10,7 +10,7 @@ from math import prod
 
 from lstm_shapes.theory.axes import NEW, Atom, Axes, Axis
 from lstm_shapes.theory.axis_rules.picking import at_dim, pick, unknown
-from lstm_shapes.theory.axis_tracks import Steps, leave, settle
+from lstm_shapes.theory.axis_tracks import MOST, Steps, joined, leave, marker, settle
 
 __all__ = [
     "expand",
@@ -105,6 +105,16 @@ def take(axes: Axes, dim: int, positions: Steps) -> Axes:
     return settle((*axes.axes[:at], axis, *axes.axes[at + 1 :]), gone)
 
 
+def _take_long(axes: Axes, dim: int, positions: Steps | None, size: int) -> Axes:
+    """take; where the positions are too many to write out, the axis is unknown and its coordinates are lost."""
+    if positions is not None:
+        return take(axes, dim, positions)
+    at = at_dim(axes, dim)
+    gone = dict(axes.fixed)
+    leave(gone, axes[at].atoms, marker())
+    return settle((*axes.axes[:at], unknown(size), *axes.axes[at + 1 :]), gone)
+
+
 def flip(axes: Axes, dims: Sequence[int]) -> Axes:
     """Axes read backwards: the coordinates are the same, their order is not.
 
@@ -124,7 +134,8 @@ def roll(axes: Axes, shifts: Sequence[int], dims: Sequence[int]) -> Axes:
     """
     for shift, dim in zip(shifts, dims, strict=True):
         size = axes[at_dim(axes, dim)].size
-        axes = take(axes, dim, tuple((at - shift) % size for at in range(size)))
+        start = -shift % size if size else 0
+        axes = _take_long(axes, dim, joined([range(start, size), range(start)]), size)
     return axes
 
 
@@ -167,7 +178,10 @@ def repeat(axes: Axes, repeats: Sequence[int]) -> Axes:
     front = len(repeats) - len(axes)
     for dim, times in enumerate(repeats[front:]):
         if times != 1:
-            axes = take(axes, dim, tuple(range(axes[dim].size)) * times)
+            size = axes[dim].size
+            at = joined([range(size)] * times) if size > 1 and size * times <= MOST else None
+            at = (0,) * times if size == 1 and times <= MOST else at
+            axes = _take_long(axes, dim, at if size and times else range(0), size * times)
     rows = [NEW_AXIS if times == 1 else unknown(times) for times in repeats[:front]]
     return settle((*rows, *axes.axes), axes.fixed)
 
@@ -181,7 +195,11 @@ def repeat_interleave(axes: Axes, repeats: int, dim: int | None) -> Axes:
     if dim is None:
         return Axes((unknown(repeats * len_of(axes)),), axes.fixed)
     size = axes[at_dim(axes, dim)].size
-    return take(axes, dim, tuple(at for at in range(size) for _ in range(repeats)))
+    if repeats == 1:
+        return axes
+    long = size * repeats > MOST
+    positions = None if long else tuple(at for at in range(size) for _ in range(repeats))
+    return _take_long(axes, dim, positions, size * repeats)
 
 
 def len_of(axes: Axes) -> int:
