@@ -44,7 +44,11 @@ def read_inputs(spec: Spec, x: Any, lengths: Iterable[int] | None = None) -> Inp
     formula = f"({', '.join(batched)}), or ({', '.join(alone)}) for one sequence"
     shape = tuple(X.shape)
     if X.dim() not in (len(batched), len(alone)):
-        hint = "x.unsqueeze(-1) adds a feature axis of Q = 1" if X.dim() < len(alone) else ""
+        few, hint = X.dim() < len(alone), ""
+        if few and shape and shape[-1] == spec.Q:
+            hint = "x.unsqueeze(0) makes it one step"
+        elif few and spec.Q == 1:
+            hint = "x.unsqueeze(-1) adds a feature axis of Q = 1"
         raise ShapeError("x", formula, got=shape, hint=hint)
     if shape[-1] != spec.Q:
         swapped = [axis for axis, size in enumerate(shape[:-1]) if size == spec.Q]
