@@ -61,7 +61,9 @@ def test_x_is_a_tensor(x: Any) -> None:
 @pytest.mark.parametrize(
     ("spec", "shape", "says"),
     [
-        (LAYER, (28,), r"\(N, L, Q\), or \(L, Q\) for one sequence, got \(28,\). x.unsqueeze\(-1\)"),
+        (LAYER, (28,), r"\(N, L, Q\), or \(L, Q\) for one sequence, got \(28,\). x.unsqueeze\(0\)"),
+        (Spec(1, 5), (28,), r"got \(28,\). x.unsqueeze\(-1\) adds a feature axis of Q = 1"),
+        (LAYER, (7,), r"one sequence, got \(7,\).$"),
         (LAYER, (2, 1, 20, 28), r"\(N, L, Q\), or \(L, Q\) for one sequence, got \(2, 1, 20, 28\)."),
         (MAJOR, (), r"\(L, N, Q\), or \(L, Q\) for one sequence, got \(\)"),
         (CELL, (2, 20, 28), r"\(N, Q\), or \(Q,?\) for one sequence, got \(2, 20, 28\)"),
