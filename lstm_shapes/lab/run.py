@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +46,13 @@ class Run(Shown):
     cn: AnnotatedTensor | None
     packed_X: PackedSequence | None = None
     packed_Y: PackedSequence | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Run:
+        # torch copies leaves only. A copy of a call is a record of it: it takes no part in the layer's graph.
+        every = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        copied = Run(**{name: deepcopy(_off_graph(value), memo) for name, value in every.items()})
+        memo[id(self)] = copied
+        return copied
 
     def __iter__(self) -> Iterator[AnnotatedTensor]:
         every = (self.X, self.Y, self.hn, self.cn)
@@ -125,6 +134,12 @@ def run(
     require_memory(bytes_of_call(spec, call, name), where, f"X, Y and states for N={call.N}, L={call.L}")
     layer = build(spec, device=where, dtype=dtype, seed=seed)
     return call_layer(layer, spec, _drawn(spec, call, where, as_dtype(dtype), seed + 1), state)
+
+
+def _off_graph(value: Any) -> Any:
+    if isinstance(value, PackedSequence):
+        return value._replace(data=_off_graph(value.data))
+    return value.detach() if isinstance(value, Tensor) and not value.is_leaf else value
 
 
 def _require_place(weight: Tensor, device: Any, dtype: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -164,3 +165,17 @@ def test_a_call_too_large_is_refused() -> None:
     """Before memory is asked for."""
     with pytest.raises(ShapeError, match=r"^X, Y and states for N=1000000000.*GiB"):
         run(7, 5, N=10**9, L=10**6)
+
+
+@pytest.mark.parametrize("lengths", [None, (4, 2)])
+def test_deepcopy_of_a_run_is_a_record_off_the_graph(lengths: tuple[int, ...] | None) -> None:
+    """Values, names and the layer are copied; torch refuses to copy what is no leaf, so the copy is detached."""
+    called = run(3, 5, N=2, L=4, lengths=lengths) if lengths is None else run(3, 5, N=2, lengths=lengths)
+    copied = copy.deepcopy(called)
+    assert copied.layer is not called.layer
+    assert [tensor.axes for tensor in copied] == [tensor.axes for tensor in called]
+    for old, new in zip(called, copied, strict=True):
+        assert torch.equal(old.plain(), new.plain())
+        assert old.data_ptr() != new.data_ptr()
+    assert copied.Y is not None
+    assert not copied.Y.requires_grad

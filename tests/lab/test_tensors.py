@@ -293,6 +293,16 @@ def test_under_autocast() -> None:
     assert names(out) == ("N", "L", "?")
 
 
+def test_under_compile() -> None:
+    """A compiler works on the elements; what it returns is plain, and right."""
+    x = X()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's compiler warns about itself
+        out = torch.compile(lambda t: t.transpose(0, 1)[:, -1] * 2, backend="eager")(x)
+    assert type(out) is Tensor
+    assert torch.equal(out, x.plain().transpose(0, 1)[:, -1] * 2)
+
+
 def test_as_a_parameter() -> None:
     """nn.Parameter keeps the class and the names, and the optimizer steps it."""
     weight = nn.Parameter(annotate(torch.randn(D, Q), "D Q"))
