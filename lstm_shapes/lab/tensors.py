@@ -151,7 +151,7 @@ def annotate(tensor: Tensor, names: str | Iterable[str] | Axes, **sizes: int) ->
 
     Raises:
         ShapeError: the names are too many or too few, or a size is not the tensor's.
-        SpecError: a name is not a name, or what is to be named is no tensor.
+        SpecError: a name is not a name, a size belongs to no axis, or what is to be named is no tensor.
     """
     if not isinstance(tensor, Tensor):
         raise SpecError("tensor", "a torch.Tensor", got=tensor, hint="torch.as_tensor makes one")
@@ -168,6 +168,11 @@ def annotate(tensor: Tensor, names: str | Iterable[str] | Axes, **sizes: int) ->
         axes = names
     else:
         axes = Axes.of(names, shape, **sizes)
+        # Here, where a person wrote it: a size of no axis is a slip. A table of formulas hands all sizes to each.
+        known = {part for axis in axes for atom in axis.atoms for part in atom.name.split("·")}
+        for name, size in sizes.items():
+            if name not in known:
+                raise SpecError(name, f"one of the axes in {axes.formula}", got=size)
     with _plain():
         # Even where the tensor is annotated already: the caller's own keeps its names.
         fresh = tensor.as_subclass(Tensor).view_as(tensor) if isinstance(tensor, AnnotatedTensor) else tensor

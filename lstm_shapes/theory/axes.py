@@ -132,8 +132,6 @@ class Axes(Sequence[Axis]):
         words = _words(names)
         for name, size in atoms.items():
             _check_size(name, size)
-            if not any(name in word.replace("*", "·").split("·") for word in words):
-                raise SpecError(name, f"one of the names in {' '.join(words)}", got=size)
         if sizes is None:
             return cls(tuple(Axis(_atoms_of(word, None, atoms)) for word in words))
         found = tuple(sizes)

@@ -266,7 +266,7 @@ def test_names_are_words_in_an_order(given: Any) -> None:
 @pytest.mark.parametrize(("given", "sizes"), [("K·R L", {"r": 2}), ("N L", {"Z": 4})])
 def test_a_size_of_no_axis_is_refused(given: str, sizes: dict[str, int]) -> None:
     """A misspelt size would be ignored."""
-    with pytest.raises(SpecError, match=r"[rZ] must be one of the names in"):
+    with pytest.raises(SpecError, match=r"[rZ] must be one of the axes in"):
         annotate(torch.zeros(6, 3), given, **sizes)
 
 
