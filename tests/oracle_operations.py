@@ -229,6 +229,25 @@ def in_place(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
 
 
 @operation
+def written(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    """A piece of the tensor written over another one, or over itself, straight or turned."""
+    dim = _dim(rng, x, 1)
+    if dim is None or len(x.shape) < 2:
+        return None
+    size = x.shape[dim]
+    to = rng.randrange(size)
+    source, turned = (to if rng.random() < 0.5 else rng.randrange(size)), rng.random() < 0.3
+    key = (slice(None),) * (dim % len(x.shape)) + (to,)
+
+    def write(t: Tensor) -> Tensor:
+        copied, piece = t.clone(), t.select(dim, source)
+        copied[key] = piece.flip(0) if turned else piece
+        return copied
+
+    return each(x, write)
+
+
+@operation
 def squeeze(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
     dim = _dim(rng, x)
     return (
