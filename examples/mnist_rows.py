@@ -13,13 +13,14 @@ batch_first or not.
 from __future__ import annotations
 
 import argparse
+import codecs
 import gzip
 import math
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import torch
 from rich.console import Console, Group
@@ -281,40 +282,74 @@ def report(model: RowReader, digits: Digits, width: int) -> tuple[float, Group]:
 # ---------------------------------------------------------------------- the program
 
 
-def whole(text: str) -> int:
-    """A whole number of at least 1, for argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return int(text)
+class Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see --help")
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """A reader of whole numbers in this range, for argparse."""
+
+    def read(text: str) -> int:
+        # Python refuses to read thousands of figures; nothing here needs more than twenty.
+        if not (text.isdecimal() and len(text) <= 20 and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}, got {text!r}")
+        return int(text)
+
+    return read
 
 
 def usable(name: str) -> torch.device:
     """A device that holds a number and gives it back."""
     try:
         device = torch.device(name)
+        if device.type == "meta":
+            raise UsageError("--device meta: training needs numbers, and tensors on meta have shapes only")
         torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UsageError(f"--device {name}: {str(error).splitlines()[0]}") from error
+    except (RuntimeError, AssertionError, ImportError) as error:  # one for each way in which a backend can be missing
+        reason = str(error).split("\n")[0].split(". ")[0]
+        raise UsageError(f"--device {name}: {reason}") from error
     return device
 
 
+def simpler(error: UnicodeError) -> tuple[str, int]:
+    """What stands for characters that the terminal's encoding lacks: as many, so that columns stay columns."""
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end].translate(str.maketrans("░▒▓█→·×–", ".+#@>.x-"))
+    return "".join(letter if letter.isascii() else "?" for letter in lacking), error.end
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train, then show; 0 when all went well, 2 when the request cannot be met."""
-    parser = argparse.ArgumentParser("mnist_rows.py", description=(__doc__ or "").split("\n")[0])
+    """Run the program; 0 when all went well, 2 when the request cannot be met, 130 when interrupted."""
+    codecs.register_error("simpler", simpler)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="simpler")
+    try:
+        program(arguments)
+    except (UsageError, OSError) as error:
+        print("mnist_rows.py:", *str(error).split(), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def program(arguments: Sequence[str] | None) -> None:
+    """Train, then show."""
+    parser = Parser("mnist_rows.py", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of MNIST's four files, gzipped or not")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, … (default: cuda if there is one)")
-    parser.add_argument("--epochs", type=whole, help="times over the images (default: 30, with --data 3)")
-    parser.add_argument("--layers", type=whole, default=2, help="K (default: 2)")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, order and split (default: 0)")
+    parser.add_argument("--epochs", type=whole(1, 10_000), help="times over the images (default: 30, with --data 3)")
+    parser.add_argument("--layers", type=whole(1, 100), default=2, help="K (default: 2)")
+    parser.add_argument("--seed", type=whole(0, 2**64 - 1), default=0, help="of weights, order and split (default: 0)")
     parser.add_argument("--quick", action="store_true", help="one epoch over a few images: does it run?")
     given = parser.parse_args(arguments)
     console = Console(highlight=False)
-    try:
-        device = usable(given.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        digits = (mnist_digits(given.data) if given.data else bundled_digits(given.seed)).move(device)
-    except UsageError as error:
-        print(f"mnist_rows.py: {error}", file=sys.stderr)
-        return 2
+    device = usable(("cuda" if torch.cuda.is_available() else "cpu") if given.device is None else given.device)
+    digits = (mnist_digits(given.data) if given.data else bundled_digits(given.seed)).move(device)
     if given.quick:
         digits = digits.head(320)
     epochs = 1 if given.quick else given.epochs or (3 if given.data else 30)
@@ -332,7 +367,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print()
     console.print(shown)
     console.print(f"{share:.1%} of {held_out:,} held-out images are right.", style="bold")
-    return 0
 
 
 if __name__ == "__main__":

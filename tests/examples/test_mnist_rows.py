@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from rich.console import Console
 from examples import mnist_rows
 from examples.mnist_rows import Digits, RowReader, UsageError, find, interesting, main, mnist_digits, read_idx
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
@@ -47,6 +51,17 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert shown.err.count("\n") == 1
     assert shown.err.startswith("mnist_rows.py: ")
     return shown.err
+
+
+def process(example: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """An example in a process of its own, its output in pipes."""
+    return subprocess.run(
+        [sys.executable, ROOT / "examples" / example, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 # ---------------------------------------------------------------------- the model
@@ -237,18 +252,54 @@ def test_unreadable_file_gets_its_reason(tmp_path: Path) -> None:
         find(tmp_path, "train-images", "idx3")
 
 
-@pytest.mark.parametrize("name", ["nonsense", "meta", "cuda:77"])
+@pytest.mark.parametrize("name", ["nonsense", "meta", "cuda:77", "privateuseone", "hpu", "vulkan", ""])
 def test_useless_device_gets_one_line(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A device that does not exist, or that holds no values, is refused."""
+    """A device that does not exist, that is not there, or that holds no values, is refused."""
     assert f"--device {name}" in refused(capsys, "--device", name)
 
 
-@pytest.mark.parametrize("epochs", ["0", "-1", "1.5", "many"])
-def test_wrong_epochs_get_one_line(epochs: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A number of epochs is a whole number of at least 1."""
-    with pytest.raises(SystemExit, match="2"):
-        main([f"--epochs={epochs}"])
-    assert f"must be a whole number of at least 1, got '{epochs}'" in capsys.readouterr().err
+def test_meta_is_refused_for_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line speaks of training, not of the call that failed."""
+    assert "training needs numbers, and tensors on meta have shapes only" in refused(capsys, "--device", "meta")
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "1.5", "many", "²", "9" * 5000, "101"])
+def test_wrong_numbers_get_one_line(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A number of layers is a whole number from 1 to 100."""
+    line = refused(capsys, f"--layers={number}")
+    assert f"--layers: must be a whole number from 1 to 100, got '{number}'; see --help" in line
+
+
+def test_seeds_end_where_torchs_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """The largest seed that torch takes is taken, and the next one is refused."""
+    torch.Generator().manual_seed(mnist_rows.whole(0, 2**64 - 1)("18446744073709551615"))
+    assert "--seed: must be a whole number from 0 to" in refused(capsys, "--seed", "18446744073709551616")
+
+
+def test_unknown_words_get_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelt option is one line, too, and says where to read more."""
+    assert "unrecognized arguments: --sede; see --help" in refused(capsys, "--sede")
+
+
+def test_interruption_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C ends the program with 130 and without a traceback."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mnist_rows, "train", interrupted)
+    with torch.random.fork_rng():
+        assert main(["--quick", "--device", "cpu"]) == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_other_encodings_are_served() -> None:
+    """Where the terminal has no blocks, the heat maps are drawn with what it has, as wide as before."""
+    ended = process("mnist_rows.py", "--quick", "--device", "cpu", PYTHONIOENCODING="ascii")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "X (N=32, L=8, Q=8) > LSTM(8, 256, 2)" in ended.stdout
+    assert "@@" in ended.stdout
+    assert "?" not in ended.stdout
 
 
 def test_without_scikit_learn_it_says_what_to_do(
