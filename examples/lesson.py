@@ -7,6 +7,7 @@ It ends with the lesson's model under `torchinfo.summary(model, (2, 20, 28))`, a
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
@@ -16,14 +17,13 @@ from rich.rule import Rule
 from torch import Tensor, nn
 
 import lstm_shapes as ls
-from lstm_shapes.theory.slices import OPEN_QUESTION
 from lstm_shapes.views.notes import notes_lines
-from lstm_shapes.views.page import Lines, Page
+from lstm_shapes.views.page import Page
 from lstm_shapes.views.parameters import parameters_sheet
 from lstm_shapes.views.shapes import shapes_sheet
 from lstm_shapes.views.slices import slices_sheet
 
-Q, D, K, CLASSES = 28, 256, 2, 10
+Q, D, K, CLASSES = 28, 256, 3, 10
 N, L = 2, 20
 
 
@@ -47,6 +47,7 @@ class MnistRows(nn.Module):
 
 
 def main() -> None:
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # symbols such as · may be lacking
     screen = Console(highlight=False)
     prediction = ls.predict(Q, D, K, N=N, L=L)
 
@@ -61,7 +62,7 @@ def main() -> None:
     chapter(screen, "2. How to initialise what is not x")
     screen.print(f"h0 and c0 have the shape of hn and cn, {prediction.h0}; left out, they are zeros. Both ways:")
     layer = ls.build(Q, D, K)
-    state = (torch.zeros(prediction.h0.sizes), torch.zeros(prediction.h0.sizes))
+    state = (torch.zeros(prediction.h0.sizes), torch.zeros(prediction.c0.sizes))
     same = torch.equal(layer(X.plain())[0], layer(X.plain(), state)[0])
     screen.print(f"  layer(X) == layer(X, (h0, c0)): {same}")
 
@@ -83,8 +84,6 @@ def main() -> None:
     slices = slices_sheet(prediction)
     assert slices is not None  # an LSTM has a Y to slice
     show(screen, slices)
-    screen.print()
-    show(screen, Lines("Is [:, -1, :] different from [:, -1:]?", (OPEN_QUESTION,)))
     screen.print()
     show(screen, notes_lines(prediction))
 
