@@ -96,7 +96,7 @@ def bundled_digits(seed: int) -> Digits:
         from sklearn.datasets import load_digits
     except ImportError:
         raise UsageError(
-            "the bundled digits come with scikit-learn: pip install scikit-learn, or use --data DIR"
+            "the bundled digits come with scikit-learn: pip install '.[examples]', or use --data DIR"
         ) from None
     bunch = load_digits()
     x = torch.tensor(bunch.images, dtype=torch.float32) / 16
@@ -171,10 +171,12 @@ def train(model: RowReader, digits: Digits, epochs: int, seed: int, console: Con
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, epochs * batches, div_factor=3)
     loss_of = nn.CrossEntropyLoss()
     draws = torch.Generator().manual_seed(seed)
-    columns = ("{task.description}", "loss {task.fields[loss]:.3f}", "held out {task.fields[accuracy]:.1%}")
+    columns = ("{task.description}", "loss {task.fields[loss]:>5}", "held out {task.fields[right]:>5}")
     texts = [TextColumn(column) for column in columns]
-    with Progress(texts[0], BarColumn(20), *texts[1:], TimeElapsedColumn(), console=console) as progress:
-        task = progress.add_task("epoch 1", total=epochs * batches, loss=math.nan, accuracy=0.0)
+    # The numbers need 40 columns; the bar and the clock are for wider terminals.
+    bar, clock = ([BarColumn(20)], [TimeElapsedColumn()]) if console.width >= 72 else ([], [])
+    with Progress(texts[0], *bar, *texts[1:], *clock, console=console) as progress:
+        task = progress.add_task("epoch 1", total=epochs * batches, loss="–", right="–")
         for epoch in range(1, epochs + 1):
             progress.update(task, description=f"epoch {epoch}/{epochs}")
             for rows in torch.split(torch.randperm(len(digits.train_x), generator=draws), BATCH):
@@ -183,9 +185,9 @@ def train(model: RowReader, digits: Digits, epochs: int, seed: int, console: Con
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-                progress.update(task, advance=1, loss=loss.item())
+                progress.update(task, advance=1, loss=f"{loss.item():.3f}")
             right = classify(model, digits.test_x)[:, -1].argmax(dim=-1) == digits.test_y
-            progress.update(task, accuracy=right.float().mean().item())
+            progress.update(task, right=f"{right.float().mean():.1%}")
 
 
 def vary(x: Tensor, draws: torch.Generator) -> Tensor:

@@ -88,14 +88,14 @@ def test_states_follow_device_and_dtype(shape_device: torch.device) -> None:
 
 
 def test_vary_moves_a_little() -> None:
-    """An image keeps its place within about a pixel, each differs from the next, and the noise is small."""
+    """An image keeps its place within two pixels, each differs from the next, and the noise is small."""
     x = torch.zeros(40, 9, 7)
     x[:, 4, 3] = 10
     moved = mnist_rows.vary(x, torch.Generator().manual_seed(0))
     assert moved.shape == x.shape
     assert not torch.equal(moved[0], moved[1])
-    assert set((moved > 2).nonzero()[:, 1].tolist()) <= {3, 4, 5}
-    assert set((moved > 2).nonzero()[:, 2].tolist()) <= {2, 3, 4}
+    assert set((moved > 2).nonzero()[:, 1].tolist()) <= {2, 3, 4, 5, 6}
+    assert set((moved > 2).nonzero()[:, 2].tolist()) <= {1, 2, 3, 4, 5}
     assert (moved[:, 0].abs() < 0.6).all()
 
 
@@ -309,7 +309,7 @@ def test_without_scikit_learn_it_says_what_to_do(
 ) -> None:
     """The bundled digits need an extra; the line names it."""
     monkeypatch.setitem(__import__("sys").modules, "sklearn.datasets", None)
-    assert "pip install scikit-learn, or use --data DIR" in refused(capsys, "--device", "cpu")
+    assert "pip install '.[examples]', or use --data DIR" in refused(capsys, "--device", "cpu")
 
 
 def test_held_out_images_are_not_learned_from() -> None:
