@@ -215,10 +215,11 @@ def shades(values: Tensor, width: int) -> str:
     return "".join(SHADES[min(4, round(value * 4))] * width for value in values.tolist())
 
 
-def confusion(guesses: Tensor, labels: Tensor) -> Table:
+def confusion(guesses: Tensor, labels: Tensor, width: int) -> Group:
     """How often each digit (row) was taken for each digit (column)."""
     counts = torch.bincount(labels * CLASSES + guesses, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
-    table = Table(title="what it was (rows), what the model said (columns)", box=None, min_width=50, padding=(0, 1))
+    gap = 2 if 27 + 10 * len(str(int(counts.max()))) <= width else 1
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
     table.add_column("")
     for digit in range(CLASSES):
         table.add_column(str(digit), justify="right")
@@ -227,37 +228,46 @@ def confusion(guesses: Tensor, labels: Tensor) -> Table:
         styles = ["bold green" if guess == digit else "red" for guess in range(CLASSES)]
         cells = [Text(str(n), style) if n else Text("·", "dim") for n, style in zip(row, styles, strict=True)]
         table.add_row(Text(str(digit), "bold"), *cells, f"{row[digit] / sum(row):.0%}" if sum(row) else "")
-    return table
+    return Group("what it was (rows), what the model said (columns)", table)
 
 
-def stopping_early(beliefs: Tensor, labels: Tensor) -> Table:
+def stopping_early(beliefs: Tensor, labels: Tensor, width: int) -> Group:
     """How many images the head gets right if the reading stops after row t."""
-    table = Table(title="\nright, if the reading stops after row t", box=None, padding=(0, 1))
+    table = Table(box=None, padding=(0, 1))
     table.add_column("t", justify="right")
     table.add_column("")
     table.add_column("", justify="right")
     for t, share in enumerate((beliefs.argmax(dim=-1) == labels[:, None]).float().mean(dim=0).tolist()):
-        table.add_row(str(t), "█" * round(share * 40), f"{share:.1%}")
-    return table
+        table.add_row(str(t), "█" * round(share * min(40, width - 16)), f"{share:.1%}")
+    return Group("\nright, if the reading stops after row t", table)
 
 
-def row_by_row(image: Tensor, belief: Tensor, label: int, width: int) -> Table:
+def row_by_row(image: Tensor, belief: Tensor, label: int, width: int) -> Group:
     """One image (L, Q) beside the probabilities (L, 10) that the head reads off Y[:, t]."""
     guesses = belief.argmax(dim=-1).tolist()
     L = len(guesses)
     settled = next(t for t in range(L) if len(set(guesses[t:])) == 1)  # from here on it never wavers
     verdict = "right" if guesses[-1] == label else "wrong"
     title = f"\nan image of {label}, taken for {guesses[-1]} ({verdict}); settled after row {settled}"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1), min_width=len(title))
     digits = Text(" ").join(Text(str(d), "bold underline" if d == label else "") for d in range(CLASSES))
     # Two characters make a pixel about square, where the terminal has room for them beside the heat map.
     pixel = 2 if image.size(1) * 2 + 34 <= width else 1
-    for name in ("t", "image", digits, "says"):
-        table.add_column(name, no_wrap=True)
-    for t in range(L):
-        says = Text(f"{guesses[t]} {belief[t].max():4.0%}", "green" if guesses[t] == label else "red")
-        table.add_row(f"{t:2}", shades(image[t], pixel), shades(belief[t], 2), says)
-    return table
+    drawn = [shades(row, pixel) for row in image]
+    maps = [shades(row, 2) for row in belief]
+    says = [
+        Text(f"{guess} {row.max():4.0%}", "green" if guess == label else "red")
+        for guess, row in zip(guesses, belief, strict=True)
+    ]
+    columns: list[tuple[str | Text, Sequence[str | Text]]] = [("image", drawn), (digits, maps), ("says", says)]
+    # t, the image, the heat map and what it says, or the image above the rest.
+    beside = image.size(1) * pixel + 31 <= width
+    tables = [Table(box=None, pad_edge=False, padding=(0, 1, 0, 0)) for _ in range(1 if beside else 2)]
+    for table, part in zip(tables, [columns] if beside else [columns[:1], columns[1:]], strict=True):
+        for name in ("t", *(name for name, _ in part)):
+            table.add_column(name, no_wrap=True)
+        for t in range(L):
+            table.add_row(f"{t:2}", *(cells[t] for _, cells in part))
+    return Group(title, *tables)
 
 
 def interesting(beliefs: Tensor, labels: Tensor, count: int) -> list[int]:
@@ -277,7 +287,7 @@ def report(model: RowReader, digits: Digits, width: int) -> tuple[float, Group]:
     share = (guesses == labels).float().mean().item()
     shown = [row_by_row(x[at], beliefs[at], int(labels[at]), width) for at in interesting(beliefs, labels, 3)]
     why = "Each row t of the heat map is the head applied to Y[:, t]. It was trained on Y[:, -1] only."
-    tables = [confusion(guesses, labels), stopping_early(beliefs, labels)]
+    tables = [confusion(guesses, labels, width), stopping_early(beliefs, labels, width)]
     return share, Group(*tables, Padding(why, (0, 0, 1, 0)), *shown)
 
 

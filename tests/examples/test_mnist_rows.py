@@ -102,6 +102,17 @@ def test_vary_moves_a_little() -> None:
 # ---------------------------------------------------------------------- the whole program
 
 
+def test_quick_run_fits_in_40_columns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a narrow terminal nothing is cut either."""
+    monkeypatch.setenv("COLUMNS", "40")
+    with torch.random.fork_rng():
+        assert main(["--quick", "--device", "cpu"]) == 0
+    shown = capsys.readouterr().out
+    assert "0 1 2 3 4 5 6 7 8 9" in shown
+    assert "…" not in shown
+    assert "nan" not in shown
+
+
 def test_quick_run_fits_in_80_columns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """--quick trains on the bundled digits, shows everything, and no line is cut or wrapped at 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
@@ -146,7 +157,7 @@ def shown(part: object, width: int = 80) -> str:
 
 def test_confusion_counts_each_pair() -> None:
     """Rows are what it was, columns what was said; the last column is the share that is right."""
-    table = mnist_rows.confusion(torch.tensor([1, 1, 7, 1]), torch.tensor([1, 1, 1, 7]))
+    table = mnist_rows.confusion(torch.tensor([1, 1, 7, 1]), torch.tensor([1, 1, 1, 7]), 80)
     lines = {line.split()[0]: line.split()[1:] for line in shown(table).splitlines()[1:]}
     assert lines["1"] == ["·", "2", "·", "·", "·", "·", "·", "1", "·", "·", "67%"]
     assert lines["7"] == ["·", "1", "·", "·", "·", "·", "·", "·", "·", "·", "0%"]
