@@ -62,6 +62,7 @@ def main() -> None:
     chapter(screen, "2. How to initialise what is not x")
     screen.print(f"h0 and c0 have the shape of hn and cn, {prediction.h0}; left out, they are zeros. Both ways:")
     layer = ls.build(Q, D, K)
+    assert prediction.c0 is not None  # an LSTM has a cell state
     state = (torch.zeros(prediction.h0.sizes), torch.zeros(prediction.c0.sizes))
     same = torch.equal(layer(X.plain())[0], layer(X.plain(), state)[0])
     screen.print(f"  layer(X) == layer(X, (h0, c0)): {same}")
