@@ -85,20 +85,25 @@ def _sheet(sheet: Sheet, width: int) -> Iterator[RenderableType]:
         yield written(sheet.caption)
 
 
+def _headed(sheet: Sheet) -> bool:
+    return any(column.name for column in sheet.columns)
+
+
 def _needs(sheet: Sheet) -> int:
     """Columns below which rich would cut words: what must stay whole, and room to wrap the rest in."""
     least = (
         _least(sheet, number) if column.whole else max(16, _least(sheet, number))
         for number, column in enumerate(sheet.columns)
     )
-    return sum(columns + 2 for columns in least)  # rich reserves a gap behind the last column, too
+    # rich reserves the gap of two behind the last column, too, and a heading's rule parts columns by one more.
+    return sum(columns + 2 for columns in least) + (len(sheet.columns) - 1) * _headed(sheet)
 
 
-def _least(sheet: Sheet, number: int) -> int:
+def _least(sheet: Sheet, number: int, *, whole: bool = False) -> int:
     """The narrowest that a column may be: its widest line where that must stay whole, else its longest word."""
     column = sheet.columns[number]
     texts = [column.name, *(_cell(row[number]).plain for row in (*sheet.rows, *sheet.totals))]
-    if column.whole:
+    if column.whole or whole:
         return max(cell_len(line) for text in texts for line in text.split("\n"))
     return max((cell_len(word) for text in texts for word in text.split()), default=0)
 
@@ -117,7 +122,7 @@ def _records(sheet: Sheet) -> Iterator[RenderableType]:
 
 
 def _table(sheet: Sheet) -> Iterator[RenderableType]:
-    headed = any(column.name for column in sheet.columns)
+    headed = _headed(sheet)
     table = Table(
         box=box.SIMPLE_HEAD if headed else None,
         show_header=headed,
@@ -128,8 +133,10 @@ def _table(sheet: Sheet) -> Iterator[RenderableType]:
     )
     for number, column in enumerate(sheet.columns):
         side: Literal["left", "right"] = "right" if column.right else "left"
-        least = None if column.whole else _least(sheet, number)
-        table.add_column(Text(column.name), justify=side, no_wrap=column.whole, min_width=least)
+        least, full = _least(sheet, number), _least(sheet, number, whole=True)
+        # rich cuts what may wrap before it looks at the words: a column of single words would push the last one out.
+        whole = column.whole or least == full
+        table.add_column(Text(column.name), justify=side, no_wrap=whole, min_width=None if whole else least)
     for row in sheet.rows:
         table.add_row(*map(_cell, row))
     if sheet.totals:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -51,6 +52,17 @@ def test_a_table_that_does_not_fit_is_written_row_by_row() -> None:
     text = console(Page("", "", (sheet(("x" * 50, "b", "1"), ("y", "", "2")),)), width=40)
     assert text.splitlines()[1:6] == ["name    " + "x" * 32, "        " + "x" * 18, "what    b", "number  1", ""]
     assert "what" not in text.split("number  1")[1]
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80])
+@pytest.mark.parametrize("length", range(3, 60, 4))
+def test_the_last_column_stays_on_the_page(length: int, width: int) -> None:
+    """A long name that may wrap and cannot, beside a text that can: the number is there in full."""
+    columns = (Column("name", whole=False), Column("what", whole=False), Column("number", right=True))
+    row = ("m" * length, "LSTM(Q=28, D=256, K=3, bidirectional)", "3,739,648")
+    text = console(Page("", "", (Sheet("Things", columns, (row,)),)), width=width)
+    assert "3,739,648" in text
+    assert max(map(len, text.splitlines())) <= width
 
 
 def test_marks_and_code_are_styled_only_in_colour() -> None:
