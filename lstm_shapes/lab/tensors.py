@@ -251,13 +251,22 @@ def _overwrite(target: Any, key: Any, value: Any) -> None:
         return
     found = key_of(key, target)
     place = None if found is None else index(axes, found)
-    # Each element is now one or the other's: they must stand at the same coordinates, not only be called alike.
-    lies = place is None or elementwise(place, source, chooses=True).names != place.names
-    if place is None or lies or dict(place.fixed) != {**dict(place.fixed), **dict(source.fixed)}:
-        target._axes = _unknown(target)
-    else:
+    if place is not None and _same_place(place, source):
         # Written by another hand: still these axes, but no longer a piece of what it was cut from.
         target._axes = renewed(axes)
+    else:
+        target._axes = _unknown(target)
+
+
+def _same_place(place: Axes, source: Axes) -> bool:
+    """Whether each element written stands at the coordinates of the one it replaces, not only under the same names.
+
+    Along an axis without a name nobody knows where that is.
+    """
+    if UNKNOWN in (*place.names, *source.names):
+        return False
+    alike = elementwise(place, source, chooses=True).names == place.names
+    return alike and dict(place.fixed) == {**dict(place.fixed), **dict(source.fixed)}
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Any]:

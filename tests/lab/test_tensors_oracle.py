@@ -48,6 +48,10 @@ def strict_for_examples() -> Any:
     ],
     start=BASES[2],
 )
+@example(  # pieces along an axis without a name, written over each other: nobody knows where they stood
+    steps=[("diagonal", 0), ("written", 740)],
+    start=Axes.of("N L D", (3, 5, 4)),
+)
 def test_every_name_that_survives_is_true(steps: list[tuple[str, int]], start: Axes) -> None:
     """After up to eight operations, a step along an axis changes the coordinate it is named after, alone."""
     log, found = run_chain(steps, start)
