@@ -47,7 +47,7 @@ def check(
     """
     axis = _batch_dim(batch_dim)
     rows = options.call_arguments(None, None, False, lengths).get("lengths")
-    with Console(stderr=True).status("Loading torch and the model …"):
+    with options.loading("Loading torch and the model …"):
         made = load_model(model)
         given = load_inputs(input or [], made, dtype)
         from lstm_shapes.lab.check import check as check_
@@ -87,7 +87,7 @@ def rules(
 
       lstm-shapes rules LS201
     """
-    with Console(stderr=True).status("Loading the rules …"):
+    with options.loading("Loading the rules …"):
         from lstm_shapes.lab.check import registry
         from lstm_shapes.views.report import rule_view, rules_view
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from lstm_shapes.theory.predict import Prediction, predict
 from lstm_shapes.views.page import Block, Page
@@ -105,8 +104,8 @@ def _put_below(*blocks: Block) -> None:
 
 
 def _prove(prediction: Prediction, device: str) -> Proof:
-    """Load torch, which takes seconds, behind a spinner; on stderr, so that a pipe stays clean."""
-    with Console(stderr=True).status("Loading torch to prove it …"):
+    """Load torch, which takes seconds, and ask it."""
+    with options.loading("Loading torch to prove it …"):
         from lstm_shapes.lab.proof import prove
 
         call = prediction.call

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +34,7 @@ __all__ = [
     "call_arguments",
     "html_file",
     "layer_arguments",
+    "loading",
     "put",
 ]
 
@@ -61,6 +65,23 @@ def put(value: Any) -> None:
         screen.print(value)
     else:
         typer.echo(as_text(value))
+
+
+@contextmanager
+def loading(message: str) -> Iterator[None]:
+    """A spinner on stderr, so that a pipe stays clean, while something slow is imported.
+
+    The garbage collector waits: what torch makes while it loads stays, and looking through it again and again takes a
+    tenth of the time.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        with Console(stderr=True).status(message):
+            yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def html_file(file: Path | None) -> None:

@@ -42,7 +42,7 @@ def walk(
       lstm-shapes walk model.py:make --input 64,28,28 --axes "N L Q" --html walk.html
     """
     options.html_file(html)
-    with Console(stderr=True).status("Loading torch and the model …"):
+    with options.loading("Loading torch and the model …"):
         made = load_model(model)
         given = load_inputs(input or [], made, dtype)
         from lstm_shapes.lab.walk import walk as walk_

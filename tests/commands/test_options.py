@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ import sys
 
 import pytest
 
+from lstm_shapes.commands import options
 from tests.command_line import ROOT, here, refused
 
 SIZES = {
@@ -70,3 +72,22 @@ def test_colour_on_a_terminal(setting: dict[str, str], coloured: bool) -> None:
     assert process.returncode == 0
     assert b"292,864" in found
     assert (re.search(rb"\x1b\[(?:\d+;)*3\dm", found) is not None) == coloured
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_the_collector_waits_while_something_loads(collects: bool) -> None:
+    """Off inside, and as it was afterwards, also where the loading fails."""
+    inside = []
+
+    def load() -> None:
+        with options.loading("Loading …"):
+            inside.append(gc.isenabled())
+            raise RuntimeError("broken")
+
+    (gc.enable if collects else gc.disable)()
+    try:
+        with pytest.raises(RuntimeError, match=r"^broken$"):
+            load()
+        assert (inside, gc.isenabled()) == ([False], collects)
+    finally:
+        gc.enable()
