@@ -7,28 +7,7 @@ import torch
 from lstm_shapes import Spec
 from lstm_shapes.theory.call import Call
 
-__all__ = ["EXPRESSIONS", "LENGTHS", "SPECS", "WITH_C", "Cells", "D", "K", "L", "N", "P"]
-
-N, L, D, P, K = 3, 6, 5, 2, 2
-LENGTHS = (4, 6, 1)
-
-EXPRESSIONS = [
-    "Y", "X", "hn", "h0", "Y[:, -1]", "Y[:, -1, :]", "Y[:, -1:]", "Y[-1]", "Y[0]", "Y[1:, 2:5:2]", "Y[..., 0]",
-    "Y[:, -1, H:]", "Y[:, 0, H:]", "Y[:, -1, :H]", "Y[:, :, 1:3]", "Y[..., -1, :]", "Y[None, :, -1]", "Y[:, None, 1]",
-    "Y[:, L // 2]", "Y[:, -(1 + 1)]", "Y[:, 2*1 - 1]", "Y[:, -1].unsqueeze(0)", "Y[0, 0, 0]", "Y[2:2]", "Y[:, 99:]",
-    "Y.transpose(0, 1)[-1]", "Y.permute(1, 0, 2)[0, 1]", "Y.permute((2, 0, 1))[0]", "Y.sum(1)", "Y.mean(dim=1)",
-    "Y[:, 1:3].mean(dim=1)", "Y.sum()", "Y.sum(dim=(0, 1))", "Y.mean(1, keepdim=True)[:, 0]", "Y[:, -1:].squeeze(1)",
-    "Y[:, 1:3].squeeze(1)", "hn[-1]", "hn[0]", "hn[-2]", "hn[:, 0]", "hn[-1, 1]", "hn[1::2]", "hn[..., :1]",
-    "hn.transpose(0, 1)[0]", "torch.cat([hn[-2], hn[-1]], dim=-1)", "torch.cat((hn[-2], hn[-1]), 1)",
-    "torch.stack([hn[0], Y[:, 1, :H]])", "hn[-1] + hn[0]", "hn.view(K, R, N, H)[-1]", "hn.view(K, R, N, H)[0, -1, 1]",
-    "hn.view(K, R, -1, H).sum(1)", "X[:, 0]", "X[0, -1]", "h0[-1]", "(Y[:, 0])",
-]  # fmt: skip
-WITH_C = ["cn", "cn[-1]", "cn[0, 1]", "c0[-1]", "torch.cat([hn[-1], cn[-1, :, :H]], -1)"]
-SPECS = [
-    Spec(3, D, K, bidirectional=two, proj_size=proj, cell=cell)
-    for two in (False, True)
-    for cell, proj in (("LSTM", 0), ("LSTM", P), ("GRU", 0))
-]
+__all__ = ["Cells"]
 
 
 class Cells:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
-import torch
 
 from lstm_shapes import ShapeError, Spec
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.highlight import GRAMMAR, read
+from tests.reading_oracle import Cells
 from tests.scale import examples
 
 N, L, D, P, K = 3, 6, 5, 2, 2
@@ -39,72 +39,23 @@ SPECS = [
 ]
 
 
-class Cells:
-    """A tensor for each state of each cell, of which X, Y, h0, c0, hn and cn are then made as torch lays them out."""
-
-    def __init__(self, spec: Spec, call: Call) -> None:
-        self.spec, self.call = spec, call
-        rows, steps = call.N or 1, call.L
-        self.h = torch.rand(spec.K, spec.R, steps, rows, spec.H).requires_grad_()
-        self.c = torch.rand(spec.K, spec.R, steps, rows, spec.D).requires_grad_()
-        self.x = torch.rand(steps, rows, spec.Q).requires_grad_()
-        self.start = {
-            "h0": torch.rand(spec.K * spec.R, rows, spec.H).requires_grad_(),
-            "c0": torch.rand(spec.K * spec.R, rows, spec.D).requires_grad_(),
-        }
-
-    def length(self, n: int) -> int:
-        return self.call.lengths[n] if self.call.lengths else self.call.L
-
-    def names(self) -> dict[str, object]:
-        spec, call = self.spec, self.call
-        rows = call.N or 1
-        mask = torch.tensor([[t < self.length(n) for n in range(rows)] for t in range(call.L)])
-        Y = torch.cat([self.h[-1, r] * mask[..., None] for r in range(spec.R)], dim=-1)
-        ends = {
-            name: torch.stack([
-                torch.stack([state[k, r, 0 if r else self.length(n) - 1, n] for n in range(rows)])
-                for k in range(spec.K) for r in range(spec.R)
-            ])
-            for name, state in (("hn", self.h), ("cn", self.c))
-        }  # fmt: skip
-        tensors = {"X": self.x, "Y": Y}
-        if not call.batched:
-            tensors = {name: tensor[:, 0] for name, tensor in tensors.items()}
-        elif spec.batch_first:
-            tensors = {name: tensor.transpose(0, 1) for name, tensor in tensors.items()}
-        states = {**ends, **self.start}
-        if not call.batched:
-            states = {name: tensor[:, 0] for name, tensor in states.items()}
-        sizes = {"N": call.N, "L": call.L, "Q": spec.Q, "D": spec.D, "K": spec.K, "R": spec.R, "H": spec.H}
-        lengths = None if call.lengths is None else torch.tensor(call.lengths)
-        return {**tensors, **states, **sizes, "torch": torch, "lengths": lengths}
-
-
 def check(expression: str, spec: Spec, call: Call) -> int:
     """Hold what is lit against the gradient of the evaluated expression; how many cells there were."""
     cells = Cells(spec, call)
-    result = eval(expression, {}, cells.names())
-    if result.numel():
-        (result * torch.rand_like(result).add(0.5)).sum().backward()
+    cells.evaluate(expression)
     reading = read(expression, spec, call)
-
-    def reached(tensor: torch.Tensor, *at: int) -> bool:
-        return tensor.grad is not None and bool(tensor.grad[at].abs().sum() > 0)
-
     count = 0
     for n in range(call.N or 1):
         for t in range(call.L):
-            assert reading.inputs(t, n) == reached(cells.x, t, n), ("X", t, n)
+            assert reading.inputs(t, n) == cells.reached(cells.x, t, n), ("X", t, n)
             for k in range(spec.K):
                 for r in range(spec.R):
-                    want = [name for name, state in (("h", cells.h), ("c", cells.c)) if reached(state, k, r, t, n)]
+                    want = cells.states(k, r, t, n)
                     assert list(reading.states(k, r, t, n)) == want, (k, r, t, n)
                     count += len(want)
         for k in range(spec.K):
             for r in range(spec.R):
-                want = [name for name, start in cells.start.items() if reached(start, k * spec.R + r, n)]
-                assert list(reading.initial(k, r, n)) == want
+                assert list(reading.initial(k, r, n)) == cells.initial(k, r, n)
     return count
 
 
