@@ -33,6 +33,11 @@ class Returned(NamedTuple):
     packed_X: PackedSequence | None
     packed_Y: PackedSequence | None
 
+    @property
+    def results(self) -> list[Tensor]:
+        """Y, hn and cn, those of them that there are."""
+        return [*([] if self.Y is None else [self.Y]), *self.finals]
+
 
 def call_plainly(layer: nn.Module, spec: Spec, inputs: Inputs, state: Any) -> Returned:
     """One call of a layer whose Spec is known, which may be anything with the signature of torch's layers.
@@ -100,9 +105,8 @@ def read_state(spec: Spec, inputs: Inputs, state: Any) -> tuple[Tensor, ...] | N
     names = [f"{name}0" for name in spec.kind.states]
     parts = state if isinstance(state, (tuple, list)) else (state,)
     if len(parts) != len(names) or not all(isinstance(part, Tensor) for part in parts):
-        wanted = "h0" if len(names) == 1 else f"({', '.join(names)})"
         got = f"{len(parts)} value(s): {', '.join(type(part).__name__ for part in parts)}"
-        raise ShapeError("state", f"{wanted} for {spec.cell}", got=got)
+        raise ShapeError("state", f"{spec.states('0')} for {spec.cell}", got=got)
     for name, part in zip(names, parts, strict=True):
         expected: Axes = getattr(prediction, name)
         if tuple(part.shape) != expected.sizes:

@@ -164,8 +164,7 @@ def _again(
     # which no two calls of a user's do.
     torch.rand(1, device=X.device)
     given = None if state is None else tuple(part.contiguous() for part in state)
-    returned = call_plainly(layer, spec, read_inputs(spec, X, lengths), given)
-    return [*([] if returned.Y is None else [returned.Y]), *returned.finals]
+    return call_plainly(layer, spec, read_inputs(spec, X, lengths), given).results
 
 
 def _results(run: Run) -> list[Tensor]:

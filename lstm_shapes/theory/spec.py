@@ -121,6 +121,15 @@ class Spec:
         """Whether there is a cell state: (hn, cn) where other kinds have hn."""
         return "c" in self.kind.states
 
+    def states(self, when: str) -> str:
+        """The states as torch takes them (`when` is "0") or returns them ("n").
+
+        >>> Spec(28, 256).states("n"), Spec(28, 256, cell="GRU").states("0")
+        ('(hn, cn)', 'h0')
+        """
+        names = [f"{state}{when}" for state in self.kind.states]
+        return names[0] if len(names) == 1 else f"({', '.join(names)})"
+
     @property
     def G(self) -> int:
         """Gates, the blocks stacked in each weight: LSTM 4, GRU 3, RNN 1."""

@@ -120,8 +120,7 @@ def _end(reading: Reading, part: Part) -> str:
     spec, call = reading.spec, reading.call
     if spec.kind.step:
         return " after the step"
-    full = call.lengths is None or min(call.lengths) == call.L
-    forward = f"t={call.L - 1}" if full else "each row's last step"
+    forward = "each row's last step" if call.short else f"t={call.L - 1}"
     ends = {(0,): forward, (1,): "t=0", (0, 1): f"{forward} (forward) and t=0 (reverse)"}
     return f" at {ends[part.sides(spec.R)]}"
 

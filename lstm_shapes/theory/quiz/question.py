@@ -102,13 +102,9 @@ def _call(spec: Spec, call: Call) -> tuple[str, ...]:
             X,
             f"lengths = torch.tensor({list(call.lengths)})",
             f"packed = pack_padded_sequence(X, lengths{layout}, enforce_sorted=False)",
-            f"Y, {_states(spec)} = layer(packed)",
+            f"Y, {spec.states('n')} = layer(packed)",
             f"Y, _ = pad_packed_sequence(Y{layout})",
         )
     if spec.kind.step:
-        return (X, f"{_states(spec).strip('()')} = layer(X)")
-    return (X, f"Y, {_states(spec)} = layer(X)")
-
-
-def _states(spec: Spec) -> str:
-    return "(hn, cn)" if "c" in spec.kind.states else "hn"
+        return (X, f"{spec.states('n').strip('()')} = layer(X)")
+    return (X, f"Y, {spec.states('n')} = layer(X)")

@@ -29,8 +29,8 @@ class _Drawing:
         self.spec, self.layer, self.top = spec, layer, top
         self.batch = "N, " if call.batched else ""
         self.end = suffix(spec, layer)
-        self.reads = "Q" if layer == 0 else f"{'R·' if spec.R > 1 else ''}{'P' if spec.P else 'D'}"
-        self.hidden = "P" if spec.P else "D"
+        self.reads = "Q" if layer == 0 else f"{'R·' if spec.R > 1 else ''}{spec.width}"
+        self.hidden = spec.width
         by = str(spec.G) if spec.G > 1 else ""
         rows = f"{by}D={spec.G * spec.D:,}"
         self.bias = f"({by}D,)"
@@ -114,7 +114,7 @@ class _Drawing:
             self.parts.append(text(x + 8, middle + 5, "h", "l-code l-strong"))
             return x + 60
         height = max(self.bottom - stack, len(lines) * ROW)
-        before = "c" if "c" in spec.kind.states else "h"
+        before = "c" if spec.has_c else "h"
         shape = self.shapes[before]
         width = max(STATE_W, wide(shape, "l-quiet") + 12)
         self.parts.append(box(x, stack, width, height, "l-cell", 10))

@@ -27,8 +27,7 @@ class _Drawing:
         self.parts: list[str] = []
         self.top = top
         self.where = "" if grid.n is None else f"row n={grid.n}, "
-        letter = "P" if spec.P else "D"
-        self.wide = f"{'R·' if spec.R > 1 else ''}{letter} = {spec.R * spec.H:,} wide"
+        self.wide = f"{'R·' if spec.R > 1 else ''}{spec.width} = {spec.R * spec.H:,} wide"
         self.features = f"Q = {spec.Q:,} features a step"
         rows = [row for row in grid.rows if row]
         self.end_w = max(88.0, 7.8 * max(len(_label(_states(spec.kind.states, "n"), grid, row)) for row in rows) + 12)

@@ -65,7 +65,7 @@ def _features(draws: Draws) -> Question:
         draw.call,
         f"`nn.Linear(in_features, 10)` reads `{last.expression}`. What is in_features?",
         Number(last.width, draw.symbols, tuple(mistakes)),
-        (f"Each of the two is {'P' if draw.spec.P else 'D'} = {draw.spec.H} wide, so {last.formula} = {last.width}.",),
+        (f"Each of the two is {draw.spec.width} = {draw.spec.H} wide, so {last.formula} = {last.width}.",),
         f"{last.expression}.size(-1)",
     )
 

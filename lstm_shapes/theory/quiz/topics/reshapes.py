@@ -72,7 +72,7 @@ def _other_layout(draws: Draws) -> Question:
 
 def _unflatten(draws: Draws) -> Question:
     draw = draws.draw(bidirectional=True, alone=False, packed=False, step=False, deep=True)
-    width = "P" if draw.spec.P else "D"
+    width = draw.spec.width
     options, right = draw.shuffled(*(f"hn.view({order}, {width})" for order in ("K, R, N", "R, K, N", "N, K, R")))
     layers = "torch.stack([torch.stack([hn[2 * k], hn[2 * k + 1]]) for k in range(K)])"
     evidence = tuple(f"torch.equal({one}, {layers})" for one in options)

@@ -34,9 +34,8 @@ def _output(draws: Draws) -> Question:
 def _start(draws: Draws) -> Question:
     draw = draws.draw()
     name = draw.random.choice([name for name in draw.prediction.tensors if name in ("h0", "c0")])
-    given = "(h0, c0)" if "c" in draw.spec.kind.states else "h0"
     final = "hn" if name == "h0" else "cn"
-    question = f"You pass your own first state, `layer(X, {given})`. What shape must `{name}` have?"
+    question = f"You pass your own first state, `layer(X, {draw.spec.states('0')})`. What shape must `{name}` have?"
     return _shape(draw, name, question, f"tuple({final}.shape)")
 
 

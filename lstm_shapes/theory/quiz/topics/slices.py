@@ -32,7 +32,7 @@ def _last(draws: Draws) -> Question:
     draw = draws.draw(step=False, bidirectional=False, packed=False, alone=False, deep=True)
     place = Place(draw.spec, draw.call)
     wrong = ["Y[-1]" if draw.spec.batch_first else "Y[:, -1]", "hn[0]", "hn[:, -1]"]
-    if "c" in draw.spec.kind.states:
+    if draw.spec.has_c:
         wrong[2] = "cn[-1]"
     options, right = draw.shuffled(place.step("-1"), *wrong)
     evidence = tuple(f"torch.equal({option}, hn[-1])" for option in options)
