@@ -251,9 +251,6 @@ def assert_laws(
             + (f"\nAlso broken: {others}" if others else "")
         )
     if ignores_state(run):
-        raise AssertionError(f"the state is ignored: layer(X, {_states(spec)}) == layer(X) for random {_states(spec)}")
+        states = spec.states("0")
+        raise AssertionError(f"the state is ignored: layer(X, {states}) == layer(X) for random {states}")
     return checked
-
-
-def _states(spec: Spec) -> str:
-    return "(h0, c0)" if spec.has_c else "h0"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import find, given, settings
+from hypothesis import example, find, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -162,6 +162,7 @@ def test_runs_start_from_both() -> None:
 
 
 @given(cases())
+@example((Spec(2, 1, 1, False, cell="RNN", bias=False, nonlinearity="relu"), Call(3, 4)))  # a unit that stays at zero
 @settings(max_examples=examples(60))
 @pytest.mark.fuzz
 def test_torchs_layers_pass(case: tuple[Spec, Call]) -> None:
