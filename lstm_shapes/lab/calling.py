@@ -56,7 +56,7 @@ def call_plainly(layer: nn.Module, spec: Spec, inputs: Inputs, state: Any) -> Re
         # One state is passed bare, two as a tuple; that is how torch tells GRU from LSTM.
         returned = layer(fed) if given is None else layer(fed, given if len(given) > 1 else given[0])
     if not spec.kind.step and not (isinstance(returned, tuple) and len(returned) == 2):
-        form = "Y, (hn, cn)" if spec.has_c else "Y, hn"
+        form = f"Y, {spec.states('n')}"
         got = f"{len(returned)} values" if isinstance(returned, tuple) else type(returned).__name__
         hint = f"A layer that stands in for torch's must return {form} from forward"
         raise ShapeError("the result", form, got=got, hint=hint)
