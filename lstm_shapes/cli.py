@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
-from .commands.loading import HELP, Commands
+from .commands.loading import COMMANDS, HELP, Commands
 from .errors import LstmShapesError
 
 __all__ = ["app", "main"]
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = app(args=arguments, prog_name="lstm-shapes", standalone_mode=False)
     except _UsageError as error:
-        code = _complain(_usage(error))
+        code = _complain(_usage(error, sys.argv[1:] if arguments is None else arguments))
     except (LstmShapesError, OSError, SystemExit) as error:
         # typer turns a broken pipe into an exit of its own.
         if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
@@ -70,12 +70,14 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _usage(error: Exception) -> str:
+def _usage(error: Exception, words: list[str]) -> str:
     """What was wrong with the words on the command line, and where to read more."""
     message: str = error.format_message() if hasattr(error, "format_message") else str(error)
     if re.search(r"No such option: -\d", message):
         return "Q, D, K and the other sizes must be whole numbers of at least 1; one of them is negative."
-    command = getattr(getattr(error, "ctx", None), "command_path", "lstm-shapes")
+    # An option without its value is noticed before the command has a context.
+    called = " ".join(["lstm-shapes", *(word for word in words[:1] if word in COMMANDS)])
+    command = getattr(getattr(error, "ctx", None), "command_path", called)
     return f"{message if message.endswith('?') else message.rstrip('.') + '.'} See {command} --help."
 
 

@@ -40,7 +40,10 @@ def test_the_lesson_by_hand_is_the_same(capsys: pytest.CaptureFixture[str]) -> N
 WRONG = {
     "one too many": (["explain", "28", "256", "3", "4"], "unexpected extra argument"),
     "two too many": (["explain", "28", "256", "3", "2", "20"], "(2 20)"),
-    "no value": (["explain", "28", "256", "--batch"], "'--batch' requires an argument"),
+    "no value": (
+        ["explain", "28", "256", "--batch"],
+        "'--batch' requires an argument. See lstm-shapes explain --help.",
+    ),
     "option with a slip": (["explain", "28", "256", "--bacth", "2"], "--batch"),
     "no such option": (["count", "28", "256", "--bogus"], "No such option: --bogus"),
     "negative": (["explain", "28", "-256", "3"], "one of them is negative"),
