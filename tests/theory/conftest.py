@@ -8,7 +8,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ASKS_TORCH = re.compile(
-    r"^\s*(import torch|from torch|from lstm_shapes\.lab|import rich|from rich|from tests\.reading_oracle)", re.MULTILINE
+    r"^\s*(import torch|from torch|from lstm_shapes\.lab|import rich|from rich|from tests\.reading_oracle)",
+    re.MULTILINE,
 )
 
 # `make pythons` runs the others where there is nothing but pytest and hypothesis.
