@@ -50,8 +50,8 @@ def check(
     with options.loading("Loading torch and the model …"):
         made = load_model(model)
         given = load_inputs(input or [], made, dtype)
-        from lstm_shapes.lab.check import check as check_
-        from lstm_shapes.lab.check import registry
+        from lstm_shapes.lab.check_old import check as check_
+        from lstm_shapes.lab.check_old import registry
 
     with Console(stderr=True).status("Experimenting …"):
         report = check_(made, *given, batch_dim=axis, lengths=load_lengths(rows))
@@ -88,7 +88,7 @@ def rules(
       lstm-shapes rules LS201
     """
     with options.loading("Loading the rules …"):
-        from lstm_shapes.lab.check import registry
+        from lstm_shapes.lab.check_old import registry
         from lstm_shapes.views.report import rule_view, rules_view
 
         every = registry()

@@ -29,7 +29,7 @@ def run(
     """
     if not script.is_file():
         raise SpecError("SCRIPT", "a Python file", str(script))
-    from lstm_shapes.lab.check.watch import watch
+    from lstm_shapes.lab.check_old.watch import watch
     from lstm_shapes.shown import as_text
 
     before = sys.argv, list(sys.path)

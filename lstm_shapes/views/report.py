@@ -10,9 +10,9 @@ from .page import Block, Cell, Column, Lines, Mark, Page, Role, Sheet, code
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lstm_shapes.lab.check.report import Evidence, Finding, Report
-    from lstm_shapes.lab.check.rule import Rule
-    from lstm_shapes.lab.check.watch import Watch
+    from lstm_shapes.lab.check_old.report import Evidence, Finding, Report
+    from lstm_shapes.lab.check_old.rule import Rule
+    from lstm_shapes.lab.check_old.watch import Watch
 
 __all__ = ["report_view", "rule_view", "rules_view", "watch_view"]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lstm_shapes.lab.check.report import Finding, Report
-    from lstm_shapes.lab.check.rule import Rule
+    from lstm_shapes.lab.check_old.report import Finding, Report
+    from lstm_shapes.lab.check_old.rule import Rule
 
 __all__ = ["sarif"]
 
