@@ -4,10 +4,11 @@ The order is torch's own: the rank of x, the kind and rank of the state, dtype a
 steps, devices, dtypes of the state. So the first problem is about the operand that torch's message names, except where
 torch blames the state for a mistake in x: token ids, a batch axis that x lacks, an x transposed.
 
-torch takes a little more than the documentation promises, and this contract does not: an LSTM given packed rows checks
-no shape of its state (too few rows of c0 are read beyond the tensor's end, and surplus ones are ignored; where the
-rows are unsorted, it even takes surplus sequences, a third tensor, or both states in one tensor), and LSTMCell on the
-CPU takes a c0 of any dtype.
+torch takes a little more than its documentation promises, and this contract does not:
+- An LSTM given packed rows checks no shape of its state: too few rows of c0 are read beyond the tensor's end, surplus
+  ones are ignored, and where the rows are unsorted so are surplus sequences.
+- An LSTM or LSTMCell takes out [0] and [1] of a state for one sequence, or for unsorted packed rows, whatever it is.
+- On the CPU some LSTM kernels and LSTMCell take a c0 of any dtype, and a cell a (D, D) tensor as the state of one row.
 
 Source: `RNNBase.check_forward_args` and the `forward` of each class in `torch/nn/modules/rnn.py`; for cells
 `rnn_cell_check` in `aten/src/ATen/native/RNN.cpp`.
@@ -15,8 +16,10 @@ Source: `RNNBase.check_forward_args` and the `forward` of each class in `torch/n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 from lstm_shapes.errors import SpecError
 
@@ -83,6 +86,14 @@ def layouts(spec: Spec) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (("N", "L", "Q") if spec.batch_first else ("L", "N", "Q")), ("L", "Q")
 
 
+class _Fix(NamedTuple):
+    """A change of x: what is said of it, the expression, and the shape that it makes."""
+
+    hint: str
+    code: str
+    shape: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class _Given:
     """One call: the layer, what it is given, and what can be read off that."""
@@ -94,6 +105,8 @@ class _Given:
     autocast: bool
     maker: Spec | None
     words: Words
+    trying: bool = False
+    """Whether this is a call with a fix in it, which looks for no further fixes."""
 
     def all(self) -> list[tuple[int, Problem]]:
         """Every problem with its place in the order."""
@@ -107,10 +120,10 @@ class _Given:
             broken = Problem("x", "a torch.Tensor or a PackedSequence", None, form(x) or "None", hint, "input-kind")
         if broken is not None:
             return [(_RANK, broken), *self._elsewhere()]
+        found = [*self._of_x(), *self._elsewhere()]
         lacking = self._lacks_batch()
         if lacking is not None:
-            return [(_RANK, lacking), *self._elsewhere()]
-        found = [*self._of_x(), *self._elsewhere()]
+            return [*found, (_RANK, lacking)]
         transposed = self._ordered("x", self.data, self.layout) or self._transposed()
         if transposed is not None:
             return [*found, (_STATE_SHAPE, transposed)]
@@ -192,7 +205,7 @@ class _Given:
             return self._tokens(x)
         if x.rank in (len(batched), len(alone)):
             return None
-        hint, fix = self._rank_advice(x, len(batched), len(alone))
+        hint, fix = self._first(self._rank_fixes(x, len(batched), len(alone)))
         return Problem("x", self._formula, None, x.shape, hint, "input-rank", fix)
 
     @property
@@ -201,92 +214,107 @@ class _Given:
         comma = "," if len(alone) == 1 else ""
         return f"({', '.join(batched)}), or ({', '.join(alone)}{comma}) for one sequence"
 
-    def _rank_advice(self, x: Operand, most: int, least: int) -> tuple[str, str]:
-        word, Q, shape = self.words.x, self.spec.Q, x.shape
+    def _runs(self, shape: tuple[int, ...]) -> bool:
+        """Whether the call would run if x had this shape, and the dtype and device of the weights."""
+        if self.trying:
+            return False
+        changed = replace(self, x=replace(self.weights, shape=shape), trying=True)
+        return all(problem.kind in ("dtype", "device") for _, problem in changed.all())
+
+    def _first(self, fixes: Iterable[_Fix]) -> tuple[str, str]:
+        """The hint and the expression of the first fix that makes the call run; else the first hint alone."""
+        tried = list(fixes)
+        fallback = (tried[0].hint, "") if tried else ("", "")
+        return next(((fix.hint, fix.code) for fix in tried if self._runs(fix.shape)), fallback)
+
+    def _squeezed(self, shape: tuple[int, ...]) -> Iterator[_Fix]:
+        for axis in reversed(range(len(shape) - 1)):
+            if shape[axis] == 1:
+                code = f"{self.words.x}.squeeze({axis})"
+                yield _Fix(f"{code} leaves out the axis of size 1", code, shape[:axis] + shape[axis + 1 :])
+
+    def _rank_fixes(self, x: Operand, most: int, least: int) -> Iterator[_Fix]:
+        word, Q, shape, step = self.words.x, self.spec.Q, x.shape, self.spec.kind.step
         if x.rank < least:
-            if Q == 1 and x.rank == least - 1:
-                return f"{word}.unsqueeze(-1) adds a feature axis of Q = 1", f"{word}.unsqueeze(-1)"
+            if Q == 1:
+                code = f"{word}.unsqueeze(-1)"
+                yield _Fix(f"{code} adds a feature axis of Q = 1", code, (*shape, 1))
             if shape and shape[-1] == Q:
-                return f"{word}.unsqueeze(0) makes it one step", f"{word}.unsqueeze(0)"
-            return "", ""
-        if self.spec.kind.step and x.rank == 3 and shape[-1] == Q:
-            ones = [axis for axis in (0, 1) if shape[axis] == 1]
-            if ones:
-                fix = f"{word}.squeeze({ones[-1]})"
-                return f"{fix} leaves out the axis of size 1", fix
+                code = f"{word}.unsqueeze(0)"
+                yield _Fix(f"{code} makes it one step", code, (1, *shape))
+            return
+        if x.rank == most + 1:
+            yield from self._squeezed(shape)
+        if step:
             loop = f"for t in range({word}.size(1)): state = {self.words.layer}({word}[:, t], state)"
-            return f"A cell takes one step at a time: {loop}. {self.spec.kind.layer} takes all steps at once", ""
-        ones = [axis for axis in range(x.rank - 1) if shape[axis] == 1]
-        if x.rank == most + 1 and ones and shape[-1] == Q:
-            axis = ones[-1]
-            return f"{word}.squeeze({axis}) leaves out the axis of size 1", f"{word}.squeeze({axis})"
-        if not self.spec.kind.step and x.rank == 4 and shape[-1] * shape[-2] == Q:
-            return f"{word}.flatten(2) makes the last two axes the {Q} features", f"{word}.flatten(2)"
-        if not self.spec.kind.step and x.rank == 4:
-            hint = f"Where axis 0 and axis 1 both count sequences, {word}.flatten(0, 1) joins them"
-            return hint, f"{word}.flatten(0, 1)" if shape[-1] == Q and self.spec.batch_first and 0 not in shape else ""
-        return "", ""
+            many = f"{self.spec.kind.layer} takes all steps at once"
+            yield _Fix(f"A cell takes one step at a time: {loop}. {many}", "", ())
+        elif x.rank == 4:
+            code = f"{word}.flatten(2)"
+            yield _Fix(f"{code} makes {Q} features of the last two axes", code, (*shape[:2], shape[2] * shape[3]))
+            if self.spec.batch_first:
+                code = f"{word}.flatten(0, 1)"
+                hint = f"Where axis 0 and axis 1 both count sequences, {code} joins them"
+                yield _Fix(hint, code, (shape[0] * shape[1], *shape[2:]))
 
     def _tokens(self, x: Operand) -> Problem:
         word, Q = self.words.x, self.spec.Q
         dtype = self.weights.dtype
         cast = f"{word}{FLOATS.get(dtype, f'.to(torch.{dtype})')}"
-        features = x.rank in map(len, layouts(self.spec)) and x.shape[-1] == Q and not isinstance(self.x, Packed)
         if isinstance(self.x, Packed):
             embedded = f"embed the ids before packing, or {word}._replace(data=embedding({word}.data))"
         else:
             embedded = f"embedding({word}) with nn.Embedding(number of tokens, {Q}) makes Q = {Q} features of each"
         hint = f"Token ids: {embedded}. Numbers: {cast}"
-        fix = cast if features and x.rank == len(layouts(self.spec)[0]) else ""
+        whole = not isinstance(self.x, Packed) and x.rank == len(layouts(self.spec)[0])
+        fix = cast if whole and self._runs(x.shape) else ""
         return Problem(
             "x", f"in floating point, {dtype} as the weights", None, f"{x.dtype} of {x.shape}", hint, "dtype", fix
         )
 
     def _lacks_batch(self) -> Problem | None:
         """A 2-D x beside states of three axes: torch blames the state, and it is x that lacks an axis."""
-        x, parts = self.x, self.states.parts
-        if not isinstance(x, Operand) or x.rank != len(layouts(self.spec)[1]) or not parts:
+        x, parts, (batched, alone) = self.x, self.states.parts, layouts(self.spec)
+        if not isinstance(x, Operand) or x.rank != len(alone) or not parts:
             return None
-        state, word = parts[0], self.words.x
-        full = 2 if self.spec.kind.step else 3
-        if any(part.rank != full for part in parts):
+        rows = () if self.spec.kind.step else (self.spec.K * self.spec.R,)
+        N = parts[0].shape[-2] if parts[0].rank > 1 else 0
+        if any(part.shape[:-1] != (*rows, N) for part in parts) or parts[0].shape[-1] != self.spec.H:
             return None
-        if self.spec.kind.step:
-            return None if state.shape[0] != 1 else self._one_axis_fewer(state, f"{word}.unsqueeze(0)", "one row")
-        rows = self.spec.K * self.spec.R
-        if state.shape[0] != rows or state.shape[2] != self.spec.H:
+        if self.spec.kind.step and N != 1:
             return None
-        N, time = state.shape[1], 1 if self.spec.batch_first else 0
-        if x.shape[0] == N:
-            return self._one_axis_fewer(
-                state, f"{word}.unsqueeze({time})", f"each of its {N} rows one step of a sequence"
-            )
-        if N == 1:
-            return self._one_axis_fewer(
-                state, f"{word}.unsqueeze({1 - time})", f"its {x.shape[0]} rows the steps of one"
-            )
-        if x.shape[0] % N == 0 and x.shape[0]:
-            order = f"{N}, -1" if self.spec.batch_first else f"-1, {N}"
-            means = "the steps of each sequence" if self.spec.batch_first else "the sequences of each step"
-            fix = f"{word}.unflatten(0, ({order}))"
-            return self._one_axis_fewer(state, fix, f"{N} sequences of it, if {means} stand in neighbouring rows")
-        return self._one_axis_fewer(state, "", "")
-
-    def _one_axis_fewer(self, state: Operand, fix: str, reading: str) -> Problem:
-        batched, alone = layouts(self.spec)
-        assert isinstance(self.x, Operand)
+        hint, fix = self._first(self._batch_fixes(x, N))
         one = "one sequence" if len(alone) > 1 else "one row"
-        hint = f"{self.x.rank}-D x is {one}, ({', '.join(alone)}), and the state {state.shape} has a batch axis"
-        hint += f". {fix} makes {reading}" if fix else ""
+        says = f"{x.rank}-D x is {one}, ({', '.join(alone)}), and the state {parts[0].shape} has a batch axis"
         formula = f"({', '.join(batched)}) beside a state with a batch axis"
-        return Problem("x", formula, None, self.x.shape, hint, "input-rank", fix)
+        return Problem("x", formula, None, x.shape, f"{says}. {hint}" if hint else says, "input-rank", fix)
+
+    def _batch_fixes(self, x: Operand, N: int) -> Iterator[_Fix]:
+        """What gives x the batch axis of a state of N sequences."""
+        word, rows = self.words.x, x.shape[0]
+        if self.spec.kind.step:
+            code = f"{word}.unsqueeze(0)"
+            yield _Fix(f"{code} makes a batch of one", code, (1, rows))
+            return
+        batch, Q = 0 if self.spec.batch_first else 1, x.shape[1]
+        if rows == N:
+            code = f"{word}.unsqueeze({1 - batch})"
+            yield _Fix(f"{code} makes each row one step of a sequence", code, (N, 1, Q) if batch == 0 else (1, N, Q))
+        if N == 1:
+            code = f"{word}.unsqueeze({batch})"
+            yield _Fix(f"{code} makes the rows the steps of one", code, (1, rows, Q) if batch == 0 else (rows, 1, Q))
+        if N > 1 and rows % N == 0 and rows > N:
+            order = (N, rows // N) if batch == 0 else (rows // N, N)
+            code = f"{word}.unflatten(0, {order})"
+            stand = "the steps of a sequence stand" if batch == 0 else "the sequences of a step stand"
+            yield _Fix(f"Where {stand} in neighbouring rows, {code} parts them", code, (*order, Q))
 
     def _of_x(self) -> list[tuple[int, Problem]]:
         """Width and steps of an x of the right rank."""
         found, x, spec = [], self.data, self.spec
         shape, name = x.shape, "x.data" if isinstance(self.x, Packed) else "x"
         if shape[-1] != spec.Q:
-            hint, fix = ("", "") if isinstance(self.x, Packed) else self._width_advice(x)
+            hint, fix = ("", "") if isinstance(self.x, Packed) else self._first(self._width_fixes(x))
             rebuilt = f"or build the layer for {shape[-1]}: {spec.replace(Q=max(1, shape[-1])).constructor}"
             hint = f"{hint}; {rebuilt}" if hint else rebuilt[3].upper() + rebuilt[4:]
             formula = f"(T, Q) with Q = {spec.Q}" if name == "x.data" else f"{self._formula}, with Q = {spec.Q} last"
@@ -297,23 +325,24 @@ class _Given:
             found.append((_STEPS, Problem("x", formula, None, shape, hint, "input-rank")))
         return found
 
-    def _width_advice(self, x: Operand) -> tuple[str, str]:
+    def _width_fixes(self, x: Operand) -> Iterator[_Fix]:
+        """Where the Q features may be, if they are not on the last axis."""
         word, Q, shape = self.words.x, self.spec.Q, x.shape
         for axis in reversed(range(x.rank - 1)):
             if shape[axis] == Q:
-                fix = f"{word}.transpose({axis}, {axis + 1})" if axis == x.rank - 2 else f"{word}.movedim({axis}, -1)"
-                return f"Axis {axis} has size {Q}: {fix} puts it last (never view or reshape)", fix
-        batched, alone = layouts(self.spec)
-        if Q == 1 and x.rank == len(alone):
-            fix = f"{word}.unsqueeze(-1)"
-            return f"{fix} makes one feature of each number", fix
-        if x.rank == 2 and self.spec.batch_first and not self.spec.kind.step and shape[1] % Q == 0 and shape[1]:
-            fix = f"{word}.unflatten(1, (-1, {Q}))"
-            return (
-                f"{shape[1]} = {shape[1] // Q}·{Q}: where a row holds its steps one after another, {fix} parts them",
-                fix,
-            )
-        return "", ""
+                last = axis == x.rank - 2
+                code = f"{word}.transpose({axis}, {axis + 1})" if last else f"{word}.movedim({axis}, -1)"
+                hint = f"Axis {axis} has size {Q}: {code} puts it last (never view or reshape)"
+                yield _Fix(hint, code, (*shape[:axis], *shape[axis + 1 :], Q))
+        if self.spec.kind.step or x.rank != 2:
+            return
+        if Q == 1:
+            code = f"{word}.unsqueeze(-1)"
+            yield _Fix(f"{code} makes one feature of each number", code, (*shape, 1))
+        elif self.spec.batch_first and shape[1] % Q == 0 and shape[1]:
+            steps, code = shape[1] // Q, f"{word}.unflatten(1, (-1, {Q}))"
+            hint = f"{shape[1]} = {steps}·{Q}: where a row holds its steps one after another, {code} parts them"
+            yield _Fix(hint, code, (shape[0], steps, Q))
 
     def _transposed(self) -> Problem | None:
         """The state was made for the size of x's other axis: then x lies the other way round."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from .axes import Axes
-from .operands import Group, Operand, Other, Problem, Value, Words, form, leaves
+from .operands import Group, Operand, Problem, Value, Words, form, leaves
 from .spec import Spec
 
 __all__ = ["StateContract"]
@@ -47,7 +47,9 @@ class StateContract:
                 return None
         elif not pair and isinstance(state, Operand):
             return None
-        hint, fix = self._pair_advice() if pair else self._single_advice()
+        hint, fix, made = self._pair_advice() if pair else self._single_advice()
+        if not self._runs(made):
+            fix = ""
         sizes = tuple(axes.sizes for axes in self.wanted)
         expected = (sizes if pair else sizes[0]) if sizes else None
         got = form(state)
@@ -56,69 +58,90 @@ class StateContract:
         formula = f"{self.spec.states('0')} for {self.spec.cell}"
         return Problem("state", formula, expected, got, hint, "state-kind", fix)
 
-    def _pair_advice(self) -> tuple[str, str]:
-        """Towards (h0, c0)."""
+    def _runs(self, made: Value) -> bool:
+        """Whether a state that a fix makes is of the right kind, and of the right shape where x tells it."""
+        other = replace(self, state=made)
+        shapes = [part.shape for part in other.parts]
+        return bool(shapes) and (not self.wanted or shapes == [axes.sizes for axes in self.wanted])
+
+    def _pair_advice(self) -> tuple[str, str, Value]:
+        """Towards (h0, c0): the hint, an expression, and what it makes."""
         word, state, layer, x = self.words.state, self.state, self.words.layer, self.words.x
         if isinstance(state, Operand):
-            fits = self.wanted and state.shape == self.wanted[0].sizes
-            stacked = state.rank and state.shape[0] == 2 and not fits
-            full = len(self.wanted[0]) if self.wanted else 2 if self.spec.kind.step else 3
-            if stacked and state.rank == full + 1:
-                fix = f"({word}[0], {word}[1])"
-                return f"Both states are kept in one tensor: {fix} takes it apart along its first axis", fix
-            c0 = f"torch.zeros_like({word})"
-            if self.spec.P and self.wanted:
-                c0 = f"{word}.new_zeros{self.wanted[1].sizes}"
-            fix = f"({word}, {c0})" if fits else ""
-            starts = f"where c starts from zeros that is {fix}" if fix else f"{layer}({x}, (h0, c0))"
-            returned = (
-                "hn and cn come back as such a pair" if self.spec.kind.step else "Y, (hn, cn) = … returns such a pair"
-            )
-            return f"One tensor is taken apart along its first axis; {starts}, and {returned}", fix
-        if isinstance(state, Other):
-            return "Leave the state out to start from zeros", ""
-        assert isinstance(state, Group)
+            return self._one_for_two(state)
+        if not isinstance(state, Group):
+            return "Leave the state out to start from zeros", "", None
         parts = state.parts
         if state.kind == "arguments":
-            return f"The state is one argument: {layer}({x}, (h0, c0))", "(h0, c0)" if len(parts) == 2 else ""
+            return f"The state is one argument: {layer}({x}, (h0, c0))", "(h0, c0)", Group(parts)
         if len(parts) == 1 and isinstance(parts[0], Group):
-            return f"{word}[0] takes off the outer tuple", f"{word}[0]"
+            return f"{word}[0] takes off the outer tuple", f"{word}[0]", parts[0]
         if len(parts) == 1 and isinstance(parts[0], Operand):
-            inner = StateContract(
-                self.spec, parts[0], self.wanted, self.batch_word, self.maker, Words(state=f"{word}[0]")
-            )
+            inner = replace(self, state=parts[0], words=replace(self.words, state=f"{word}[0]"))
             return inner._pair_advice()
         if len(parts) == 2 and isinstance(parts[0], Operand) and isinstance(parts[1], Group):
-            return f"This is all that a layer returns, (Y, (hn, cn)): {word}[1] is its state", f"{word}[1]"
+            hint = f"This is all that a layer returns, (Y, (hn, cn)): {word}[1] is its state"
+            return hint, f"{word}[1]", parts[1]
         pairs = [part for part in parts if isinstance(part, Group) and len(part.parts) == 2]
         tensors = list(leaves(state))
-        if len(pairs) == len(parts) == self.spec.K * self.spec.R and len(tensors) == 2 * len(parts):
-            join = "stack" if tensors[0].rank == 2 else "cat"
+        if pairs and len(pairs) == len(parts) == self.spec.K * self.spec.R and len(tensors) == 2 * len(parts):
+            flat = tensors[0].rank == 2
+            join = "stack" if flat else "cat"
             fix = f"(torch.{join}([h for h, c in {word}]), torch.{join}([c for h, c in {word}]))"
-            return f"One tensor holds all layers; of a pair for each layer make {fix}", fix
+            made = tuple(self._joined(tensors[at::2], flat) for at in (0, 1))
+            return f"One tensor holds all layers; of a pair for each layer make {fix}", fix, Group(made)
         if len(parts) == 2 and any(not isinstance(part, Operand) for part in parts):
-            return "h0 and c0 are one tensor each, all layers in it; leave the state out to start from zeros", ""
-        return f"Pass two tensors: {layer}({x}, (h0, c0)), one of each for all layers", ""
+            return "h0 and c0 are one tensor each, all layers in it; leave the state out to start from zeros", "", None
+        return f"Pass two tensors: {layer}({x}, (h0, c0)), one of each for all layers", "", None
 
-    def _single_advice(self) -> tuple[str, str]:
-        """Towards h0 alone."""
+    def _one_for_two(self, state: Operand) -> tuple[str, str, Value]:
+        """One tensor for an LSTM: h0 alone, or both states in it."""
+        word, returned = self.words.state, "Y, (hn, cn) = … returns such a pair"
+        if self.spec.kind.step:
+            returned = "h, c = … returns such a pair"
+        fits = self._fits(state)
+        full = len(self.wanted[0]) if self.wanted else 2 if self.spec.kind.step else 3
+        if not fits and state.rank == full + 1 and state.shape[0] == 2:
+            fix, half = f"({word}[0], {word}[1])", replace(state, shape=state.shape[1:])
+            hint = f"Both states are kept in one tensor: {fix} takes it apart along its first axis"
+            return hint, fix, Group((half, half))
+        says = "One tensor is taken apart along its first axis, as if that held h and c"
+        if not fits:
+            return f"{says}; {returned}", "", None
+        wide = self.wanted[1].sizes
+        c0 = f"{word}.new_zeros{wide}" if self.spec.P else f"torch.zeros_like({word})"
+        fix = f"({word}, {c0})"
+        hint = f"{says}; {returned}. Where c starts from zeros that is {fix}"
+        return hint, fix, Group((state, replace(state, shape=wide)))
+
+    @staticmethod
+    def _joined(tensors: list[Operand], flat: bool) -> Operand:
+        first = tensors[0]
+        rows = (len(tensors), *first.shape) if flat else (len(tensors) * first.shape[0], *first.shape[1:])
+        alike = all(tensor.shape == first.shape for tensor in tensors)
+        return replace(first, shape=rows if alike and first.shape else ())
+
+    def _single_advice(self) -> tuple[str, str, Value]:
+        """Towards h0 alone: the hint, an expression, and what it makes."""
         word, state, layer, x = self.words.state, self.state, self.words.layer, self.words.x
         if not isinstance(state, Group):
-            return "Leave the state out to start from zeros", ""
-        only = f"{self.spec.cell} has no cell state"
+            return "Leave the state out to start from zeros", "", None
+        only, parts = f"{self.spec.cell} has no cell state", state.parts
         if state.kind == "arguments":
-            return f"{only}: {layer}({x}, h0)", "h0"
-        tensors, rows = [part for part in state.parts if isinstance(part, Operand)], self.spec.K * self.spec.R
-        fitting = [at for at, part in enumerate(state.parts) if self._fits(part)]
-        layered = not self.spec.kind.step and not fitting and len(tensors) == len(state.parts) == rows
-        if layered and self.wanted and all(tensor.shape == self.wanted[0].sizes[1:] for tensor in tensors):
-            fix = f"torch.stack({word})"
-            return f"One tensor holds all layers: {fix} makes it of a {state.kind} of one for each", fix
-        if len(state.parts) == 2 and fitting == [1]:
-            return f"If this is all that the layer returned, (Y, hn), its state is {word}[1]", f"{word}[1]"
-        fix = f"{word}[0]" if state.parts and isinstance(state.parts[0], Operand) else ""
-        takes = f", {fix}" if fix else ""
-        return f"{only}, and its state is one tensor{takes}: {layer}({x}, {fix or 'h0'})", fix
+            return f"{only}: {layer}({x}, h0)", "h0", parts[0]
+        tensors = [part for part in parts if isinstance(part, Operand)]
+        fitting = [at for at, part in enumerate(parts) if self._fits(part)]
+        rows = self.spec.K * self.spec.R
+        if not self.spec.kind.step and not fitting and len(tensors) == len(parts) == rows:
+            fix, made = f"torch.stack({word})", self._joined(tensors, flat=True)
+            if self._fits(made):
+                return f"One tensor holds all layers: {fix} makes it of a {state.kind} of one for each", fix, made
+        if len(parts) == 2 and fitting == [1]:
+            return f"If this is all that the layer returned, (Y, hn), its state is {word}[1]", f"{word}[1]", parts[1]
+        if not parts or not isinstance(parts[0], Operand):
+            return f"{only}, and its state is one tensor: {layer}({x}, h0)", "", None
+        fix = f"{word}[0]"
+        return f"{only}, and its state is one tensor, {fix}: {layer}({x}, {fix})", fix, parts[0]
 
     def _fits(self, part: Value) -> bool:
         return isinstance(part, Operand) and bool(self.wanted) and part.shape == self.wanted[0].sizes
@@ -152,13 +175,17 @@ class StateContract:
             fix = f"{word}.transpose(0, 1).contiguous()"
             never = "batch_first never moves the axes of a state" if len(want) == 3 else "Its axes are exchanged"
             return f"{never}: {fix} (never view or reshape)", fix
+        H, K = want[-1], self.spec.K
+        if self.spec.R == 2 and len(want) == 3 and got == (K, want[1], 2 * H):
+            fix = f"torch.stack({word}.chunk(2, -1), 1).flatten(0, 1)"
+            return f"Both directions stand side by side in it; a layer wants a row for each: {fix}", fix
         advice = []
         if got[-1] != want[-1]:
             advice.append(self._width(role, got, want))
         if len(want) > 1 and axes.names[-2] == "N" and got[-2] != want[-2]:
             advice.append(self._batch(word, got, want))
         if axes.names[0] in ("K", "K·R") and got[0] != want[0]:
-            advice.append(self._rows(word, got[0], want[0], got[-1]))
+            advice.append(self._rows(word, got, want))
         fix = advice[0][1] if len(advice) == 1 else ""
         return ". ".join(hint for hint, _ in advice), fix
 
@@ -221,9 +248,6 @@ class StateContract:
                 return f"{rule}; here they are exchanged", fix
             zeros = self._zeros(want)
             return f"{rule}: {zeros}", zeros
-        if spec.R == 2 and len(got) == 3 and width == 2 * H and got[0] == spec.K:
-            fix = f"torch.stack({word}.chunk(2, -1), 1).flatten(0, 1)"
-            return f"Both directions stand side by side in it; a layer wants a row for each: {fix}", fix
         made = "" if self.maker is None else f"It comes from {self.maker.constructor}. "
         linear = f"nn.Linear({width}, {H})"
         if spec.P:
@@ -231,10 +255,10 @@ class StateContract:
         rebuilt = spec.replace(D=max(1, width)).constructor
         return f"{made}Its width is {width}, this layer's hidden_size {H}: {rebuilt}, or {linear} in between", ""
 
-    def _rows(self, word: str, got: int, want: int, width: int) -> tuple[str, str]:
-        spec, maker = self.spec, self.maker
+    def _rows(self, word: str, has: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[str, str]:
+        spec, maker, got, want = self.spec, self.maker, has[0], wanted[0]
         if maker is not None and got == maker.K * maker.R:
-            return self._rows_of(maker, word, width)
+            return self._rows_of(maker, word, has[-1])
         count = f"K·R = {spec.K}·{spec.R} = {want}" if spec.R == 2 else f"K = {want}"
         says = f"It has {got} row{'s' * (got != 1)} and this layer {count}"
         if spec.R == 2 and got == spec.K:
@@ -247,7 +271,7 @@ class StateContract:
             fix = f"{word}[-{want}:].contiguous()"
             return f"{says}: it was made for more layers or directions than this one has. {fix} are its last rows", fix
         if got == 1:
-            fix = f"{word}.repeat({want}, 1, 1)"
+            fix = f"{word}.repeat({want}{', 1' * (len(has) - 1)})"
             return f"{says}: each layer and direction starts from a row of its own. {fix} gives all of them one", fix
         return f"{says}, one for each layer and direction", ""
 
