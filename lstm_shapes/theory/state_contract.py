@@ -239,7 +239,7 @@ class StateContract:
         return f"It holds {has} sequences, and x has N = {N} ({self.batch_word}). {kept}: make it anew, {fix}", fix
 
     def _width(self, role: str, got: tuple[int, ...], want: tuple[int, ...]) -> tuple[str, str]:
-        word, spec, width, H = self.words.of(role), self.spec, got[-1], want[-1]
+        spec, width, H = self.spec, got[-1], want[-1]
         if spec.P and width in (spec.D, spec.P):
             rule = f"With proj_size={spec.P} h0 is P = {spec.P} wide and c0 is D = {spec.D} wide"
             other = [part.shape for name, part in zip(self.names, self.parts, strict=True) if name != role]
