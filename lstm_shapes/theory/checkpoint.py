@@ -26,9 +26,9 @@ _SYMBOLS = {
     "bias": "bias",
 }
 _WRAPPED_BY = {
-    "module": "DataParallel puts `module.` in front of every key",
-    "_orig_mod": "torch.compile puts `_orig_mod.` in front of every key",
-    "model": "a wrapper that keeps the model as `self.model` puts `model.` in front of every key",
+    "module": "DataParallel names them so",
+    "_orig_mod": "torch.compile names them so",
+    "model": "a wrapper that keeps the model as `self.model` names them so",
 }
 _STORED_BY = {
     "_raw": "weight drop keeps a weight as `…_raw`",
@@ -64,7 +64,7 @@ class Mismatch:
         count = ""
         if self.model is not None:
             nothing = ": nothing of it is loaded" if not self.found else ""
-            count = f". {self.found} of {self.total} of the model's weights are in the file under their names{nothing}"
+            count = f". {self.found} of {self.total} of the model's weights are in the file, by name and shape{nothing}"
         return f"{sides}{count}. {self.hint}."
 
 
@@ -148,7 +148,6 @@ def _renamed(file: Found, model: Found, saved: Mapping[Any, Any], wanted: Mappin
     keys, items = [key for key in saved if isinstance(key, str)], "saved.items()"
     if len({renamed(key) for key in keys}) < len(keys) and "_raw" in stored - kept:
         # The last of two equal keys stays, and a weight is what is raw; the other is its copy with some of it dropped.
-        keys.sort(key=lambda key: key.endswith("_raw"))
         items = "sorted(saved.items(), key=lambda item: item[0].endswith('_raw'))"
     others = not new and old and not all(key.startswith(old) for key in keys)
     if others and {renamed(key) for key in keys} != set(wanted):
@@ -195,7 +194,7 @@ def _prefix_reasons(old: str, new: str) -> list[str]:
     if old and new:
         return [f"The keys of the file have {printable(old)!r} where the model's have {printable(new)!r}"]
     side, front = ("file", old) if old else ("model", new)
-    because = [f", as {reason}" for word, reason in _WRAPPED_BY.items() if word in front.split(".")]
+    because = [f": {reason}" for word, reason in _WRAPPED_BY.items() if word in front.split(".")]
     return [f"The keys of the {side} have {printable(front)!r} in front{''.join(because)}"]
 
 

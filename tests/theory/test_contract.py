@@ -47,8 +47,9 @@ def one(*args: Any, **options: Any) -> Problem:
         (CELL, Operand((3, 4)), pair(Operand((3, 5)))),
         (CELL, Operand((4,)), pair(Operand((5,)))),
         (LSTM, Operand((0, 7, 4)), None),
+        (LSTM, Operand((3, 3, 4)), pair(H)),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_what_fits_has_no_problem(spec: Spec, x: Value, state: Value) -> None:
     """Layers and cells, batched, unbatched and packed."""
