@@ -72,13 +72,6 @@ def test_version_is_the_installed_one() -> None:
     assert lstm_shapes.__version__ == importlib.metadata.version("lstm-shapes")
 
 
-def test_no_file_is_over_300_lines() -> None:
-    """A file holds one idea."""
-    lines = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in SOURCES}
-    assert len(lines) == len(SOURCES)
-    assert {name: count for name, count in lines.items() if count > 300} == {}
-
-
 def test_every_module_says_what_it_is() -> None:
     """Each module opens with a docstring: reading the folders explains the library."""
     silent = [
