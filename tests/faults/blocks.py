@@ -103,7 +103,7 @@ def images(b: Builder) -> None:
     conv = b.name("conv", "cnn", "backbone", "features")
     norm = b.pick("", f"nn.BatchNorm2d({F}), ", f"nn.BatchNorm2d({F}), ")
     b.i(f"self.{conv} = nn.Sequential(nn.Conv2d({C}, {F}, 3, padding=1), {norm}nn.ReLU(), nn.MaxPool2d(2))")
-    b.x, b.width, b.L = b.name("feat", "conv_out", "f"), F * (H // 2), W // 2
+    b.x, b.width, b.L = b.name("feat", "conv_out", "maps"), F * (H // 2), W // 2
     b.f(f"{b.x} = self.{conv}({x})")
     form, L, width = b.random.randrange(3), b.L, b.width
     if form == 0:
@@ -129,7 +129,7 @@ def video(b: Builder) -> None:
     b.argument(x, f"torch.randn({b.N}, {b.L}, {C}, {H}, {H})", 0, 1)
     conv = b.name("cnn", "encoder2d", "backbone")
     b.i(f"self.{conv} = nn.Sequential(nn.Conv2d({C}, {F}, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())")
-    b.x, b.width = b.name("f", "feats", "cnn_out"), F
+    b.x, b.width = b.name("frames_out", "feats", "cnn_out"), F
     b.f(f"{n}, {t} = {x}.shape[:2]")
     if b.chance(0.5):
         b.f(f"{b.x} = self.{conv}({x}.reshape({n} * {t}, *{x}.shape[2:]))",
@@ -198,7 +198,7 @@ def encode(b: Builder, *, packed: bool = False, lengths_name: str = "lengths", c
             b.T == 1 and ("other_lengths", f"{lengths_name}{clamp} -> {lengths_name}{clamp}.sort(descending=True)[0]", call),
             ("lengths_off", f"{lengths_name}{clamp}.cpu() -> torch.full_like({lengths_name}, {b.L}).cpu()", call))  # fmt: skip
         b.f(f"{out}, {states} = self.{rnn}({seq})", ("unpacked", f"{out}, {states} = self.{rnn}({x}); {out} = pack_padded_sequence({out}, {lengths_name}{clamp}.cpu(){first}{order})"), tag=call)
-        total = f", total_length={b.L}" if False else (f", total_length={x}.size({b.T})" if b.chance(0.5) else "")
+        total = f", total_length={x}.size({b.T})" if b.mask or b.chance(0.5) else ""
         b.f(f"{out}, {b.pick('_', 'lens')} = pad_packed_sequence({out}{first}{total})",
             b.T == 1 and ("pad_packed", f"{first} -> , batch_first=False"),
             b.T == 1 and not total and ("pad_packed", f"pad_packed_sequence({out}{first}) -> pad_packed_sequence({out})"))  # fmt: skip
@@ -245,7 +245,8 @@ def _sort_pack(b: Builder, rnn: str, cell: str, K: int, R: int, D: int) -> State
     b.f(f"packed = pack_padded_sequence({x}, {lens}.cpu(), batch_first={b.T == 1})", tag="@pack")
     states = f"({h}, {c})" if c else h
     b.f(f"{out}, {states} = self.{rnn}(packed)")
-    b.f(f"{out}, _ = pad_packed_sequence({out}, batch_first={b.T == 1})",
+    total = f", total_length={x}.size({b.T})" if b.mask or b.chance(0.5) else ""
+    b.f(f"{out}, _ = pad_packed_sequence({out}, batch_first={b.T == 1}{total})",
         b.T == 1 and ("pad_packed", "batch_first=True -> batch_first=False"))  # fmt: skip
     b.f(f"{out} = {index(out, back)}", ("unsort", f"{out} = {out}.contiguous()"), ("unsort", f"{out} = {index(out, order)}"), tag="@back")
     b.f(f"{h} = {h}[:, {back}]" if b.chance(0.5) else f"{h} = {h}.index_select(1, {back})",
@@ -346,11 +347,11 @@ def own_cell(b: Builder) -> State:
     return State(h, None, 1, 1, D, "cell")
 
 
-def recur(b: Builder, *, packed: bool = False) -> State:
-    """Any recurrence."""
+def recur(b: Builder, *, packed: bool = False, padded: bool = False) -> State:
+    """Any recurrence; over padded rows that are not packed it reads forwards only."""
     draw = b.random.random()
     if packed or draw < 0.7:
-        return encode(b, packed=packed)
+        return encode(b, packed=packed, R=1 if padded and not packed else None)
     return cell_loop(b) if draw < 0.83 else own_cell(b)
 
 
@@ -498,7 +499,7 @@ def sum_directions(b: Builder, state: State) -> None:
     D = state.D
     n, t = f"{b.x}.size(0)", f"{b.x}.size(1)"
     if b.chance(0.6):
-        b.f(f"{b.x} = {b.x}.view({n}, {t}, 2, {D}).sum(2)", ("sum_axis", f"view({n}, {t}, 2, {D}).sum(2) -> view({n}, {t}, {D}, 2).sum(3)") if False else None,
+        b.f(f"{b.x} = {b.x}.view({n}, {t}, 2, {D}).sum(2)", ("sum_axis", f"view({n}, {t}, 2, {D}).sum(2) -> view({n}, {t}, {D}, 2).sum(3)"),
             ("one_direction", ".sum(2) -> [:, :, 0]"), b.T == 1 and ("view_for_transpose", f"view({n}, {t}, 2, {D}).sum(2) -> reshape(2, {n}, {t}, {D}).sum(0)"))  # fmt: skip
     else:
         b.f(f"{b.x} = {b.x}[:, :, :{D}] + {b.x}[:, :, {D}:]", ("one_direction", f"{b.x}[:, :, {D}:] -> {b.x}[:, :, :{D}]"))
@@ -533,8 +534,10 @@ def read_state(b: Builder, state: State) -> None:
             b.f(f"{v} = {read}", K > 1 and ("lower_layer", f"{v} = {h}[0]"), cell and ("cell_read", f"{v} = {cell}[-1]"),
                 b.N > 1 and b.N <= D and ("other_axis", f"{v} = {h}[-1].view({D}, -1).t().contiguous()"))  # fmt: skip
     else:
-        form = b.random.randrange(4)
-        if form == 0:
+        form = b.random.randrange(5)
+        if form == 4 and K == 2:
+            b.f(f"{v} = {h}.view(2, 2, {h}.size(1), {D}).sum(1)[-1]", ("sum_axis", ".sum(1)[-1] -> .sum(0)[-1]"), ("lower_layer", "[-1] -> [0]"))
+        elif form == 0:
             b.f(f"{v} = torch.cat(({h}[-2], {h}[-1]), dim=1)", ("cat_dim", f"{v} = torch.cat(({h}[-2], {h}[-1]), dim=0).view({h}.size(1), -1)"),
                 K > 1 and ("lower_layer", f"{v} = torch.cat(({h}[0], {h}[1]), dim=1)"), cell and ("cell_read", f"{v} = torch.cat(({cell}[-2], {cell}[-1]), dim=1)"),
                 ("one_direction", f"{v} = torch.cat(({h}[-1], {h}[-1]), dim=1)"))  # fmt: skip

@@ -23,13 +23,13 @@ def program(seed: int, family: str | None = None) -> Program:
 
 
 def _recurrent_part(b: Builder, padded: bool, packs: bool) -> State:
-    state = blocks.recur(b, packed=packs)
+    state = blocks.recur(b, packed=packs, padded=padded)
     if state.R == 2 and state.cell != "cell" and b.chance(0.25):
         blocks.sum_directions(b, state)
     while b.chance(0.35):
         if b.chance(0.4):
             blocks.middle(b, padded=padded)
-        state = blocks.recur(b, packed=packs and b.chance(0.9)) if not packs else blocks.encode(b, packed=True)
+        state = blocks.recur(b, packed=packs, padded=padded)
     return state
 
 
@@ -51,7 +51,7 @@ def _start(b: Builder, padded: bool, packs: bool) -> bool:
         blocks.video(b)
     if padded and (packs or not b.mask or b.chance(0.4)):
         b.argument("lengths", "lengths", 0) if b.chance(0.85) else b.arguments.append("lengths")
-    if not padded and b.chance(0.15):
+    if not padded and b.B == 0 and b.chance(0.15):
         blocks.statics(b)
     return padded
 
@@ -88,9 +88,9 @@ def _finish_class(b: Builder) -> None:
         b.argument("target", f"torch.randint(0, {C}, ({b.N},))", 0)
         b.f(f"loss = F.cross_entropy({logits}, target)")
         b.returns(f"loss, {logits}" if b.chance(0.5) else f"{{'loss': loss, 'logits': {logits}}}", Result("mean"), Result())
-    elif form == 3 and "lengths" not in b.arguments:
-        b.argument("y", f"torch.randn({b.N}, {C})", 0)
-        b.returns(f"F.mse_loss({logits}, y)", Result("mean"), wrongs=[("flatten", f"return F.mse_loss({logits}.flatten(), y.t().flatten())"), ("other_rows", f"return F.mse_loss({logits}.unsqueeze(1), y.unsqueeze(0).expand(len(y), -1, -1))") if False else None])
+    elif form == 3 and b.B == 0 and "lengths" not in b.arguments:
+        b.argument("wanted", f"torch.randn({b.N}, {C})", 0)
+        b.returns(f"F.mse_loss({logits}, wanted)", Result("mean"), wrongs=[("flatten", f"return F.mse_loss({logits}.flatten(), wanted.t().flatten())")])
     else:
         b.returns(logits, Result())
 
@@ -406,6 +406,31 @@ def autoencoder(b: Builder) -> None:
 # other shapes of programs ----------------------------------------------------------------------------------------------
 
 
+def own_state(b: Builder) -> None:
+    """The state is an attribute, made anew at the top of each forward."""
+    blocks.sequences(b)
+    D, C, K, x = b.size(4, 12), b.size(2, 8), b.random.choice([1, 2]), b.x
+    b.modes = ("", "eval")
+    b.i(f"self.lstm = nn.LSTM({b.width}, {D}, {K}, batch_first=True)", ("batch_first", ", batch_first=True -> ", "@run", "@init"))
+    b.i(f"self.fc = nn.Linear({D}, {C})")
+    b.i("self.hidden = None")
+    size = f"torch.zeros({K}, {x}.size(0), {D})"
+    fresh = f"self.hidden = ({size}, {size})"
+    kept = f"self.hidden = self.hidden or ({size}, {size})"
+    form = b.random.randrange(3)
+    if form == 0:
+        b.f(fresh, ("state_kept", kept, "@run"), tag="@init")
+        b.f(f"y, self.hidden = self.lstm({x}, self.hidden)", tag="@run")
+    elif form == 1:
+        b.f("self.hidden = None", ("state_kept", "pass", "@run"))
+        b.f(f"y, self.hidden = self.lstm({x}, self.hidden)", tag="@run")
+    else:
+        b.f(f"state = ({size}, {size})", ("state_kept", f"state = self.hidden or ({size}, {size})", "@run", "@keep"), tag="@init")
+        b.f(f"y, state = self.lstm({x}, state)", tag="@run")
+        b.f("self.hidden = tuple(s.detach() for s in state)", tag="@keep")
+    b.returns("self.fc(y[:, -1])", Result(), wrongs=[("first_step", "y[:, -1] -> y[:, 0]"), ("other_axis", "y[:, -1] -> y[-1]")])
+
+
 def siamese(b: Builder) -> None:
     """Two towers: similarities of all pairs, of each pair, or a contrastive loss."""
     blocks.sequences(b)
@@ -460,7 +485,6 @@ def step_model(b: Builder) -> None:
         b.i(f"self.rnn = nn.LSTM({E}, {D}, batch_first=True)", ("batch_first", ", batch_first=True -> ", "@run"))
         b.f("out, (h, c) = self.rnn(x.unsqueeze(1))", ("batch_first", "x.unsqueeze(1) -> x.unsqueeze(0)"), tag="@run")
         b.f("x = out.squeeze(1)")
-        h = "x"
     b.i(f"self.q = nn.Linear({D}, {A})")
     if kind == "LSTM":
         b.returns("self.q(x)", Result())
@@ -496,9 +520,9 @@ def actor(b: Builder) -> None:
         b.f(f"h, c = {zeros}")
     b.f("outs = []")
     b.f("for t in range(obs.size(0)):", 1 < b.N < b.L and ("loop_axis", "obs.size(0) -> obs.size(1)"))
-    b.f("    keep = (1 - done[t]).view(1, -1, 1)", b.N > 1 and b.N % 1 == 0 and ("pool_dim", "keep = (1 - done[t].max()).view(1, 1, 1)"), ("other_rows", "keep = (1 - done[t].flip(0)).view(1, -1, 1)"))
+    b.f("    keep = (1 - done[t]).view(1, -1, 1)", b.N > 1 and ("pool_dim", "keep = (1 - done[t].max()).view(1, 1, 1)"), ("other_rows", "keep = (1 - done[t].flip(0)).view(1, -1, 1)"))
     b.f("    h, c = h * keep, c * keep")
-    b.f("    out, (h, c) = self.lstm(hidden[t].unsqueeze(0), (h, c))", ("states_exchanged", "out, (c, h) = self.lstm(hidden[t].unsqueeze(0), (h, c))"), ("state_lost", "out, _ = self.lstm(hidden[t].unsqueeze(0), (h, c))"), ("batch_first", "unsqueeze(0) -> unsqueeze(1)") if False else None, tag="@run")
+    b.f("    out, (h, c) = self.lstm(hidden[t].unsqueeze(0), (h, c))", ("states_exchanged", "out, (c, h) = self.lstm(hidden[t].unsqueeze(0), (h, c))"), ("state_lost", "out, _ = self.lstm(hidden[t].unsqueeze(0), (h, c))"), tag="@run")
     b.f("    outs.append(out)")
     if kept:
         b.f("self.state = (h.detach(), c.detach())", ("graph_kept", "self.state = (h, c)"))
@@ -542,7 +566,7 @@ def shrinking(b: Builder) -> None:
     if b.chance(0.5):
         b.f(f"out = torch.zeros(x.size(0), x.size(1), {C})")
         b.f(f"for t in range(int({lens}.max())):")
-        b.f(f"    n = int(({lens} > t).sum())", ("lengths_off", f"n = int(({lens} >= t).sum())", "@step", "@write"), ("unpacked", "n = x.size(0)", "@step", "@write") if False else None)
+        b.f(f"    n = int(({lens} > t).sum())", ("lengths_off", f"n = int(({lens} >= t).sum())", "@step", "@write"))
         b.f("    h, c = self.cell(x[:n, t], (h[:n], c[:n]))", ("other_rows", "h[:n], c[:n] -> h[-n:], c[-n:]"), ("state_lost", "h, c = self.cell(x[:n, t])"), tag="@step")
         b.f("    out[:n, t] = self.fc(h)", ("cell_kept", "self.fc(h) -> self.fc(c)"), tag="@write")
         b.returns("out", Result(0, 1))
@@ -713,7 +737,6 @@ def tokens_loop(b: Builder) -> None:
         b.f("y = torch.stack(logits, 1)")
         b.f("keep = (ids != 0).unsqueeze(-1)")
         b.returns("(y * keep).sum(1) / keep.sum(1)", Result(), wrongs=[("pool_mask", "return y.mean(1)"), ("pool_mask", "(y * keep).sum(1) -> y.sum(1)"), ("pool_dim", "(y * keep).sum(1) -> (y * keep).sum(0).sum(0)")])
-        b.facts_without_lengths = True
     else:
         b.returns("torch.stack(logits, 1)", Result(0, 1), wrongs=[("stack_dim", f"return torch.stack(logits, 0).reshape(ids.size(0), -1, {V})")])
 
@@ -763,6 +786,7 @@ FAMILIES = {
     "seq2seq": (8, seq2seq),
     "decoder_loop": (9, decoder_loop),
     "autoencoder": (4, autoencoder),
+    "own_state": (3, own_state),
     "siamese": (4, siamese),
     "step_model": (3, step_model),
     "actor": (4, actor),

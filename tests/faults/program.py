@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -47,6 +48,8 @@ class Facts:
     results: tuple[Result, ...]
     lengths: tuple[int, ...] | None = None
     stateful: bool = False
+    # Whether whoever is asked about the program is told the lengths.
+    told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,11 @@ class Program:
     mutants: tuple[Mutant, ...]
 
 
+_INITIALISERS = (
+    "for p in model.parameters(): nn.init.uniform_(p, -0.5, 0.5)",
+    "[nn.init.xavier_uniform_(p) for p in model.parameters() if p.dim() == 2]",
+    "[nn.init.normal_(p, std=0.4) for p in model.parameters() if p.dim() > 1]",
+)
 # A kind, the new line or "part -> other part" of it, and tags of lines further on where it first shows.
 Wrong = Sequence[str] | bool | None
 
@@ -105,7 +113,6 @@ class Builder:
     batch: list[int | None] = field(default_factory=list)
     steps: list[int | None] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
-    closing: list[str] = field(default_factory=list)
     lengths: tuple[int, ...] | None = None
     stateful: bool = False
     modes: tuple[str, ...] = ("", "", "eval")
@@ -173,6 +180,7 @@ class Builder:
         self.forward = [_Line(f"{names} = self.{name}({', '.join(self.arguments)})")]
 
     def argument(self, name: str, value: str, batch: int | None = 0, steps: int | None = None) -> None:
+        self._names.add(name)
         self.arguments.append(name)
         self.inputs.append(value)
         self.batch.append(batch)
@@ -185,7 +193,8 @@ class Builder:
     # the end -------------------------------------------------------------------------------------------------------
 
     def program(self, family: str) -> Program:
-        lines, class_name = self._lines()
+        self.hides_lengths = len(self.arguments) == len(self.inputs) and self.chance(0.3)
+        lines = self._lines()
         text = [indent + _strip(line.text) for indent, line in lines]
         tags: dict[str, set[int]] = {}
         for number, (_, line) in enumerate(lines, 1):
@@ -208,11 +217,11 @@ class Builder:
             text = [strip(line) for line in text]
             mutants = [Mutant(m.kind, m.line, strip(m.old), strip(m.new), m.lines) for m in mutants]
         facts = Facts(
-            tuple(self.batch), tuple(self.steps), tuple(self.results or [Result()]), self.lengths, self.stateful
+            tuple(self.batch), tuple(self.steps), tuple(self.results or [Result()]), self.lengths, self.stateful, not self.hides_lengths,
         )
         return Program(self.seed, family, "\n".join(text) + "\n", facts, tuple(mutants))
 
-    def _lines(self) -> tuple[list[tuple[str, _Line]], str]:
+    def _lines(self) -> list[tuple[str, _Line]]:
         name = self.pick("Net", "Model", "Classifier", "Tagger", "MyModel", "Encoder", "SeqModel")
         self.stateless_function = (
             not self.methods and not self.stateful and self.base == "nn.Module" and self.chance(0.12)
@@ -241,10 +250,16 @@ class Builder:
             lines += [("        ", line) for line in self.forward]
             lines += [("", _Line("")), ("", _Line("")), seed, ("", _Line(f"model = {name}()"))]
             lines += [("", _Line("model.eval()"))] * (mode == "eval")
-        lines += [("", line) for line in self.setup]
+            lines += [("", _Line(self.pick(*_INITIALISERS)))] * self.chance(0.35)
+        setup = self.setup
+        if self.lengths and self.hides_lengths:
+            setup = [_Line(re.sub(r"\blengths\b", "sizes", line.text)) for line in setup]
+            self.inputs = [re.sub(r"\blengths\b", "sizes", text) for text in self.inputs]
+        lines += [("", line) for line in setup]
         lines += [("", _Line(f"inputs = ({', '.join(self.inputs)},)"))]
-        lines += [("", _Line(text)) for text in self.closing]
-        return lines, name
+        if self.B:
+            lines.append(("", _Line(f"batch_dim = {self.B}")))
+        return lines
 
 
 def _line(text: str, wrongs: Sequence[Wrong], tag: str) -> _Line:
