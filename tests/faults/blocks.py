@@ -362,7 +362,7 @@ def middle(b: Builder, *, padded: bool = False) -> None:
     """Something between two layers that keeps samples and steps apart."""
     kinds = [_norm, _residual, _highway, _dropout, _linear, _gate]
     if not padded:
-        kinds += [_conv, _batch_norm, _subsample, _self_attention, _multihead, _cumulative, _stacked_frames, _instance]
+        kinds += [_conv, _batch_norm, _subsample, _self_attention, _multihead, _cumulative, _stacked_frames, _instance, _instance_norm]
     b.random.choice(kinds)(b)
 
 
@@ -381,6 +381,14 @@ def _batch_norm(b: Builder) -> None:
 
 def _instance(b: Builder) -> None:
     b.f(f"{b.x} = F.normalize({b.x}, dim={b.pick('-1', '2')})", ("norm_dim", f"{b.x} = F.normalize({b.x}, dim={b.B})"), ("norm_dim", f"{b.x} = {b.x} / {b.x}.norm(dim={b.B}, keepdim=True)"))
+
+
+def _instance_norm(b: Builder) -> None:
+    norm = b.name("inorm", "instance_norm", "norm2")
+    b.i(f"self.{norm} = nn.InstanceNorm1d({b.width}{b.pick('', ', affine=True')})")
+    inside, outside = (".transpose(1, 2)", ".transpose(1, 2)") if b.T else (".permute(1, 2, 0)", ".permute(2, 0, 1)")
+    across, back = (".permute(1, 2, 0)", ".permute(2, 0, 1)") if b.T else (".transpose(1, 2)", ".transpose(1, 2)")
+    b.f(f"{b.x} = self.{norm}({b.x}{inside}){outside}", b.N > 1 and ("batch_statistics", f"{b.x} = self.{norm}({b.x}{across}){back}"))
 
 
 def _residual(b: Builder) -> None:
