@@ -24,13 +24,13 @@ from torch import Tensor, nn
 
 from .program import KINDS, Facts, Mutant, Program, Result
 
-__all__ = ["SAME", "Unsure", "load", "problem", "wrong"]
+__all__ = ["SAME", "UnsureError", "load", "problem", "wrong"]
 
 SAME, OTHER = 3e-5, 2e-4
 _MOST_ROWS = 6
 
 
-class Unsure(Exception):
+class UnsureError(Exception):
     """A difference too large for rounding and too small for a bug."""
 
 
@@ -44,14 +44,14 @@ def load(text: str, path: str = "<program>") -> dict[str, Any]:
 
 
 def problem(text: str, facts: Facts) -> str:
-    """What is wrong: `rows`, `padding`, `again`, or "" for a right program. Raises what the program raises, or Unsure."""
+    """What is wrong: `rows`, `padding`, `again`, or "" for a right program. Raises what it raises, or UnsureError."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return _problem(text, facts)
 
 
 def wrong(mutant: Mutant, program: Program) -> bool:
-    """Whether the mutant is a bug that can be seen from what is told. Raises what the mutant raises, or Unsure."""
+    """Whether the mutant is a bug that can be seen from what is told. Raises what the mutant raises, or UnsureError."""
     text = mutant.of(program.text)
     fault = problem(text, program.facts)
     if fault == "padding":
@@ -121,7 +121,7 @@ def _differ(a: Tensor, b: Tensor) -> bool:
     a, b = a.nan_to_num(0, 0, 0), b.nan_to_num(0, 0, 0)
     far = float((a - b).abs().max() / max(float(a.abs().max()), float(b.abs().max()), 1e-3))
     if SAME < far <= OTHER:
-        raise Unsure(f"{far:.1e}")
+        raise UnsureError(f"{far:.1e}")
     return far > OTHER
 
 
@@ -248,6 +248,7 @@ def _nothing_drawn(held: list[tuple[Tensor, Tensor]] | None, recorded: list[Any]
         )  # fmt: skip
 
     with (
+        mock.patch.object(Tensor, "bernoulli_", lambda x, *args, **options: x.fill_(1)),
         mock.patch.multiple(F, dropout=same, dropout1d=same, dropout2d=same, alpha_dropout=same,
                             batch_norm=batch_norm),
         mock.patch.multiple(torch, multinomial=multinomial, rand=filled(0.3), randn=filled(0.1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 __all__ = ["KINDS", "Builder", "Facts", "Mutant", "Program", "Result"]
@@ -19,7 +19,7 @@ KINDS = {
         ["gates_view", "view_for_transpose", "state_view", "other_axis", "pad_packed", "unsort", "tiled", "flatten"],
         "rows",
     ),
-    **dict.fromkeys(["product", "other_lengths", "batch_statistics", "mask_layout", "other_rows"], "rows"),
+    **dict.fromkeys(["product", "other_lengths", "batch_statistics", "mask_layout", "other_rows", "broadcast"], "rows"),
     **dict.fromkeys(
         ["softmax_mask", "pool_mask", "last_step", "unpacked", "conv_padding", "backward_padding", "lengths_off"],
         "padding",
@@ -27,7 +27,9 @@ KINDS = {
     **dict.fromkeys(["state_kept", "graph_kept"], "again"),
     **dict.fromkeys(["lower_layer", "cell_read", "states_exchanged", "one_direction", "last_of_both"], "itself"),
     **dict.fromkeys(["cell_kept", "loop_axis", "wrong_layers", "sum_axis", "state_lost", "first_step"], "itself"),
-    **dict.fromkeys(["size_one", "sees_target", "steps_view"], "itself"),
+    **dict.fromkeys(["size_one", "sees_target", "steps_view", "directions_view"], "itself"),
+    # In cells written by hand: only their formulas tell the state from the cell.
+    **dict.fromkeys(["own_cell_kept", "own_state_lost"], "itself"),
 }
 
 
@@ -186,8 +188,8 @@ class Builder:
         self.batch.append(batch)
         self.steps.append(steps)
 
-    def returns(self, text: str, *results: Result, wrongs: Sequence[Wrong] = ()) -> None:
-        self.f(f"return {text}", *wrongs)
+    def returns(self, text: str, *results: Result, wrongs: Sequence[Wrong] = (), tag: str = "") -> None:
+        self.f(f"return {text}", *wrongs, tag=tag)
         self.results = list(results)
 
     # the end -------------------------------------------------------------------------------------------------------
@@ -196,13 +198,17 @@ class Builder:
         self.hides_lengths = len(self.arguments) == len(self.inputs) and self.chance(0.3)
         lines = self._lines()
         text = [indent + _strip(line.text) for indent, line in lines]
+        forward = {id(line) for line in (*self.forward, *self.methods)}
         tags: dict[str, set[int]] = {}
         for number, (_, line) in enumerate(lines, 1):
-            if line.tag:
-                tags.setdefault(line.tag, set()).add(number)
-        mutants = []
+            for tag in line.tag.split():
+                tags.setdefault(tag, set()).add(number)
+        mutants: list[Mutant] = []
         for number, (indent, line) in enumerate(lines, 1):
-            for kind, change, *further in line.wrongs:
+            for kind, change, *further in (
+                *line.wrongs,
+                *(_plain_wrongs(line.text, self.B) if id(line) in forward else ()),
+            ):
                 old, _, new = change.partition(" -> ")
                 if new or change.endswith(" -> "):
                     assert old in line.text, (old, line.text)
@@ -211,20 +217,27 @@ class Builder:
                     changed = line.text[: len(line.text) - len(line.text.lstrip())] + change
                 at = frozenset({number}.union(*(tags.get(tag, set()) for tag in further)))
                 assert kind in KINDS, kind
+                if any(mutant.line == number and mutant.new == indent + changed for mutant in mutants):
+                    continue
                 mutants.append(Mutant(kind, number, text[number - 1], indent + _strip(changed), at))
         if self.stateless_function:
             strip = lambda line: line.replace("self.", "")  # noqa: E731
             text = [strip(line) for line in text]
             mutants = [Mutant(m.kind, m.line, strip(m.old), strip(m.new), m.lines) for m in mutants]
         facts = Facts(
-            tuple(self.batch), tuple(self.steps), tuple(self.results or [Result()]), self.lengths, self.stateful, not self.hides_lengths,
+            tuple(self.batch),
+            tuple(self.steps),
+            tuple(self.results or [Result()]),
+            self.lengths,
+            self.stateful,
+            not self.hides_lengths,
         )
         return Program(self.seed, family, "\n".join(text) + "\n", facts, tuple(mutants))
 
     def _lines(self) -> list[tuple[str, _Line]]:
-        name = self.pick("Net", "Model", "Classifier", "Tagger", "MyModel", "Encoder", "SeqModel")
+        name = self.pick("Net", "Model", "Classifier", "Tagger", "MyModel", "SeqModel")
         self.stateless_function = (
-            not self.methods and not self.stateful and self.base == "nn.Module" and self.chance(0.12)
+            not self.methods and not self.top and not self.stateful and self.base == "nn.Module" and self.chance(0.12)
             and not any(f"self.{word}" in line.text for line in self.forward
                         for word in ("training", "size", "state", "hidden", "register"))
         )  # fmt: skip
@@ -243,7 +256,11 @@ class Builder:
             lines += [("", _Line(f"def model({signature}):"))]
             lines += [("    ", line) for line in self.forward]
         else:
-            lines += [("", _Line("")), ("", _Line(f"class {name}({self.base}):")), ("    ", _Line("def __init__(self):"))]
+            lines += [
+                ("", _Line("")),
+                ("", _Line(f"class {name}({self.base}):")),
+                ("    ", _Line("def __init__(self):")),
+            ]
             lines += [("        ", _Line("super().__init__()")), *(("        ", line) for line in self.init)]
             lines += [("    ", line) for line in self.methods]
             lines += [("    ", _Line("")), ("    ", _Line(f"def forward(self, {signature}):"))]
@@ -260,6 +277,32 @@ class Builder:
         if self.B:
             lines.append(("", _Line(f"batch_dim = {self.B}")))
         return lines
+
+
+_ALONG = {
+    **dict.fromkeys(["softmax", "log_softmax"], "softmax_dim"),
+    **dict.fromkeys(["mean", "sum", "max", "amax", "logsumexp"], "pool_dim"),
+    **dict.fromkeys(["norm", "normalize"], "norm_dim"),
+    "cat": "cat_dim", "stack": "stack_dim", "cumsum": "cumsum_dim", "flip": "flip_dim",
+}  # fmt: skip
+
+
+def _plain_wrongs(text: str, batch: int) -> Iterator[tuple[str, str]]:
+    """What any line can have wrong: another axis. Whether that is wrong here, the oracle says."""
+    if "self." in text and "= nn." in text:
+        return
+    for found in re.finditer(r"\b(\w+)\((?:[^()]|\([^()]*\))*?(?:dim=)?(-?\d)(?:, keepdim=True)?\)", text):
+        function, axis = found[1], found[2]
+        at = found.start(2)
+        if function in _ALONG and axis != str(batch) and (text[at - 1] in "(=" or text[at - 2 : at] == ", "):
+            yield _ALONG[function], text.strip()[: at - _indent(text)] + str(batch) + text[found.end(2) :]
+    for axis, other in (("1", "0"), ("0", "1")):
+        if f"unsqueeze({axis})" in text:
+            yield "broadcast", f"unsqueeze({axis}) -> unsqueeze({other})"
+
+
+def _indent(text: str) -> int:
+    return len(text) - len(text.lstrip())
 
 
 def _line(text: str, wrongs: Sequence[Wrong], tag: str) -> _Line:

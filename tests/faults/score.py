@@ -17,7 +17,7 @@ import torch
 import lstm_shapes
 
 from .families import program
-from .oracle import Unsure, load, problem, wrong
+from .oracle import UnsureError, load, problem, wrong
 from .program import KINDS, Mutant, Program
 
 __all__ = ["Score", "Trial", "Verdict", "run", "trials"]
@@ -95,7 +95,7 @@ def trials(right: Program, folder: Path, kinds: frozenset[str] = frozenset()) ->
         path = folder / f"p{seed}_{family}_{number}_{mutant.kind}.py"
         try:
             outcome = "mutant" if wrong(mutant, right) else "harmless"
-        except Unsure:
+        except UnsureError:
             outcome = "harmless"
         except Exception:
             outcome = "raises"
@@ -116,7 +116,11 @@ def _verdict(path: Path, text: str) -> Verdict:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             names = load(text, str(path))
-            options = {"batch_dim": names.get("batch_dim", 0), "lengths": names.get("lengths"), "target": names.get("target")}
+            options = {
+                "batch_dim": names.get("batch_dim", 0),
+                "lengths": names.get("lengths"),
+                "target": names.get("target"),
+            }
             report = lstm_shapes.check(names["model"], *names["inputs"], **options, **names.get("kwargs", {}))
     except Exception as error:
         return Verdict("error", f"crash: {error!r}")
@@ -167,7 +171,9 @@ class Score:
             f"{'kind':<20}{'oracle':<9}{'mutants':>8}{'found':>7}{'warned':>8}{'at line':>9}{'share':>8}{'line':>7}",
         ]
         groups = [(kind, oracle, {kind}) for kind, oracle in KINDS.items()]
-        groups += [(oracle, "all", {k for k in KINDS if KINDS[k] == oracle}) for oracle in dict.fromkeys(KINDS.values())]
+        groups += [
+            (oracle, "all", {k for k in KINDS if KINDS[k] == oracle}) for oracle in dict.fromkeys(KINDS.values())
+        ]
         groups += [("every kind", "all", set(KINDS))]
         for name, oracle, kinds in groups:
             some = [trial for trial in self.mutants if trial.mutant and trial.mutant.kind in kinds]
