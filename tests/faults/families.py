@@ -141,7 +141,7 @@ def tagger(b: Builder, padded: bool = False) -> None:
     _start(b, padded, packs)
     if b.chance(0.3):
         blocks.middle(b, padded=True)
-    state = _recurrent_part(b, padded, packs)
+    _recurrent_part(b, padded, packs)
     if b.chance(0.4):
         blocks.middle(b, padded=padded)
     C, x, head = b.size(2, 9), b.x, b.name("fc", "head", "hidden2tag", "out")
@@ -908,7 +908,7 @@ def pointer(b: Builder) -> None:
 def ctc(b: Builder) -> None:
     """A recogniser with (T, N, C) log probabilities and the loss inside or outside."""
     blocks.images(b)
-    state = blocks.encode(b, R=2)
+    blocks.encode(b, R=2)
     C = b.size(5, 12)
     b.i(f"self.fc = nn.Linear({b.width}, {C})")
     b.f(f"logits = self.fc({b.x})")

@@ -1,9 +1,9 @@
 """Whether a program is right, told without lstm_shapes: each sample alone against its row in the batch.
 
 A sample that runs alone is cut to its own length, so padding that is read shows too. Dropout is the identity, draws by
-hand are constants, batch normalisation in training mode keeps the statistics of the whole batch. Sums over a batch of
-another size round differently: below `SAME` of the largest value two results are equal, beyond `OTHER` they differ,
-and between them the program is not used.
+hand are constants, batch normalisation in training mode keeps the statistics of the whole batch. All runs are in
+float64. Sums over a batch of another size round differently: below `SAME` of the largest value two results are equal,
+beyond `OTHER` (what float32 can show) they differ, and between them the program is not used.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .program import KINDS, Facts, Mutant, Program, Result
 
 __all__ = ["SAME", "UnsureError", "load", "problem", "wrong"]
 
-SAME, OTHER = 3e-5, 2e-4
+SAME, OTHER = 1e-6, 2e-4
 _MOST_ROWS = 6
 
 
@@ -174,8 +174,13 @@ class _Experiment:
     def _fresh(self) -> dict[str, Any]:
         names: dict[str, Any] = {"__name__": "program"}
         exec(self._code, names)
-        for module in (value for value in names.values() if isinstance(value, nn.Module)):
-            for part in module.modules():
+        names["inputs"] = _doubled(names["inputs"])
+        for value in list(names.values()):
+            if isinstance(value, nn.Parameter):
+                value.data = value.data.double()
+            if not isinstance(value, nn.Module):
+                continue
+            for part in value.double().modules():
                 if isinstance(part, nn.RNNBase | nn.MultiheadAttention):
                     part.dropout = 0.0
         given = names.setdefault("kwargs", {})
@@ -190,7 +195,17 @@ class _Experiment:
         torch.manual_seed(0)
         random.seed(0)
         with _nothing_drawn(self._statistics if recorded is None else None, recorded):
-            return list(_tensors(names["model"](*inputs, **kwargs)))
+            try:
+                torch.set_default_dtype(torch.float64)
+                return list(_tensors(names["model"](*inputs, **kwargs)))
+            finally:
+                torch.set_default_dtype(torch.float32)
+
+
+def _doubled(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_doubled(one) for one in value)
+    return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
 
 
 def _part(value: Any, batch: int | None, steps: int | None, row: int, length: int | None) -> Any:
