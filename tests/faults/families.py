@@ -304,13 +304,14 @@ def seq2seq(b: Builder) -> None:
     state = "(h, c)" if lstm else "h"
     wrongs = [("states_exchanged", "(h, c) -> (c, h)")] if lstm else []
     wrongs += [("wrong_layers", f"{state} -> {'(h.flip(0), c.flip(0))' if lstm else 'h.flip(0)'}")] if K > 1 else []
-    wrongs += [("state_lost", f"output, _ = self.decoder(self.tgt_embed({tgt}))")]
+    attends = b.chance(0.6)
+    wrongs += [] if attends else [("argument_unread", f"output, _ = self.decoder(self.tgt_embed({tgt}))")]
     wrongs += [("other_rows", f"{state} -> {'(h.roll(1, 1), c)' if lstm else 'h.roll(1, 1)'}")]
     if b.chance(0.5):
         b.split("encode", "memory", *(["h", "c"] if lstm else ["h"]))
     b.f(f"output, _ = self.decoder(self.tgt_embed({tgt}), {state})", *wrongs, tag="@dec")
     width = wide if merge else D
-    if b.chance(0.6):
+    if attends:
         attend = b.random.randrange(3)
         b.i(f"self.query = nn.Linear({width}, {wide})")
         if attend == 0:
@@ -608,7 +609,7 @@ def step_model(b: Builder) -> None:
     if kind == "GRUCell":
         b.argument("h", f"torch.zeros({b.N}, {D})" if b.chance(0.5) else f"torch.randn({b.N}, {D})", 0)
         b.i(f"self.rnn = nn.GRUCell({E}, {D})")
-        b.f("h = self.rnn(x, h)", "randn" in b.inputs[-1] and ("state_lost", "h = self.rnn(x)"))
+        b.f("h = self.rnn(x, h)", "randn" in b.inputs[-1] and ("argument_unread", "h = self.rnn(x)"))
     elif kind == "LSTMCell":
         b.argument("h", f"torch.randn({b.N}, {D})", 0)
         b.argument("c", f"torch.randn({b.N}, {D})", 0)
@@ -616,7 +617,7 @@ def step_model(b: Builder) -> None:
         b.f(
             "h, c = self.rnn(x, (h, c))",
             ("states_exchanged", "(h, c)) -> (c, h))"),
-            ("state_lost", "h, c = self.rnn(x)"),
+            ("argument_unread", "h, c = self.rnn(x)"),
         )
     else:
         b.i(f"self.rnn = nn.LSTM({E}, {D}, batch_first=True)", ("batch_first", ", batch_first=True -> ", "@run"))
@@ -882,7 +883,7 @@ def pointer(b: Builder) -> None:
     b.f(f"inp = torch.zeros(points.size(0), {D})")
     b.f("pointers = []")
     b.f("used = torch.zeros(points.size(0), points.size(1), dtype=torch.bool)")
-    b.f("for _ in range(points.size(1)):", 1 < b.N < b.L and ("loop_axis", "points.size(1) -> points.size(0)"))
+    b.f("for _ in range(points.size(1)):")
     b.f("    h, c = self.dec(inp, (h, c))", ("state_lost", "h, c = self.dec(inp)"))
     b.f(
         "    u = self.v(torch.tanh(self.w1(memory) + self.w2(h).unsqueeze(1))).squeeze(-1)",
@@ -1221,7 +1222,7 @@ def caption(b: Builder) -> None:
             ("state_view", f"h0 = torch.tanh(self.init_h(features)).view({K}, -1, {D}).transpose(0, 1)"),
         )
         b.f("h0 = h0.transpose(0, 1).contiguous()", ("state_view", f"h0 = h0.reshape({K}, -1, {D})"))
-    b.f("y, _ = self.rnn(self.embed(tokens), h0)", ("state_lost", "y, _ = self.rnn(self.embed(tokens))"))
+    b.f("y, _ = self.rnn(self.embed(tokens), h0)", ("argument_unread", "y, _ = self.rnn(self.embed(tokens))"))
     b.returns("F.log_softmax(self.out(y), dim=-1)", Result(), wrongs=[("softmax_dim", "dim=-1 -> dim=0")])
 
 
@@ -1243,7 +1244,7 @@ def state_given(b: Builder) -> None:
     b.f(
         "output, hidden = self.rnn(self.encoder(tokens), hidden)",
         lstm and zero == "randn" and ("states_exchanged", "tokens), hidden) -> tokens), hidden[::-1])"),
-        zero == "randn" and ("state_lost", "output, hidden = self.rnn(self.encoder(tokens))"),
+        zero == "randn" and ("argument_unread", "output, hidden = self.rnn(self.encoder(tokens))"),
     )
     b.f("output = F.dropout(output, 0.2)")
     b.f(

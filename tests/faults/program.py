@@ -30,6 +30,8 @@ KINDS = {
     **dict.fromkeys(["size_one", "sees_target", "steps_view", "directions_view"], "itself"),
     # In cells written by hand: only their formulas tell the state from the cell.
     **dict.fromkeys(["own_cell_kept", "own_state_lost"], "itself"),
+    # Of this a warning is enough: an argument without an effect may be meant.
+    "argument_unread": "itself",
 }
 
 
@@ -297,7 +299,7 @@ def _plain_wrongs(text: str, batch: int) -> Iterator[tuple[str, str]]:
         if function in _ALONG and axis != str(batch) and (text[at - 1] in "(=" or text[at - 2 : at] == ", "):
             yield _ALONG[function], text.strip()[: at - _indent(text)] + str(batch) + text[found.end(2) :]
     for axis, other in (("1", "0"), ("0", "1")):
-        if f"unsqueeze({axis})" in text:
+        if f"unsqueeze({axis})" in text and ".append(" not in text:
             yield "broadcast", f"unsqueeze({axis}) -> unsqueeze({other})"
 
 

@@ -47,7 +47,8 @@ class Trial:
 
     @property
     def found(self) -> bool:
-        return self.verdict.level == "error"
+        enough = ("error", "warning") if self.mutant and self.mutant.kind == "argument_unread" else ("error",)
+        return self.verdict.level in enough
 
     @property
     def at_line(self) -> bool:

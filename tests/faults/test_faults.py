@@ -19,7 +19,7 @@ from .score import Score, run
 
 pytestmark = pytest.mark.fuzz
 
-PROGRAMS = 36
+PROGRAMS = 30
 ALARMS = 0
 FOUND = 0.95
 AT_LINE = 0.85
