@@ -6,6 +6,7 @@ The programs, their faults and the oracle are tested first, without check.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,14 @@ def _changed(old: str, new: str, kind: str = "batch_first") -> tuple[Mutant, Pro
 
 def test_the_oracle_passes_a_right_program_with_active_dropout() -> None:
     assert problem(_MODEL, _FACTS) == ""
+
+
+def test_the_oracle_holds_batch_statistics_and_draws() -> None:
+    normalised = _MODEL.replace("drop = nn.Dropout(0.5)", "drop = nn.BatchNorm1d(6)")
+    assert (
+        problem(normalised.replace("rnn(drop(x))", "rnn(drop(x + torch.randn_like(x)))"), replace(_FACTS, lengths=None))
+        == ""
+    )
 
 
 @pytest.mark.parametrize(
