@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from .errors import LstmShapesError, ScrambledAxesWarning, ShapeError, SpecError
     from .explanation import Explanation, explain
     from .lab.build import build
-    from .lab.check_old.check import check
-    from .lab.check_old.report import Finding, Report
+    from .lab.check.check import check
+    from .lab.check.report import Finding, Report
     from .lab.check_old.session import install, load_ipython_extension, uninstall, unload_ipython_extension
     from .lab.check_old.watch import Watch, watch
     from .lab.gates import gates
@@ -46,14 +46,14 @@ _HOME: dict[str, str] = {
     "Call": "theory.call",
     "Counts": "theory.counts",
     "Explanation": "explanation",
-    "Finding": "lab.check_old.report",
+    "Finding": "lab.check.report",
     "GateTrace": "lab.gates.trace",
     "Law": "theory.laws",
     "LstmShapesError": "errors",
     "Picture": "pictures",
     "Prediction": "theory.predict",
     "Proof": "lab.proof",
-    "Report": "lab.check_old.report",
+    "Report": "lab.check.report",
     "Run": "lab.run",
     "ScrambledAxesWarning": "errors",
     "ShapeError": "errors",
@@ -63,7 +63,7 @@ _HOME: dict[str, str] = {
     "Watch": "lab.check_old.watch",
     "annotate": "lab.tensors",
     "build": "lab.build",
-    "check": "lab.check_old.check",
+    "check": "lab.check.check",
     "count": "theory.predict",
     "explain": "explanation",
     "gates": "lab.gates",
