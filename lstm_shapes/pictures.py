@@ -1,4 +1,4 @@
-"""picture: a layer drawn: unrolled over time, from inside one cell, its parameters, its packed rows."""
+"""picture: a layer drawn: unrolled over time, from inside one cell, or its packed rows."""
 
 from __future__ import annotations
 
@@ -93,9 +93,9 @@ def picture(
     """Draw a layer: the unrolled grid of K × L cells, with the cells lit that `highlight` reads.
 
     `kind` is `"grid"` (which alone takes `highlight`), `"cell"` (inside one cell of `layer`: every weight block and
-    every wire's shape), `"parameters"` (Q·D against D·D) or `"packed"` (what lengths leave of a batch). `n` picks one
-    row of the batch. Q, D, K may be replaced by a Spec or a torch layer. Of what is long, deep or many both ends are
-    shown and what is read first and last; what else is read is mentioned.
+    every wire's shape) or `"packed"` (what lengths leave of a batch). `n` picks one row of the batch. Q, D, K may be
+    replaced by a Spec or a torch layer. Of what is long, deep or many both ends are shown and what is read first and
+    last; what else is read is mentioned.
 
     >>> print(picture(3, 5, 2, L=4, highlight="Y[:, -1]").text)
     Y                         Y     Y     Y     Y

@@ -74,7 +74,6 @@ def test_each_control(moved: dict[str, Any], shown: str, gone: str) -> None:
     [
         ({}, "LSTM(Q=28, D=256, K=3), unrolled over time"),
         ({"picture": "cell"}, "LSTM(Q=28, D=256, K=3), inside one cell of layer 0"),
-        ({"picture": "parameters"}, "LSTM(Q=28, D=256, K=3), where the parameters are"),
         ({"picture": "packed", "lengths": "3, 2"}, "LSTM(Q=28, D=256, K=3), packed rows"),
         ({"cell": "RNNCell"}, "RNNCell(Q=28, D=256), one step"),
     ],

@@ -26,7 +26,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "Explanation": lambda: explain(28, 256, 3, proof=False),
     "Run": lambda: run(7, 5, 2),
     "Proof": lambda: prove(7, 5, 2, N=3, L=4),
-    "Picture": lambda: picture(7, 5, 2, N=3, L=4, kind="parameters"),
+    "Picture": lambda: picture(7, 5, 2, N=3, L=4),
     "GateTrace": lambda: gates(nn.LSTM(7, 5, 2), torch.ones(4, 3, 7)),
     "CellTrace": lambda: gates(nn.LSTM(7, 5, 2), torch.ones(4, 3, 7))[1],
     "GateStep": lambda: gates(nn.LSTM(7, 5, 2), torch.ones(4, 3, 7)).step(t=1),

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from lstm_shapes import __version__
 from lstm_shapes.errors import SpecError
 from lstm_shapes.lab.target import load_inputs, load_lengths, load_model
 
@@ -23,7 +21,6 @@ Input = Annotated[
     typer.Option("--input", "-i", metavar="64,28,28", help="sizes of one argument; int:64,28 for tokens; repeat"),
 ]
 BatchDim = Annotated[str, typer.Option(metavar="0", help="batch axis of the inputs, or none")]
-Sarif = Annotated[Path | None, typer.Option(metavar="FILE", help="write SARIF, for code hosts")]
 
 
 def check(
@@ -33,7 +30,6 @@ def check(
     lengths: options.Lengths = None,
     dtype: options.Dtype = "float32",
     as_json: options.Json = False,
-    sarif: Sarif = None,
 ) -> None:
     """Find recurrent-shape bugs in a model of yours; exit code 1 if there is one.
 
@@ -41,7 +37,7 @@ def check(
 
       lstm-shapes check mymodels.tagger:Tagger --input int:8,20
 
-      lstm-shapes check model.py:make --input 64,28,28 --sarif shapes.sarif
+      lstm-shapes check model.py:make --input 64,28,28 --json
 
       lstm-shapes check model.py:make --input 20,8,28 --batch-dim 1
     """
@@ -51,14 +47,9 @@ def check(
         made = load_model(model)
         given = load_inputs(input or [], made, dtype)
         from lstm_shapes.lab.check import check as check_
-        from lstm_shapes.lab.check import registry
 
     with Console(stderr=True).status("Experimenting …"):
         report = check_(made, *given, batch_dim=axis, lengths=load_lengths(rows))
-    if sarif is not None:
-        from lstm_shapes.views.sarif import sarif as as_sarif
-
-        sarif.write_text(json.dumps(as_sarif(report, registry(), __version__), indent=2), encoding="utf-8")
     if as_json:
         typer.echo(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
     else:

@@ -11,10 +11,8 @@ from lstm_shapes.theory.packing import Packing
 from .cell import cell_sentences, cell_text
 from .grid import grid_text
 from .panels import panels
-from .shares import shares_sentences, shares_text
 from .spoken import left_out, spoken
 from .staircase import staircase, staircase_sentences
-from .svg.bars import bars_body
 from .svg.cell import cell_body
 from .svg.frame import key, text
 from .svg.grid import grid_body
@@ -45,8 +43,6 @@ class Kind:
     lights: bool = False
     """Whether it takes `highlight`."""
     needs_lengths: bool = False
-    sheet: bool = False
-    """Whether a table says the same on a page."""
 
 
 def _packing(picture: Picture) -> Packing:
@@ -99,14 +95,6 @@ KINDS: dict[str, Kind] = {
         text=lambda picture, width: cell_text(picture.prediction.spec, picture.layer, width),
         above=_nothing,
         described=lambda picture: cell_sentences(picture.prediction.spec, picture.layer),
-    ),
-    "parameters": Kind(
-        title=lambda picture: "where the parameters are",
-        svg=lambda picture, top: bars_body(picture.prediction.counts, top),
-        text=lambda picture, width: shares_text(picture.prediction.counts, width),
-        above=_nothing,
-        described=lambda picture: shares_sentences(picture.prediction.counts),
-        sheet=True,
     ),
     "packed": Kind(
         title=lambda picture: "packed rows",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .kinds import KINDS
-from .page import Drawing, Lines, Page, Sheet
-from .parameters import parameters_sheet
+from .page import Drawing, Lines, Page
 from .spoken import spoken
 from .svg.frame import frame, paragraph
 from .titles import headline, subtitle
@@ -20,12 +19,8 @@ __all__ = ["picture_svg", "picture_text", "picture_view"]
 def picture_view(picture: Picture) -> Page:
     """A picture as a page: the drawing, on the columns there are, and what is lit."""
     page, kind = picture.prediction, KINDS[picture.kind]
-    drawn: Sheet | Drawing
-    if kind.sheet:
-        drawn = parameters_sheet(page.counts)
-    else:
-        title = kind.title(picture)
-        drawn = Drawing(title[:1].upper() + title[1:], lambda width: kind.text(picture, width), picture_svg(picture))
+    title = kind.title(picture)
+    drawn = Drawing(title[:1].upper() + title[1:], lambda width: kind.text(picture, width), picture_svg(picture))
     words = spoken(picture.reading, picture.n) if picture.reading is not None else ()
     blocks = (drawn, Lines("Reading it", words)) if words else (drawn,)
     return Page(headline(page.spec), subtitle(page.spec, page.call), blocks)

@@ -44,7 +44,6 @@ EVERY: dict[str, dict[str, Any]] = {
     "inside": {"kind": "cell", "proj_size": 64, "layer": 1},
     "inside GRU": {"kind": "cell", "cell": "GRU", "bidirectional": True, "layer": 2, "bias": False},
     "inside RNN": {"kind": "cell", "cell": "RNN", "nonlinearity": "relu"},
-    "parameters": {"kind": "parameters", "K": 9, "proj_size": 8, "bidirectional": True},
     "packed": {"kind": "packed", "lengths": (5, 3, 8, 1)},
     "packed, many": {"kind": "packed", "lengths": tuple(range(1, 40))},
     "packed, large": {"kind": "packed", "lengths": (120_000, 7)},
@@ -77,7 +76,7 @@ def test_nothing_is_drawn_outside_the_frame(name: str) -> None:
     inside_the_frame(drawn(name).svg)
 
 
-@pytest.mark.parametrize("kind", ["grid", "cell", "parameters"])
+@pytest.mark.parametrize("kind", ["grid", "cell"])
 def test_huge_sizes_stay_inside_the_frame(kind: str) -> None:
     """Numbers of sixteen digits, with a projection above the first layer."""
     inside_the_frame(ls.picture(2**40, 2**50, 3, proj_size=2**49, layer=1, kind=kind).svg)
@@ -199,7 +198,7 @@ def test_inside_a_cell_every_shape_is_the_layers_own() -> None:
 
 def test_wrong_requests_say_what_is_right() -> None:
     """An unknown kind, row, layer, file, or packed rows without lengths."""
-    with pytest.raises(ls.SpecError, match="kind must be one of grid, cell, parameters, packed"):
+    with pytest.raises(ls.SpecError, match="kind must be one of grid, cell, packed"):
         ls.picture(3, 5, kind="photo")
     with pytest.raises(ls.ShapeError, match="lengths must be given"):
         ls.picture(3, 5, kind="packed")
@@ -330,14 +329,6 @@ def test_one_step_of_a_cell_is_no_sequence() -> None:
     assert "LSTMCell(Q=28, D=256), one step" in words(svg)
     assert not any("t=0" in word for word in words(svg))
     assert float((parsed(svg).get("viewBox") or "").split()[3]) < 265
-
-
-def test_legend_tells_the_first_layer_from_those_above() -> None:
-    """Layers above 0 do not read Q features."""
-    assert "input: 4·Q·D in layer 0, 4·2D·D above" in words(
-        ls.picture(28, 256, 3, bidirectional=True, kind="parameters").svg
-    )
-    assert "input: 4·Q·D" in words(ls.picture(28, 256, 1, kind="parameters").svg)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -54,14 +54,6 @@ class HeatMap(Shown):
         reach = max(1.0, abs(low), abs(high))
         return -reach, reach
 
-    def figure(self) -> Any:
-        """The same as a matplotlib Figure; needs the extra `[plot]`.
-
-        Raises: ImportError that says what to install.
-        """
-        # lab may not know views; shown.py loads them the same way, when somebody looks.
-        return import_module("lstm_shapes.views.figure").heatmap_figure(self)
-
     @property
     def svg(self) -> str:
         """The same as an accessible SVG."""
@@ -69,17 +61,14 @@ class HeatMap(Shown):
         return text
 
     def save(self, path: str | Path) -> Path:
-        """Write the picture: `.svg`, or `.png` with the extra `[plot]`.
+        """Write the picture as SVG.
 
-        Raises: SpecError for another suffix; ImportError that says what to install.
+        Raises: SpecError for another suffix than `.svg`.
         """
         file = Path(path)
-        if file.suffix == ".png":
-            self.figure().savefig(file)
-        elif file.suffix == ".svg":
-            file.write_text(self.svg, encoding="utf-8")
-        else:
-            raise SpecError("path", "a file name that ends in .svg or .png", str(path))
+        if file.suffix != ".svg":
+            raise SpecError("path", "a file name that ends in .svg", str(path))
+        file.write_text(self.svg, encoding="utf-8")
         return file
 
     def _repr_svg_(self) -> str:

@@ -164,7 +164,7 @@ class GateTrace(Shown):
     def heatmap(self, gate: str = "", layer: int = 0, direction: int = 0, n: int = 0) -> HeatMap:
         """One gate of one row over time: units down, steps across. Shows itself in the console and in a notebook.
 
-        `.figure()` is the same with matplotlib (extra `[plot]`). The first gate of the cell unless named.
+        The first gate of the cell unless named.
 
         Raises: ShapeError for a gate, layer, direction or row that is not there.
         """
