@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lstm_shapes as ls
+from lstm_shapes.display.page import console
 from lstm_shapes.explorer import server
 from lstm_shapes.explorer.answer import answer
 from lstm_shapes.pictures import KINDS
 from lstm_shapes.theory.cells import CELLS
-from lstm_shapes.views.text import console
 from tests.browser import Page, browser
 from tests.scale import examples
 

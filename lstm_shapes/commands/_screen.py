@@ -23,7 +23,7 @@ def put(value: Any) -> None:
     """A result: in colour on a terminal, as plain lines without trailing blanks in a pipe."""
     from rich.console import Console
 
-    from lstm_shapes.shown import as_text
+    from lstm_shapes.display import as_text
 
     screen = Console(highlight=False)
     if screen.is_terminal:

@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstm_shapes.theory.predict import Prediction, predict
-from lstm_shapes.views.page import Block, Page
-from lstm_shapes.views.shapes import shapes_view
 
 from . import _screen
 from ._parser import Parser, decimal
 
 if TYPE_CHECKING:
+    from lstm_shapes.display.page import Block
     from lstm_shapes.lab.proof import Proof
 
 __all__ = ["declare", "main"]
@@ -48,12 +47,15 @@ def declare(parser: Parser) -> None:
 def main(*, device: str = "cpu", json: bool = False, html: Path | None = None, proof: bool = True, **layer: Any) -> int:
     prediction = predict(**layer)
     if not json:
+        from lstm_shapes.views.shapes import shapes_view
+
         _screen.put(shapes_view(prediction))  # on the screen before the rest is even imported
     from lstm_shapes.explanation import Explanation
-    from lstm_shapes.views.explanation import below_shapes
 
     explanation = Explanation(prediction)
     if not json:
+        from lstm_shapes.views.explanation import below_shapes
+
         _put_below(*below_shapes(explanation))
     if proof:
         explanation = Explanation(prediction, _prove(prediction, device))
@@ -71,6 +73,8 @@ def main(*, device: str = "cpu", json: bool = False, html: Path | None = None, p
 
 def _put_below(*blocks: Block) -> None:
     """Continue the page that is on the screen."""
+    from lstm_shapes.display.page import Page
+
     _screen.say()
     _screen.put(Page("", "", blocks))
 

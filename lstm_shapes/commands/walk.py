@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from lstm_shapes.display import as_document
 from lstm_shapes.lab.target import load_inputs, load_model
 
 from . import _screen
@@ -51,9 +52,6 @@ def main(
     else:
         _screen.put(walked)
     if html is not None:
-        from lstm_shapes.views.html import document
-        from lstm_shapes.views.walk import walk_view
-
-        html.write_text(document(walk_view(walked)), encoding="utf-8")
+        html.write_text(as_document(walked), encoding="utf-8")
         _screen.say(f"Wrote {html}", sys.stderr)
     return 0 if walked.ok else 1

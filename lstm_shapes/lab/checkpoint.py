@@ -18,8 +18,8 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NoReturn
 
+from lstm_shapes.display import Shown
 from lstm_shapes.errors import LstmShapesError
-from lstm_shapes.shown import Shown
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.sources import UNTOLD, Found, find_layers, printable
 

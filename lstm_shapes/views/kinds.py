@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from lstm_shapes.pictures import Picture
 from lstm_shapes.theory.packing import Packing
 
 from .cell import cell_sentences, cell_text
@@ -18,9 +18,6 @@ from .svg.frame import key, text
 from .svg.grid import grid_body
 from .svg.staircase import staircase_body
 from .titles import subtitle
-
-if TYPE_CHECKING:
-    from lstm_shapes.pictures import Picture
 
 __all__ = ["KINDS", "Kind"]
 
@@ -40,9 +37,6 @@ class Kind:
     """What stands above the drawing in an SVG."""
     described: Callable[[Picture], tuple[str, ...]]
     """What stands for the drawing where it cannot be seen."""
-    lights: bool = False
-    """Whether it takes `highlight`."""
-    needs_lengths: bool = False
 
 
 def _packing(picture: Picture) -> Packing:
@@ -86,9 +80,7 @@ def _nothing(picture: Picture) -> tuple[str, ...]:
 
 
 KINDS: dict[str, Kind] = {
-    "grid": Kind(
-        title=_grid_title, svg=_grid_svg, text=grid_text, above=_grid_words, described=_grid_words, lights=True
-    ),
+    "grid": Kind(title=_grid_title, svg=_grid_svg, text=grid_text, above=_grid_words, described=_grid_words),
     "cell": Kind(
         title=_cell_title,
         svg=lambda picture, top: cell_body(picture.prediction.spec, picture.prediction.call, picture.layer, top),
@@ -102,6 +94,5 @@ KINDS: dict[str, Kind] = {
         text=lambda picture, width: staircase(_packing(picture), width),
         above=lambda picture: (_call(picture),),
         described=lambda picture: (_call(picture), *staircase_sentences(_packing(picture))),
-        needs_lengths=True,
     ),
 }

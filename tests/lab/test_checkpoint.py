@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from lstm_shapes.display import as_text
 from lstm_shapes.errors import LstmShapesError
 from lstm_shapes.lab.build import build
 from lstm_shapes.lab.checkpoint import CheckpointError, read_checkpoint
-from lstm_shapes.shown import as_text
 from lstm_shapes.theory.spec import Spec
 from tests.scale import examples
 from tests.strategies import specs
@@ -249,7 +249,11 @@ def test_an_old_torch_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [(".", "is not a file"), ("missing", "cannot be read: no such file"), ("a\0b", r"a\\x00b cannot be read: embedded null byte")],
+    [
+        (".", "is not a file"),
+        ("missing", "cannot be read: no such file"),
+        ("a\0b", r"a\\x00b cannot be read: embedded null byte"),
+    ],
 )
 def test_what_is_no_file_is_one_line(name: str, message: str, tmp_path: Path) -> None:
     """Folders, missing files, impossible names."""

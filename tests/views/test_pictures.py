@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 import lstm_shapes as ls
+from lstm_shapes.display import as_text, drawing
 from lstm_shapes.pictures import KINDS
-from lstm_shapes.shown import as_text
 from lstm_shapes.views.choice import ends
-from lstm_shapes.views.pictures import picture_text
 from tests.snapshot import Snapshot
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -353,7 +352,7 @@ def test_console_drawings_are_laid_out_for_the_width(kind: str, width: int) -> N
     picture = ls.picture(28, 256, 3, kind=kind, lengths=(20, 15, 7))
     assert "…" not in " ".join(line for line in as_text(picture, width=width).splitlines() if kind == "cell")
     assert max(map(len, as_text(picture, width=width).splitlines())) <= width
-    assert max(map(len, picture_text(picture, width).splitlines())) <= width
+    assert max(map(len, drawing(picture).at(width).splitlines())) <= width
 
 
 def test_numbers_are_grouped_and_one_is_no_plural() -> None:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lstm_shapes.display import Shown, drawing
 from lstm_shapes.errors import SpecError
-from lstm_shapes.shown import Shown
 from lstm_shapes.theory.numerals import counted
 
-if TYPE_CHECKING:
-    from .trace import GateTrace
-
-__all__ = ["HeatMap", "read_heatmap"]
+__all__ = ["HeatMap"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,8 +53,7 @@ class HeatMap(Shown):
     @property
     def svg(self) -> str:
         """The same as an accessible SVG."""
-        text: str = import_module("lstm_shapes.views.svg.heatmap").heatmap_svg(self)
-        return text
+        return drawing(self).svg
 
     def save(self, path: str | Path) -> Path:
         """Write the picture as SVG.
@@ -86,15 +81,3 @@ class HeatMap(Shown):
             "n": self.n,
             "values": [list(row) for row in self.values],
         }
-
-
-def read_heatmap(trace: GateTrace, gate: str, layer: int, direction: int, n: int) -> HeatMap:
-    """The heat map at valid positions (`GateTrace.heatmap` checks them)."""
-    cell = trace[layer, direction]
-    _ = cell[gate]  # raises for a name that is not there
-    steps = trace.call.lengths[n] if trace.call.lengths else trace.call.L
-    rows = cell.values[gate].detach()[:steps, n].T.tolist()
-    row = n if trace.call.batched else None
-    return HeatMap(
-        gate, layer, direction, row, tuple(tuple(values) for values in rows), trace.spec.nonlinearity != "relu"
-    )
