@@ -39,6 +39,9 @@ def test_the_lesson_by_hand_is_the_same(capsys: pytest.CaptureFixture[str]) -> N
 
 WRONG = {
     "one too many": (["explain", "28", "256", "3", "4"], "unexpected extra argument"),
+    "many too many": (["explain", "28", "256", *"9" * 500], "(9 9 9"),
+    "a long option": (["explain", "--" + "x" * 500], "No such option: --xxx"),
+    "a long command": (["x" * 500], "No such command 'xxx"),
     "two too many": (["explain", "28", "256", "3", "2", "20"], "(2 20)"),
     "no value": (
         ["explain", "28", "256", "--batch"],
@@ -118,10 +121,10 @@ def read_by_nobody(*arguments: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("option", ["--json", "--cell=LSTM"])
-def test_a_reader_that_has_gone(option: str) -> None:
+@pytest.mark.parametrize("words", ["explain 28 256 3 --no-proof", "count 28 256 --json", "--help", "rules --help"])
+def test_a_reader_that_has_gone(words: str) -> None:
     """Nobody reads from the start: no traceback, and not a word on stderr either."""
-    assert read_by_nobody("explain", "28", "256", "3", "--no-proof", option)[1] == ""
+    assert read_by_nobody(*words.split())[1] == ""
 
 
 def test_a_reader_that_has_gone_is_no_failure() -> None:

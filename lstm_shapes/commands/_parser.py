@@ -55,7 +55,7 @@ class Parser(ArgumentParser):
         self._refuse_unknown(own)
         given, extra = self.parse_known_intermixed_args(own)
         if extra:
-            self.error(f"Got unexpected extra argument{'s' if len(extra) > 1 else ''} ({' '.join(extra)})")
+            self.error(f"Got unexpected extra argument{'s' if len(extra) > 1 else ''} ({_cut(' '.join(extra))})")
         return {**vars(given), self.rest: passed_on} if self.rest else vars(given)
 
     def _refuse_unknown(self, words: list[str]) -> None:
@@ -66,7 +66,7 @@ class Parser(ArgumentParser):
             if word == "--":
                 return
             if name.startswith("-") and name not in options and not re.match(r"-$|-\.?\d", word):
-                self.error(f"No such option: {name}.{near(name, options)}")
+                self.error(f"No such option: {_cut(name)}.{near(name, options)}")
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, self.prog)
@@ -122,6 +122,11 @@ def near(word: str, known: Iterable[str]) -> str:
     return f" Did you mean '{plain[meant[0]]}'?" if meant else ""
 
 
+def _cut(word: str) -> str:
+    """Short enough for a message of one line."""
+    return word if len(word) <= 40 else f"{word[:40]}…"
+
+
 def whole(word: str) -> int:
     return _number(int, word, "whole number")
 
@@ -134,8 +139,7 @@ def _number(kind: Callable[[str], Number], word: str, name: str) -> Number:
     try:
         return kind(word)
     except ValueError:
-        shown = word if len(word) <= 40 else f"{word[:40]}…"
-        raise ArgumentTypeError(f"{shown!r} is not a {name}") from None
+        raise ArgumentTypeError(f"{_cut(word)!r} is not a {name}") from None
 
 
 def whole_numbers(word: str) -> tuple[int, ...]:
@@ -143,7 +147,7 @@ def whole_numbers(word: str) -> tuple[int, ...]:
     try:
         return tuple(int(entry) for entry in word.split(","))
     except ValueError:
-        raise ArgumentTypeError(f"{word[:40]!r} is not whole numbers with commas between, such as 5,3,2") from None
+        raise ArgumentTypeError(f"{_cut(word)!r} is not whole numbers with commas between, such as 5,3,2") from None
 
 
 def _page(word: str) -> Path:
