@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from .errors import LstmShapesError, ScrambledAxesWarning, ShapeError, SpecError
     from .explanation import Explanation, explain
     from .lab.build import build
-    from .lab.check.check import check
-    from .lab.check.report import Finding, Report
-    from .lab.check.session import install, load_ipython_extension, uninstall, unload_ipython_extension
-    from .lab.check.watch import Watch, watch
+    from .lab.check_old.check import check
+    from .lab.check_old.report import Finding, Report
+    from .lab.check_old.session import install, load_ipython_extension, uninstall, unload_ipython_extension
+    from .lab.check_old.watch import Watch, watch
     from .lab.gates import gates
     from .lab.gates.trace import GateTrace
     from .lab.proof import Proof, prove
@@ -48,39 +48,39 @@ _HOME: dict[str, str] = {
     "Call": "theory.call",
     "Counts": "theory.counts",
     "Explanation": "explanation",
-    "Finding": "lab.check.report",
+    "Finding": "lab.check_old.report",
     "GateTrace": "lab.gates.trace",
     "Law": "theory.laws",
     "LstmShapesError": "errors",
     "Picture": "pictures",
     "Prediction": "theory.predict",
     "Proof": "lab.proof",
-    "Report": "lab.check.report",
+    "Report": "lab.check_old.report",
     "Run": "lab.run",
     "ScrambledAxesWarning": "errors",
     "ShapeError": "errors",
     "Spec": "theory.spec",
     "SpecError": "errors",
     "Walk": "lab.walk",
-    "Watch": "lab.check.watch",
+    "Watch": "lab.check_old.watch",
     "annotate": "lab.tensors",
     "build": "lab.build",
-    "check": "lab.check.check",
+    "check": "lab.check_old.check",
     "count": "theory.predict",
     "explain": "explanation",
     "gates": "lab.gates",
-    "install": "lab.check.session",
+    "install": "lab.check_old.session",
     "laws": "theory.laws",
-    "load_ipython_extension": "lab.check.session",
+    "load_ipython_extension": "lab.check_old.session",
     "picture": "pictures",
     "predict": "theory.predict",
     "prove": "lab.proof",
     "quiz": "practice",
     "run": "lab.run",
-    "uninstall": "lab.check.session",
-    "unload_ipython_extension": "lab.check.session",
+    "uninstall": "lab.check_old.session",
+    "unload_ipython_extension": "lab.check_old.session",
     "walk": "lab.walk",
-    "watch": "lab.check.watch",
+    "watch": "lab.check_old.watch",
 }
 
 __all__ = [

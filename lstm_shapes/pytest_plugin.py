@@ -26,7 +26,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
         yield
         return
     from lstm_shapes.display import as_text
-    from lstm_shapes.lab.check.watch import watch
+    from lstm_shapes.lab.check_old.watch import watch
 
     watched = watch()
     with watched:

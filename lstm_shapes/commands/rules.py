@@ -26,7 +26,7 @@ def declare(parser: Parser) -> None:
 
 def main(code: str | None = None, *, json: bool = False) -> int:
     with _screen.loading("Loading the rules …"):
-        from lstm_shapes.lab.check import registry
+        from lstm_shapes.lab.check_old import registry
         from lstm_shapes.views.report import rule_view, rules_view
 
         every = registry()

@@ -33,7 +33,7 @@ def main(script: Path, *, arguments: tuple[str, ...] = ()) -> int:
     if not script.is_file():
         raise SpecError("SCRIPT", "a Python file", str(script))
     from lstm_shapes.display import as_text
-    from lstm_shapes.lab.check.watch import watch
+    from lstm_shapes.lab.check_old.watch import watch
 
     before = sys.argv, list(sys.path)
     sys.argv = [str(script), *arguments]

@@ -18,8 +18,8 @@ from lstm_shapes.theory.laws import laws
 from lstm_shapes.theory.slices import slices
 
 from .build import build
+from .calling import as_state, read_inputs
 from .flops import measured_macs
-from .inputs import read_inputs
 from .run import Run, call_layer
 from .tensors import AnnotatedTensor
 from .torch_rules import axes_of
@@ -191,9 +191,9 @@ def _shortened(result: Run) -> tuple[Run, str]:
         kept = [slice(most.get(name)) for name in tensor.axes.names]
         return tensor.plain()[tuple(kept)]
 
-    starts = tuple(first(state) for state in (result.h0, result.c0) if state is not None)
+    starts = as_state([first(state) for state in (result.h0, result.c0) if state is not None])
     lengths = call.lengths and tuple(min(length, most["L"]) for length in call.lengths[: most["N"]])
-    short = call_layer(result.layer, spec, read_inputs(spec, first(result.X), lengths), starts)
+    short = call_layer(result.layer, spec, read_inputs(result.layer, spec, first(result.X), starts, lengths))
     sizes = ", ".join(f"{name}={size}" for name, size in most.items())
     return short, f", on the first {sizes}"
 

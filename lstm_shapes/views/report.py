@@ -7,9 +7,10 @@ from pathlib import Path
 
 from lstm_shapes.display import view
 from lstm_shapes.display.page import Block, Cell, Column, Lines, Mark, Page, Role, Sheet, code
-from lstm_shapes.lab.check.report import Evidence, Finding, Report
-from lstm_shapes.lab.check.rule import Rule
-from lstm_shapes.lab.check.watch import Watch
+from lstm_shapes.lab.check import report as traced
+from lstm_shapes.lab.check_old.report import Evidence, Finding, Report
+from lstm_shapes.lab.check_old.rule import Rule
+from lstm_shapes.lab.check_old.watch import Watch
 
 __all__ = ["report_view", "rule_view", "rules_view", "watch_view"]
 
@@ -19,11 +20,13 @@ _DRAWN = 16
 
 
 @view.register(Report)
+@view.register(traced.Report)  # takes the place of the other
 def report_view(report: Report) -> Page:
     """What `check` returns."""
     blocks: list[Block] = [_finding(finding) for finding in report.findings]
-    if report.right:
-        blocks.append(Lines("Looks like a known mistake, and is right", report.right))
+    right: tuple[str, ...] = getattr(report, "right", ())
+    if right:
+        blocks.append(Lines("Looks like a known mistake, and is right", right))
     return Page(_verdict(report), "", tuple(blocks))
 
 

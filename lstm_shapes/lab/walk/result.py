@@ -13,7 +13,7 @@ from lstm_shapes.lab.torch_rules import axes_of
 from lstm_shapes.theory.axes import UNKNOWN, Axes, Axis
 
 if TYPE_CHECKING:
-    from lstm_shapes.lab.check.report import Report
+    from lstm_shapes.lab.check_old.report import Report
 
 __all__ = ["Made", "Mixed", "Step", "Walk", "made_of"]
 
