@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .display import load_when_shown
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -121,6 +123,18 @@ __all__ = [
     "walk",
     "watch",
 ]
+
+
+def _views_without_torch() -> None:
+    from .views import checkpoint, counts, explanation, laws, pictures, prediction, quiz  # noqa: F401
+
+
+def _views_of_tensors() -> None:
+    from .views import gates, heatmap, proof, report, run, walk  # noqa: F401
+
+
+# Each registers the types that it draws. They are loaded when a result is first looked at.
+load_when_shown(_views_without_torch, _views_of_tensors)
 
 
 def __getattr__(name: str) -> object:
