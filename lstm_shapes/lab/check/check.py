@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
+
+from torch import nn
 
 from . import rules_padding, rules_samples
 from .experiments import Experiments, OutOfTime
@@ -44,6 +47,7 @@ def check(
     (False, ('LS201',))
     """
     progress = _Progress()
+    kwargs = _passed_on(model, inputs, kwargs, {"lengths": lengths, "target": target, "loss": loss})
     lab = Experiments(model, inputs, kwargs, batch_dim, lengths, progress=progress.says)
     lab.target, lab.loss, lab.mixes = target, loss, mixes
     try:
@@ -51,6 +55,19 @@ def check(
     finally:
         lab.close()
         progress.done()
+
+
+def _passed_on(
+    model: Callable[..., Any], inputs: tuple[Any, ...], kwargs: dict[str, Any], told: dict[str, Any]
+) -> dict[str, Any]:
+    """What check is told is the model's too, where forward has a parameter of that name that is not given already."""
+    try:
+        signature = inspect.signature(model.forward if isinstance(model, nn.Module) else model)
+        given = signature.bind_partial(*inputs, **kwargs).arguments
+    except (TypeError, ValueError):
+        return kwargs
+    more = {name: value for name, value in told.items() if value is not None and name in signature.parameters}
+    return {**{name: value for name, value in more.items() if name not in given}, **kwargs}
 
 
 def examine(lab: Experiments) -> Report:
