@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from . import rules_padding, rules_samples
+from . import rules_padding, rules_samples, rules_states
 from .experiments import Experiments, OutOfTime
 from .padding import lengths_of, padding_of
 from .report import Finding, Report, ordered
@@ -20,7 +20,7 @@ from .samples import samples_of
 __all__ = ["check", "examine"]
 
 # Importing a module of rules registers them; the order of a report is that of its levels.
-_RULE_MODULES = (rules_samples, rules_padding)
+_RULE_MODULES = (rules_samples, rules_padding, rules_states)
 
 
 def check(
@@ -76,7 +76,7 @@ def examine(lab: Experiments) -> Report:
     stopped = ""
     try:
         for each in RULES.values():
-            findings += each.find(lab.ask(each.reads), lab)
+            findings += each.find(*(lab.ask(read) for read in each.reads), lab)
     except OutOfTime:
         stopped = "the time was over"
     tested, not_tested = _summary(lab)

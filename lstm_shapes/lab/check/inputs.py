@@ -64,6 +64,7 @@ class Inputs:
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], batch_dim: int | None, lengths: Any) -> None:
         self._given: Given = (args, kwargs)
+        self.args, self.kwargs = args, kwargs
         self.batch_dim = batch_dim
         self.lengths = whole_numbers(lengths)
         self.pads: set[int] = {0}
