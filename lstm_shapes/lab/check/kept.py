@@ -15,7 +15,6 @@ from .compare import differs
 from .experiments import Experiments
 from .provenance import follow_parts
 from .samples import samples_of
-from .words import value_name
 
 __all__ = ["NoRecurrence", "Second", "Unread", "recurrence_of", "second_call_of", "unread_of"]
 
@@ -105,7 +104,14 @@ def _resets(lab: Experiments, layer: LayerCall) -> bool:
     """Whether the program can start anew: a method that says so, or an input that is multiplied into the state."""
     words = ("reset", "init_hidden", "init_state", "clear", "zero_state", "detach", "repackage", "begin_state")
     things = (*lab.reached.modules.values(), *lab.reached.objects)
-    if any(word in name for thing in things for name in dir(type(thing)) for word in words):
+    own = {
+        name
+        for thing in things
+        for kind in type(thing).__mro__
+        if not kind.__module__.startswith(("torch", "builtins"))
+        for name in vars(kind)
+    }
+    if any(word in name for name in own for word in words):
         return True
     inputs = {value.index for value in lab.baseline.inputs}
     return any(lab.baseline.ancestors(state) & inputs for state in layer.states.values())
@@ -259,5 +265,3 @@ def _inserting(value: Value) -> Iterator[Call]:
             return
         value = before
 
-
-_ = value_name
