@@ -39,19 +39,12 @@ class Slot:
     time: int | None
     fixed: bool
     mask: bool = False
-    rows: int = 1  # rows of each sample, where a batch axis holds N·L of them
+    uneven: bool = False  # rows that are no multiple of one a sample in a known order
 
     @property
     def tensor(self) -> Tensor:
         data: Tensor = self.value.data if isinstance(self.value, PackedSequence) else self.value
         return data
-
-    def row(self, tensor: Tensor, i: int, N: int) -> Tensor:
-        """The rows of sample i, as a view."""
-        assert self.batch is not None
-        if self.rows == 1:
-            return tensor.select(self.batch, i)
-        return tensor.unflatten(self.batch, (N, self.rows)).select(self.batch, i)
 
     @property
     def movable(self) -> bool:
@@ -104,14 +97,12 @@ class Inputs:
                 batch = self.batch_dim
             elif self.N in sizes:
                 batch = sizes.index(self.N)
-        rows = 1
-        if batch is None and self.batch_dim == 0 and self.N > 1 and value.dim() > 1 and not value.size(0) % self.N:
-            batch, rows = 0, value.size(0) // self.N  # the rows of all samples, one behind the other
+        uneven = batch is None and self.batch_dim == 0 and self.N > 1 and value.dim() > 1 and not value.size(0) % self.N
         others = [axis for axis in range(value.dim()) if axis != batch]
         sequence = value.dim() >= 3 or (value.dim() == 2 and (not value.is_floating_point() or self.batch_dim is None))
         time = others[0] if sequence and others and batch in (0, 1, None) else None
         fixed = value.dtype == torch.bool or value.is_complex() or value.numel() == 0 or self._is_lengths(value)
-        return Slot(k, value, batch, time, fixed or value.is_sparse or value.is_meta, rows=rows)
+        return Slot(k, value, batch, time, fixed or value.is_sparse or value.is_meta, uneven=uneven)
 
     # ------------------------------------------------------------------ what the run showed of them
     def learn(self, trace: Trace, layers: Sequence[LayerCall]) -> None:
@@ -171,7 +162,7 @@ class Inputs:
                 return _copy(slot.value)
             new = _copy(slot.value)
             with torch.no_grad(), torch.inference_mode(new.is_inference()):
-                row = slot.row(new, i, self.N)
+                row = new.select(slot.batch, i)
                 row.copy_(_flipped(row, i) if slot.index in flags else _other(row, slot.value, seed + 17 * i, self.pads))
             return new
 
@@ -189,10 +180,7 @@ class Inputs:
             if slot.index in axes:
                 value = slot.value
                 for axis in axes[slot.index]:
-                    if axis == slot.batch and slot.rows > 1:
-                        value = value.unflatten(axis, (self.N, slot.rows)).narrow(axis + 1, 0, length).flatten(axis, axis + 1)
-                    else:
-                        value = value.narrow(axis, 0, length)
+                    value = value.narrow(axis, 0, length)
                 return _copy(value)
             return _copy(slot.value)
 

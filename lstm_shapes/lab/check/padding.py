@@ -119,6 +119,8 @@ def padding_of(lab: Experiments) -> Padding:
         return Padding("untested", lengths)
     if lab.ask(samples_of).kind in ("mixed", "dropped", "permuted"):
         return Padding("untested", "samples influence each other already")
+    if any(slot.uneven for slot in lab.inputs.slots):
+        return Padding("untested", "an input holds several rows of each sample, in an order that is not known")
     steps = [n for n in lengths.steps if n > 0]
     full = lengths.slot.tensor.size(lengths.axis)
     if not steps or min(steps) >= full:
@@ -275,8 +277,6 @@ def _cuts(lab: Experiments, lengths: Lengths, full: int) -> tuple[dict[int, tupl
         numbers = whole_numbers(slot.value)
         if numbers is not None and sorted(numbers) == sorted(lengths.steps) and slot is not lengths.slot:
             counts[slot.index] = numbers
-        elif isinstance(slot.value, Tensor) and slot.rows == full and slot.batch is not None:
-            axes[slot.index] = (slot.batch,)
         elif isinstance(slot.value, Tensor) and slot is not lengths.slot and slot.batch is not None:
             same = [a for a in range(slot.tensor.dim()) if a != slot.batch and slot.tensor.size(a) == full]
             if slot.time in same and slot.tensor.is_floating_point() and not slot.fixed:

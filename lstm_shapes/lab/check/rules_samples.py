@@ -211,7 +211,10 @@ def _finding(code: str, title: str, measured: str, blame: Blame, lab: Experiment
 
     fix = best(lab, blame.fixes, samples_hold)
     if not fix:
-        fix = "probably the axis on which the samples lie has to stay apart here"
+        fix = (
+            "probably the axis on which the samples lie has to stay apart here; where samples see each other on purpose, "
+            "check(…, mixes=True) declares it"
+        )
     call = blame.call
     layer = blame.layer.name if blame.layer is not None else ""
     made = tuple(_history(blame))

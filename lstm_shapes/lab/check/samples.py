@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lstm_shapes.lab.trace import Call, Value
 
-from .compare import differs
+from .compare import OTHER_ORDER, differs
 from .experiments import Experiments
 from .layout import Layout, Track, cuts
 
@@ -131,6 +131,7 @@ def _compared(
     tracks: dict[int, Track] = {}
     tested: list[int] = []
     why = ""
+    slack = max(lab.slack, OTHER_ORDER if masks else 0.0)  # other flags may pack the rows in another order
     for s in samples:
         lab.says(f"sample {s} of {lab.N} replaced")
         moved: dict[int, Tensor | None] = {}
@@ -138,7 +139,7 @@ def _compared(
         def compare(value: Value, tensor: Tensor, moved: dict[int, Tensor | None] = moved) -> None:
             if wanted is None or value.index in wanted or (extra and value.index in extra):
                 before = value.elements
-                moved[value.index] = None if before is None else differs(before, tensor, lab.slack)
+                moved[value.index] = None if before is None else differs(before, tensor, slack)
 
         outcome = lab.follow(lab.inputs.sample(s, masks=masks), compare)
         if outcome.error is not None:

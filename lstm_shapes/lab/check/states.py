@@ -115,11 +115,24 @@ def _handed(lab: Experiments) -> Rows | None:
                 if state is None or state.index not in parts.held:
                     continue
                 by_row = _taken(parts, reader, state)
+                if len(by_row) == 1 and _others_take_top(lab, layer, reader, parts, role):
+                    continue
                 wrong = _wrong_rows(layer, reader, by_row)
                 if wrong is not None:
                     at = _dropping(lab, parts, layer, state) or reader.call
                     return Rows("handed", layer, wrong, at, tuple(by_row[0]), reader, tuple(map(tuple, by_row)))
     return None
+
+
+def _others_take_top(lab: Experiments, layer: LayerCall, reader: LayerCall, parts: Parts, role: str) -> bool:
+    """Whether other one-layer readers start from the top rows: a stack of cells, each from a row of its own."""
+    top = set(range(layer.K * layer.R - layer.R, layer.K * layer.R))
+    for other in lab.layers:
+        state = other.states.get(role)
+        if other.module is not reader.module and other.module is not layer.module and state is not None:
+            if state.index in parts.held and top & {k for _, k in parts.of(state)}:
+                return True
+    return False
 
 
 def _taken(parts: Parts, reader: LayerCall, state: Value) -> list[list[int]]:
