@@ -44,7 +44,7 @@ def main(
     with _screen.loading("Loading torch and the model …"):
         made = load_model(model)
         given = load_inputs(list(input), made, dtype)
-        from lstm_shapes.lab.check_old import check
+        from lstm_shapes.lab.check import check
 
     with _screen.waiting("Experimenting …"):
         report = check(made, *given, batch_dim=batch_dim, lengths=load_lengths(lengths))

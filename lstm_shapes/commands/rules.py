@@ -26,10 +26,10 @@ def declare(parser: Parser) -> None:
 
 def main(code: str | None = None, *, json: bool = False) -> int:
     with _screen.loading("Loading the rules …"):
-        from lstm_shapes.lab.check_old import registry
+        from lstm_shapes.lab.check import RULES
         from lstm_shapes.views.report import rule_view, rules_view
 
-        every = registry()
+        every = dict(sorted(RULES.items()))
     if code is not None and code.upper() not in every:
         raise SpecError("CODE", f"one of {', '.join(every)}", code)
     chosen = list(every.values()) if code is None else [every[code.upper()]]

@@ -1,4 +1,4 @@
-"""A report as a page: each finding in one look, errors first; and the rules as a table."""
+"""A report as a page: each finding in one look, errors first, what was tested at the end; and the rules as a table."""
 
 from __future__ import annotations
 
@@ -6,27 +6,24 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lstm_shapes.display import view
-from lstm_shapes.display.page import Block, Cell, Column, Lines, Mark, Page, Role, Sheet, code
-from lstm_shapes.lab.check import report as traced
-from lstm_shapes.lab.check_old.report import Evidence, Finding, Report
-from lstm_shapes.lab.check_old.rule import Rule
-from lstm_shapes.lab.check_old.watch import Watch
+from lstm_shapes.display.page import Block, Cell, Column, Drawing, Lines, Mark, Page, Role, Sheet, code
+from lstm_shapes.lab.check import Evidence, Finding, Report, Rule
+from lstm_shapes.lab.check.watch import Watch
+from lstm_shapes.lab.trace import Where
 
 __all__ = ["report_view", "rule_view", "rules_view", "watch_view"]
 
 _ROLES: dict[str, Role] = {"error": "bad", "warning": "strong", "note": "quiet"}
+_MARKS = {"error": "✗", "warning": "!", "note": "·"}
 # A dependence matrix is drawn up to this many rows and columns; beyond, its sentence says enough.
-_DRAWN = 16
+_DRAWN = 12
 
 
 @view.register(Report)
-@view.register(traced.Report)  # takes the place of the other
 def report_view(report: Report) -> Page:
     """What `check` returns."""
     blocks: list[Block] = [_finding(finding) for finding in report.findings]
-    right: tuple[str, ...] = getattr(report, "right", ())
-    if right:
-        blocks.append(Lines("Looks like a known mistake, and is right", right))
+    blocks.append(Lines("", report.summary))
     return Page(_verdict(report), "", tuple(blocks))
 
 
@@ -43,22 +40,23 @@ def _verdict(report: Report) -> str:
 
 
 def _finding(finding: Finding) -> Sheet:
-    rows: list[tuple[Cell, ...]] = []
-    if finding.where is not None:
-        rows.append(("where", _place(f"{_near(finding.where.file)}:{finding.where.line}", finding.where.source)))
-    if finding.layer:
-        rows.append(("layer", code(finding.layer)))
-    rows.append(("seen", finding.detail))
-    rows.append(("fix", Mark(finding.fix, "strong")))
-    rows += [("evidence", f"{item}{_matrix(item)}") for item in finding.evidence]
-    if finding.cause is not None:
-        rows.append(("raised", Mark(f"{type(finding.cause).__name__}: {finding.cause}", "quiet")))
-    mark = {"error": "✗", "warning": "!", "note": "·"}[finding.level]
+    rows = [(word, _row(finding, word, text)) for word, text in finding.rows]
+    drawn = [_matrix(item) for item in finding.evidence]
+    rows += [("moved", text) for text in drawn if text]
+    rows.append(("rule", f"{finding.code} {finding.name} (`lstm-shapes rules {finding.code}`)"))
     return Sheet(
-        f"{mark} {finding.code} {finding.level}: {finding.title}",
+        f"{_MARKS[finding.level]} {finding.title}",
         (Column(""), Column("", whole=False)),
-        tuple((Mark(str(name), _ROLES[finding.level] if name == "fix" else "quiet"), cell) for name, cell in rows),
+        tuple((Mark(word, _ROLES[finding.level] if word == "fix" else "quiet"), cell) for word, cell in rows),
     )
+
+
+def _row(finding: Finding, word: str, text: str) -> Cell:
+    if word == "at" and finding.where is not None:
+        return _place(finding.where)
+    if word == "fix":
+        return Mark(text, "strong")
+    return Mark(text, "quiet") if word in ("raised", "made by") else text
 
 
 def _near(file: str) -> str:
@@ -67,11 +65,12 @@ def _near(file: str) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
 
 
-def _place(line: str, source: str) -> Cell:
+def _place(where: Where) -> Cell:
     """File and line, and below them what is written there; a backtick of theirs is one."""
-    if "`" in line + source:
-        return code(f"{line}\n{source}".rstrip())
-    return f"{line}\n`{source}`" if source else line
+    line = f"{_near(where.file)}:{where.line}"
+    if "`" in line + where.source:
+        return code(f"{line}\n{where.source}".rstrip())
+    return f"{line}\n`{where.source}`" if where.source else line
 
 
 def _matrix(item: Evidence) -> str:
@@ -79,7 +78,7 @@ def _matrix(item: Evidence) -> str:
     if not item.matrix or len(item.matrix) > _DRAWN or len(item.matrix[0]) > _DRAWN:
         return ""
     lines = ["".join("■ " if moved else "· " for moved in row).rstrip() for row in item.matrix]
-    return f"\nrows: {item.rows}; columns: {item.columns}\n" + "\n".join(lines)
+    return f"rows: {item.rows}; columns: {item.columns}\n" + "\n".join(lines)
 
 
 def rules_view(rules: Iterable[Rule]) -> Page:
@@ -94,14 +93,8 @@ def rules_view(rules: Iterable[Rule]) -> Page:
 
 def rule_view(rule: Rule) -> Page:
     """One rule: why it matters, a program that breaks it, and the one that does not."""
-    from lstm_shapes.display.page import Drawing
-
     return Page(
         f"{rule.code} {rule.name}",
         rule.title,
-        (
-            Lines("Why", (rule.why,)),
-            Drawing("Wrong", rule.wrong.strip()),
-            Drawing("Right", rule.right.strip()),
-        ),
+        (Lines("Why", (rule.why,)), Drawing("Wrong", rule.wrong.strip()), Drawing("Right", rule.right.strip())),
     )
