@@ -6,21 +6,22 @@ import inspect
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch import nn
 
-from . import rules_padding, rules_samples, rules_states
-from .experiments import Experiments, OutOfTime
+from . import rules_losses, rules_padding, rules_samples, rules_states
+from .experiments import Experiments, OutOfTime, unwrapped
 from .padding import lengths_of, padding_of
 from .report import Finding, Report, ordered
-from .rule import RULES
+from .rule import MORE, RULES
 from .samples import samples_of
 
 __all__ = ["check", "examine"]
 
 # Importing a module of rules registers them; the order of a report is that of its levels.
-_RULE_MODULES = (rules_samples, rules_padding, rules_states)
+_RULE_MODULES = (rules_samples, rules_padding, rules_states, rules_losses)
 
 
 def check(
@@ -48,6 +49,8 @@ def check(
     """
     progress = _Progress()
     kwargs = _passed_on(model, inputs, kwargs, {"lengths": lengths, "target": target, "loss": loss})
+    if loss is not None and target is not None:
+        model, inputs = partial(_compared, unwrapped(model), loss), (*inputs, target)
     lab = Experiments(model, inputs, kwargs, batch_dim, lengths, progress=progress.says)
     lab.target, lab.loss, lab.mixes = target, loss, mixes
     try:
@@ -70,13 +73,18 @@ def _passed_on(
     return {**{name: value for name, value in more.items() if name not in given}, **kwargs}
 
 
+def _compared(model: Callable[..., Any], loss: Callable[..., Any], /, *inputs: Any, **kwargs: Any) -> Any:
+    """The loss of what a model gives, as one program; the last input is the target."""
+    return loss(model(*inputs[:-1], **kwargs), inputs[-1])
+
+
 def examine(lab: Experiments) -> Report:
     """All rules on one program. Time that runs out ends the experiments, not the report."""
     findings: list[Finding] = []
     stopped = ""
     try:
-        for each in RULES.values():
-            findings += each.find(*(lab.ask(read) for read in each.reads), lab)
+        for reads, find in [*((each.reads, each.find) for each in RULES.values()), *MORE]:
+            findings += find(*(lab.ask(read) for read in reads), lab)
     except OutOfTime:
         stopped = "the time was over"
     tested, not_tested = _summary(lab)

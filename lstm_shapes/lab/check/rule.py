@@ -12,9 +12,11 @@ from typing import Any
 from .report import Evidence, Finding, Level
 from lstm_shapes.lab.trace import Where
 
-__all__ = ["RULES", "Rule", "rule"]
+__all__ = ["MORE", "RULES", "Rule", "also", "rule"]
 
 RULES: dict[str, Rule] = {}
+# Functions whose findings belong to rules of other modules, with the experiments that they read.
+MORE: list[tuple[tuple[Callable[..., Any], ...], Callable[..., Iterable[Finding]]]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,16 @@ def rule(code: str, name: str, *reads: Callable[..., Any]) -> Callable[[Callable
         title, why, wrong, right = _parts(inspect.getdoc(find) or "")
         made = RULES[code] = Rule(code, name, title, why, wrong, right, reads, find)
         return made
+
+    return register
+
+
+def also(*reads: Callable[..., Any]) -> Callable[[Callable[..., Iterable[Finding]]], Callable[..., Iterable[Finding]]]:
+    """Register a function that finds what rules of other modules document."""
+
+    def register(find: Callable[..., Iterable[Finding]]) -> Callable[..., Iterable[Finding]]:
+        MORE.append((reads, find))
+        return find
 
     return register
 
