@@ -547,8 +547,9 @@ def cut_from_loss(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
             continue
         layer = on_way[0]
         cut, behind = _cut(trace, layer, way)
-        if not any(call.name in _LINEAR and any(v.index in behind for v in call.inputs) for call in trace.calls):
-            continue
+        heads = [call for call in trace.calls if call.name in _LINEAR and any(v.index in behind for v in call.inputs)]
+        if not any(v.tensor.requires_grad for call in heads for v in call.outputs):
+            continue  # nothing behind it learns either: a target or a teacher, on purpose
         what = "no_grad" if cut is layer.call else cut.name
         title = f"{layer.called} is cut from the loss by {what}: its weights get no gradient and learn nothing"
         measured = f"{len(layer.weights)} weights of {layer.called} want a gradient, and no path with one leads to the loss"
@@ -643,7 +644,8 @@ def sees_its_target(losses: Losses, lab: Experiments | None) -> Iterator[Finding
             title = "the targets are the inputs' own ids at the same step: the model has only to copy them"
             measured = f"all {seen.count} targets are equal to the id that the input has at the same step"
             fix = "targets one step ahead: inputs x[:, :-1] with targets x[:, 1:] for the next id"
-            yield sees_its_target.finding(title, measured, fix, where)
+            sliced = _sliced(seen.source, late=True) or _sliced(pair.target)
+            yield sees_its_target.finding(title, measured, fix, sliced.where if sliced is not None else where)
             continue
         leak = leak_of(losses, pair, seen, lab)
         if leak is None:
@@ -652,8 +654,22 @@ def sees_its_target(losses: Losses, lab: Experiments | None) -> Iterator[Finding
         who = f"{layer.called} reads backward" if layer is not None else "something on the way reads later steps"
         title = f"{who}: the prediction at a step has read the next id, which is its target"
         measured = f"all {seen.count} targets are the next id of the input; {leak.measured}"
-        fix = f"probably a causal model: {layer.constructor(bidirectional=False)}, with a head of {layer.H} features"
-        if layer is None:
-            fix = "probably a causal mask, so that a step reads only steps before it"
+        fix = "probably a causal mask, so that a step reads only steps before it"
+        if layer is not None:
+            fix = f"probably a causal model: {layer.constructor(bidirectional=False)}, with a head of {layer.H} features"
         yield sees_its_target.finding(title, measured, fix, leak.where or where, layer=layer.name if layer is not None else "")
 
+
+
+def _sliced(value: Value, *, late: bool = False) -> Call | None:
+    """The slice that a value was cut out by, with `late` only one that does not begin at the first step."""
+    for _ in range(12):
+        maker = value.maker
+        if maker is None or maker.name not in MOVES or not maker.inputs:
+            return None
+        index = maker.args[1] if maker.name == "__getitem__" else ()
+        cuts = [i for i in (index if isinstance(index, tuple) else (index,)) if isinstance(i, slice) and i != slice(None)]
+        if cuts and (not late or any(isinstance(i.start, int) and i.start > 0 for i in cuts)):
+            return maker
+        value = maker.inputs[0]
+    return None
