@@ -82,6 +82,9 @@ class Pair:
 def _varies(t: Tensor, axis: int) -> bool:
     if t.size(axis) < 2 or t.stride(axis) == 0 or not t.numel():
         return False
+    for other in range(t.dim()):
+        if t.stride(other) == 0:
+            t = t.narrow(other, 0, 1)
     return bool((t != t.narrow(axis, 0, 1)).any())
 
 
@@ -329,6 +332,14 @@ class Losses:
 
     def places(self, value: Value) -> Places | None:
         return self.origins.of(value)
+
+    def batch_first(self, call: Call) -> bool:
+        """Whether ctc_loss is given (N, T, C): the layers read its axis 0 as the batch and axis 1 as time."""
+        value = call.argument(0, "log_probs")
+        if call.name != "ctc_loss" or not call.outputs or not isinstance(value, Value) or len(value.shape) != 3:
+            return False
+        places = self.places(value)
+        return places is not None and [self.origins.batch_and_time(places, axis) for axis in (0, 1)] == ["N", "L"]
 
 
 def losses_in(trace: Trace) -> Losses:

@@ -131,7 +131,8 @@ def _spoken(pair: Pair, value: Value) -> str:
     text = ""
     if pair.call is not None:
         text = argument_text(pair.call, pair.call.inputs.index(value)) if value in pair.call.inputs else ""
-        names = result_names(value.maker.where) if value.maker is not None and not text else ()
+        elsewhere = value.maker is not None and value.maker.line != pair.call.line
+        names = result_names(value.maker.where) if value.maker is not None and elsewhere and not text else ()
         text = text or (names[0] if len(names) == 1 else "")
     simple = text.replace(".", "").replace("_", "").isalnum() or text.endswith((")", "]"))
     return (text if simple else f"({text})") if text else "output" if value is pair.output else "target"
@@ -355,7 +356,10 @@ def _classes_elsewhere(losses: Losses) -> Iterator[Finding]:
         measured = f"{_spoken(pair, p)} is {named(p, {0: 'N', 1: 'L', last: 'C'}) if last == 2 else p.shape}; {name} wants "
         measured += f"(N, C, …) with targets (N, …), and nothing raises because both axes have {p.shape[1]}"
         change = ".transpose(1, 2)" if last == 2 else f".movedim({last}, 1)"
-        fix = f"{_spoken(pair, p)}{change}, or merge the steps: reshape(-1, {p.shape[last]}) with targets.reshape(-1)"
+        soft = t.shape == p.shape
+        rows = f"reshape(-1, {p.shape[last]})"
+        fix = f"{_spoken(pair, p)}{change}{', and the targets too' if soft else ''}, or merge the steps: {rows} "
+        fix += "on both sides" if soft else "with targets.reshape(-1)"
         place = pair.call or p.maker
         yield dead_axis.finding(title, measured, fix, place.where if place is not None else None)
 
@@ -513,11 +517,11 @@ def _merging(value: Value) -> Call | None:
 def _ctc(losses: Losses, pair: Pair, lab: Experiments | None) -> Iterator[Finding]:
     """CTC that runs on (N, T, C), because as many lengths were given as there are steps."""
     p = pair.output
-    places = losses.places(p) if len(p.shape) == 3 else None
-    if places is None or pair.call is None or (lab is not None and lab.ask(samples_of).kind == "mixed"):
+    if pair.call is None or not losses.batch_first(pair.call):
         return
-    if [losses.origins.batch_and_time(places, axis) for axis in (0, 1)] != ["N", "L"]:
-        return
+    samples = lab.ask(samples_of) if lab is not None else None
+    if samples is not None and samples.kind == "mixed" and samples.culprit is not pair.call:
+        return  # a layer took the batch for time: then its names of the axes are the wrong ones
     N, T, C = p.shape
     title = f"ctc_loss gets (N, T, C) = {p.shape}: it wants the steps first, (T, N, C)"
     measured = f"the layers read axis 0 of {_spoken(pair, p)} as the batch and axis 1 as time; ctc_loss takes it for {N} steps "
