@@ -31,7 +31,9 @@ def declare(parser: Parser) -> None:
         "--batch-dim", metavar="0", type=_batch_dim, help="batch axis of the inputs, or none (default: 0)"
     )
     parser.lengths()
-    parser.add_argument("--target", metavar="int:64", help="sizes of what the output is compared with; int: for classes")
+    parser.add_argument(
+        "--target", metavar="int:64", help="sizes of what the output is compared with; int: for classes"
+    )
     about = "with what: a function of torch.nn.functional, or package.module:function"
     parser.add_argument("--loss", metavar="mse_loss", help=about)
     parser.json()
@@ -55,9 +57,7 @@ def main(
         from lstm_shapes.lab.check.check import check
 
     with _screen.waiting("Experimenting …"):
-        report = check(
-            made, *given, batch_dim=batch_dim, lengths=load_lengths(lengths), target=wanted, loss=compare
-        )
+        report = check(made, *given, batch_dim=batch_dim, lengths=load_lengths(lengths), target=wanted, loss=compare)
     if json:
         _screen.data(report.to_dict())
     else:

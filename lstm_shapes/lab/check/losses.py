@@ -168,9 +168,9 @@ class Origins:
         if name in _ORDERS:
             return {}
         weighted = name == "linear" or any(v.parameter and len(v.shape) > 1 for v in call.inputs if v is not value)
-        if weighted and value.shape[:-1] == out.shape[:-1] and name not in ("layer_norm", "batch_norm"):
-            if not name.startswith("conv"):
-                return {out.index: _weighted(places, out.shape)}
+        product = weighted and not name.startswith("conv") and name not in ("layer_norm", "batch_norm")
+        if product and value.shape[:-1] == out.shape[:-1]:
+            return {out.index: _weighted(places, out.shape)}
         if weighted and name == "conv1d" and (value.shape[0], *value.shape[2:]) == (out.shape[0], *out.shape[2:]):
             turned = places.mapped(lambda t: t.transpose(1, -1))
             shape = (*out.shape[:1], *out.shape[2:], out.shape[1])
@@ -206,7 +206,11 @@ class Origins:
 
     def _moved(self, call: Call, places: Places) -> dict[int, Places]:
         """The same function on the indices."""
-        results = [self._run(call, places, lambda p, k=k: p.at[k]) for k in range(len(places.at))]
+
+        def axis(k: int) -> Callable[[Places], Tensor | None]:
+            return lambda p: p.at[k]
+
+        results = [self._run(call, places, axis(k)) for k in range(len(places.at))]
         features = self._run(call, places, lambda p: p.feature) if places.feature is not None else None
         made = {}
         for j, value in enumerate(call.outputs):
@@ -254,7 +258,9 @@ class Origins:
         if call.name == "_pad_packed_sequence":
             rest[2] = -1
         name = {"view": "reshape", "view_as": "reshape_as"}.get(call.name, call.name)
-        function = getattr(Tensor, name, None) or getattr(torch, name, None) or getattr(torch._C._VariableFunctions, name)
+        function = (
+            getattr(Tensor, name, None) or getattr(torch, name, None) or getattr(torch._C._VariableFunctions, name)
+        )
         with torch.no_grad():
             result = function(data, *rest, **options)
         return [t for t in (result if isinstance(result, (tuple, list)) else [result]) if isinstance(t, Tensor)]

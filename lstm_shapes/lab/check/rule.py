@@ -80,4 +80,9 @@ def _parts(text: str) -> tuple[str, str, str, str]:
     wrong, _, right = programs.partition("\nRight::\n")
     title, _, why = head.partition("\n")
     sentences = re.sub(r"\s+", " ", why).strip()
-    return title.strip().rstrip("."), sentences, textwrap.dedent(wrong).strip() + "\n", textwrap.dedent(right).strip() + "\n"
+    return (
+        title.strip().rstrip("."),
+        sentences,
+        textwrap.dedent(wrong).strip() + "\n",
+        textwrap.dedent(right).strip() + "\n",
+    )

@@ -15,7 +15,7 @@ from .blame import ALONG, blame_of, with_dim
 from .experiments import Experiments
 from .fixes import Fix, best, samples_hold
 from .losses import CLASSES, DIFFERENCES, ELEMENTWISE, MOVES, Losses, Pair, Places, losses_in, losses_of, pairs_of
-from .report import Finding
+from .report import Finding, Level
 from .rule import RULES, also, rule
 from .samples import samples_of
 from .targets import leak_of, sees_of
@@ -62,11 +62,13 @@ def broadcast_loss(losses: Losses, lab: Experiments | None) -> Iterator[Finding]
         if sides is None:
             continue
         p, t = sides
-        both = tuple(torch.broadcast_shapes(p.shape, t.shape))
+        both = _together(p, t)
         pairs, meant = torch.Size(both).numel(), max(p.tensor.numel(), t.tensor.numel())
         name = "the difference" if pair.name in DIFFERENCES else pair.name
         title = f"{name} broadcasts output {p.shape} against target {t.shape}"
-        measured = f"{p.shape} and {t.shape} become {both}: {pairs} pairs are compared where {t.tensor.numel()} were meant"
+        measured = (
+            f"{p.shape} and {t.shape} become {both}: {pairs} pairs are compared where {t.tensor.numel()} were meant"
+        )
         if pairs > meant:
             measured = f"{measured}, every output with every target"
         fix, squeezed = _one_shape(pair, p, t), None
@@ -75,10 +77,12 @@ def broadcast_loss(losses: Losses, lab: Experiments | None) -> Iterator[Finding]
             if squeezed is None:
                 continue
             title = f"the output {p.shape} has lost an axis that the target {t.shape} has, here the batch of one"
-            measured = "with one sample the two still broadcast; squeeze takes away every axis of size one, the batch's too"
+            measured = (
+                "with one sample the two still broadcast; squeeze takes away every axis of size one, the batch's too"
+            )
             fix = "squeeze(-1) for the axis that is meant, or no squeeze at all, so that the batch axis stays"
         place = squeezed or pair.call or p.maker
-        level = "error" if pairs > meant else "warning"
+        level: Level = "error" if pairs > meant else "warning"
         yield broadcast_loss.finding(title, measured, fix, place.where if place is not None else None, level=level)
 
 
@@ -87,10 +91,10 @@ def _sides(losses: Losses, pair: Pair) -> tuple[Value, Value] | None:
     p, t = pair.output, pair.target
     if p.shape == t.shape or (pair.call is not None and not pair.call.outputs):
         return None
-    try:
-        pairs = torch.Size(torch.broadcast_shapes(p.shape, t.shape)).numel()
-    except RuntimeError:
+    together = _together(p, t)
+    if not together and p.shape + t.shape:
         return None
+    pairs = torch.Size(together).numel()
     grows = pairs > max(p.tensor.numel(), t.tensor.numel())
     if pair.name in DIFFERENCES:
         short, long = sorted((p, t), key=lambda v: len(v.shape))
@@ -103,6 +107,14 @@ def _sides(losses: Losses, pair: Pair) -> tuple[Value, Value] | None:
     if pairs > 1 and not grows and (t.tensor.numel() == 1 or _constant(t)):
         return None
     return p, t
+
+
+def _together(p: Value, t: Value) -> tuple[int, ...]:
+    """The shape to which two broadcast, () where they do not."""
+    try:
+        return tuple(torch.broadcast_shapes(p.shape, t.shape))  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        return ()
 
 
 def _by_weights(trace: Trace, value: Value) -> bool:
@@ -126,8 +138,8 @@ def _squeezed_batch(trace: Trace, value: Value) -> Call | None:
     return None
 
 
-def _spoken(pair: Pair, value: Value) -> str:
-    """What a side is called in the program; output or target where that cannot be told."""
+def _spoken(pair: Pair, value: Value, word: str = "output") -> str:
+    """What a side is called in the program; a word of ours where that cannot be told."""
     text = ""
     if pair.call is not None:
         text = argument_text(pair.call, pair.call.inputs.index(value)) if value in pair.call.inputs else ""
@@ -135,16 +147,12 @@ def _spoken(pair: Pair, value: Value) -> str:
         names = result_names(value.maker.where) if value.maker is not None and elsewhere and not text else ()
         text = text or (names[0] if len(names) == 1 else "")
     simple = text.replace(".", "").replace("_", "").isalnum() or text.endswith((")", "]"))
-    return (text if simple else f"({text})") if text else "output" if value is pair.output else "target"
+    return (text if simple else f"({text})") if text else word
 
 
 def _one_shape(pair: Pair, p: Value, t: Value) -> str:
     """The edit after which each prediction has its own target: tried on the operands."""
-    target = "target" if pair.call is None or t is not pair.target else _spoken(pair, t)
-    output = "output" if pair.call is None else _spoken(pair, p)
-    if pair.name in DIFFERENCES and pair.call is not None:
-        output, target = (_spoken(pair, v) if v.maker is not None or v.origin else "" for v in (p, t))
-        output, target = output or "output", target or "target"
+    output, target = _spoken(pair, p, "output"), _spoken(pair, t, "target")
     for value, other, text in ((p, t, output), (t, p, target)):
         for axis in reversed(range(len(value.shape))):
             if value.shape[axis] == 1 and (*value.shape[:axis], *value.shape[axis + 1 :]) == other.shape:
@@ -303,7 +311,9 @@ def _along_steps(losses: Losses, lab: Experiments | None, call: Call, value: Val
         meaning = losses.origins.batch_and_time(places, axis) if places is not None else ""
         if meaning != "N":
             fix = with_dim(call, axis)
-            fixes.append(Fix(f"{fix.text}{'' if 'dim' in fix.text else f' (dim={axis})'}: the steps, axis {axis}", fix.edits))
+            fixes.append(
+                Fix(f"{fix.text}{'' if 'dim' in fix.text else f' (dim={axis})'}: the steps, axis {axis}", fix.edits)
+            )
     if not fixes:
         return "probably the axis that holds the steps"
     return best(lab, fixes, _over_steps) if lab is not None else fixes[0].text
@@ -328,7 +338,9 @@ def _unmerged(losses: Losses, call: Call, value: Value, places: Places, axis: in
     outer = bool(first[0] != first[1])  # the batch changes from row to row: the steps are the outer axis
     shape, dim, words = ((L, N), 0, "(L, N, 1)") if outer else ((N, L), 1, "(N, L, 1)")
     name = argument_text(call, 0) or "scores"
-    text = f"torch.softmax({name}.view({shape[0]}, {shape[1]}, 1), dim={dim}).view({L * N}, 1): over the steps of {words}"
+    text = (
+        f"torch.softmax({name}.view({shape[0]}, {shape[1]}, 1), dim={dim}).view({L * N}, 1): over the steps of {words}"
+    )
 
     def edit(func: Any) -> Any:
         return lambda x, *_, **__: torch.softmax(x.view(*shape, 1), dim=dim).view(L * N, 1)
@@ -353,7 +365,9 @@ def _classes_elsewhere(losses: Losses) -> Iterator[Finding]:
         axis = {"L": "the steps", "N": "the batch"}.get(meaning, "the steps")
         name = "cross_entropy" if whole else pair.name
         title = f"{name} takes axis 1 for the classes, and here it holds {axis}: the classes are on axis {last}"
-        measured = f"{_spoken(pair, p)} is {named(p, {0: 'N', 1: 'L', last: 'C'}) if last == 2 else p.shape}; {name} wants "
+        measured = (
+            f"{_spoken(pair, p)} is {named(p, {0: 'N', 1: 'L', last: 'C'}) if last == 2 else p.shape}; {name} wants "
+        )
         measured += f"(N, C, …) with targets (N, …), and nothing raises because both axes have {p.shape[1]}"
         change = ".transpose(1, 2)" if last == 2 else f".movedim({last}, 1)"
         soft = t.shape == p.shape
@@ -366,21 +380,26 @@ def _classes_elsewhere(losses: Losses) -> Iterator[Finding]:
 
 def _sums_elsewhere(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
     """Log-probabilities that add up to one along another axis than the classes that a loss, or who called, wants."""
-    wanted = [(pair.call, pair.output, 2 if pair.name == "ctc_loss" else 1) for pair in losses.pairs]
-    wanted = [(c, v, k) for c, v, k in wanted if c is not None and c.outputs and c.name in ("ctc_loss", "nll_loss")]
-    for call, value, axis in wanted:
+    for pair in pairs_of(losses, frozenset(("ctc_loss", "nll_loss"))):
+        value, axis = pair.output, 2 if pair.name == "ctc_loss" else 1
         made = _softmax_of(value)
         elements = value.elements
         if made is None or elements is None or elements.is_meta or len(value.shape) <= axis:
             continue
         one = [k for k in range(len(value.shape)) if value.shape[k] > 1 and _adds_up(elements, k)]
         if axis not in one and one:
-            yield _over_other_axis(losses, made, f"{call.name} wants log-probabilities of the {value.shape[axis]} classes")
+            yield _over_other_axis(
+                losses, made, f"{pair.name} wants log-probabilities of the {value.shape[axis]} classes"
+            )
     results = [value for _, value in losses.trace.results]
     for value in results if lab is not None and len(results) == 1 else ():
         made = _softmax_of(value)
         places = losses.places(made.inputs[0]) if made is not None else None
-        if made is None or places is None or any(call.index > made.index for call in made.outputs[0].readers if call.name not in MOVES):
+        if (
+            made is None
+            or places is None
+            or any(call.index > made.index for call in made.outputs[0].readers if call.name not in MOVES)
+        ):
             continue
         dim = made.argument(1, "dim")
         if isinstance(dim, int) and (features := places.features_on()) == [len(made.inputs[0].shape) - 1]:
@@ -455,7 +474,7 @@ def _two_orders(losses: Losses, pair: Pair) -> tuple[str, str] | None:
         return None
     C = pair.output.shape[-1] if p.features_on() else 1
     fix = ""
-    for value, places, other in ((pair.output, p, targets), (pair.target, t, rows)):
+    for value, other in ((pair.output, targets), (pair.target, rows)):
         view = _merging(value)
         if view is None:
             continue
@@ -464,13 +483,21 @@ def _two_orders(losses: Losses, pair: Pair) -> tuple[str, str] | None:
         turned = None if before is None else _order(before.mapped(lambda x, s=shape: x.transpose(0, 1).reshape(s)))  # type: ignore[misc]
         if turned == other:
             name = argument_text(view, 0)
-            name = name if name and (name.isidentifier() or name.endswith(")")) else "logits" if value is pair.output else "target"
+            name = (
+                name
+                if name and (name.isidentifier() or name.endswith(")"))
+                else "logits"
+                if value is pair.output
+                else "target"
+            )
             sizes = ", ".join(map(str, (-1, *shape[1:])))
             fix = f"{name}.transpose(0, 1).reshape({sizes}), so that both are flattened in one order"
             break
     if not fix:
         fix = f"probably output.transpose(0, 1).reshape(-1, {C}), so that both are flattened in one order"
-    measured = f"from row to row the predictions go on along an axis of {rows[1]}, the targets along one of {targets[1]}"
+    measured = (
+        f"from row to row the predictions go on along an axis of {rows[1]}, the targets along one of {targets[1]}"
+    )
     return measured, fix
 
 
@@ -483,7 +510,7 @@ def _order(places: Places) -> tuple[int, int] | None:
         for axis in reversed(places.features_on()):
             t = t.select(axis, 0)
         t = t.flatten()
-        count = int(t.unique().numel())
+        count = int(torch.unique(t).numel())
         if count > 1 and not bool((t < 0).any()):
             found.append((t, count))
     if len(found) != 2 or found[0][0].numel() != found[0][1] * found[1][1]:
@@ -524,8 +551,10 @@ def _ctc(losses: Losses, pair: Pair, lab: Experiments | None) -> Iterator[Findin
         return  # a layer took the batch for time: then its names of the axes are the wrong ones
     N, T, C = p.shape
     title = f"ctc_loss gets (N, T, C) = {p.shape}: it wants the steps first, (T, N, C)"
-    measured = f"the layers read axis 0 of {_spoken(pair, p)} as the batch and axis 1 as time; ctc_loss takes it for {N} steps "
-    measured += f"of {T} samples, whatever batch_first is"
+    measured = (
+        f"the layers read axis 0 of {_spoken(pair, p)} as the batch and axis 1 as time; ctc_loss takes it for {N} "
+    )
+    measured += f"steps of {T} samples, whatever batch_first is"
     fix = f"{_spoken(pair, p)}.transpose(0, 1), which is ({T}, {N}, {C}), with {N} input lengths and {N} targets"
     yield RULES["LS201"].finding(title, measured, fix, pair.call.where)
 
@@ -556,7 +585,9 @@ def cut_from_loss(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
             continue  # nothing behind it learns either: a target or a teacher, on purpose
         what = "no_grad" if cut is layer.call else cut.name
         title = f"{layer.called} is cut from the loss by {what}: its weights get no gradient and learn nothing"
-        measured = f"{len(layer.weights)} weights of {layer.called} want a gradient, and no path with one leads to the loss"
+        measured = (
+            f"{len(layer.weights)} weights of {layer.called} want a gradient, and no path with one leads to the loss"
+        )
         fix = f"probably without {what} here; where the layer is frozen on purpose, requires_grad_(False) says so"
         yield RULES["LS213"].finding(title, measured, fix, cut.where, level="warning", layer=layer.name)
 
@@ -660,9 +691,12 @@ def sees_its_target(losses: Losses, lab: Experiments | None) -> Iterator[Finding
         measured = f"all {seen.count} targets are the next id of the input; {leak.measured}"
         fix = "probably a causal mask, so that a step reads only steps before it"
         if layer is not None:
-            fix = f"probably a causal model: {layer.constructor(bidirectional=False)}, with a head of {layer.H} features"
-        yield sees_its_target.finding(title, measured, fix, leak.where or where, layer=layer.name if layer is not None else "")
-
+            fix = (
+                f"probably a causal model: {layer.constructor(bidirectional=False)}, with a head of {layer.H} features"
+            )
+        yield sees_its_target.finding(
+            title, measured, fix, leak.where or where, layer=layer.name if layer is not None else ""
+        )
 
 
 def _sliced(value: Value, *, late: bool = False) -> Call | None:
@@ -672,7 +706,9 @@ def _sliced(value: Value, *, late: bool = False) -> Call | None:
         if maker is None or maker.name not in MOVES or not maker.inputs:
             return None
         index = maker.args[1] if maker.name == "__getitem__" else ()
-        cuts = [i for i in (index if isinstance(index, tuple) else (index,)) if isinstance(i, slice) and i != slice(None)]
+        cuts = [
+            i for i in (index if isinstance(index, tuple) else (index,)) if isinstance(i, slice) and i != slice(None)
+        ]
         if cuts and (not late or any(isinstance(i.start, int) and i.start > 0 for i in cuts)):
             return maker
         value = maker.inputs[0]

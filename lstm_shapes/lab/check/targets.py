@@ -23,7 +23,7 @@ _HALVES = frozenset("chunk split tensor_split view reshape unflatten __getitem__
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Targets equal to the ids of `source`, 0 or 1 step ahead on its `axis`. `rows`: for each target the index there."""
+    """Targets equal to the ids of `source`, 0 or 1 step ahead on its `axis`; `rows` holds the index there of each."""
 
     source: Value
     shift: int
@@ -44,7 +44,13 @@ class Leak:
 def sees_of(losses: Losses, pair: Pair) -> Seen | None:
     """Whether whole-number targets are ids of the input: those at the same step, or the next ones."""
     places, target = losses.places(pair.output), pair.target.elements
-    if places is None or target is None or target.is_meta or target.is_floating_point() or len(places.features_on()) != 1:
+    if (
+        places is None
+        or target is None
+        or target.is_meta
+        or target.is_floating_point()
+        or len(places.features_on()) != 1
+    ):
         return None
     ids = places.source.elements
     if ids is None or ids.is_meta or ids.is_floating_point() or ids.dim() not in (1, 2):
@@ -64,13 +70,13 @@ def sees_of(losses: Losses, pair: Pair) -> Seen | None:
         if int(counted.sum()) < _FEWEST:
             continue
         read = ids[tuple(t[counted] for t in moved)]
-        if bool((read == wanted[counted]).all()) and read.unique().numel() > 2:
+        if bool((read == wanted[counted]).all()) and torch.unique(read).numel() > 2:
             return Seen(places.source, shift, axis, int(counted.sum()), known[axis])
     return None
 
 
 def leak_of(losses: Losses, pair: Pair, seen: Seen, lab: Experiments | None) -> Leak | None:
-    """How the prediction at a step reads the next id: seen when that id is replaced, or by the layer that reads both ways."""
+    """How the prediction at a step reads the next id: it moves when that id is replaced, or a layer reads both ways."""
     trace = losses.trace
     way = trace.ancestors(pair.output)
     layers = lab.layers if lab is not None else layer_calls(trace, {})
@@ -111,7 +117,7 @@ def _moved(lab: Experiments, output: Value, call: Call, seen: Seen, step: int) -
         def changed(ids: Tensor, *args: Any, **kwargs: Any) -> Any:
             ids = ids.clone()
             row = ids.select(seen.axis, step)
-            values = ids.unique()
+            values = torch.unique(ids)
             row.copy_(values[(torch.searchsorted(values, row.contiguous()) + 1) % values.numel()])
             return func(ids, *args, **kwargs)
 
