@@ -85,6 +85,8 @@ def follow_parts(
         if call.index <= first or call.error is not None:
             continue
         given = [v for v in call.inputs if v.index in parts.held]
+        if call.name.startswith("new_") or call.name.endswith("_like"):
+            continue  # takes nothing but type and sizes
         if not given or not any(v.index in way for v in call.outputs):
             continue
         made = None if stop(call) else _through(call, parts, len(names))

@@ -36,6 +36,11 @@ _IN_PLACE = frozenset(
     "__ipow__ __imatmul__".split()
 )
 _LOSSES = frozenset("cross_entropy binary_cross_entropy binary_cross_entropy_with_logits kl_div".split())
+# Functions that take nothing of a tensor but its type and sizes.
+_CREATES = frozenset(
+    "new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like full_like empty_like rand_like randn_like "
+    "randint_like".split()
+)
 _DRAWS = frozenset(
     "rand randn randint rand_like randn_like randint_like bernoulli bernoulli_ normal normal_ uniform_ exponential_ "
     "random_ geometric_ randperm poisson".split()
@@ -78,7 +83,9 @@ class Value:
     @property
     def parents(self) -> tuple[Value, ...]:
         """What it was made from."""
-        return self.bases if self.maker is None else self.maker.inputs
+        if self.maker is None:
+            return self.bases
+        return () if self.maker.name in _CREATES else self.maker.inputs
 
     @property
     def parameter(self) -> bool:
