@@ -9,13 +9,15 @@ Examples:
   lstm-shapes check model.py:make --input 64,28,28 --json
 
   lstm-shapes check model.py:make --input 20,8,28 --batch-dim 1
+
+  lstm-shapes check model.py:make --input 64,28,28 --target int:64 --loss cross_entropy
 """
 
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
 
-from lstm_shapes.lab.target import load_inputs, load_lengths, load_model
+from lstm_shapes.lab.target import load_inputs, load_lengths, load_loss, load_model, load_target
 
 from . import _screen
 from ._parser import Parser
@@ -29,6 +31,11 @@ def declare(parser: Parser) -> None:
         "--batch-dim", metavar="0", type=_batch_dim, help="batch axis of the inputs, or none (default: 0)"
     )
     parser.lengths()
+    parser.add_argument(
+        "--target", metavar="int:64", help="sizes of what the output is compared with; int: for classes"
+    )
+    about = "with what: a function of torch.nn.functional, or package.module:function"
+    parser.add_argument("--loss", metavar="mse_loss", help=about)
     parser.json()
 
 
@@ -38,16 +45,19 @@ def main(
     input: tuple[str, ...] = (),
     batch_dim: int | None = 0,
     lengths: tuple[int, ...] | None = None,
+    target: str | None = None,
+    loss: str | None = None,
     dtype: str = "float32",
     json: bool = False,
 ) -> int:
     with _screen.loading("Loading torch and the model …"):
         made = load_model(model)
         given = load_inputs(list(input), made, dtype)
-        from lstm_shapes.lab.check import check
+        wanted, compare = load_target(target, dtype, loss), load_loss(loss)
+        from lstm_shapes.lab.check.check import check
 
     with _screen.waiting("Experimenting …"):
-        report = check(made, *given, batch_dim=batch_dim, lengths=load_lengths(lengths))
+        report = check(made, *given, batch_dim=batch_dim, lengths=load_lengths(lengths), target=wanted, loss=compare)
     if json:
         _screen.data(report.to_dict())
     else:

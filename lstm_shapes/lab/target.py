@@ -13,7 +13,7 @@ from lstm_shapes.errors import ShapeError, SpecError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["load_inputs", "load_lengths", "load_model"]
+__all__ = ["load_inputs", "load_lengths", "load_loss", "load_model", "load_target"]
 
 
 def load_model(target: str) -> Callable[..., Any]:
@@ -21,18 +21,7 @@ def load_model(target: str) -> Callable[..., Any]:
 
     Raises: SpecError that says which part could not be found.
     """
-    place, _, name = target.partition(":")
-    if not place or not name:
-        raise SpecError("the model", "written as package.module:factory, or file.py:factory", target)
-    try:
-        found: Any = _module(place)
-    except Exception as error:  # the user's module runs its own code, which may raise anything
-        hint = f"{type(error).__name__}: {error}"
-        raise SpecError("the model", f"in a module that can be imported from here ({place})", target, hint) from error
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise SpecError("the model", f"a name in {place}", part, "Names are case-sensitive")
-        found = getattr(found, part)
+    found = _named("the model", target)
     from torch import nn
 
     if isinstance(found, nn.Module):
@@ -47,6 +36,55 @@ def load_model(target: str) -> Callable[..., Any]:
     if not callable(made):
         raise SpecError("the model", f"what {target}() returns, something that can be called", type(made).__name__)
     return made  # type: ignore[no-any-return]
+
+
+def _named(what: str, target: str) -> Any:
+    """What `package.module:name` or `path/to/file.py:name` names."""
+    place, _, name = target.partition(":")
+    if not place or not name:
+        raise SpecError(what, "written as package.module:factory, or file.py:factory", target)
+    try:
+        found: Any = _module(place)
+    except Exception as error:  # the user's module runs its own code, which may raise anything
+        hint = f"{type(error).__name__}: {error}"
+        raise SpecError(what, f"in a module that can be imported from here ({place})", target, hint) from error
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise SpecError(what, f"a name in {place}", part, "Names are case-sensitive")
+        found = getattr(found, part)
+    return found
+
+
+def load_loss(name: str | None) -> Callable[..., Any] | None:
+    """The loss that a name of torch.nn.functional, `package.module:function` or `file.py:function` names.
+
+    Raises: SpecError for a name that is none.
+    """
+    if name is None:
+        return None
+    from torch.nn import functional
+
+    found = _named("--loss", name) if ":" in name else getattr(functional, name, None)
+    if isinstance(found, type):
+        found = found()
+    if not callable(found):
+        raise SpecError("--loss", "a function of torch.nn.functional, or package.module:function", name)
+    return found  # type: ignore[no-any-return]
+
+
+def load_target(sizes: str | None, dtype: str, loss: str | None) -> torch.Tensor | None:
+    """What the output is compared with: `64,1` is drawn from a normal distribution, `int:64` holds classes 0 and 1.
+
+    For the binary cross entropies the numbers are 0.0 and 1.0.
+
+    Raises: SpecError for sizes that are none.
+    """
+    if sizes is None:
+        if loss is not None:
+            raise SpecError("--loss", "given with --target, such as --target 64,1", loss)
+        return None
+    drawn = _tensor("--target", sizes, None, dtype, seed=1_000)
+    return (drawn > 0).to(drawn.dtype) if loss is not None and loss.startswith("binary_cross") else drawn
 
 
 def _module(place: str) -> Any:
@@ -75,10 +113,10 @@ def load_inputs(sizes: list[str], model: Any, dtype: str, seed: int = 0) -> tupl
     """
     if not sizes:
         raise ShapeError("--input", "given once for each argument of forward, such as --input 64,28,28")
-    return tuple(_tensor(text, model, dtype, seed + number) for number, text in enumerate(sizes))
+    return tuple(_tensor("--input", text, model, dtype, seed + number) for number, text in enumerate(sizes))
 
 
-def _tensor(text: str, model: Any, dtype: str, seed: int) -> torch.Tensor:
+def _tensor(option: str, text: str, model: Any, dtype: str, seed: int) -> torch.Tensor:
     import torch
 
     from lstm_shapes.lab.build import PLAIN, as_dtype, generator
@@ -89,7 +127,7 @@ def _tensor(text: str, model: Any, dtype: str, seed: int) -> torch.Tensor:
     except ValueError:
         shape = ()
     if not shape or min(shape) < 1 or kind not in ("", "int", "float"):
-        raise SpecError("--input", "sizes of at least 1 such as 64,28,28, or int:64,28 for tokens", text)
+        raise SpecError(option, "sizes of at least 1 such as 64,28,28, or int:64,28 for tokens", text)
     if kind != "int":
         return torch.randn(shape, generator=generator(seed), **PLAIN).to(as_dtype(dtype))
     tables = [m.num_embeddings for m in getattr(model, "modules", list)() if isinstance(m, torch.nn.Embedding)]

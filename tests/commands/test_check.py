@@ -115,3 +115,27 @@ def test_rules_as_table_one_by_one_and_as_json(capsys: pytest.CaptureFixture[str
     assert plain.code == 0
     assert len(json.loads(plain.out)) >= 29
     refused(here(capsys, "rules", "LS999"), "one of LS101")
+
+
+def test_target_and_loss(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--target is what the output is compared with, --loss by what: also a loss that comes from a file."""
+    model = ("check", "swapped_model:Right", "-i", "3,9,4")
+    assert here(capsys, *model, "--target", "int:3", "--loss", "cross_entropy").code == 0
+    found = here(capsys, *model, "--target", "3,1,8", "--loss", "swapped_model:nn.L1Loss")
+    assert found.code == 1
+    assert "LS212" in found.out
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--loss", "mse_loss"), "--target"),
+        (("--target", "3,8", "--loss", "nothing_loss"), "torch.nn.functional"),
+        (("--target", "3,x"), "--target"),
+    ],
+)
+def test_target_and_loss_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], problem: str
+) -> None:
+    """A loss without a target, a name that torch does not have, and sizes that are none."""
+    refused(here(capsys, "check", "swapped_model:Right", "-i", "3,9,4", *words), problem)

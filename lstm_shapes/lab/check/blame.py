@@ -182,8 +182,9 @@ def _loss(lab: Experiments, samples: Samples, call: Call) -> Blame:
     for each in (value, against):
         view = None if each is None else _flattening(samples, each)
         if view is not None and each is not None:
-            before = value_name(view.inputs[0], view)
             target = each is against
+            before = value_name(view.inputs[0], view)
+            before = before if " " not in before else "targets" if target else "logits"
             text = f"{before}.t()" if target and len(view.inputs[0].shape) == 2 else f"{before}.transpose(0, 1)"
             shape = view.outputs[0].shape
             edit = {view.index: lambda func, shape=shape: lambda x, *_, **__: x.transpose(0, 1).reshape(shape)}

@@ -7,22 +7,23 @@ import sys
 import time
 from dataclasses import replace
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch import nn
 
-from . import rules_padding, rules_samples, rules_states
+from . import rules_losses, rules_padding, rules_samples, rules_states
 from .blame import blame_of
-from .experiments import Experiments, OutOfTime
+from .experiments import Experiments, OutOfTime, unwrapped
 from .padding import lengths_of, padding_of
 from .report import Finding, Report, ordered
-from .rule import RULES
+from .rule import MORE, RULES
 from .samples import samples_of
 
 __all__ = ["check", "examine"]
 
 # Importing a module of rules registers them; the order of a report is that of its levels.
-_RULE_MODULES = (rules_samples, rules_padding, rules_states)
+_RULE_MODULES = (rules_samples, rules_padding, rules_states, rules_losses)
 
 
 def check(
@@ -50,6 +51,8 @@ def check(
     """
     progress = _Progress()
     kwargs = _passed_on(model, inputs, kwargs, {"lengths": lengths, "target": target, "loss": loss})
+    if loss is not None and target is not None:
+        model, inputs = partial(_compared, unwrapped(model), loss), (*inputs, target)
     lab = Experiments(model, inputs, kwargs, batch_dim, lengths, progress=progress.says)
     lab.target, lab.loss, lab.mixes = target, loss, mixes
     try:
@@ -72,14 +75,19 @@ def _passed_on(
     return {**{name: value for name, value in more.items() if name not in given}, **kwargs}
 
 
+def _compared(model: Callable[..., Any], loss: Callable[..., Any], /, *inputs: Any, **kwargs: Any) -> Any:
+    """The loss of what a model gives, as one program; the last input is the target."""
+    return loss(model(*inputs[:-1], **kwargs), inputs[-1])
+
+
 def examine(lab: Experiments) -> Report:
     """All rules on one program. Time that runs out ends the experiments, not the report."""
     findings: list[Finding] = []
     stopped = ""
     try:
-        for each in RULES.values():
-            found = each.find(*(lab.ask(read) for read in each.reads), lab)
-            findings += [_declared(f) for f in found] if lab.mixes and blame_of in each.reads else found
+        for reads, find in [*((each.reads, each.find) for each in RULES.values()), *MORE]:
+            found = find(*(lab.ask(read) for read in reads), lab)
+            findings += [_declared(f) for f in found] if lab.mixes and blame_of in reads else found
     except OutOfTime:
         stopped = "the time was over"
     tested, not_tested = _summary(lab)

@@ -30,7 +30,7 @@ from lstm_shapes.lab.trace import (
 
 from .inputs import Given, Inputs
 
-__all__ = ["Experiments", "Outcome", "OutOfTime"]
+__all__ = ["Experiments", "OutOfTime", "Outcome", "unwrapped"]
 
 # Functions whose quantisation depends on the largest element of the whole batch, and what they may move by.
 _DYNAMIC = ("quantized_lstm", "quantized_gru", "linear_dynamic", "linear_relu_dynamic", "quantized_lstm_cell")
@@ -73,7 +73,7 @@ class Experiments:
         seconds: float | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> None:
-        self.model = _unwrapped(model)
+        self.model = unwrapped(model)
         self.inputs = Inputs(args, kwargs, batch_dim, lengths)
         self.batch_dim = batch_dim
         self.runs = 0
@@ -353,7 +353,7 @@ def _modules_of(trace: Trace) -> Iterator[nn.Module]:
             yield call.module
 
 
-def _unwrapped(model: Callable[..., Any]) -> Callable[..., Any]:
+def unwrapped(model: Callable[..., Any]) -> Callable[..., Any]:
     """The module inside what compiles or distributes it."""
     while isinstance(model, nn.Module):
         inner = getattr(model, "_orig_mod", None)

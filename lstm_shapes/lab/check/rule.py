@@ -12,9 +12,11 @@ from typing import Any
 from .report import Evidence, Finding, Level
 from lstm_shapes.lab.trace import Where
 
-__all__ = ["RULES", "Rule", "rule"]
+__all__ = ["MORE", "RULES", "Rule", "also", "rule"]
 
 RULES: dict[str, Rule] = {}
+# Functions whose findings belong to rules of other modules, with the experiments that they read.
+MORE: list[tuple[tuple[Callable[..., Any], ...], Callable[..., Iterable[Finding]]]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,25 @@ def rule(code: str, name: str, *reads: Callable[..., Any]) -> Callable[[Callable
     return register
 
 
+def also(*reads: Callable[..., Any]) -> Callable[[Callable[..., Iterable[Finding]]], Callable[..., Iterable[Finding]]]:
+    """Register a function that finds what rules of other modules document."""
+
+    def register(find: Callable[..., Iterable[Finding]]) -> Callable[..., Iterable[Finding]]:
+        MORE.append((reads, find))
+        return find
+
+    return register
+
+
 def _parts(text: str) -> tuple[str, str, str, str]:
     """The docstring taken apart: first line, paragraphs, the program under Wrong::, the program under Right::."""
     head, _, programs = text.partition("\nWrong::\n")
     wrong, _, right = programs.partition("\nRight::\n")
     title, _, why = head.partition("\n")
     sentences = re.sub(r"\s+", " ", why).strip()
-    return title.strip().rstrip("."), sentences, textwrap.dedent(wrong).strip() + "\n", textwrap.dedent(right).strip() + "\n"
+    return (
+        title.strip().rstrip("."),
+        sentences,
+        textwrap.dedent(wrong).strip() + "\n",
+        textwrap.dedent(right).strip() + "\n",
+    )

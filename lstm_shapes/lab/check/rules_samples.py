@@ -8,6 +8,7 @@ from .blame import Blame, blame_of
 from .coincidence import Coincidence, coincidence_of
 from .experiments import Experiments
 from .fixes import best, samples_hold
+from .losses import losses_of
 from .report import Evidence, Finding
 from .rule import rule
 from .samples import Samples, samples_of
@@ -52,7 +53,7 @@ def batch_time_swap(blame: Blame | None, samples: Samples, lab: Experiments) -> 
         "picked": _picked,
         "other": _other,
     }.get(blame.kind)
-    if blame.kind == "joined" and blame.layer is None:
+    if blame.kind == "joined" and blame.layer is None and not lab.ask(losses_of).batch_first(blame.call):
         says = _joined
     if says is not None:
         title, measured = says(blame, lab)

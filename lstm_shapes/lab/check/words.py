@@ -116,7 +116,7 @@ def _spelled(node: ast.Call) -> str:
 def result_names(where: Where | None) -> tuple[str, ...]:
     """The names on the left of the user's statement: `out, (hn, cn) = self.rnn(x)` gives out, hn, cn."""
     statement = _statement(where)
-    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    targets = statement.targets if isinstance(statement, ast.Assign) and not isinstance(statement.value, ast.Lambda) else []
     if isinstance(statement, (ast.AnnAssign, ast.AugAssign)):
         targets = [statement.target]
     if not targets:

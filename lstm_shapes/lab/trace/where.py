@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import linecache
 import os
 import sys
@@ -21,7 +22,7 @@ Line: TypeAlias = "tuple[CodeType, int]"
 _TORCH = str(Path(torch.__file__).parent) + os.sep
 _OURS = str(Path(__file__).parents[2]) + os.sep
 # Python's own layers between the two, and the code that torch.fx writes.
-_PLUMBING = (contextlib.__file__, "<frozen", "<eval_with_key>")
+_PLUMBING = (contextlib.__file__, functools.__file__, "<frozen", "<eval_with_key>")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,715 @@
+"""The rules on losses: what is compared with what, over which axis classes are counted, and what training reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, layer_calls
+
+from .blame import ALONG, blame_of, with_dim
+from .experiments import Experiments
+from .fixes import Fix, best, samples_hold
+from .losses import CLASSES, DIFFERENCES, ELEMENTWISE, MOVES, Losses, Pair, Places, losses_in, losses_of, pairs_of
+from .report import Finding, Level
+from .rule import RULES, also, rule
+from .samples import samples_of
+from .targets import leak_of, sees_of
+from .words import argument_text, call_text, named, result_names
+
+__all__ = ["seen_losses"]
+
+_SOFTMAX = frozenset("softmax log_softmax softmin gumbel_softmax".split())
+_NORMS = frozenset("normalize layer_norm rms_norm".split())
+_LINEAR = frozenset("linear matmul __matmul__".split())
+_DRAWS = frozenset("rand randn rand_like randn_like normal normal_ uniform_ bernoulli bernoulli_".split())
+_KEEPS_DRAWN = MOVES | frozenset("to cuda cpu float double contiguous clone detach mul __mul__ __rmul__ div".split())
+
+
+def seen_losses(trace: Trace) -> list[Finding]:
+    """What a recorded run shows of its losses without an experiment."""
+    losses = losses_in(trace)
+    rules = (broadcast_loss.find, dead_axis.find, sees_its_target.find, layouts, cut_from_loss, drawn_state)
+    return [finding for find in rules for finding in find(losses, None)]
+
+
+# ---------------------------------------------------------------------- broadcast
+@rule("LS212", "broadcast-loss", losses_of)
+def broadcast_loss(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
+    """Output and target broadcast against each other silently.
+
+    (N, 1) against (N,) is a difference of (N, N): every output is compared with every target, and what is learned is
+    the mean of the targets. torch warns at most.
+
+    Wrong::
+
+        rnn, head = nn.LSTM(5, 8, batch_first=True), nn.Linear(8, 1)
+        model = lambda x, y: F.mse_loss(head(rnn(x)[0][:, -1]), y)
+        inputs = (torch.randn(4, 7, 5), torch.randn(4))
+
+    Right::
+
+        rnn, head = nn.LSTM(5, 8, batch_first=True), nn.Linear(8, 1)
+        model = lambda x, y: F.mse_loss(head(rnn(x)[0][:, -1]).squeeze(-1), y)
+        inputs = (torch.randn(4, 7, 5), torch.randn(4))
+    """
+    for pair in losses.pairs:
+        sides = _sides(losses, pair)
+        if sides is None:
+            continue
+        p, t = sides
+        both = _together(p, t)
+        pairs, meant = torch.Size(both).numel(), max(p.tensor.numel(), t.tensor.numel())
+        name = "the difference" if pair.name in DIFFERENCES else pair.name
+        title = f"{name} broadcasts output {p.shape} against target {t.shape}"
+        measured = (
+            f"{p.shape} and {t.shape} become {both}: {pairs} pairs are compared where {t.tensor.numel()} were meant"
+        )
+        if pairs > meant:
+            measured = f"{measured}, every output with every target"
+        fix, squeezed = _one_shape(pair, p, t), None
+        if pairs == meant == 1:
+            squeezed = _squeezed_batch(losses.trace, p)
+            if squeezed is None:
+                continue
+            title = f"the output {p.shape} has lost an axis that the target {t.shape} has, here the batch of one"
+            measured = (
+                "with one sample the two still broadcast; squeeze takes away every axis of size one, the batch's too"
+            )
+            fix = "squeeze(-1) for the axis that is meant, or no squeeze at all, so that the batch axis stays"
+        place = squeezed or pair.call or p.maker
+        level: Level = "error" if pairs > meant else "warning"
+        yield broadcast_loss.finding(title, measured, fix, place.where if place is not None else None, level=level)
+
+
+def _sides(losses: Losses, pair: Pair) -> tuple[Value, Value] | None:
+    """Output and target of a comparison that broadcasts without being meant to."""
+    p, t = pair.output, pair.target
+    if p.shape == t.shape or (pair.call is not None and not pair.call.outputs):
+        return None
+    together = _together(p, t)
+    if not together and p.shape + t.shape:
+        return None
+    pairs = torch.Size(together).numel()
+    grows = pairs > max(p.tensor.numel(), t.tensor.numel())
+    if pair.name in DIFFERENCES:
+        short, long = sorted((p, t), key=lambda v: len(v.shape))
+        if not grows or long.shape != (*short.shape, 1):
+            return None
+        made = [_by_weights(losses.trace, v) for v in (p, t)]
+        return None if made[0] == made[1] else (p, t) if made[0] else (t, p)
+    if pair.name not in ELEMENTWISE and (pair.call is not None or not t.tensor.is_floating_point()):
+        return None
+    if pairs > 1 and not grows and (t.tensor.numel() == 1 or _constant(t)):
+        return None
+    return p, t
+
+
+def _together(p: Value, t: Value) -> tuple[int, ...]:
+    """The shape to which two broadcast, () where they do not."""
+    try:
+        return tuple(torch.broadcast_shapes(p.shape, t.shape))  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        return ()
+
+
+def _by_weights(trace: Trace, value: Value) -> bool:
+    """Whether a weight had a part in a value."""
+    return any(trace.values[index].parameter for index in trace.ancestors(value))
+
+
+def _constant(value: Value) -> bool:
+    elements = value.elements
+    return elements is None or elements.is_meta or bool((elements == elements.flatten()[0]).all())
+
+
+def _squeezed_batch(trace: Trace, value: Value) -> Call | None:
+    """The squeeze on the way to a value that takes away an axis that it names wrongly or not at all."""
+    way = trace.ancestors(value)
+    for call in reversed(trace.calls):
+        if call.name == "squeeze" and call.outputs and call.outputs[0].index in way:
+            dim = call.argument(1, "dim")
+            if len(call.outputs[0].shape) < len(call.inputs[0].shape) and dim in (None, 0):
+                return call
+    return None
+
+
+def _spoken(pair: Pair, value: Value, word: str = "output") -> str:
+    """What a side is called in the program; a word of ours where that cannot be told."""
+    text = ""
+    if pair.call is not None:
+        text = argument_text(pair.call, pair.call.inputs.index(value)) if value in pair.call.inputs else ""
+        elsewhere = value.maker is not None and value.maker.line != pair.call.line
+        names = result_names(value.maker.where) if value.maker is not None and elsewhere and not text else ()
+        text = text or (names[0] if len(names) == 1 else "")
+    simple = text.replace(".", "").replace("_", "").isalnum() or text.endswith((")", "]"))
+    return (text if simple else f"({text})") if text else word
+
+
+def _one_shape(pair: Pair, p: Value, t: Value) -> str:
+    """The edit after which each prediction has its own target: tried on the operands."""
+    output, target = _spoken(pair, p, "output"), _spoken(pair, t, "target")
+    for value, other, text in ((p, t, output), (t, p, target)):
+        for axis in reversed(range(len(value.shape))):
+            if value.shape[axis] == 1 and (*value.shape[:axis], *value.shape[axis + 1 :]) == other.shape:
+                at = axis - len(value.shape) if axis == len(value.shape) - 1 else axis
+                changed = value.tensor.detach().squeeze(axis)
+                if _runs(pair, changed if value is p else p.tensor, changed if value is t else t.tensor):
+                    return f"{text}.squeeze({at}), which is {tuple(changed.shape)}: one target for each prediction"
+    if p.tensor.numel() == t.tensor.numel() and _runs(pair, p.tensor, t.tensor.detach().reshape(p.shape)):
+        return f"{target}.reshape({', '.join(map(str, p.shape))}): one target for each prediction"
+    return "probably one prediction for each target: bring both to one shape before they are compared"
+
+
+def _runs(pair: Pair, p: Tensor, t: Tensor) -> bool:
+    """Whether the comparison, element by element, gives one number for each prediction."""
+    function = getattr(F, pair.name, None)
+    p, t = p.detach(), t.detach().to(p.dtype)
+    try:
+        made = p - t if function is None else function(p, t, reduction="none")
+    except RuntimeError:
+        return False
+    return made.shape == p.shape == t.shape
+
+
+# ---------------------------------------------------------------------- axes of size one, classes on another axis
+@rule("LS216", "dead-axis", losses_of)
+def dead_axis(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
+    """Softmax, a norm or a loss runs over an axis of size one, or over time where the classes are meant.
+
+    Over an axis of size one a softmax gives 1.0 whatever it reads, so that attention weights weigh nothing. In
+    cross_entropy and nll_loss axis 1 holds the classes: (N, C, L) with targets (N, L). With L == C nothing raises where
+    they lie on the last axis.
+
+    Wrong::
+
+        rnn, score, head = nn.GRU(5, 8, batch_first=True), nn.Linear(8, 1), nn.Linear(8, 3)
+        def model(x):
+            y, _ = rnn(x)
+            return head((torch.softmax(score(y), dim=-1) * y).sum(1))
+        inputs = (torch.randn(4, 7, 5),)
+
+    Right::
+
+        rnn, score, head = nn.GRU(5, 8, batch_first=True), nn.Linear(8, 1), nn.Linear(8, 3)
+        def model(x):
+            y, _ = rnn(x)
+            return head((torch.softmax(score(y), dim=1) * y).sum(1))
+        inputs = (torch.randn(4, 7, 5),)
+    """
+    yield from _size_one(losses, lab)
+    yield from _classes_elsewhere(losses)
+    yield from _sums_elsewhere(losses, lab)
+
+
+def _size_one(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
+    said: set[object] = set()
+    for call in losses.trace.calls:
+        axis = _dead(call)
+        if axis is None or call.line in said:
+            continue
+        said.add(call.line)
+        value = call.inputs[0]
+        of_weight = _made_by_weight(value, axis)
+        if not of_weight and (lab is None or _grows_with(lab, call, axis) == "steps"):
+            continue
+        what = {"normalize": "is 1.0 or -1.0", "layer_norm": "is its bias", "rms_norm": "is 1.0 or -1.0"}.get(call.name)
+        if call.name in CLASSES:
+            title = f"{call.name} counts classes on an axis of size one: the loss is always 0.0"
+            fix = "F.binary_cross_entropy_with_logits with float targets, or a head with one output for each class"
+        else:
+            title = f"{call.name} runs over an axis of size one: " + (
+                f"what comes out {what}, whatever it reads" if what else "its weights are always 1.0"
+            )
+            fix = _along_steps(losses, lab, call, value)
+            if value in (v for _, v in losses.trace.results) or call.outputs[0] in [v for _, v in losses.trace.results]:
+                fix = "torch.sigmoid for one output, or a head with one output for each class"
+        made = " that nn.Linear(…, 1) made" if of_weight else ", the batch" if _is_batch(lab, call, axis) else ""
+        measured = f"axis {axis} of {value.shape}{made} has one element, and all of {call.outputs[0].shape} is equal"
+        yield dead_axis.finding(title, measured, fix, call.where, level="warning")
+
+
+def _dead(call: Call) -> int | None:
+    """The axis of size one over which a softmax, a norm or a loss runs, with other axes beside it."""
+    if not call.inputs or not call.outputs or call.error is not None or not call.inputs[0].shape:
+        return None
+    shape = call.inputs[0].shape
+    rank = len(shape)
+    if call.name in CLASSES:
+        target = call.argument(1, "target")
+        axis = 1
+        if rank < 2 or not isinstance(target, Value) or target.tensor.is_floating_point():
+            return None
+    elif call.name in _SOFTMAX or call.name == "normalize":
+        dim = call.argument(ALONG[call.name], "dim", 1 if call.name == "normalize" else None)
+        if not isinstance(dim, int):
+            return None
+        axis = dim % rank
+    elif call.name in _NORMS:
+        axis = rank - 1
+        if call.argument(1, "normalized_shape") not in ((1,), [1]):
+            return None
+    else:
+        return None
+    if axis >= rank or shape[axis] != 1:
+        return None
+    return axis
+
+
+def _made_by_weight(value: Value, axis: int) -> bool:
+    """Whether an axis of size one is the only feature of a head."""
+    for _ in range(12):
+        maker = value.maker
+        if maker is None or not maker.inputs or axis != len(value.shape) - 1:
+            return False
+        if maker.name in _LINEAR and (maker.name == "linear" or maker.inputs[1].parameter):
+            return True
+        source = next((v for v in maker.inputs if v.shape == value.shape and not v.parameter), maker.inputs[0])
+        views = maker.name in ("view", "reshape") and len(source.shape) > 1 and source.shape[-1] == 1
+        if source.shape != value.shape and not views:
+            return False
+        value, axis = source, len(source.shape) - 1
+    return False
+
+
+def _grows_with(lab: Experiments, call: Call, axis: int) -> str:
+    """What an axis of size one grows with: the batch, the steps, or nothing; steps where that cannot be told."""
+    if lab.batch_dim is None:
+        return "steps"
+    for word, rows, steps in (("batch", 1, 0), ("steps", 0, 1)):
+        if (lab.N == 1) if rows else True:
+            trace = lab.record(lab.inputs.wider(rows, steps))
+            same = [c for c in trace.calls if c.name == call.name and c.line == call.line and c.inputs]
+            if trace.error is not None or not same:
+                return "steps"
+            if len(same[0].inputs[0].shape) > axis and same[0].inputs[0].shape[axis] > 1:
+                return word
+    return "nothing"
+
+
+def _is_batch(lab: Experiments | None, call: Call, axis: int) -> bool:
+    return lab is not None and lab.N == 1 and _grows_with(lab, call, axis) == "batch"
+
+
+def _along_steps(losses: Losses, lab: Experiments | None, call: Call, value: Value) -> str:
+    """The same call along the steps."""
+    if call.name not in _SOFTMAX:
+        return "probably another axis, or more than one feature"
+    places = losses.places(value)
+    fixes: list[Fix] = []
+    for axis in range(len(value.shape)):
+        if value.shape[axis] < 2:
+            continue
+        varies = places.varying(axis) if places is not None else []
+        if places is not None and len(varies) == 2:
+            fixes += _unmerged(losses, call, value, places, axis)
+            continue
+        meaning = losses.origins.batch_and_time(places, axis) if places is not None else ""
+        if meaning != "N":
+            fix = with_dim(call, axis)
+            fixes.append(
+                Fix(f"{fix.text}{'' if 'dim' in fix.text else f' (dim={axis})'}: the steps, axis {axis}", fix.edits)
+            )
+    if not fixes:
+        return "probably the axis that holds the steps"
+    return best(lab, fixes, _over_steps) if lab is not None else fixes[0].text
+
+
+def _over_steps(lab: Experiments, fix: Fix) -> bool:
+    """Whether samples stay apart; with one sample alone there is nothing to keep apart."""
+    if lab.N > 1:
+        return samples_hold(lab, fix)
+    return lab.plain(lab.inputs.same(), fix.edits, fix.patch).error is None
+
+
+def _unmerged(losses: Losses, call: Call, value: Value, places: Places, axis: int) -> Iterator[Fix]:
+    """An axis that holds batch and steps taken apart, softmax along the steps, and merged again."""
+    index = {k: t for k, t in enumerate(places.at) if t is not None and k in places.varying(axis)}
+    steps = next((k for k in index if losses.origins.read_as.get((places.source.index, k)) == {"L"}), None)
+    if steps is None or axis or len(value.shape) != 2:
+        return
+    other = next(k for k in index if k != steps)
+    first = index[other].select(1, 0)[:2]
+    L, N = places.source.shape[steps], places.source.shape[other]
+    outer = bool(first[0] != first[1])  # the batch changes from row to row: the steps are the outer axis
+    shape, dim, words = ((L, N), 0, "(L, N, 1)") if outer else ((N, L), 1, "(N, L, 1)")
+    name = argument_text(call, 0) or "scores"
+    text = (
+        f"torch.softmax({name}.view({shape[0]}, {shape[1]}, 1), dim={dim}).view({L * N}, 1): over the steps of {words}"
+    )
+
+    def edit(func: Any) -> Any:
+        return lambda x, *_, **__: torch.softmax(x.view(*shape, 1), dim=dim).view(L * N, 1)
+
+    yield Fix(text, {call.index: edit})
+
+
+def _classes_elsewhere(losses: Losses) -> Iterator[Finding]:
+    """cross_entropy whose axis 1 holds places and whose last axis holds the features of the head."""
+    for pair in losses.pairs:
+        p, t = pair.output, pair.target
+        whole = pair.call is None and not t.tensor.is_floating_point()
+        if len(p.shape) < 3 or not (pair.name in CLASSES or whole) or (pair.call is not None and not pair.call.outputs):
+            continue
+        if t.shape not in (p.shape, (p.shape[0], *p.shape[2:])):
+            continue
+        places = losses.places(p)
+        last = len(p.shape) - 1
+        if places is None or places.features_on() != [last] or not places.varying(1):
+            continue
+        meaning = losses.origins.batch_and_time(places, 1)
+        axis = {"L": "the steps", "N": "the batch"}.get(meaning, "the steps")
+        name = "cross_entropy" if whole else pair.name
+        title = f"{name} takes axis 1 for the classes, and here it holds {axis}: the classes are on axis {last}"
+        measured = (
+            f"{_spoken(pair, p)} is {named(p, {0: 'N', 1: 'L', last: 'C'}) if last == 2 else p.shape}; {name} wants "
+        )
+        measured += f"(N, C, …) with targets (N, …), and nothing raises because both axes have {p.shape[1]}"
+        change = ".transpose(1, 2)" if last == 2 else f".movedim({last}, 1)"
+        soft = t.shape == p.shape
+        rows = f"reshape(-1, {p.shape[last]})"
+        fix = f"{_spoken(pair, p)}{change}{', and the targets too' if soft else ''}, or merge the steps: {rows} "
+        fix += "on both sides" if soft else "with targets.reshape(-1)"
+        place = pair.call or p.maker
+        yield dead_axis.finding(title, measured, fix, place.where if place is not None else None)
+
+
+def _sums_elsewhere(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
+    """Log-probabilities that add up to one along another axis than the classes that a loss, or who called, wants."""
+    for pair in pairs_of(losses, frozenset(("ctc_loss", "nll_loss"))):
+        value, axis = pair.output, 2 if pair.name == "ctc_loss" else 1
+        made = _softmax_of(value)
+        elements = value.elements
+        if made is None or elements is None or elements.is_meta or len(value.shape) <= axis:
+            continue
+        one = [k for k in range(len(value.shape)) if value.shape[k] > 1 and _adds_up(elements, k)]
+        if axis not in one and one:
+            yield _over_other_axis(
+                losses, made, f"{pair.name} wants log-probabilities of the {value.shape[axis]} classes"
+            )
+    results = [value for _, value in losses.trace.results]
+    for value in results if lab is not None and len(results) == 1 else ():
+        made = _softmax_of(value)
+        places = losses.places(made.inputs[0]) if made is not None else None
+        if (
+            made is None
+            or places is None
+            or any(call.index > made.index for call in made.outputs[0].readers if call.name not in MOVES)
+        ):
+            continue
+        dim = made.argument(1, "dim")
+        if isinstance(dim, int) and (features := places.features_on()) == [len(made.inputs[0].shape) - 1]:
+            axis = dim % len(made.inputs[0].shape)
+            if axis not in features and losses.origins.batch_and_time(places, axis) == "L":
+                yield _over_other_axis(losses, made, "the result is not weighted with anything")
+
+
+def _softmax_of(value: Value) -> Call | None:
+    """The log_softmax behind a value, where only moves lie between."""
+    for _ in range(12):
+        maker = value.maker
+        if maker is None or not maker.inputs:
+            return None
+        if maker.name == "log_softmax":
+            return maker
+        if maker.name not in MOVES and maker.name not in ("contiguous", "clone", "float"):
+            return None
+        value = maker.inputs[0]
+    return None
+
+
+def _adds_up(logs: Tensor, axis: int) -> bool:
+    sums = logs.detach().float().exp().sum(axis)
+    return bool(((sums - 1).abs() < 1e-3).all())
+
+
+def _over_other_axis(losses: Losses, made: Call, wants: str) -> Finding:
+    value = made.inputs[0]
+    dim = made.argument(1, "dim")
+    axis = dim % len(value.shape) if isinstance(dim, int) else 0
+    places = losses.places(value)
+    meaning = losses.origins.batch_and_time(places, axis) if places is not None else ""
+    word = {"L": "the steps", "N": "the batch"}.get(meaning, f"axis {axis}")
+    features = places.features_on() if places is not None else []
+    classes = -1 if not features or features[0] == len(value.shape) - 1 else features[0]
+    title = f"{made.name}(dim={dim}) runs over {word} where the classes are meant"
+    measured = f"over axis {axis} of {value.shape} the probabilities sum to 1, over the classes they do not; {wants}"
+    fixed = torch.log_softmax(value.tensor.detach(), classes)
+    fix = f"{call_text(made, dim=classes)}: dim={classes}, the classes"
+    fix = fix if fixed.is_meta or _adds_up(fixed, classes) else f"probably {fix}"
+    return dead_axis.finding(title, measured, fix, made.where)
+
+
+# ---------------------------------------------------------------------- findings that belong to rules of other files
+@also(losses_of)
+def layouts(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
+    """Predictions and targets flattened in different orders; log-probabilities whose first axis is the batch in CTC."""
+    blame = lab.ask(blame_of) if lab is not None else None
+    for pair in losses.pairs:
+        if pair.call is not None and not pair.call.outputs:
+            continue
+        if pair.name == "ctc_loss":
+            yield from _ctc(losses, pair, lab)
+        elif (blame is None or blame.kind != "flattened") and (found := _two_orders(losses, pair)) is not None:
+            name = "cross_entropy" if pair.call is None else pair.name
+            title = f"{name} compares predictions and targets that were flattened in different orders"
+            place = pair.call or pair.output.maker
+            where = place.where if place is not None else None
+            yield RULES["LS214"].finding(title, found[0], found[1], where)
+
+
+def _two_orders(losses: Losses, pair: Pair) -> tuple[str, str] | None:
+    """Rows and targets whose batch and steps were merged the other way round: what is measured, and the fix."""
+    if pair.name not in CLASSES | ELEMENTWISE and pair.call is not None:
+        return None
+    p, t = losses.places(pair.output), losses.places(_grid(pair.target) if pair.call is None else pair.target)
+    if p is None or t is None:
+        return None
+    rows, targets = _order(p), _order(t)
+    if rows is None or targets is None or sorted(rows) != sorted(targets) or rows == targets or rows[0] == rows[1]:
+        return None
+    C = pair.output.shape[-1] if p.features_on() else 1
+    fix = ""
+    for value, other in ((pair.output, targets), (pair.target, rows)):
+        view = _merging(value)
+        if view is None:
+            continue
+        before = losses.places(view.inputs[0])
+        shape = view.outputs[0].shape
+        turned = None if before is None else _order(before.mapped(lambda x, s=shape: x.transpose(0, 1).reshape(s)))  # type: ignore[misc]
+        if turned == other:
+            name = argument_text(view, 0)
+            name = (
+                name
+                if name and (name.isidentifier() or name.endswith(")"))
+                else "logits"
+                if value is pair.output
+                else "target"
+            )
+            sizes = ", ".join(map(str, (-1, *shape[1:])))
+            fix = f"{name}.transpose(0, 1).reshape({sizes}), so that both are flattened in one order"
+            break
+    if not fix:
+        fix = f"probably output.transpose(0, 1).reshape(-1, {C}), so that both are flattened in one order"
+    measured = (
+        f"from row to row the predictions go on along an axis of {rows[1]}, the targets along one of {targets[1]}"
+    )
+    return measured, fix
+
+
+def _order(places: Places) -> tuple[int, int] | None:
+    """How a grid of two axes was flattened: how many indices the outer one has, and the inner one."""
+    found = []
+    for t in places.at:
+        if t is None or not t.numel():
+            continue
+        for axis in reversed(places.features_on()):
+            t = t.select(axis, 0)
+        t = t.flatten()
+        count = int(torch.unique(t).numel())
+        if count > 1 and not bool((t < 0).any()):
+            found.append((t, count))
+    if len(found) != 2 or found[0][0].numel() != found[0][1] * found[1][1]:
+        return None
+    inner = [k for k, (t, _) in enumerate(found) if t[0] != t[1]]
+    if len(inner) != 1:
+        return None
+    return found[1 - inner[0]][1], found[inner[0]][1]
+
+
+def _grid(target: Value) -> Value:
+    """A target as it was before it was flattened, where its memory still tells that."""
+    base = target.tensor._base
+    if len(target.shape) == 1 and base is not None and base.dim() == 2 and base.numel() == target.tensor.numel():
+        return Value(-2, base, None, 0, 0, "target", shape=tuple(base.shape))
+    return target
+
+
+def _merging(value: Value) -> Call | None:
+    """The view that merged two axes, behind which a value lies."""
+    for _ in range(12):
+        maker = value.maker
+        if maker is None or not maker.inputs:
+            return None
+        if maker.name in ("view", "reshape", "flatten") and len(maker.inputs[0].shape) > len(value.shape):
+            return maker
+        value = maker.inputs[0]
+    return None
+
+
+def _ctc(losses: Losses, pair: Pair, lab: Experiments | None) -> Iterator[Finding]:
+    """CTC that runs on (N, T, C), because as many lengths were given as there are steps."""
+    p = pair.output
+    if pair.call is None or not losses.batch_first(pair.call):
+        return
+    samples = lab.ask(samples_of) if lab is not None else None
+    if samples is not None and samples.kind == "mixed" and samples.culprit is not pair.call:
+        return  # a layer took the batch for time: then its names of the axes are the wrong ones
+    N, T, C = p.shape
+    title = f"ctc_loss gets (N, T, C) = {p.shape}: it wants the steps first, (T, N, C)"
+    measured = (
+        f"the layers read axis 0 of {_spoken(pair, p)} as the batch and axis 1 as time; ctc_loss takes it for {N} "
+    )
+    measured += f"steps of {T} samples, whatever batch_first is"
+    fix = f"{_spoken(pair, p)}.transpose(0, 1), which is ({T}, {N}, {C}), with {N} input lengths and {N} targets"
+    yield RULES["LS201"].finding(title, measured, fix, pair.call.where)
+
+
+@also(losses_of)
+def cut_from_loss(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
+    """A layer whose weights want a gradient and get none: a head behind detach or no_grad."""
+    trace = losses.trace
+    ends = [v for _, v in trace.results] if lab is not None else []
+    ends += [v for pair in losses.pairs if pair.call is not None for v in pair.call.outputs]
+    ends = [v for v in ends if v.tensor.requires_grad]
+    if not ends:
+        return
+    way, trained = trace.ancestors(*ends), _with_gradient(ends)
+    layers = lab.layers if lab is not None else layer_calls(trace, {})
+    by_module: dict[int, list[LayerCall]] = {}
+    for layer in layers:
+        if layer.module is not None and layer.module.training and any(v.tensor.requires_grad for v in layer.weights):
+            by_module.setdefault(id(layer.module), []).append(layer)
+    for calls in by_module.values():
+        on_way = [layer for layer in calls if any(v.index in way for v in layer.call.outputs)]
+        if not on_way or any(v.index in trained for layer in calls for v in layer.call.outputs):
+            continue
+        layer = on_way[0]
+        cut, behind = _cut(trace, layer, way)
+        heads = [call for call in trace.calls if call.name in _LINEAR and any(v.index in behind for v in call.inputs)]
+        if not any(v.tensor.requires_grad for call in heads for v in call.outputs):
+            continue  # nothing behind it learns either: a target or a teacher, on purpose
+        what = "no_grad" if cut is layer.call else cut.name
+        title = f"{layer.called} is cut from the loss by {what}: its weights get no gradient and learn nothing"
+        measured = (
+            f"{len(layer.weights)} weights of {layer.called} want a gradient, and no path with one leads to the loss"
+        )
+        fix = f"probably without {what} here; where the layer is frozen on purpose, requires_grad_(False) says so"
+        yield RULES["LS213"].finding(title, measured, fix, cut.where, level="warning", layer=layer.name)
+
+
+def _with_gradient(ends: list[Value]) -> set[int]:
+    """The values that a gradient of some others reaches."""
+    seen: set[int] = set()
+    waiting = list(ends)
+    while waiting:
+        value = waiting.pop()
+        if value.index not in seen and value.tensor.requires_grad:
+            seen.add(value.index)
+            waiting.extend(value.parents)
+    return seen
+
+
+def _cut(trace: Trace, layer: LayerCall, way: set[int]) -> tuple[Call, set[int]]:
+    """The first call on the way from a layer to a loss that drops the gradient, and the values behind it."""
+    held = {v.index for v in layer.call.outputs}
+    behind = {v.index for v in layer.call.outputs if not v.tensor.requires_grad}
+    cut = layer.call if behind else None
+    for call in trace.calls[trace.calls.index(layer.call) + 1 :]:
+        given = [v for v in call.inputs if v.index in held]
+        made = [v for v in call.outputs if v.index in way]
+        if not given or not made:
+            continue
+        held.update(v.index for v in made)
+        dropped = any(v.tensor.requires_grad for v in given) and not any(v.tensor.requires_grad for v in made)
+        if dropped or any(v.index in behind for v in given):
+            behind.update(v.index for v in made)
+            cut = cut or call
+    return cut or layer.call, behind
+
+
+@also(losses_of)
+def drawn_state(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
+    """A first state that is drawn at random in each call: the same inputs give other results each time."""
+    said: set[object] = set()
+    for layer in lab.layers if lab is not None else layer_calls(losses.trace, {}):
+        draw = next((d for v in layer.states.values() if (d := _draw(v)) is not None), None)
+        if draw is None or draw.line in said:
+            continue
+        said.add(draw.line)
+        title = f"{layer.called} starts from a state that is drawn at random in each call"
+        measured = f"h0 is made by {draw.name}; the same input gives another result each time, also in eval mode"
+        fix = "zeros, which is what the layer takes without a state; or a parameter, if the start is to be learned"
+        yield RULES["LS211"].finding(title, measured, fix, draw.where, level="note", layer=layer.name)
+
+
+def _draw(value: Value) -> Call | None:
+    for _ in range(8):
+        maker = value.maker
+        if maker is None or maker.name in _DRAWS:
+            return maker
+        if maker.name not in _KEEPS_DRAWN or not maker.inputs or len(maker.inputs) > 1:
+            return None
+        value = maker.inputs[0]
+    return None
+
+
+# ---------------------------------------------------------------------- targets that can be read
+@rule("LS217", "sees-its-target", losses_of)
+def sees_its_target(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
+    """A prediction can read the id that it is to predict.
+
+    A language model predicts the next id: inputs x[:, :-1], targets x[:, 1:]. Where the target is the input's id of the
+    same step, or a layer reads backward, the answer stands in the input; the loss falls fast, and nothing is learned.
+
+    Wrong::
+
+        emb, rnn, head = nn.Embedding(20, 8), nn.LSTM(8, 12, batch_first=True, bidirectional=True), nn.Linear(24, 20)
+        model = lambda x: F.cross_entropy(head(rnn(emb(x[:, :-1]))[0]).transpose(1, 2), x[:, 1:])
+        inputs = (torch.randint(20, (4, 10)),)
+
+    Right::
+
+        emb, rnn, head = nn.Embedding(20, 8), nn.LSTM(8, 12, batch_first=True), nn.Linear(12, 20)
+        model = lambda x: F.cross_entropy(head(rnn(emb(x[:, :-1]))[0]).transpose(1, 2), x[:, 1:])
+        inputs = (torch.randint(20, (4, 10)),)
+    """
+    names = CLASSES | {"gather", "take_along_dim"}
+    for pair in (*pairs_of(losses, names), *(p for p in losses.pairs if p.call is None)):
+        seen = sees_of(losses, pair)
+        if seen is None:
+            continue
+        place = pair.call or pair.output.maker
+        where = place.where if place is not None else None
+        if seen.shift == 0:
+            title = "the targets are the inputs' own ids at the same step: the model has only to copy them"
+            measured = f"all {seen.count} targets are equal to the id that the input has at the same step"
+            fix = "targets one step ahead: inputs x[:, :-1] with targets x[:, 1:] for the next id"
+            sliced = _sliced(seen.source, late=True) or _sliced(pair.target)
+            yield sees_its_target.finding(title, measured, fix, sliced.where if sliced is not None else where)
+            continue
+        leak = leak_of(losses, pair, seen, lab)
+        if leak is None:
+            continue
+        layer = leak.layer
+        who = f"{layer.called} reads backward" if layer is not None else "something on the way reads later steps"
+        title = f"{who}: the prediction at a step has read the next id, which is its target"
+        measured = f"all {seen.count} targets are the next id of the input; {leak.measured}"
+        fix = "probably a causal mask, so that a step reads only steps before it"
+        if layer is not None:
+            fix = (
+                f"probably a causal model: {layer.constructor(bidirectional=False)}, with a head of {layer.H} features"
+            )
+        yield sees_its_target.finding(
+            title, measured, fix, leak.where or where, layer=layer.name if layer is not None else ""
+        )
+
+
+def _sliced(value: Value, *, late: bool = False) -> Call | None:
+    """The slice that a value was cut out by, with `late` only one that does not begin at the first step."""
+    for _ in range(12):
+        maker = value.maker
+        if maker is None or maker.name not in MOVES or not maker.inputs:
+            return None
+        index = maker.args[1] if maker.name == "__getitem__" else ()
+        cuts = [
+            i for i in (index if isinstance(index, tuple) else (index,)) if isinstance(i, slice) and i != slice(None)
+        ]
+        if cuts and (not late or any(isinstance(i.start, int) and i.start > 0 for i in cuts)):
+            return maker
+        value = maker.inputs[0]
+    return None
