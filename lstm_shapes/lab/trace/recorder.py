@@ -85,7 +85,7 @@ class Value:
 class Call:
     """One call of a torch function. `args` and `kwargs` hold a Value in the place of each tensor.
 
-    `module`: the layer whose kernel this is; `owner`: the module whose forward was running.
+    `module`: the layer whose kernel this is; `owner`: the module whose forward was running; `func`: torch's function.
     """
 
     index: int
@@ -100,6 +100,7 @@ class Call:
     outputs: tuple[Value, ...] = ()
     result: Any = None
     error: BaseException | None = None
+    func: Any = None
 
     @property
     def where(self) -> Where | None:
@@ -343,6 +344,7 @@ class Recorder(_Mode):
 
     def _called(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = self._begin(index, name, args, kwargs)
+        call.func = func
         targets = written_by(name, args, kwargs)
         for target in targets:
             self._about_to_write(target)
