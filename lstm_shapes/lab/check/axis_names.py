@@ -17,17 +17,8 @@ from lstm_shapes.lab.tensors import AnnotatedTensor, annotated
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value
 from lstm_shapes.theory.axes import UNKNOWN, Axes, Axis
 
-__all__ = ["AxisNames", "MEANINGS"]
+__all__ = ["AxisNames", "disagree", "named_shape"]
 
-MEANINGS = {
-    "N": "samples",
-    "L": "steps",
-    "K": "layers",
-    "R": "the two directions",
-    "D": "hidden features",
-    "P": "projected features",
-    "Q": "features",
-}
 _OUTSIDE = "from_outside_"
 
 
@@ -150,6 +141,20 @@ def _annotated(value: Value, axes: Axes | None) -> Tensor:
     if axes is None or axes.sizes != tuple(tensor.shape):
         return tensor
     return AnnotatedTensor(tensor.detach() if isinstance(tensor, AnnotatedTensor) else tensor, axes)
+
+
+def disagree(one: Axis, other: Axis) -> bool:
+    """Whether two axes of one size are known to be different: another name, or factors in another order."""
+    left, right = ([atom for atom in axis.atoms if atom.size != 1] for axis in (one, other))
+    if len(left) != len(right):
+        return False
+    if [atom.size for atom in left] != [atom.size for atom in right]:
+        return len(left) > 1
+    return any(a.name != b.name for a, b in zip(left, right, strict=True) if _certain(a.name) and _certain(b.name))
+
+
+def _certain(name: str) -> bool:
+    return name not in (UNKNOWN, "1") and not name.startswith(_OUTSIDE)
 
 
 def _shown(axis: Axis) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import rules_padding, rules_samples
+from . import rules_padding, rules_raised, rules_samples
 from .experiments import Experiments, OutOfTime
 from .padding import lengths_of, padding_of
 from .report import Finding, Report, ordered
@@ -17,7 +17,7 @@ from .samples import samples_of
 __all__ = ["check", "examine"]
 
 # Importing a module of rules registers them; the order of a report is that of its levels.
-_RULE_MODULES = (rules_samples, rules_padding)
+_RULE_MODULES = (rules_raised, rules_samples, rules_padding)
 
 
 def check(

@@ -128,6 +128,14 @@ class Experiments:
     def record(self, given: Given) -> Trace:
         """A run from the start, written down."""
         self._snapshot.restore()
+        return self._recorded(given)
+
+    def record_again(self, given: Given) -> Trace:
+        """A run from where the last one ended, written down."""
+        self._snapshot.restore_random()
+        return self._recorded(given)
+
+    def _recorded(self, given: Given) -> Trace:
         recorder = Recorder(self.still, self.reached.names)
         for k, tensor in _slots_of(given):
             recorder.trace.inputs.append(recorder.value(tensor, origin=f"input {k}"))

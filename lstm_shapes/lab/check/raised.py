@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, layer_calls, tensors_of
 
-from .axis_names import MEANINGS, AxisNames, named_shape
+from .axis_names import AxisNames, named_shape
 from .experiments import Experiments
-from .spelled import Spelling, chained, is_own
+from .spelled import Spelling
 from .words import value_name
 
-__all__ = ["Entered", "Explanation", "Raised", "Try", "explained", "explanation_of", "raised_of"]
+__all__ = ["RECURRENT_MODULES", "Entered", "Explanation", "Raised", "Try", "raised_of"]
 
 RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
 _MOST_ELEMENTS = 20_000_000
@@ -299,6 +299,23 @@ class Raised:
         return True if result is None else result
 
 
+    def replayed(self, wanted: Value, first: Call, func: Callable[..., Any]) -> Tensor | None:
+        """What a value would be if one call before it had been another."""
+        made: dict[int, Tensor] = {}
+
+        def tensor(value: Any) -> Any:
+            return made.get(value.index, value.tensor.detach()) if isinstance(value, Value) else value
+
+        with torch.no_grad():
+            for call in self.trace.calls:
+                again = call is first or any(value.index in made for value in call.inputs)
+                if call.error is None and again and call.outputs:
+                    run = func if call is first else call.func
+                    result = run(*_rebuilt(call.args, tensor), **_rebuilt(call.kwargs, tensor))
+                    made.update(zip((v.index for v in call.outputs), tensors_of(result), strict=False))
+        return made.get(wanted.index)
+
+
 def _rebuilt(value: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(value, tuple):
         return tuple(_rebuilt(item, change) for item in value)
@@ -317,7 +334,7 @@ def _given(value: Any) -> Any:
 def _entered(frame: FrameType, depth: int) -> Entered | None:
     code, here = frame.f_code, frame.f_locals
     module = here.get("self")
-    if not isinstance(module, nn.Module) or not code.co_filename.replace("\\", "/").startswith("/") and "<" in code.co_filename:
+    if not isinstance(module, nn.Module):
         return None
     if code.co_name == "_call_impl" and isinstance(here.get("args"), tuple):
         return Entered(module, here["args"], dict(here.get("kwargs") or {}), depth)
@@ -339,29 +356,3 @@ def raised_of(lab: Experiments) -> Raised | None:
         if axis is not None and len(value.shape) > axis and value.shape[axis] == lab.N:
             batch[value.index] = axis
     return Raised(trace.error, trace, lab.reached.names, batch)
-
-
-def explanation_of(lab: Experiments) -> tuple[Raised, Explanation] | None:
-    """The exception with its explanation."""
-    raised = lab.ask(raised_of)
-    return None if raised is None else (raised, explained(raised))
-
-
-def explained(raised: Raised) -> Explanation:
-    """The one thing that made the program stop."""
-    from . import raised_calls, raised_kinds, raised_layers, raised_losses, raised_packing
-
-    for look in (
-        raised_kinds.configuration,
-        raised_kinds.kept_graph,
-        raised_layers.contract,
-        raised_packing.packing,
-        raised_kinds.output_kind,
-        raised_losses.loss,
-        raised_calls.function,
-        raised_kinds.refused,
-    ):
-        found = look(raised)
-        if found is not None:
-            return found
-    return raised_kinds.unknown(raised)

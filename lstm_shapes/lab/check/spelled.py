@@ -146,6 +146,10 @@ class Spelling:
                     if isinstance(item, Tensor):
                         self._texts.setdefault(id(item), f"{text}[{k}]")
 
+    def say(self, tensor: Tensor, text: str) -> None:
+        """What a tensor is called where no line says it."""
+        self._texts[id(tensor)] = text
+
     def text(self, tensor: Tensor) -> str:
         """What the line, or a variable of its function, calls a tensor; "" where neither names it."""
         found = self._texts.get(id(tensor), "")

@@ -131,7 +131,7 @@ class Trace:
     asked: set[int] = field(default_factory=set)
     unseen: set[str] = field(default_factory=set)
     pending: list[tuple[nn.Module, str, tuple[Any, ...]]] = field(default_factory=list)
-    backwards: int = 0
+    backward_at: list[int] = field(default_factory=list)
     _known: dict[int, Value] = field(default_factory=dict)
 
     def value_of(self, tensor: Tensor) -> Value | None:
@@ -324,7 +324,7 @@ class Recorder(_Mode):
 
     def _ask(self, name: str, args: tuple[Any, ...]) -> None:
         if name == "backward":
-            self.trace.backwards += 1
+            self.trace.backward_at.append(len(self.trace.calls))
         if args and isinstance(args[0], Tensor):
             known = self.trace.value_of(args[0])
             if known is not None:
