@@ -12,8 +12,8 @@ __all__ = ["explained", "explanation_of"]
 _LOOKS = (
     raised_kinds.configuration,
     raised_kinds.kept_graph,
-    raised_layers.contract,
     raised_packing.packing,
+    raised_layers.contract,
     raised_kinds.output_kind,
     raised_losses.loss,
     raised_calls.function,

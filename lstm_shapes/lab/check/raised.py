@@ -133,7 +133,12 @@ class Raised:
         for frame in spelling.beyond[:1]:
             code = frame.f_code
             spelling.learn(tuple(frame.f_locals.get(name) for name in code.co_varnames[: code.co_argcount]), {})
+        spelling.descend(self._made_from)
         return spelling
+
+    def _made_from(self, tensor: Tensor, name: str) -> Tensor | None:
+        maker = value.maker if (value := self.value(tensor)) is not None else None
+        return maker.inputs[0].tensor if maker is not None and maker.name == name and maker.inputs else None
 
     @cached_property
     def entered(self) -> list[Entered]:

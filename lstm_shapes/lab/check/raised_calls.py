@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lstm_shapes.lab.trace import Call, Value
+from lstm_shapes.lab.trace import Call, Value, tensors_of
 from lstm_shapes.theory.axes import Axes
 
 from .axis_names import disagree
@@ -35,6 +35,11 @@ _VIEWS = frozenset("view reshape unflatten view_as".split())
 _INDEXES = frozenset("__getitem__ select index_select gather narrow take_along_dim scatter scatter_ __setitem__".split())
 _CONVS = {f"conv{n}d": n for n in (1, 2, 3)} | {f"conv_transpose{n}d": n for n in (1, 2, 3)}
 _NORMS = frozenset("batch_norm layer_norm instance_norm group_norm rms_norm".split())
+_POINTWISE = frozenset(
+    "add sub mul div true_divide truediv floor_divide floordiv pow maximum minimum where lerp addcmul addcdiv eq ne lt gt le ge "
+    "logical_and logical_or logical_xor bitwise_and bitwise_or and or xor masked_fill radd rsub rmul rtruediv iadd isub imul "
+    "itruediv copy atan2 fmod remainder clamp addcmul".split()
+)
 _FLOATS = {torch.float32: ".float()", torch.float64: ".double()", torch.float16: ".half()", torch.bfloat16: ".bfloat16()"}
 _FAR = 9.0
 
@@ -44,7 +49,7 @@ def function(raised: Raised) -> Explanation | None:
     call = raised.call
     if call is None:
         return _module(raised)
-    values = [value for value in call.inputs if not value.parameter]
+    values = _operands(raised, call)
     code, (measured, fixes) = _looked(raised, call)
     tensors = ", ".join(raised.described(value) for value in values[:4])
     title = f"{_spoken(raised, call)} refuses {tensors or 'its arguments'}"
@@ -57,12 +62,27 @@ def function(raised: Raised) -> Explanation | None:
     return Explanation(code, title, measured, fixes, values, layer.name if layer is not None else "")
 
 
+def _operands(raised: Raised, call: Call) -> list[Value]:
+    """What the user handed over: the arguments of a module of torch's own, else the tensors of the call."""
+    module = raised.module
+    if module is not None and module.depth > raised.spelling.depth and type(module.module).__module__.startswith("torch."):
+        given = [raised.value(tensor) for tensor in tensors_of((module.args, module.kwargs))]
+        known = [value for value in given if value is not None]
+        if known:
+            return list(dict.fromkeys(known))
+    values = [value for value in call.inputs if not value.parameter]
+    return [value for value in dict.fromkeys(values) if value.maker is not None or raised.name(value) != "a tensor"] or values
+
+
+_SPOKEN = {"__getitem__": "the index", "__setitem__": "the assignment to an index"}
+
+
 def _spoken(raised: Raised, call: Call) -> str:
     """The function in the user's words: the module that the line calls, else torch's own name."""
     module = raised.module
     if module is not None and module.depth > raised.spelling.depth:
         return f"{raised.called(module)} ({module.kind})" if raised.called(module) != f"the {module.kind}" else module.kind
-    return symbol(call.name)
+    return _SPOKEN.get(call.name, symbol(call.name))
 
 
 def _looked(raised: Raised, call: Call) -> tuple[str, Look]:
@@ -78,7 +98,7 @@ def _looked(raised: Raised, call: Call) -> tuple[str, Look]:
     pointwise = _broadcast(raised, call)
     if pointwise is not None:
         return "", pointwise
-    return "", (f"torch says: {raised.message.splitlines()[0] if raised.message else type(raised.error).__name__}", [])
+    return "", (", ".join(f"{raised.described(v)} is {_kind(v)}" for v in _operands(raised, call)[:6]), [])
 
 
 # ---------------------------------------------------------------------- data types and devices, of any function
@@ -106,6 +126,8 @@ def _types(raised: Raised, call: Call) -> tuple[str, Look] | None:
         casts = [(".long()", torch.int64)]
         wanted: Iterable[Value] = [v for v in call.inputs if not v.parameter] or [ids]
         words = f"nn.Embedding looks rows up by whole numbers, int64; {words}"
+        if not any(_whole(v) for v in wanted):
+            fixes.append(Try("leave the embedding out: these are fractions and no ids"))
     else:
         wanted = [v for v in call.inputs if not v.parameter]
         floats = [d for d in dict.fromkeys(kinds.values()) if d in _FLOATS]
@@ -209,7 +231,24 @@ def _product(raised: Raised, call: Call) -> Look | None:
             text = chained(raised.code(value), suffix)
             meets = lambda axes: _contracts(axes[a.index], axes[b.index])  # noqa: E731
             fixes.append(_swap(raised, call, {value: change}, text, rank + 0.5 * place, meets))
+        for text, new in _rows_side_by_side(raised, value):
+            fixes.append(_swap(raised, call, {value: lambda _, new=new: new}, text, 2.5, named=False))
     return wants, fixes
+
+
+def _rows_side_by_side(raised: Raised, value: Value) -> Iterator[tuple[str, Tensor]]:
+    """Where a view cut the rows of hn across samples: the top layer's rows, the two directions side by side."""
+    views = [call for call in raised.way_back(value) if call.name in _VIEWS]
+    found = raised.output_of(views[-1].inputs[0]) if views else None
+    if found is None or found[1] not in ("hn", "cn") or found[0].cell or len(found[0].outputs[found[1]].shape) != 3:
+        return
+    layer, hn = found[0], views[-1].inputs[0]
+    name = raised.code(hn, found[1])
+    rows, text = hn.tensor.detach()[-1], f"{name}[-1]"
+    if layer.R == 2:
+        rows, text = torch.cat((hn.tensor[-2], hn.tensor[-1]), -1).detach(), f"torch.cat(({name}[-2], {name}[-1]), dim=-1)"
+    yield f"{text}.unsqueeze(-1) in the place of the {views[-1].name}, which mixes samples", rows.unsqueeze(-1)
+    yield f"{text}.unsqueeze(1) in the place of the {views[-1].name}, which mixes samples", rows.unsqueeze(1)
 
 
 def _contracts(a: Axes, b: Axes) -> bool:
@@ -260,6 +299,9 @@ def _join(raised: Raised, call: Call) -> Look | None:
     empty = next((v for v in values if 0 in v.shape), None)
     if empty is not None:
         measured += f"; {raised.name(empty)} is empty{_rows(raised, empty)}"
+        made = _sliced(raised, empty)
+        if made:
+            return measured, [Try(made)]
     fixes: list[Try] = []
     rank = len(norm)
     for value in odd if len(odd) < len(values) else values[-1:]:
@@ -319,6 +361,17 @@ def _rows(raised: Raised, value: Value) -> str:
     return ""
 
 
+def _sliced(raised: Raised, value: Value) -> str:
+    """What to take where a slice of hn holds the second direction of a layer that has one."""
+    for call in raised.way_back(value):
+        found = raised.output_of(call.inputs[0])
+        if found is not None and found[1] in ("hn", "cn") and found[0].R == 1:
+            hn = raised.code(call.inputs[0], "hn")
+            both = found[0].constructor(bidirectional=True)
+            return f"{hn}[-1], the final state of the top layer: with one direction nothing is to be joined; or {both}"
+    return ""
+
+
 def _branches(raised: Raised, call: Call, values: list[Value]) -> str:
     return f"; {len(values)} tensors are joined" if len(values) > 2 else ""
 
@@ -373,7 +426,7 @@ def _resized(raised: Raised, call: Call, value: Value, sizes: list[int]) -> list
 # ---------------------------------------------------------------------- elementwise
 def _broadcast(raised: Raised, call: Call) -> Look | None:
     values = list(call.inputs)
-    if len(values) < 2 or "size" not in raised.message and "shape" not in raised.message and "broadcast" not in raised.message:
+    if len(values) < 2 or call.name.strip("_") not in _POINTWISE:
         return None
     a, b = values[0], values[1]
     clash = None
@@ -454,13 +507,17 @@ def _beyond(raised: Raised, call: Call, source: Value, found: tuple[int, int, in
     name = raised.axes.names(source)[axis]
     measured = f"index {part} on axis {axis} of {raised.described(source)}, which has places 0 to {size - 1}"
     measured += f" ({name})" if name else ""
+    made = raised.output_of(source)
+    if made is not None and made[1] in ("hn", "cn") and axis == 0 and not made[0].cell:
+        layer, hn = made[0], raised.code(source, "hn")
+        measured += f": one row for each layer and direction, K·R = {layer.K}·{layer.R}"
+        top = f"{hn}[-2] and {hn}[-1], the top layer's two directions" if layer.R == 2 else f"{hn}[-1], the top layer"
+        return measured, [Try(top)]
     written = [_written(size - 1 if k == axis else one) for k, one in enumerate(parts)]
     fix = f"{raised.code(source)}[{', '.join(written)}], the last one"
     new = [size - 1 if k == axis else one for k, one in enumerate(parts)]
     new_key = tuple(new) if len(new) > 1 else new[0]
-    made = raised.output_of(source)
-    more = f": hn has one row for each layer and direction, K·R = {made[0].K}·{made[0].R}" if made and made[1] != "Y" else ""
-    return measured + more, [Try(fix, lambda: raised.runs(call, places={1: new_key}))] if size else []
+    return measured, [Try(fix, lambda: raised.runs(call, places={1: new_key}))] if size else []
 
 
 def _written(part: Any) -> str:
@@ -521,7 +578,8 @@ def _before_view(raised: Raised, call: Call, x: Value, want: int) -> Iterator[Tr
             head = raised.called(raised.module) if raised.module is not None else "the layer"
             text = f"{head}({raised.code(source)}): it works on the last axis of {raised.shape(source)}, no {earlier.name} is needed"
             new = source.tensor
-            yield _swap(raised, call, {x: lambda _, new=new: new.detach()}, text, 0.5, named=False)
+            rank = 3.0 if {"K", "R"} & set(raised.axes.atoms(x, len(x.shape) - 1)) else 0.5
+            yield _swap(raised, call, {x: lambda _, new=new: new.detach()}, text, rank, named=False)
             return
 
 

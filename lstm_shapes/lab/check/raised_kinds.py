@@ -46,15 +46,16 @@ def configuration(raised: Raised) -> Explanation | None:
         given.update(here.get("kwargs") or {})
     kind = type(given.get("self")).__name__
     cell = kind.removesuffix("Cell")
-    fields = ("num_layers", "bidirectional", "proj_size", "bias", "dropout") if cell == kind else ("bias",)
+    fields = ("bidirectional", "proj_size", "bias", "dropout") if cell == kind else ("bias",)
     title = f"nn.{kind} cannot be built with these arguments"
     try:
         options = {name: given[name] for name in fields if name in given}
-        Spec(given.get("input_size"), given.get("hidden_size"), cell=kind, **options)  # type: ignore[arg-type]
+        Spec(given.get("input_size"), given.get("hidden_size"), given.get("num_layers", 1), cell=kind, **options)  # type: ignore[arg-type]
     except SpecError as error:
         problem = configured(error)
-        fix = problem.hint or f"{problem.name}: {problem.formula}"
-        return Explanation("LS110", title, str(problem), certain=f"{_argument(problem.name)}: {problem.formula}. {fix}")
+        fix = f"{_argument(problem.name)} must be {problem.formula}" + (f". {problem.hint}" if problem.hint else "")
+        fix += ": nn.LSTM" if "Only LSTM" in problem.hint else ""
+        return Explanation("LS110", title, str(problem), certain=fix)
     except TypeError:
         pass
     fix = f"nn.{kind}(input_size, hidden_size, …): whole numbers of at least 1 first, switches by name"
@@ -205,9 +206,7 @@ def _unpacked(raised: Raised) -> Explanation | None:
     if there is None or (there.file, there.line) != (where.file, where.line) or "unpack" not in raised.message:
         return None
     name, hn = last.called, last.outputs.get("hn")
-    if isinstance(raised.spelling.node, ast.Tuple) and any(
-        isinstance(one, ast.Attribute) and one.attr == "shape" for one in ast.walk(raised.spelling.node)
-    ):
+    if not isinstance(raised.spelling.assigned, ast.Call):
         return None
     if last.kind == "LSTM":
         what = "(h, c)" if last.cell else "(output, (hn, cn))"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lstm_shapes.errors import SpecError
@@ -121,12 +122,45 @@ def _explained(
                 code = "LS111"
     if problem.kind == "input-kind" and isinstance(x, (tuple, list)):
         return _tuple(raised, entered, words, problem, layer)
+    if code == "LS104":
+        hint = f"{problem.formula.replace(' for', ', the state of')}: {hint}"
+        hint = hint.replace("(h0, c0), ", "the tuple (h0, c0), ").replace("h0, the state", "one tensor h0, the state")
+    joined = _joined_states(raised, problem, state) if code == "LS103" else ""
+    if joined:
+        hint, certain = joined, True
+    if code == "LS102" and value is not None:
+        hint, certain = _ids(raised, value) or hint, certain
     title = _TITLES[code].format(layer=layer)
     operands = [found for one in (data, *state) if (found := raised.value(one)) is not None]
     fix = hint if certain or code == "LS103" else f"probably: {hint}" if hint else ""
     return Explanation(
         code, title, measured, operands=operands, layer=raised.names.get(id(entered.module), ""), certain=fix
     )
+
+
+def _joined_states(raised: Raised, problem: Problem, state: list[Tensor]) -> str:
+    """States of parts of a batch, joined along axis 0, which is layers and directions."""
+    for tensor in state:
+        value = raised.value(tensor)
+        maker = value.maker if value is not None else None
+        if value is None or maker is None or maker.name not in ("cat", "concat") or value.shape != problem.got:
+            continue
+        new = raised.replayed(value, maker, lambda *args, **_: torch.cat(args[0], 1))
+        if new is not None and tuple(new.shape) == problem.expected:
+            name = raised.code(value, "state")
+            return f"{name} joins states along axis 0, layers × directions; torch.cat(…, dim=1) joins them along the batch"
+    return ""
+
+
+def _ids(raised: Raised, x: Value) -> str:
+    """Ids with an axis too many in front of an embedding."""
+    maker = x.maker
+    if maker is None or maker.name != "embedding" or len(x.shape) != 4:
+        return ""
+    ids = next((v for v in maker.inputs if not v.tensor.is_floating_point()), None)
+    if ids is not None and ids.maker is not None and ids.maker.name == "one_hot":
+        return "give the embedding the ids without one_hot: it looks rows up by them"
+    return ""
 
 
 def _lies_right(raised: Raised, entered: Entered, x: Value) -> bool:

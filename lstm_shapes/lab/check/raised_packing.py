@@ -212,7 +212,10 @@ def _lost_steps(raised: Raised) -> Explanation | None:
     title = f"{call.name} meets the {before} steps of the input and the {after} that pad_packed_sequence gave back"
     measured = f"the longest row of this batch has {after} steps: {raised.described(short[0])}, {raised.described(long[0])}"
     axis = 1 if packs[-1].args[2] else 0
-    word = raised.code(packs[-1].inputs[0])
+    source = packs[-1].inputs[0]
+    if source.maker is not None and source.maker.name == "index_select" and source.maker.line == packs[-1].line:
+        source = source.maker.inputs[0]  # the rows in the order of their lengths
+    word = raised.code(source)
     fix = f"pad_packed_sequence(…, batch_first={first}, total_length={word}.size({axis})), {before} steps as before packing"
 
     def holds() -> bool:

@@ -7,7 +7,7 @@ import functools
 import linecache
 import os
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -58,6 +58,7 @@ class Spelling:
             own = [k for k, (frame, _, _) in enumerate(self.frames) if theirs(frame.f_code.co_filename)]
         self.depth = own[-1] if own else -1
         self._texts: dict[int, str] = {}
+        self._nodes: list[tuple[ast.expr, Tensor]] = []
 
     @property
     def frame(self) -> FrameType | None:
@@ -91,6 +92,15 @@ class Spelling:
             here = getattr(node, "lineno", None), getattr(node, "end_lineno", None)
             if (*here, getattr(node, "col_offset", None), getattr(node, "end_col_offset", None)) == place:
                 return node
+        return None
+
+    @property
+    def assigned(self) -> ast.expr | None:
+        """The right side of the assignment that was under way."""
+        where = self.where
+        for node in ast.walk(_tree("".join(linecache.getlines(where.file)))) if where is not None else ():
+            if isinstance(node, ast.Assign) and where is not None and node.lineno <= where.line <= (node.end_lineno or 0):
+                return node.value
         return None
 
     @property
@@ -135,6 +145,7 @@ class Spelling:
     def _pair(self, node: ast.expr, given: Any) -> None:
         text = _text(node)
         if isinstance(given, Tensor):
+            self._nodes.append((node, given))
             if text and len(text) <= _LONGEST:
                 self._texts.setdefault(id(given), text)
         elif isinstance(given, (tuple, list)):
@@ -145,6 +156,23 @@ class Spelling:
                 for k, item in enumerate(given):
                     if isinstance(item, Tensor):
                         self._texts.setdefault(id(item), f"{text}[{k}]")
+
+    def descend(self, made_from: Callable[[Tensor, str], Tensor | None]) -> None:
+        """Name what the operands were made from, too: in `h.t().view(4)` also h.t() and h.
+
+        `made_from` gives the first operand of the call of that name that made a tensor.
+        """
+        while self._nodes:
+            node, given = self._nodes.pop()
+            if isinstance(node, ast.Subscript):
+                inner, name = node.value, "__getitem__"
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                inner, name = node.func.value, node.func.attr
+            else:
+                continue
+            source = made_from(given, name)
+            if source is not None:
+                self._pair(inner, source)
 
     def say(self, tensor: Tensor, text: str) -> None:
         """What a tensor is called where no line says it."""
