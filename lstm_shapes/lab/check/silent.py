@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lstm_shapes.lab.trace import LayerCall, Recorder, Value, layer_calls
+from lstm_shapes.lab.trace import LayerCall, Recorder, Value
 
 from .experiments import Experiments
+from .kept import second_call_of
 from .raised import Explanation, Raised
 from .raised_kinds import KEEP_NO_GRAPH
 from .raised_losses import loss
@@ -92,27 +93,9 @@ def graphs_kept(lab: Experiments) -> Iterator[Finding]:
                     yield _kept(layer, f"backward number {first + 1} goes through the graph of backward number {first} again")
                     return
         return
-    if not _keeps_state(lab):
-        return
-    second = lab.record_again(lab.inputs.same())
-    names = lab.reached.names
-    seen: set[int] = set()
-    for layer in layer_calls(second, names):
-        if id(layer.module) not in seen and any(_outside(value) for value in layer.states.values()):
-            yield _kept(layer, "training on the second batch raises in backward, or keeps every earlier graph alive")
-            return
-        seen.add(id(layer.module))
-
-
-def _keeps_state(lab: Experiments) -> bool:
-    """Whether a run leaves another kept value behind."""
-    outcome = lab.plain(lab.inputs.same())
-    return outcome.error is None and lab.state_changed()
-
-
-def _outside(value: Value) -> bool:
-    """Whether a state came from before the run with a graph on it; a learnt state is a leaf or made of one."""
-    return value.maker is None and value.tensor.grad_fn is not None and not value.parameter
+    second = lab.ask(second_call_of)
+    if second.kind == "graph" and second.layer is not None:
+        yield _kept(second.layer, "training on the second batch raises in backward, or keeps every earlier graph alive")
 
 
 def _hangs(layer: LayerCall, earlier: list[LayerCall], before: int) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from lstm_shapes.shown import Shown
+from lstm_shapes.display import Shown
 
 from .failure import explain_exception
 from .notices import notices

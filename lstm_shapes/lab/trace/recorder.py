@@ -36,6 +36,15 @@ _IN_PLACE = frozenset(
     "__ipow__ __imatmul__".split()
 )
 _LOSSES = frozenset("cross_entropy binary_cross_entropy binary_cross_entropy_with_logits kl_div".split())
+# Functions that take nothing of a tensor but its type and sizes.
+_CREATES = frozenset(
+    "new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like full_like empty_like rand_like randn_like "
+    "randint_like".split()
+)
+_DRAWS = frozenset(
+    "rand randn randint rand_like randn_like randint_like bernoulli bernoulli_ normal normal_ uniform_ exponential_ "
+    "random_ geometric_ randperm poisson".split()
+)
 # Writes that read nothing of what they overwrite.
 _BLIND = frozenset("__setitem__ copy_ fill_ zero_".split())
 # Functions whose result leaves torch: what is computed from it comes back as a tensor of unknown descent.
@@ -74,7 +83,9 @@ class Value:
     @property
     def parents(self) -> tuple[Value, ...]:
         """What it was made from."""
-        return self.bases if self.maker is None else self.maker.inputs
+        if self.maker is None:
+            return self.bases
+        return () if self.maker.name in _CREATES else self.maker.inputs
 
     @property
     def parameter(self) -> bool:
@@ -528,6 +539,8 @@ class Follower(_Mode):
                 if not value.parameter and (k or name not in _BLIND):
                     self._look(value, tensor)
         result = func(*args, **kwargs)
+        if self._realign and name in _DRAWS and partner is not None and partner.outputs and isinstance(result, Tensor):
+            _repeat_draw(partner.outputs[0], result)
         if partner is not None:
             self._outputs(partner, result)
         return result
@@ -552,6 +565,19 @@ class Follower(_Mode):
             for (_, value), (_, tensor) in zip(trace.results, leaves, strict=True):
                 if value.index not in self._compared:
                     self._look(value, tensor)
+
+
+def _repeat_draw(value: Value, result: Tensor) -> None:
+    """Let what is drawn with other sizes be the beginning of what was drawn in the recorded run."""
+    drawn = value.elements
+    if drawn is None or drawn.dim() != result.dim() or drawn.dtype != result.dtype:
+        return
+    for axis, size in enumerate(result.shape):
+        if drawn.size(axis) < size:
+            return
+        drawn = drawn.narrow(axis, 0, size)
+    with torch.no_grad():
+        result.copy_(drawn)
 
 
 def _distinct(result: Any) -> Iterator[Tensor]:
