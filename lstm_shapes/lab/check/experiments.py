@@ -29,6 +29,7 @@ from lstm_shapes.lab.trace import (
 )
 
 from .inputs import Given, Inputs
+from .loading import Loading
 
 __all__ = ["Experiments", "Outcome", "OutOfTime"]
 
@@ -89,6 +90,7 @@ class Experiments:
         self.held: dict[int, Callable[..., Any]] = {}
         self._asked: dict[Callable[..., Any], Any] = {}
         self.after: set[int] = set()
+        self.loads = Loading()
         self._asked_of: dict[tuple[Callable[..., Any], int], Any] = {}
 
     # ------------------------------------------------------------------ running
@@ -124,7 +126,8 @@ class Experiments:
     def baseline(self) -> Trace:
         """The model on its inputs, every call written down."""
         self.says("the program as it is")
-        trace = self.record(self.inputs.same())
+        with self.loads:
+            trace = self.record(self.inputs.same())
         held = [trace.value_of(tensor) for tensor in self.kept_tensors()]
         self.after = {value.index for value in held if value is not None}
         if trace.error is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from . import raised_calls, raised_kinds, raised_layers, raised_losses, raised_packing
 from .experiments import Experiments
+from .loading import explain_load_error
 from .raised import Explanation, Raised, raised_of
+from .report import Finding
 
 __all__ = ["explained", "explanation_of"]
 
@@ -33,4 +35,17 @@ def explained(raised: Raised) -> Explanation:
 def explanation_of(lab: Experiments) -> tuple[Raised, Explanation] | None:
     """The exception of the program as it is, with its explanation."""
     raised = lab.ask(raised_of)
-    return None if raised is None else (raised, explained(raised))
+    if raised is None or lab.ask(load_error_of) is not None:
+        return None
+    return raised, explained(raised)
+
+
+def load_error_of(lab: Experiments) -> Finding | None:
+    """What load_state_dict refused, where that is the exception."""
+    error = lab.baseline.error
+    return None if error is None else explain_load_error(error)
+
+
+def loads_of(lab: Experiments) -> tuple[Finding, ...]:
+    """What was loaded without a word in the run as it is."""
+    return tuple(lab.loads.findings) if lab.baseline.error is None else ()

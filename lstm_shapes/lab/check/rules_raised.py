@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .experiments import Experiments
-from .explain import explanation_of
+from .explain import explanation_of, load_error_of, loads_of
 from .raised import Explanation, Raised
 from .report import Finding
 from .rule import RULES, rule
@@ -327,6 +327,63 @@ def operand(found: Found, lab: Experiments) -> Iterator[Finding]:
         inputs = (torch.randn(4, 7, 5),)
     """
     yield from _said("LS113", found)
+
+
+@rule("LS114", "checkpoint", load_error_of)
+def checkpoint(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
+    """A state_dict does not fit the model.
+
+    torch lists keys and stacked sizes. The recurrent layers of the file and of the model stand here side by side, with
+    the constructor that fits the file, or the change of keys that loads it.
+
+    Wrong::
+
+        saved, rnn = nn.LSTM(5, 16).state_dict(), nn.LSTM(5, 8)
+        def model(x):
+            rnn.load_state_dict(saved)
+            return rnn(x)[0]
+        inputs = (torch.randn(7, 4, 5),)
+        batch_dim = 1
+
+    Right::
+
+        saved, rnn = nn.LSTM(5, 16).state_dict(), nn.LSTM(5, 16)
+        def model(x):
+            rnn.load_state_dict(saved)
+            return rnn(x)[0]
+        inputs = (torch.randn(7, 4, 5),)
+        batch_dim = 1
+    """
+    if found is not None:
+        yield found
+
+
+@rule("LS215", "nothing-loaded", loads_of)
+def nothing_loaded(found: tuple[Finding, ...], lab: Experiments) -> Iterator[Finding]:
+    """strict=False, and recurrent weights were not loaded.
+
+    With strict=False a key that the model does not have is passed over, and a weight that the file does not have stays
+    as it was drawn. Where all keys have another prefix nothing is loaded, and nothing is said.
+
+    Wrong::
+
+        saved, rnn = {"module." + k: v for k, v in nn.LSTM(5, 8).state_dict().items()}, nn.LSTM(5, 8)
+        def model(x):
+            rnn.load_state_dict(saved, strict=False)
+            return rnn(x)[0]
+        inputs = (torch.randn(7, 4, 5),)
+        batch_dim = 1
+
+    Right::
+
+        saved, rnn = {"module." + k: v for k, v in nn.LSTM(5, 8).state_dict().items()}, nn.LSTM(5, 8)
+        def model(x):
+            rnn.load_state_dict({k.removeprefix("module."): v for k, v in saved.items()}, strict=False)
+            return rnn(x)[0]
+        inputs = (torch.randn(7, 4, 5),)
+        batch_dim = 1
+    """
+    yield from (one for one in found if one.code == "LS215")
 
 
 # ---------------------------------------------------------------------- words

@@ -95,7 +95,7 @@ def graphs_kept(lab: Experiments) -> Iterator[Finding]:
         return
     second = lab.ask(second_call_of)
     if second.kind == "graph" and second.layer is not None:
-        yield _kept(second.layer, "training on the second batch raises in backward, or keeps every earlier graph alive")
+        yield _kept(second.layer, "the backward of a second call reaches into the graph of the first, which is gone")
 
 
 def _hangs(layer: LayerCall, earlier: list[LayerCall], before: int) -> bool:
