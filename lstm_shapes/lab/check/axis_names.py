@@ -130,7 +130,10 @@ class AxisNames:
         axes = self._known.get(layer.X.index)
         if axes is None or layer.unbatched:
             return
+        batch = {axis.name for axis in axes if self._names.get(axis.name) == "N" or axis.name == "N"}
         for at, meaning in ((layer.batch_axis, "N"), (layer.time_axis, "L"), (len(axes) - 1, "Q")):
+            if meaning == "N" and batch:
+                continue  # the caller has said which axis is the batch
             if at is not None and len(axes[at].atoms) == 1:
                 self._read.setdefault(axes[at].atoms[0].name, set()).add(meaning)
 

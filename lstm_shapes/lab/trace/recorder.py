@@ -150,6 +150,15 @@ class Trace:
         value = self._known.get(id(tensor))
         return value if value is not None and value.tensor is tensor else None
 
+    @property
+    def stopped_with(self) -> list[Value]:
+        """The operands of the call that raised, else what the innermost unfinished module was given."""
+        call = self.calls[-1] if self.calls and self.calls[-1].error is not None else None
+        if call is not None:
+            return [value for value in call.inputs if not value.parameter]
+        given = [self.value_of(tensor) for tensor in tensors_of(self.pending[-1][2])] if self.pending else []
+        return [value for value in given if value is not None]
+
     def ancestors(self, *values: Value) -> set[int]:
         """The indices of all values that these descend from, themselves included."""
         seen: set[int] = set()
