@@ -194,7 +194,15 @@ class Raised:
 
     def name(self, value: Value) -> str:
         """What the user calls a tensor."""
-        return self.spelling.text(value.tensor) or value_name(value)
+        text = self.spelling.text(value.tensor)
+        maker = value.maker
+        if text or maker is None:
+            return text or value_name(value)
+        frame = self.spelling.frame
+        here = frame is not None and maker.line is not None and maker.line[0] is frame.f_code
+        nested = any(reader.line == maker.line for reader in value.readers)
+        # A variable of the running function would have been seen; an inner call's result has no name.
+        return f"the result of {maker.name}" if here or nested else value_name(value)
 
     def code(self, value: Value, stand_in: str = "x") -> str:
         """The same as an expression that can be written."""
@@ -217,11 +225,26 @@ class Raised:
         """How the sizes of some axes come about: `24 = R·D = 2·12, the two directions side by side`."""
         said = []
         for value, axis in places:
-            product = self.axes.product(value, axis)
+            product = self.axes.product(value, axis) or self._joined(value, axis)
             if product and product not in said:
                 says = " (two directions)" if "R" in self.axes.atoms(value, axis) else ""
                 said.append(product + says)
         return "; ".join(said)
+
+    def _joined(self, value: Value, axis: int) -> str:
+        """`10 = 8 + 2, joined at line 7` where an axis was put together of several tensors."""
+        for maker in [value.maker, *self.way_back(value)][:4]:
+            if maker is None or not maker.outputs or maker.outputs[0].shape != value.shape:
+                return ""
+            dim = maker.argument(1, "dim", maker.kwargs.get("axis", 0))
+            if maker.name in ("cat", "concat", "concatenate") and isinstance(dim, int) and len(maker.inputs) > 1:
+                if dim % len(value.shape) != axis:
+                    return ""
+                sizes = [part.shape[axis] for part in maker.inputs]
+                sums = f"{len(sizes)}·{sizes[0]}" if len(set(sizes)) == 1 and len(sizes) > 2 else " + ".join(map(str, sizes))
+                line = f" at line {maker.where.line}" if maker.where is not None else ""
+                return f"{value.shape[axis]} = {sums}, {len(sizes)} tensors joined along axis {axis}{line}"
+        return ""
 
     def from_layer(self, *values: Value) -> LayerCall | None:
         """The recurrent layer that values descend from last."""

@@ -94,7 +94,7 @@ def _looked(raised: Raised, call: Call) -> tuple[str, Look]:
         if call.name in names:
             found = look(raised, call)
             if found is not None:
-                return "", found
+                return "", (found[0], found[1] + _layouts(raised, call))
     pointwise = _broadcast(raised, call)
     if pointwise is not None:
         return "", pointwise
@@ -191,9 +191,9 @@ def _aligned(axes: dict[int, Axes], skip: int = 0) -> bool:
     return True
 
 
-def _single(value: Value, states: bool) -> Iterator[tuple[str, Callable[[Tensor], Tensor], float]]:
+def _single(raised: Raised, value: Value, states: bool) -> Iterator[tuple[str, Callable[[Tensor], Tensor], float]]:
     """The changes of one tensor that people make: an axis more or less, two axes exchanged."""
-    rank = len(value.shape)
+    rank, names = len(value.shape), raised.axes.names(value)
     if states and rank == 3:
         yield "[-1]", lambda x: x[-1], 1.0
         yield ".transpose(0, 1)", lambda x: x.transpose(0, 1), 1.5
@@ -204,7 +204,25 @@ def _single(value: Value, states: bool) -> Iterator[tuple[str, Callable[[Tensor]
         at = -1 if axis == rank and rank > 1 else axis
         yield f".unsqueeze({at})", lambda x, a=at: x.unsqueeze(a), 2.0 + 0.1 * axis
     for a, b in combinations(range(rank), 2):
-        yield f".transpose({a}, {b})", lambda x, a=a, b=b: x.transpose(a, b), 3.0 + (b != rank - 1)
+        moves_batch = names[a] == "N" and a == 0
+        yield f".transpose({a}, {b})", lambda x, a=a, b=b: x.transpose(a, b), 3.0 + (b != rank - 1) + moves_batch
+
+
+def _layouts(raised: Raised, call: Call) -> list[Try]:
+    """Operands whose samples lie on different axes: the one that has them on axis 1 is turned."""
+    lies = {v: names.index("N") for v in call.inputs if "N" in (names := raised.axes.names(v))}
+    if set(lies.values()) != {0, 1}:
+        return []
+    fixes = []
+    for value in (v for v, axis in lies.items() if axis == 1):
+        others = [v for v in lies if v is not value]
+
+        def meets(axes: dict[int, Axes], value: Value = value, others: list[Value] = others) -> bool:
+            return axes[value.index][0].name == "N" and all(axes[v.index][0].name == "N" for v in others)
+
+        text = f"{chained(raised.code(value), '.transpose(0, 1)')}: its samples lie on axis 1"
+        fixes.append(_swap(raised, call, {value: lambda x: x.transpose(0, 1)}, text, 5.0, meets))
+    return fixes
 
 
 # ---------------------------------------------------------------------- products
@@ -227,7 +245,7 @@ def _product(raised: Raised, call: Call) -> Look | None:
         if value not in values:
             continue
         states = (made := raised.output_of(value)) is not None and made[1] != "Y" and not made[0].cell
-        for suffix, change, rank in _single(value, states):
+        for suffix, change, rank in _single(raised, value, states):
             text = chained(raised.code(value), suffix)
             meets = lambda axes: _contracts(axes[a.index], axes[b.index])  # noqa: E731
             fixes.append(_swap(raised, call, {value: change}, text, rank + 0.5 * place, meets))
@@ -257,6 +275,9 @@ def _contracts(a: Axes, b: Axes) -> bool:
         return False
     summed = b[-2] if len(b) > 1 else b[0]
     if disagree(a[-1], summed) or (a[-1].name == "N" and summed.name == "N"):
+        return False
+    kept = [axis.name for axis in (*a.axes[:-1], *b.axes[max(0, len(a) - 2) : -2], *b.axes[-1:])]
+    if kept.count("N") > 1:  # each sample of one with each sample of the other
         return False
     batches = list(zip(reversed(a.axes[:-2]), reversed(b.axes[:-2]), strict=False))
     return not any(left.size != 1 and right.size != 1 and disagree(left, right) for left, right in batches)
@@ -307,7 +328,7 @@ def _join(raised: Raised, call: Call) -> Look | None:
     for value in odd if len(odd) < len(values) else values[-1:]:
         made = raised.output_of(value)
         states = made is not None and made[1] != "Y" and not made[0].cell
-        for suffix, change, cost in _single(value, states):
+        for suffix, change, cost in _single(raised, value, states):
             if not suffix.startswith(".transpose") or states:
                 text = chained(raised.code(value), suffix)
                 fixes.append(_swap(raised, call, {value: change}, text, cost, lambda x: _alike(x, dim, stacks)))
@@ -343,7 +364,7 @@ def _off(shape: tuple[int, ...], norm: tuple[int, ...], dim: int) -> bool:
 
 def _alike(axes: dict[int, Axes], dim: int, stacks: bool) -> bool:
     rows = list(axes.values())
-    if len({len(row) for row in rows}) != 1:
+    if len({len(row) for row in rows}) != 1 or not _placed(rows):
         return False
     skip = -1 if stacks else dim % max(1, len(rows[0]))
     return not any(
@@ -411,12 +432,17 @@ def _sizes(call: Call) -> list[int]:
 def _resized(raised: Raised, call: Call, value: Value, sizes: list[int]) -> list[Try]:
     """The same view with a size that was written down replaced by the tensor's own, where its axis stands there."""
     fixes = []
-    for axis, size in enumerate(sizes[: len(value.shape)]):
-        own = value.shape[axis]
-        if size in (-1, own) or not raised.axes.names(value)[axis]:
+    shift = len(value.shape) - len(sizes)
+    # Counted from the right where the first axes are merged; else an axis stands where it stood.
+    places = [len(sizes) - 1] if sizes[0] == -1 else range(len(sizes)) if shift == 0 else [0]
+    for axis in places:
+        at = axis + shift if sizes[0] == -1 else axis
+        own = value.shape[at]
+        if sizes[axis] in (-1, own) or not raised.axes.names(value)[at]:
             continue
         new = [own if k == axis else n for k, n in enumerate(sizes)]
-        words = [f"{raised.code(value)}.size({axis})" if k == axis else str(n) for k, n in enumerate(sizes)]
+        word = str(own) if at == len(value.shape) - 1 else f"{raised.code(value)}.size({at})"
+        words = [word if k == axis else str(n) for k, n in enumerate(sizes)]
         text = chained(raised.code(value), f".{call.name}({', '.join(words)})")
         run = lambda new=new: raised.runs(call, func=lambda x, *_, **__: x.reshape(new))  # noqa: E731
         fixes.append(Try(text, run, 1.0 + axis))
@@ -445,9 +471,9 @@ def _broadcast(raised: Raised, call: Call) -> Look | None:
     for value in less:
         made = raised.output_of(value)
         states = made is not None and made[1] != "Y" and not made[0].cell
-        for suffix, change, rank in _single(value, states):
+        for suffix, change, rank in _single(raised, value, states):
             other = b if value is a else a
-            grows = lambda axes: _aligned(axes) and _kept(axes)  # noqa: E731
+            grows = lambda axes: _aligned(axes) and _placed(axes.values())  # noqa: E731
             if suffix.startswith(".unsqueeze") and len(value.shape) >= len(other.shape):
                 continue
             if suffix.startswith(".squeeze"):
@@ -457,11 +483,11 @@ def _broadcast(raised: Raised, call: Call) -> Look | None:
     return measured, fixes
 
 
-def _kept(axes: dict[int, Axes]) -> bool:
-    """Whether each axis of a name stands at one place only: no N over another tensor's new axis."""
+def _placed(rows: Iterable[Axes]) -> bool:
+    """Whether N and L stand at one place each, counted from the right: no N over another tensor's new axis."""
     places: dict[str, set[int]] = {}
-    for each in axes.values():
-        for at, axis in enumerate(reversed(each.axes)):
+    for row in rows:
+        for at, axis in enumerate(reversed(row.axes)):
             if axis.name in ("N", "L"):
                 places.setdefault(axis.name, set()).add(at)
     return all(len(found) == 1 for found in places.values())
@@ -605,7 +631,7 @@ def _channels(raised: Raised, call: Call, x: Value, C: int, rank: int) -> list[T
             fixes.append(_swap(raised, call, {x: change}, chained(name, suffix), 1.0, named=False))
     if size == rank - 1 and C == 1:
         fixes.append(_swap(raised, call, {x: lambda t: t.unsqueeze(1)}, chained(name, ".unsqueeze(1)"), 1.0, named=False))
-    if size == rank and call.name in _CONVS and "transpose" not in call.name:
+    if size == rank and raised.axes.names(x)[1] not in ("N", "L") and call.name in _CONVS and "transpose" not in call.name:
         module = raised.module.module if raised.module is not None else None
         out, kernel = getattr(module, "out_channels", None), getattr(module, "kernel_size", None)
         if out is not None and getattr(module, "groups", 1) == 1 and kernel is not None:
@@ -655,10 +681,13 @@ def _norm(raised: Raised, call: Call) -> Look | None:
 
 def _normalized(raised: Raised, call: Call, x: Value, C: int) -> list[Try]:
     name, fixes = raised.code(x), []
-    if len(x.shape) == 3 and x.shape[2] == C:
+    made = raised.output_of(x)
+    if made is not None and made[1] != "Y" and len(x.shape) == 3:
+        fixes.append(_swap(raised, call, {x: lambda t: t[-1]}, chained(name, "[-1]"), 0.5, named=False))
+    elif len(x.shape) == 3 and x.shape[2] == C:
         text = f"{chained(name, '.transpose(1, 2)')} before it, and .transpose(1, 2) behind it"
         fixes.append(_swap(raised, call, {x: lambda t: t.transpose(1, 2)}, text, 1.0, named=False))
-    if len(x.shape) > 1:
+    if len(x.shape) > 1 and raised.axes.names(x)[1] not in ("N", "L"):
         kind = raised.module.kind if raised.module is not None else "BatchNorm1d"
         new = torch.ones(x.shape[1])
         changes: dict[Value, Callable[[Tensor], Tensor]] = {
@@ -755,7 +784,7 @@ def _module(raised: Raised) -> Explanation | None:
     fixes = []
     if C is not None and "BatchNorm1d" in entered.kind and len(x.shape) != 3:
         measured += "; nn.BatchNorm1d wants (N, C) or (N, C, L)"
-    for suffix, change, rank in _single(x, False):
+    for suffix, change, rank in _single(raised, x, False):
         if suffix.startswith((".squeeze", ".unsqueeze")):
             run = lambda change=change: entered.module(change(x.tensor.detach())) is not None  # noqa: E731
             fixes.append(Try(chained(raised.code(x), suffix), run, rank))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -58,7 +59,13 @@ def contract(raised: Raised) -> Explanation | None:
     except (SpecError, TypeError, AttributeError):
         return None
     # torch looks at packed rows only in the kernel: what it says there is about lengths.
-    return _explained(raised, entered, problems[0], words, state) if problems else None
+    if not problems:
+        return None
+    found = _explained(raised, entered, problems[0], words, state)
+    alike = [one for one in problems[1:] if (one.kind, one.got) == (problems[0].kind, problems[0].got)]
+    if alike and problems[0].name == "h0" and found.certain:
+        return replace(found, certain=f"{found.certain}; {words.c0} likewise")
+    return found
 
 
 def _spec(module: Any) -> Spec | None:
@@ -111,9 +118,9 @@ def _explained(
         N, L = value.shape[axis], value.shape[1 - axis]
         hint = f"{L} is the number of steps; {hint}, that is {words.x}.size({axis}) = {N}"
     made = raised.from_layer(value) if value is not None else None
-    measured = _sentence(problem, words)
+    measured = _sentence(problem, words, raised.shape(value) if value is not None and problem.name == "x" else "")
     if value is not None:
-        measured += f"; {raised.described(value)}" if raised.name(value) else f"; its input is {raised.shape(value)}"
+        measured += "" if problem.name == "x" else f"; {raised.described(value)}"
         product = raised.products((value, len(value.shape) - 1)) if value.shape else ""
         if problem.kind == "feature-axis":
             measured += f": {product}" if product else ""
@@ -169,11 +176,15 @@ def _lies_right(raised: Raised, entered: Entered, x: Value) -> bool:
     return len(names) > axis and names[axis] == "N"
 
 
-def _sentence(problem: Problem, words: Words) -> str:
+def _sentence(problem: Problem, words: Words, shape: str) -> str:
     name, _, part = problem.name.partition(".")
     name = words.of(name) + (f".{part}" if part else "")
     wanted = problem.formula + (f" = {problem.expected}" if problem.expected is not None else "")
     got = f"is {problem.got}" if problem.got is not None else "is not"
+    if shape and isinstance(problem.got, tuple):
+        got = f"is {shape}"
+    elif shape:
+        got += f", {shape}"
     role = "" if name == problem.name else f" ({problem.name})"
     return f"{name}{role} must be {wanted} and {got}"
 
@@ -185,4 +196,4 @@ def _tuple(raised: Raised, entered: Entered, words: Words, problem: Problem, lay
     fix = f"{words.layer}({text}[0])"
     if any(type(one.module).__name__ == "Sequential" for one in raised.entered):
         fix = "a module whose forward does out, _ = self.rnn(x): nn.Sequential cannot take the tuple apart, output[0] can"
-    return Explanation("LS107", title, _sentence(problem, words), certain=fix, layer=raised.names.get(id(entered.module), ""))
+    return Explanation("LS107", title, _sentence(problem, words, ""), certain=fix, layer=raised.names.get(id(entered.module), ""))

@@ -167,7 +167,8 @@ def _for_indices(t: Value) -> Iterator[_Change]:
             yield _Change(".long()", lambda x: x.long(), 0.5)
     if t.shape and t.shape[-1] == 1:
         yield _Change(".squeeze(-1)", lambda x: x.squeeze(-1), 0.5)
-        yield _Change(".squeeze(-1).long()", lambda x: x.squeeze(-1).long(), 0.7)
+        if t.tensor.dtype != torch.int64 and whole:
+            yield _Change(".squeeze(-1).long()", lambda x: x.squeeze(-1).long(), 0.7)
     if len(t.shape) > 1:
         yield _Change(".reshape(-1)", lambda x: x.reshape(-1), 1.0)
         yield _Change(".t().reshape(-1)", lambda x: x.t().reshape(-1), 2.0)
