@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotated
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value
-from lstm_shapes.theory.axes import UNKNOWN, Axes, Axis
+from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis
 
 __all__ = ["AxisNames", "disagree", "named_shape"]
 
@@ -121,9 +121,15 @@ class AxisNames:
         except Exception:  # a call that no rule foresees has no names
             return
         made = out if isinstance(out, (tuple, list)) else (out,)
+        joins = call.name in ("cat", "concat", "concatenate", "repeat", "tile", "repeat_interleave")
         for value, one in zip(call.outputs, made, strict=False):
             if isinstance(one, AnnotatedTensor) and one.axes.sizes == tuple(value.shape):
-                self._known[value.index] = one.axes
+                longest = max((axis.size for each in call.inputs for axis in self._known.get(each.index, ())), default=0)
+                axes = [
+                    Axis((Atom(UNKNOWN, axis.size),)) if joins and axis.name == "N" and axis.size > longest else axis
+                    for axis in one.axes  # several batches in a row are no batch
+                ]
+                self._known[value.index] = Axes(tuple(axes), one.axes.fixed)
 
     def _reads(self, layer: LayerCall) -> None:
         """What a layer that ran takes the axes of its input for."""

@@ -27,6 +27,7 @@ __all__ = ["RECURRENT_MODULES", "Entered", "Explanation", "Raised", "Try", "rais
 
 RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
 _MOST_ELEMENTS = 20_000_000
+_TURNS = frozenset("transpose permute t T mT movedim swapaxes flip roll view reshape".split())
 _MOVES = frozenset("contiguous clone detach to float double half dropout identity requires_grad_ data cpu cuda".split())
 
 
@@ -233,8 +234,10 @@ class Raised:
 
     def _joined(self, value: Value, axis: int) -> str:
         """`10 = 8 + 2, joined at line 7` where an axis was put together of several tensors."""
-        for maker in [value.maker, *self.way_back(value)][:4]:
-            if maker is None or not maker.outputs or maker.outputs[0].shape != value.shape:
+        size, rank = value.shape[axis], len(value.shape)
+        for maker in list(self.way_back(value))[:6]:
+            made = maker.outputs[0].shape if maker.outputs else ()
+            if len(made) != rank or made[axis] != size or maker.name in _TURNS:
                 return ""
             dim = maker.argument(1, "dim", maker.kwargs.get("axis", 0))
             if maker.name in ("cat", "concat", "concatenate") and isinstance(dim, int) and len(maker.inputs) > 1:
@@ -312,7 +315,7 @@ class Raised:
         def tensor(value: Any) -> Any:
             if isinstance(value, Value):
                 data = value.tensor.detach()
-                data = data.to("meta") if large else data
+                data = data.to("meta") if large else data.clone()
                 return changed[value.index](data) if value.index in changed else data
             return value
 
@@ -322,7 +325,7 @@ class Raised:
                 args[place] = given
             else:
                 kwargs[place] = given
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
             result = (func or call.func)(*args, **kwargs)
         return True if result is None else result
 
@@ -332,11 +335,13 @@ class Raised:
         made: dict[int, Tensor] = {}
 
         def tensor(value: Any) -> Any:
-            return made.get(value.index, value.tensor.detach()) if isinstance(value, Value) else value
+            return made.get(value.index, value.tensor.detach().clone()) if isinstance(value, Value) else value
 
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
             for call in self.trace.calls:
                 again = call is first or any(value.index in made for value in call.inputs)
+                if again and any(value.deferred for value in call.outputs):
+                    return None  # written in place: what else shares the memory is not replayed
                 if call.error is None and again and call.outputs:
                     run = func if call is first else call.func
                     result = run(*_rebuilt(call.args, tensor), **_rebuilt(call.kwargs, tensor))

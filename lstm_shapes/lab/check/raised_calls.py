@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from itertools import combinations
 from math import prod
 from typing import Any
@@ -41,7 +42,7 @@ _POINTWISE = frozenset(
     "itruediv copy atan2 fmod remainder clamp addcmul".split()
 )
 _FLOATS = {torch.float32: ".float()", torch.float64: ".double()", torch.float16: ".half()", torch.bfloat16: ".bfloat16()"}
-_FAR = 9.0
+_MOST_WEIGHTS = 5_000_000
 
 
 def function(raised: Raised) -> Explanation | None:
@@ -98,7 +99,25 @@ def _looked(raised: Raised, call: Call) -> tuple[str, Look]:
     pointwise = _broadcast(raised, call)
     if pointwise is not None:
         return "", pointwise
-    return "", (", ".join(f"{raised.described(v)} is {_kind(v)}" for v in _operands(raised, call)[:6]), [])
+    return "", (_plainly(raised, call), [])
+
+
+def _plainly(raised: Raised, call: Call) -> str:
+    """The call with its plain arguments, where nothing is known of what it wants."""
+    first = 1 if call.args and isinstance(call.args[0], Value) else 0
+    plain = [repr(arg) for arg in call.args[first:] if isinstance(arg, (int, float, str, bool, type(None)))]
+    plain += [str(arg) for arg in call.args[first:] if isinstance(arg, tuple) and not any(True for _ in _values(arg))]
+    plain += [f"{name}={arg!r}" for name, arg in call.kwargs.items() if isinstance(arg, (int, float, str, bool, tuple))]
+    ranks = [f"{raised.described(v)} has the axes 0 to {len(v.shape) - 1}" for v in _operands(raised, call)[:4] if v.shape]
+    return f"{symbol(call.name)}({', '.join(plain[:6])}): {', '.join(ranks)}"
+
+
+def _values(arg: Any) -> Iterator[Value]:
+    for item in arg if isinstance(arg, tuple) else (arg,):
+        if isinstance(item, Value):
+            yield item
+        elif isinstance(item, tuple):
+            yield from _values(item)
 
 
 # ---------------------------------------------------------------------- data types and devices, of any function
@@ -508,6 +527,10 @@ def _index(raised: Raised, call: Call) -> Look | None:
                 size = source.shape[axis]
                 if isinstance(part, int) and not -size <= part < size:
                     return _beyond(raised, call, source, (axis, part, size), list(parts))
+    if call.name == "__setitem__" and len(call.args) > 2 and isinstance(call.args[2], Value):
+        place = _place(call)
+        if place is not None:
+            return f"{described} at this index is {place}, and {raised.described(call.args[2])} is written there", []
     axis = call.argument(1, "dim")
     index = next((v for v in call.inputs[1:] if not v.tensor.is_floating_point()), None)
     if not isinstance(axis, int) or index is None or not source.shape:
@@ -526,6 +549,17 @@ def _index(raised: Raised, call: Call) -> Look | None:
         text = f"{chained(name, ' - 1')}: lengths count from 1, places from 0"
         fixes.append(_swap(raised, call, {index: lambda x: x - 1}, text, 1.0, named=False))
     return measured, fixes
+
+
+def _place(call: Call) -> tuple[int, ...] | None:
+    """The shape of what an assignment to an index replaces."""
+    key = call.args[1]
+    if isinstance(key, Value) or isinstance(key, tuple) and any(isinstance(part, Value) for part in key):
+        return None
+    try:
+        return tuple(call.args[0].tensor[key].shape)
+    except (IndexError, TypeError):
+        return None
 
 
 def _beyond(raised: Raised, call: Call, source: Value, found: tuple[int, int, int], parts: list[Any]) -> Look:
@@ -619,6 +653,10 @@ def _conv(raised: Raised, call: Call) -> Look | None:
     axes = ", ".join(("N, C, L", "N, C, H, W", "N, C, D, H, W")[n - 1].split(", "))
     measured = f"{call.name} wants ({axes}) with C = {C} channels on axis 1; {raised.described(x)} has "
     measured += f"{x.shape[1]} there" if len(x.shape) == n + 2 else f"{len(x.shape)} axes"
+    kernel = weight.shape[2:]
+    if len(x.shape) == n + 2 and any(size < k for size, k in zip(x.shape[2:], kernel, strict=False)):
+        measured += f"; the kernel covers {tuple(kernel)} positions and there are {tuple(x.shape[2:])}"
+        return measured, []
     return measured, _channels(raised, call, x, C, n + 2)
 
 
@@ -732,7 +770,10 @@ def _attention(raised: Raised, call: Call) -> Look | None:
     given = [v for k, name in enumerate(names) if isinstance(v := call.argument(k, name), Value)]
     if len(given) < 3:
         return None
-    first = bool(getattr(module, "batch_first", False)) if module is not None else False
+    if not isinstance(module, nn.MultiheadAttention):
+        shapes = ", ".join(f"{name} {raised.described(v)}" for name, v in zip(names, given, strict=True))
+        return f"attention wants (…, L, E), query and key equally wide, key and value equally long; {shapes}", []
+    first = bool(module.batch_first)
     entered = raised.module
     if entered is not None and isinstance(module, nn.MultiheadAttention) and len(entered.args) > 2:
         given = [v if (v := raised.value(one)) is not None else w for one, w in zip(entered.args, given, strict=False)]
@@ -741,10 +782,12 @@ def _attention(raised: Raised, call: Call) -> Look | None:
     shapes = ", ".join(f"{name} {raised.described(v)}" for name, v in zip(names, given, strict=True))
     measured = f"attention wants {order} because batch_first={first}, E = {width}, and one N for all three; {shapes}"
     fixes = []
-    if isinstance(module, nn.MultiheadAttention) and entered is not None:
-        heads = module.num_heads
-        text = f"nn.MultiheadAttention({width}, {heads}{', batch_first=True' if not first else ''})"
-        fixes.append(Try(text + ("" if not first else ", without batch_first"), lambda: _attends(entered, not first), 1.0))
+    owner = next((one for one in raised.entered if one.depth > raised.spelling.depth), entered)
+    if owner is not None:
+        sizes = f"{width}, {module.num_heads}" if owner is entered else "…"
+        text = f"nn.{owner.kind}({sizes}{', batch_first=True' if not first else ''})"
+        text += "" if not first else ", without batch_first"
+        fixes.append(Try(text, lambda: _in_layout(owner, not first), 1.0))
     for name, axes in (("key_padding_mask", "(N, S)"), ("attn_mask", "(L, S)")):
         mask = call.kwargs.get(name)
         if isinstance(mask, Value):
@@ -755,16 +798,23 @@ def _attention(raised: Raised, call: Call) -> Look | None:
     return measured, fixes
 
 
-def _attends(entered: Entered, batch_first: bool) -> bool:
-    """Whether the attention runs in the other layout, samples on the batch axis of all three."""
-    module = entered.module
-    assert isinstance(module, nn.MultiheadAttention)
-    before = module.batch_first
-    try:
-        module.batch_first = batch_first
+def _copy(module: nn.Module) -> nn.Module | None:
+    """A module that may be run without a trace in the program: its buffers and counters are others."""
+    if sum(p.numel() for p in module.parameters()) > _MOST_WEIGHTS:
+        return None
+    return deepcopy(module)
+
+
+def _in_layout(entered: Entered, batch_first: bool) -> bool:
+    """Whether a module of attention runs in the other layout."""
+    module = _copy(entered.module)
+    if module is None:
+        return False
+    for inner in module.modules():
+        if hasattr(inner, "batch_first"):
+            inner.batch_first = batch_first
+    with torch.random.fork_rng(devices=[]):
         module(*entered.args, **entered.kwargs)
-    finally:
-        module.batch_first = before
     return True
 
 
@@ -778,15 +828,22 @@ def _module(raised: Raised) -> Explanation | None:
     if x is None or isinstance(entered.module, nn.Sequential):
         return None
     layer = raised.from_layer(x)
+    values = [v for tensor in tensors_of((entered.args, entered.kwargs)) if (v := raised.value(tensor)) is not None]
     title = f"{raised.called(entered)} ({entered.kind}) refuses {raised.described(x)}"
-    measured = f"{type(raised.error).__name__}: {raised.message.splitlines()[0] if raised.message else ''}"
+    measured = "it was given " + ", ".join(raised.described(v) for v in dict.fromkeys(values))
+    first = getattr(entered.module, "batch_first", None)
     C = getattr(entered.module, "num_features", None)
     fixes = []
     if C is not None and "BatchNorm1d" in entered.kind and len(x.shape) != 3:
         measured += "; nn.BatchNorm1d wants (N, C) or (N, C, L)"
-    for suffix, change, rank in _single(raised, x, False):
+    if isinstance(first, bool):
+        measured += f"; batch_first={first} reads {'(N, L, …)' if first else '(L, N, …)'}"
+        text = f"nn.{entered.kind}(…, batch_first={not first})"
+        fixes.append(Try(text, lambda: _in_layout(entered, not first), 1.0))
+    trial = _copy(entered.module)
+    for suffix, change, rank in _single(raised, x, False) if trial is not None and len(entered.args) == 1 else ():
         if suffix.startswith((".squeeze", ".unsqueeze")):
-            run = lambda change=change: entered.module(change(x.tensor.detach())) is not None  # noqa: E731
+            run = lambda change=change: trial(change(x.tensor.detach())) is not None  # noqa: E731
             fixes.append(Try(chained(raised.code(x), suffix), run, rank))
     code = "LS111" if layer is not None else "LS113"
     return Explanation(code, title, measured, fixes, [x], layer.name if layer is not None else "")

@@ -108,7 +108,8 @@ def _taken(raised: Raised) -> Iterator[Any]:
     """What the failing line may have taken for a tensor: the exception's object, arguments, variables it names."""
     if raised.call is not None:
         yield from (item for item in raised.call.args if isinstance(item, PackedSequence))
-        return  # a function of torch got tensors
+        if not isinstance(raised.error, TypeError):
+            return  # a function of torch got tensors
     if isinstance(raised.error, AttributeError):
         if isinstance(getattr(raised.error, "obj", None), (tuple, list)):
             yield raised.error.obj

@@ -59,8 +59,10 @@ def loss(raised: Raised) -> Explanation | None:
 # ---------------------------------------------------------------------- the families
 def _ctc(raised: Raised, call: Call, p: Value) -> tuple[str, list[Try]]:
     axes = raised.shape(p)
+    sizes = [f"{name} {v.shape}" for k, name in ((2, "input_lengths"), (3, "target_lengths")) if isinstance(v := call.argument(k, name), Value)]
+    sizes = [f"{name} are {len(v)}" for k, name in ((2, "input_lengths"), (3, "target_lengths")) if isinstance(v := call.argument(k, name), tuple)] or sizes
     fix = chained(raised.code(p, "log_probs"), ".transpose(0, 1)")
-    measured = f"ctc_loss {_CTC}; {raised.name(p)} is {axes}"
+    measured = f"ctc_loss {_CTC}; {raised.name(p)} is {axes}" + "".join(f", {one}" for one in sizes)
 
     def holds() -> bool:
         return raised.runs(call, {p.index: lambda x: x.transpose(0, 1)})

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-from lstm_shapes.lab.trace import Value
+from lstm_shapes.lab.trace import Call, Value
 
 from .raised import RECURRENT_MODULES, Explanation, Raised, Try
 from .spelled import chained
+from .words import argument_text
 
 __all__ = ["packing", "wrong_lengths"]
 
@@ -177,7 +178,8 @@ def _in_layer(raised: Raised, packed: PackedSequence) -> Explanation | None:
                 return int(made.batch_sizes.sum()) == made.data.size(0)
 
             x = source.tensor
-            words = raised.code(source), "lengths"
+            spelled = Call(call.index, "pack_padded_sequence", call.line, call.args, call.kwargs, call.inputs, None)
+            words = argument_text(spelled, 0) or raised.code(source), argument_text(spelled, 1) or "lengths"
             measured, fixes = wrong_lengths(
                 counts, N, L, _read(x, raised.shape(source), first), words, first, runs, x
             )

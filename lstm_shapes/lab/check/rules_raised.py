@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .experiments import Experiments
-from .explain import explanation_of, load_error_of, loads_of
+from .explain import explanation_of, finding_of, load_error_of, loads_of
 from .raised import Explanation, Raised
 from .report import Finding
-from .rule import RULES, rule
+from .rule import rule
 from .silent import dropped_rows, graphs_kept, packed_as_result, target_mismatch
 
-__all__: list[str] = ["finding_of"]
+__all__: list[str] = []
 
 Found = tuple[Raised, Explanation] | None
 
@@ -390,27 +390,3 @@ def nothing_loaded(found: tuple[Finding, ...], lab: Experiments) -> Iterator[Fin
 def _said(code: str, found: Found) -> Iterator[Finding]:
     if found is not None and found[1].code == code:
         yield finding_of(*found)
-
-
-def finding_of(raised: Raised, explanation: Explanation) -> Finding:
-    """An explanation as a finding of its rule."""
-    where = explanation.where or raised.where
-    return RULES[explanation.code].finding(
-        explanation.title,
-        explanation.measured,
-        explanation.fix,
-        where,
-        layer=explanation.layer,
-        made_by=tuple(_made(raised, explanation)),
-        cause=raised.error,
-    )
-
-
-def _made(raised: Raised, explanation: Explanation) -> Iterator[str]:
-    """The line that made each operand, where it is another than the failing one."""
-    seen = {str(explanation.where or raised.where)}
-    for value in explanation.operands:
-        place = str(value.maker.where) if value.maker is not None else ""
-        if place and place not in seen:
-            seen.add(place)
-            yield f"{place}  ({raised.described(value)})"

@@ -39,7 +39,7 @@ class Still:
         self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         """The call that is made in the place of this one."""
-        if name in _DROPOUTS:
+        if name in _DROPOUTS and isinstance(args[0] if args else kwargs.get("input"), Tensor):
             return _identity, args, kwargs
         if name in _KERNELS and len(args) > 6:
             place = 6 if isinstance(args[3], (list, tuple)) else 5
