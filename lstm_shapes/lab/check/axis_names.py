@@ -124,7 +124,9 @@ class AxisNames:
         joins = call.name in ("cat", "concat", "concatenate", "repeat", "tile", "repeat_interleave")
         for value, one in zip(call.outputs, made, strict=False):
             if isinstance(one, AnnotatedTensor) and one.axes.sizes == tuple(value.shape):
-                longest = max((axis.size for each in call.inputs for axis in self._known.get(each.index, ())), default=0)
+                longest = max(
+                    (axis.size for each in call.inputs for axis in self._known.get(each.index, ())), default=0
+                )
                 axes = [
                     Axis((Atom(UNKNOWN, axis.size),)) if joins and axis.name == "N" and axis.size > longest else axis
                     for axis in one.axes  # several batches in a row are no batch

@@ -92,6 +92,9 @@ def blame_of(lab: Experiments) -> Blame | None:
     axis = None if spread is None else spread.axis
     if samples.kind == "dropped" or call.name in _PICKS:
         blame = Blame("picked", call, value, axis, list(_picks(lab, call, value, made, axis)))
+    elif call.name in ("cat", "stack", "concat") and (pair := _unlike(samples, call)) is not None:
+        blame = Blame("joined", call, pair[0], axis, [])
+        blame.against = pair[1]
     elif call.name in ALONG:
         blame = Blame("along", call, value, axis, list(_along(lab, call, value, made)))
     elif call.name in _PRODUCTS or call.name == "multi_head_attention_forward":
@@ -109,8 +112,9 @@ def blame_of(lab: Experiments) -> Blame | None:
         blame.against = next((v for v in _spread(samples, call) if v is not value), None)
     else:
         blame = Blame("other", call, value, axis, list(_scripted(call)))
-    if blame.kind == "joined" and blame.against is not None and _orders_differ(samples, value, blame.against):
-        return Blame("order", call, value, axis, _unsort(call), against=blame.against)
+    if blame.kind == "joined" and blame.against is not None and _orders_differ(samples, blame.value, blame.against):
+        turned = _turned(samples, blame.value, blame.against)
+        return Blame("order", turned or call, blame.value, axis, _unsort(turned or call), against=blame.against)
     if made is not None and axis == 1:
         blame.state, blame.maker = made
     return blame
@@ -142,6 +146,25 @@ def _orders_differ(samples: Samples, a: Value, b: Value) -> bool:
     one, other = samples.track(a), samples.track(b)
     places = None if one is None else one.places(), None if other is None else other.places()
     return None not in places and places[0] != places[1]
+
+
+def _unlike(samples: Samples, call: Call) -> tuple[Value, Value] | None:
+    """Two operands that hold whole rows of the samples in different orders."""
+    spread = _spread(samples, call)
+    return next(((a, b) for k, a in enumerate(spread) for b in spread[k + 1 :] if _orders_differ(samples, a, b)), None)
+
+
+def _turned(samples: Samples, *values: Value | None) -> Call | None:
+    """A flip or roll of the samples, behind which one of the values lies: that line, and not where rows meet."""
+    for value in values:
+        for _ in range(12):
+            maker = None if value is None else value.maker
+            if maker is None or not maker.inputs or value is None:
+                break
+            if maker.name in ("flip", "roll") and _orders_differ(samples, maker.inputs[0], value):
+                return maker
+            value = next((v for v in maker.inputs if (t := samples.track(v)) is not None and t.touched), None)
+    return None
 
 
 def _loss(lab: Experiments, samples: Samples, call: Call) -> Blame:
@@ -206,7 +229,8 @@ def _layer(lab: Experiments, samples: Samples, layer: LayerCall) -> Blame:
         if layer.cell or samples.track(state) is None:
             continue
         if track is not None and _orders_differ(samples, state, _rows_of(layer)):
-            return Blame("order", layer.call, state, 1, _unsort(layer.call), layer, state=role)
+            at = _turned(samples, state, _rows_of(layer)) or layer.call
+            return Blame("order", at, state, 1, _unsort(at), layer, state=role, against=_rows_of(layer))
         view = _merging_view(lab, samples, state, samples.layout(state))
         if view is not None:
             return _view(samples, view)
@@ -465,6 +489,8 @@ def _top_row(call: Call, made: tuple[str, LayerCall]) -> Iterator[Fix]:
 
 # ---------------------------------------------------------------------- order, scripts
 def _unsort(call: Call) -> list[Fix]:
+    if call.name in ("flip", "roll"):
+        return [Fix(f"no {call.name} along the batch; along the steps it is another axis")]
     index = argument_text(call, 1) or "order"
     index = index if index.isidentifier() else "order"
     return [

@@ -13,7 +13,6 @@ from lstm_shapes.lab.trace import Call, LayerCall, Value
 
 from .compare import differs
 from .experiments import Experiments
-from .provenance import follow_parts
 from .samples import samples_of
 
 __all__ = ["NoRecurrence", "Second", "Unread", "recurrence_of", "second_call_of", "unread_of"]
@@ -163,31 +162,100 @@ def _argument_names(lab: Experiments) -> list[str]:
 
 
 def _loop(lab: Experiments) -> Unread | None:
-    """A loop of cells over range(x.size(0)) where size(1) was meant: it reads exactly N of the L steps."""
-    import torch
+    """A loop over range(x.size(0)) where size(1) was meant: it takes exactly N of the L steps, one at a time."""
+    taken: dict[tuple[int, int], dict[int, list[Call]]] = {}
+    for call in lab.baseline.calls:
+        place = _single_index(call)
+        if place is not None and any(v.index in lab.on_path for v in call.outputs):
+            axis, at = place
+            taken.setdefault((call.inputs[0].index, axis), {}).setdefault(at % call.inputs[0].shape[axis], []).append(call)
+    for (index, axis), places in taken.items():
+        value = lab.baseline.values[index]
+        steps = value.shape[axis]
+        others = [c for c in value.readers if _single_index(c) is None and _reads(lab, c)]
+        if not 1 < lab.N < steps or set(places) != set(range(lab.N)) or others:
+            continue
+        calls = [call for found in places.values() for call in found]
+        lines = [call.line for call in calls]
+        if max(lines.count(line) for line in lines) >= lab.N - 1:
+            return Unread(value=value, call=calls[-1], read=lab.N, steps=steps)
+    return _first_only(lab)
 
-    for value, slot in zip(lab.baseline.inputs, lab.inputs.slots, strict=False):
-        if slot.time is None or slot.batch is None or not isinstance(slot.value, Tensor) or value.shape[slot.time] < 2:
+
+def _reads(lab: Experiments, call: Call) -> bool:
+    """Whether a call takes elements of its tensors, and a result is made of them."""
+    creates = call.name.startswith("new_") or call.name.endswith("_like")
+    return not creates and any(v.index in lab.on_path for v in call.outputs)
+
+
+def _single_index(call: Call) -> tuple[int, int] | None:
+    """(axis, place) where a call takes one place of one axis: x[t], x[:, t], x[:, t:t + 1], select."""
+    if call.name == "select" and len(call.args) > 2 and isinstance(call.args[1], int) and isinstance(call.args[2], int):
+        return call.args[1] % len(call.inputs[0].shape), call.args[2]
+    if call.name != "__getitem__" or not call.inputs or call.args[0] is not call.inputs[0]:
+        return None
+    index = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
+    found = None
+    for axis, item in enumerate(index):
+        if item == slice(None):
             continue
-        L = value.shape[slot.time]
-        if lab.N >= L or L > 512:
-            continue
-        marks = torch.zeros(L, *value.shape)
-        for t in range(L):
-            marks[t].select(slot.time, t).fill_(1)
-        parts = follow_parts(lab.baseline, {value: marks}, tuple(range(L)), lab.on_path)
-        ends = [v for _, v in parts.read] + [v for _, v in lab.results if v.index in parts.held]
-        read = set().union(*(parts.of(v) for v in ends), set())
-        if read == set(range(lab.N)):
-            picks = [
-                call
-                for call in lab.baseline.calls
-                if call.name in ("__getitem__", "select", "unbind") and any(v.index in parts.held for v in call.inputs)
-            ]
-            repeated = [call for call in picks if sum(other.line == call.line for other in picks) == lab.N]
-            if repeated:
-                return Unread(value=value, call=repeated[-1], read=lab.N, steps=L)
-    return None
+        if isinstance(item, int) and not isinstance(item, bool) and found is None:
+            found = (axis, item)
+        elif isinstance(item, slice) and isinstance(item.start, int) and item.stop == item.start + 1 and found is None:
+            found = (axis, item.start)
+        else:
+            return None
+    return found
+
+
+def _first_only(lab: Experiments) -> Unread | None:
+    """Whether all steps of the only sequence but the first can be replaced without any result moving, in two ways."""
+    slots = [slot for slot in lab.inputs.movable if slot.time is not None and isinstance(slot.value, Tensor)]
+    if len(slots) != 1 or slots[0].tensor.size(slots[0].time or 0) < 2 or lab.inputs.lengths is not None:
+        return None
+    slot = slots[0]
+    axis = slot.time or 0
+    if slot.tensor.dim() > 3 or not any(v.tensor.is_floating_point() for _, v in lab.results) or not lab.repeatable:
+        return None
+    first = slot.tensor.narrow(axis, 0, 1)
+    for seed, rest in ((3, True), (8, True), (5, False)):
+        other = lab.inputs.other(slot, seed)
+        if rest:
+            other.narrow(axis, 0, 1).copy_(first)
+        else:
+            other = _copied(slot.tensor, other, axis)
+        if _moves(lab, {slot.index: other}) is not (not rest):
+            return None
+    return Unread(value=lab.baseline.inputs[slot.index], call=_last_pick(lab), read=1, steps=slot.tensor.size(axis))
+
+
+def _copied(tensor: Tensor, other: Tensor, axis: int) -> Tensor:
+    """A tensor with its first step taken from another one."""
+    made = tensor.detach().clone()
+    made.narrow(axis, 0, 1).copy_(other.narrow(axis, 0, 1))
+    return made
+
+
+def _moves(lab: Experiments, values: dict[int, Tensor]) -> bool | None:
+    """Whether any element of a result moves with other inputs, None where that cannot be said."""
+    wanted = {value.index for _, value in lab.results}
+    moved: list[bool] = []
+
+    def compare(value: Value, tensor: Tensor) -> None:
+        before = value.elements
+        if value.index in wanted and before is not None:
+            different = differs(before, tensor)
+            moved.append(different is None or bool(different.any()))
+
+    outcome = lab.follow(lab.inputs.replaced(values), compare)
+    return None if outcome.error is not None or len(moved) < len(wanted) else any(moved)
+
+
+def _last_pick(lab: Experiments) -> Call | None:
+    """The call on the way that takes a first step, or the first that takes a single one."""
+    picks = [call for call in lab.baseline.calls if any(v.index in lab.on_path for v in call.outputs)]
+    firsts = [call for call in picks if (place := _single_index(call)) is not None and place[1] == 0]
+    return firsts[-1] if firsts else next((call for call in picks if call.name in ("unbind", "__getitem__")), None)
 
 
 # ---------------------------------------------------------------------- recurrence
@@ -208,17 +276,30 @@ def recurrence_of(lab: Experiments) -> NoRecurrence | None:
     for layer in lab.layers:
         groups.setdefault(id(layer.module), []).append(layer)
     for calls in groups.values():
-        if any(layer.L > 1 or layer.packed for layer in calls) or not all(_zero(lab, layer) for layer in calls):
+        if any(layer.L > 1 or layer.packed for layer in calls) or any(_goes_on(lab, layer, calls) for layer in calls):
             continue
-        if any(_goes_on(lab, layer, calls) for layer in calls):
-            continue
-        if len({layer.call.line for layer in calls}) < len(calls):
+        looped = len({layer.call.line for layer in calls}) < len(calls)
+        if looped and (_same_start(calls) or all(_zero(lab, layer) for layer in calls)):
             return NoRecurrence("loop", calls[0], calls[0].call)
-        if calls[0].cell:
+        if looped or calls[0].cell or not all(_zero(lab, layer) for layer in calls):
             continue
         inserted = next(_inserting(calls[0].X), None)
-        return NoRecurrence("window" if inserted is not None else "step", calls[0], inserted)
+        window = inserted is not None and _is_input(lab, inserted.inputs[0])
+        return NoRecurrence("window" if window else "step", calls[0], inserted)
     return None
+
+
+def _is_input(lab: Experiments, value: Value) -> bool:
+    """Whether a value is an input as it came, or a view of it."""
+    while value.maker is not None and value.maker.name in ("transpose", "permute", "contiguous", "float", "to", "squeeze"):
+        value = value.maker.inputs[0]
+    return value in lab.baseline.inputs
+
+
+def _same_start(calls: list[LayerCall]) -> bool:
+    """Whether every call starts from one and the same state."""
+    starts = [tuple(state.index for state in layer.states.values()) for layer in calls]
+    return bool(starts[0]) and len(set(starts)) == 1
 
 
 def _zero(lab: Experiments, layer: LayerCall) -> bool:

@@ -244,7 +244,11 @@ class Raised:
                 if dim % len(value.shape) != axis:
                     return ""
                 sizes = [part.shape[axis] for part in maker.inputs]
-                sums = f"{len(sizes)}·{sizes[0]}" if len(set(sizes)) == 1 and len(sizes) > 2 else " + ".join(map(str, sizes))
+                sums = (
+                    f"{len(sizes)}·{sizes[0]}"
+                    if len(set(sizes)) == 1 and len(sizes) > 2
+                    else " + ".join(map(str, sizes))
+                )
                 line = f" at line {maker.where.line}" if maker.where is not None else ""
                 return f"{value.shape[axis]} = {sums}, {len(sizes)} tensors joined along axis {axis}{line}"
         return ""
@@ -328,7 +332,6 @@ class Raised:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             result = (func or call.func)(*args, **kwargs)
         return True if result is None else result
-
 
     def replayed(self, wanted: Value, first: Call, func: Callable[..., Any]) -> Tensor | None:
         """What a value would be if one call before it had been another."""

@@ -33,7 +33,9 @@ Look = tuple[str, list[Try]]
 _PRODUCTS = frozenset("matmul __matmul__ __rmatmul__ bmm mm mv dot baddbmm addmm addbmm einsum tensordot".split())
 _JOINS = frozenset("cat concat concatenate stack hstack vstack".split())
 _VIEWS = frozenset("view reshape unflatten view_as".split())
-_INDEXES = frozenset("__getitem__ select index_select gather narrow take_along_dim scatter scatter_ __setitem__".split())
+_INDEXES = frozenset(
+    "__getitem__ select index_select gather narrow take_along_dim scatter scatter_ __setitem__".split()
+)
 _CONVS = {f"conv{n}d": n for n in (1, 2, 3)} | {f"conv_transpose{n}d": n for n in (1, 2, 3)}
 _NORMS = frozenset("batch_norm layer_norm instance_norm group_norm rms_norm".split())
 _POINTWISE = frozenset(
@@ -41,7 +43,12 @@ _POINTWISE = frozenset(
     "logical_and logical_or logical_xor bitwise_and bitwise_or and or xor masked_fill radd rsub rmul rtruediv iadd isub imul "
     "itruediv copy atan2 fmod remainder clamp addcmul".split()
 )
-_FLOATS = {torch.float32: ".float()", torch.float64: ".double()", torch.float16: ".half()", torch.bfloat16: ".bfloat16()"}
+_FLOATS = {
+    torch.float32: ".float()",
+    torch.float64: ".double()",
+    torch.float16: ".half()",
+    torch.bfloat16: ".bfloat16()",
+}
 _MOST_WEIGHTS = 5_000_000
 
 
@@ -66,13 +73,19 @@ def function(raised: Raised) -> Explanation | None:
 def _operands(raised: Raised, call: Call) -> list[Value]:
     """What the user handed over: the arguments of a module of torch's own, else the tensors of the call."""
     module = raised.module
-    if module is not None and module.depth > raised.spelling.depth and type(module.module).__module__.startswith("torch."):
+    if (
+        module is not None
+        and module.depth > raised.spelling.depth
+        and type(module.module).__module__.startswith("torch.")
+    ):
         given = [raised.value(tensor) for tensor in tensors_of((module.args, module.kwargs))]
         known = [value for value in given if value is not None]
         if known:
             return list(dict.fromkeys(known))
     values = [value for value in call.inputs if not value.parameter]
-    return [value for value in dict.fromkeys(values) if value.maker is not None or raised.name(value) != "a tensor"] or values
+    return [
+        value for value in dict.fromkeys(values) if value.maker is not None or raised.name(value) != "a tensor"
+    ] or values
 
 
 _SPOKEN = {"__getitem__": "the index", "__setitem__": "the assignment to an index"}
@@ -82,7 +95,9 @@ def _spoken(raised: Raised, call: Call) -> str:
     """The function in the user's words: the module that the line calls, else torch's own name."""
     module = raised.module
     if module is not None and module.depth > raised.spelling.depth:
-        return f"{raised.called(module)} ({module.kind})" if raised.called(module) != f"the {module.kind}" else module.kind
+        return (
+            f"{raised.called(module)} ({module.kind})" if raised.called(module) != f"the {module.kind}" else module.kind
+        )
     return _SPOKEN.get(call.name, symbol(call.name))
 
 
@@ -108,7 +123,9 @@ def _plainly(raised: Raised, call: Call) -> str:
     plain = [repr(arg) for arg in call.args[first:] if isinstance(arg, (int, float, str, bool, type(None)))]
     plain += [str(arg) for arg in call.args[first:] if isinstance(arg, tuple) and not any(True for _ in _values(arg))]
     plain += [f"{name}={arg!r}" for name, arg in call.kwargs.items() if isinstance(arg, (int, float, str, bool, tuple))]
-    ranks = [f"{raised.described(v)} has the axes 0 to {len(v.shape) - 1}" for v in _operands(raised, call)[:4] if v.shape]
+    ranks = [
+        f"{raised.described(v)} has the axes 0 to {len(v.shape) - 1}" for v in _operands(raised, call)[:4] if v.shape
+    ]
     return f"{symbol(call.name)}({', '.join(plain[:6])}): {', '.join(ranks)}"
 
 
@@ -129,7 +146,10 @@ def _elsewhere(raised: Raised, call: Call) -> tuple[str, Look] | None:
         odd = next(v for v in call.inputs if v.tensor.device != first)
         fix = chained(raised.code(odd), f".to({raised.code(call.inputs[0])}.device)")
         return "LS106", (", ".join(words), [Try(fix, lambda: True)])
-    if not re.search(r"dtype|scalar type|not implemented for|bool|expected .* (Long|Int|Float|Double)|type (Long|Float)", raised.message):
+    if not re.search(
+        r"dtype|scalar type|not implemented for|bool|expected .* (Long|Int|Float|Double)|type (Long|Float)",
+        raised.message,
+    ):
         return None
     return _types(raised, call)
 
@@ -137,7 +157,9 @@ def _elsewhere(raised: Raised, call: Call) -> tuple[str, Look] | None:
 def _types(raised: Raised, call: Call) -> tuple[str, Look] | None:
     kinds = {v.index: v.tensor.dtype for v in call.inputs}
     words = ", ".join(f"{raised.described(v)} is {_kind(v)}" for v in call.inputs if not v.parameter)
-    words = f"{words}; the weights are {_kind(w)}" if (w := next((v for v in call.inputs if v.parameter), None)) else words
+    words = (
+        f"{words}; the weights are {_kind(w)}" if (w := next((v for v in call.inputs if v.parameter), None)) else words
+    )
     fixes: list[Try] = []
     casts: list[tuple[str, torch.dtype]] = []
     if "embedding" in call.name:
@@ -283,7 +305,10 @@ def _rows_side_by_side(raised: Raised, value: Value) -> Iterator[tuple[str, Tens
     name = raised.code(hn, found[1])
     rows, text = hn.tensor.detach()[-1], f"{name}[-1]"
     if layer.R == 2:
-        rows, text = torch.cat((hn.tensor[-2], hn.tensor[-1]), -1).detach(), f"torch.cat(({name}[-2], {name}[-1]), dim=-1)"
+        rows, text = (
+            torch.cat((hn.tensor[-2], hn.tensor[-1]), -1).detach(),
+            f"torch.cat(({name}[-2], {name}[-1]), dim=-1)",
+        )
     yield f"{text}.unsqueeze(-1) in the place of the {views[-1].name}, which mixes samples", rows.unsqueeze(-1)
     yield f"{text}.unsqueeze(1) in the place of the {views[-1].name}, which mixes samples", rows.unsqueeze(1)
 
@@ -387,7 +412,10 @@ def _alike(axes: dict[int, Axes], dim: int, stacks: bool) -> bool:
         return False
     skip = -1 if stacks else dim % max(1, len(rows[0]))
     return not any(
-        disagree(a[k], b[k]) for a, b in combinations(rows, 2) for k in range(len(a)) if k != skip and a[k].size == b[k].size
+        disagree(a[k], b[k])
+        for a, b in combinations(rows, 2)
+        for k in range(len(a))
+        if k != skip and a[k].size == b[k].size
     )
 
 
@@ -534,8 +562,16 @@ def _index(raised: Raised, call: Call) -> Look | None:
     axis = call.argument(1, "dim")
     index = next((v for v in call.inputs[1:] if not v.tensor.is_floating_point()), None)
     if not isinstance(axis, int) or index is None or not source.shape:
-        if index is not None and index.elements is not None and index.tensor.numel() and index.tensor.dtype != torch.bool:
-            return f"{raised.described(index)} runs from {int(index.tensor.min())} to {int(index.tensor.max())}; {described}", []
+        if (
+            index is not None
+            and index.elements is not None
+            and index.tensor.numel()
+            and index.tensor.dtype != torch.bool
+        ):
+            return (
+                f"{raised.described(index)} runs from {int(index.tensor.min())} to {int(index.tensor.max())}; {described}",
+                [],
+            )
         return None
     size, numbers = source.shape[axis], index.elements
     measured = f"{call.name} along axis {axis} of {described}, places 0 to {size - 1}"
@@ -593,7 +629,9 @@ def _linear(raised: Raised, call: Call) -> Look | None:
     if not isinstance(x, Value) or not isinstance(weight, Value) or len(weight.shape) != 2 or not x.shape:
         return None
     (out, want), got = weight.shape, x.shape[-1]
-    measured = f"nn.Linear({want}, {out}) works on the last axis: {want} features wanted, {raised.described(x)} has {got}"
+    measured = (
+        f"nn.Linear({want}, {out}) works on the last axis: {want} features wanted, {raised.described(x)} has {got}"
+    )
     name = raised.code(x)
     rebuilt = Try(f"nn.Linear({got}, {out})", lambda: got > 0, 2.0)
     fixes = [rebuilt, *_last_step(raised, call, x, want), *_before_view(raised, call, x, want)]
@@ -618,7 +656,9 @@ def _last_step(raised: Raised, call: Call, x: Value, want: int) -> Iterator[Try]
         if len(x.shape) == 2:
             yield _swap(raised, call, {x: both}, text, 1.0, named=False)
     if "K" in atoms and want == layer.H and hn is not None:
-        yield _swap(raised, call, {x: lambda _: hn.tensor[-1]}, f"{names['hn']}[-1], the top layer's row", 1.0, named=False)
+        yield _swap(
+            raised, call, {x: lambda _: hn.tensor[-1]}, f"{names['hn']}[-1], the top layer's row", 1.0, named=False
+        )
     if "L" in atoms and layer.outputs.get("Y") is not None:
         Y, width = layer.outputs["Y"], layer.R * layer.H
         last = f"{names['Y']}[:, -1]" if layer.batch_first else f"{names['Y']}[-1]"
@@ -668,8 +708,15 @@ def _channels(raised: Raised, call: Call, x: Value, C: int, rank: int) -> list[T
             change = lambda t, a=axis: t.movedim(a, 1)  # noqa: E731
             fixes.append(_swap(raised, call, {x: change}, chained(name, suffix), 1.0, named=False))
     if size == rank - 1 and C == 1:
-        fixes.append(_swap(raised, call, {x: lambda t: t.unsqueeze(1)}, chained(name, ".unsqueeze(1)"), 1.0, named=False))
-    if size == rank and raised.axes.names(x)[1] not in ("N", "L") and call.name in _CONVS and "transpose" not in call.name:
+        fixes.append(
+            _swap(raised, call, {x: lambda t: t.unsqueeze(1)}, chained(name, ".unsqueeze(1)"), 1.0, named=False)
+        )
+    if (
+        size == rank
+        and raised.axes.names(x)[1] not in ("N", "L")
+        and call.name in _CONVS
+        and "transpose" not in call.name
+    ):
         module = raised.module.module if raised.module is not None else None
         out, kernel = getattr(module, "out_channels", None), getattr(module, "kernel_size", None)
         if out is not None and getattr(module, "groups", 1) == 1 and kernel is not None:
@@ -742,7 +789,9 @@ def _embedding(raised: Raised, call: Call) -> Look | None:
         return None
     rows, width = table.shape
     numbers = ids.elements
-    measured = f"nn.Embedding({rows}, {width}) has num_embeddings = {rows} rows, 0 to {rows - 1}; {raised.described(ids)}"
+    measured = (
+        f"nn.Embedding({rows}, {width}) has num_embeddings = {rows} rows, 0 to {rows - 1}; {raised.described(ids)}"
+    )
     if numbers is None or numbers.is_meta or not numbers.numel() or numbers.is_floating_point():
         return measured, []
     low, high = int(numbers.min()), int(numbers.max())

@@ -147,7 +147,9 @@ def _tuple(raised: Raised, value: Any, layer: LayerCall, what: str) -> Explanati
     text = next((word for word, one in raised.spelling.variables() if one is value), "")
     if what == "state":
         title = f"the tuple (hn, cn) that {name} returns is used as a tensor"
-        measured = "an LSTM returns (output, (hn, cn)): its second part is a pair of tensors, which lies in the first tuple"
+        measured = (
+            "an LSTM returns (output, (hn, cn)): its second part is a pair of tensors, which lies in the first tuple"
+        )
         fix = "take it apart: out, (hn, cn) = …, and use hn"
         fix += "; where the output of any module is handled, test isinstance(output, tuple) at every level"
     elif layer.cell:

@@ -102,9 +102,7 @@ def _words(raised: Raised, entered: Entered) -> Words:
     return Words(**{role: text for role, text in names.items() if text})
 
 
-def _explained(
-    raised: Raised, entered: Entered, problem: Problem, words: Words, state: list[Tensor]
-) -> Explanation:
+def _explained(raised: Raised, entered: Entered, problem: Problem, words: Words, state: list[Tensor]) -> Explanation:
     code = _CODES[problem.kind]
     x = entered.args[0] if entered.args else entered.kwargs.get("input")
     data = getattr(x, "data", x) if not isinstance(x, Tensor) else x
@@ -155,7 +153,9 @@ def _joined_states(raised: Raised, problem: Problem, state: list[Tensor]) -> str
         new = raised.replayed(value, maker, lambda *args, **_: torch.cat(args[0], 1))
         if new is not None and tuple(new.shape) == problem.expected:
             name = raised.code(value, "state")
-            return f"{name} joins states along axis 0, layers × directions; torch.cat(…, dim=1) joins them along the batch"
+            return (
+                f"{name} joins states along axis 0, layers × directions; torch.cat(…, dim=1) joins them along the batch"
+            )
     return ""
 
 
@@ -195,5 +195,9 @@ def _tuple(raised: Raised, entered: Entered, words: Words, problem: Problem, lay
     text = ast.unparse(argument) if argument is not None else words.x
     fix = f"{words.layer}({text}[0])"
     if any(type(one.module).__name__ == "Sequential" for one in raised.entered):
-        fix = "a module whose forward does out, _ = self.rnn(x): nn.Sequential cannot take the tuple apart, output[0] can"
-    return Explanation("LS107", title, _sentence(problem, words, ""), certain=fix, layer=raised.names.get(id(entered.module), ""))
+        fix = (
+            "a module whose forward does out, _ = self.rnn(x): nn.Sequential cannot take the tuple apart, output[0] can"
+        )
+    return Explanation(
+        "LS107", title, _sentence(problem, words, ""), certain=fix, layer=raised.names.get(id(entered.module), "")
+    )

@@ -39,7 +39,10 @@ def loss(raised: Raised) -> Explanation | None:
     call = raised.call
     if call is None or not is_loss(call.name):
         return None
-    p, t = call.argument(0, "input", call.argument(0, "log_probs")), call.argument(1, "target", call.argument(1, "targets"))
+    p, t = (
+        call.argument(0, "input", call.argument(0, "log_probs")),
+        call.argument(1, "target", call.argument(1, "targets")),
+    )
     if not isinstance(p, Value) or not isinstance(t, Value):
         return None
     both = f"{raised.described(p)} and {raised.described(t)}"
@@ -59,8 +62,16 @@ def loss(raised: Raised) -> Explanation | None:
 # ---------------------------------------------------------------------- the families
 def _ctc(raised: Raised, call: Call, p: Value) -> tuple[str, list[Try]]:
     axes = raised.shape(p)
-    sizes = [f"{name} {v.shape}" for k, name in ((2, "input_lengths"), (3, "target_lengths")) if isinstance(v := call.argument(k, name), Value)]
-    sizes = [f"{name} are {len(v)}" for k, name in ((2, "input_lengths"), (3, "target_lengths")) if isinstance(v := call.argument(k, name), tuple)] or sizes
+    sizes = [
+        f"{name} {v.shape}"
+        for k, name in ((2, "input_lengths"), (3, "target_lengths"))
+        if isinstance(v := call.argument(k, name), Value)
+    ]
+    sizes = [
+        f"{name} are {len(v)}"
+        for k, name in ((2, "input_lengths"), (3, "target_lengths"))
+        if isinstance(v := call.argument(k, name), tuple)
+    ] or sizes
     fix = chained(raised.code(p, "log_probs"), ".transpose(0, 1)")
     measured = f"ctc_loss {_CTC}; {raised.name(p)} is {axes}" + "".join(f", {one}" for one in sizes)
 
@@ -92,7 +103,9 @@ def _outside(
     measured = f"{raised.name(t)} holds class indices from {low} to {high}, and there are C = {C} classes, 0 to {C - 1}"
     fixes = []
     if low >= 1 and high == C:
-        fixes.append(Try(f"{chained(name, ' - 1')}: the first class is 0", lambda: raised.runs(call, {t.index: lambda x: x - 1})))
+        fixes.append(
+            Try(f"{chained(name, ' - 1')}: the first class is 0", lambda: raised.runs(call, {t.index: lambda x: x - 1}))
+        )
     head = next((one for one in raised.way_back(p) if one.name == "linear"), None)
     if head is not None and low >= 0 and head.inputs[1].shape[0] == C:
         width = head.inputs[1].shape[1]
@@ -255,7 +268,9 @@ def _instead(raised: Raised, p: Value, change: _Change) -> str:
             index = call.args[1] if call.name == "__getitem__" and len(call.args) > 1 else None
             if isinstance(index, tuple) and any(isinstance(one, slice) and one.start == -1 for one in index):
                 kept = ", ".join("-1" if isinstance(one, slice) and one.start == -1 else ":" for one in index)
-                return f"{raised.code(call.inputs[0], 'out')}[{kept}], which has no axis of size 1; {text} does the same"
+                return (
+                    f"{raised.code(call.inputs[0], 'out')}[{kept}], which has no axis of size 1; {text} does the same"
+                )
     return text
 
 
@@ -290,7 +305,9 @@ def _elsewhere(raised: Raised, call: Call, p: Value, t: Value, places: Callable[
     if {"R", "K"} & set(atoms) and "N" in atoms:
         hn = names["hn"]
         both = f"torch.cat(({hn}[-2], {hn}[-1]), dim=-1), one row a sample, with a head of {2 * layer.H} features"
-        yield Try(both if layer.R == 2 else f"{hn}[-1], the top layer, one row a sample, in front of the head", None, 3.0)
+        yield Try(
+            both if layer.R == 2 else f"{hn}[-1], the top layer, one row a sample, in front of the head", None, 3.0
+        )
     elif "L" in atoms and len(atoms) > 1 and len(t.shape) == 1:
         last = f"{names['Y']}[:, -1]" if layer.batch_first else f"{names['Y']}[-1]"
         yield Try(f"one row a target: {last}, the last step, in front of the head, and no reshape behind it", None, 3.0)

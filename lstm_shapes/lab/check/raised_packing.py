@@ -74,7 +74,9 @@ def _pack(raised: Raised, x: Tensor, lengths: Any, batch_first: bool) -> tuple[s
 
     if isinstance(lengths, Tensor) and lengths.device.type != "cpu":
         fix = f"pack_padded_sequence({name}, {chained(word, '.cpu()')}, {first})"
-        return f"lengths are on {lengths.device}; they must be on the CPU, wherever the data are", [Try(fix, lambda: True)]
+        return f"lengths are on {lengths.device}; they must be on the CPU, wherever the data are", [
+            Try(fix, lambda: True)
+        ]
     if x.dim() < 2:
         return f"the data {tuple(x.shape)} have no batch axis to pack", []
     if isinstance(lengths, Tensor) and lengths.dim() != 1:
@@ -106,7 +108,9 @@ def wrong_lengths(
         return measured, [
             Try(whole, lambda: runs(x, counts, batch_first=other, enforce_sorted=False)),
             Try(
-                f"{chained(name, '.transpose(0, 1)')}", lambda: runs(x.transpose(0, 1), counts, enforce_sorted=False), 1.0
+                f"{chained(name, '.transpose(0, 1)')}",
+                lambda: runs(x.transpose(0, 1), counts, enforce_sorted=False),
+                1.0,
             ),
         ]
     if min(counts) <= 0:
@@ -118,7 +122,9 @@ def wrong_lengths(
         return measured, [Try(fix, lambda: runs(x, short, enforce_sorted=False))]
     if max(counts) > L:
         axis = 1 if batch_first else 0
-        measured = f"the largest of the lengths is {max(counts)} and {name} {read} has {L} steps: it was cut, or time is "
+        measured = (
+            f"the largest of the lengths is {max(counts)} and {name} {read} has {L} steps: it was cut, or time is "
+        )
         measured += "another axis"
         fix = f"{chained(word, f'.clamp(max={name}.size({axis}))')}, or cut data and lengths together, min(length, {L})"
         return measured, [Try(fix, lambda: runs(x, [min(n, L) for n in counts], enforce_sorted=False))]
@@ -180,9 +186,7 @@ def _in_layer(raised: Raised, packed: PackedSequence) -> Explanation | None:
             x = source.tensor
             spelled = Call(call.index, "pack_padded_sequence", call.line, call.args, call.kwargs, call.inputs, None)
             words = argument_text(spelled, 0) or raised.code(source), argument_text(spelled, 1) or "lengths"
-            measured, fixes = wrong_lengths(
-                counts, N, L, _read(x, raised.shape(source), first), words, first, runs, x
-            )
+            measured, fixes = wrong_lengths(counts, N, L, _read(x, raised.shape(source), first), words, first, runs, x)
             title = "the lengths do not belong to the data that were packed"
             return Explanation("LS108", title, measured, fixes, [source], where=call.where)
     if steps == rows:
@@ -212,7 +216,9 @@ def _lost_steps(raised: Raised) -> Explanation | None:
     if before == after or not short or not long or before in short[0].shape:
         return None
     title = f"{call.name} meets the {before} steps of the input and the {after} that pad_packed_sequence gave back"
-    measured = f"the longest row of this batch has {after} steps: {raised.described(short[0])}, {raised.described(long[0])}"
+    measured = (
+        f"the longest row of this batch has {after} steps: {raised.described(short[0])}, {raised.described(long[0])}"
+    )
     axis = 1 if packs[-1].args[2] else 0
     source = packs[-1].inputs[0]
     if source.maker is not None and source.maker.name == "index_select" and source.maker.line == packs[-1].line:
@@ -225,5 +231,3 @@ def _lost_steps(raised: Raised) -> Explanation | None:
         return raised.runs(call, {short[0].index: lambda _: padded.to(short[0].tensor.dtype)})
 
     return Explanation("LS108", title, measured, [Try(fix, holds), Try(fix)], [*short[:1], *long[:1]])
-
-

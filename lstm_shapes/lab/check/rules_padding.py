@@ -11,6 +11,7 @@ from .inputs import whole_numbers
 from .padding import Padding, lengths_of, padding_of
 from .report import Finding
 from .rule import rule
+from .samples import samples_of
 from .words import call_text, layer_names, value_name
 
 __all__: list[str] = []
@@ -144,6 +145,14 @@ def truncated(lengths: object, lab: Experiments) -> Iterator[Finding]:
         steps = data.shape[1 if call.args[2] else 0]
         if packed is None or len(packed) != lab.N:
             continue
+        other = _of_other_rows(lab, data, packed)
+        if other is not None:
+            sample, real, given = other
+            title = "rows are packed with the lengths of other rows"
+            measured = f"sample {sample} has {real} real steps and is packed with {given}"
+            fix = "probably the lengths in the order of the rows, lengths[order] where the rows are x[order]"
+            yield truncated.finding(title, measured, fix, call.where)
+            return
         known, source = _real(lab, data, packed, steps)
         if known is None or not _fewer(packed, known):
             continue
@@ -153,6 +162,19 @@ def truncated(lengths: object, lab: Experiments) -> Iterator[Finding]:
         fix = "probably the number of real steps of each row as length"
         yield truncated.finding(title, measured, fix, call.where)
         return
+
+
+def _of_other_rows(lab: Experiments, data: Value, packed: list[int]) -> tuple[int, int, int] | None:
+    """A sample whose row is packed with another number of steps than it has: (sample, its steps, the number)."""
+    lengths = lab.ask(lengths_of)
+    track = lab.ask(samples_of).rows.get(data.index) or lab.ask(samples_of).tracks.get(data.index)
+    if isinstance(lengths, str) or track is None or sorted(lengths.steps) != sorted(packed):
+        return None
+    places = track.places() or {}
+    for sample, row in places.items():
+        if row < len(packed) and packed[row] != lengths.steps[sample]:
+            return sample, lengths.steps[sample], packed[row]
+    return None
 
 
 def _real(lab: Experiments, data: Value, packed: list[int], steps: int) -> tuple[list[int] | None, str]:

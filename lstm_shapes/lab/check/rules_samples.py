@@ -10,14 +10,15 @@ from .experiments import Experiments
 from .fixes import best, samples_hold
 from .report import Evidence, Finding
 from .rule import rule
-from .samples import samples_of
+from .samples import Samples, samples_of
+from .views import scrambling_view
 from .words import layer_names, named, symbol, value_name
 
 __all__ = ["on_batch_axis"]
 
 
-@rule("LS201", "batch-time-swap", blame_of)
-def batch_time_swap(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
+@rule("LS201", "batch-time-swap", blame_of, samples_of)
+def batch_time_swap(blame: Blame | None, samples: Samples, lab: Experiments) -> Iterator[Finding]:
     """Samples influence each other, or are ignored: the batch axis is used as another one.
 
     A recurrent layer reads (L, N, Q), or (N, L, Q) with batch_first=True; hn and cn stay (K·R, N, H) in both. Nothing
@@ -36,6 +37,12 @@ def batch_time_swap(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
         model = lambda x: head(rnn(x)[0][:, -1])
         inputs = (torch.randn(4, 7, 5),)
     """
+    for call in samples.statistics[:1]:
+        title = f"{call.name} standardises over the batch by hand: a row depends on the batch that it is in"
+        value = call.inputs[0]
+        measured = f"{value_name(value, call)} {named(value, _axes(lab, value))}: mean and deviation along the batch; held still for the other experiments"
+        fix = "probably another axis, or nn.BatchNorm1d, which keeps running statistics for evaluation"
+        yield batch_time_swap.finding(title, measured, fix, call.where, level="warning")
     if blame is None or blame.state or blame.kind == "order" or _coincides(lab):
         return
     says = {
@@ -72,6 +79,11 @@ def scrambled_reshape(blame: Blame | None, lab: Experiments) -> Iterator[Finding
         model = lambda x: head(rnn(x)[1].transpose(0, 1).reshape(x.size(0), -1))
         inputs = (torch.randn(4, 7, 5),)
     """
+    if blame is None and (view := lab.ask(scrambling_view)) is not None:
+        shape, made = view.call.inputs[0].shape, view.call.outputs[0].shape
+        title = f"{view.call.name} exchanges no axes: axis {view.axis} of the result, of size {made[view.axis]}, holds other elements"
+        measured = f"{value_name(view.call.inputs[0], view.call)} {shape} in memory order, cut anew as {made}: no axis of it is kept"
+        yield scrambled_reshape.finding(title, measured, f"probably {view.fix}", view.call.where)
     if blame is None or _coincides(lab):
         return
     if blame.kind == "view":

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from torch import nn
+
+from lstm_shapes.lab.trace import Where
+from lstm_shapes.lab.trace.where import source_line
+
 from .blame import Blame, blame_of
 from .experiments import Experiments
 from .kept import NoRecurrence, Second, Unread, recurrence_of, second_call_of, unread_of
@@ -11,7 +16,7 @@ from .report import Finding
 from .rule import rule
 from .rules_samples import on_batch_axis
 from .states import Reading, Rows, readings_of, rows_of
-from .words import layer_names, value_name
+from .words import layer_names, loop_line, value_name
 
 __all__: list[str] = []
 
@@ -74,7 +79,7 @@ def wrong_state_row(blame: Blame | None, rows: Rows | None, lab: Experiments) ->
     if blame is not None and blame.state and blame.maker is not None and blame.kind != "order":
         title, measured, fix = on_batch_axis(blame, lab)
         yield wrong_state_row.finding(title, measured, fix, blame.call.where, layer=blame.maker.name)
-    if rows is None or rows.problem not in ("lower", "handed", "kept"):
+    if rows is None or rows.problem not in ("lower", "handed", "kept", "unread", "crossed", "twice"):
         return
     layer = rows.layer
     name = layer_names(layer).get("hn" if rows.problem == "handed" else rows.role, "hn")
@@ -83,10 +88,23 @@ def wrong_state_row(blame: Blame | None, rows: Rows | None, lab: Experiments) ->
         title = f"{_spoken(rows)} of {name} {'is' if len(rows.rows) == 1 else 'are'} read, not the top layer's"
         measured = f"of {what}, rows {list(rows.rows)} reach the result; the top layer is {_top(layer)}"
         fix = f"probably {_top_fix(name, layer)}"
+    elif rows.problem == "twice":
+        title = f"the same row of {name} is joined with itself"
+        measured = f"of {what}, both parts are row {rows.rows[0]}; the top layer is {_top(layer)}"
+        fix = f"probably {_top_fix(name, layer)}"
     elif rows.problem == "kept":
         title = f"the result still has the {layer.K * layer.R} rows of {name} as an axis"
         measured = f"{what}: index k of the result belongs to row k, one for each {_each(layer)}"
         fix = f"probably {_top_fix(name, layer)}"
+    elif rows.problem == "unread":
+        title = f"{rows.reader.called if rows.reader else 'the layer above'} is computed and never read: {layer.called} is read in its place"
+        measured = f"the state of {layer.called} reaches the result, and the layer that reads it has no other use"
+        fix = "probably the state of the top layer, states[-1]"
+    elif rows.problem == "crossed":
+        assert rows.reader is not None
+        title = f"{rows.reader.called} goes on from the state of {layer.called}, another layer"
+        measured = f"at each step but the first its state is the one that {layer.called} returned, not its own"
+        fix = f"probably a state of its own for each layer: the one that {rows.reader.called} returned at the step before"
     else:
         reader = rows.reader
         assert reader is not None
@@ -247,12 +265,20 @@ def unused_input(reading: Reading | None, unread: Unread | None, lab: Experiment
         yield unused_input.finding(title, measured, fix, reading.call.where, layer=layer.name)
     if unread is None:
         return
-    if unread.call is not None and unread.value is not None:
+    if unread.value is not None and not unread.argument:
         name = value_name(unread.value)
-        title = f"the loop reads {unread.read} of {unread.steps} steps: it runs over the batch's size"
-        measured = f"of {name} {unread.value.shape} the first {unread.read} steps reach the result, and N is {unread.read}"
-        fix = "probably range(x.size(1)), or for x_t in x.unbind(1)"
-        yield unused_input.finding(title, measured, fix, unread.call.where)
+        shape = unread.value.shape
+        where = None if unread.call is None else unread.call.where
+        if unread.read == 1:
+            title = f"only the first step of {name} can influence the result"
+            measured = f"all steps of {name} {shape} but the first were replaced, twice, and no element of the result moved"
+            fix = "probably a loop over all steps, range(x.size(1)), or the last step in the place of the first"
+        else:
+            where = loop_line(where)
+            title = f"the loop takes {unread.read} of {unread.steps} steps: it runs over the batch's size"
+            measured = f"of {name} {shape} it takes places 0 to {unread.read - 1} alone, and N is {unread.read}"
+            fix = "probably range(x.size(1)), or for x_t in x.unbind(1): the steps are axis 1 of (N, L, ·)"
+        yield unused_input.finding(title, measured, fix, where)
     elif unread.argument:
         title = f"{unread.argument} is never read: it cannot influence the result"
         measured = "no call on the way to the result takes it, and nothing asks for its size"
@@ -262,7 +288,7 @@ def unused_input(reading: Reading | None, unread: Unread | None, lab: Experiment
             if unread.keeps_state
             else "probably it was meant to be used; leave the argument out if not"
         )
-        yield unused_input.finding(title, measured, fix, None, level="warning")
+        yield unused_input.finding(title, measured, fix, _definition(lab), level="warning")
 
 
 @rule("LS301", "dropout-one-layer", recurrence_of)
@@ -297,6 +323,15 @@ def dropout_one_layer(_: object, lab: Experiments) -> Iterator[Finding]:
 
 
 # ---------------------------------------------------------------------- words
+def _definition(lab: Experiments) -> Where | None:
+    """Where the program's own function is defined."""
+    function = lab.model.forward if isinstance(lab.model, nn.Module) else lab.model
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return None
+    return Where(code.co_filename, code.co_firstlineno, source_line(code.co_filename, code.co_firstlineno), code.co_name)
+
+
 def _spoken(rows: Rows) -> str:
     found = ", ".join(map(str, rows.rows))
     return f"row {found}" if len(rows.rows) == 1 else f"rows {found}"

@@ -28,7 +28,7 @@ _REDUCES = frozenset(
 class Samples:
     """What the experiment showed. `culprit`: the first call on the way to a wrong result that mixes the samples.
 
-    `tracks` holds what moved in every tensor, where it had to be asked; `rows` what moved in the results.
+    `statistics`: calls that standardise the batch by hand, held still. `tracks` holds what moved in every tensor, where it had to be asked; `rows` what moved in the results.
     """
 
     kind: Kind
@@ -39,6 +39,7 @@ class Samples:
     culprit: Call | None = None
     tracks: dict[int, Track] = field(default_factory=dict)
     rows: dict[int, Track] = field(default_factory=dict)
+    statistics: tuple[Call, ...] = ()
 
     def track(self, value: Value) -> Track | None:
         return self.tracks.get(value.index)
@@ -84,13 +85,16 @@ def samples_of(lab: Experiments) -> Samples:
     if not lab.repeatable:
         return Samples("untested", quick.tested, "the same inputs give other results each time")
     lab.says("samples, call by call")
+    held: tuple[Call, ...] = ()
     for _ in range(8):
         judged = _judged(lab, _compared(lab, quick.tested, None, masks=masks))
         statistics = _statistics(judged.culprit)
         if not statistics:
+            judged.statistics = held
             # What stops in the middle may hold some samples only, or in another order, and rightly so.
             stopped = trace.error is not None and judged.kind != "mixed"
             return Samples("apart", judged.tested, tracks=judged.tracks) if stopped else judged
+        held += tuple(statistics)
         for call in statistics:  # standardised by hand: held still, as a BatchNorm's statistics are
             lab.hold(call)
     return judged

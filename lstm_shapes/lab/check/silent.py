@@ -57,7 +57,9 @@ def packed_as_result(lab: Experiments) -> Iterator[Finding]:
     for layer in outputs.values():
         for part, tensor in _indices(lab, layer):
             if id(tensor) in results:
-                title = f"the result is {part} of the PackedSequence that {layer.called} returns, indices and no features"
+                title = (
+                    f"the result is {part} of the PackedSequence that {layer.called} returns, indices and no features"
+                )
                 measured = "a PackedSequence is the named tuple (data, batch_sizes, sorted_indices, unsorted_indices)"
                 fix = "out, lengths = pad_packed_sequence(out, batch_first=True) first, or out.data; the last states are hn[-1]"
                 yield RULES["LS107"].finding(title, measured, fix, layer.call.where, layer=layer.name)
@@ -90,7 +92,9 @@ def graphs_kept(lab: Experiments) -> Iterator[Finding]:
             if first:
                 earlier = [one for one in layers if one.call.index < trace.backward_at[first - 1]]
                 if _hangs(layer, earlier, trace.backward_at[first - 1]):
-                    yield _kept(layer, f"backward number {first + 1} goes through the graph of backward number {first} again")
+                    yield _kept(
+                        layer, f"backward number {first + 1} goes through the graph of backward number {first} again"
+                    )
                     return
         return
     second = lab.ask(second_call_of)

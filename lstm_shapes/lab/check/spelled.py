@@ -99,7 +99,11 @@ class Spelling:
         """The right side of the assignment that was under way."""
         where = self.where
         for node in ast.walk(_tree("".join(linecache.getlines(where.file)))) if where is not None else ():
-            if isinstance(node, ast.Assign) and where is not None and node.lineno <= where.line <= (node.end_lineno or 0):
+            if (
+                isinstance(node, ast.Assign)
+                and where is not None
+                and node.lineno <= where.line <= (node.end_lineno or 0)
+            ):
                 return node.value
         return None
 
@@ -203,7 +207,9 @@ class Spelling:
         frame = self.frame
         if frame is None:
             return
-        words = {node.id for node in ast.walk(self.node) if isinstance(node, ast.Name)} if self.node is not None else None
+        words = (
+            {node.id for node in ast.walk(self.node) if isinstance(node, ast.Name)} if self.node is not None else None
+        )
         for name, value in list(frame.f_locals.items()):
             if words is not None and name in words or words is None and self.where and name in self.where.source:
                 yield name, value

@@ -27,10 +27,11 @@ class Rows:
     """Rows of a layer's final state that are read although they are not the ones meant.
 
     `problem`: lower (the top layer's are not among them), handed (another layer starts from the wrong ones), kept
-    (the result still has the axis of the rows), cell (cn is read and hn is not), exchanged (h0 from cn, c0 from hn).
+    (the result still has the axis of the rows), twice (one row is joined with itself), cell (cn is read and hn is not),
+    exchanged (h0 from cn, c0 from hn); of cells: unread (the upper one), crossed (one goes on from another's state).
     """
 
-    problem: Literal["lower", "handed", "kept", "cell", "exchanged"]
+    problem: Literal["lower", "handed", "kept", "cell", "exchanged", "unread", "crossed", "twice"]
     layer: LayerCall
     role: str
     call: Call
@@ -68,7 +69,7 @@ def rows_of(lab: Experiments) -> Rows | None:
     """The first state whose rows are read wrongly."""
     if not _settled(lab):
         return None
-    return _handed(lab) or _exchanged_or_cell(lab) or _lower(lab)
+    return _handed(lab) or _exchanged_or_cell(lab) or _twice(lab) or _lower(lab) or _stacked_cells(lab)
 
 
 def _row_marks(layer: LayerCall, value: Value, offset: int, count: int) -> Tensor:
@@ -248,6 +249,47 @@ def _lower(lab: Experiments) -> Rows | None:
                 kept = _kept(lab, layer, parts, role)
                 if kept is not None:
                     return kept
+    return None
+
+
+def _twice(lab: Experiments) -> Rows | None:
+    """One row of a bidirectional layer's state joined with itself, where two directions were to be joined."""
+    for layer in _chosen(lab):
+        if layer.cell or layer.R != 2 or "hn" not in layer.outputs:
+            continue
+        parts = lab.ask_of(_follow_state, layer)
+        for call in lab.baseline.calls:
+            if call.name in ("cat", "concat", "hstack") and len(call.inputs) == 2:
+                held = [parts.of(v) for v in call.inputs]
+                if held[0] == held[1] and len(held[0]) == 1:
+                    ((role, row),) = held[0]
+                    return Rows("twice", layer, role, call, (row,))
+    return None
+
+
+def _stacked_cells(lab: Experiments) -> Rows | None:
+    """Cells one above the other in a loop: the upper one is read, and each goes on from its own state."""
+    cells: dict[int, list[LayerCall]] = {}
+    for layer in lab.layers:
+        if layer.cell and layer.module is not None:
+            cells.setdefault(id(layer.module), []).append(layer)
+    results = {value.index for _, value in lab.results}
+    states = {v.index: layer for calls in cells.values() for layer in calls for v in layer.outputs.values()}
+    for calls in cells.values():
+        own = {layer.call.index for layer in calls}
+        if len(calls) > 1:
+            crossed = [states.get(v.index) for layer in calls[1:] for v in list(layer.states.values())[:1]]
+            if all(other is not None and other.module is not calls[0].module for other in crossed) and crossed[0]:
+                return Rows("crossed", crossed[0], "hn", calls[1].call, (), calls[1])
+        below = states.get(calls[-1].X.index)
+        if below is None or below.module is calls[0].module or len(calls) < 2:
+            continue
+        read = any(_readers(lab, calls, role, own, results) for role in ("hn", "cn"))
+        under = [layer for layer in lab.layers if layer.module is below.module]
+        skipped = own | {layer.call.index for layer in under}
+        instead = [c for c in _readers(lab, under, "hn", skipped, results)]
+        if not read and instead:
+            return Rows("unread", below, "hn", instead[0], (), calls[0])
     return None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from lstm_shapes.lab.trace import Call, LayerCall, Value, Where
 
-__all__ = ["argument_text", "call_text", "named", "result_names", "value_name"]
+__all__ = ["argument_text", "call_text", "layer_names", "loop_line", "named", "result_names", "symbol", "value_name"]
 
 _LONGEST = 40
 _OPERATORS = {"matmul": "@", "__matmul__": "@", "add": "+", "sub": "-", "mul": "*", "truediv": "/", "div": "/"}
@@ -34,6 +34,22 @@ def _statement(where: Where | None) -> ast.stmt | None:
         if isinstance(node, ast.stmt) and node.lineno <= where.line <= (node.end_lineno or node.lineno)
     ]
     return max(covering, key=lambda node: (node.lineno, -(node.end_lineno or 0)), default=None)
+
+
+def loop_line(where: Where | None) -> Where | None:
+    """The line of the innermost `for` around a line, the line itself where there is none."""
+    if where is None:
+        return None
+    tree = _tree(where.file, "".join(linecache.getlines(where.file)))
+    loops = [
+        node.lineno
+        for node in ast.walk(tree or ast.Module([], []))
+        if isinstance(node, ast.For) and node.lineno <= where.line <= (node.end_lineno or node.lineno)
+    ]
+    if not loops:
+        return where
+    line = max(loops)
+    return Where(where.file, line, linecache.getline(where.file, line).strip(), where.function)
 
 
 def _node(call: Call) -> ast.Call | None:
