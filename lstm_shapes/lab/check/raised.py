@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import FrameType
-from typing import Any
+from operator import methodcaller
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from .experiments import Experiments
 from .spelled import Spelling
 from .words import value_name
 
-__all__ = ["RECURRENT_MODULES", "Entered", "Explanation", "Raised", "Try", "raised_of"]
+__all__ = ["RECURRENT_MODULES", "Change", "Entered", "Explanation", "Raised", "Try", "method", "raised_of"]
 
 RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
 _MOST_ELEMENTS = 20_000_000
@@ -38,6 +39,19 @@ class Try:
     text: str
     holds: Callable[[], bool] | None = None
     rank: float = 0.0
+
+
+class Change(NamedTuple):
+    """A change of one operand: what is written behind it, what it does, and how unlikely it is."""
+
+    suffix: str
+    does: Callable[..., Tensor]
+    rank: float = 0.0
+
+
+def method(name: str, *args: int, rank: float = 0.0) -> Change:
+    """The call of a tensor's method: `.transpose(1, 2)`."""
+    return Change(f".{name}({', '.join(map(str, args))})", methodcaller(name, *args), rank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +106,11 @@ class Entered:
     @property
     def kind(self) -> str:
         return type(self.module).__name__
+
+    @property
+    def of_torch(self) -> bool:
+        """Whether it is a module of torch's own."""
+        return type(self.module).__module__.startswith("torch.")
 
 
 @dataclass(eq=False)

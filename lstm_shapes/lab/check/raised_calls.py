@@ -15,13 +15,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lstm_shapes.lab.trace import Call, Value, tensors_of
 from lstm_shapes.theory.axes import Axes
 
 from .axis_names import disagree
-from .raised import Entered, Explanation, Raised, Try
+from .raised import Change, Entered, Explanation, Raised, Try, method
 from .spelled import chained
 from .words import layer_names, symbol
 
@@ -30,26 +29,21 @@ __all__ = ["function"]
 Look = tuple[str, list[Try]]
 """What was measured, in words, and the changes to try."""
 
-_PRODUCTS = frozenset("matmul __matmul__ __rmatmul__ bmm mm mv dot baddbmm addmm addbmm einsum tensordot".split())
-_JOINS = frozenset("cat concat concatenate stack hstack vstack".split())
+Meets = Callable[[dict[int, Axes]], bool]
+"""Whether the axes of the operands, by the index of their values, are those that the call brings together."""
+
 _VIEWS = frozenset("view reshape unflatten view_as".split())
-_INDEXES = frozenset(
-    "__getitem__ select index_select gather narrow take_along_dim scatter scatter_ __setitem__".split()
-)
 _CONVS = {f"conv{n}d": n for n in (1, 2, 3)} | {f"conv_transpose{n}d": n for n in (1, 2, 3)}
-_NORMS = frozenset("batch_norm layer_norm instance_norm group_norm rms_norm".split())
 _POINTWISE = frozenset(
-    "add sub mul div true_divide truediv floor_divide floordiv pow maximum minimum where lerp addcmul addcdiv eq ne lt gt le ge "
-    "logical_and logical_or logical_xor bitwise_and bitwise_or and or xor masked_fill radd rsub rmul rtruediv iadd isub imul "
-    "itruediv copy atan2 fmod remainder clamp addcmul".split()
+    "add sub mul div true_divide truediv floor_divide floordiv pow maximum minimum where lerp addcmul addcdiv eq ne lt gt "
+    "le ge logical_and logical_or logical_xor bitwise_and bitwise_or and or xor masked_fill radd rsub rmul rtruediv iadd "
+    "isub imul itruediv copy atan2 fmod remainder clamp".split()
 )
-_FLOATS = {
-    torch.float32: ".float()",
-    torch.float64: ".double()",
-    torch.float16: ".half()",
-    torch.bfloat16: ".bfloat16()",
-}
+_FLOATS = {torch.float32: "float", torch.float64: "double", torch.float16: "half", torch.bfloat16: "bfloat16"}
+_TYPES = re.compile(r"dtype|scalar type|not implemented for|bool|expected .* (Long|Int|Float|Double)|type (Long|Float)")
+_SPOKEN = {"__getitem__": "the index", "__setitem__": "the assignment to an index"}
 _MOST_WEIGHTS = 5_000_000
+_LAST = Change("[-1]", lambda x: x[-1], 1.0)
 
 
 def function(raised: Raised) -> Explanation | None:
@@ -64,126 +58,97 @@ def function(raised: Raised) -> Explanation | None:
     axes = ((value, axis) for value in values for axis in range(len(value.shape)))
     products = raised.products(*axes) if call.name not in _VIEWS else ""
     measured += f"; {products}" if products else ""
+    return _explanation(raised, title, measured, fixes, values, code)
+
+
+def _explanation(
+    raised: Raised, title: str, measured: str, fixes: list[Try], values: list[Value], code: str = ""
+) -> Explanation:
     layer = raised.from_layer(*values) if values else None
-    if not code:
-        code = "LS111" if layer is not None else "LS113"
+    code = code or ("LS111" if layer is not None else "LS113")
     return Explanation(code, title, measured, fixes, values, layer.name if layer is not None else "")
 
 
 def _operands(raised: Raised, call: Call) -> list[Value]:
     """What the user handed over: the arguments of a module of torch's own, else the tensors of the call."""
     module = raised.module
-    if (
-        module is not None
-        and module.depth > raised.spelling.depth
-        and type(module.module).__module__.startswith("torch.")
-    ):
+    if module is not None and module.depth > raised.spelling.depth and module.of_torch:
         given = [raised.value(tensor) for tensor in tensors_of((module.args, module.kwargs))]
-        known = [value for value in given if value is not None]
+        known = list(dict.fromkeys(value for value in given if value is not None))
         if known:
-            return list(dict.fromkeys(known))
-    values = [value for value in call.inputs if not value.parameter]
-    return [
-        value for value in dict.fromkeys(values) if value.maker is not None or raised.name(value) != "a tensor"
-    ] or values
-
-
-_SPOKEN = {"__getitem__": "the index", "__setitem__": "the assignment to an index"}
+            return known
+    values = [value for value in dict.fromkeys(call.inputs) if not value.parameter]
+    return [value for value in values if value.maker is not None or raised.name(value) != "a tensor"] or values
 
 
 def _spoken(raised: Raised, call: Call) -> str:
     """The function in the user's words: the module that the line calls, else torch's own name."""
     module = raised.module
-    if module is not None and module.depth > raised.spelling.depth:
-        return (
-            f"{raised.called(module)} ({module.kind})" if raised.called(module) != f"the {module.kind}" else module.kind
-        )
-    return _SPOKEN.get(call.name, symbol(call.name))
+    if module is None or module.depth <= raised.spelling.depth:
+        return _SPOKEN.get(call.name, symbol(call.name))
+    called = raised.called(module)
+    return module.kind if called == f"the {module.kind}" else f"{called} ({module.kind})"
 
 
 def _looked(raised: Raised, call: Call) -> tuple[str, Look]:
     """A code where it is not that of the place, and what the family of the function says."""
-    other = _elsewhere(raised, call)
-    if other is not None:
-        return other
+    devices = {value.tensor.device for value in call.inputs}
+    if len(devices) > 1 and not any(v.tensor.device.type == "cpu" and not v.shape for v in call.inputs):
+        return "LS106", _devices(raised, call)
+    if _TYPES.search(raised.message):
+        return "LS105", _types(raised, call)
     for names, look in _FAMILIES:
-        if call.name in names:
+        if call.name in names or call.name.strip("_") in names:
             found = look(raised, call)
             if found is not None:
                 return "", (found[0], found[1] + _layouts(raised, call))
-    pointwise = _broadcast(raised, call)
-    if pointwise is not None:
-        return "", pointwise
     return "", (_plainly(raised, call), [])
 
 
 def _plainly(raised: Raised, call: Call) -> str:
     """The call with its plain arguments, where nothing is known of what it wants."""
-    first = 1 if call.args and isinstance(call.args[0], Value) else 0
-    plain = [repr(arg) for arg in call.args[first:] if isinstance(arg, (int, float, str, bool, type(None)))]
-    plain += [str(arg) for arg in call.args[first:] if isinstance(arg, tuple) and not any(True for _ in _values(arg))]
-    plain += [f"{name}={arg!r}" for name, arg in call.kwargs.items() if isinstance(arg, (int, float, str, bool, tuple))]
-    ranks = [
-        f"{raised.described(v)} has the axes 0 to {len(v.shape) - 1}" for v in _operands(raised, call)[:4] if v.shape
-    ]
+    given = call.args[1 if call.args and isinstance(call.args[0], Value) else 0 :]
+    plain = [repr(one) for one in given if _is_plain(one)]
+    plain += [f"{name}={one!r}" for name, one in call.kwargs.items() if _is_plain(one)]
+    operands = [v for v in _operands(raised, call)[:4] if v.shape]
+    ranks = [f"{raised.described(v)} has the axes 0 to {len(v.shape) - 1}" for v in operands]
     return f"{symbol(call.name)}({', '.join(plain[:6])}): {', '.join(ranks)}"
 
 
-def _values(arg: Any) -> Iterator[Value]:
-    for item in arg if isinstance(arg, tuple) else (arg,):
-        if isinstance(item, Value):
-            yield item
-        elif isinstance(item, tuple):
-            yield from _values(item)
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, (int, float, str, type(None))) or (isinstance(value, tuple) and all(map(_is_plain, value)))
 
 
 # ---------------------------------------------------------------------- data types and devices, of any function
-def _elsewhere(raised: Raised, call: Call) -> tuple[str, Look] | None:
-    devices = {value.tensor.device for value in call.inputs}
-    if len(devices) > 1 and not any(v.tensor.device.type == "cpu" and not v.shape for v in call.inputs):
-        first = call.inputs[0].tensor.device
-        words = [f"{raised.name(v)} is on {v.tensor.device}" for v in call.inputs[:3]]
-        odd = next(v for v in call.inputs if v.tensor.device != first)
-        fix = chained(raised.code(odd), f".to({raised.code(call.inputs[0])}.device)")
-        return "LS106", (", ".join(words), [Try(fix, lambda: True)])
-    if not re.search(
-        r"dtype|scalar type|not implemented for|bool|expected .* (Long|Int|Float|Double)|type (Long|Float)",
-        raised.message,
-    ):
-        return None
-    return _types(raised, call)
+def _devices(raised: Raised, call: Call) -> Look:
+    first = call.inputs[0]
+    words = [f"{raised.name(v)} is on {v.tensor.device}" for v in call.inputs[:3]]
+    odd = next(v for v in call.inputs if v.tensor.device != first.tensor.device)
+    return ", ".join(words), [Try(chained(raised.code(odd), f".to({raised.code(first)}.device)"), lambda: True)]
 
 
-def _types(raised: Raised, call: Call) -> tuple[str, Look] | None:
-    kinds = {v.index: v.tensor.dtype for v in call.inputs}
-    words = ", ".join(f"{raised.described(v)} is {_kind(v)}" for v in call.inputs if not v.parameter)
-    words = (
-        f"{words}; the weights are {_kind(w)}" if (w := next((v for v in call.inputs if v.parameter), None)) else words
-    )
+def _types(raised: Raised, call: Call) -> Look:
+    given = [v for v in call.inputs if not v.parameter]
+    kinds = {v.tensor.dtype: None for v in call.inputs}
+    words = ", ".join(f"{raised.described(v)} is {_kind(v)}" for v in given)
+    weight = next((v for v in call.inputs if v.parameter), None)
+    words += f"; the weights are {_kind(weight)}" if weight is not None else ""
     fixes: list[Try] = []
-    casts: list[tuple[str, torch.dtype]] = []
     if "embedding" in call.name:
-        ids = call.inputs[0] if call.inputs[0].tensor.dtype.is_floating_point else call.inputs[-1]
-        casts = [(".long()", torch.int64)]
-        wanted: Iterable[Value] = [v for v in call.inputs if not v.parameter] or [ids]
+        casts = {"long": torch.int64}
         words = f"nn.Embedding looks rows up by whole numbers, int64; {words}"
-        if not any(_whole(v) for v in wanted):
+        if not any(map(_whole, given)):
             fixes.append(Try("leave the embedding out: these are fractions and no ids"))
     else:
-        wanted = [v for v in call.inputs if not v.parameter]
-        floats = [d for d in dict.fromkeys(kinds.values()) if d in _FLOATS]
-        casts = [(_FLOATS[d], d) for d in sorted(floats, key=lambda d: d != torch.float32)]
-        casts += [(".bool()", torch.bool), (".float()", torch.float32), (".long()", torch.int64)]
-    rank = 0.0
-    for suffix, dtype in casts:
-        for value in wanted:
-            if value.tensor.dtype != dtype and not (dtype == torch.int64 and not _whole(value)):
-                rank += 1.0
-                text = chained(raised.code(value), suffix)
-                fixes.append(_swap(raised, call, {value: lambda x, d=dtype: x.to(d)}, text, rank, named=False))
-    under = any(d in (torch.bfloat16, torch.float16) for d in kinds.values())
-    words += "; a layer inside autocast returns the low precision" if under and len(set(kinds.values())) > 1 else ""
-    return "LS105", (words, fixes)
+        casts = {_FLOATS[d]: d for d in sorted(kinds, key=lambda d: d != torch.float32) if d in _FLOATS}
+        casts |= {"bool": torch.bool, "float": torch.float32, "long": torch.int64}
+    for name, dtype in casts.items():
+        for value in given:
+            if value.tensor.dtype != dtype and (dtype != torch.int64 or _whole(value)):
+                fixes.append(_swap(raised, call, value, method(name, rank=len(fixes))))
+    if len(kinds) > 1 and {torch.bfloat16, torch.float16} & set(kinds):
+        words += "; a layer inside autocast returns the low precision"
+    return words, fixes
 
 
 def _kind(value: Value) -> str:
@@ -196,57 +161,45 @@ def _whole(value: Value) -> bool:
 
 
 # ---------------------------------------------------------------------- trying a change of operands
-def _swap(
-    raised: Raised,
-    call: Call,
-    changes: dict[Value, Callable[[Tensor], Tensor]],
-    text: str,
-    rank: float,
-    meets: Callable[[dict[int, Axes]], bool] | None = None,
-    places: dict[int | str, Any] | None = None,
-    named: bool = True,
-) -> Try:
-    """A change of operands, held against the names of the axes that meet and then against torch."""
+def _swap(raised: Raised, call: Call, value: Value, change: Change, meets: Meets | None = None, text: str = "") -> Try:
+    """A change of an operand, held against the names of the axes that meet and then against torch."""
 
     def holds() -> bool:
-        if named and meets is not None:
-            axes = {}
-            for value in call.inputs:
-                tensor = raised.axes.tensor(value)
-                tensor = changes[value](tensor) if value in changes else tensor
-                axes[value.index] = getattr(tensor, "axes", None) or Axes.of(["?"] * tensor.dim(), tuple(tensor.shape))
-            if not meets(axes):
+        if meets is not None:
+            changed = {v.index: raised.axes.tensor(v) for v in call.inputs}
+            changed[value.index] = change.does(changed[value.index])
+            if not meets({k: _axes(tensor) for k, tensor in changed.items()}):
                 return False
-        return raised.runs(call, {v.index: change for v, change in changes.items()}, places=places)
+        return raised.runs(call, {value.index: change.does})
 
-    return Try(text, holds, rank)
-
-
-def _aligned(axes: dict[int, Axes], skip: int = 0) -> bool:
-    """Whether no two axes that stand over each other from the right are known to be different."""
-    rows = [tuple(reversed(a.axes)) for a in axes.values()]
-    for one, other in combinations(rows, 2):
-        for left, right in list(zip(one, other, strict=False))[skip:]:
-            if left.size != 1 and right.size != 1 and disagree(left, right):
-                return False
-    return True
+    return Try(text or chained(raised.code(value), change.suffix), holds, change.rank)
 
 
-def _single(raised: Raised, value: Value, states: bool) -> Iterator[tuple[str, Callable[[Tensor], Tensor], float]]:
-    """The changes of one tensor that people make: an axis more or less, two axes exchanged."""
+def _axes(tensor: Tensor) -> Axes:
+    found = getattr(tensor, "axes", None)
+    return found if isinstance(found, Axes) else Axes.of(["?"] * tensor.dim(), tuple(tensor.shape))
+
+
+def _single(raised: Raised, value: Value) -> Iterator[Change]:
+    """The changes of one tensor that people make: an axis more or less, two axes exchanged, a row of a state."""
     rank, names = len(value.shape), raised.axes.names(value)
-    if states and rank == 3:
-        yield "[-1]", lambda x: x[-1], 1.0
-        yield ".transpose(0, 1)", lambda x: x.transpose(0, 1), 1.5
+    if _state(raised, value):
+        yield _LAST
+        yield method("transpose", 0, 1, rank=1.5)
     for axis in range(rank):
         if value.shape[axis] == 1:
-            yield f".squeeze({axis})", lambda x, a=axis: x.squeeze(a), 2.0
+            yield method("squeeze", axis, rank=2.0)
     for axis in range(rank + 1):
-        at = -1 if axis == rank and rank > 1 else axis
-        yield f".unsqueeze({at})", lambda x, a=at: x.unsqueeze(a), 2.0 + 0.1 * axis
+        yield method("unsqueeze", -1 if axis == rank > 1 else axis, rank=2.0 + 0.1 * axis)
     for a, b in combinations(range(rank), 2):
-        moves_batch = names[a] == "N" and a == 0
-        yield f".transpose({a}, {b})", lambda x, a=a, b=b: x.transpose(a, b), 3.0 + (b != rank - 1) + moves_batch
+        moves_batch = a == 0 and names[a] == "N"
+        yield method("transpose", a, b, rank=3.0 + (b != rank - 1) + moves_batch)
+
+
+def _state(raised: Raised, value: Value) -> bool:
+    """Whether a value is all rows of a layer's final state."""
+    made = raised.output_of(value)
+    return made is not None and made[1] != "Y" and not made[0].cell and len(value.shape) == 3
 
 
 def _layouts(raised: Raised, call: Call) -> list[Try]:
@@ -254,280 +207,20 @@ def _layouts(raised: Raised, call: Call) -> list[Try]:
     lies = {v: names.index("N") for v in call.inputs if "N" in (names := raised.axes.names(v))}
     if set(lies.values()) != {0, 1}:
         return []
-    fixes = []
-    for value in (v for v, axis in lies.items() if axis == 1):
-        others = [v for v in lies if v is not value]
 
-        def meets(axes: dict[int, Axes], value: Value = value, others: list[Value] = others) -> bool:
-            return axes[value.index][0].name == "N" and all(axes[v.index][0].name == "N" for v in others)
+    def meets(axes: dict[int, Axes]) -> bool:
+        return all(axes[v.index][0].name == "N" for v in lies)
 
-        text = f"{chained(raised.code(value), '.transpose(0, 1)')}: its samples lie on axis 1"
-        fixes.append(_swap(raised, call, {value: lambda x: x.transpose(0, 1)}, text, 5.0, meets))
-    return fixes
+    turned = [(v, chained(raised.code(v), ".transpose(0, 1)")) for v, axis in lies.items() if axis == 1]
+    turn = method("transpose", 0, 1, rank=5.0)
+    return [_swap(raised, call, v, turn, meets, f"{text}: its samples lie on axis 1") for v, text in turned]
 
 
-# ---------------------------------------------------------------------- products
-def _product(raised: Raised, call: Call) -> Look | None:
-    values = [v for v in call.inputs if not v.parameter] or list(call.inputs)
-    if call.name == "einsum":
-        return _einsum(raised, call), []
-    if len(call.inputs) < 2:
-        return None
-    a, b = call.inputs[-2], call.inputs[-1]
-    name = symbol(call.name)
-    wants = f"{name} sums over the last axis of {raised.name(a)} and the last but one of {raised.name(b)}"
-    if call.name in ("bmm", "baddbmm"):
-        wants = f"bmm wants (N, a, b) and (N, b, c), three axes each; {wants}"
-    if len(a.shape) and len(b.shape):
-        sizes = a.shape[-1], b.shape[-2] if len(b.shape) > 1 else b.shape[0]
-        wants += f": {sizes[0]} and {sizes[1]}"
-    fixes = []
-    for place, value in enumerate((b, a)):
-        if value not in values:
-            continue
-        states = (made := raised.output_of(value)) is not None and made[1] != "Y" and not made[0].cell
-        for suffix, change, rank in _single(raised, value, states):
-            text = chained(raised.code(value), suffix)
-            meets = lambda axes: _contracts(axes[a.index], axes[b.index])  # noqa: E731
-            fixes.append(_swap(raised, call, {value: change}, text, rank + 0.5 * place, meets))
-        for text, new in _rows_side_by_side(raised, value):
-            fixes.append(_swap(raised, call, {value: lambda _, new=new: new}, text, 2.5, named=False))
-    return wants, fixes
-
-
-def _rows_side_by_side(raised: Raised, value: Value) -> Iterator[tuple[str, Tensor]]:
-    """Where a view cut the rows of hn across samples: the top layer's rows, the two directions side by side."""
-    views = [call for call in raised.way_back(value) if call.name in _VIEWS]
-    found = raised.output_of(views[-1].inputs[0]) if views else None
-    if found is None or found[1] not in ("hn", "cn") or found[0].cell or len(found[0].outputs[found[1]].shape) != 3:
-        return
-    layer, hn = found[0], views[-1].inputs[0]
-    name = raised.code(hn, found[1])
-    rows, text = hn.tensor.detach()[-1], f"{name}[-1]"
-    if layer.R == 2:
-        rows, text = (
-            torch.cat((hn.tensor[-2], hn.tensor[-1]), -1).detach(),
-            f"torch.cat(({name}[-2], {name}[-1]), dim=-1)",
-        )
-    yield f"{text}.unsqueeze(-1) in the place of the {views[-1].name}, which mixes samples", rows.unsqueeze(-1)
-    yield f"{text}.unsqueeze(1) in the place of the {views[-1].name}, which mixes samples", rows.unsqueeze(1)
-
-
-def _contracts(a: Axes, b: Axes) -> bool:
-    """Whether a product sums over one and the same axis, and its batches are the same."""
-    if not len(a) or not len(b):
-        return False
-    summed = b[-2] if len(b) > 1 else b[0]
-    if disagree(a[-1], summed) or (a[-1].name == "N" and summed.name == "N"):
-        return False
-    kept = [axis.name for axis in (*a.axes[:-1], *b.axes[max(0, len(a) - 2) : -2], *b.axes[-1:])]
-    if kept.count("N") > 1:  # each sample of one with each sample of the other
-        return False
-    batches = list(zip(reversed(a.axes[:-2]), reversed(b.axes[:-2]), strict=False))
-    return not any(left.size != 1 and right.size != 1 and disagree(left, right) for left, right in batches)
-
-
-def _einsum(raised: Raised, call: Call) -> str:
-    """Which letter stands for two sizes."""
-    equation = next((one for one in call.args if isinstance(one, str)), "")
-    parts = equation.replace(" ", "").split("->")[0].split(",")
-    sizes: dict[str, dict[int, str]] = {}
-    said = []
-    for part, value in zip(parts, call.inputs, strict=False):
-        if "." not in part and len(part) != len(value.shape):
-            said.append(f"{part!r} has {len(part)} letters and {raised.described(value)} {len(value.shape)} axes")
-        for letter, size in zip(part, value.shape, strict=False):
-            if letter != ".":
-                sizes.setdefault(letter, {}).setdefault(size, raised.name(value))
-    for letter, places in sizes.items():
-        if len(places) > 1 and "." not in equation:
-            said.append(f"{letter!r} is " + " and ".join(f"{size} in {name}" for size, name in places.items()))
-    return f"einsum {equation!r}: " + ("; ".join(said) or "each letter stands for one size")
-
-
-# ---------------------------------------------------------------------- joining
-def _join(raised: Raised, call: Call) -> Look | None:
-    values = list(call.inputs)
-    if len(values) < 2:
-        return None
-    stacks = call.name == "stack"
-    dim = call.argument(1, "dim", call.kwargs.get("axis", 0))
-    dim = dim if isinstance(dim, int) else 0
-    shapes = [v.shape for v in values]
-    norm = max(shapes, key=lambda s: (len(s), shapes.count(s)))
-    odd = [v for v in values if v.shape != norm and (len(v.shape) != len(norm) or stacks or _off(v.shape, norm, dim))]
-    wants = f"{call.name} along axis {dim} wants " + ("one shape" if stacks else f"all axes but axis {dim} alike")
-    measured = f"{wants}; " + ", ".join(dict.fromkeys(raised.described(v) for v in values[:6]))
-    if any(len(v.shape) != len(norm) for v in values):
-        ranks = ", ".join(f"{raised.name(v)} has {len(v.shape)} axes" for v in values[:4])
-        measured += f": {ranks}"
-    empty = next((v for v in values if 0 in v.shape), None)
-    if empty is not None:
-        measured += f"; {raised.name(empty)} is empty{_rows(raised, empty)}"
-        made = _sliced(raised, empty)
-        if made:
-            return measured, [Try(made)]
-    fixes: list[Try] = []
-    rank = len(norm)
-    for value in odd if len(odd) < len(values) else values[-1:]:
-        made = raised.output_of(value)
-        states = made is not None and made[1] != "Y" and not made[0].cell
-        for suffix, change, cost in _single(raised, value, states):
-            if not suffix.startswith(".transpose") or states:
-                text = chained(raised.code(value), suffix)
-                fixes.append(_swap(raised, call, {value: change}, text, cost, lambda x: _alike(x, dim, stacks)))
-        if len(value.shape) == rank - 1 and not stacks:
-            for axis in range(rank):
-                wide = [-1 if k == dim % rank or k != axis else norm[k] for k in range(rank)]
-                change = lambda x, a=axis, w=wide: x.unsqueeze(a).expand(w)  # noqa: E731
-                text = chained(raised.code(value), f".unsqueeze({axis}).expand({', '.join(map(str, wide))})")
-                fixes.append(_swap(raised, call, {value: change}, text, 1.5 + axis, lambda x: _alike(x, dim, stacks)))
-    for value in values:
-        made = raised.output_of(value)
-        if made is not None and made[1] != "Y" and len(value.shape) == 3 and value not in odd:
-            text = chained(raised.code(value), "[-1]")
-            fixes.append(_swap(raised, call, {value: lambda x: x[-1]}, text, 1.0, lambda x: _alike(x, dim, stacks)))
-    places: dict[int | str, Any]
-    if len({len(v.shape) for v in values}) == 1:
-        for other in range(rank):
-            if not any(_off(v.shape, norm, other) for v in values):
-                places = {1: other} if len(call.args) > 1 and not stacks else {"dim": other}
-                text = f"torch.cat(…, dim={other}), which joins along the axis that differs"
-                run = lambda p=places, d=other: raised.runs(  # noqa: E731
-                    call, func=torch.cat, places=p if not stacks else ({1: d} if len(call.args) > 1 else {"dim": d})
-                )
-                fixes.append(Try(text, run, 4.0))
-    return measured + _branches(raised, call, values), fixes
-
-
-def _off(shape: tuple[int, ...], norm: tuple[int, ...], dim: int) -> bool:
-    if len(shape) != len(norm):
-        return True
-    return any(a != b for k, (a, b) in enumerate(zip(shape, norm, strict=True)) if k != dim % len(norm))
-
-
-def _alike(axes: dict[int, Axes], dim: int, stacks: bool) -> bool:
-    rows = list(axes.values())
-    if len({len(row) for row in rows}) != 1 or not _placed(rows):
-        return False
-    skip = -1 if stacks else dim % max(1, len(rows[0]))
-    return not any(
-        disagree(a[k], b[k])
-        for a, b in combinations(rows, 2)
-        for k in range(len(a))
-        if k != skip and a[k].size == b[k].size
-    )
-
-
-def _rows(raised: Raised, value: Value) -> str:
-    """Why a slice of hn is empty: it has no such row."""
-    for call in raised.way_back(value):
-        made = raised.output_of(call.inputs[0])
-        if made is not None and made[1] in ("hn", "cn") and not made[0].cell:
-            layer = made[0]
-            return f": {raised.described(call.inputs[0])} has K·R = {layer.K}·{layer.R} rows, one for each layer and direction"
-    return ""
-
-
-def _sliced(raised: Raised, value: Value) -> str:
-    """What to take where a slice of hn holds the second direction of a layer that has one."""
-    for call in raised.way_back(value):
-        found = raised.output_of(call.inputs[0])
-        if found is not None and found[1] in ("hn", "cn") and found[0].R == 1:
-            hn = raised.code(call.inputs[0], "hn")
-            both = found[0].constructor(bidirectional=True)
-            return f"{hn}[-1], the final state of the top layer: with one direction nothing is to be joined; or {both}"
-    return ""
-
-
-def _branches(raised: Raised, call: Call, values: list[Value]) -> str:
-    return f"; {len(values)} tensors are joined" if len(values) > 2 else ""
-
-
-# ---------------------------------------------------------------------- views
-def _view(raised: Raised, call: Call) -> Look | None:
-    value = call.inputs[0]
-    sizes = _sizes(call)
-    name = raised.name(value)
-    if "contiguous" in raised.message or "stride" in raised.message:
-        fix = chained(raised.code(value), f".reshape({', '.join(map(str, sizes))})")
-        measured = f"view only relabels memory, and {name} {raised.shape(value)} was transposed: its memory is in another order"
-        return measured, [Try(fix, lambda: raised.runs(call, func=torch.Tensor.reshape))]
-    if not sizes:
-        return None
-    has, wanted = prod(value.shape), prod(n for n in sizes if n >= 0)
-    counted = raised.axes.count(value) or str(has)
-    if -1 in sizes:
-        measured = f"the axes that {call.name} gives, {'·'.join(str(n) for n in sizes if n >= 0)} = {wanted}, do not divide the "
-        measured += f"{has} elements of {name} {raised.shape(value)}: {counted}"
-        return measured, _resized(raised, call, value, sizes)
-    measured = f"{call.name} to {tuple(sizes)} wants {wanted} = {'·'.join(map(str, sizes))} elements; {name} "
-    measured += f"{raised.shape(value)} has {counted}"
-    last = sizes[-1]
-    if last > 1 and has % last == 0 and value.shape and value.shape[-1] == last:
-        rows, want = has // last, wanted // last
-        measured += f": {want} rows of {last} are wanted, {rows} {'is' if rows == 1 else 'are'} given"
-    return measured, _resized(raised, call, value, sizes)
-
-
-def _sizes(call: Call) -> list[int]:
-    given = call.args[1:] if len(call.args) > 1 else (call.kwargs.get("shape", call.kwargs.get("size", ())),)
-    flat = given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
-    return [n for n in flat if isinstance(n, int)] if all(isinstance(n, int) for n in flat) else []
-
-
-def _resized(raised: Raised, call: Call, value: Value, sizes: list[int]) -> list[Try]:
-    """The same view with a size that was written down replaced by the tensor's own, where its axis stands there."""
-    fixes = []
-    shift = len(value.shape) - len(sizes)
-    # Counted from the right where the first axes are merged; else an axis stands where it stood.
-    places = [len(sizes) - 1] if sizes[0] == -1 else range(len(sizes)) if shift == 0 else [0]
-    for axis in places:
-        at = axis + shift if sizes[0] == -1 else axis
-        own = value.shape[at]
-        if sizes[axis] in (-1, own) or not raised.axes.names(value)[at]:
-            continue
-        new = [own if k == axis else n for k, n in enumerate(sizes)]
-        word = str(own) if at == len(value.shape) - 1 else f"{raised.code(value)}.size({at})"
-        words = [word if k == axis else str(n) for k, n in enumerate(sizes)]
-        text = chained(raised.code(value), f".{call.name}({', '.join(words)})")
-        run = lambda new=new: raised.runs(call, func=lambda x, *_, **__: x.reshape(new))  # noqa: E731
-        fixes.append(Try(text, run, 1.0 + axis))
-    return fixes
-
-
-# ---------------------------------------------------------------------- elementwise
-def _broadcast(raised: Raised, call: Call) -> Look | None:
-    values = list(call.inputs)
-    if len(values) < 2 or call.name.strip("_") not in _POINTWISE:
-        return None
-    a, b = values[0], values[1]
-    clash = None
-    for value in values[1:]:
-        pairs = list(zip(reversed(a.shape), reversed(value.shape), strict=False))
-        at = next((k for k, (x, y) in enumerate(pairs) if x != y and 1 not in (x, y)), None)
-        if at is not None:
-            b, clash = value, at
-            break
-    if clash is None:
-        return None
-    sides = [f"axis {len(v.shape) - 1 - clash} of {raised.described(v)}, {v.shape[-1 - clash]}" for v in (a, b)]
-    measured = f"axes are laid over each other from the right: {sides[0]}, meets {sides[1]}"
-    fixes = []
-    less = [v for v in (b, a) if len(v.shape) < max(len(a.shape), len(b.shape))] or [b, a]
-    for value in less:
-        made = raised.output_of(value)
-        states = made is not None and made[1] != "Y" and not made[0].cell
-        for suffix, change, rank in _single(raised, value, states):
-            other = b if value is a else a
-            grows = lambda axes: _aligned(axes) and _placed(axes.values())  # noqa: E731
-            if suffix.startswith(".unsqueeze") and len(value.shape) >= len(other.shape):
-                continue
-            if suffix.startswith(".squeeze"):
-                continue
-            text = chained(raised.code(value), suffix)
-            fixes.append(_swap(raised, call, {value: change}, text, rank, grows))
-    return measured, fixes
+def _aligned(axes: dict[int, Axes]) -> bool:
+    """Whether no two axes that stand over each other from the right are known to be different."""
+    rows = [tuple(reversed(a.axes)) for a in axes.values()]
+    pairs = (pair for one, other in combinations(rows, 2) for pair in zip(one, other, strict=False))
+    return _placed(axes.values()) and not any(a.size != 1 and b.size != 1 and disagree(a, b) for a, b in pairs)
 
 
 def _placed(rows: Iterable[Axes]) -> bool:
@@ -540,87 +233,282 @@ def _placed(rows: Iterable[Axes]) -> bool:
     return all(len(found) == 1 for found in places.values())
 
 
+# ---------------------------------------------------------------------- products
+def _product(raised: Raised, call: Call) -> Look | None:
+    if call.name == "einsum":
+        return _einsum(raised, call), []
+    if len(call.inputs) < 2:
+        return None
+    a, b = call.inputs[-2], call.inputs[-1]
+    name = symbol(call.name)
+    wants = f"{name} sums over the last axis of {raised.name(a)} and the last but one of {raised.name(b)}"
+    if call.name in ("bmm", "baddbmm"):
+        wants = f"bmm wants (N, a, b) and (N, b, c), three axes each; {wants}"
+    if a.shape and b.shape:
+        wants += f": {a.shape[-1]} and {b.shape[-2] if len(b.shape) > 1 else b.shape[0]}"
+    fixes = []
+    for place, value in enumerate((b, a)):
+        if value.parameter:
+            continue
+        for change in _single(raised, value):
+            later = change._replace(rank=change.rank + 0.5 * place)
+            fixes.append(_swap(raised, call, value, later, lambda axes: _contracts(axes[a.index], axes[b.index])))
+        for text, new in _rows_side_by_side(raised, value):
+            fixes.append(_swap(raised, call, value, Change("", lambda _, new=new: new, 2.5), None, text))
+    return wants, fixes
+
+
+def _contracts(a: Axes, b: Axes) -> bool:
+    """Whether a product sums over one and the same axis, and its batches are the same."""
+    if not len(a) or not len(b):
+        return False
+    summed = b[-2] if len(b) > 1 else b[0]
+    if disagree(a[-1], summed) or (a[-1].name == "N" and summed.name == "N"):
+        return False
+    kept = [axis.name for axis in (*a.axes[:-1], *b.axes[max(0, len(a) - 2) : -2], *b.axes[-1:])]
+    if kept.count("N") > 1:  # each sample of one with each sample of the other
+        return False
+    batches = zip(reversed(a.axes[:-2]), reversed(b.axes[:-2]), strict=False)
+    return not any(left.size != 1 and right.size != 1 and disagree(left, right) for left, right in batches)
+
+
+def _rows_side_by_side(raised: Raised, value: Value) -> Iterator[tuple[str, Tensor]]:
+    """Where a view cut the rows of hn across samples: the top layer's rows, the two directions side by side."""
+    views = [call for call in raised.way_back(value) if call.name in _VIEWS]
+    hn = views[-1].inputs[0] if views else None
+    found = raised.output_of(hn)
+    if hn is None or found is None or not _state(raised, hn):
+        return
+    name, tensor = raised.code(hn, found[1]), hn.tensor.detach()
+    text, rows = f"{name}[-1]", tensor[-1]
+    if found[0].R == 2:
+        text, rows = f"torch.cat(({name}[-2], {name}[-1]), dim=-1)", torch.cat((tensor[-2], tensor[-1]), -1)
+    for axis in (-1, 1):
+        says = f"{text}.unsqueeze({axis}) in the place of the {views[-1].name}, which mixes samples"
+        yield says, rows.unsqueeze(axis)
+
+
+def _einsum(raised: Raised, call: Call) -> str:
+    """Which letter stands for two sizes."""
+    equation = next((one for one in call.args if isinstance(one, str)), "")
+    parts = equation.replace(" ", "").split("->")[0].split(",")
+    sizes: dict[str, dict[int, str]] = {}
+    said = []
+    for part, value in zip(parts, call.inputs, strict=False):
+        if "." not in part and len(part) != len(value.shape):
+            said.append(f"{part!r} has {len(part)} letters and {raised.described(value)} {len(value.shape)} axes")
+        for letter, size in zip(part, value.shape, strict=False):
+            sizes.setdefault(letter, {}).setdefault(size, raised.name(value))
+    for letter, places in sizes.items():
+        if len(places) > 1 and "." not in equation:
+            said.append(f"{letter!r} is " + " and ".join(f"{size} in {name}" for size, name in places.items()))
+    return f"einsum {equation!r}: " + ("; ".join(said) or "each letter stands for one size")
+
+
+# ---------------------------------------------------------------------- joining
+def _join(raised: Raised, call: Call) -> Look | None:
+    values = list(call.inputs)
+    if len(values) < 2:
+        return None
+    stacks = call.name == "stack"
+    given = call.argument(1, "dim", call.kwargs.get("axis", 0))
+    dim = given if isinstance(given, int) else 0
+    norm = max((v.shape for v in values), key=lambda s: (len(s), [v.shape for v in values].count(s)))
+    rank = len(norm)
+    odd = [v for v in values if v.shape != norm and (stacks or _off(v.shape, norm, dim))]
+    wants = f"{call.name} along axis {dim} wants " + ("one shape" if stacks else f"all axes but axis {dim} alike")
+    measured = f"{wants}; " + ", ".join(dict.fromkeys(raised.described(v) for v in values[:6]))
+    if any(len(v.shape) != rank for v in values):
+        measured += ": " + ", ".join(f"{raised.name(v)} has {len(v.shape)} axes" for v in values[:4])
+    measured += f"; {len(values)} tensors are joined" if len(values) > 2 else ""
+    empty = next((found for v in values if 0 in v.shape and (found := _sliced(raised, v))), None)
+    if empty is not None:
+        return measured + empty[0], [Try(empty[1])]
+
+    def meets(axes: dict[int, Axes]) -> bool:
+        return _joins(list(axes.values()), dim, stacks)
+
+    fixes: list[Try] = []
+    for value in odd if len(odd) < len(values) else values[-1:]:
+        for change in _single(raised, value):
+            if not change.suffix.startswith(".transpose") or _state(raised, value):
+                fixes.append(_swap(raised, call, value, change, meets))
+        for axis in range(rank) if len(value.shape) == rank - 1 and not stacks else ():
+            if axis != dim % rank:
+                wide = [norm[k] if k == axis else -1 for k in range(rank)]
+                suffix = f".unsqueeze({axis}).expand({', '.join(map(str, wide))})"
+                grow = Change(suffix, lambda x, a=axis, w=wide: x.unsqueeze(a).expand(w), 1.5 + axis)
+                fixes.append(_swap(raised, call, value, grow, meets))
+    fixes += [_swap(raised, call, v, _LAST, meets) for v in values if _state(raised, v) and v not in odd]
+    for other in range(rank):
+        if not any(_off(v.shape, norm, other) for v in values):
+            place: int | str = 1 if len(call.args) > 1 else "dim"
+            text = f"torch.cat(…, dim={other}), which joins along the axis that differs"
+            fixes.append(Try(text, lambda p=place, d=other: raised.runs(call, func=torch.cat, places={p: d}), 4.0))
+    return measured, fixes
+
+
+def _off(shape: tuple[int, ...], norm: tuple[int, ...], dim: int) -> bool:
+    if len(shape) != len(norm):
+        return True
+    return any(a != b for k, (a, b) in enumerate(zip(shape, norm, strict=True)) if k != dim % len(norm))
+
+
+def _joins(rows: list[Axes], dim: int, stacks: bool) -> bool:
+    """Whether the axes of tensors to be joined are each other's."""
+    if len({len(row) for row in rows}) != 1 or not _placed(rows):
+        return False
+    skip = -1 if stacks else dim % max(1, len(rows[0]))
+    pairs = ((a[k], b[k]) for a, b in combinations(rows, 2) for k in range(len(a)) if k != skip)
+    return not any(a.size == b.size and disagree(a, b) for a, b in pairs)
+
+
+def _sliced(raised: Raised, value: Value) -> tuple[str, str] | None:
+    """What to take where an empty slice of hn was to hold the second direction of a layer that has one."""
+    for call in raised.way_back(value):
+        found = raised.output_of(call.inputs[0])
+        if found is not None and _state(raised, call.inputs[0]) and found[0].R == 1:
+            layer, hn = found[0], raised.code(call.inputs[0], "hn")
+            rows = f"K·R = {layer.K}·1 rows, one for each layer and direction"
+            why = f"; {raised.name(value)} is empty: {raised.described(call.inputs[0])} has {rows}"
+            both = layer.constructor(bidirectional=True)
+            return why, f"{hn}[-1], the final state of the top layer: one direction has nothing to join; or {both}"
+    return None
+
+
+# ---------------------------------------------------------------------- views
+def _view(raised: Raised, call: Call) -> Look | None:
+    value, sizes = call.inputs[0], _sizes(call)
+    name, shape = raised.name(value), raised.shape(value)
+    if "contiguous" in raised.message or "stride" in raised.message:
+        fix = chained(raised.code(value), f".reshape({', '.join(map(str, sizes))})")
+        measured = f"view only relabels memory, and {name} {shape} was transposed: its memory is in another order"
+        return measured, [Try(fix, lambda: raised.runs(call, func=torch.Tensor.reshape))]
+    if not sizes:
+        return None
+    has, wanted = prod(value.shape), prod(n for n in sizes if n >= 0)
+    written = "·".join(str(n) for n in sizes if n >= 0)
+    written += f" = {wanted}" if "·" in written else ""
+    counted = raised.axes.count(value) or str(has)
+    fixes = list(_resized(raised, call, value, sizes))
+    if -1 in sizes:
+        return f"{written} does not divide the {has} elements of {name} {shape}: {counted}", fixes
+    measured = f"{call.name} to {tuple(sizes)} wants {written} elements; {name} {shape} has {counted}"
+    last = sizes[-1]
+    if last > 1 and has % last == 0 and value.shape and value.shape[-1] == last:
+        rows = has // last
+        measured += f": {wanted // last} rows of {last} are wanted, {rows} {'is' if rows == 1 else 'are'} given"
+    return measured, fixes
+
+
+def _sizes(call: Call) -> list[int]:
+    given = call.args[1:] if len(call.args) > 1 else (call.kwargs.get("shape", call.kwargs.get("size", ())),)
+    flat = given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
+    return list(flat) if all(isinstance(n, int) for n in flat) else []
+
+
+def _resized(raised: Raised, call: Call, value: Value, sizes: list[int]) -> Iterator[Try]:
+    """The same view with a size that was written down replaced by the tensor's own, where its axis stands there."""
+    shift = len(value.shape) - len(sizes)
+    # Counted from the right where the first axes are merged; else an axis stands where it stood.
+    merged = sizes[0] == -1
+    for axis in [len(sizes) - 1] if merged else range(len(sizes)) if shift == 0 else [0]:
+        at = axis + shift if merged else axis
+        own = value.shape[at]
+        if sizes[axis] in (-1, own) or not raised.axes.names(value)[at]:
+            continue
+        new = [own if k == axis else n for k, n in enumerate(sizes)]
+        word = str(own) if at == len(value.shape) - 1 else f"{raised.code(value)}.size({at})"
+        words = ", ".join(word if k == axis else str(n) for k, n in enumerate(sizes))
+        text = chained(raised.code(value), f".{call.name}({words})")
+        yield Try(text, lambda new=new: raised.runs(call, func=lambda x, *_, **__: x.reshape(new)), 1.0 + axis)
+
+
+# ---------------------------------------------------------------------- elementwise
+def _broadcast(raised: Raised, call: Call) -> Look | None:
+    a, *others = call.inputs
+    for b in others:
+        pairs = list(zip(reversed(a.shape), reversed(b.shape), strict=False))
+        clash = next((k for k, (x, y) in enumerate(pairs) if x != y and 1 not in (x, y)), None)
+        if clash is not None:
+            break
+    else:
+        return None
+    sides = [f"axis {len(v.shape) - 1 - clash} of {raised.described(v)}, {v.shape[-1 - clash]}" for v in (a, b)]
+    measured = f"axes are laid over each other from the right: {sides[0]}, meets {sides[1]}"
+    most = max(len(a.shape), len(b.shape))
+    fixes = []
+    for value in [v for v in (b, a) if len(v.shape) < most] or [b, a]:
+        for change in _single(raised, value):
+            grows = change.suffix.startswith(".unsqueeze")
+            if not change.suffix.startswith(".squeeze") and not (grows and len(value.shape) == most):
+                fixes.append(_swap(raised, call, value, change, _aligned))
+    return measured, fixes
+
+
 # ---------------------------------------------------------------------- indices
 def _index(raised: Raised, call: Call) -> Look | None:
     source = call.inputs[0]
     described = raised.described(source)
-    key = call.args[1] if len(call.args) > 1 else None
     if call.name in ("__getitem__", "__setitem__"):
-        parts = key if isinstance(key, tuple) else (key,)
+        parts = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
         counted = [part for part in parts if part is not None and part is not Ellipsis]
         if len(counted) > len(source.shape):
             return f"{len(counted)} indices for the {len(source.shape)} axes of {described}", []
         if Ellipsis not in parts:
             for axis, part in enumerate(counted):
-                size = source.shape[axis]
-                if isinstance(part, int) and not -size <= part < size:
-                    return _beyond(raised, call, source, (axis, part, size), list(parts))
-    if call.name == "__setitem__" and len(call.args) > 2 and isinstance(call.args[2], Value):
+                if isinstance(part, int) and not -source.shape[axis] <= part < source.shape[axis]:
+                    return _beyond(raised, call, source, axis, list(parts))
         place = _place(call)
         if place is not None:
             return f"{described} at this index is {place}, and {raised.described(call.args[2])} is written there", []
     axis = call.argument(1, "dim")
     index = next((v for v in call.inputs[1:] if not v.tensor.is_floating_point()), None)
-    if not isinstance(axis, int) or index is None or not source.shape:
-        if (
-            index is not None
-            and index.elements is not None
-            and index.tensor.numel()
-            and index.tensor.dtype != torch.bool
-        ):
-            return (
-                f"{raised.described(index)} runs from {int(index.tensor.min())} to {int(index.tensor.max())}; {described}",
-                [],
-            )
+    numbers = index.elements if index is not None else None
+    if index is None or numbers is None or numbers.is_meta or not numbers.numel() or numbers.dtype == torch.bool:
         return None
-    size, numbers = source.shape[axis], index.elements
-    measured = f"{call.name} along axis {axis} of {described}, places 0 to {size - 1}"
-    if numbers is None or numbers.is_meta or not numbers.numel():
-        return measured, []
     low, high = int(numbers.min()), int(numbers.max())
-    measured += f"; {raised.described(index)} runs from {low} to {high}"
-    name = raised.code(index, "index")
-    fixes = []
-    if high >= size and low >= 1 and high == size:
-        text = f"{chained(name, ' - 1')}: lengths count from 1, places from 0"
-        fixes.append(_swap(raised, call, {index: lambda x: x - 1}, text, 1.0, named=False))
-    return measured, fixes
+    measured = f"{raised.described(index)} runs from {low} to {high}; {described}"
+    if not isinstance(axis, int):
+        return measured, []
+    size = source.shape[axis]
+    measured = f"{call.name} along axis {axis} of {described}, places 0 to {size - 1}; {measured}"
+    if not (low >= 1 and high == size):
+        return measured, []
+    text = f"{chained(raised.code(index, 'index'), ' - 1')}: lengths count from 1, places from 0"
+    return measured, [_swap(raised, call, index, Change(" - 1", lambda x: x - 1, 1.0), None, text)]
 
 
 def _place(call: Call) -> tuple[int, ...] | None:
     """The shape of what an assignment to an index replaces."""
     key = call.args[1]
-    if isinstance(key, Value) or isinstance(key, tuple) and any(isinstance(part, Value) for part in key):
+    indices = key if isinstance(key, tuple) else (key,)
+    if len(call.args) < 3 or not isinstance(call.args[2], Value) or any(isinstance(one, Value) for one in indices):
         return None
-    try:
-        return tuple(call.args[0].tensor[key].shape)
-    except (IndexError, TypeError):
-        return None
+    return tuple(call.args[0].tensor[key].shape)
 
 
-def _beyond(raised: Raised, call: Call, source: Value, found: tuple[int, int, int], parts: list[Any]) -> Look:
-    axis, part, size = found
-    name = raised.axes.names(source)[axis]
-    measured = f"index {part} on axis {axis} of {raised.described(source)}, which has places 0 to {size - 1}"
+def _beyond(raised: Raised, call: Call, source: Value, axis: int, parts: list[Any]) -> Look:
+    """An index that is larger than its axis."""
+    size, name = source.shape[axis], raised.axes.names(source)[axis]
+    measured = f"index {parts[axis]} on axis {axis} of {raised.described(source)}, which has places 0 to {size - 1}"
     measured += f" ({name})" if name else ""
     made = raised.output_of(source)
-    if made is not None and made[1] in ("hn", "cn") and axis == 0 and not made[0].cell:
+    if made is not None and axis == 0 and _state(raised, source):
         layer, hn = made[0], raised.code(source, "hn")
         measured += f": one row for each layer and direction, K·R = {layer.K}·{layer.R}"
         top = f"{hn}[-2] and {hn}[-1], the top layer's two directions" if layer.R == 2 else f"{hn}[-1], the top layer"
         return measured, [Try(top)]
-    written = [_written(size - 1 if k == axis else one) for k, one in enumerate(parts)]
-    fix = f"{raised.code(source)}[{', '.join(written)}], the last one"
     new = [size - 1 if k == axis else one for k, one in enumerate(parts)]
-    new_key = tuple(new) if len(new) > 1 else new[0]
-    return measured, [Try(fix, lambda: raised.runs(call, places={1: new_key}))] if size else []
+    key = tuple(new) if len(new) > 1 else new[0]
+    text = f"{raised.code(source)}[{', '.join(map(_written, new))}], the last one"
+    return measured, [Try(text, lambda: raised.runs(call, places={1: key}))] if size else []
 
 
 def _written(part: Any) -> str:
     if isinstance(part, slice):
-        ends = ["" if end is None else str(end) for end in (part.start, part.stop)]
-        return ":".join(ends)
-    return "..." if part is Ellipsis else "None" if part is None else str(part) if isinstance(part, int) else "…"
+        return ":".join("" if end is None else str(end) for end in (part.start, part.stop))
+    return "..." if part is Ellipsis else str(part) if isinstance(part, (int, type(None))) else "…"
 
 
 # ---------------------------------------------------------------------- layers of torch
@@ -632,40 +520,41 @@ def _linear(raised: Raised, call: Call) -> Look | None:
     measured = (
         f"nn.Linear({want}, {out}) works on the last axis: {want} features wanted, {raised.described(x)} has {got}"
     )
-    name = raised.code(x)
-    rebuilt = Try(f"nn.Linear({got}, {out})", lambda: got > 0, 2.0)
-    fixes = [rebuilt, *_last_step(raised, call, x, want), *_before_view(raised, call, x, want)]
-    for axis in range(len(x.shape) - 1):
-        if x.shape[axis] == want and raised.axes.names(x)[axis] != "N":
-            suffix = f".transpose({axis}, {len(x.shape) - 1})" if axis == len(x.shape) - 2 else f".movedim({axis}, -1)"
-            change = lambda t, a=axis: t.movedim(a, -1)  # noqa: E731
-            fixes.append(_swap(raised, call, {x: change}, chained(name, suffix), 1.5, named=False))
+    fixes = [Try(f"nn.Linear({got}, {out})", lambda: got > 0, 2.0)]
+    fixes += [*_last_step(raised, call, x, want, out), *_before_view(raised, call, x, want)]
+    fixes += _moved(raised, call, x, want, len(x.shape) - 1)
     return measured, fixes
 
 
-def _last_step(raised: Raised, call: Call, x: Value, want: int) -> Iterator[Try]:
+def _moved(raised: Raised, call: Call, x: Value, wanted: int, to: int, tail: str = "") -> Iterator[Try]:
+    """Another axis has the wanted size, and is no batch: it is brought where the function looks for it."""
+    for axis in range(len(x.shape)):
+        if axis != to and x.shape[axis] == wanted and raised.axes.names(x)[axis] != "N":
+            near = abs(axis - to) == 1
+            change = (
+                method("transpose", *sorted((axis, to)), rank=1.0) if near else method("movedim", axis, to, rank=1.0)
+            )
+            yield _swap(raised, call, x, change, None, chained(raised.code(x), change.suffix) + tail)
+
+
+def _last_step(raised: Raised, call: Call, x: Value, want: int, out: int) -> Iterator[Try]:
     """What the layer in front gives in the wanted width: one step, one row of hn, both directions side by side."""
     layer = raised.from_layer(x)
-    if layer is None or layer.cell:
+    hn = layer.outputs.get("hn") if layer is not None and not layer.cell else None
+    if layer is None or hn is None:
         return
-    names, atoms = layer_names(layer), raised.axes.atoms(x, len(x.shape) - 1)
-    hn = layer.outputs.get("hn")
-    if layer.R == 2 and want == 2 * layer.H and hn is not None and x.shape[-1] == layer.H:
-        text = f"torch.cat(({names['hn']}[-2], {names['hn']}[-1]), dim=-1), the top layer's two directions"
-        both = lambda _: torch.cat((hn.tensor[-2], hn.tensor[-1]), -1)  # noqa: E731
-        if len(x.shape) == 2:
-            yield _swap(raised, call, {x: both}, text, 1.0, named=False)
-    if "K" in atoms and want == layer.H and hn is not None:
-        yield _swap(
-            raised, call, {x: lambda _: hn.tensor[-1]}, f"{names['hn']}[-1], the top layer's row", 1.0, named=False
-        )
-    if "L" in atoms and layer.outputs.get("Y") is not None:
-        Y, width = layer.outputs["Y"], layer.R * layer.H
+    names, atoms, state = layer_names(layer), raised.axes.atoms(x, len(x.shape) - 1), hn.tensor.detach()
+    word = names["hn"]
+    if layer.R == 2 and want == 2 * layer.H and x.shape[-1] == layer.H and len(x.shape) == 2:
+        text = f"torch.cat(({word}[-2], {word}[-1]), dim=-1), the top layer's two directions"
+        yield _swap(raised, call, x, Change("", lambda _: torch.cat((state[-2], state[-1]), -1), 1.0), None, text)
+    if "K" in atoms and want == layer.H:
+        yield _swap(raised, call, x, Change("", lambda _: state[-1], 1.0), None, f"{word}[-1], the top layer's row")
+    if "L" in atoms and "Y" in layer.outputs:
+        width = layer.R * layer.H
         last = f"{names['Y']}[:, -1]" if layer.batch_first else f"{names['Y']}[-1]"
-        weight = call.argument(1, "weight")
-        text = f"{last}, the last step, with nn.Linear({width}, {weight.shape[0]}), which fits every length"
-        step = 1 if layer.batch_first else 0
-        yield Try(text, lambda: Y.tensor.select(step, -1).shape[-1] == width, 1.0)
+        head = "" if want == width else f", with nn.Linear({width}, {out}), which fits every length"
+        yield Try(f"{last}, the last step{head}", lambda: layer.outputs["Y"].shape[-1] == width, 1.0)
 
 
 def _before_view(raised: Raised, call: Call, x: Value, want: int) -> Iterator[Try]:
@@ -676,236 +565,199 @@ def _before_view(raised: Raised, call: Call, x: Value, want: int) -> Iterator[Tr
             return
         if source.shape and source.shape[-1] == want:
             head = raised.called(raised.module) if raised.module is not None else "the layer"
-            text = f"{head}({raised.code(source)}): it works on the last axis of {raised.shape(source)}, no {earlier.name} is needed"
-            new = source.tensor
+            text = f"{head}({raised.code(source)}): it works on the last axis of {raised.shape(source)}, no {earlier.name} "
             rank = 3.0 if {"K", "R"} & set(raised.axes.atoms(x, len(x.shape) - 1)) else 0.5
-            yield _swap(raised, call, {x: lambda _, new=new: new.detach()}, text, rank, named=False)
+            new = source.tensor.detach()
+            yield _swap(raised, call, x, Change("", lambda _, new=new: new, rank), None, f"{text}is needed")
             return
 
 
 def _conv(raised: Raised, call: Call) -> Look | None:
-    n = _CONVS[call.name]
-    x, weight = call.argument(0, "input"), call.argument(1, "weight")
+    n, x, weight = _CONVS[call.name], call.argument(0, "input"), call.argument(1, "weight")
     if not isinstance(x, Value) or not isinstance(weight, Value):
         return None
-    groups = call.argument(6, "groups", 1) or 1
-    C = weight.shape[0] if "transpose" in call.name else weight.shape[1] * (groups if isinstance(groups, int) else 1)
-    axes = ", ".join(("N, C, L", "N, C, H, W", "N, C, D, H, W")[n - 1].split(", "))
+    module = raised.module.module if raised.module is not None else None
+    groups = getattr(module, "groups", 1)
+    turned = "transpose" in call.name
+    C, full = weight.shape[0] if turned else weight.shape[1] * groups, len(x.shape) == n + 2
+    axes = ("N, C, L", "N, C, H, W", "N, C, D, H, W")[n - 1]
     measured = f"{call.name} wants ({axes}) with C = {C} channels on axis 1; {raised.described(x)} has "
-    measured += f"{x.shape[1]} there" if len(x.shape) == n + 2 else f"{len(x.shape)} axes"
-    kernel = weight.shape[2:]
-    if len(x.shape) == n + 2 and any(size < k for size, k in zip(x.shape[2:], kernel, strict=False)):
-        measured += f"; the kernel covers {tuple(kernel)} positions and there are {tuple(x.shape[2:])}"
-        return measured, []
-    return measured, _channels(raised, call, x, C, n + 2)
-
-
-def _channels(raised: Raised, call: Call, x: Value, C: int, rank: int) -> list[Try]:
-    name, fixes, size = raised.code(x), [], len(x.shape)
-    for axis in range(size):
-        if size == rank and axis != 1 and x.shape[axis] == C and raised.axes.names(x)[axis] != "N":
-            suffix = f".transpose(1, {axis})" if axis == 2 or rank == 3 else f".movedim({axis}, 1)"
-            change = lambda t, a=axis: t.movedim(a, 1)  # noqa: E731
-            fixes.append(_swap(raised, call, {x: change}, chained(name, suffix), 1.0, named=False))
-    if size == rank - 1 and C == 1:
-        fixes.append(
-            _swap(raised, call, {x: lambda t: t.unsqueeze(1)}, chained(name, ".unsqueeze(1)"), 1.0, named=False)
+    measured += f"{x.shape[1]} there" if full else f"{len(x.shape)} axes"
+    if full and x.shape[1] == C:
+        return f"{measured}; the kernel covers {weight.shape[2:]} positions of {x.shape[2:]}", []
+    fixes = list(_moved(raised, call, x, C, 1)) if full else []
+    if len(x.shape) == n + 1 and C == 1:
+        fixes.append(_swap(raised, call, x, method("unsqueeze", 1, rank=1.0)))
+    if full and not turned and groups == 1 and isinstance(module, nn.Module) and _nameless(raised, x):
+        kernel: Any = module.kernel_size
+        word = kernel[0] if len(set(kernel)) == 1 else kernel
+        text = (
+            f"nn.{type(module).__name__}({x.shape[1]}, {module.out_channels}, {word}), built for {x.shape[1]} channels"
         )
-    if (
-        size == rank
-        and raised.axes.names(x)[1] not in ("N", "L")
-        and call.name in _CONVS
-        and "transpose" not in call.name
-    ):
-        module = raised.module.module if raised.module is not None else None
-        out, kernel = getattr(module, "out_channels", None), getattr(module, "kernel_size", None)
-        if out is not None and getattr(module, "groups", 1) == 1 and kernel is not None:
-            word = kernel[0] if len(set(kernel)) == 1 else tuple(kernel)
-            text = f"{type(module).__name__}({x.shape[1]}, {out}, {word}), built for {x.shape[1]} channels"
-            weight = call.argument(1, "weight")
-            fixes.append(
-                _swap(
-                    raised,
-                    call,
-                    {weight: lambda w: w[:, :1].expand(-1, x.shape[1], *w.shape[2:])},
-                    f"nn.{text}",
-                    2.0,
-                    named=False,
-                )
-            )
-    return fixes
+        wider = Change("", lambda w: w[:, :1].expand(-1, x.shape[1], *w.shape[2:]), 2.0)
+        fixes.append(_swap(raised, call, weight, wider, None, text))
+    return measured, fixes
+
+
+def _nameless(raised: Raised, x: Value) -> bool:
+    """Whether axis 1 may hold channels: it is neither the batch nor time."""
+    return raised.axes.names(x)[1] not in ("N", "L")
+
+
+def _layer_norm(raised: Raised, call: Call) -> Look | None:
+    x, given = call.argument(0, "input"), call.argument(1, "normalized_shape", ())
+    if not isinstance(x, Value):
+        return None
+    wanted = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+    kind = "LayerNorm" if call.name == "layer_norm" else "RMSNorm"
+    measured = f"nn.{kind} wants {wanted} as the last axes; {raised.described(x)}"
+    fixes = list(_moved(raised, call, x, wanted[0], len(x.shape) - 1)) if len(wanted) == 1 else []
+    last = x.shape[-len(wanted) :]
+    text = f"nn.{kind}({last[0] if len(last) == 1 else last})"
+    return measured, [*fixes, Try(text, lambda: len(last) == len(wanted), 2.0)]
 
 
 def _norm(raised: Raised, call: Call) -> Look | None:
     x = call.argument(0, "input")
-    if not isinstance(x, Value):
+    if not isinstance(x, Value) or len(x.shape) < 2:
         return None
     module = raised.module.module if raised.module is not None else None
-    if call.name in ("layer_norm", "rms_norm"):
-        wanted = call.argument(1, "normalized_shape", ())
-        wanted = tuple(wanted) if isinstance(wanted, (tuple, list)) else (wanted,)
-        kind = "LayerNorm" if call.name == "layer_norm" else "RMSNorm"
-        measured = f"nn.{kind}({', '.join(map(str, wanted))}) wants {wanted} as the last axes; {raised.described(x)}"
-        fixes = []
-        for axis in range(len(x.shape) - 1):
-            if len(wanted) == 1 and x.shape[axis] == wanted[0] and raised.axes.names(x)[axis] != "N":
-                suffix = f".transpose({axis}, {len(x.shape) - 1})"
-                change = lambda t, a=axis: t.transpose(a, -1)  # noqa: E731
-                fixes.append(_swap(raised, call, {x: change}, chained(raised.code(x), suffix), 1.0, named=False))
-        last = x.shape[-len(wanted) :]
-        word = ", ".join(map(str, last)) if len(last) == 1 else str(tuple(last))
-        fixes.append(Try(f"nn.{kind}({word})", lambda: F.layer_norm(x.tensor, list(last)) is not None, 2.0))
-        return measured, fixes
     weights = [v for v in call.inputs if v is not x and len(v.shape) == 1]
-    C = getattr(module, "num_features", None) or getattr(module, "num_channels", None)
-    C = C or (weights[0].shape[0] if weights else 0)
-    wants = f"{type(module).__name__ if module is not None else call.name} wants the features on axis 1, (N, C) or (N, C, L)"
-    measured = f"{wants}, with C = {C}; {raised.described(x)} has {x.shape[1] if len(x.shape) > 1 else 'no axis'} there"
-    return measured, _normalized(raised, call, x, int(C))
-
-
-def _normalized(raised: Raised, call: Call, x: Value, C: int) -> list[Try]:
-    name, fixes = raised.code(x), []
-    made = raised.output_of(x)
-    if made is not None and made[1] != "Y" and len(x.shape) == 3:
-        fixes.append(_swap(raised, call, {x: lambda t: t[-1]}, chained(name, "[-1]"), 0.5, named=False))
-    elif len(x.shape) == 3 and x.shape[2] == C:
-        text = f"{chained(name, '.transpose(1, 2)')} before it, and .transpose(1, 2) behind it"
-        fixes.append(_swap(raised, call, {x: lambda t: t.transpose(1, 2)}, text, 1.0, named=False))
-    if len(x.shape) > 1 and raised.axes.names(x)[1] not in ("N", "L"):
-        kind = raised.module.kind if raised.module is not None else "BatchNorm1d"
+    C = getattr(module, "num_features", getattr(module, "num_channels", weights[0].shape[0] if weights else 0))
+    kind = type(module).__name__ if module is not None else call.name
+    measured = f"{kind} wants the features on axis 1, (N, C) or (N, C, L), with C = {C}; {raised.described(x)} has "
+    measured += f"{x.shape[1]} there"
+    if _state(raised, x):
+        return measured, [_swap(raised, call, x, _LAST)]
+    fixes = list(_moved(raised, call, x, C, 1, " before it, and the same behind it")) if len(x.shape) == 3 else []
+    if _nameless(raised, x):
         new = torch.ones(x.shape[1])
-        changes: dict[Value, Callable[[Tensor], Tensor]] = {
-            v: (lambda _, new=new: new) for v in call.inputs if v is not x and len(v.shape) == 1
-        }
-        fixes.append(_swap(raised, call, changes, f"nn.{kind}({x.shape[1]})", 2.0, named=False))
-    return fixes
+        changes: dict[int, Callable[[Tensor], Tensor]] = {v.index: (lambda _: new) for v in weights}
+        fixes.append(Try(f"nn.{kind}({x.shape[1]})", lambda: raised.runs(call, changes), 2.0))
+    return measured, fixes
 
 
 def _embedding(raised: Raised, call: Call) -> Look | None:
     table = next((v for v in call.inputs if len(v.shape) == 2 and v.tensor.is_floating_point()), None)
     ids = next((v for v in call.inputs if v is not table), None)
-    if table is None or ids is None:
+    numbers = ids.elements if ids is not None else None
+    if table is None or ids is None or numbers is None or numbers.is_meta or not numbers.numel():
         return None
     rows, width = table.shape
-    numbers = ids.elements
-    measured = (
-        f"nn.Embedding({rows}, {width}) has num_embeddings = {rows} rows, 0 to {rows - 1}; {raised.described(ids)}"
-    )
-    if numbers is None or numbers.is_meta or not numbers.numel() or numbers.is_floating_point():
-        return measured, []
     low, high = int(numbers.min()), int(numbers.max())
     worst = high if high >= rows else low
     place = torch.nonzero(numbers == worst)[0].tolist()
-    measured += f" runs from {low} to {high}: {worst} stands at {place}"
-    fixes = []
-    if high >= rows and low >= 0:
-        wider = lambda t: torch.cat([t, t[:1].expand(high + 1 - rows, -1)])  # noqa: E731
-        text = f"nn.Embedding({high + 1}, {width}), a row for every id"
-        fixes.append(_swap(raised, call, {table: wider}, text, 1.0, named=False))
-        if low >= 1 and high == rows:
-            text = f"{chained(raised.code(ids, 'ids'), ' - 1')}, if the ids count from 1"
-            fixes.append(_swap(raised, call, {ids: lambda t: t - 1}, text, 2.0, named=False))
-    elif low < 0:
-        text = f"{chained(raised.code(ids, 'ids'), f' + {-low}')} with nn.Embedding({high + 1 - low}, {width}, padding_idx=0), if "
-        text += f"{low} is padding: ids count from 0"
-        fixes.append(Try(text, None, 1.0))
+    measured = (
+        f"nn.Embedding({rows}, {width}) has num_embeddings = {rows} rows, 0 to {rows - 1}; {raised.described(ids)} "
+    )
+    measured += f"runs from {low} to {high}: {worst} stands at {place}"
+    name = raised.code(ids, "ids")
+    if low < 0:
+        text = f"{chained(name, f' + {-low}')} with nn.Embedding({high + 1 - low}, {width}, padding_idx=0), if {low} is padding"
+        return measured, [Try(f"{text}: ids count from 0")]
+    wider = Change("", lambda t: torch.cat([t, t[:1].expand(high + 1 - rows, -1)]), 1.0)
+    fixes = [_swap(raised, call, table, wider, None, f"nn.Embedding({high + 1}, {width}), a row for every id")]
+    if low >= 1 and high == rows:
+        less = Change(" - 1", lambda t: t - 1, 2.0)
+        fixes.append(_swap(raised, call, ids, less, None, f"{chained(name, ' - 1')}, if the ids count from 1"))
     return measured, fixes
 
 
 def _attention(raised: Raised, call: Call) -> Look | None:
-    module = raised.module.module if raised.module is not None else None
+    entered = raised.module
+    module = entered.module if entered is not None else None
     names = ("query", "key", "value")
     given = [v for k, name in enumerate(names) if isinstance(v := call.argument(k, name), Value)]
     if len(given) < 3:
         return None
-    if not isinstance(module, nn.MultiheadAttention):
-        shapes = ", ".join(f"{name} {raised.described(v)}" for name, v in zip(names, given, strict=True))
-        return f"attention wants (…, L, E), query and key equally wide, key and value equally long; {shapes}", []
-    first = bool(module.batch_first)
-    entered = raised.module
-    if entered is not None and isinstance(module, nn.MultiheadAttention) and len(entered.args) > 2:
+    if entered is None or not isinstance(module, nn.MultiheadAttention):
+        wants = "attention wants (…, L, E), query and key equally wide, key and value equally long"
+    else:
+        first = module.batch_first
         given = [v if (v := raised.value(one)) is not None else w for one, w in zip(entered.args, given, strict=False)]
-    order = "(N, L, E)" if first else "(L, N, E)"
-    width = getattr(module, "embed_dim", given[0].shape[-1])
-    shapes = ", ".join(f"{name} {raised.described(v)}" for name, v in zip(names, given, strict=True))
-    measured = f"attention wants {order} because batch_first={first}, E = {width}, and one N for all three; {shapes}"
-    fixes = []
-    owner = next((one for one in raised.entered if one.depth > raised.spelling.depth), entered)
-    if owner is not None:
-        sizes = f"{width}, {module.num_heads}" if owner is entered else "…"
-        text = f"nn.{owner.kind}({sizes}{', batch_first=True' if not first else ''})"
-        text += "" if not first else ", without batch_first"
-        fixes.append(Try(text, lambda: _in_layout(owner, not first), 1.0))
+        wants = f"attention wants {'(N, L, E)' if first else '(L, N, E)'} because batch_first={first}, "
+        wants += f"E = {module.embed_dim}, and one N for all three"
+    shapes = (f"{name} {raised.described(v)}" for name, v in zip(names, given, strict=False))
+    measured, fixes = f"{wants}; {', '.join(shapes)}", []
+    if entered is not None and isinstance(module, nn.MultiheadAttention):
+        owner = next((one for one in raised.entered if one.depth > raised.spelling.depth), entered)
+        sizes = f"{module.embed_dim}, {module.num_heads}" if owner is entered else "…"
+        fixes.append(_other_layout(owner, module.batch_first, sizes))
     for name, axes in (("key_padding_mask", "(N, S)"), ("attn_mask", "(L, S)")):
         mask = call.kwargs.get(name)
         if isinstance(mask, Value):
-            measured += f"; {name} must be {axes}, {raised.described(mask)}"
+            own = raised.value(entered.kwargs.get(name)) if entered is not None else None
+            shown = own if own is not None else mask
+            measured += f"; {name} must be {axes} and is {raised.described(shown)}"
             if len(mask.shape) == 2:
-                text = chained(raised.code(mask, "mask"), ".t()")
-                fixes.append(_swap(raised, call, {mask: lambda t: t.t()}, text, 0.5, named=False))
+                fixes.append(
+                    _swap(raised, call, mask, method("t", rank=0.5), None, chained(raised.code(shown), ".t()"))
+                )
     return measured, fixes
+
+
+def _other_layout(owner: Entered, first: bool, sizes: str = "…") -> Try:
+    """A module of attention built for the other layout."""
+    text = (
+        f"nn.{owner.kind}({sizes})" + ", without batch_first"
+        if first
+        else f"nn.{owner.kind}({sizes}, batch_first=True)"
+    )
+
+    def holds() -> bool:
+        module = _copy(owner.module)
+        for inner in module.modules() if module is not None else ():
+            if hasattr(inner, "batch_first"):
+                inner.batch_first = not first  # type: ignore[assignment]
+        with torch.random.fork_rng(devices=[]):
+            return module is not None and module(*owner.args, **owner.kwargs) is not None
+
+    return Try(text, holds, 1.0)
 
 
 def _copy(module: nn.Module) -> nn.Module | None:
     """A module that may be run without a trace in the program: its buffers and counters are others."""
-    if sum(p.numel() for p in module.parameters()) > _MOST_WEIGHTS:
-        return None
-    return deepcopy(module)
-
-
-def _in_layout(entered: Entered, batch_first: bool) -> bool:
-    """Whether a module of attention runs in the other layout."""
-    module = _copy(entered.module)
-    if module is None:
-        return False
-    for inner in module.modules():
-        if hasattr(inner, "batch_first"):
-            inner.batch_first = batch_first
-    with torch.random.fork_rng(devices=[]):
-        module(*entered.args, **entered.kwargs)
-    return True
+    return deepcopy(module) if sum(p.numel() for p in module.parameters()) <= _MOST_WEIGHTS else None
 
 
 # ---------------------------------------------------------------------- refused in Python, before any call
 def _module(raised: Raised) -> Explanation | None:
     """A module of torch that looks at its input itself: BatchNorm1d's number of axes, padding, pooling."""
     entered = raised.module
-    if entered is None or not entered.args or not type(entered.module).__module__.startswith("torch.nn"):
+    x = raised.value(entered.args[0]) if entered is not None and entered.args else None
+    if entered is None or x is None or not entered.of_torch or isinstance(entered.module, nn.Sequential):
         return None
-    x = raised.value(entered.args[0])
-    if x is None or isinstance(entered.module, nn.Sequential):
-        return None
-    layer = raised.from_layer(x)
     values = [v for tensor in tensors_of((entered.args, entered.kwargs)) if (v := raised.value(tensor)) is not None]
     title = f"{raised.called(entered)} ({entered.kind}) refuses {raised.described(x)}"
     measured = "it was given " + ", ".join(raised.described(v) for v in dict.fromkeys(values))
-    first = getattr(entered.module, "batch_first", None)
-    C = getattr(entered.module, "num_features", None)
     fixes = []
-    if C is not None and "BatchNorm1d" in entered.kind and len(x.shape) != 3:
-        measured += "; nn.BatchNorm1d wants (N, C) or (N, C, L)"
+    first = getattr(entered.module, "batch_first", None)
     if isinstance(first, bool):
         measured += f"; batch_first={first} reads {'(N, L, …)' if first else '(L, N, …)'}"
-        text = f"nn.{entered.kind}(…, batch_first={not first})"
-        fixes.append(Try(text, lambda: _in_layout(entered, not first), 1.0))
-    trial = _copy(entered.module)
-    for suffix, change, rank in _single(raised, x, False) if trial is not None and len(entered.args) == 1 else ():
-        if suffix.startswith((".squeeze", ".unsqueeze")):
-            run = lambda change=change: trial(change(x.tensor.detach())) is not None  # noqa: E731
-            fixes.append(Try(chained(raised.code(x), suffix), run, rank))
-    code = "LS111" if layer is not None else "LS113"
-    return Explanation(code, title, measured, fixes, [x], layer.name if layer is not None else "")
+        fixes.append(_other_layout(entered, first))
+    if entered.kind == "BatchNorm1d":
+        measured += "; nn.BatchNorm1d wants (N, C) or (N, C, L)"
+    trial = _copy(entered.module) if len(entered.args) == 1 else None
+    for change in _single(raised, x):
+        if trial is not None and change.suffix.startswith((".squeeze", ".unsqueeze", "[")):
+
+            def holds(change: Change = change, trial: nn.Module = trial) -> bool:
+                return trial(change.does(x.tensor.detach())) is not None
+
+            fixes.append(Try(chained(raised.code(x), change.suffix), holds, change.rank))
+    return _explanation(raised, title, measured, fixes, [x])
 
 
 _FAMILIES: tuple[tuple[Iterable[str], Callable[[Raised, Call], Look | None]], ...] = (
     (("linear",), _linear),
-    (_PRODUCTS, _product),
-    (_JOINS, _join),
+    (frozenset("matmul __matmul__ __rmatmul__ bmm mm mv dot baddbmm addmm addbmm einsum".split()), _product),
+    (frozenset("cat concat concatenate stack hstack vstack".split()), _join),
     (_VIEWS, _view),
-    (_INDEXES, _index),
-    (tuple(_CONVS), _conv),
-    (_NORMS, _norm),
+    (frozenset("__getitem__ select index_select gather take_along_dim scatter scatter_ __setitem__".split()), _index),
+    (frozenset(_CONVS), _conv),
+    (("layer_norm", "rms_norm"), _layer_norm),
+    (("batch_norm", "instance_norm", "group_norm"), _norm),
     (("embedding", "embedding_bag"), _embedding),
     (("multi_head_attention_forward", "scaled_dot_product_attention"), _attention),
+    (_POINTWISE, _broadcast),
 )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import product
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
@@ -13,7 +11,7 @@ from lstm_shapes.lab.trace import Call, Value, is_loss
 from lstm_shapes.theory.axes import Axes
 
 from .axis_names import disagree
-from .raised import Explanation, Raised, Try
+from .raised import Change, Explanation, Raised, Try, method
 from .spelled import chained
 from .words import layer_names
 
@@ -23,15 +21,7 @@ _CLASSES = frozenset("cross_entropy nll_loss nll_loss_nd".split())
 _CTC = "wants log-probabilities (T, N, C), the steps first, whatever batch_first is, and one input and target length a sample"
 
 
-class _Change(NamedTuple):
-    """What is written behind an operand, what it does, and how unlikely it is."""
-
-    suffix: str
-    does: Callable[[Tensor], Tensor]
-    rank: float
-
-
-_SAME = _Change("", lambda t: t, 0.0)
+_SAME = Change("", lambda t: t)
 
 
 def loss(raised: Raised) -> Explanation | None:
@@ -140,56 +130,56 @@ def _alike(raised: Raised, call: Call, p: Value, t: Value) -> tuple[str, list[Tr
 
 
 # ---------------------------------------------------------------------- changes of one side
-def _for_logits(raised: Raised, p: Value) -> Iterator[_Change]:
+def _for_logits(raised: Raised, p: Value) -> Iterator[Change]:
     rank, shape = len(p.shape), p.shape
     yield _SAME
     if rank == 3:
-        yield _Change(".transpose(1, 2)", lambda x: x.transpose(1, 2), 1.0)
-        yield _Change(".permute(1, 2, 0)", lambda x: x.permute(1, 2, 0), 2.0)
+        yield method("transpose", 1, 2, rank=1.0)
+        yield method("permute", 1, 2, 0, rank=2.0)
     elif rank > 3:
-        yield _Change(".movedim(-1, 1)", lambda x: x.movedim(-1, 1), 1.0)
+        yield method("movedim", -1, 1, rank=1.0)
     if rank > 2:
         C = shape[-1]
-        yield _Change(f".reshape(-1, {C})", lambda x: x.reshape(-1, C), 1.5)
+        yield method("reshape", -1, C, rank=1.5)
     yield from _fewer(raised, p, shape[:-1] if rank > 2 else shape)
 
 
-def _for_outputs(raised: Raised, p: Value) -> Iterator[_Change]:
+def _for_outputs(raised: Raised, p: Value) -> Iterator[Change]:
     yield _SAME
     yield from _fewer(raised, p, p.shape)
     if len(p.shape) > 1:
-        yield _Change(".transpose(0, 1)", lambda x: x.transpose(0, 1), 3.0)
+        yield method("transpose", 0, 1, rank=3.0)
 
 
-def _fewer(raised: Raised, p: Value, sizes: tuple[int, ...]) -> Iterator[_Change]:
+def _fewer(raised: Raised, p: Value, sizes: tuple[int, ...]) -> Iterator[Change]:
     """An axis less: one of size one, the steps but the last, the layers but the top one."""
     names = raised.axes.names(p)
     for axis in reversed(range(len(sizes))):
         if sizes[axis] == 1 and names[axis] not in ("N", "L"):
             at = axis - len(p.shape) if axis == len(p.shape) - 1 else axis
-            yield _Change(f".squeeze({at})", lambda x, at=at: x.squeeze(at), 1.0)
+            yield method("squeeze", at, rank=1.0)
     if len(sizes) > 1 and len(p.shape) > 2 and names[1] == "L":
-        yield _Change("[:, -1]", lambda x: x[:, -1], 2.0)
+        yield Change("[:, -1]", lambda x: x[:, -1], 2.0)
     if len(p.shape) > 2 and ("K" in names[0].split("·") or names[0] == "L"):
-        yield _Change("[-1]", lambda x: x[-1], 2.0)
+        yield Change("[-1]", lambda x: x[-1], 2.0)
 
 
-def _for_indices(t: Value) -> Iterator[_Change]:
+def _for_indices(t: Value) -> Iterator[Change]:
     yield _SAME
     whole = t.elements is not None and not t.tensor.is_meta and bool((t.tensor.float() % 1 == 0).all())
     if t.tensor.is_floating_point() or t.tensor.dtype not in (torch.int64, torch.uint8):
         if whole or not t.tensor.is_floating_point():
-            yield _Change(".long()", lambda x: x.long(), 0.5)
+            yield method("long", rank=0.5)
     if t.shape and t.shape[-1] == 1:
-        yield _Change(".squeeze(-1)", lambda x: x.squeeze(-1), 0.5)
+        yield method("squeeze", -1, rank=0.5)
         if t.tensor.dtype != torch.int64 and whole:
-            yield _Change(".squeeze(-1).long()", lambda x: x.squeeze(-1).long(), 0.7)
+            yield Change(".squeeze(-1).long()", lambda x: x.squeeze(-1).long(), 0.7)
     if len(t.shape) > 1:
-        yield _Change(".reshape(-1)", lambda x: x.reshape(-1), 1.0)
-        yield _Change(".t().reshape(-1)", lambda x: x.t().reshape(-1), 2.0)
+        yield method("reshape", -1, rank=1.0)
+        yield Change(".t().reshape(-1)", lambda x: x.t().reshape(-1), 2.0)
         if _one_hot(t):
-            yield _Change(".argmax(-1)", lambda x: x.argmax(-1), 0.5)
-            yield _Change(".float()", lambda x: x.float(), 0.6)
+            yield method("argmax", -1, rank=0.5)
+            yield method("float", rank=0.6)
 
 
 def _one_hot(t: Value) -> bool:
@@ -203,17 +193,17 @@ def _one_hot(t: Value) -> bool:
     )
 
 
-def _for_targets(p: Value, t: Value) -> Iterator[_Change]:
+def _for_targets(p: Value, t: Value) -> Iterator[Change]:
     cast = t.tensor.dtype != p.tensor.dtype and p.tensor.is_floating_point()
     word = {torch.float32: ".float()", torch.float64: ".double()"}.get(p.tensor.dtype, f".to({p.tensor.dtype})")
     shapes = [_SAME]
-    shapes.append(_Change(".unsqueeze(-1)", lambda x: x.unsqueeze(-1), 1.0))
+    shapes.append(method("unsqueeze", -1, rank=1.0))
     if t.shape and t.shape[-1] == 1:
-        shapes.append(_Change(".squeeze(-1)", lambda x: x.squeeze(-1), 1.0))
+        shapes.append(method("squeeze", -1, rank=1.0))
     for one in shapes:
         yield one
         if cast:
-            yield _Change(one.suffix + word, lambda x, one=one: one.does(x).to(p.tensor.dtype), one.rank + 0.2)
+            yield Change(one.suffix + word, lambda x, one=one: one.does(x).to(p.tensor.dtype), one.rank + 0.2)
 
 
 # ---------------------------------------------------------------------- both sides together
@@ -227,8 +217,8 @@ def _pairs(
     call: Call,
     p: Value,
     t: Value,
-    ours: Iterator[_Change],
-    theirs: Iterator[_Change],
+    ours: Iterator[Change],
+    theirs: Iterator[Change],
     places: Callable[[Axes], Axes],
 ) -> Iterator[Try]:
     """Each change of the prediction with each of the target: it counts if the loss runs, shape for shape."""
@@ -237,7 +227,7 @@ def _pairs(
         if one is _SAME and other is _SAME:
             continue
 
-        def holds(one: _Change = one, other: _Change = other) -> bool:
+        def holds(one: Change = one, other: Change = other) -> bool:
             a, b = one.does(raised.axes.tensor(p)), other.does(raised.axes.tensor(t))
             return _meet(a, b, places) and raised.runs(call, {p.index: one.does, t.index: other.does})
 
@@ -260,7 +250,7 @@ def _meet(a: Tensor, b: Tensor, places: Callable[[Axes], Axes]) -> bool:
     return not any(disagree(x, y) for x, y in zip(left, right, strict=True))
 
 
-def _instead(raised: Raised, p: Value, change: _Change) -> str:
+def _instead(raised: Raised, p: Value, change: Change) -> str:
     """The change where it belongs: `Y[:, -1:]` is answered with `Y[:, -1]`."""
     text = chained(raised.code(p, "output"), change.suffix)
     if change.suffix.startswith(".squeeze"):
