@@ -50,7 +50,7 @@ class Loading:
             return result
 
         self._original, self._ours = original, load_state_dict
-        nn.Module.load_state_dict = load_state_dict  # type: ignore[method-assign]
+        nn.Module.load_state_dict = load_state_dict  # type: ignore[method-assign,assignment]
         return self
 
     def __exit__(

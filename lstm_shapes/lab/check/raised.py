@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import FrameType
 from operator import methodcaller
+from types import FrameType
 from typing import Any, NamedTuple
 
 import torch

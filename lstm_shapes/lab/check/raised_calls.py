@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
+from functools import partial
 from itertools import combinations
 from math import prod
 from typing import Any
@@ -344,7 +345,7 @@ def _join(raised: Raised, call: Call) -> Look | None:
         if not any(_off(v.shape, norm, other) for v in values):
             place: int | str = 1 if len(call.args) > 1 else "dim"
             text = f"torch.cat(…, dim={other}), which joins along the axis that differs"
-            fixes.append(Try(text, lambda p=place, d=other: raised.runs(call, func=torch.cat, places={p: d}), 4.0))
+            fixes.append(Try(text, partial(raised.runs, call, func=torch.cat, places={place: other}), 4.0))
     return measured, fixes
 
 
@@ -421,7 +422,11 @@ def _resized(raised: Raised, call: Call, value: Value, sizes: list[int]) -> Iter
         word = str(own) if at == len(value.shape) - 1 else f"{raised.code(value)}.size({at})"
         words = ", ".join(word if k == axis else str(n) for k, n in enumerate(sizes))
         text = chained(raised.code(value), f".{call.name}({words})")
-        yield Try(text, lambda new=new: raised.runs(call, func=lambda x, *_, **__: x.reshape(new)), 1.0 + axis)
+        yield Try(text, partial(raised.runs, call, func=_as_shape(new)), 1.0 + axis)
+
+
+def _as_shape(sizes: list[int]) -> Callable[..., Tensor]:
+    return lambda x, *_, **__: x.reshape(sizes)
 
 
 # ---------------------------------------------------------------------- elementwise

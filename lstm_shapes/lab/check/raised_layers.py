@@ -61,11 +61,11 @@ def contract(raised: Raised) -> Explanation | None:
     # torch looks at packed rows only in the kernel: what it says there is about lengths.
     if not problems:
         return None
-    found = _explained(raised, entered, problems[0], words, state)
+    explained = _explained(raised, entered, problems[0], words, state)
     alike = [one for one in problems[1:] if (one.kind, one.got) == (problems[0].kind, problems[0].got)]
-    if alike and problems[0].name == "h0" and found.certain:
-        return replace(found, certain=f"{found.certain}; {words.c0} likewise")
-    return found
+    if alike and problems[0].name == "h0" and explained.certain:
+        return replace(explained, certain=f"{explained.certain}; {words.c0} likewise")
+    return explained
 
 
 def _spec(module: Any) -> Spec | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import product
+
 import torch
 from torch import Tensor
 
@@ -167,9 +168,8 @@ def _fewer(raised: Raised, p: Value, sizes: tuple[int, ...]) -> Iterator[Change]
 def _for_indices(t: Value) -> Iterator[Change]:
     yield _SAME
     whole = t.elements is not None and not t.tensor.is_meta and bool((t.tensor.float() % 1 == 0).all())
-    if t.tensor.is_floating_point() or t.tensor.dtype not in (torch.int64, torch.uint8):
-        if whole or not t.tensor.is_floating_point():
-            yield method("long", rank=0.5)
+    if t.tensor.dtype not in (torch.int64, torch.uint8) and (whole or not t.tensor.is_floating_point()):
+        yield method("long", rank=0.5)
     if t.shape and t.shape[-1] == 1:
         yield method("squeeze", -1, rank=0.5)
         if t.tensor.dtype != torch.int64 and whole:

@@ -32,9 +32,9 @@ def packing(raised: Raised) -> Explanation | None:
         if name in _FUNCTIONS and "nn/utils/rnn.py" in frame.f_code.co_filename.replace("\\", "/"):
             return _refused(raised, name, frame.f_locals)
     entered = raised.module
-    if entered is not None and isinstance(entered.module, RECURRENT_MODULES) and entered.args:
-        if isinstance(entered.args[0], PackedSequence):
-            return _in_layer(raised, entered.args[0])
+    x = entered.args[0] if entered is not None and entered.args else None
+    if entered is not None and isinstance(entered.module, RECURRENT_MODULES) and isinstance(x, PackedSequence):
+        return _in_layer(raised, x)
     return _lost_steps(raised)
 
 

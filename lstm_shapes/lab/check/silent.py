@@ -105,7 +105,7 @@ def graphs_kept(lab: Experiments) -> Iterator[Finding]:
 def _hangs(layer: LayerCall, earlier: list[LayerCall], before: int) -> bool:
     """Whether a state descends, through tensors with a graph, from a layer's output before a backward."""
     outputs = {value.index for one in earlier for value in one.outputs.values()}
-    waiting = [value for value in layer.states.values()]
+    waiting = list(layer.states.values())
     seen: set[int] = set()
     while waiting:
         value = waiting.pop()
@@ -154,7 +154,7 @@ def target_mismatch(lab: Experiments) -> tuple[Raised, Explanation] | None:
 
 def _broadcasts(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     try:
-        torch.broadcast_shapes(a, b)
+        torch.broadcast_shapes(a, b)  # type: ignore[no-untyped-call]
     except RuntimeError:
         return False
     return True

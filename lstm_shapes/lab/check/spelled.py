@@ -211,7 +211,7 @@ class Spelling:
             {node.id for node in ast.walk(self.node) if isinstance(node, ast.Name)} if self.node is not None else None
         )
         for name, value in list(frame.f_locals.items()):
-            if words is not None and name in words or words is None and self.where and name in self.where.source:
+            if name in (words if words is not None else self.where.source if self.where else ""):
                 yield name, value
 
 
