@@ -7,6 +7,7 @@ place of a tensor, a loss, any other function of torch, and what a library or th
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -88,7 +89,8 @@ class Explanation:
 def _holds(one: Try) -> bool:
     assert one.holds is not None
     try:
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             return bool(one.holds())
     except Exception:  # a change that the call does not take is no fix
         return False

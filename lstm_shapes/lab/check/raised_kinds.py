@@ -143,7 +143,7 @@ def _returned(raised: Raised, value: Any) -> tuple[LayerCall, str] | None:
 
 
 def _tuple(raised: Raised, value: Any, layer: LayerCall, what: str) -> Explanation:
-    name, where = layer.called, raised.where
+    name, where = _called(layer), raised.where
     text = next((word for word, one in raised.spelling.variables() if one is value), "")
     if what == "state":
         title = f"the tuple (hn, cn) that {name} returns is used as a tensor"
@@ -167,6 +167,12 @@ def _tuple(raised: Raised, value: Any, layer: LayerCall, what: str) -> Explanati
                 "module between the two whose forward returns output[0]"
             )
     return Explanation("LS107", title, measured, layer=layer.name, where=where, certain=fix)
+
+
+def _called(layer: LayerCall) -> str:
+    """The layer as a line can call it: its number in an nn.Sequential is no name."""
+    last = layer.name.split(".")[-1]
+    return f"nn.{layer.label}" if last.isdigit() else layer.called
 
 
 def _packed(raised: Raised, value: PackedSequence) -> Explanation:
