@@ -46,7 +46,7 @@ def test_products() -> None:
     last = names._trace.values[-1]
     assert names.product(last, 0) == "16 = K·R·N = 2·2·4"
     assert names.count(last) == "128 = K·R·N·D = 16·8"
-    assert named(lambda x: rnn(x)[0].reshape(N, 4, -1), x)[1] == "(N=4, 4, 28)"
+    assert named(lambda x: rnn(x)[0].reshape(N, 4, -1), x)[1] == "(4, 4, 28)"
 
 
 def test_nothing_that_is_not_certain() -> None:
