@@ -16,6 +16,7 @@ from lstm_shapes.theory.operands import Problem, Words
 from lstm_shapes.theory.spec import Spec
 
 from .raised import RECURRENT_MODULES, Entered, Explanation, Raised
+from .words import layer_names
 
 __all__ = ["contract"]
 
@@ -130,14 +131,14 @@ def _explained(raised: Raised, entered: Entered, problem: Problem, words: Words,
     if code == "LS104":
         hint = f"{problem.formula.replace(' for', ', the state of')}: {hint}"
         hint = hint.replace("(h0, c0), ", "the tuple (h0, c0), ").replace("h0, the state", "one tensor h0, the state")
-    joined = _joined_states(raised, problem, state) if code == "LS103" else ""
-    if joined:
-        hint, certain = joined, True
+    if code == "LS103":
+        joined = _joined_states(raised, problem, state)
+        hint, certain = joined or _no_state(raised, problem, words, state) or hint, bool(joined) or certain
     if code == "LS102" and value is not None:
         hint, certain = _ids(raised, value) or hint, certain
     title = _TITLES[code].format(layer=layer)
     operands = [found for one in (data, *state) if (found := raised.value(one)) is not None]
-    fix = hint if certain or code == "LS103" else f"probably: {hint}" if hint else ""
+    fix = hint if certain else f"probably: {hint}" if hint else ""
     return Explanation(
         code, title, measured, operands=operands, layer=raised.names.get(id(entered.module), ""), certain=fix
     )
@@ -157,6 +158,20 @@ def _joined_states(raised: Raised, problem: Problem, state: list[Tensor]) -> str
                 f"{name} joins states along axis 0, layers × directions; torch.cat(…, dim=1) joins them along the batch"
             )
     return ""
+
+
+def _no_state(raised: Raised, problem: Problem, words: Words, state: list[Tensor]) -> str:
+    """What stands in the place of a state and is none: the output of every step, or a tensor of other axes."""
+    made = raised.output_of(raised.value(state[0])) if state else None
+    if made is not None and made[1] == "Y":
+        hn = layer_names(made[0])["hn"]
+        return f"{words.of('h0')} is the output of every step; the state is what {made[0].called} returns second, {hn}"
+    got, wanted = problem.got, problem.expected
+    if not isinstance(got, tuple) or not isinstance(wanted, tuple) or len(got) != len(wanted):
+        return ""
+    if sum(a != b for a, b in zip(got, wanted, strict=True)) < 2 or sorted(got) == sorted(wanted):
+        return ""
+    return f"leave the state out to start from zeros: {got} is no {problem.formula} = {wanted}"
 
 
 def _ids(raised: Raised, x: Value) -> str:
