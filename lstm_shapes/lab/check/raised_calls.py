@@ -421,12 +421,13 @@ def _resized(raised: Raised, call: Call, value: Value, sizes: list[int]) -> Iter
         new = [own if k == axis else n for k, n in enumerate(sizes)]
         word = str(own) if at == len(value.shape) - 1 else f"{raised.code(value)}.size({at})"
         words = ", ".join(word if k == axis else str(n) for k, n in enumerate(sizes))
-        text = chained(raised.code(value), f".{call.name}({words})")
-        yield Try(text, partial(raised.runs, call, func=_as_shape(new)), 1.0 + axis)
+        name = "view" if call.name == "view" and value.tensor.is_contiguous() else "reshape"
+        text = chained(raised.code(value), f".{name}({words})")
+        yield Try(text, partial(raised.runs, call, func=_as_shape(name, new)), 1.0 + axis)
 
 
-def _as_shape(sizes: list[int]) -> Callable[..., Tensor]:
-    return lambda x, *_, **__: x.reshape(sizes)
+def _as_shape(name: str, sizes: list[int]) -> Callable[..., Tensor]:
+    return lambda x, *_, **__: getattr(x, name)(*sizes)
 
 
 # ---------------------------------------------------------------------- elementwise
