@@ -77,6 +77,8 @@ def blame_of(lab: Experiments) -> Blame | None:
     layer = next((layer for layer in lab.layers if layer.call is call), None)
     if samples.kind == "permuted":
         return Blame("order", call, _first(samples, call), 0, _unsort(call))
+    if samples.kind == "mixed" and call.name in _VIEWS:
+        return _view(samples, call)
     if layer is not None:
         return _layer(lab, samples, layer)
     if is_loss(call.name):
@@ -115,7 +117,7 @@ def blame_of(lab: Experiments) -> Blame | None:
     if blame.kind == "joined" and blame.against is not None and _orders_differ(samples, blame.value, blame.against):
         turned = _turned(samples, blame.value, blame.against)
         return Blame("order", turned or call, blame.value, axis, _unsort(turned or call), against=blame.against)
-    if made is not None and axis == 1:
+    if made is not None and axis == 1 and blame.kind in ("picked", "along"):
         blame.state, blame.maker = made
     return blame
 
@@ -212,7 +214,7 @@ def _layer(lab: Experiments, samples: Samples, layer: LayerCall) -> Blame:
     axis = None if spread is None else spread.axis
     on_time = track is not None and len(track.touched) > 1 and layer.time_axis in track.axes
     if on_time and layer.batch_axis not in (track.axes if track else ()):
-        view = _merging_view(lab, samples, X, spread) or _misplacing_view(lab, samples, X)
+        view = _misplacing_view(lab, samples, X)
         if view is not None:
             return _view(samples, view)
         kind: Kind = "unbatched" if layer.unbatched else "time"
@@ -231,7 +233,7 @@ def _layer(lab: Experiments, samples: Samples, layer: LayerCall) -> Blame:
         if track is not None and _orders_differ(samples, state, _rows_of(layer)):
             at = _turned(samples, state, _rows_of(layer)) or layer.call
             return Blame("order", at, state, 1, _unsort(at), layer, state=role, against=_rows_of(layer))
-        view = _merging_view(lab, samples, state, samples.layout(state))
+        view = _misplacing_view(lab, samples, state)
         if view is not None:
             return _view(samples, view)
         lies = samples.layout(state)
@@ -333,13 +335,15 @@ def _misplacing_view(lab: Experiments, samples: Samples, value: Value) -> Call |
         maker = value.maker
         if maker is None or not maker.inputs:
             return None
-        if maker.name in ("view", "reshape", "unflatten"):
-            spread, before = samples.layout(value), samples.layout(maker.inputs[0])
-            if spread is None or before is None or maker.inputs[0].parameter:
-                return None
-            wide = value.shape.count(lab.N) and value.shape[spread.axis] != lab.N and len(value.shape) > 2
-            if wide and lab.N > 1 and before.repeat != spread.repeat:
+        if maker.name in ("view", "reshape", "unflatten") and not maker.inputs[0].parameter:
+            before, after = samples.layout(maker.inputs[0]), samples.layout(value)
+            asked = lab.N in value.shape and len(value.shape) > 2
+            clean = after is not None and value.shape[after.axis] == lab.N
+            if before is not None and asked and not clean and lab.N > 1:
                 return maker
+            if before is not None and len(maker.inputs[0].shape) == len(value.shape) and clean and after is not None:
+                if before.axis == after.axis and maker.inputs[0].shape != value.shape:
+                    return maker  # two axes were to be exchanged, and are equal: (2, 4, D) as (4, 2, D)
         value = next((v for v in maker.inputs if (t := samples.track(v)) is not None and t.touched), maker.inputs[0])
     return None
 

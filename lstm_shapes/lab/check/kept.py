@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from lstm_shapes.lab.trace import Call, LayerCall, Value
+from lstm_shapes.lab.trace import LEAVES_TORCH, Call, LayerCall, Value
 
 from .compare import differs
 from .experiments import Experiments
@@ -83,20 +83,14 @@ def _leaves(lab: Experiments) -> list[Tensor]:
 
 
 def _starting_from_kept(lab: Experiments) -> LayerCall | None:
-    """The first layer that starts from a tensor which was there before the call."""
+    """The first layer that starts from a tensor which was there before the call, or leaves one for the next."""
     inputs = {value.index for value in lab.baseline.inputs}
     for layer in lab.layers:
         for state in layer.states.values():
-            ancestors = lab.baseline.ancestors(state)
-            outside = [lab.baseline.values[i] for i in ancestors if lab.baseline.values[i].maker is None]
-            if any(not v.parameter and v.index not in inputs and id(v.tensor) in lab.kept_ids for v in outside):
+            outside = [lab.baseline.values[i] for i in lab.baseline.ancestors(state)]
+            if any(v.maker is None and v.index not in inputs and id(v.tensor) in lab.kept_ids for v in outside):
                 return layer
-    return next((layer for layer in lab.layers if not layer.states or _from_nothing(lab, layer)), None)
-
-
-def _from_nothing(lab: Experiments, layer: LayerCall) -> bool:
-    inputs = {value.index for value in lab.baseline.inputs}
-    return all(not (lab.baseline.ancestors(state) & inputs) for state in layer.states.values())
+    return next((layer for layer in lab.layers if any(lab.is_kept(v) for v in layer.outputs.values())), None)
 
 
 def _resets(lab: Experiments, layer: LayerCall) -> bool:
@@ -139,11 +133,26 @@ def unread_of(lab: Experiments) -> Unread | None:
         return _loop(lab)
     names = _argument_names(lab)
     for k, value in enumerate(trace.inputs):
-        if value.index in results or value.readers or value.index in trace.asked:
+        if value.index in results or _decides(value) or (value.index in trace.asked and not value.readers):
             continue
         name = names[k] if k < len(names) else f"input {k}"
         return Unread(argument=name, keeps_state=lab.ask(second_call_of).kind in ("state", "graph"), value=value)
     return _loop(lab)
+
+
+def _decides(value: Value) -> bool:
+    """Whether numbers of a tensor leave torch, where they may decide what is computed."""
+    waiting, seen = [value], set()
+    while waiting:
+        current = waiting.pop()
+        if current.index in seen:
+            continue
+        seen.add(current.index)
+        for call in current.readers:
+            if call.name in LEAVES_TORCH:
+                return True
+            waiting.extend(call.outputs)
+    return False
 
 
 def _argument_names(lab: Experiments) -> list[str]:
@@ -279,7 +288,7 @@ def recurrence_of(lab: Experiments) -> NoRecurrence | None:
         if any(layer.L > 1 or layer.packed for layer in calls) or any(_goes_on(lab, layer, calls) for layer in calls):
             continue
         looped = len({layer.call.line for layer in calls}) < len(calls)
-        if looped and (_same_start(calls) or all(_zero(lab, layer) for layer in calls)):
+        if looped and not any(_from_outside(lab, layer) for layer in calls):
             return NoRecurrence("loop", calls[0], calls[0].call)
         if looped or calls[0].cell or not all(_zero(lab, layer) for layer in calls):
             continue
@@ -296,10 +305,10 @@ def _is_input(lab: Experiments, value: Value) -> bool:
     return value in lab.baseline.inputs
 
 
-def _same_start(calls: list[LayerCall]) -> bool:
-    """Whether every call starts from one and the same state."""
-    starts = [tuple(state.index for state in layer.states.values()) for layer in calls]
-    return bool(starts[0]) and len(set(starts)) == 1
+def _from_outside(lab: Experiments, layer: LayerCall) -> bool:
+    """Whether a call starts from a tensor that was kept from before the program ran."""
+    values = [lab.baseline.values[i] for state in layer.states.values() for i in lab.baseline.ancestors(state)]
+    return any(v.maker is None and not v.parameter and v not in lab.baseline.inputs for v in values)
 
 
 def _zero(lab: Experiments, layer: LayerCall) -> bool:

@@ -19,7 +19,7 @@ from .inputs import Slot, whole_numbers
 from .layout import Track
 from .samples import samples_of, tracks_of
 
-__all__ = ["Padding", "lengths_of", "padding_of"]
+__all__ = ["Lengths", "Packing", "Padding", "lengths_of", "packing_of", "padding_of"]
 
 Kind = Literal["untested", "unread", "read"]
 
@@ -123,24 +123,106 @@ def padding_of(lab: Experiments) -> Padding:
     full = lengths.slot.tensor.size(lengths.axis)
     if not steps or min(steps) >= full:
         return Padding("untested", "no row is padded")
-    sample = min((n, i) for i, n in enumerate(lengths.steps) if n > 0)[1]
-    length = lengths.steps[sample]
-    lab.says(f"the batch cut to {length} steps")
+    if lab.ask(packing_of) is not None:
+        return Padding("untested", "the lengths that are packed with are wrong already")
     samples = lab.ask(samples_of)
     wanted = {value.index for _, value in lab.results}
-    quick = _cut_run(lab, lengths, sample, length, wanted, samples.rows or samples.tracks)
-    if isinstance(quick, str):
-        return Padding("untested", quick)
-    if not quick:
-        return Padding("unread", sample=sample, length=length)
-    tracks = lab.ask(tracks_of)
-    found = _cut_run(lab, lengths, sample, length, None, tracks)
+    for length in sorted(set(steps))[:2]:  # the shortest row, and the next longer one
+        if length >= full:
+            break
+        sample = lengths.steps.index(length)
+        lab.says(f"the batch cut to {length} steps")
+        quick = _cut_run(lab, lengths, sample, length, wanted, samples.rows or samples.tracks)
+        if isinstance(quick, str):
+            return Padding("untested", quick)
+        if quick:
+            return _located(lab, lengths, sample, length, quick)
+    return Padding("unread", sample=lengths.steps.index(min(steps)), length=min(steps))
+
+
+def _located(lab: Experiments, lengths: Lengths, sample: int, length: int, quick: dict[int, bool]) -> Padding:
+    """The first call at which a real position of the sample differs."""
+    found = _cut_run(lab, lengths, sample, length, None, lab.ask(tracks_of))
     differing = found if isinstance(found, dict) else quick
     result = next(value for _, value in lab.results if value.index in quick)
     way = lab.baseline.ancestors(result)
     bad = {index for index, differs in differing.items() if differs} | set(quick)
     culprit = _first(lab, way, bad) or result.maker
     return Padding("read", "", sample, length, culprit, result, bad)
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """A packing call whose lengths are not those of its rows: what was given, and what the rows have."""
+
+    call: Call
+    given: tuple[int, ...]
+    real: tuple[int, ...]
+    source: str
+    sample: int | None = None  # the lengths are those of other rows, as for this sample
+
+
+def packing_of(lab: Experiments) -> Packing | None:
+    """The first packing call that loses real steps, or packs rows with the lengths of others."""
+    if lab.baseline.error is not None or lab.batch_dim is None:
+        return None
+    for call in lab.baseline.calls:
+        if call.name != "_pack_padded_sequence" or len(call.inputs) < 2:
+            continue
+        packed = whole_numbers(call.inputs[1].elements)
+        data = call.inputs[0]
+        if packed is None or len(packed) != lab.N:
+            continue
+        crossed = _of_other_rows(lab, data, packed)
+        if crossed is not None:
+            sample, real, given = crossed
+            return Packing(call, (given,), (real,), "", sample)
+        known, source = _real_steps(lab, data, packed, data.shape[1 if call.args[2] else 0])
+        if known is not None and _fewer(packed, known):
+            return Packing(call, tuple(packed), tuple(known), source)
+    return None
+
+
+def _of_other_rows(lab: Experiments, data: Value, packed: list[int]) -> tuple[int, int, int] | None:
+    """A sample whose row is packed with another number of steps than it has: (sample, its steps, the number)."""
+    lengths = lab.ask(lengths_of)
+    samples = lab.ask(samples_of)
+    track = samples.rows.get(data.index) or samples.tracks.get(data.index)
+    if isinstance(lengths, str) or track is None or sorted(lengths.steps) != sorted(packed):
+        return None
+    for sample, row in (track.places() or {}).items():
+        if row < len(packed) and packed[row] != lengths.steps[sample]:
+            return sample, lengths.steps[sample], packed[row]
+    return None
+
+
+def _real_steps(lab: Experiments, data: Value, packed: list[int], steps: int) -> tuple[list[int] | None, str]:
+    """What the rows really hold, from another source than the lengths that are packed with."""
+    given = lab.inputs.lengths
+    if given is not None and len(given) == lab.N:
+        return (given, "lengths") if max(given) == steps and _descends_from(lab, data, lab.ask(lengths_of)) else (None, "")
+    counted = _counted(lab, _padding_ids(lab))
+    if counted is not None and max(counted.steps) <= steps and _descends_from(lab, data, counted):
+        return counted.steps, counted.source
+    told = any((mine := whole_numbers(s.value)) is not None and sorted(mine) == sorted(packed) for s in lab.inputs.slots)
+    lengths = next(c.inputs[1] for c in lab.baseline.calls if c.name == "_pack_padded_sequence" and c.inputs[0] is data)
+    computed = lab.baseline.ancestors(lengths) & {value.index for value in lab.baseline.inputs}
+    if not told and not computed and len(set(packed)) == 1 and packed[0] < steps:
+        return [steps] * len(packed), "the data, which no length in the inputs shortens"
+    return None, ""
+
+
+def _descends_from(lab: Experiments, data: Value, lengths: Lengths | str) -> bool:
+    """Whether what is packed is made of the input that the lengths speak of, with as many steps."""
+    if isinstance(lengths, str):
+        return False
+    index = next((v.index for v in lab.baseline.inputs if v.origin == f"input {lengths.slot.index}"), None)
+    return index is not None and index in lab.baseline.ancestors(data)
+
+
+def _fewer(packed: list[int], known: list[int]) -> bool:
+    pairs = list(zip(sorted(packed), sorted(known), strict=True))
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
 def _first(lab: Experiments, way: set[int], bad: set[int]) -> Call | None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lstm_shapes.lab.trace import Call, LayerCall, Value
+from lstm_shapes.lab.trace import Call, LayerCall
 
 from .experiments import Experiments
-from .inputs import whole_numbers
-from .padding import Padding, lengths_of, padding_of
+from .padding import Packing, Padding, lengths_of, packing_of, padding_of
 from .report import Finding
 from .rule import rule
-from .samples import samples_of
 from .words import call_text, layer_names, value_name
 
 __all__: list[str] = []
@@ -116,8 +114,8 @@ def _call_reads(call: Call) -> tuple[str, str]:
     )
 
 
-@rule("LS209", "truncated-by-lengths", lengths_of)
-def truncated(lengths: object, lab: Experiments) -> Iterator[Finding]:
+@rule("LS209", "truncated-by-lengths", packing_of)
+def truncated(packing: Packing | None, lab: Experiments) -> Iterator[Finding]:
     """Lengths drop real data without a word, or count something else than steps.
 
     pack_padded_sequence takes whatever lengths fit: with lengths that are too small, or that count features or
@@ -137,73 +135,16 @@ def truncated(lengths: object, lab: Experiments) -> Iterator[Finding]:
         lengths = torch.tensor([3, 7, 5, 2])
         inputs = (torch.randn(4, 7, 5), lengths)
     """
-    for call in lab.baseline.calls:
-        if call.name != "_pack_padded_sequence" or len(call.inputs) < 2 or lab.batch_dim is None:
-            continue
-        packed = whole_numbers(call.inputs[1].elements)
-        data = call.inputs[0]
-        steps = data.shape[1 if call.args[2] else 0]
-        if packed is None or len(packed) != lab.N:
-            continue
-        other = _of_other_rows(lab, data, packed)
-        if other is not None:
-            sample, real, given = other
-            title = "rows are packed with the lengths of other rows"
-            measured = f"sample {sample} has {real} real steps and is packed with {given}"
-            fix = "probably the lengths in the order of the rows, lengths[order] where the rows are x[order]"
-            yield truncated.finding(title, measured, fix, call.where)
-            return
-        known, source = _real(lab, data, packed, steps)
-        if known is None or not _fewer(packed, known):
-            continue
-        lost = sum(known) - sum(packed)
-        title = f"lengths drop real data: {lost} of {sum(known)} steps never reach the layer"
-        measured = f"packed with lengths {packed}; the rows have {sorted(known, reverse=True)} real steps ({source})"
-        fix = "probably the number of real steps of each row as length"
-        yield truncated.finding(title, measured, fix, call.where)
+    if packing is None:
         return
-
-
-def _of_other_rows(lab: Experiments, data: Value, packed: list[int]) -> tuple[int, int, int] | None:
-    """A sample whose row is packed with another number of steps than it has: (sample, its steps, the number)."""
-    lengths = lab.ask(lengths_of)
-    track = lab.ask(samples_of).rows.get(data.index) or lab.ask(samples_of).tracks.get(data.index)
-    if isinstance(lengths, str) or track is None or sorted(lengths.steps) != sorted(packed):
-        return None
-    places = track.places() or {}
-    for sample, row in places.items():
-        if row < len(packed) and packed[row] != lengths.steps[sample]:
-            return sample, lengths.steps[sample], packed[row]
-    return None
-
-
-def _real(lab: Experiments, data: Value, packed: list[int], steps: int) -> tuple[list[int] | None, str]:
-    """What the rows really hold, from another source than the lengths that are packed with."""
-    from .padding import _counted, _padding_ids
-
-    given = lab.inputs.lengths
-    if given is not None and len(given) == lab.N:
-        return (given, "lengths") if max(given) <= steps else (None, "")
-    counted = _counted(lab, _padding_ids(lab))
-    if counted is not None and max(counted.steps) <= steps:
-        return counted.steps, counted.source
-    ints = [whole_numbers(slot.value) for slot in lab.inputs.slots]
-    told = any(mine is not None and sorted(mine) == sorted(packed) for mine in ints)
-    elements = data.elements
-    if not told and len(set(packed)) == 1 and packed[0] < steps and elements is not None and not _from_inputs(lab, packed):
-        return [steps] * len(packed), "the data, which no length in the inputs shortens"
-    return None, ""
-
-
-def _from_inputs(lab: Experiments, packed: list[int]) -> bool:
-    """Whether the lengths were computed from an input: then they are the program's own counting."""
-    for call in lab.baseline.calls:
-        if call.name == "_pack_padded_sequence":
-            ancestors = lab.baseline.ancestors(call.inputs[1])
-            return any(value.index in ancestors for value in lab.baseline.inputs)
-    return False
-
-
-def _fewer(packed: list[int], known: list[int]) -> bool:
-    pairs = list(zip(sorted(packed), sorted(known), strict=True))
-    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+    if packing.sample is not None:
+        title = "rows are packed with the lengths of other rows"
+        measured = f"sample {packing.sample} has {packing.real[0]} real steps and is packed with {packing.given[0]}"
+        fix = "probably the lengths in the order of the rows, lengths[order] where the rows are x[order]"
+    else:
+        lost = sum(packing.real) - sum(packing.given)
+        title = f"lengths drop real data: {lost} of {sum(packing.real)} steps never reach the layer"
+        rows = sorted(packing.real, reverse=True)
+        measured = f"packed with lengths {list(packing.given)}; the rows have {rows} real steps ({packing.source})"
+        fix = "probably the number of real steps of each row as length"
+    yield truncated.finding(title, measured, fix, packing.call.where)

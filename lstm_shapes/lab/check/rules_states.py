@@ -16,7 +16,7 @@ from .report import Finding
 from .rule import rule
 from .rules_samples import on_batch_axis
 from .states import Reading, Rows, readings_of, rows_of
-from .words import layer_names, loop_line, value_name
+from .words import append_line, layer_names, loop_line, value_name
 
 __all__: list[str] = []
 
@@ -147,7 +147,8 @@ def cell_for_hidden(rows: Rows | None, lab: Experiments) -> Iterator[Finding]:
         title = f"{rows.reader.called} starts with h0 and c0 exchanged"
         measured = f"its h0 is made of {cn} and its c0 of {hn} of {rows.layer.called}"
         fix = f"probably ({hn}, {cn}), in the order (hn, cn) in which they came back: h, c = …"
-    yield cell_for_hidden.finding(title, measured, fix, rows.call.where, layer=rows.layer.name)
+    where = append_line(rows.call) if rows.problem == "cell" else rows.call.where
+    yield cell_for_hidden.finding(title, measured, fix, where, layer=rows.layer.name)
 
 
 @rule("LS210", "no-recurrence", recurrence_of)

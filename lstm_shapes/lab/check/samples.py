@@ -183,7 +183,8 @@ def _rows(track: Track) -> bool:
 def _ordered(track: Track) -> bool:
     """Samples apart on an axis that holds several rows of each, in the samples' own order."""
     layout = track.layout()
-    return layout is not None and not (track.shape[layout.axis] == track.N)
+    elsewhere = track.N in track.shape and len(track.shape) > 2
+    return layout is not None and not elsewhere and not (track.shape[layout.axis] == track.N)
 
 
 def _judged(lab: Experiments, samples: Samples) -> Samples:
@@ -213,12 +214,25 @@ def _judged(lab: Experiments, samples: Samples) -> Samples:
     elif culprit is not None:
         samples.kind, samples.culprit = "mixed", culprit
     elif not lab.scalar and (places := track.places()) is not None and any(s != at for s, at in places.items()):
-        samples.kind, samples.culprit = "permuted", _last_permuting(lab, samples, way)
+        samples.kind, samples.culprit = "permuted", _last_permuting(lab, samples, way) or wrong[1].maker
         if _order_returned(lab, samples, way):
             samples.kind, samples.culprit = "apart", None
     else:
-        samples.kind = "apart"
+        view = _placing_view(lab, samples, wrong[1])
+        samples.kind, samples.culprit = ("apart", None) if view is None else ("mixed", view)
     return samples
+
+
+def _placing_view(lab: Experiments, samples: Samples, value: Value) -> Call | None:
+    """A view on the way that was given an axis of N, on which the samples do not lie."""
+    while value.maker is not None and value.maker.inputs:
+        maker = value.maker
+        before, after = samples.layout(maker.inputs[0]), samples.layout(value)
+        if maker.name in ("view", "reshape") and lab.N in value.shape and before is not None:
+            if (after is None or value.shape[after.axis] != lab.N) and maker.inputs[0].shape[before.axis] == lab.N:
+                return maker
+        value = maker.inputs[0]
+    return None
 
 
 def _calls_on(lab: Experiments, way: set[int]) -> Iterator[Call]:
@@ -300,8 +314,13 @@ def _from_tables(lab: Experiments, samples: Samples, way: set[int]) -> bool:
     return any((t := samples.track(v)) is not None and t.paired for call in _calls_on(lab, way) for v in call.outputs)
 
 
+_REORDERS = frozenset("__getitem__ index_select gather flip roll cat stack sort scatter take_along_dim index_copy".split())
+
+
 def _reorders(samples: Samples, call: Call) -> bool:
     """Whether a call puts samples in other places of an axis of N."""
+    if call.name not in _REORDERS:
+        return False
     for value in call.inputs:
         before, after = samples.track(value), samples.track(call.outputs[0])
         if before is not None and after is not None and before is not after:

@@ -166,7 +166,8 @@ def _exchanged_or_cell(lab: Experiments) -> Rows | None:
                 continue
             kinds = [{role for role, _ in parts.of(state)} for state in (h0, c0)]
             if kinds == [{"cn"}, {"hn"}]:
-                return Rows("exchanged", layer, "cn", reader.call, (), reader)
+                at = next((call for call, _ in reversed(_chain(lab, h0, layer.outputs["cn"]))), reader.call)
+                return Rows("exchanged", layer, "cn", at, (), reader)
     return _cell_only(lab)
 
 

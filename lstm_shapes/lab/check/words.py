@@ -7,7 +7,7 @@ import functools
 import linecache
 from collections.abc import Sequence
 
-from lstm_shapes.lab.trace import Call, LayerCall, Value, Where
+from lstm_shapes.lab.trace import KERNELS, Call, LayerCall, Value, Where
 
 __all__ = ["argument_text", "call_text", "layer_names", "loop_line", "named", "result_names", "symbol", "value_name"]
 
@@ -52,21 +52,59 @@ def loop_line(where: Where | None) -> Where | None:
     return Where(where.file, line, linecache.getline(where.file, line).strip(), where.function)
 
 
+def append_line(call: Call) -> Where | None:
+    """Where the list that a call joins was filled: `steps.append(h)` in the same function, the call's line else."""
+    where = call.where
+    text = argument_text(call, 0)
+    if where is None or not text.isidentifier():
+        return where
+    tree = _tree(where.file, "".join(linecache.getlines(where.file)))
+    functions = [
+        node
+        for node in ast.walk(tree or ast.Module([], []))
+        if isinstance(node, (ast.FunctionDef, ast.Lambda)) and node.lineno <= where.line <= _end(node)
+    ]
+    scope: ast.AST = max(functions, key=lambda node: node.lineno) if functions else tree or ast.Module([], [])
+    lines = [
+        node.lineno
+        for node in ast.walk(scope)
+        if isinstance(node, ast.Call) and _spelled(node) in ("append", "insert") and node.lineno <= where.line
+        if isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == text
+    ]
+    if len(lines) != 1:
+        return where
+    return Where(where.file, lines[0], linecache.getline(where.file, lines[0]).strip(), where.function)
+
+
 def _node(call: Call) -> ast.Call | None:
-    """The call in the source, where exactly one is spelled with this function's name on the line."""
+    """The call in the source, where exactly one is spelled with this function's name on the line.
+
+    A kernel is called by a layer: what is spelled is the call of the layer, the only one on the line that is no
+    function of torch and takes a tensor.
+    """
     where = call.where
     statement = _statement(where)
     if statement is None or where is None:
         return None
     nodes = [
-        node
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Call) and _spelled(node) == call.name and node.lineno <= where.line <= _end(node)
+        node for node in ast.walk(statement) if isinstance(node, ast.Call) and node.lineno <= where.line <= _end(node)
     ]
+    if call.name in KERNELS:
+        nodes = [node for node in nodes if node.args and not _torch_function(node) and _spelled(node) not in _CALLS]
+    else:
+        nodes = [node for node in nodes if _spelled(node) == call.name]
     return nodes[0] if len(nodes) == 1 else None
 
 
-def _end(node: ast.expr) -> int:
+# Methods that are no layers, on lines where a layer is called too.
+_CALLS = frozenset("append size view reshape transpose unsqueeze squeeze permute range enumerate len zip to cat".split())
+
+
+def _torch_function(node: ast.Call) -> bool:
+    return isinstance(node.func, ast.Attribute) and _is_namespace(node.func.value)
+
+
+def _end(node: ast.expr | ast.stmt) -> int:
     return node.end_lineno or node.lineno
 
 
@@ -96,7 +134,8 @@ def argument_text(call: Call, k: int = 0) -> str:
     if node is None:
         return ""
     operands: list[ast.expr] = list(node.args)
-    if isinstance(node.func, ast.Attribute) and not _is_namespace(node.func.value) and call.module is None:
+    method = isinstance(node.func, ast.Attribute) and call.module is None and call.name not in KERNELS
+    if method and isinstance(node.func, ast.Attribute) and not _is_namespace(node.func.value):
         operands.insert(0, node.func.value)
     if k >= len(operands):
         return ""
