@@ -336,3 +336,16 @@ def test_entries_that_are_no_plain_tensors_are_passed_over(tmp_path: Path) -> No
     assert [layer.found.prefix for layer in read_checkpoint(tmp_path / "a").layers] == ["a"]
     torch.save(torch.ones(3), tmp_path / "b")
     assert read_checkpoint(tmp_path / "b").layers == ()
+
+
+def test_against_a_model(tmp_path: Path) -> None:
+    """The table that holds the model's layer is found, and what of it does not fit is told."""
+    saved = {"epoch": torch.tensor(3), "model": {f"module.{k}": v for k, v in nn.LSTM(4, 16).state_dict().items()}}
+    torch.save(saved, tmp_path / "checkpoint.pt")
+    checkpoint = read_checkpoint(tmp_path / "checkpoint.pt")
+    (sizes,) = checkpoint.against(nn.LSTM(4, 8).state_dict())
+    assert (sizes.kind, sizes.found, sizes.fix) == ("sizes", 0, "nn.LSTM(4, 16)")
+    (prefix,) = checkpoint.against(nn.LSTM(4, 16).state_dict())
+    assert prefix.kind == "prefix"
+    assert "removeprefix('module.')" in prefix.fix
+    assert "tables" not in checkpoint.to_dict()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import sys
 import time
-from dataclasses import replace
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from torch import nn
 
-from . import rules_losses, rules_padding, rules_samples, rules_states
+from . import rules_losses, rules_padding, rules_raised, rules_samples, rules_states
 from .blame import blame_of
 from .experiments import Experiments, OutOfTime, unwrapped
 from .padding import lengths_of, padding_of
@@ -23,7 +23,7 @@ from .samples import samples_of
 __all__ = ["check", "examine"]
 
 # Importing a module of rules registers them; the order of a report is that of its levels.
-_RULE_MODULES = (rules_samples, rules_padding, rules_states, rules_losses)
+_RULE_MODULES = (rules_raised, rules_samples, rules_padding, rules_states, rules_losses)
 
 
 def check(
@@ -88,6 +88,9 @@ def examine(lab: Experiments) -> Report:
         for reads, find in [*((each.reads, each.find) for each in RULES.values()), *MORE]:
             found = find(*(lab.ask(read) for read in reads), lab)
             findings += [_declared(f) for f in found] if lab.mixes and blame_of in reads else found
+        error = lab.baseline.error
+        if error is not None:  # a bug that was there before is what the exception came from
+            findings = [one if one.cause is not None else replace(one, cause=error) for one in findings]
     except OutOfTime:
         stopped = "the time was over"
     tested, not_tested = _summary(lab)

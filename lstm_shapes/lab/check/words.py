@@ -134,7 +134,8 @@ def argument_text(call: Call, k: int = 0) -> str:
     if node is None:
         return ""
     operands: list[ast.expr] = list(node.args)
-    if isinstance(node.func, ast.Attribute) and not _is_namespace(node.func.value) and call.name not in KERNELS:
+    method = isinstance(node.func, ast.Attribute) and call.module is None and call.name not in KERNELS
+    if method and isinstance(node.func, ast.Attribute) and not _is_namespace(node.func.value):
         operands.insert(0, node.func.value)
     if k >= len(operands):
         return ""

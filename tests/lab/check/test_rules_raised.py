@@ -1,0 +1,223 @@
+"""What torch raises is explained by the operand at fault, and a fix that is given lets the call run."""
+
+from __future__ import annotations
+
+import json
+import linecache
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils import rnn as packing
+
+from lstm_shapes.lab.check import explain
+from lstm_shapes.lab.check.check import check
+from lstm_shapes.lab.check.explain import explain_error
+from lstm_shapes.lab.check.loading import Loading, explain_load_error
+from lstm_shapes.lab.check.report import Finding, Report
+from lstm_shapes.lab.check.rule import RULES
+from lstm_shapes.lab.trace import Recorder
+
+# Written before the explanations were looked at: the codes of which one is given, what the finding must say, and what
+# its fix must hold.
+PROGRAMS = [
+    json.loads(line)
+    for line in (Path(__file__).parents[2] / "data" / "raised_programs.jsonl").read_text(encoding="utf-8").splitlines()
+]
+CODES = [f"LS{n}" for n in range(101, 115)] + ["LS215"]
+PACKING = ("pack_padded_sequence", "pad_packed_sequence", "pack_sequence", "pad_sequence", "PackedSequence")
+
+
+@pytest.fixture(autouse=True)
+def _strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An explanation that fails raises here."""
+    monkeypatch.setattr(explain, "strict", True)
+
+
+def built(program: str, name: str = "program") -> dict[str, Any]:
+    """What a program defines, with its lines where a traceback looks for them."""
+    space: dict[str, Any] = {"torch": torch, "nn": nn, "F": F}
+    space.update({word: getattr(packing, word) for word in PACKING})
+    file = f"<{name}>"
+    linecache.cache[file] = (len(program), None, program.splitlines(True), file)
+    torch.manual_seed(7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(compile(program, file, "exec"), space)
+    return space
+
+
+def checked(program: str, name: str = "program") -> Report:
+    space = built(program, name)
+    told = {word: space[word] for word in ("batch_dim", "lengths", "target", "loss") if word in space}
+    return check(space["model"], *space["inputs"], **told)
+
+
+def only(report: Report) -> Finding:
+    """The finding that explains the exception."""
+    return next(found for found in report.findings if found.cause is not None and found.code.startswith("LS1"))
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_wrong_program(code: str) -> None:
+    """The wrong program of a rule gives its code as an error, with a place and a fix."""
+    found = [one for one in checked(RULES[code].wrong, f"{code} wrong").findings if one.code == code]
+    assert [one.level for one in found] == ["error"]
+    assert found[0].fix
+    assert found[0].where is not None or code == "LS107"  # nn.Sequential: no line of the program
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_right_program(code: str) -> None:
+    """The right program of a rule gives no error, and not this code."""
+    report = checked(RULES[code].right, f"{code} right")
+    assert report.ok, str(report)
+    assert code not in report.codes
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in PROGRAMS])
+def test_programs(case: dict[str, Any]) -> None:
+    """The operand is named, torch's own message stays, and the fix is one that helps."""
+    report = checked(case["program"])
+    found = next((one for one in report.findings if one.code in case["codes"]), None)
+    assert found is not None, str(report)
+    for pattern in case["say"]:
+        assert re.search(pattern, str(found)), (pattern, str(found))
+    assert case["fix"] is None or re.search(case["fix"], found.fix), (case["fix"], found.fix)
+    if found.cause is not None:
+        assert str(found.cause) in str(found)
+
+
+def _recorded(space: dict[str, Any]) -> list[Finding]:
+    """The exception of a run explained with its record, and without one."""
+    recorder = Recorder()
+    try:
+        with recorder:
+            space["model"](*space["inputs"])
+    except Exception as error:
+        return [explain_error(error, recorder.trace), explain_error(error)]
+    return []
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in PROGRAMS])
+def test_programs_watched(case: dict[str, Any]) -> None:
+    """What is recorded of a run suffices for the same code; without a record nothing breaks and the message stays."""
+    found = _recorded(built(case["program"]))
+    if found:
+        assert found[0].code in case["codes"], str(found[0])
+        assert str(found[1].cause) in str(found[1])
+
+
+# ---------------------------------------------------------------------- fixes
+def test_fix_keeps_samples_apart() -> None:
+    """A product that runs and pairs each sample with each other one is no fix."""
+    found = only(
+        checked(
+            "a, y = nn.Linear(6, 1), nn.Linear(6, 8)\nmodel = lambda x: a(x) @ y(x)\ninputs = (torch.randn(3, 7, 6),)\n"
+        )
+    )
+    assert "squeeze" not in found.fix
+    assert "transpose(1, 2)" in found.fix
+
+
+def test_fix_of_a_loss_gives_each_prediction_its_target() -> None:
+    """Logits of steps first are not flattened beside targets of samples first."""
+    program = """
+rnn = nn.GRU(5, 4)
+def model(x, y):
+    logits, _ = rnn(x.transpose(0, 1))
+    return F.cross_entropy(logits.reshape(-1, 4), y)
+inputs = (torch.randn(3, 7, 5), torch.randint(4, (3, 7)))
+"""
+    found = only(checked(program))
+    assert found.fix == "y.t().reshape(-1)"
+    assert "21 = L·N = 7·3" in str(found)
+
+
+def test_trying_changes_nothing() -> None:
+    """Trying a fix writes neither into the program's tensors nor into its modules, and draws nothing."""
+    program = """
+bn = nn.BatchNorm1d(8)
+def model(x):
+    return bn(x)
+inputs = (torch.randn(4, 7, 8),)
+"""
+    space = built(program)
+    means, state = space["bn"].running_mean.clone(), torch.get_rng_state()
+    found, _ = _recorded(space)
+    assert "transpose(1, 2)" in found.fix
+    assert torch.equal(state, torch.get_rng_state())
+    assert torch.equal(means, space["bn"].running_mean)
+
+
+def test_cause_before_the_exception() -> None:
+    """Samples that are mixed before the program stops are found, and the exception is what came of it."""
+    program = """
+rnn, fc = nn.LSTM(5, 8), nn.Linear(8, 3)
+model = lambda x, y: F.cross_entropy(fc(rnn(x)[1][0][-1]), y)
+inputs = (torch.randn(4, 6, 5), torch.randint(3, (4,)))
+"""
+    report = checked(program)
+    assert report.codes == ("LS112", "LS201")
+    assert "batch_first=True" in report.findings[1].fix
+    assert report.findings[1].cause is report.findings[0].cause
+
+
+def test_names_are_never_those_of_another_tensor() -> None:
+    """The batch that the caller has declared is not read off a layer that takes another axis for it."""
+    program = (
+        "rnn, fc = nn.GRU(5, 8), nn.Linear(4, 3)\nmodel = lambda x: fc(rnn(x)[0])\ninputs = (torch.randn(4, 6, 5),)\n"
+    )
+    assert "rnn(x)[0] (N=4, 6, D=8)" in str(only(checked(program)))
+
+
+# ---------------------------------------------------------------------- checkpoints
+def test_loading_is_put_back() -> None:
+    """The method of torch is torch's again, also after an exception."""
+    original = nn.Module.load_state_dict
+    with pytest.raises(RuntimeError, match="size mismatch"), Loading() as loads:
+        nn.LSTM(4, 8).load_state_dict(nn.LSTM(4, 16).state_dict())
+    assert nn.Module.load_state_dict is original
+    assert [one.code for one in loads.findings] == ["LS114"]
+    assert "D=16" in loads.findings[0].detail
+    assert "D=8" in loads.findings[0].detail
+
+
+def test_what_strict_false_passes_over() -> None:
+    """Nothing of a layer is an error, a part a warning, all or a file that has none nothing."""
+    model, saved = nn.LSTM(4, 8, 2), nn.LSTM(4, 8, 2).state_dict()
+    half = {key: value for key, value in saved.items() if key.endswith("l0")}
+    with Loading() as loads:
+        model.load_state_dict(saved, strict=False)
+        nn.ModuleDict({"rnn": model, "fc": nn.Linear(8, 2)}).load_state_dict(
+            {f"fc.{key}": value for key, value in nn.Linear(8, 2).state_dict().items()}, strict=False
+        )
+        assert loads.findings == []
+        model.load_state_dict(half, strict=False)
+        model.load_state_dict({f"module.{key}": value for key, value in saved.items()}, strict=False)
+    assert [(one.code, one.level) for one in loads.findings] == [("LS215", "warning"), ("LS215", "error")]
+    assert "removeprefix('module.')" in loads.findings[1].fix
+
+
+def test_load_error_without_a_hook() -> None:
+    """The exception's own frames hold the file and the model."""
+    try:
+        nn.ModuleDict({"rnn": nn.GRU(4, 8)}).load_state_dict(nn.GRU(4, 8).state_dict())
+    except RuntimeError as error:
+        found = explain_load_error(error)
+    assert found is not None
+    assert "'rnn.' + k" in found.fix
+    assert explain_load_error(ValueError("no file")) is None
+
+
+def test_weights_one_level_deeper() -> None:
+    """A checkpoint that holds more than the state_dict."""
+    model = nn.GRU(4, 8)
+    with pytest.raises(RuntimeError), Loading() as loads:
+        model.load_state_dict({"epoch": 3, "model": model.state_dict()})
+    assert "saved['model']" in loads.findings[0].fix
