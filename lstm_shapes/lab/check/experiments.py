@@ -77,7 +77,7 @@ class Experiments:
         self.batch_dim = batch_dim
         self.runs = 0
         self.still = Still()
-        self.reached = reach(self.model)
+        self.reached = reach(self.model, args, kwargs)
         self._snapshot = Snapshot(self.reached)
         self.target: Any = None
         self.loss: Callable[..., Any] | None = None
@@ -178,6 +178,11 @@ class Experiments:
         """A run from where the last one ended, with the random draws of the start."""
         self._snapshot.restore_random()
         return self._run(Plain(self.still, self.reached.names), given)
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """What a run may change and nobody can put back: iterators and files that the model holds."""
+        return self._snapshot.lost
 
     def state_changed(self) -> bool:
         """Whether the last run left a kept value (no parameter, no buffer) different."""

@@ -27,7 +27,7 @@ _ATTRIBUTES = frozenset(
     "size dim ndim __len__ numel nelement element_size is_floating_point is_complex is_contiguous is_signed stride "
     "storage_offset _set_grad_enabled get_device requires_grad_ retain_grad register_hook is_shared is_pinned _assert "
     "data_ptr untyped_storage __repr__ __format__ __hash__ has_names dim_order device is_inference backward "
-    "is_same_size set_grad_enabled result_type get_default_dtype is_tensor is_storage _is_view __dir__ type".split()
+    "is_same_size set_grad_enabled _set_view_replay_enabled result_type get_default_dtype is_tensor is_storage _is_view __dir__ type".split()
 )
 # Attributes that are views of their tensor; every other attribute is a question.
 _VIEWS = frozenset("T mT H mH data real imag".split())
@@ -221,6 +221,8 @@ class _Mode(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if torch.compiler.is_compiling():
+            return func(*args, **kwargs)  # torch.compile follows this very line, and must find nothing else
         name = function_name(func)
         if not name or name in _ATTRIBUTES or self._inside_script:
             self._ask(name, args)
@@ -247,6 +249,8 @@ class _Mode(TorchFunctionMode):
 
     # ------------------------------------------------------------------ modules
     def _module_begins(self, module: nn.Module, args: Any) -> None:
+        if torch.compiler.is_compiling():
+            return
         self._stack.append(module)
         if isinstance(module, torch.jit.ScriptModule):
             self._inside_script += 1
@@ -255,6 +259,8 @@ class _Mode(TorchFunctionMode):
                 self._script_begins(index, module, args if isinstance(args, tuple) else (args,))
 
     def _module_ends(self, module: nn.Module, args: Any, output: Any) -> None:
+        if torch.compiler.is_compiling():
+            return
         while self._stack:
             if self._stack.pop() is module:
                 break
@@ -398,10 +404,14 @@ class Recorder(_Mode):
 
     # ------------------------------------------------------------------ modules
     def _module_begins(self, module: nn.Module, args: Any) -> None:
+        if torch.compiler.is_compiling():
+            return
         self.trace.pending.append((module, self._names.get(id(module), ""), args if type(args) is tuple else (args,)))
         super()._module_begins(module, args)
 
     def _module_ends(self, module: nn.Module, args: Any, output: Any) -> None:
+        if torch.compiler.is_compiling():
+            return
         if output is not None or sys.exc_info()[0] is None:
             while self.trace.pending:
                 if self.trace.pending.pop()[0] is module:
