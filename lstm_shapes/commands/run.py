@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import runpy
 import sys
-import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +17,7 @@ def run(
     script: Annotated[Path, typer.Argument(metavar="SCRIPT", help="the Python file to run")],
     arguments: Annotated[list[str] | None, typer.Argument(metavar="ARGS", help="its own arguments")] = None,
 ) -> None:
-    """Run a script and explain what goes wrong with its recurrent layers, on stderr.
+    """Run a script, check its recurrent models as they are called, and report on stderr at the end.
 
     Examples:
 
@@ -29,34 +27,12 @@ def run(
     """
     if not script.is_file():
         raise SpecError("SCRIPT", "a Python file", str(script))
-    from lstm_shapes.lab.check_old.watch import watch
+    from lstm_shapes.lab.check.script import run_script
     from lstm_shapes.shown import as_text
 
-    before = sys.argv, list(sys.path)
-    sys.argv = [str(script), *(arguments or [])]
-    sys.path[0] = str(script.resolve().parent)
-    code = 0
-    watched = watch()
-    try:
-        with watched:
-            runpy.run_path(str(script), run_name="__main__")
-    except Exception as error:
-        _print_theirs(error, script)
-        code = 1
-    finally:
-        sys.argv, sys.path[:] = before
-        if watched.findings:
-            sys.stderr.write(as_text(watched) + "\n")
+    code, watched = run_script(str(script), arguments or [])
+    if watched.worth_saying:
+        sys.stdout.flush()
+        sys.stderr.write(as_text(watched) + "\n")
     if code:
         raise typer.Exit(code)
-
-
-def _print_theirs(error: Exception, script: Path) -> None:
-    """The traceback as Python prints it, from the script's first frame on; the report says what the note would."""
-    trace = error.__traceback__
-    while trace is not None and Path(trace.tb_frame.f_code.co_filename).name != script.name:
-        trace = trace.tb_next
-    notes = getattr(error, "__notes__", None)
-    if notes:
-        error.__notes__ = [note for note in notes if not note.startswith("\nlstm_shapes:")]
-    traceback.print_exception(type(error), error, trace or error.__traceback__)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from lstm_shapes.lab.check_old.report import Evidence, Finding, Report
     from lstm_shapes.lab.check_old.rule import Rule
-    from lstm_shapes.lab.check_old.watch import Watch
+    from lstm_shapes.lab.check.watch import Watch
 
 __all__ = ["report_view", "rule_view", "rules_view", "watch_view"]
 
@@ -24,14 +24,16 @@ _DRAWN = 16
 def report_view(report: Report) -> Page:
     """What `check` returns."""
     blocks: list[Block] = [_finding(finding) for finding in report.findings]
-    if report.right:
+    if getattr(report, "right", ()):
         blocks.append(Lines("Looks like a known mistake, and is right", report.right))
+    if hasattr(report, "summary"):
+        blocks.append(Lines("What this stands on", report.summary))
     return Page(_verdict(report), "", tuple(blocks))
 
 
 def watch_view(watched: Watch) -> Page:
     """What `watch` has seen."""
-    return report_view(watched.report)
+    return report_view(watched.report)  # type: ignore[arg-type]
 
 
 def _verdict(report: Report) -> str:
@@ -47,7 +49,9 @@ def _finding(finding: Finding) -> Sheet:
     if finding.layer:
         rows.append(("layer", code(finding.layer)))
     rows.append(("seen", finding.detail))
-    rows.append(("fix", Mark(finding.fix, "strong")))
+    if finding.fix:
+        rows.append(("fix", Mark(finding.fix, "strong")))
+    rows += [("made by", code(line)) for line in getattr(finding, "made_by", ())]
     rows += [("evidence", f"{item}{_matrix(item)}") for item in finding.evidence]
     if finding.cause is not None:
         rows.append(("raised", Mark(f"{type(finding.cause).__name__}: {finding.cause}", "quiet")))

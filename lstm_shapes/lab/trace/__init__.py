@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .bounded import Bounded
 from .layers import LayerCall, layer_calls
 from .nested import leaves, rebuild
 from .reachable import Reached, reach
@@ -11,6 +12,7 @@ from .still import Still
 from .where import Where, here, raised_at, theirs
 
 __all__ = [
+    "Bounded",
     "Call",
     "Follower",
     "LayerCall",
