@@ -10,6 +10,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import FrameType
 from typing import Any
 
 import torch
@@ -29,6 +30,8 @@ __all__ = ["Roots", "examined"]
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 # A call that shows nothing (one sample) is followed by another try, with other shapes.
 _TRIES = 3
+# What ends the experiments and not the program. Ctrl-C is meant for the program.
+_ENDS = (Exception, SystemExit, OutOfTime)
 _CALL = nn.Module._call_impl.__code__
 
 
@@ -46,12 +49,14 @@ class Roots:
         self._tried: dict[int, list[list[tuple[int, ...]]]] = {}
         self._later: dict[int, tuple[tuple[Any, ...], dict[str, Any]]] = {}
 
-    def begins(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+    def begins(self, module: nn.Module, args: Any) -> None:
         """Hook before every module's forward."""
-        if torch.compiler.is_compiling() or self.busy or threading.get_ident() != self._thread:
+        if self.busy or threading.get_ident() != self._thread or self._is_done(module):
             return
-        if self._is_done(module) or _inside_another():
+        frames = _calls()
+        if len(frames) != 1:
             return
+        kwargs = frames[0].f_locals.get("kwargs") or {}  # torch's global hooks are not given them
         args = args if isinstance(args, tuple) else (args,)
         try:
             why = _not_now(module, (args, kwargs))
@@ -61,18 +66,18 @@ class Roots:
                 self.skipped[_name(module)] = why
             if why is not None and any(is_lazy(p) for p in module.parameters()):
                 self._later[id(module)] = (args, dict(kwargs))
-        except Exception as error:
+        except _ENDS as error:
             self._end(module, f"the experiments stopped with {type(error).__name__}: {_first_line(error)}")
 
     def ended(self, module: nn.Module, args: Any, output: Any) -> None:
         """Hook after every module's forward: a lazy module is examined after the call that makes its weights."""
-        if torch.compiler.is_compiling() or self.busy or id(module) not in self._later:
+        if self.busy or id(module) not in self._later:
             return
         args, kwargs = self._later.pop(id(module))
         try:
             if _not_now(module, (args, kwargs)) is None:
                 self._examine(module, args, kwargs)
-        except Exception as error:
+        except _ENDS as error:
             self._end(module, f"the experiments stopped with {type(error).__name__}: {_first_line(error)}")
 
     # ------------------------------------------------------------------ one root
@@ -269,16 +274,15 @@ def _not_now(module: nn.Module, given: Any) -> str | None:
     return None
 
 
-def _inside_another() -> bool:
-    """Whether another module's forward is running: the innermost call of a module is this one's own."""
-    frame = sys._getframe(1)
-    calls = 0
-    while frame is not None:
-        calls += frame.f_code is _CALL
-        if calls > 1:
-            return True
-        frame = frame.f_back  # type: ignore[assignment]
-    return False
+def _calls() -> list[FrameType]:
+    """The frames of the modules that are being called, innermost first; two say enough."""
+    frame: FrameType | None = sys._getframe(1)
+    calls: list[FrameType] = []
+    while frame is not None and len(calls) < 2:
+        if frame.f_code is _CALL:
+            calls.append(frame)
+        frame = frame.f_back
+    return calls
 
 
 def _name(module: Any) -> str:

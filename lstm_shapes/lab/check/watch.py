@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
-import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from lstm_shapes.lab.trace import Trace, raised_at, theirs
 from lstm_shapes.lab.trace.bounded import Bounded
+from lstm_shapes.lab.trace.compiling import aside
 from lstm_shapes.shown import Shown
 
 from .report import Finding, Report, ordered
@@ -53,8 +53,8 @@ class Watch(Shown):
         self._lines.__enter__()
         if self._roots is not None:
             self._handles = [
-                register_module_forward_pre_hook(self._module_begins),
-                register_module_forward_hook(self._module_ended),
+                register_module_forward_pre_hook(aside(self._module_begins)),
+                register_module_forward_hook(aside(self._module_ended)),
             ]
         self._recorder.__enter__()
         return self
@@ -72,17 +72,16 @@ class Watch(Shown):
 
     # ------------------------------------------------------------------ hooks
     def _module_begins(self, module: nn.Module, args: Any) -> None:
-        if torch.compiler.is_compiling() or self._roots is None or self._roots.busy:
+        if self._roots is None or self._roots.busy:
             return
-        kwargs = sys._getframe(1).f_locals.get("kwargs")  # torch's global hooks are not given them
         self._recorder.paused = True
         try:
-            self._roots.begins(module, args, kwargs or {})
+            self._roots.begins(module, args)
         finally:
             self._recorder.paused = False
 
     def _module_ended(self, module: nn.Module, args: Any, output: Any) -> None:
-        if torch.compiler.is_compiling() or self._roots is None or self._roots.busy:
+        if self._roots is None or self._roots.busy:
             return
         self._recorder.paused = True
         try:
@@ -211,18 +210,27 @@ def _unexplained(error: Exception) -> Finding:
     )
 
 
+# What torch says of our own hooks where a compiled module is called.
+_OUR_HOOKS = r"Using `torch\.compile\(module\)` when there are global hooks"
+
+
 class _UsersLines:
     """torch's warnings name the line of the user that they are about, and not one of torch's or ours."""
 
     def __init__(self) -> None:
         self._before: Callable[..., Any] | None = None
         self._said: set[tuple[str, str, int]] = set()
+        self._filter: Any = None
 
     def __enter__(self) -> None:
         self._before = warnings.showwarning
         warnings.showwarning = self._show
+        warnings.filterwarnings("ignore", _OUR_HOOKS)
+        self._filter = warnings.filters[0]
 
     def __exit__(self) -> None:
+        if self._filter in warnings.filters:
+            warnings.filters.remove(self._filter)  # type: ignore[attr-defined]
         if warnings.showwarning == self._show and self._before is not None:
             warnings.showwarning = self._before
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from .compiling import aside
 from .recorder import Call, Recorder, Trace, Value, _storage
 
 __all__ = ["Bounded"]
@@ -49,14 +50,14 @@ class Bounded(Recorder):
         self._thread = threading.get_ident()
         if not self._functions:
             self._handles = [
-                register_module_forward_pre_hook(self._module_begins),
-                register_module_forward_hook(self._module_ends, always_call=True),
+                register_module_forward_pre_hook(aside(self._module_begins)),
+                register_module_forward_hook(aside(self._module_ends), always_call=True),
             ]
             return self
         made = super().__enter__()
         self._handles += [
-            register_optimizer_step_pre_hook(self._step_begins),
-            register_optimizer_step_post_hook(self._step_ends),
+            register_optimizer_step_pre_hook(aside(self._step_begins)),
+            register_optimizer_step_post_hook(aside(self._step_ends)),
         ]
         return made
 
@@ -85,12 +86,11 @@ class Bounded(Recorder):
         return self.trace
 
     # ------------------------------------------------------------------ what is recorded
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if torch.compiler.is_compiling() or self.paused or self._stepping or torch.jit.is_tracing():
-            return func(*args, **(kwargs or {}))
-        return super().__torch_function__(func, types, args, kwargs)
+    def function(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Called in the place of every torch function."""
+        if self.paused or self._stepping or torch.jit.is_tracing():
+            return func(*args, **kwargs)
+        return super().function(func, types, args, kwargs)
 
     def _called(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
@@ -182,7 +182,7 @@ class Bounded(Recorder):
         return self.paused or threading.get_ident() != self._thread or torch.jit.is_tracing()
 
     def _module_begins(self, module: nn.Module, args: Any) -> None:
-        if torch.compiler.is_compiling() or self._elsewhere():
+        if self._elsewhere():
             return
         self._stepping = False  # a closure that an optimizer calls in its step
         if not self._stack:
@@ -190,7 +190,7 @@ class Bounded(Recorder):
         super()._module_begins(module, args)
 
     def _module_ends(self, module: nn.Module, args: Any, output: Any) -> None:
-        if torch.compiler.is_compiling() or self._elsewhere():
+        if self._elsewhere():
             return
         super()._module_ends(module, args, output)
 
