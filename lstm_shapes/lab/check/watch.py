@@ -165,9 +165,10 @@ def watch(experiments: bool = True, seconds: float = 30) -> Watch:
 
     The first time a module with a recurrent layer is called (no module inside another one), the experiments of
     `check` run on that call before it goes on, for at most `seconds`. The program is not changed by them: weights,
-    buffers, attributes, gradients and random states are put back bit for bit. What lives outside of the model, files
-    and a list that a hook fills, cannot be put back. The report says which axis was taken as the batch.
-    `experiments=False` turns them off.
+    buffers, attributes, gradients and random states are put back bit for bit, with what the model holds, closes over
+    and names. What a run writes elsewhere, into files above all, cannot be put back; a model that holds an open file
+    or an iterator is not examined. The report says which axis was taken as the batch. `experiments=False` turns them
+    off.
 
     An exception is explained in a note on it and raised on unchanged (Python 3.10 has no notes: read the report).
 
