@@ -14,14 +14,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .display import load_when_shown
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .errors import LstmShapesError, ScrambledAxesWarning, ShapeError, SpecError
     from .explanation import Explanation, explain
     from .lab.build import build
-    from .lab.check_old.check import check
-    from .lab.check_old.report import Finding, Report
+    from .lab.check.check import check
+    from .lab.check.report import Finding, Report
     from .lab.check.session import install, load_ipython_extension, uninstall, unload_ipython_extension
     from .lab.check.watch import Watch, watch
     from .lab.gates import gates
@@ -46,14 +48,14 @@ _HOME: dict[str, str] = {
     "Call": "theory.call",
     "Counts": "theory.counts",
     "Explanation": "explanation",
-    "Finding": "lab.check_old.report",
+    "Finding": "lab.check.report",
     "GateTrace": "lab.gates.trace",
     "Law": "theory.laws",
     "LstmShapesError": "errors",
     "Picture": "pictures",
     "Prediction": "theory.predict",
     "Proof": "lab.proof",
-    "Report": "lab.check_old.report",
+    "Report": "lab.check.report",
     "Run": "lab.run",
     "ScrambledAxesWarning": "errors",
     "ShapeError": "errors",
@@ -63,7 +65,7 @@ _HOME: dict[str, str] = {
     "Watch": "lab.check.watch",
     "annotate": "lab.tensors",
     "build": "lab.build",
-    "check": "lab.check_old.check",
+    "check": "lab.check.check",
     "count": "theory.predict",
     "explain": "explanation",
     "gates": "lab.gates",
@@ -121,6 +123,18 @@ __all__ = [
     "walk",
     "watch",
 ]
+
+
+def _views_without_torch() -> None:
+    from .views import checkpoint, counts, explanation, laws, pictures, prediction, quiz  # noqa: F401
+
+
+def _views_of_tensors() -> None:
+    from .views import gates, heatmap, proof, report, run, walk  # noqa: F401
+
+
+# Each registers the types that it draws. They are loaded when a result is first looked at.
+load_when_shown(_views_without_torch, _views_of_tensors)
 
 
 def __getattr__(name: str) -> object:

@@ -1,38 +1,41 @@
-"""`lstm-shapes run script.py`: a script as Python runs it, with its recurrent shapes watched."""
+"""Run a script and check its recurrent models as they are called.
+
+The report comes on stderr at the end, after the traceback where there is one. The exit code is the script's own; 1
+where it ends well and an error was found. Everything behind SCRIPT belongs to the script.
+
+Examples:
+
+  lstm-shapes run train.py --epochs 2
+
+  python -m lstm_shapes run train.py
+"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from lstm_shapes.errors import SpecError
 
-__all__ = ["run"]
+from ._parser import Parser
+
+__all__ = ["declare", "main"]
 
 
-def run(
-    script: Annotated[Path, typer.Argument(metavar="SCRIPT", help="the Python file to run")],
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="ARGS", help="its own arguments")] = None,
-) -> None:
-    """Run a script, check its recurrent models as they are called, and report on stderr at the end.
+def declare(parser: Parser) -> None:
+    parser.add_argument("script", metavar="SCRIPT", type=Path, help="the Python file to run")
+    parser.add_argument("arguments", metavar="ARGS", nargs="*", default=[], help="its own arguments")
+    parser.rest = "arguments"
 
-    Examples:
 
-      lstm-shapes run train.py --epochs 2
-
-      python -m lstm_shapes run train.py
-    """
+def main(script: Path, *, arguments: tuple[str, ...] = ()) -> int:
     if not script.is_file():
         raise SpecError("SCRIPT", "a Python file", str(script))
+    from lstm_shapes.display import as_text
     from lstm_shapes.lab.check.script import run_script
-    from lstm_shapes.shown import as_text
 
-    code, watched = run_script(str(script), arguments or [])
+    code, watched = run_script(str(script), arguments)
     if watched.worth_saying:
         sys.stdout.flush()
         sys.stderr.write(as_text(watched) + "\n")
-    if code:
-        raise typer.Exit(code)
+    return code

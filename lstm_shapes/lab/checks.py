@@ -124,15 +124,12 @@ def _count_checks(result: Run, untouched: bool) -> Iterator[Check]:
     size = sum(weight.numel() * weight.element_size() for weight in weights.values())
     yield Check("in recurrent matrices", counts.recurrent, recurrent, "numel()", counts.recurrent == recurrent)
     yield Check(f"bytes in {counts.dtype}", counts.bytes, size, "element_size()", counts.bytes == size)
-    note = ""
-    try:
-        import torchinfo
-    except ImportError:  # it imports numpy without asking for it to be installed
-        note = "torchinfo not asked: it needs numpy"
-    yield Check("parameters in all", counts.total, total, "numel()", counts.total == total, note)
-    if note or _made_of_others(result):  # of weights made of others torchinfo counts what they are made of
+    yield Check("parameters in all", counts.total, total, "numel()", counts.total == total)
+    if _made_of_others(result):  # of weights made of others torchinfo counts what they are made of
         return
-    # torchinfo puts flags of the model it looks at, so it never sees a layer that is not ours.
+    import torchinfo
+
+    # It puts flags of the model it looks at, so it never sees a layer that is not ours.
     shown = build(result.spec, device="meta") if untouched else layer
     info = torchinfo.summary(shown, verbose=0).total_params
     yield Check("parameters in all", counts.total, info, "torchinfo.summary", counts.total == info)

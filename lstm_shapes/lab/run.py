@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from lstm_shapes.display import Shown
 from lstm_shapes.errors import SpecError
-from lstm_shapes.shown import Shown
 from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import DEFAULT_N, Call, dtype_name
 from lstm_shapes.theory.predict import Prediction, as_spec

@@ -32,6 +32,7 @@ ALONG = {
 } | {"norm": 2, "topk": 2, "kthvalue": 2, "roll": 2, "cat": 1, "stack": 1, "concat": 1, "glu": 1, "normalize": 2}
 _PRODUCTS = frozenset("matmul __matmul__ __rmatmul__ bmm mm mv dot einsum linear addmm baddbmm addbmm tensordot".split())
 _PICKS = frozenset("__getitem__ select narrow index_select gather take unbind split chunk take_along_dim".split())
+_VIEWS = frozenset("view reshape unflatten flatten view_as reshape_as ravel".split())
 _NORMS = frozenset("layer_norm instance_norm group_norm rms_norm batch_norm".split())
 _POINTWISE = frozenset(
     "add sub mul div truediv __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ where masked_fill "
@@ -80,9 +81,12 @@ def blame_of(lab: Experiments) -> Blame | None:
         return _layer(lab, samples, layer)
     if is_loss(call.name):
         return _loss(lab, samples, call)
-    if cut(samples, call):
+    if cut(samples, call) or call.name in _VIEWS:
         return _view(samples, call)
     value = _first(samples, call)
+    view = _misplacing_view(lab, samples, value) if call.name not in _PICKS else None
+    if view is not None:
+        return _view(samples, view)
     made = _state_of(lab, value)
     spread = samples.layout(value)
     axis = None if spread is None else spread.axis
@@ -185,10 +189,9 @@ def _layer(lab: Experiments, samples: Samples, layer: LayerCall) -> Blame:
     axis = None if spread is None else spread.axis
     on_time = track is not None and len(track.touched) > 1 and layer.time_axis in track.axes
     if on_time and layer.batch_axis not in (track.axes if track else ()):
-        if spread is not None and spread.repeat > 1:
-            view = _merging_view(lab, samples, X, spread)
-            if view is not None:
-                return _view(samples, view)
+        view = _merging_view(lab, samples, X, spread) or _misplacing_view(lab, samples, X)
+        if view is not None:
+            return _view(samples, view)
         kind: Kind = "unbatched" if layer.unbatched else "time"
         return Blame(kind, layer.call, X, axis, list(_batch_first(lab, layer)), layer)
     packing = X.maker if layer.packed else None
@@ -294,6 +297,26 @@ def _merging_view(lab: Experiments, samples: Samples, value: Value, spread: Layo
             if before.repeat == 1 and after.repeat > 1:
                 return maker
         waiting.extend(v for v in maker.inputs if not v.parameter)
+    return None
+
+
+def _misplacing_view(lab: Experiments, samples: Samples, value: Value) -> Call | None:
+    """The view that gave a tensor an axis of N on which the samples do not lie, behind which a value lies.
+
+    x.view(L, N, D) of an (N, L, D) tensor cuts no sample where N divides L, and still puts none where it belongs.
+    """
+    for _ in range(12):
+        maker = value.maker
+        if maker is None or not maker.inputs:
+            return None
+        if maker.name in ("view", "reshape", "unflatten"):
+            spread, before = samples.layout(value), samples.layout(maker.inputs[0])
+            if spread is None or before is None or maker.inputs[0].parameter:
+                return None
+            wide = value.shape.count(lab.N) and value.shape[spread.axis] != lab.N and len(value.shape) > 2
+            if wide and lab.N > 1 and before.repeat != spread.repeat:
+                return maker
+        value = next((v for v in maker.inputs if (t := samples.track(v)) is not None and t.touched), maker.inputs[0])
     return None
 
 

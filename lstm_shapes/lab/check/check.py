@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-from . import rules_padding, rules_samples
+from torch import nn
+
+from . import rules_padding, rules_samples, rules_states
 from .experiments import Experiments, OutOfTime
 from .padding import lengths_of, padding_of
 from .report import Finding, Report, ordered
@@ -17,7 +20,7 @@ from .samples import samples_of
 __all__ = ["check", "examine"]
 
 # Importing a module of rules registers them; the order of a report is that of its levels.
-_RULE_MODULES = (rules_samples, rules_padding)
+_RULE_MODULES = (rules_samples, rules_padding, rules_states)
 
 
 def check(
@@ -44,6 +47,7 @@ def check(
     (False, ('LS201',))
     """
     progress = _Progress()
+    kwargs = _passed_on(model, inputs, kwargs, {"lengths": lengths, "target": target, "loss": loss})
     lab = Experiments(model, inputs, kwargs, batch_dim, lengths, progress=progress.says)
     lab.target, lab.loss, lab.mixes = target, loss, mixes
     try:
@@ -53,13 +57,26 @@ def check(
         progress.done()
 
 
+def _passed_on(
+    model: Callable[..., Any], inputs: tuple[Any, ...], kwargs: dict[str, Any], told: dict[str, Any]
+) -> dict[str, Any]:
+    """What check is told is the model's too, where forward has a parameter of that name that is not given already."""
+    try:
+        signature = inspect.signature(model.forward if isinstance(model, nn.Module) else model)
+        given = signature.bind_partial(*inputs, **kwargs).arguments
+    except (TypeError, ValueError):
+        return kwargs
+    more = {name: value for name, value in told.items() if value is not None and name in signature.parameters}
+    return {**{name: value for name, value in more.items() if name not in given}, **kwargs}
+
+
 def examine(lab: Experiments) -> Report:
     """All rules on one program. Time that runs out ends the experiments, not the report."""
     findings: list[Finding] = []
     stopped = ""
     try:
         for each in RULES.values():
-            findings += each.find(lab.ask(each.reads), lab)
+            findings += each.find(*(lab.ask(read) for read in each.reads), lab)
     except OutOfTime:
         stopped = "the time was over"
     tested, not_tested = _summary(lab)

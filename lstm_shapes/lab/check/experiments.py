@@ -25,6 +25,7 @@ from lstm_shapes.lab.trace import (
     layer_calls,
     leaves,
     reach,
+    tensors_of,
 )
 
 from .inputs import Given, Inputs
@@ -87,12 +88,15 @@ class Experiments:
         # Calls whose result is that of the baseline in every run: statistics of the batch, taken by hand.
         self.held: dict[int, Callable[..., Any]] = {}
         self._asked: dict[Callable[..., Any], Any] = {}
+        self.after: set[int] = set()
+        self._asked_of: dict[tuple[Callable[..., Any], int], Any] = {}
 
     # ------------------------------------------------------------------ running
     def close(self) -> None:
         """Leave everything as it was."""
         self._snapshot.restore()
         self._asked.clear()
+        self._asked_of.clear()
         self.__dict__.pop("baseline", None)
 
     def restart(self) -> None:
@@ -121,6 +125,8 @@ class Experiments:
         """The model on its inputs, every call written down."""
         self.says("the program as it is")
         trace = self.record(self.inputs.same())
+        held = [trace.value_of(tensor) for tensor in self.kept_tensors()]
+        self.after = {value.index for value in held if value is not None}
         if trace.error is None:
             self.inputs.learn(trace, layer_calls(trace, self.reached.names))
         return trace
@@ -195,6 +201,14 @@ class Experiments:
         value: Value_ = self._asked[experiment]
         return value
 
+    def ask_of(self, experiment: Callable[[Experiments, LayerCall], Value_], layer: LayerCall) -> Value_:
+        """The value of an experiment on one recurrent call, computed once."""
+        key = (experiment, layer.call.index)
+        if key not in self._asked_of:
+            self._asked_of[key] = experiment(self, layer)
+        value: Value_ = self._asked_of[key]
+        return value
+
     def known(self, experiment: Callable[[Experiments], Value_]) -> Value_ | None:
         """The value of an experiment if it was asked for."""
         value: Value_ | None = self._asked.get(experiment)
@@ -205,6 +219,35 @@ class Experiments:
         kept = [value.elements for value in call.outputs]
         if len(kept) == 1 and isinstance(call.result, Value) and kept[0] is not None:
             self.held[call.index] = lambda func: lambda *_, **__: kept[0]
+
+    def kept_tensors(self) -> list[Tensor]:
+        """The tensors, no parameters and no buffers, that objects and modules hold now."""
+        holders = [vars(m) for m in self.reached.modules.values()] + [vars(o) for o in self.reached.objects]
+        values = [v for space in holders for name, v in space.items() if name not in ("_parameters", "_buffers")]
+        values += [space[word] for space, word in self.reached.globals]
+        return [t for value in values for t in tensors_of(value, 3) if not isinstance(t, nn.Parameter)]
+
+    @cached_property
+    def kept_ids(self) -> set[int]:
+        """The identities of the tensors that the program held before it ran."""
+        self._snapshot.restore()
+        buffers = [b for m in self.reached.modules.values() for b in m.buffers(recurse=False)]
+        return {id(t) for t in (*self.kept_tensors(), *buffers)}
+
+    def is_kept(self, value: Value) -> bool:
+        """Whether the program still holds a tensor, or a view or detached copy of it, after the baseline run."""
+        waiting, seen = [value], set()
+        while waiting:
+            current = waiting.pop()
+            if current.index in self.after:
+                return True
+            if current.index in seen:
+                continue
+            seen.add(current.index)
+            for call in current.readers:
+                if call.name in ("detach", "clone", "data", "__getitem__", "unbind", "squeeze", "view", "contiguous"):
+                    waiting.extend(call.outputs)
+        return False
 
     # ------------------------------------------------------------------ what is there
     @property

@@ -39,11 +39,19 @@ class Slot:
     time: int | None
     fixed: bool
     mask: bool = False
+    rows: int = 1  # rows of each sample, where a batch axis holds N·L of them
 
     @property
     def tensor(self) -> Tensor:
         data: Tensor = self.value.data if isinstance(self.value, PackedSequence) else self.value
         return data
+
+    def row(self, tensor: Tensor, i: int, N: int) -> Tensor:
+        """The rows of sample i, as a view."""
+        assert self.batch is not None
+        if self.rows == 1:
+            return tensor.select(self.batch, i)
+        return tensor.unflatten(self.batch, (N, self.rows)).select(self.batch, i)
 
     @property
     def movable(self) -> bool:
@@ -56,6 +64,7 @@ class Inputs:
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], batch_dim: int | None, lengths: Any) -> None:
         self._given: Given = (args, kwargs)
+        self.args, self.kwargs = args, kwargs
         self.batch_dim = batch_dim
         self.lengths = whole_numbers(lengths)
         self.pads: set[int] = {0}
@@ -95,11 +104,14 @@ class Inputs:
                 batch = self.batch_dim
             elif self.N in sizes:
                 batch = sizes.index(self.N)
+        rows = 1
+        if batch is None and self.batch_dim == 0 and self.N > 1 and value.dim() > 1 and not value.size(0) % self.N:
+            batch, rows = 0, value.size(0) // self.N  # the rows of all samples, one behind the other
         others = [axis for axis in range(value.dim()) if axis != batch]
         sequence = value.dim() >= 3 or (value.dim() == 2 and (not value.is_floating_point() or self.batch_dim is None))
         time = others[0] if sequence and others and batch in (0, 1, None) else None
         fixed = value.dtype == torch.bool or value.is_complex() or value.numel() == 0 or self._is_lengths(value)
-        return Slot(k, value, batch, time, fixed or value.is_sparse or value.is_meta)
+        return Slot(k, value, batch, time, fixed or value.is_sparse or value.is_meta, rows=rows)
 
     # ------------------------------------------------------------------ what the run showed of them
     def learn(self, trace: Trace, layers: Sequence[LayerCall]) -> None:
@@ -126,7 +138,7 @@ class Inputs:
     def _looks_like_mask(self, slot: Slot) -> bool:
         value = slot.tensor
         return (
-            value.dim() == 2
+            value.dim() in (1, 2)
             and slot.batch is not None
             and value.numel() > 1
             and bool(((value == 0) | (value == 1)).all())
@@ -138,18 +150,29 @@ class Inputs:
         """Copies: the model may write into what it is given, the caller's tensors stay as they are."""
         return self._with(lambda slot: _copy(slot.value))
 
-    def sample(self, i: int, seed: int = 0) -> Given:
-        """Sample i replaced by other values of the same kind, everything else as it was."""
+    @property
+    def masks(self) -> list[Slot]:
+        """The slots of flags, a row for each sample."""
+        return [
+            slot
+            for slot in self.slots
+            if isinstance(slot.value, Tensor) and slot.batch is not None and slot.value.numel()
+            if slot.mask or slot.value.dtype == torch.bool
+        ]
+
+    def sample(self, i: int, seed: int = 0, *, masks: bool = False) -> Given:
+        """Sample i replaced by other values of the same kind, with `masks` its flags too; the rest as it was."""
+        flags = {slot.index for slot in self.masks} if masks else set()
 
         def change(slot: Slot) -> Any:
             if isinstance(slot.value, PackedSequence):
                 return _packed_sample(slot.value, i, seed, self.pads)
-            if not slot.movable:
+            if not slot.movable and slot.index not in flags:
                 return _copy(slot.value)
             new = _copy(slot.value)
             with torch.no_grad(), torch.inference_mode(new.is_inference()):
-                row = new.select(slot.batch, i)
-                row.copy_(_other(row, slot.value, seed + 17 * i, self.pads))
+                row = slot.row(new, i, self.N)
+                row.copy_(_flipped(row, i) if slot.index in flags else _other(row, slot.value, seed + 17 * i, self.pads))
             return new
 
         return self._with(change)
@@ -166,7 +189,10 @@ class Inputs:
             if slot.index in axes:
                 value = slot.value
                 for axis in axes[slot.index]:
-                    value = value.narrow(axis, 0, length)
+                    if axis == slot.batch and slot.rows > 1:
+                        value = value.unflatten(axis, (self.N, slot.rows)).narrow(axis + 1, 0, length).flatten(axis, axis + 1)
+                    else:
+                        value = value.narrow(axis, 0, length)
                 return _copy(value)
             return _copy(slot.value)
 
@@ -206,6 +232,18 @@ class Inputs:
     def movable(self) -> list[Slot]:
         """The slots in which a sample can be replaced."""
         return [slot for slot in self.slots if slot.movable]
+
+
+def _flipped(row: Tensor, i: int) -> Tensor:
+    """Other flags: about a third of them turned over, the first of all kept, and never all off."""
+    draw = torch.Generator().manual_seed(99 + i)
+    turned = (torch.rand(row.shape, generator=draw) < 0.34).to(row.device)
+    if not bool(turned.any()):
+        turned = torch.ones_like(turned)
+    if row.dim():
+        turned[(0,) * row.dim()] = row.numel() == 1
+    other = torch.where(turned, 1 - row.to(torch.int8), row.to(torch.int8)).to(row.dtype)
+    return other if bool((other != 0).any()) or not bool((row != 0).any()) else row.clone()
 
 
 def _is_data(value: Value, movable: int) -> bool:
@@ -267,6 +305,8 @@ def _other(part: Tensor, whole: Tensor, seed: int, pads: set[int]) -> Tensor:
         if low == high:
             low, high = low - 1.0, high + 1.0
         fresh = torch.rand(part.shape, generator=draw) * (high - low) + low
+        if fresh.numel() > 2 and not 0 <= low <= high <= 1:  # so that the largest and the smallest of all move too
+            fresh.view(-1)[:2] = torch.tensor([high + 0.25 * (high - low), low - 0.25 * (high - low)])
         fresh = fresh.to(part.device, part.dtype)
         return torch.where(_empty_steps(part), part, fresh)
     padding = torch.zeros_like(part, dtype=torch.bool)

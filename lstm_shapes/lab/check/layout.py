@@ -109,7 +109,7 @@ class Track:
 
     def places(self) -> dict[int, int] | None:
         """Where each sample lies on an axis of size N, if each has one index of its own there."""
-        for axis in self.axes:
+        for axis in self.axes if self.touched else ():
             if self.shape[axis] == self.N and all(len(sets[axis]) == 1 for sets in self.touched.values()):
                 return {s: next(iter(sets[axis])) for s, sets in self.touched.items()}
         return None

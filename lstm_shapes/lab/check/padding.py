@@ -193,6 +193,8 @@ def _cuts(lab: Experiments, lengths: Lengths, full: int) -> tuple[dict[int, tupl
         numbers = whole_numbers(slot.value)
         if numbers is not None and sorted(numbers) == sorted(lengths.steps) and slot is not lengths.slot:
             counts[slot.index] = numbers
+        elif isinstance(slot.value, Tensor) and slot.rows == full and slot.batch is not None:
+            axes[slot.index] = (slot.batch,)
         elif isinstance(slot.value, Tensor) and slot is not lengths.slot and slot.batch is not None:
             same = [a for a in range(slot.tensor.dim()) if a != slot.batch and slot.tensor.size(a) == full]
             if slot.time in same and slot.tensor.is_floating_point() and not slot.fixed:

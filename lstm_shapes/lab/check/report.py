@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lstm_shapes.display import Shown
 from lstm_shapes.lab.trace import Where
-from lstm_shapes.shown import Shown
 
 __all__ = ["Evidence", "Finding", "Level", "Report"]
 

@@ -21,7 +21,7 @@ RULES: dict[str, Rule] = {}
 class Rule:
     """One code of the table.
 
-    `reads` is the experiment whose value is handed to `find`. `wrong` and `right` are runnable programs that define
+    `reads` are the experiments whose values are handed to `find`. `wrong` and `right` are runnable programs that define
     `model` and `inputs` (and `batch_dim`, `lengths`, `target`, `loss`).
     """
 
@@ -31,7 +31,7 @@ class Rule:
     why: str
     wrong: str
     right: str
-    reads: Callable[..., Any]
+    reads: tuple[Callable[..., Any], ...]
     find: Callable[..., Iterable[Finding]]
 
     def finding(
@@ -51,7 +51,7 @@ class Rule:
         return Finding(self.code, self.name, level, title, measured, fix, layer, where, evidence, made_by, cause)
 
 
-def rule(code: str, name: str, reads: Callable[..., Any]) -> Callable[[Callable[..., Iterable[Finding]]], Rule]:
+def rule(code: str, name: str, *reads: Callable[..., Any]) -> Callable[[Callable[..., Iterable[Finding]]], Rule]:
     """Register a function as the rule of a code; its docstring is the rule's documentation."""
 
     def register(find: Callable[..., Iterable[Finding]]) -> Rule:

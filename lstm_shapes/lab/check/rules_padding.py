@@ -84,8 +84,8 @@ def _call_reads(call: Call) -> tuple[str, str]:
     if name in ("__getitem__", "select", "narrow", "index_select", "take"):
         return (
             "one step is taken for all rows, and for a padded row it is padding",
-            "probably the step at lengths - 1 of each row, Y[torch.arange(N), lengths - 1] (gather); or hn[-1] of a "
-            "packed call",
+            "probably the step at lengths - 1 of each row, Y[torch.arange(N), lengths - 1] (gather); or, of a packed call, "
+            "hn[-1], and torch.cat((hn[-2], hn[-1]), dim=1) with two directions",
         )
     if "softmax" in name:
         return (

@@ -13,7 +13,7 @@ from .rule import rule
 from .samples import samples_of
 from .words import layer_names, named, symbol, value_name
 
-__all__: list[str] = []
+__all__ = ["on_batch_axis"]
 
 
 @rule("LS201", "batch-time-swap", blame_of)
@@ -88,36 +88,6 @@ def scrambled_reshape(blame: Blame | None, lab: Experiments) -> Iterator[Finding
         yield _finding(scrambled_reshape.code, title, _two_layouts(blame, lab), blame, lab)
 
 
-@rule("LS205", "wrong-state-row", blame_of)
-def state_axis(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
-    """A row of hn or cn is used that is not the one meant.
-
-    hn is (K·R, N, H), layer-major, forward before backward, in both layouts: hn[-1] is the top layer (its backward
-    direction, if there are two), hn[0] the bottom one, hn[:, 0] the first sample.
-
-    Wrong::
-
-        rnn, head = nn.GRU(5, 8, num_layers=2, batch_first=True), nn.Linear(8, 3)
-        model = lambda x: head(rnn(x)[1][0])
-        inputs = (torch.randn(4, 7, 5),)
-
-    Right::
-
-        rnn, head = nn.GRU(5, 8, num_layers=2, batch_first=True), nn.Linear(8, 3)
-        model = lambda x: head(rnn(x)[1][-1])
-        inputs = (torch.randn(4, 7, 5),)
-    """
-    if blame is None or not blame.state or blame.maker is None or blame.kind == "order" or _coincides(lab):
-        return
-    name = layer_names(blame.maker)[blame.state]
-    title = f"{symbol(blame.call.name)} works on axis 1 of {name}, which is the batch"
-    measured = (
-        f"{name} is (K·R, N, H) = {blame.value.shape}, with batch_first too; {_moved_result(lab)}, so samples are "
-        "dropped or mixed"
-    )
-    yield _finding(state_axis.code, title, measured, blame, lab)
-
-
 @rule("LS207", "unbatched-by-accident", blame_of)
 def unbatched(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
     """A 2-D input meant as a batch is read as one unbatched sequence.
@@ -170,43 +140,6 @@ def legal_by_coincidence(found: Coincidence | None, lab: Experiments) -> Iterato
         yield legal_by_coincidence.finding(found.title, found.measured, found.fix, found.where, layer=found.layer)
 
 
-@rule("LS211", "state-leak", blame_of)
-def carried_between_samples(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
-    """State is carried between sequences that have nothing to do with each other.
-
-    The state that a layer returns belongs to the sequence that it has read. Handed to the next sequence, or kept from
-    one call to the next without a reset, it makes a row depend on what came before it.
-
-    Wrong::
-
-        rnn = nn.LSTM(5, 8)
-        def model(x):
-            state, rows = None, []
-            for sequence in x:
-                Y, state = rnn(sequence.unsqueeze(1), state)
-                rows.append(Y[-1, 0])
-            return torch.stack(rows)
-        inputs = (torch.randn(4, 6, 5),)
-
-    Right::
-
-        rnn = nn.LSTM(5, 8)
-        def model(x):
-            rows = []
-            for sequence in x:
-                Y, state = rnn(sequence.unsqueeze(1))
-                rows.append(Y[-1, 0])
-            return torch.stack(rows)
-        inputs = (torch.randn(4, 6, 5),)
-    """
-    if blame is None or blame.kind != "carried" or blame.layer is None:
-        return
-    title = f"{blame.layer.called} starts a sequence from the state that another sequence left"
-    measured = f"x is one sample and h0 was made from others: {_moved_result(lab)}"
-    fix = f"reset the state for each sequence: call {blame.layer.called} without a state, or with zeros"
-    yield carried_between_samples.finding(title, measured, fix, blame.call.where, layer=blame.layer.name)
-
-
 @rule("LS214", "sample-order", blame_of)
 def sample_order(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
     """Output row i belongs to another sample: sorted for packing and not restored.
@@ -246,6 +179,18 @@ def sample_order(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
     title = "the result's rows are in another order than the samples: row i belongs to another sample"
     measured = f"sample → row: {places}; the last call that reorders rows is this one"
     yield _finding(sample_order.code, title, measured, blame, lab)
+
+
+def on_batch_axis(blame: Blame, lab: Experiments) -> tuple[str, str, str]:
+    """Title, measurement and fix where a call works on the batch axis of hn or cn."""
+    assert blame.maker is not None
+    name = layer_names(blame.maker)[blame.state]
+    title = f"{symbol(blame.call.name)} works on axis 1 of {name}, which is the batch"
+    measured = (
+        f"{name} is (K·R, N, H) = {blame.value.shape}, with batch_first too; {_moved_result(lab)}, so samples are "
+        "dropped or mixed"
+    )
+    return title, measured, best(lab, blame.fixes, samples_hold)
 
 
 # ---------------------------------------------------------------------- words

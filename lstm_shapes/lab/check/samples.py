@@ -67,16 +67,23 @@ def samples_of(lab: Experiments) -> Samples:
         return Samples("untested", why="no input has a batch axis whose samples could be replaced")
     if not lab.results:
         return Samples("untested", why="nothing that came back is a tensor with axes")
-    quick = _compared(lab, chosen(lab.N), {value.index for _, value in lab.results})
+    packed = {v.index for c in lab.baseline.calls if c.name == "_pack_padded_sequence" for v in c.inputs[:1]}
+    quick = _compared(lab, chosen(lab.N), {value.index for _, value in lab.results}, extra=packed)
     if len(quick.tested) < 2:
         return Samples("untested", why=quick.why or "the program takes another path with other samples")
+    masks = False
     if _wrong(lab, quick.tracks) is None:
-        return Samples("apart", quick.tested, rows=quick.tracks)
+        if not lab.inputs.masks:
+            return Samples("apart", quick.tested, rows=quick.tracks)
+        masked = _compared(lab, quick.tested, {value.index for _, value in lab.results}, masks=True)
+        masks = len(masked.tested) > 1 and _wrong(lab, masked.tracks) is not None
+        if not masks:
+            return Samples("apart", quick.tested, rows=quick.tracks)
     if not lab.repeatable:
         return Samples("untested", quick.tested, "the same inputs give other results each time")
     lab.says("samples, call by call")
     for _ in range(8):
-        judged = _judged(lab, _compared(lab, quick.tested, None))
+        judged = _judged(lab, _compared(lab, quick.tested, None, masks=masks))
         statistics = _statistics(judged.culprit)
         if not statistics:
             return judged
@@ -108,8 +115,15 @@ def _statistics(culprit: Call | None) -> list[Call]:
     return taken if {"std", "var"} & {call.name for call in taken} else []
 
 
-def _compared(lab: Experiments, samples: tuple[int, ...], wanted: set[int] | None) -> Samples:
-    """A run for each sample; tracks for the wanted values, for all that are on the way if None."""
+def _compared(
+    lab: Experiments,
+    samples: tuple[int, ...],
+    wanted: set[int] | None,
+    *,
+    extra: set[int] | None = None,
+    masks: bool = False,
+) -> Samples:
+    """A run for each sample; tracks for the wanted values (and the extra ones), for all if None."""
     tracks: dict[int, Track] = {}
     tested: list[int] = []
     why = ""
@@ -118,11 +132,11 @@ def _compared(lab: Experiments, samples: tuple[int, ...], wanted: set[int] | Non
         moved: dict[int, Tensor | None] = {}
 
         def compare(value: Value, tensor: Tensor, moved: dict[int, Tensor | None] = moved) -> None:
-            if wanted is None or value.index in wanted:
+            if wanted is None or value.index in wanted or (extra and value.index in extra):
                 before = value.elements
                 moved[value.index] = None if before is None else differs(before, tensor, lab.slack)
 
-        outcome = lab.follow(lab.inputs.sample(s), compare)
+        outcome = lab.follow(lab.inputs.sample(s, masks=masks), compare)
         if outcome.error is not None:
             why = f"with sample {s} replaced the program raises {type(outcome.error).__name__}"
             continue
@@ -284,7 +298,7 @@ def _reorders(samples: Samples, call: Call) -> bool:
         before, after = samples.track(value), samples.track(call.outputs[0])
         if before is not None and after is not None and before is not after:
             a, b = before.places(), after.places()
-            if a is not None and b is not None and a != b:
+            if a and b and a != b:
                 return True
     return False
 

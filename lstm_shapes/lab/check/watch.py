@@ -11,10 +11,10 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
+from lstm_shapes.display import Shown
 from lstm_shapes.lab.trace import Trace, raised_at, theirs
 from lstm_shapes.lab.trace.bounded import Bounded
 from lstm_shapes.lab.trace.compiling import aside
-from lstm_shapes.shown import Shown
 
 from .report import Finding, Report, ordered
 from .roots import Roots

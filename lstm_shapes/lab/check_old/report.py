@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lstm_shapes.shown import Shown
+from lstm_shapes.display import Shown
 
 from .where import Where
 

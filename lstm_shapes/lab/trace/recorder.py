@@ -30,7 +30,8 @@ _ATTRIBUTES = frozenset(
     "size dim ndim __len__ numel nelement element_size is_floating_point is_complex is_contiguous is_signed stride "
     "storage_offset _set_grad_enabled get_device requires_grad_ retain_grad register_hook is_shared is_pinned _assert "
     "data_ptr untyped_storage __repr__ __format__ __hash__ has_names dim_order device is_inference backward "
-    "is_same_size set_grad_enabled _set_view_replay_enabled result_type get_default_dtype is_tensor is_storage _is_view __dir__ type".split()
+    "is_same_size set_grad_enabled result_type get_default_dtype is_tensor is_storage _is_view __dir__ type "
+    "_set_view_replay_enabled".split()
 )
 # Attributes that are views of their tensor; every other attribute is a question.
 _VIEWS = frozenset("T mT H mH data real imag".split())
@@ -39,6 +40,15 @@ _IN_PLACE = frozenset(
     "__ipow__ __imatmul__".split()
 )
 _LOSSES = frozenset("cross_entropy binary_cross_entropy binary_cross_entropy_with_logits kl_div".split())
+# Functions that take nothing of a tensor but its type and sizes.
+_CREATES = frozenset(
+    "new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like full_like empty_like rand_like randn_like "
+    "randint_like".split()
+)
+_DRAWS = frozenset(
+    "rand randn randint rand_like randn_like randint_like bernoulli bernoulli_ normal normal_ uniform_ exponential_ "
+    "random_ geometric_ randperm poisson".split()
+)
 # Writes that read nothing of what they overwrite.
 _BLIND = frozenset("__setitem__ copy_ fill_ zero_".split())
 # Functions whose result leaves torch: what is computed from it comes back as a tensor of unknown descent.
@@ -77,7 +87,9 @@ class Value:
     @property
     def parents(self) -> tuple[Value, ...]:
         """What it was made from."""
-        return self.bases if self.maker is None else self.maker.inputs
+        if self.maker is None:
+            return self.bases
+        return () if self.maker.name in _CREATES else self.maker.inputs
 
     @property
     def parameter(self) -> bool:
@@ -458,8 +470,8 @@ CELLS = frozenset("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell".split())
 RECURRENT = RECURRENT | CELLS
 
 
-# The frames between a kernel's caller and the recorder: this folder's, and the wrapper of `torch.compiler.disable`.
-_BETWEEN = (str(Path(__file__).parent), str(Path(torch.__file__).parent / "_dynamo"))
+# The frames between a kernel's caller and the recorder are those of this folder.
+_BETWEEN = str(Path(__file__).parent)
 
 
 def _recurrent_frame() -> tuple[nn.Module | None, bool]:
@@ -551,6 +563,8 @@ class Follower(_Mode):
                 if not value.parameter and (k or name not in _BLIND):
                     self._look(value, tensor)
         result = func(*args, **kwargs)
+        if self._realign and name in _DRAWS and partner is not None and partner.outputs and isinstance(result, Tensor):
+            _repeat_draw(partner.outputs[0], result)
         if partner is not None:
             self._outputs(partner, result)
         return result
@@ -575,6 +589,19 @@ class Follower(_Mode):
             for (_, value), (_, tensor) in zip(trace.results, leaves, strict=True):
                 if value.index not in self._compared:
                     self._look(value, tensor)
+
+
+def _repeat_draw(value: Value, result: Tensor) -> None:
+    """Let what is drawn with other sizes be the beginning of what was drawn in the recorded run."""
+    drawn = value.elements
+    if drawn is None or drawn.dim() != result.dim() or drawn.dtype != result.dtype:
+        return
+    for axis, size in enumerate(result.shape):
+        if drawn.size(axis) < size:
+            return
+        drawn = drawn.narrow(axis, 0, size)
+    with torch.no_grad():
+        result.copy_(drawn)
 
 
 def _distinct(result: Any) -> Iterator[Tensor]:

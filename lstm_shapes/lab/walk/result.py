@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from lstm_shapes.display import Shown
 from lstm_shapes.lab.torch_rules import axes_of
-from lstm_shapes.shown import Shown
 from lstm_shapes.theory.axes import UNKNOWN, Axes, Axis
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from html import escape
-from typing import Any
 
 from .page import Block, Cell, Lines, Mark, Page, Sheet
 
@@ -34,26 +33,21 @@ background:none;color:inherit}
 """.replace("\n", "")
 
 
-def to_html(value: Any, svg: str = "") -> str:
-    """A page, or any other rich renderable, as a fragment for a notebook's cell; `svg` is drawn above the tables."""
-    if not isinstance(value, Page):
-        from .text import console
-
-        body = f"<pre>{escape(console(value, width=100))}</pre>"
-    else:
-        head = f"<h2>{escape(value.title)}</h2>{_paragraph(value.subtitle)}"
-        body = f"{head}{_drawing(svg)}{''.join(map(_block, value.blocks))}"
+def to_html(page: Page) -> str:
+    """A page as a fragment for a notebook's cell, its picture above the tables."""
+    head = f"<h2>{escape(page.title)}</h2>{_paragraph(page.subtitle)}"
+    body = f"{head}{_drawing(page.picture() if page.picture else '')}{''.join(map(_block, page.blocks))}"
     return f'<div class="lstm-shapes"><style>{_STYLE}</style>{body}</div>'
 
 
-def document(page: Page, svg: str = "") -> str:
+def document(page: Page) -> str:
     """A page as a whole HTML file, light or dark as the reader's system is."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(page.title)}</title>"
         "<style>:root{color-scheme:light dark}body{margin:2rem;background:Canvas;color:CanvasText}</style>"
-        f"</head><body>{to_html(page, svg)}</body></html>\n"
+        f"</head><body>{to_html(page)}</body></html>\n"
     )
 
 

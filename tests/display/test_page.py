@@ -8,8 +8,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lstm_shapes.views.page import Column, Drawing, Lines, Mark, Page, Role, Sheet, code, tick
-from lstm_shapes.views.text import STYLES, console, written
+from lstm_shapes.display.page import (
+    STYLES,
+    Column,
+    Drawing,
+    Lines,
+    Mark,
+    Page,
+    Role,
+    Sheet,
+    code,
+    console,
+    tick,
+    written,
+)
 
 WORDS = st.lists(st.text("abcXYZ019(),·", min_size=1, max_size=30), max_size=6).map(" ".join)
 

@@ -1,4 +1,4 @@
-"""The options that several commands share: the sizes of a call, and how a result is put on the screen."""
+"""How a result is put on the screen, in a pipe and on a terminal, and what waits while something loads."""
 
 from __future__ import annotations
 
@@ -10,34 +10,8 @@ import sys
 
 import pytest
 
-from lstm_shapes.commands import options
-from tests.command_line import ROOT, here, refused
-
-SIZES = {
-    "no number": (["--lengths", "5,,3"], "--lengths must be whole numbers with commas between"),
-    "nothing": (["--lengths", ""], "--lengths must be whole numbers with commas between"),
-    "length 0": (["--lengths", "5,0"], "lengths[1] must be"),
-    "longer than L": (["--steps", "4", "--lengths", "5,3"], "at most L each = 4"),
-    "fewer than N": (["--batch", "3", "--lengths", "5,3"], "one entry for each of N sequences = 3"),
-}
-
-
-@pytest.mark.parametrize("command", ["explain", "count"])
-@pytest.mark.parametrize(("arguments", "says"), SIZES.values(), ids=SIZES)
-def test_lengths_that_cannot_be(
-    capsys: pytest.CaptureFixture[str], command: str, arguments: list[str], says: str
-) -> None:
-    """One line, before anything is shown."""
-    ended = here(capsys, command, "28", "256", *arguments)
-    refused(ended, says)
-    assert ended.out == ""
-
-
-@pytest.mark.parametrize("command", ["explain", "count"])
-@pytest.mark.parametrize("other", [["--batch", "2"], ["--lengths", "5,3"]])
-def test_unbatched_has_no_rows(capsys: pytest.CaptureFixture[str], command: str, other: list[str]) -> None:
-    """One sequence without a batch axis is neither two nor a packed batch."""
-    refused(here(capsys, command, "28", "256", "--unbatched", *other), "--unbatched must be given without")
+from lstm_shapes.commands._screen import loading
+from tests.command_line import ROOT, here
 
 
 def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +54,7 @@ def test_the_collector_waits_while_something_loads(collects: bool) -> None:
     inside = []
 
     def load() -> None:
-        with options.loading("Loading …"):
+        with loading("Loading …"):
             inside.append(gc.isenabled())
             raise RuntimeError("broken")
 

@@ -1,23 +1,121 @@
-"""Pages as text: rich tables on a terminal, the same characters without colour in a pipe."""
+"""Page: what a view says, before it is text or HTML; and how it is printed, in colour or as plain characters.
+
+A cell is a str, or a `Mark` where a word has a role: code, symbol, number, good, bad or quiet.
+"""
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from io import StringIO
 from typing import Any, Literal
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from .page import Cell, Drawing, Lines, Mark, Page, Role, Sheet
+__all__ = [
+    "STYLES",
+    "Block",
+    "Cell",
+    "Column",
+    "Drawing",
+    "Lines",
+    "Mark",
+    "Page",
+    "Role",
+    "Sheet",
+    "code",
+    "console",
+    "renderables",
+    "tick",
+    "written",
+]
 
-__all__ = ["STYLES", "console", "renderables", "written"]
+Role = Literal["code", "symbol", "number", "good", "bad", "quiet", "strong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A word with a role."""
+
+    text: str
+    role: Role
+
+
+Cell = str | Mark
+
+
+def code(text: str) -> Mark:
+    return Mark(text, "code")
+
+
+def tick(ok: bool) -> Mark:
+    return Mark("✓", "good") if ok else Mark("✗", "bad")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's heading. `whole` columns are never wrapped; `right` ones hold numbers."""
+
+    name: str
+    whole: bool = True
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table: every row has a cell for each column; `totals` rows stand apart below."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    totals: tuple[tuple[Cell, ...], ...] = ()
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A short list of sentences; `code` in backticks."""
+
+    title: str
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A picture: `svg` for pages, `text` (lines of characters, laid out already or for a width) for consoles."""
+
+    title: str
+    text: str | Callable[[int], str]
+    svg: str = ""
+
+    def at(self, width: int) -> str:
+        """The text on so many columns."""
+        return self.text if isinstance(self.text, str) else self.text(width)
+
+
+Block = Sheet | Lines | Drawing
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A title, what it is about, and the blocks below it."""
+
+    title: str
+    subtitle: str
+    blocks: tuple[Block, ...]
+    picture: Callable[[], str] | None = None
+    """An SVG that stands above the blocks where pictures can be shown; drawn when it is asked for."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from renderables(self, options.max_width)
+
 
 # Readable on dark and on light: weight and a few mid-tone colours, never white, yellow, or a background.
 STYLES: dict[Role, str] = {

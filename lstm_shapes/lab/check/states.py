@@ -1,0 +1,381 @@
+"""States and outputs of recurrent layers: which rows of hn and cn, which steps and halves of Y, are read on the way to
+a result, and by which line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lstm_shapes.lab.trace import Call, LayerCall, Value
+
+from .experiments import Experiments
+from .padding import lengths_of
+from .provenance import Parts, follow_parts
+from .samples import samples_of
+
+__all__ = ["Reading", "Rows", "readings_of", "rows_of"]
+
+_MOST_CALLS = 3  # of one layer: the first, the second and the last
+
+
+@dataclass(eq=False, slots=True)
+class Rows:
+    """Rows of a layer's final state that are read although they are not the ones meant.
+
+    `problem`: lower (the top layer's are not among them), handed (another layer starts from the wrong ones), kept
+    (the result still has the axis of the rows), cell (cn is read and hn is not), exchanged (h0 from cn, c0 from hn).
+    """
+
+    problem: Literal["lower", "handed", "kept", "cell", "exchanged"]
+    layer: LayerCall
+    role: str
+    call: Call
+    rows: tuple[int, ...]
+    reader: LayerCall | None = None
+    by_row: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(eq=False, slots=True)
+class Reading:
+    """Steps of Y that are read where only the first or the last is: `half` is the direction that has seen one step."""
+
+    layer: LayerCall
+    call: Call
+    step: Literal["first", "last"]
+    half: Literal["forward", "backward", "only"]
+
+
+def _chosen(lab: Experiments) -> Iterator[LayerCall]:
+    """The calls worth looking at: of each layer the first two and the last."""
+    of: dict[int, list[LayerCall]] = {}
+    for layer in lab.layers:
+        of.setdefault(id(layer.module) if layer.module is not None else layer.call.index, []).append(layer)
+    for calls in of.values():
+        yield from calls[:2] + calls[2:][-1:]
+
+
+def _settled(lab: Experiments) -> bool:
+    """Whether samples stay apart, so that what is read can be spoken of."""
+    return lab.baseline.error is None and lab.ask(samples_of).kind not in ("mixed", "dropped")
+
+
+# ---------------------------------------------------------------------- rows of hn and cn
+def rows_of(lab: Experiments) -> Rows | None:
+    """The first state whose rows are read wrongly."""
+    if not _settled(lab):
+        return None
+    return _handed(lab) or _exchanged_or_cell(lab) or _lower(lab)
+
+
+def _row_marks(layer: LayerCall, value: Value, offset: int, count: int) -> Tensor:
+    marks = torch.zeros(count, *value.shape)
+    rows = value.shape[0] if not layer.cell else 1
+    for k in range(rows):
+        if layer.cell:
+            marks[offset] = 1
+        else:
+            marks[offset + k, k] = 1
+    return marks
+
+
+def _own(layer: LayerCall, lab: Experiments) -> set[int]:
+    """The calls of the same layer: through them a state goes on, which is no reading."""
+    return {other.call.index for other in lab.layers if other.module is layer.module and layer.module is not None}
+
+
+def _follow_state(lab: Experiments, layer: LayerCall) -> Parts:
+    """hn and cn of a call, row by row, until they are computed with."""
+    roles = [role for role in ("hn", "cn") if role in layer.outputs]
+    count = layer.K * layer.R
+    names = tuple((role, k) for role in roles for k in range(count))
+    sources = {
+        layer.outputs[role]: _row_marks(layer, layer.outputs[role], i * count, len(names))
+        for i, role in enumerate(roles)
+    }
+    kernels = {other.call.index for other in lab.layers}
+    return follow_parts(lab.baseline, sources, names, lab.on_path, lambda call: call.index in kernels)
+
+
+def _handed(lab: Experiments) -> Rows | None:
+    """An encoder's rows that start another layer: layer k should start from layer k, or one layer from the top one."""
+    for layer in _chosen(lab):
+        if layer.cell or layer.K * layer.R < 2:
+            continue
+        parts = lab.ask_of(_follow_state, layer)
+        for reader in lab.layers:
+            if reader.module is layer.module or reader.call.index < layer.call.index:
+                continue
+            for role in ("h0", "c0"):
+                state = reader.states.get(role)
+                if state is None or state.index not in parts.held:
+                    continue
+                by_row = _taken(parts, reader, state)
+                wrong = _wrong_rows(layer, reader, by_row)
+                if wrong is not None:
+                    at = _dropping(lab, parts, layer, state) or reader.call
+                    return Rows("handed", layer, wrong, at, tuple(by_row[0]), reader, tuple(map(tuple, by_row)))
+    return None
+
+
+def _taken(parts: Parts, reader: LayerCall, state: Value) -> list[list[int]]:
+    """For each row of a starting state the rows that it is made of."""
+    if reader.cell or len(state.shape) < 3:
+        return [sorted({k for _, k in parts.of(state)})]
+    return [sorted({k for _, k in row}) for row in parts.along(state, 0)]
+
+
+def _wrong_rows(layer: LayerCall, reader: LayerCall, by_row: list[list[int]]) -> str | None:
+    R, K = layer.R, layer.K
+    if any(not row for row in by_row):
+        return None
+    top = set(range(K * R - R, K * R))
+    if len(by_row) == 1:
+        # A start from all rows, or from any that hold the top layer, is a choice; a start from none of them is none.
+        if top & set(by_row[0]):
+            return None
+        return "top"
+    if reader.K == K:
+        layers = [{k // R for k in row} for row in by_row]
+        if any(k // reader.R not in held for k, held in enumerate(layers)):
+            return "layer"
+        if R == reader.R == 2 and any(len(row) == 1 and row[0] % 2 != k % 2 for k, row in enumerate(by_row)):
+            return "direction"
+        if R == 2 and reader.R == 1 and any(len(held) > 1 for held in layers) and any(len(held) < K for held in layers):
+            return "layer"
+        return None
+    if R == 2 and reader.R == 1 and all(len(row) == 1 for row in by_row) and K < reader.K:
+        # the two directions of one layer start two layers
+        pairs = {row[0] // R for row in by_row}
+        return "direction" if len(pairs) < len(by_row) else None
+    return None
+
+
+def _exchanged_or_cell(lab: Experiments) -> Rows | None:
+    for layer in _chosen(lab):
+        if "cn" not in layer.outputs:
+            continue
+        parts = lab.ask_of(_follow_state, layer)
+        for reader in lab.layers:
+            h0, c0 = reader.states.get("h0"), reader.states.get("c0")
+            if h0 is None or c0 is None:
+                continue
+            kinds = [{role for role, _ in parts.of(state)} for state in (h0, c0)]
+            if kinds == [{"cn"}, {"hn"}]:
+                return Rows("exchanged", layer, "cn", reader.call, (), reader)
+    return _cell_only(lab)
+
+
+def _cell_only(lab: Experiments) -> Rows | None:
+    """cn of a layer is read outside the recurrence, and neither hn nor Y of any of its calls is."""
+    seen: set[int] = set()
+    results = {value.index for _, value in lab.results}
+    for layer in lab.layers:
+        if "cn" not in layer.outputs or layer.module is None or id(layer.module) in seen:
+            continue
+        seen.add(id(layer.module))
+        own = _own(layer, lab)
+        calls = [other for other in lab.layers if other.module is layer.module]
+        readers = {role: _readers(lab, calls, role, own, results) for role in ("Y", "hn", "cn")}
+        if readers["cn"] and not readers["hn"] and not readers["Y"]:
+            return Rows("cell", layer, "cn", readers["cn"][0], ())
+    return None
+
+
+def _readers(lab: Experiments, calls: list[LayerCall], role: str, own: set[int], results: set[int]) -> list[Call]:
+    """The calls that read a role's tensors on the way to a result, the layer's own next calls left out."""
+    found: list[Call] = []
+    for layer in calls:
+        value = layer.outputs.get(role)
+        if value is None:
+            continue
+        waiting, seen = [value], set()
+        while waiting:
+            current = waiting.pop()
+            if current.index in seen:
+                continue
+            seen.add(current.index)
+            if current.index in results:
+                found.append(current.maker if current.maker is not None else layer.call)
+            for call in current.readers:
+                if call.index in own:
+                    continue
+                outputs = [v for v in call.outputs if v.index in lab.on_path]
+                if outputs and current is value and any(_reaches(lab, v, own, results) for v in outputs):
+                    found.append(call)
+    return sorted(dict.fromkeys(found), key=lambda call: call.index)
+
+
+def _reaches(lab: Experiments, value: Value, own: set[int], results: set[int]) -> bool:
+    """Whether a result is made of a value without passing through the layer's own calls."""
+    waiting, seen = [value], set()
+    while waiting:
+        current = waiting.pop()
+        if current.index in results:
+            return True
+        if current.index in seen:
+            continue
+        seen.add(current.index)
+        for call in current.readers:
+            if call.index not in own:
+                waiting.extend(v for v in call.outputs if v.index in lab.on_path)
+    return False
+
+
+def _lower(lab: Experiments) -> Rows | None:
+    """Rows of hn that are read while the top layer's are not, or while their axis is kept to the end."""
+    for layer in _chosen(lab):
+        count = layer.K * layer.R
+        if layer.cell or count < 2:
+            continue
+        if _readers(lab, [layer], "Y", _own(layer, lab), {v.index for _, v in lab.results}):
+            continue  # the top layer is read beside it
+        parts = lab.ask_of(_follow_state, layer)
+        own = _own(layer, lab)
+        ends = [(c, v) for c, v in parts.read if c.index not in own]
+        ends += [(v.maker or layer.call, v) for _, v in lab.results if v.index in parts.held]
+        for role in ("hn", "cn"):
+            held = {k for _, v in ends for r, k in parts.of(v) if r == role}
+            top = set(range(count - layer.R, count))
+            if held and not top <= held:
+                value = next(v for _, v in ends if any(r == role for r, _ in parts.of(v)))
+                at = _dropping(lab, parts, layer, value) or value.maker or layer.call
+                return Rows("lower", layer, role, at, tuple(sorted(held)))
+            if role == "hn" and held == set(range(count)):
+                kept = _kept(lab, layer, parts, role)
+                if kept is not None:
+                    return kept
+    return None
+
+
+def _kept(lab: Experiments, layer: LayerCall, parts: Parts, role: str) -> Rows | None:
+    """A head's only result that still has one index for each row of the state."""
+    shaped = lab.baseline.results
+    if len(shaped) != 1 or shaped[0][1].index not in parts.held or shaped[0][1] is layer.outputs.get(role):
+        return None
+    value = shaped[0][1]
+    if not any(call.name == "linear" for call, _ in _chain(lab, value, layer.outputs[role])):
+        return None
+    count = layer.K * layer.R
+    for axis, size in enumerate(value.shape[:-1]):
+        if size == count and all({k for r, k in row} == {i} for i, row in enumerate(parts.along(value, axis))):
+            return Rows("kept", layer, role, _last_move(lab, value, layer.outputs[role]) or layer.call, tuple(range(count)))
+    return None
+
+
+def _chain(lab: Experiments, value: Value, end: Value) -> list[tuple[Call, Value]]:
+    found = []
+    while value is not end and value.maker is not None and value.maker.inputs:
+        found.append((value.maker, value))
+        value = value.maker.inputs[0]
+    return found
+
+
+def _last_move(lab: Experiments, value: Value, end: Value) -> Call | None:
+    chain = _chain(lab, value, end)
+    return chain[-1][0] if chain else None
+
+
+def _dropping(lab: Experiments, parts: Parts, layer: LayerCall, value: Value) -> Call | None:
+    """The call at which a row that is missing in `value` was left out, or rows were brought together wrongly."""
+    whole = {v.index: parts.of(v) for v in layer.outputs.values()}
+    chain: list[Call] = []
+    current = value
+    for _ in range(20):
+        maker = current.maker
+        if maker is None or maker is layer.call:
+            break
+        chain.append(maker)
+        current = next((v for v in maker.inputs if v.index in parts.held), maker.inputs[0] if maker.inputs else current)
+    held = parts.of(value)
+    for call in reversed(chain):
+        before = set().union(*(parts.of(v) for v in call.inputs if v.index in parts.held), set())
+        after = set().union(*(parts.of(v) for v in call.outputs if v.index in parts.held), set())
+        roles = {r for r, _ in held}
+        if {p for p in before if p[0] in roles} > {p for p in after if p[0] in roles}:
+            return call
+    sums = [call for call in chain if call.name in ("sum", "mean", "amax", "flip", "__getitem__", "view", "reshape")]
+    del whole
+    return sums[0] if sums else (chain[0] if chain else None)
+
+
+# ---------------------------------------------------------------------- steps and halves of Y
+_FIRST, _BETWEEN, _LAST = range(3)
+
+
+def readings_of(lab: Experiments) -> Reading | None:
+    """The first layer of whose Y only the first or the last step is read where that direction has seen one step."""
+    if not _settled(lab):
+        return None
+    for layer in _chosen(lab):
+        if layer.cell or layer.L < 2 or "Y" not in layer.outputs:
+            continue
+        found = _reading(lab, layer)
+        if found is not None:
+            return found
+    return None
+
+
+def _reading(lab: Experiments, layer: LayerCall) -> Reading | None:
+    Y = layer.outputs["Y"]
+    if Y.index not in lab.on_path:
+        return None
+    marks = _step_marks(lab, layer, Y)
+    if marks is None:
+        return None
+    names = tuple((half, step) for half in range(layer.R) for step in (_FIRST, _BETWEEN, _LAST))
+    parts = follow_parts(lab.baseline, {Y: marks}, names, lab.on_path)
+    ends = [v for _, v in parts.read] + [v for _, v in lab.results if v.index in parts.held]
+    held = set().union(*(parts.of(v) for v in ends), set())
+    steps = [{step for half, step in held if half == k} for k in range(layer.R)]
+    results = {v.index for _, v in lab.results}
+    if _readers(lab, [layer], "hn", set(), results):
+        return None  # the ends are read from the state
+    at = next((call for call in lab.baseline.calls if _cuts_steps(parts, call, Y)), layer.call)
+    if layer.R == 2 and steps[1] == {_LAST}:
+        return Reading(layer, at, "last", "backward")
+    if layer.R == 2 and steps[0] == {_FIRST}:
+        return Reading(layer, at, "first", "forward")
+    if layer.R == 1 and steps[0] == {_FIRST}:
+        return Reading(layer, at, "first", "only")
+    return None
+
+
+def _cuts_steps(parts: Parts, call: Call, Y: Value) -> bool:
+    before = set().union(*(parts.of(v) for v in call.inputs if v.index in parts.held), set())
+    after = set().union(*(parts.of(v) for v in call.outputs if v.index in parts.held), set())
+    whole = parts.of(Y)
+    return before == whole and bool(after) and after < whole
+
+
+def _step_marks(lab: Experiments, layer: LayerCall, Y: Value) -> Tensor | None:
+    """Marks for the first, the last and the other steps of each half of Y, rows read to their own length."""
+    half = Y.shape[-1] // layer.R
+    place = torch.full(Y.shape[:-1], _BETWEEN)
+    if layer.packed:
+        sizes = layer.batch_sizes
+        if sizes is None:
+            return None
+        start, lengths = 0, layer.lengths
+        for t, size in enumerate(sizes.tolist()):
+            for row in range(size):
+                place[start + row] = _LAST if t == lengths[row] - 1 else _FIRST if t == 0 else _BETWEEN
+            start += size
+    else:
+        steps = place if layer.batch_first else place.transpose(0, 1)
+        steps[:, 0] = _FIRST
+        lengths = lab.ask(lengths_of)
+        known = None if isinstance(lengths, str) or len(lengths.steps) != steps.size(0) else lengths.steps
+        if known is not None and max(known) <= steps.size(1):
+            for row, n in enumerate(known):
+                steps[row, max(n - 1, 0)] = _LAST
+        steps[:, -1] = _LAST
+    marks = torch.zeros(3 * layer.R, *Y.shape)
+    for k in range(layer.R):
+        columns = slice(k * half, (k + 1) * half)
+        for step in (_FIRST, _BETWEEN, _LAST):
+            marks[3 * k + step][..., columns] = (place == step).float().unsqueeze(-1)
+    return marks
