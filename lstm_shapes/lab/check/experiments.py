@@ -78,8 +78,8 @@ class Experiments:
         self.batch_dim = batch_dim
         self.runs = 0
         self.still = Still()
-        self.reached = reach(self.model, args, kwargs)
-        self._snapshot = Snapshot(self.reached)
+        self.reached = reach(self.model)
+        self._snapshot = Snapshot(self.reached, reach(args, kwargs))
         self.target: Any = None
         self.loss: Callable[..., Any] | None = None
         self.mixes = False
@@ -222,8 +222,7 @@ class Experiments:
 
     def kept_tensors(self) -> list[Tensor]:
         """The tensors, no parameters and no buffers, that objects and modules hold now."""
-        holders = [vars(m) for m in self.reached.modules.values()] + [vars(o) for o in self.reached.objects]
-        values = [v for space in holders for name, v in space.items() if name not in ("_parameters", "_buffers")]
+        values = [v for space in self.reached.attributes for name, v in space.items() if name not in ("_parameters", "_buffers")]
         values += [space[word] for space, word in self.reached.globals]
         return [t for value in values for t in tensors_of(value, 3) if not isinstance(t, nn.Parameter)]
 

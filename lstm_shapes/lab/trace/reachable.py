@@ -32,8 +32,8 @@ _MOST = 100_000
 class Reached:
     """The things that are reached, each once.
 
-    `things`: tensors, arrays, containers, generators of random numbers and objects with attributes; `slots`: the
-    globals that a function names, as (namespace, name); `cells`: the variables that a function closes over;
+    `things`: tensors, arrays, containers, generators of random numbers and objects with attributes; `globals`: those
+    that a function names, as (namespace, name); `cells`: the variables that a function closes over;
     `lost`: the names of what cannot be put back, iterators and files.
     """
 
@@ -41,10 +41,20 @@ class Reached:
         self.modules: dict[int, nn.Module] = {}
         self.names: dict[int, str] = {}
         self.things: list[Any] = []
-        self.slots: list[tuple[dict[str, Any], str]] = []
+        self.globals: list[tuple[dict[str, Any], str]] = []
         self.cells: list[CellType] = []
         self.lost: list[str] = []
         self._seen: dict[int, Any] = {}
+
+    @property
+    def objects(self) -> list[Any]:
+        """The plain objects with attributes, no modules."""
+        return [thing for thing in self.things if not isinstance(thing, nn.Module) and _plain_object(thing)]
+
+    @property
+    def attributes(self) -> list[dict[str, Any]]:
+        """The attributes of each module and plain object as they are now."""
+        return [{**getattr(thing, "__dict__", {}), **dict(slots_of(thing))} for thing in (*self.modules.values(), *self.objects)]
 
     def add(self, value: Any, name: str = "", depth: int = _DEPTH) -> None:
         """Take a value and what hangs on it."""
@@ -107,7 +117,7 @@ class Reached:
             if word in function.__globals__:
                 value = function.__globals__[word]
                 if not isinstance(value, (FunctionType, ModuleType, type)):
-                    self.slots.append((function.__globals__, word))
+                    self.globals.append((function.__globals__, word))
                 self.add(value, word, depth - 1)
 
 
@@ -166,15 +176,16 @@ def _standard_streams() -> tuple[Any, ...]:
 def _plain_object(value: Any) -> bool:
     kind = type(value)
     home = kind.__module__ or ""
-    if isinstance(value, (type, ModuleType)) or not (hasattr(value, "__dict__") or hasattr(kind, "__slots__")):
+    if isinstance(value, (type, ModuleType, Tensor, *_CONTAINERS)) or generator(value) is not None:
+        return False
+    if not (hasattr(value, "__dict__") or hasattr(kind, "__slots__")):
         return False
     return home.startswith(_CHANGING) or home.split(".")[0] not in _FOREIGN
 
 
-def reach(model: Callable[..., Any], *given: Any) -> Reached:
-    """Everything that a model or callable, and what it is given, can be seen to use."""
+def reach(*values: Any) -> Reached:
+    """Everything that models, callables and other values can be seen to use."""
     reached = Reached()
-    reached.add(model)
-    for value in given:
+    for value in values:
         reached.add(value)
     return reached

@@ -24,21 +24,25 @@ _MISSING = object()
 class Snapshot:
     """Takes a picture of all that was reached and of the random states; `restore` puts all of it back.
 
-    Only what differs is written, so that an untouched parameter keeps its version counter too. `lost` names what is
+    `given` is what the program is called with. Only what differs is written, so that an untouched parameter keeps its version counter too. `lost` names what is
     seen and cannot be put back.
     """
 
-    def __init__(self, reached: Reached) -> None:
+    def __init__(self, reached: Reached, given: Reached | None = None) -> None:
         self._reached = reached
+        self._given = given
         self._undo: list[Callable[[], None]] = []
         self._probes: list[Callable[[], bool]] = []
         self._counts = [0, 0, 0]
         self._random = _RandomState()
+        if given is not None:
+            self._take(given, [0, 0, 0])
+            self._probes.clear()  # what is handed in is kept by its owner
         self._update()
 
     @property
     def lost(self) -> tuple[str, ...]:
-        return tuple(self._reached.lost)
+        return (*self._reached.lost, *(self._given.lost if self._given is not None else ()))
 
     def module(self, module: nn.Module) -> None:
         """Take a module that was not reachable before: the recorder calls this at first sight."""
@@ -61,9 +65,13 @@ class Snapshot:
 
     # ------------------------------------------------------------------ the parts
     def _update(self) -> None:
-        reached, (things, slots, cells) = self._reached, self._counts
-        self._counts = [len(reached.things), len(reached.slots), len(reached.cells)]
-        for space, word in reached.slots[slots:]:
+        reached, counts = self._reached, self._counts
+        self._counts = [len(reached.things), len(reached.globals), len(reached.cells)]
+        self._take(reached, counts)
+
+    def _take(self, reached: Reached, after: list[int]) -> None:
+        things, words, cells = after
+        for space, word in reached.globals[words:]:
             self._slot(space, word)
         for cell in reached.cells[cells:]:
             self._cell(cell)
