@@ -13,13 +13,14 @@ import stat
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NoReturn
 
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import LstmShapesError
+from lstm_shapes.theory.checkpoint import Mismatch, compare, loaded
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.sources import UNTOLD, Found, find_layers, printable
 
@@ -98,6 +99,16 @@ class Checkpoint(Shown):
     format: str
     tensors: int
     layers: tuple[StoredLayer, ...]
+    tables: tuple[tuple[tuple[str, ...], Mapping[str, tuple[int, ...]]], ...] = field(default=(), compare=False)
+    """Name and shape of every tensor, below the keys that lead to its table."""
+
+    def against(self, model: Mapping[str, Any]) -> tuple[Mismatch, ...]:
+        """Where the recurrent layers of the file and of a model's state_dict do not fit.
+
+        Of several tables in the file the one counts that holds the most of the model's recurrent weights.
+        """
+        tables = [shapes for _, shapes in self.tables] or [{}]
+        return compare(max(tables, key=lambda shapes: (loaded(shapes, model)[0], len(find_layers(shapes)))), model)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; what no checkpoint can tell is not among a layer's fields."""
@@ -147,7 +158,8 @@ def _checkpoint(path: str, kind: str, tables: list[tuple[tuple[str, ...], dict[s
             dtypes = {weight.dtype for weight in weights}
             dtype = dtypes.pop() if len(dtypes) == 1 else "mixed"
             layers.append(StoredLayer(table, found, dtype, sum(weight.bytes for weight in weights)))
-    return Checkpoint(path, kind, sum(len(tensors) for _, tensors in tables), tuple(layers))
+    shapes = tuple((keys, {name: one.shape for name, one in tensors.items()}) for keys, tensors in tables)
+    return Checkpoint(path, kind, sum(len(tensors) for _, tensors in tables), tuple(layers), shapes)
 
 
 def _safetensors(path: str) -> dict[str, Stored]:

@@ -320,7 +320,7 @@ class _Given:
             formula = f"(T, Q) with Q = {spec.Q}" if name == "x.data" else f"{self._formula}, with Q = {spec.Q} last"
             found.append((_WIDTH, Problem(name, formula, None, shape, hint, "feature-axis", fix)))
         if not spec.kind.step and not isinstance(self.x, Packed) and self.call.L == 0:
-            hint = "Leave the layer out where a sequence is empty, and go on with the state it would have started from"
+            hint = "Skip the layer where a sequence is empty, and go on with the state it would have started from"
             formula = f"{self._formula} with at least one step"
             found.append((_STEPS, Problem("x", formula, None, shape, hint, "input-rank")))
         return found
@@ -436,10 +436,10 @@ class _Given:
         other = f"{layer}.to({got!r})" if what == "device" else f"{layer}{FLOATS.get(got, f'.to(torch.{got})')}"
         hint = f"Write {fix}"
         if alike:
-            hint += f", or {other}: everything that it is given is {'on ' * (what == 'device')}{got}"
+            hint += f", or {other}: everything that it is given is {'on the device ' * (what == 'device')}{got}"
         elif name != "x" and what == "dtype":
             hint += f"; {self.words.x}.new_zeros(…) makes states of the dtype of {self.words.x}"
         elif name != "x":
-            hint += f"; {self.words.x}.new_zeros(…) makes states where {self.words.x} is"
+            hint += f"; {self.words.x}.new_zeros(…) makes states on the device of {self.words.x}"
         formula = "on the weights' device" if what == "device" else "of the weights' dtype"
         return Problem(name, formula, wanted, got, hint, what, fix)

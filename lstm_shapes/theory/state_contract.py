@@ -196,7 +196,7 @@ class StateContract:
     def _axis_too_many(self, word: str, got: tuple[int, ...], want: tuple[int, ...]) -> tuple[str, str]:
         one = next((at for at in range(len(want)) if got[at] == 1 and got[:at] + got[at + 1 :] == want), None)
         if one is not None:
-            return f"{word}.squeeze({one}) leaves out its axis of size 1", f"{word}.squeeze({one})"
+            return f"{word}.squeeze({one}) leaves out its axis of size 1, and is {want}", f"{word}.squeeze({one})"
         if self.spec.kind.step and got[1:] == want:
             fix = f"{word}[-1]"
             return f"It holds {got[0]} layers, and a cell is one: {fix} is the top one", fix
@@ -235,8 +235,8 @@ class StateContract:
             fix = f"{word}.expand({keep}{N}, -1).contiguous()"
             return f"It holds one sequence, and x has N = {N}: {fix}", fix
         fix = self._zeros(want)
-        kept = "A state made for a batch of another size does not fit the next one, and the last batch is often smaller"
-        return f"It holds {has} sequences, and x has N = {N} ({self.batch_word}). {kept}: make it anew, {fix}", fix
+        kept = "A state made for a batch of another size does not fit the next one, and the last batch is often smaller: drop or reset it"
+        return f"It holds {has} sequences, and x has N = {N} ({self.batch_word}). {kept}, {fix}", fix
 
     def _width(self, role: str, got: tuple[int, ...], want: tuple[int, ...]) -> tuple[str, str]:
         spec, width, H = self.spec, got[-1], want[-1]
@@ -253,6 +253,8 @@ class StateContract:
         if spec.P:
             return f"{made}Its width is {width}, and this layer's {H}: {linear} in between", ""
         rebuilt = spec.replace(D=max(1, width)).constructor
+        if width == 2 * H:
+            made += f"If it is torch.cat((forward, backward), dim=-1) of two directions, {self.words.of(role)}[..., :{H}] is the forward one. "
         return f"{made}Its width is {width}, this layer's hidden_size {H}: {rebuilt}, or {linear} in between", ""
 
     def _rows(self, word: str, has: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[str, str]:
@@ -264,7 +266,7 @@ class StateContract:
         if spec.R == 2 and got == spec.K:
             fix = f"{word}.repeat_interleave(2, 0)"
             return (
-                f"{says}: with bidirectional=True each layer has two. {fix} starts both directions from the same",
+                f"{says}: with bidirectional=True each layer has two, num_layers * 2 rows in all. {fix} starts both directions from the same",
                 fix,
             )
         if got > want:

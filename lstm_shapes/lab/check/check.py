@@ -6,11 +6,12 @@ import inspect
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
-from . import rules_padding, rules_samples, rules_states
+from . import rules_padding, rules_raised, rules_samples, rules_states
 from .experiments import Experiments, OutOfTime
 from .padding import lengths_of, padding_of
 from .report import Finding, Report, ordered
@@ -20,7 +21,7 @@ from .samples import samples_of
 __all__ = ["check", "examine"]
 
 # Importing a module of rules registers them; the order of a report is that of its levels.
-_RULE_MODULES = (rules_samples, rules_padding, rules_states)
+_RULE_MODULES = (rules_raised, rules_samples, rules_padding, rules_states)
 
 
 def check(
@@ -77,6 +78,9 @@ def examine(lab: Experiments) -> Report:
     try:
         for each in RULES.values():
             findings += each.find(*(lab.ask(read) for read in each.reads), lab)
+        error = lab.baseline.error
+        if error is not None:  # a bug that was there before is what the exception came from
+            findings = [one if one.cause is not None else replace(one, cause=error) for one in findings]
     except OutOfTime:
         stopped = "the time was over"
     tested, not_tested = _summary(lab)

@@ -29,6 +29,7 @@ from lstm_shapes.lab.trace import (
 )
 
 from .inputs import Given, Inputs
+from .loading import Loading
 
 __all__ = ["Experiments", "Outcome", "OutOfTime"]
 
@@ -89,6 +90,7 @@ class Experiments:
         self.held: dict[int, Callable[..., Any]] = {}
         self._asked: dict[Callable[..., Any], Any] = {}
         self.after: set[int] = set()
+        self.loads = Loading()
         self._asked_of: dict[tuple[Callable[..., Any], int], Any] = {}
 
     # ------------------------------------------------------------------ running
@@ -124,11 +126,11 @@ class Experiments:
     def baseline(self) -> Trace:
         """The model on its inputs, every call written down."""
         self.says("the program as it is")
-        trace = self.record(self.inputs.same())
+        with self.loads:
+            trace = self.record(self.inputs.same())
         held = [trace.value_of(tensor) for tensor in self.kept_tensors()]
         self.after = {value.index for value in held if value is not None}
-        if trace.error is None:
-            self.inputs.learn(trace, layer_calls(trace, self.reached.names))
+        self.inputs.learn(trace, layer_calls(trace, self.reached.names))
         return trace
 
     def record(self, given: Given) -> Trace:
@@ -265,7 +267,13 @@ class Experiments:
 
     @cached_property
     def results(self) -> list[tuple[str, Value]]:
-        """The tensors with axes that the call gives; where it gives only scalars, what they are sums of."""
+        """The tensors with axes that the call gives; where it gives only scalars, what they are sums of.
+
+        Of a program that stops with an exception they are the operands of the call that stopped.
+        """
+        if self.baseline.error is not None:
+            made = [value for value in self.baseline.stopped_with if value.maker is not None and _has_axes(value)]
+            return [(" where it stops", value) for value in made]
         results = self.baseline.results
         shaped = [(path, value) for path, value in results if _has_axes(value)]
         if shaped:
@@ -276,7 +284,7 @@ class Experiments:
     @cached_property
     def scalar(self) -> bool:
         """Whether the call gives nothing but scalars, as a loss does."""
-        return not any(_has_axes(value) for _, value in self.baseline.results)
+        return self.baseline.error is None and not any(_has_axes(value) for _, value in self.baseline.results)
 
     @cached_property
     def on_path(self) -> set[int]:
@@ -299,7 +307,11 @@ class Experiments:
                 same = same and moved is not None and not bool(moved.any())
 
         outcome = self.follow(self.inputs.same(), compare)
-        return same and outcome.error is None
+        return same and self.stops_alike(outcome.error)
+
+    def stops_alike(self, error: Exception | None) -> bool:
+        """Whether a run ended as the baseline did: it came back, or stopped with the same kind of exception."""
+        return type(error) is type(self.baseline.error)
 
 
 def _has_axes(value: Value) -> bool:

@@ -208,18 +208,10 @@ def state_leak(blame: Blame | None, second: Second, lab: Experiments) -> Iterato
         measured = f"x {blame.value.shape} is one sample, and its h0 was made from others"
         fix = f"probably reset the state for each sequence: call {called} without a state, or with zeros"
         yield state_leak.finding(title, measured, fix, blame.call.where, layer=blame.layer.name)
-    if second.layer is None or second.kind not in ("graph", "state"):
+    if second.layer is None or second.kind != "state":  # a state kept with its graph is LS109
         return
     layer = second.layer
-    if second.kind == "graph":
-        title = f"{layer.called} keeps its state with the graph of the call before: the second backward raises"
-        measured = "two calls, backward after each: the second one reaches into the first one's graph, which is gone"
-        fix = (
-            "probably detach what is kept: self.h, self.c = h.detach(), c.detach(); retain_graph=True only keeps every "
-            "call's graph in memory"
-        )
-        yield state_leak.finding(title, measured, fix, layer.call.where, layer=layer.name)
-    elif not second.resets:
+    if not second.resets:
         title = f"{layer.called} goes on from the state that the last call left"
         measured = "the same inputs give another result in a second call; nothing that resets the state was seen"
         fix = "probably a reset (zeros, None) where a new sequence begins; leave it where calls continue one sequence"

@@ -59,7 +59,7 @@ def samples_of(lab: Experiments) -> Samples:
     trace = lab.baseline
     if lab.batch_dim is None:
         return Samples("untested", why="batch_dim=None: the input has no batch axis")
-    if trace.error is not None:
+    if trace.error is not None and not lab.results:
         return Samples("untested", why="the program stops with an exception")
     if lab.N < 2:
         return Samples("untested", why=f"the batch holds N = {lab.N} samples; two show more")
@@ -70,6 +70,8 @@ def samples_of(lab: Experiments) -> Samples:
     packed = {v.index for c in lab.baseline.calls if c.name == "_pack_padded_sequence" for v in c.inputs[:1]}
     quick = _compared(lab, chosen(lab.N), {value.index for _, value in lab.results}, extra=packed)
     if len(quick.tested) < 2:
+        if trace.error is not None:
+            return Samples("untested", why="the program stops with an exception")
         return Samples("untested", why=quick.why or "the program takes another path with other samples")
     masks = False
     if _wrong(lab, quick.tracks) is None:
@@ -86,7 +88,9 @@ def samples_of(lab: Experiments) -> Samples:
         judged = _judged(lab, _compared(lab, quick.tested, None, masks=masks))
         statistics = _statistics(judged.culprit)
         if not statistics:
-            return judged
+            # What stops in the middle may hold some samples only, or in another order, and rightly so.
+            stopped = trace.error is not None and judged.kind != "mixed"
+            return Samples("apart", judged.tested, tracks=judged.tracks) if stopped else judged
         for call in statistics:  # standardised by hand: held still, as a BatchNorm's statistics are
             lab.hold(call)
     return judged
@@ -137,7 +141,7 @@ def _compared(
                 moved[value.index] = None if before is None else differs(before, tensor, lab.slack)
 
         outcome = lab.follow(lab.inputs.sample(s, masks=masks), compare)
-        if outcome.error is not None:
+        if outcome.error is not None and not lab.stops_alike(outcome.error):
             why = f"with sample {s} replaced the program raises {type(outcome.error).__name__}"
             continue
         if wanted is not None and any(moved.get(index) is None for index in wanted):

@@ -80,7 +80,7 @@ def argument_text(call: Call, k: int = 0) -> str:
     if node is None:
         return ""
     operands: list[ast.expr] = list(node.args)
-    if isinstance(node.func, ast.Attribute) and not _is_namespace(node.func.value):
+    if isinstance(node.func, ast.Attribute) and not _is_namespace(node.func.value) and call.module is None:
         operands.insert(0, node.func.value)
     if k >= len(operands):
         return ""

@@ -100,7 +100,7 @@ class Value:
 class Call:
     """One call of a torch function. `args` and `kwargs` hold a Value in the place of each tensor.
 
-    `module`: the layer whose kernel this is; `owner`: the module whose forward was running.
+    `module`: the layer whose kernel this is; `owner`: the module whose forward was running; `func`: torch's function.
     """
 
     index: int
@@ -115,6 +115,7 @@ class Call:
     outputs: tuple[Value, ...] = ()
     result: Any = None
     error: BaseException | None = None
+    func: Any = None
 
     @property
     def where(self) -> Where | None:
@@ -145,13 +146,22 @@ class Trace:
     asked: set[int] = field(default_factory=set)
     unseen: set[str] = field(default_factory=set)
     pending: list[tuple[nn.Module, str, tuple[Any, ...]]] = field(default_factory=list)
-    backwards: int = 0
+    backward_at: list[int] = field(default_factory=list)
     _known: dict[int, Value] = field(default_factory=dict)
 
     def value_of(self, tensor: Tensor) -> Value | None:
         """The last value of a tensor object that was seen."""
         value = self._known.get(id(tensor))
         return value if value is not None and value.tensor is tensor else None
+
+    @property
+    def stopped_with(self) -> list[Value]:
+        """The operands of the call that raised, else what the innermost unfinished module was given."""
+        call = self.calls[-1] if self.calls and self.calls[-1].error is not None else None
+        if call is not None:
+            return [value for value in call.inputs if not value.parameter]
+        given = [self.value_of(tensor) for tensor in tensors_of(self.pending[-1][2])] if self.pending else []
+        return [value for value in given if value is not None]
 
     def ancestors(self, *values: Value) -> set[int]:
         """The indices of all values that these descend from, themselves included."""
@@ -355,7 +365,7 @@ class Recorder(_Mode):
 
     def _ask(self, name: str, args: tuple[Any, ...]) -> None:
         if name == "backward":
-            self.trace.backwards += 1
+            self.trace.backward_at.append(len(self.trace.calls))
         if args and isinstance(args[0], Tensor):
             known = self.trace.value_of(args[0])
             if known is not None:
@@ -375,6 +385,7 @@ class Recorder(_Mode):
 
     def _called(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = self._begin(index, name, args, kwargs)
+        call.func = func
         targets = written_by(name, args, kwargs)
         for target in targets:
             self._about_to_write(target)

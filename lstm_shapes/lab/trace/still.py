@@ -66,6 +66,9 @@ class Still:
             return func, args, kwargs
         if not (given.get("training", False) or given.get("running_mean") is None):
             return func, args, kwargs
+        sizes = (part.shape[0] for part in (given.get("weight"), given.get("running_mean")) if part is not None)
+        if x.dim() < 2 or any(size != x.shape[1] for size in sizes):
+            return func, args, kwargs  # it raises, in its own words
         layer = id(given.get("weight")) if given.get("weight") is not None else id(given.get("running_mean"))
         turn = self._turn[layer] = self._turn.get(layer, -1) + 1
         while turn >= 0 and (layer, turn) not in self._held and (layer, 0) in self._held:

@@ -1,0 +1,128 @@
+"""Loading a state_dict: what a model refuses, and what strict=False passes over without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any
+
+from torch import nn
+
+from lstm_shapes.lab.trace import Where, here, raised_at
+from lstm_shapes.theory.checkpoint import Mismatch, compare, loaded
+from lstm_shapes.theory.sources import find_layers
+
+from .report import Finding
+from .rule import RULES
+
+__all__ = ["Loading", "explain_load_error"]
+
+
+class Loading:
+    """Context manager that sees every call of `nn.Module.load_state_dict`; `findings` are what it has to say.
+
+    torch has hooks for the loading of one module and none for that of all, so the method is replaced, here and
+    nowhere else, and put back on the way out.
+    """
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self._original: Callable[..., Any] | None = None
+        self._ours: Callable[..., Any] | None = None
+        self._inside = False
+
+    def __enter__(self) -> Loading:
+        original = nn.Module.load_state_dict
+
+        def load_state_dict(module: nn.Module, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+            if self._inside:
+                return original(module, state_dict, *args, **kwargs)
+            self._inside = True
+            try:
+                result = original(module, state_dict, *args, **kwargs)
+            except Exception as error:
+                self.findings += [found for found in [explain_load_error(error)] if found is not None]
+                raise
+            finally:
+                self._inside = False
+            if not kwargs.get("strict", args[0] if args else True):
+                self.findings += _passed_over(state_dict, module, here())
+            return result
+
+        self._original, self._ours = original, load_state_dict
+        nn.Module.load_state_dict = load_state_dict  # type: ignore[method-assign]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if nn.Module.load_state_dict is self._ours and self._original is not None:
+            nn.Module.load_state_dict = self._original  # type: ignore[method-assign]
+
+
+def explain_load_error(error: BaseException) -> Finding | None:
+    """What `load_state_dict` refused, read from the exception's own frames; None where it raised nothing."""
+    trace = error.__traceback__
+    module: Any = None
+    state: Any = None
+    while trace is not None:
+        frame = trace.tb_frame
+        in_torch = frame.f_code.co_filename.replace("\\", "/").endswith("torch/nn/modules/module.py")
+        if frame.f_code.co_name == "load_state_dict" and in_torch:
+            module, state = frame.f_locals.get("self"), frame.f_locals.get("state_dict")
+        trace = trace.tb_next
+    if not isinstance(module, nn.Module) or not isinstance(state, Mapping):
+        return None
+    where, model = raised_at(error.__traceback__), module.state_dict()
+    if not find_layers(model):
+        return None
+    mismatches = compare(state, model)
+    if not mismatches:
+        keys = ", ".join([*_differing(state, model)][:4])
+        fits = f"the recurrent layers of the file fit the model; what does not: {keys}"
+        title = "the file does not fit the model, in other weights than the recurrent ones"
+        return RULES["LS114"].finding(title, fits, "", where, cause=error)
+    return _finding("LS114", "the file does not fit the model", mismatches, state, where, cause=error)
+
+
+def _passed_over(state: Mapping[str, Any], module: nn.Module, where: Where | None) -> Iterator[Finding]:
+    """Recurrent weights that strict=False left as they were."""
+    model = module.state_dict()
+    count, total = loaded(state, model)
+    others = any(key in model for key in state)
+    if count == total or (not find_layers(state) and others):
+        return  # all of it, or a file that has none and is loaded for the rest
+    nothing = "nothing of the recurrent layers was loaded" if not count else "the recurrent layers were loaded in part"
+    title = f"{nothing}: {count} of {total} weights, and strict=False says nothing of it"
+    mismatches = compare(state, model)
+    level = "error" if not count else "warning"
+    yield _finding("LS215", title, mismatches, state, where, level=level)
+
+
+def _finding(
+    code: str, title: str, mismatches: tuple[Mismatch, ...], state: Mapping[str, Any], where: Where | None, **more: Any
+) -> Finding:
+    # One change of keys often mends all layers; each layer of other sizes is built anew.
+    fixes = list(dict.fromkeys(_fix(one) for one in mismatches if one.fix))
+    measured = " ".join(one.message for one in mismatches[:3])
+    if len(mismatches) > 3:
+        measured += f" And {len(mismatches) - 3} more layers."
+    inner = next((key for key, value in state.items() if isinstance(value, Mapping) and find_layers(value)), None)
+    if inner is not None:
+        fixes = [f"load saved[{inner!r}]: the weights lie one level deeper in the file"]
+    return RULES[code].finding(title, measured, "; or ".join(fixes[:2]), where, **more)
+
+
+def _fix(one: Mismatch) -> str:
+    if one.kind == "sizes" and one.model is not None:
+        return f"build {one.model.prefix or 'the layer'} as {one.fix}, and the other layers as the file has them"
+    return f"model.load_state_dict({one.fix}), with saved as the file's state_dict"
+
+
+def _differing(state: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in model.items():
+        if key not in state:
+            yield f"{key} is missing"
+        elif tuple(getattr(state[key], "shape", ())) != tuple(value.shape):
+            yield f"{key} is {tuple(state[key].shape)} in the file and {tuple(value.shape)} in the model"
+    yield from (f"{key} is not in the model" for key in state if key not in model)

@@ -1,0 +1,363 @@
+"""What a program raised: the call that stopped, the operand at fault, and a fix that was tried on the operands.
+
+An exception has one first cause, so there is one explanation. It is looked for from the inside out: a layer that
+cannot be built, a backward through a graph that is gone, the contract of a recurrent layer, packing, a tuple in the
+place of a tensor, a loss, any other function of torch, and what a library or the program itself refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, layer_calls, tensors_of
+
+from .axis_names import AxisNames, named_shape
+from .experiments import Experiments
+from .spelled import Spelling
+from .words import value_name
+
+__all__ = ["RECURRENT_MODULES", "Entered", "Explanation", "Raised", "Try", "raised_of"]
+
+RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
+_MOST_ELEMENTS = 20_000_000
+_MOVES = frozenset("contiguous clone detach to float double half dropout identity requires_grad_ data cpu cuda".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """What to write, and whether the call then runs; None where nobody can try it. `rank`: the likelier are lower."""
+
+    text: str
+    holds: Callable[[], bool] | None = None
+    rank: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The code of the rule, its title, what was measured, the fixes, and the tensors whose making matters."""
+
+    code: str
+    title: str
+    measured: str
+    fixes: Sequence[Try] = ()
+    operands: Sequence[Value] = ()
+    layer: str = ""
+    where: Where | None = None
+    certain: str = ""
+
+    @property
+    def fix(self) -> str:
+        """At most two fixes that were tried and held; else the likeliest, with "probably" before it."""
+        if self.certain:
+            return self.certain
+        ordered = sorted(self.fixes, key=lambda one: one.rank)
+        good: list[str] = []
+        for one in ordered:
+            if one.holds is not None and one.text not in good and _holds(one):
+                good.append(one.text)
+            if len(good) == 2:
+                break
+        if good:
+            return "; or ".join(good)
+        untried = [one.text for one in ordered if one.holds is None]
+        return f"probably {untried[0]}" if untried else ""
+
+
+def _holds(one: Try) -> bool:
+    assert one.holds is not None
+    try:
+        with torch.no_grad():
+            return bool(one.holds())
+    except Exception:  # a change that the call does not take is no fix
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A module whose forward never came back, and what it was called with."""
+
+    module: nn.Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    depth: int
+
+    @property
+    def kind(self) -> str:
+        return type(self.module).__name__
+
+
+@dataclass(eq=False)
+class Raised:
+    """An exception beside the calls that led to it. `batch`: the batch axis of inputs, by the index of their value."""
+
+    error: BaseException
+    trace: Trace
+    names: dict[int, str]
+    batch: dict[int, int] = field(default_factory=dict)
+
+    # ------------------------------------------------------------------ what stopped
+    @cached_property
+    def chain(self) -> list[BaseException]:
+        """The exception and what it was raised from."""
+        found: list[BaseException] = []
+        error: BaseException | None = self.error
+        while error is not None and error not in found and len(found) < 8:
+            found.append(error)
+            error = error.__cause__ or error.__context__
+        return found
+
+    @cached_property
+    def call(self) -> Call | None:
+        """The torch function that raised, if one did."""
+        for call in reversed(self.trace.calls):
+            if call.error is not None and any(call.error is error for error in self.chain):
+                return call
+        return None
+
+    @cached_property
+    def spelling(self) -> Spelling:
+        """The user's line, with what it calls the tensors."""
+        spelling = Spelling(self.error)
+        direct = next((one for one in self.entered if one.depth > spelling.depth), None)
+        if direct is not None:
+            spelling.learn(direct.args, direct.kwargs)
+        elif self.call is not None:
+            spelling.learn(_given(self.call.args), _given(self.call.kwargs))
+        for frame in spelling.beyond[:1]:
+            code = frame.f_code
+            spelling.learn(tuple(frame.f_locals.get(name) for name in code.co_varnames[: code.co_argcount]), {})
+        spelling.descend(self._made_from)
+        return spelling
+
+    def _made_from(self, tensor: Tensor, name: str) -> Tensor | None:
+        maker = value.maker if (value := self.value(tensor)) is not None else None
+        return maker.inputs[0].tensor if maker is not None and maker.name == name and maker.inputs else None
+
+    @cached_property
+    def entered(self) -> list[Entered]:
+        """The modules on the traceback, outermost first."""
+        found: list[Entered] = []
+        trace, depth = self.error.__traceback__, 0
+        while trace is not None:
+            frame = trace.tb_frame
+            entered = _entered(frame, depth)
+            again = entered is not None and found and entered.module is found[-1].module
+            if entered is not None and not (again and frame.f_code.co_name == "forward"):
+                found.append(entered)
+            trace, depth = trace.tb_next, depth + 1
+        return found
+
+    @property
+    def module(self) -> Entered | None:
+        """The innermost module."""
+        return self.entered[-1] if self.entered else None
+
+    @cached_property
+    def where(self) -> Where | None:
+        return self.spelling.where
+
+    @cached_property
+    def functions(self) -> list[FrameType]:
+        """The frames of torch's own functions and of libraries, behind the user's line."""
+        return self.spelling.beyond
+
+    @property
+    def message(self) -> str:
+        return str(self.error).strip()
+
+    # ------------------------------------------------------------------ words and axes
+    @cached_property
+    def layers(self) -> list[LayerCall]:
+        return layer_calls(self.trace, self.names)
+
+    @cached_property
+    def axes(self) -> AxisNames:
+        """The named axes of everything before the exception."""
+        states = {id(tensor) for layer in self.layers for value in layer.states.values() for tensor in [value.tensor]}
+        module = self.module
+        if module is not None and isinstance(module.module, RECURRENT_MODULES):
+            given = (*module.args[1:], module.kwargs.get("hx"))
+            states |= {id(tensor) for tensor in tensors_of(given)}
+        batch = {k: axis for k, axis in self.batch.items() if id(self.trace.values[k].tensor) not in states}
+        return AxisNames(self.trace, self.layers, batch)
+
+    def value(self, tensor: Any) -> Value | None:
+        """The recorded value of a tensor."""
+        return self.trace.value_of(tensor) if isinstance(tensor, Tensor) else None
+
+    def name(self, value: Value) -> str:
+        """What the user calls a tensor."""
+        return self.spelling.text(value.tensor) or value_name(value)
+
+    def code(self, value: Value, stand_in: str = "x") -> str:
+        """The same as an expression that can be written."""
+        name = self.name(value)
+        return stand_in if name.startswith(("the result", "a tensor", "input ")) or not name else name
+
+    def shape(self, value: Value) -> str:
+        return self.axes.shape(value)
+
+    def shape_of(self, tensor: Tensor) -> str:
+        """A tensor's shape with named axes, seen by the recorder or not."""
+        value = self.value(tensor)
+        return self.axes.shape(value) if value is not None else named_shape(tensor.shape, ("",) * tensor.dim())
+
+    def described(self, value: Value) -> str:
+        """y (N=4, L=7, D=8)."""
+        return f"{self.name(value)} {self.shape(value)}"
+
+    def products(self, *places: tuple[Value, int]) -> str:
+        """How the sizes of some axes come about: `24 = R·D = 2·12, the two directions side by side`."""
+        said = []
+        for value, axis in places:
+            product = self.axes.product(value, axis)
+            if product and product not in said:
+                says = " (two directions)" if "R" in self.axes.atoms(value, axis) else ""
+                said.append(product + says)
+        return "; ".join(said)
+
+    def from_layer(self, *values: Value) -> LayerCall | None:
+        """The recurrent layer that values descend from last."""
+        way = self.trace.ancestors(*values)
+        return next((layer for layer in reversed(self.layers) if any(v.index in way for v in layer.call.outputs)), None)
+
+    def output_of(self, value: Value | None) -> tuple[LayerCall, str] | None:
+        """The layer and the role (Y, hn, cn) where a value is a layer's whole output, perhaps moved or cast."""
+        for _ in range(12):
+            if value is None:
+                return None
+            for layer in self.layers:
+                for role, output in layer.outputs.items():
+                    if output is value:
+                        return layer, role
+            maker = value.maker
+            if maker is None or maker.name not in _MOVES or not maker.inputs:
+                return None
+            value = maker.inputs[0]
+        return None
+
+    def way_back(self, value: Value) -> Iterator[Call]:
+        """The calls along the first operand, nearest first."""
+        for _ in range(40):
+            maker = value.maker
+            if maker is None:
+                return
+            yield maker
+            followed = [v for v in maker.inputs if not v.parameter]
+            if not followed:
+                return
+            value = followed[0]
+
+    def called(self, entered: Entered) -> str:
+        """What a module is called: by the line that calls it, else by its place in the model."""
+        first = next((one for one in self.entered if one.depth > self.spelling.depth), None)
+        if first is entered and self.spelling.function:
+            return self.spelling.function
+        return self.names.get(id(entered.module), "") or f"the {entered.kind}"
+
+    # ------------------------------------------------------------------ trying
+    def runs(
+        self,
+        call: Call,
+        changes: dict[int, Callable[[Tensor], Tensor]] | None = None,
+        *,
+        func: Callable[..., Any] | None = None,
+        places: dict[int | str, Any] | None = None,
+    ) -> bool:
+        """Whether the call runs with some operands changed, or other plain arguments."""
+        return self.outcome(call, changes, func=func, places=places) is not None
+
+    def outcome(
+        self,
+        call: Call,
+        changes: dict[int, Callable[[Tensor], Tensor]] | None = None,
+        *,
+        func: Callable[..., Any] | None = None,
+        places: dict[int | str, Any] | None = None,
+    ) -> Any:
+        """What the changed call gives."""
+        changed = changes or {}
+        large = sum(v.tensor.numel() for v in call.inputs) > _MOST_ELEMENTS
+
+        def tensor(value: Any) -> Any:
+            if isinstance(value, Value):
+                data = value.tensor.detach()
+                data = data.to("meta") if large else data
+                return changed[value.index](data) if value.index in changed else data
+            return value
+
+        args, kwargs = list(_rebuilt(call.args, tensor)), dict(_rebuilt(call.kwargs, tensor))
+        for place, given in (places or {}).items():
+            if isinstance(place, int):
+                args[place] = given
+            else:
+                kwargs[place] = given
+        with torch.no_grad():
+            result = (func or call.func)(*args, **kwargs)
+        return True if result is None else result
+
+
+    def replayed(self, wanted: Value, first: Call, func: Callable[..., Any]) -> Tensor | None:
+        """What a value would be if one call before it had been another."""
+        made: dict[int, Tensor] = {}
+
+        def tensor(value: Any) -> Any:
+            return made.get(value.index, value.tensor.detach()) if isinstance(value, Value) else value
+
+        with torch.no_grad():
+            for call in self.trace.calls:
+                again = call is first or any(value.index in made for value in call.inputs)
+                if call.error is None and again and call.outputs:
+                    run = func if call is first else call.func
+                    result = run(*_rebuilt(call.args, tensor), **_rebuilt(call.kwargs, tensor))
+                    made.update(zip((v.index for v in call.outputs), tensors_of(result), strict=False))
+        return made.get(wanted.index)
+
+
+def _rebuilt(value: Any, change: Callable[[Any], Any]) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_rebuilt(item, change) for item in value)
+    if isinstance(value, dict):
+        return {key: _rebuilt(item, change) for key, item in value.items()}
+    if isinstance(value, slice):
+        return slice(*(_rebuilt(part, change) for part in (value.start, value.stop, value.step)))
+    return change(value)
+
+
+def _given(value: Any) -> Any:
+    """Arguments as they were given: tensors in the place of values."""
+    return _rebuilt(value, lambda item: item.tensor if isinstance(item, Value) else item)
+
+
+def _entered(frame: FrameType, depth: int) -> Entered | None:
+    code, here = frame.f_code, frame.f_locals
+    module = here.get("self")
+    if not isinstance(module, nn.Module):
+        return None
+    if code.co_name == "_call_impl" and isinstance(here.get("args"), tuple):
+        return Entered(module, here["args"], dict(here.get("kwargs") or {}), depth)
+    if code.co_name == "forward" and isinstance(module, RECURRENT_MODULES) and "input" in here:
+        state = here.get("hx")
+        return Entered(module, (here["input"],) if state is None else (here["input"], state), {}, depth)
+    return None
+
+
+# ---------------------------------------------------------------------- from an experiment
+def raised_of(lab: Experiments) -> Raised | None:
+    """The exception of the program as it is, None where it came back."""
+    trace = lab.baseline
+    if trace.error is None:
+        return None
+    batch: dict[int, int] = {}
+    for value in trace.inputs:
+        axis = lab.batch_dim
+        if axis is not None and len(value.shape) > axis and value.shape[axis] == lab.N:
+            batch[value.index] = axis
+    return Raised(trace.error, trace, lab.reached.names, batch)

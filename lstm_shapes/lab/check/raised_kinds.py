@@ -1,0 +1,278 @@
+"""Exceptions about what a thing is: a layer that cannot be built, a graph that is gone, a tuple taken for a tensor,
+and whatever a library or the program itself refuses."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from lstm_shapes.errors import SpecError
+from lstm_shapes.lab.trace import LayerCall, Value, tensors_of
+from lstm_shapes.theory.contract import configuration as configured
+from lstm_shapes.theory.spec import Spec
+
+from .raised import Explanation, Raised, Try
+from .words import layer_names
+
+__all__ = ["KEEP_NO_GRAPH", "configuration", "kept_graph", "output_kind", "refused", "unknown"]
+
+KEEP_NO_GRAPH = (
+    "detach the state between pieces: h = h.detach(), for an LSTM state = tuple(s.detach() for s in state). "
+    "Not retain_graph=True, as torch advises: it keeps every earlier graph, and fails at the next optimizer step"
+)
+
+
+# ---------------------------------------------------------------------- LS110
+def configuration(raised: Raised) -> Explanation | None:
+    """A recurrent layer whose constructor raised."""
+    built = [
+        frame
+        for frame in raised.functions
+        if frame.f_code.co_name == "__init__" and frame.f_code.co_filename.replace("\\", "/").endswith("modules/rnn.py")
+    ]
+    if not built:
+        return None
+    given: dict[str, Any] = {}
+    for frame in built:
+        here = frame.f_locals
+        sizes = [one for one in here.get("args") or () if not isinstance(one, str)]
+        given.update(here)
+        given.update(zip(("input_size", "hidden_size", "num_layers"), sizes, strict=False))
+        given.update(here.get("kwargs") or {})
+    kind = type(given.get("self")).__name__
+    cell = kind.removesuffix("Cell")
+    fields = ("bidirectional", "proj_size", "bias", "dropout") if cell == kind else ("bias",)
+    title = f"nn.{kind} cannot be built with these arguments"
+    try:
+        options = {name: given[name] for name in fields if name in given}
+        Spec(given.get("input_size"), given.get("hidden_size"), given.get("num_layers", 1), cell=kind, **options)  # type: ignore[arg-type]
+    except SpecError as error:
+        problem = configured(error)
+        fix = f"{_argument(problem.name)} must be {problem.formula}" + (f". {problem.hint}" if problem.hint else "")
+        fix += ": nn.LSTM" if "Only LSTM" in problem.hint else ""
+        return Explanation("LS110", title, str(problem), certain=fix)
+    except TypeError:
+        pass
+    fix = f"nn.{kind}(input_size, hidden_size, …): whole numbers of at least 1 first, switches by name"
+    return Explanation("LS110", title, raised.message, [Try(fix)])
+
+
+def _argument(symbol: str) -> str:
+    words = {"Q": "input_size", "D": "hidden_size", "K": "num_layers", "P": "proj_size"}
+    name = symbol.split(" ")[0]
+    return words.get(name, name)
+
+
+# ---------------------------------------------------------------------- LS109
+def kept_graph(raised: Raised) -> Explanation | None:
+    """Backward through the graph of an earlier backward."""
+    if "backward" not in raised.message and "inplace operation" not in raised.message:
+        return None
+    if not any(frame.f_code.co_name in ("backward", "grad") for frame in raised.functions):
+        return None
+    carried = [layer for layer in raised.layers if any(s.tensor.grad_fn is not None for s in layer.states.values())]
+    if not carried or len(raised.trace.backward_at) < 2:
+        return None
+    layer = carried[-1]
+    title = f"backward goes a second time through the graph of the state that {layer.called} starts from"
+    measured = f"the state that {layer.called} is given still hangs on the graph of an earlier call"
+    return Explanation("LS109", title, measured, layer=layer.name, where=layer.call.where, certain=KEEP_NO_GRAPH)
+
+
+# ---------------------------------------------------------------------- LS107, LS104
+_KINDS = (TypeError, AttributeError, IndexError, ValueError, KeyError, RuntimeError)
+
+
+def output_kind(raised: Raised) -> Explanation | None:
+    """A layer's output tuple, or a PackedSequence, that was taken for a tensor."""
+    if not isinstance(raised.error, _KINDS):
+        return None
+    unpacked = _unpacked(raised)
+    if unpacked is not None:
+        return unpacked
+    for value in _taken(raised):
+        if isinstance(value, PackedSequence):
+            return _packed(raised, value)
+        made = _returned(raised, value)
+        if made is not None:
+            return _tuple(raised, value, *made)
+    return _inline(raised)
+
+
+def _taken(raised: Raised) -> Iterator[Any]:
+    """What the failing line may have taken for a tensor: the exception's object, arguments, variables it names."""
+    if raised.call is not None:
+        yield from (item for item in raised.call.args if isinstance(item, PackedSequence))
+        return  # a function of torch got tensors
+    if isinstance(raised.error, AttributeError):
+        if isinstance(getattr(raised.error, "obj", None), (tuple, list)):
+            yield raised.error.obj
+        return
+    if raised.module is not None:
+        yield from raised.module.args
+    for frame in raised.functions[-1:]:
+        yield from (v for v in list(frame.f_locals.values()) if isinstance(v, (tuple, PackedSequence)))
+    if isinstance(raised.error, TypeError) or raised.module is not None:
+        yield from (value for _, value in raised.spelling.mentioned())
+
+
+def _returned(raised: Raised, value: Any) -> tuple[LayerCall, str] | None:
+    """Whether a tuple is what a recurrent layer returned, whole or its state."""
+    if not isinstance(value, (tuple, list)) or isinstance(value, (PackedSequence, torch.Size)) or len(value) != 2:
+        return None
+    first, second = value
+    made = raised.output_of(raised.value(first))
+    if made is None and isinstance(first, PackedSequence):
+        made = raised.output_of(raised.value(first.data))
+    if made is None and isinstance(first, Tensor) and isinstance(second, (Tensor, tuple)):
+        inner = next(tensors_of(second), None)  # Y of one sequence lost its batch axis on the way out
+        behind = raised.output_of(raised.value(inner)) if inner is not None else None
+        made = (behind[0], "Y") if behind is not None and isinstance(second, tuple) else None
+    if made is None:
+        return None
+    layer, role = made
+    if role == "hn" and isinstance(second, Tensor) and not layer.cell:
+        return layer, "state"
+    return layer, "all"
+
+
+def _tuple(raised: Raised, value: Any, layer: LayerCall, what: str) -> Explanation:
+    name, where = layer.called, raised.where
+    text = next((word for word, one in raised.spelling.variables() if one is value), "")
+    if what == "state":
+        title = f"the tuple (hn, cn) that {name} returns is used as a tensor"
+        measured = "an LSTM returns (output, (hn, cn)): its second part is a pair of tensors, which lies in the first tuple"
+        fix = "take it apart: out, (hn, cn) = …, and use hn"
+        fix += "; where the output of any module is handled, test isinstance(output, tuple) at every level"
+    elif layer.cell:
+        title = f"the tuple (h, c) that {name} returns is used as a tensor"
+        measured = "an LSTMCell returns (h, c)"
+        fix = f"h, c = {name}(…)" + (f", or {text}[0]" if text else "")
+    else:
+        pair = "(hn, cn)" if layer.kind == "LSTM" else "hn"
+        title = f"the tuple that {name} returns is used as a tensor"
+        measured = f"{name} returns the tuple (output, {pair})" + (f", which is {text} here" if text else "")
+        fix = f"out, {pair} = {name}(x), or out, _ = {name}(x)" + (f"; or {text}[0]" if text else f"; or {name}(x)[0]")
+        if any(isinstance(one.module, nn.Sequential) for one in raised.entered):
+            fix = (
+                "a module whose forward does out, _ = self.rnn(x): nn.Sequential cannot take a tuple apart; or a small "
+                "module between the two whose forward returns output[0]"
+            )
+    return Explanation("LS107", title, measured, layer=layer.name, where=where, certain=fix)
+
+
+def _packed(raised: Raised, value: PackedSequence) -> Explanation:
+    text = next((word for word, one in raised.spelling.variables() if one is value), "packed")
+    title = f"{text} is a PackedSequence and is used as a tensor"
+    measured = (
+        f"a PackedSequence is the named tuple (data, batch_sizes, sorted_indices, unsorted_indices); its data are "
+        f"{tuple(value.data.shape)}, the real steps of {int(value.batch_sizes[0])} rows"
+    )
+    fix = (
+        f"out, lengths = pad_packed_sequence({text}, batch_first=True) first; or {text}.data, all real steps, where order "
+        f"does not matter; the number of rows is {text}.batch_sizes[0]"
+    )
+    made = raised.output_of(raised.value(value.data))
+    return Explanation("LS107", title, measured, layer=made[0].name if made else "", certain=fix)
+
+
+def _inline(raised: Raised) -> Explanation | None:
+    """`rnn(x)[:, -1]`: the tuple has no name."""
+    node = raised.spelling.node
+    if raised.call is not None or not isinstance(node, (ast.Subscript, ast.Attribute, ast.Call)):
+        return None
+    inner = node.func if isinstance(node, ast.Call) else node.value
+    inner = inner.value if isinstance(inner, ast.Attribute) else inner
+    last = raised.layers[-1] if raised.layers else None
+    if last is None or last.call.where is None or raised.where is None or last.call.where.line != raised.where.line:
+        return None
+    if not isinstance(inner, ast.Call) or "tuple" not in raised.message:
+        return None
+    return _tuple(raised, None, last, "all")
+
+
+def _unpacked(raised: Raised) -> Explanation | None:
+    """`out, (h, c) = gru(x)`: the layer came back, and what it gave was taken apart wrongly."""
+    where = raised.where
+    last = raised.layers[-1] if raised.layers else None
+    if last is None or where is None or raised.functions or not isinstance(raised.error, (ValueError, TypeError)):
+        return None
+    there = last.call.where
+    if there is None or (there.file, there.line) != (where.file, where.line) or "unpack" not in raised.message:
+        return None
+    name, hn = last.called, last.outputs.get("hn")
+    if not isinstance(raised.spelling.assigned, ast.Call):
+        return None
+    if last.kind == "LSTM":
+        what = "(h, c)" if last.cell else "(output, (hn, cn))"
+        title = f"{name} returns {what}, which was taken apart in another way"
+        fix = f"h, c = {name}(x_t, (h, c))" if last.cell else f"out, (hn, cn) = {name}(x)"
+        return Explanation("LS107", title, raised.message, layer=last.name, certain=fix)
+    rows = "" if hn is None else f": hn {raised.shape(hn)} is one tensor, and taking it apart takes its layers apart"
+    title = f"a {last.label} has no cell state: hn is one tensor and no pair (h, c)"
+    out = layer_names(last).get("Y", "out")
+    fix = f"h = {name}(x_t, h)" if last.cell else f"{out}, hn = {name}(x); hn[-1] is the top layer's state"
+    measured = f"a {last.label} returns {'h' if last.cell else '(output, hn)'}{rows}"
+    return Explanation("LS104", title, measured, layer=last.name, certain=fix)
+
+
+# ---------------------------------------------------------------------- LS113: a library, an assert, anything
+def refused(raised: Raised) -> Explanation | None:
+    """What a library or the program itself refused: the tensors that it was given."""
+    given = _tensors(raised)
+    if not given:
+        return None
+    frame = raised.spelling.frames[-1][0] if raised.spelling.frames else None
+    inside = raised.spelling.frame
+    who = raised.spelling.function
+    if not who and frame is not None and frame is not inside:
+        who = frame.f_code.co_name
+    kind = type(raised.error).__name__
+    message = raised.message.splitlines()[0] if raised.message else "no message"
+    title = f"{who or 'the program'} raises {kind}: {message}" if who else f"{kind}: {message}"
+    words = [f"{name} {raised.shape_of(tensor)}" for name, tensor in given]
+    values = [value for _, tensor in given if (value := raised.value(tensor)) is not None]
+    measured = "it was given " + ", ".join(words)
+    products = raised.products(*((value, axis) for value in values for axis in range(len(value.shape))))
+    measured += f"; {products}" if products else ""
+    code = "LS111" if values and raised.from_layer(*values) is not None else "LS113"
+    return Explanation(code, title, measured, operands=values)
+
+
+def _tensors(raised: Raised) -> list[tuple[str, Tensor]]:
+    """The tensors that the failing line handled, by name: what it passed on, what its expression names."""
+    found: dict[int, tuple[str, Tensor]] = {}
+    frame = raised.spelling.frames[-1][0] if raised.spelling.frames else None
+    outer = raised.spelling.frame
+    if frame is not None and outer is not None and frame is outer:
+        code = frame.f_code
+        arguments = code.co_varnames[: code.co_argcount]
+        named = [(name, value) for name, value in raised.spelling.mentioned()]
+        named += [(name, frame.f_locals.get(name)) for name in arguments if code.co_name != "<module>"]
+    else:
+        named = [(name, value) for name, value in raised.spelling.mentioned()]
+        if raised.module is not None:
+            named += [(f"argument {k}", value) for k, value in enumerate(raised.module.args)]
+    for name, value in named:
+        parts = [(name, value)] if isinstance(value, Tensor) else []
+        if isinstance(value, (tuple, list)) and not isinstance(value, torch.Size):
+            parts = [(f"{name}[{k}]", one) for k, one in enumerate(value) if isinstance(one, Tensor)]
+        for word, one in parts:
+            found.setdefault(id(one), (raised.spelling.text(one) or word, one))
+    return list(found.values())[:6]
+
+
+def unknown(raised: Raised) -> Explanation:
+    """Torch's or the program's own message, where nothing more is known."""
+    kind = type(raised.error).__name__
+    message = raised.message.splitlines()[0] if raised.message else "no message"
+    measured = "no tensor was at hand at this line"
+    operands: list[Value] = list(raised.call.inputs) if raised.call is not None else []
+    if operands:
+        measured = ", ".join(raised.described(value) for value in operands if not value.parameter)
+    return Explanation("LS113", f"the program raises {kind}: {message}", measured, operands=operands)

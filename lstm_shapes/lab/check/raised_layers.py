@@ -1,0 +1,188 @@
+"""A recurrent layer that refuses its operands, by the contract of theory, and which of them is at fault."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lstm_shapes.errors import SpecError
+from lstm_shapes.lab.contract import problems_of
+from lstm_shapes.lab.trace import Value, tensors_of
+from lstm_shapes.theory.operands import Problem, Words
+from lstm_shapes.theory.spec import Spec
+
+from .raised import RECURRENT_MODULES, Entered, Explanation, Raised
+
+__all__ = ["contract"]
+
+_CODES = {
+    "feature-axis": "LS101",
+    "input-rank": "LS102",
+    "input-kind": "LS107",
+    "layout": "LS201",
+    "state-shape": "LS103",
+    "state-kind": "LS104",
+    "dtype": "LS105",
+    "device": "LS106",
+    "packing": "LS108",
+    "configuration": "LS110",
+}
+_TITLES = {
+    "LS101": "{layer} gets an input of another width than it was built for",
+    "LS111": "{layer} was built for another width than the layer in front of it gives",
+    "LS102": "{layer} gets an input with other axes than it reads",
+    "LS103": "{layer} gets a state of another shape than its own",
+    "LS104": "{layer} gets a state of another kind than its own",
+    "LS105": "{layer} gets another data type than its weights have",
+    "LS106": "{layer} gets a tensor on another device than its weights are on",
+    "LS107": "{layer} gets something else than a tensor as its input",
+    "LS108": "{layer} gets packed rows whose parts do not fit",
+    "LS201": "{layer} reads the batch as time: the state was made for the other axis of its input",
+}
+
+
+def contract(raised: Raised) -> Explanation | None:
+    """What the innermost recurrent layer on the traceback says of its operands."""
+    entered = next((one for one in reversed(raised.entered) if isinstance(one.module, RECURRENT_MODULES)), None)
+    if entered is None or entered is not raised.module:
+        return None
+    words = _words(raised, entered)
+    state = list(tensors_of((entered.args[1:], entered.kwargs.get("hx"))))
+    makers = [found for tensor in state if (found := raised.output_of(raised.value(tensor))) is not None]
+    maker = _spec(makers[0][0].module) if makers and makers[0][1] != "Y" else None
+    try:
+        problems = problems_of(entered.module, entered.args, entered.kwargs, maker=maker, words=words)
+    except (SpecError, TypeError, AttributeError):
+        return None
+    # torch looks at packed rows only in the kernel: what it says there is about lengths.
+    return _explained(raised, entered, problems[0], words, state) if problems else None
+
+
+def _spec(module: Any) -> Spec | None:
+    try:
+        return Spec.of(module)
+    except SpecError:
+        return None
+
+
+def _words(raised: Raised, entered: Entered) -> Words:
+    """What the line calls x, the state and its parts."""
+    names: dict[str, str] = {}
+    x = entered.args[0] if entered.args else entered.kwargs.get("input")
+    if isinstance(x, Tensor):
+        names["x"] = raised.spelling.text(x)
+    state = raised.spelling.argument(1, "hx")
+    pair = len(getattr(state, "elts", ()))
+    given = entered.args[1] if len(entered.args) > 1 else entered.kwargs.get("hx")
+    parts = [given] if isinstance(given, Tensor) else list(given) if isinstance(given, (tuple, list)) else []
+    if isinstance(state, ast.Tuple) and pair == len(parts) == 2:
+        texts = [ast.unparse(one) for one in state.elts]
+        names.update({role: text for role, text in zip(("h0", "c0"), texts, strict=True) if len(text) < 32})
+        names["state"] = f"({', '.join(texts)})" if sum(map(len, texts)) < 40 else "state"
+    elif state is not None and len(text := ast.unparse(state)) < 40:
+        names["state"] = text
+        names.update({"h0": text} if isinstance(given, Tensor) else {"h0": f"{text}[0]", "c0": f"{text}[1]"})
+    else:
+        known = [raised.spelling.text(one) for one in parts if isinstance(one, Tensor)]
+        names.update({role: text for role, text in zip(("h0", "c0"), known, strict=False) if text})
+        if isinstance(given, Tensor) and known and known[0]:
+            names["state"] = known[0]
+    layer = raised.called(entered)
+    names["layer"] = layer if not layer.startswith("the ") else "layer"
+    return Words(**{role: text for role, text in names.items() if text})
+
+
+def _explained(
+    raised: Raised, entered: Entered, problem: Problem, words: Words, state: list[Tensor]
+) -> Explanation:
+    code = _CODES[problem.kind]
+    x = entered.args[0] if entered.args else entered.kwargs.get("input")
+    data = getattr(x, "data", x) if not isinstance(x, Tensor) else x
+    value = raised.value(data)
+    layer = raised.called(entered)
+    hint, certain = problem.hint, bool(problem.fix) or problem.kind in ("feature-axis", "dtype", "device")
+    if code == "LS201" and value is not None and _lies_right(raised, entered, value):
+        # The caller has said which axis is the batch, and the layer reads that one: the state is at fault.
+        code, hint = "LS103", problem.hint.partition(" If ")[2].partition(", ")[2] or problem.hint
+        axis = 0 if getattr(entered.module, "batch_first", False) else 1
+        N, L = value.shape[axis], value.shape[1 - axis]
+        hint = f"{L} is the number of steps; {hint}, that is {words.x}.size({axis}) = {N}"
+    made = raised.from_layer(value) if value is not None else None
+    measured = _sentence(problem, words)
+    if value is not None:
+        measured += f"; {raised.described(value)}" if raised.name(value) else f"; its input is {raised.shape(value)}"
+        product = raised.products((value, len(value.shape) - 1)) if value.shape else ""
+        if problem.kind == "feature-axis":
+            measured += f": {product}" if product else ""
+            atoms = set(raised.axes.atoms(value, len(value.shape) - 1))
+            if made is not None and atoms & {"D", "P", "R"}:
+                code = "LS111"
+    if problem.kind == "input-kind" and isinstance(x, (tuple, list)):
+        return _tuple(raised, entered, words, problem, layer)
+    if code == "LS104":
+        hint = f"{problem.formula.replace(' for', ', the state of')}: {hint}"
+        hint = hint.replace("(h0, c0), ", "the tuple (h0, c0), ").replace("h0, the state", "one tensor h0, the state")
+    joined = _joined_states(raised, problem, state) if code == "LS103" else ""
+    if joined:
+        hint, certain = joined, True
+    if code == "LS102" and value is not None:
+        hint, certain = _ids(raised, value) or hint, certain
+    title = _TITLES[code].format(layer=layer)
+    operands = [found for one in (data, *state) if (found := raised.value(one)) is not None]
+    fix = hint if certain or code == "LS103" else f"probably: {hint}" if hint else ""
+    return Explanation(
+        code, title, measured, operands=operands, layer=raised.names.get(id(entered.module), ""), certain=fix
+    )
+
+
+def _joined_states(raised: Raised, problem: Problem, state: list[Tensor]) -> str:
+    """States of parts of a batch, joined along axis 0, which is layers and directions."""
+    for tensor in state:
+        value = raised.value(tensor)
+        maker = value.maker if value is not None else None
+        if value is None or maker is None or maker.name not in ("cat", "concat") or value.shape != problem.got:
+            continue
+        new = raised.replayed(value, maker, lambda *args, **_: torch.cat(args[0], 1))
+        if new is not None and tuple(new.shape) == problem.expected:
+            name = raised.code(value, "state")
+            return f"{name} joins states along axis 0, layers × directions; torch.cat(…, dim=1) joins them along the batch"
+    return ""
+
+
+def _ids(raised: Raised, x: Value) -> str:
+    """Ids with an axis too many in front of an embedding."""
+    maker = x.maker
+    if maker is None or maker.name != "embedding" or len(x.shape) != 4:
+        return ""
+    ids = next((v for v in maker.inputs if not v.tensor.is_floating_point()), None)
+    if ids is not None and ids.maker is not None and ids.maker.name == "one_hot":
+        return "give the embedding the ids without one_hot: it looks rows up by them"
+    return ""
+
+
+def _lies_right(raised: Raised, entered: Entered, x: Value) -> bool:
+    axis = 0 if getattr(entered.module, "batch_first", False) else 1
+    names = raised.axes.names(x)
+    return len(names) > axis and names[axis] == "N"
+
+
+def _sentence(problem: Problem, words: Words) -> str:
+    name, _, part = problem.name.partition(".")
+    name = words.of(name) + (f".{part}" if part else "")
+    wanted = problem.formula + (f" = {problem.expected}" if problem.expected is not None else "")
+    got = f"is {problem.got}" if problem.got is not None else "is not"
+    role = "" if name == problem.name else f" ({problem.name})"
+    return f"{name}{role} must be {wanted} and {got}"
+
+
+def _tuple(raised: Raised, entered: Entered, words: Words, problem: Problem, layer: str) -> Explanation:
+    title = f"{layer} gets a tuple: a recurrent layer returns (Y, state), and only Y is its next input"
+    argument = raised.spelling.argument(0, "input")
+    text = ast.unparse(argument) if argument is not None else words.x
+    fix = f"{words.layer}({text}[0])"
+    if any(type(one.module).__name__ == "Sequential" for one in raised.entered):
+        fix = "a module whose forward does out, _ = self.rnn(x): nn.Sequential cannot take the tuple apart, output[0] can"
+    return Explanation("LS107", title, _sentence(problem, words), certain=fix, layer=raised.names.get(id(entered.module), ""))
