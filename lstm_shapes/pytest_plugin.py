@@ -41,7 +41,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
     if outcome.excinfo is not None:
         # The exception went into the outcome and not through the with block.
         watched.explain(outcome.excinfo[1], note=False)
-        if any(finding.name != "unexplained" for finding in watched.findings):
+        if watched.worth_saying:
             item.add_report_section("call", "lstm_shapes", as_text(watched))
     elif not watched.ok:
         item.add_report_section("call", "lstm_shapes", as_text(watched))

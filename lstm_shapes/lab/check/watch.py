@@ -16,13 +16,18 @@ from lstm_shapes.lab.trace import Trace, raised_at, theirs
 from lstm_shapes.lab.trace.bounded import Bounded
 from lstm_shapes.lab.trace.compiling import aside
 
+from .explain import explained
+from .loading import Loading, explain_load_error
+from .raised import Raised
 from .report import Finding, Report, ordered
 from .roots import Roots
+from .rule import RULES
+from .rules_raised import finding_of
 
-__all__ = ["Watch", "explainers", "observers", "watch"]
+__all__ = ["Watch", "observers", "watch"]
 
-# What an exception amounts to: each is asked in turn until one knows it.
-explainers: list[Callable[[Trace, Exception], Finding | None]] = []
+# The code of an exception that no rule explains: an error all the same, and no note.
+_UNEXPLAINED = "LS113"
 # What one run shows without an experiment. Of tensors that are gone a trace holds the shapes only.
 observers: list[Callable[[Trace], Iterable[Finding]]] = []
 
@@ -45,6 +50,7 @@ class Watch(Shown):
         self._roots = Roots(seconds, tell) if experiments else None
         self._recorder = Bounded(self._see, functions=functions)
         self._lines = _UsersLines()
+        self._loading = Loading() if functions else None
         self._handles: list[Any] = []
         self._seen: list[Finding] = []
         self._failed: Finding | None = None
@@ -56,6 +62,8 @@ class Watch(Shown):
                 register_module_forward_pre_hook(aside(self._module_begins)),
                 register_module_forward_hook(aside(self._module_ended)),
             ]
+        if self._loading is not None:
+            self._loading.__enter__()
         self._recorder.__enter__()
         return self
 
@@ -63,6 +71,8 @@ class Watch(Shown):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._recorder.__exit__(kind, error, trace)
+        if self._loading is not None:
+            self._loading.__exit__(kind, error, trace)
         for handle in self._handles:
             handle.remove()
         self._lines.__exit__()
@@ -106,19 +116,20 @@ class Watch(Shown):
         if not isinstance(error, Exception):
             return None  # Ctrl-C and exit are nobody's bug
         trace = self._recorder.failed_with(error)
-        finding = _explained(trace, error)
-        self._failed = finding or _unexplained(error)
-        text = f"\nlstm_shapes: {finding}"
-        if finding is not None and note and hasattr(error, "add_note") and text not in getattr(error, "__notes__", ()):
+        self._failed = _explained(error, trace, self._recorder.names)
+        if self._failed.code == _UNEXPLAINED:
+            return None
+        text = f"\nlstm_shapes: {self._failed}"
+        if note and hasattr(error, "add_note") and text not in getattr(error, "__notes__", ()):
             error.add_note(text)
-        return finding
+        return self._failed
 
     # ------------------------------------------------------------------ what is known
     @property
     def report(self) -> Report:
         """The findings up to now, and what they stand on."""
         findings = [self._failed] if self._failed is not None else []
-        findings += self._seen
+        findings += [*self._seen, *(self._loading.findings if self._loading is not None else ())]
         if self._roots is None:
             return Report(ordered(findings), (), ("experiments (turned off)",))
         reports, skipped = self._roots.reports, self._roots.skipped
@@ -135,7 +146,7 @@ class Watch(Shown):
         """Whether a recurrent module was called, or something was found that is more than an unexplained exception."""
         roots = self._roots
         called = roots is not None and bool(roots.reports or roots.skipped)
-        return called or any(finding.name != "unexplained" for finding in self.findings)
+        return called or any(finding.code != _UNEXPLAINED for finding in self.findings)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -189,26 +200,17 @@ def watch(experiments: bool = True, seconds: float = 30) -> Watch:
     return Watch(experiments=experiments, seconds=seconds)
 
 
-def _explained(trace: Trace, error: Exception) -> Finding | None:
-    """The one place where an exception meets the rules that know exceptions."""
-    for explainer in explainers:
-        finding = explainer(trace, error)
-        if finding is not None:
-            return finding
-    return None
-
-
-def _unexplained(error: Exception) -> Finding:
-    return Finding(
-        "LS303",
-        "unexplained",
-        "error",
-        "the program stopped with an exception that no rule explains",
-        f"{type(error).__name__}: {error}",
-        "",
-        where=raised_at(error.__traceback__),
-        cause=error,
-    )
+def _explained(error: Exception, trace: Trace, names: dict[int, str]) -> Finding:
+    """The one place where an exception meets the rules that know exceptions; no fault of theirs may hide it."""
+    loading = explain_load_error(error)
+    if loading is not None:
+        return loading
+    raised = Raised(error, trace, names)
+    try:
+        return finding_of(raised, explained(raised))
+    except Exception as ours:
+        title = f"the program raises {type(error).__name__}, and explaining it stopped with {ours!r}"
+        return RULES[_UNEXPLAINED].finding(title, str(error), "", raised_at(error.__traceback__), cause=error)
 
 
 # What torch says of our own hooks where a compiled module is called.

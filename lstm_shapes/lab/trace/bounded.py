@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from types import FrameType, TracebackType
 from typing import Any
 
 import torch
@@ -19,9 +19,10 @@ from .recorder import Call, Recorder, Trace, Value, _storage
 __all__ = ["Bounded"]
 
 _MOST_CALLS = 4_096
-# After a backward pass a page of this many calls is turned: what comes next descends from little of it.
+# After two backward passes a page of this many calls is turned: what comes next descends from little of it.
 _PAGE = 512
 _MOST_BYTES = 64 * 2**20
+_MOST_ROOTS = 100
 _LONGEST = 64
 _KEPT = (int, float, complex, bool, str, type(None), type(Ellipsis), torch.dtype, torch.device, torch.layout)
 # Before so many backward passes what was seen is handed over with its elements; later on turned pages only.
@@ -43,8 +44,10 @@ class Bounded(Recorder):
         self._thread = threading.get_ident()
         self._stepping = False
         self._bytes = 0
+        self._backwards = 0
+        self._due = False
+        self._roots: dict[int, weakref.ref[nn.Module]] = {}
         self._holding: list[Value] = []
-        self._failed: tuple[Call, int] | None = None
 
     def __enter__(self) -> Any:
         self._thread = threading.get_ident()
@@ -72,18 +75,31 @@ class Bounded(Recorder):
 
     def failed_with(self, error: BaseException) -> Trace:
         """The trace as it is when an exception has passed, with the call that raised it and the modules it left."""
-        if self._failed is not None and self._failed[1] == id(error):
-            self._failed[0].error = error
+        cause: BaseException | None = error
+        for _ in range(8):
+            if cause is None:
+                break
+            for frame in _frames(cause):
+                call = frame.f_locals.get("call") if frame.f_code is _CALLED else None
+                if call is not None:
+                    call.error = cause
+            cause = cause.__cause__ or cause.__context__
         if isinstance(error, Exception):
             self.trace.error = error
-        running: set[int] = set()
-        trace = error.__traceback__
-        while trace is not None:
-            # A module that was running is the `self` of a frame; other frames may merely know it.
-            running.add(id(trace.tb_frame.f_locals.get("self")))
-            trace = trace.tb_next
+        # A module that was running is the `self` of a frame; other frames may merely know it.
+        running = {id(frame.f_locals.get("self")) for frame in _frames(error)}
         self.trace.pending[:] = [entry for entry in self.trace.pending if id(entry[0]) in running]
         return self.trace
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The names of the modules that were called, and of those in them, in the words of the outermost."""
+        names: dict[int, str] = {}
+        for reference in self._roots.values():
+            root = reference()
+            for name, module in () if root is None else root.named_modules():
+                names.setdefault(id(module), name)
+        return names
 
     # ------------------------------------------------------------------ what is recorded
     def function(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -95,18 +111,20 @@ class Bounded(Recorder):
     def _called(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             return super()._called(index, name, func, args, kwargs)
-        except BaseException as error:
-            # The exception itself would keep every frame alive, of a failure that the program may deal with.
+        except BaseException:
+            # The exception would keep every frame alive, of a failure that the program may deal with: it knows the
+            # call, by this frame, and the call does not know it.
             call = self.trace.calls[-1]
             call.error = None
-            self._failed = (call, id(error))
             raise
 
     def _begin(self, index: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        if len(self.trace.calls) >= _MOST_CALLS:
+        calls = len(self.trace.calls)
+        if calls >= _MOST_CALLS or (self._due and calls > _PAGE and len(self.trace.backward_at) > 1):
             self._turn()
-        elif self._bytes > _MOST_BYTES:
+        elif self._due or self._bytes > _MOST_BYTES:
             self._let_go()
+        self._due = False
         return super()._begin(index, name, args, kwargs)
 
     def value(self, tensor: Tensor, maker: Call | None = None, origin: str = "") -> Value:
@@ -141,12 +159,10 @@ class Bounded(Recorder):
     def _ask(self, name: str, args: tuple[Any, ...]) -> None:
         super()._ask(name, args)
         if name == "backward":
-            if self.trace.backwards <= _FIRST:
+            self._backwards += 1
+            self._due = True  # afterwards: an exception in the backward pass is explained by what led to it
+            if self._backwards <= _FIRST:
                 self._turned(self.trace)
-            if len(self.trace.calls) > _PAGE:
-                self._turn()
-            else:
-                self._let_go()
 
     # ------------------------------------------------------------------ what is forgotten
     def _turn(self) -> None:
@@ -154,7 +170,6 @@ class Bounded(Recorder):
         self._turned(self.trace)
         before, self.trace = self.trace, Trace()
         self.trace.pending, self.trace.unseen = before.pending, before.unseen
-        self.trace.backwards = before.backwards
         self._on, self._written, self._left, self._holding, self._bytes = {}, {}, [], [], 0
 
     def _let_go(self) -> None:
@@ -187,6 +202,8 @@ class Bounded(Recorder):
         self._stepping = False  # a closure that an optimizer calls in its step
         if not self._stack:
             self.trace.pending.clear()  # left over by an exception that the program has dealt with
+            if id(module) not in self._roots and len(self._roots) < _MOST_ROOTS:
+                self._roots[id(module)] = weakref.ref(module)
         super()._module_begins(module, args)
 
     def _module_ends(self, module: nn.Module, args: Any, output: Any) -> None:
@@ -199,6 +216,17 @@ class Bounded(Recorder):
 
     def _step_ends(self, *_: Any) -> None:
         self._stepping = False
+
+
+_CALLED = Bounded._called.__code__
+
+
+def _frames(error: BaseException) -> Iterator[FrameType]:
+    """The frames that an exception has passed, outermost first."""
+    trace = error.__traceback__
+    while trace is not None:
+        yield trace.tb_frame
+        trace = trace.tb_next
 
 
 _SHAPES: dict[tuple[tuple[int, ...], torch.dtype], Tensor] = {}
