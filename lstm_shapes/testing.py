@@ -1,4 +1,5 @@
-"""Hypothesis strategies for recurrent layers, `assert_laws` for a layer and `assert_shapes_checked` for a model of yours.
+"""Hypothesis strategies for recurrent layers, and two assertions: `assert_laws` for a layer of your own,
+`assert_shapes_checked` for a model.
 
 Needs the extra `testing`: `pip install lstm_shapes[testing]`. In a test suite:
 

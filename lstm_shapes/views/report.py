@@ -27,8 +27,9 @@ def report_view(report: Report) -> Page:
     right: tuple[str, ...] = getattr(report, "right", ())
     if right:
         blocks.append(Lines("Looks like a known mistake, and is right", right))
-    if isinstance(report, traced.Report):
-        blocks.append(Lines("What this stands on", report.summary))
+    summary: tuple[str, ...] = getattr(report, "summary", ())
+    if summary:
+        blocks.append(Lines("What this stands on", summary))
     return Page(_verdict(report), "", tuple(blocks))
 
 

@@ -127,7 +127,9 @@ def examined(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], s
     if inner is not module:
         weight = next(module.parameters(), None)
         if weight is not None:  # what distributes a model moves its inputs
-            args, kwargs = rebuild((args, kwargs), lambda value: value.to(weight.device) if hasattr(value, "to") else value)
+            args, kwargs = rebuild(
+                (args, kwargs), lambda value: value.to(weight.device) if hasattr(value, "to") else value
+            )
     with _unheard():
         return _Study(inner, args, kwargs, seconds).report()
 
@@ -184,7 +186,11 @@ class _Study:
             return 0, own
         tensors = [slot.tensor for slot in lab.inputs.slots if isinstance(slot.value, Tensor)]
         first = next((slot.tensor for slot in lab.inputs.movable if isinstance(slot.value, Tensor)), None)
-        if first is not None and first.dim() > 1 and all(first.size(1) in tensor.shape for tensor in tensors if tensor.dim()):
+        if (
+            first is not None
+            and first.dim() > 1
+            and all(first.size(1) in tensor.shape for tensor in tensors if tensor.dim())
+        ):
             lab.restart()
             second = self._lab(1)
             try:
@@ -258,7 +264,7 @@ def _not_now(module: nn.Module, given: Any) -> str | None:
         return "its lazy layers have no weights yet"
     if torch._C._current_graph_task_id() != -1:
         return "called inside a backward pass"
-    if torch.jit.is_tracing():
+    if torch._C._get_tracing_state() is not None:
         return "called while it is traced"
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return "called inside a transform of torch.func"
@@ -302,7 +308,7 @@ def _unheard() -> Iterator[None]:
     torch.set_warn_always(True)
     logging.disable(logging.CRITICAL)
     try:
-        with contextlib.redirect_stderr(_Nowhere()), contextlib.redirect_stdout(_Nowhere()):  # type: ignore[type-var]
+        with contextlib.redirect_stderr(_Nowhere()), contextlib.redirect_stdout(_Nowhere()):
             yield
     finally:
         logging.disable(disabled)
@@ -310,6 +316,6 @@ def _unheard() -> Iterator[None]:
         if torch.is_grad_enabled() != grad:
             torch.set_grad_enabled(grad)
         if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
-            torch.clear_autocast_cache()  # type: ignore[no-untyped-call]
+            torch.clear_autocast_cache()
         if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.empty_cache()

@@ -104,7 +104,7 @@ class Bounded(Recorder):
     # ------------------------------------------------------------------ what is recorded
     def function(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Called in the place of every torch function."""
-        if self.paused or self._stepping or torch.jit.is_tracing():
+        if self.paused or self._stepping or torch._C._get_tracing_state() is not None:
             return func(*args, **kwargs)
         return super().function(func, types, args, kwargs)
 
@@ -194,7 +194,7 @@ class Bounded(Recorder):
 
     # ------------------------------------------------------------------ modules
     def _elsewhere(self) -> bool:
-        return self.paused or threading.get_ident() != self._thread or torch.jit.is_tracing()
+        return self.paused or threading.get_ident() != self._thread or torch._C._get_tracing_state() is not None
 
     def _module_begins(self, module: nn.Module, args: Any) -> None:
         if self._elsewhere():

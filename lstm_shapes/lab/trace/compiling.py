@@ -18,7 +18,7 @@ def uncompiled(function: Function) -> Function:
 
     `torch.compiler.disable` would forbid both, and load the compiler; this is what it is made of.
     """
-    frames = getattr(getattr(torch._C, "_dynamo", None), "eval_frame", None)
+    frames: Any = getattr(getattr(torch._C, "_dynamo", None), "eval_frame", None)
     if hasattr(frames, "_FrameExecStrategy"):
         skip = frames._FrameAction.SKIP
         frames.set_code_exec_strategy(function.__code__, frames._FrameExecStrategy(skip, skip))

@@ -23,7 +23,9 @@ _ATOMS = frozenset({int, float, bool, str, bytes, complex, type(None), type, ran
 _CONTAINERS = (dict, list, set, deque, bytearray)
 # Of torch's own objects, those that a run changes; its other ones (datasets, scripts) are left alone.
 _CHANGING = ("torch.optim", "torch.amp", "torch.cuda.amp", "torch.distributions", "torch.nn.utils")
-_FOREIGN = frozenset("torch numpy sys types functools logging re typing abc enum pathlib threading".split())
+_FOREIGN = frozenset(
+    ["torch", "numpy", "sys", "types", "functools", "logging", "re", "typing", "abc", "enum", "pathlib", "threading"]
+)
 _DEPTH = 8
 # More things than this are a data set and no model's state.
 _MOST = 100_000
@@ -54,7 +56,10 @@ class Reached:
     @property
     def attributes(self) -> list[dict[str, Any]]:
         """The attributes of each module and plain object as they are now."""
-        return [{**getattr(thing, "__dict__", {}), **dict(slots_of(thing))} for thing in (*self.modules.values(), *self.objects)]
+        return [
+            {**getattr(thing, "__dict__", {}), **dict(slots_of(thing))}
+            for thing in (*self.modules.values(), *self.objects)
+        ]
 
     def add(self, value: Any, name: str = "", depth: int = _DEPTH) -> None:
         """Take a value and what hangs on it."""

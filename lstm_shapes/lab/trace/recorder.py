@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
 from .compiling import aside, uncompiled
@@ -261,7 +261,7 @@ class _Mode:
 
     def function(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Called in the place of every torch function."""
-        if any(issubclass(kind, UninitializedTensorMixin) for kind in types):
+        if UninitializedParameter in types or UninitializedBuffer in types:
             return func(*args, **kwargs)  # a lazy layer makes its weights
         name = function_name(func)
         if not name or name in _ATTRIBUTES or self._inside_script:

@@ -24,8 +24,8 @@ _MISSING = object()
 class Snapshot:
     """Takes a picture of all that was reached and of the random states; `restore` puts all of it back.
 
-    `given` is what the program is called with. Only what differs is written, so that an untouched parameter keeps its version counter too. `lost` names what is
-    seen and cannot be put back.
+    `given` is what the program is called with. Only what differs is written, so that an untouched parameter keeps its
+    version counter too. `lost` names what is seen and cannot be put back.
     """
 
     def __init__(self, reached: Reached, given: Reached | None = None) -> None:

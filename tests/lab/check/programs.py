@@ -45,7 +45,8 @@ class Tagger(nn.Module):
         self.emb = nn.Embedding(11, Q, padding_idx=0)
         self.rnn = nn.GRU(Q, D, batch_first=True, bidirectional=True)
         self.head = nn.Linear(2 * D, C)
-        self.history: dict[str, Any] = {"lengths": [], "last": deque(maxlen=3), "seen": set(), "sums": {"x": torch.zeros(1)}}
+        self.history: dict[str, Any] = {"lengths": [], "last": deque(maxlen=3), "seen": set()}
+        self.history["sums"] = {"x": torch.zeros(1)}
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         self.history["lengths"].append(lengths.tolist())
@@ -66,7 +67,7 @@ class Decoder(nn.Module):
         self.emb = nn.Embedding(C, Q)
         self.cell = nn.LSTMCell(Q, D)
         self.head = nn.Linear(D, C)
-        self.tools = {"coin": random.Random(3), "draw": torch.Generator().manual_seed(4)}
+        self.tools: dict[str, Any] = {"coin": random.Random(3), "draw": torch.Generator().manual_seed(4)}
 
     def forward(self, start: Tensor, target: Tensor) -> Tensor:
         token, state, steps = start, None, []

@@ -153,7 +153,7 @@ def script(tmp_path: Path) -> Any:
     return write_and_run
 
 
-def test_a_missing_batch_first_is_found_in_a_script_that_trains(script: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_batch_first_is_found_in_a_training_script(script: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1, the line, and the script's own output as without the watch."""
     code, watched = script(args=("--epochs", "2"))
     out, err = capsys.readouterr()

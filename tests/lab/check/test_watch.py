@@ -169,7 +169,7 @@ def test_a_compiled_function_is_compiled_as_without(fullgraph: bool) -> None:
 
 # ---------------------------------------------------------------------- what is not, and why
 def test_what_is_not_examined_is_said_with_the_reason() -> None:
-    """A recurrent layer called by itself, a trace, a scripted module, a torch.func transform, tensors without elements."""
+    """A recurrent layer called by itself, a trace, a scripted module, tensors without elements."""
     x = torch.randn(N, L, Q)
     assert "called by itself" in watched(nn.LSTM(Q, D), x).report.not_tested[0]
     assert "no elements" in watched(Net().to("meta"), x.to("meta")).report.not_tested[0]
@@ -269,7 +269,7 @@ def test_modules_of_other_threads_are_left_alone() -> None:
 def test_an_exception_is_raised_on_unchanged_and_never_followed_by_ok() -> None:
     """The same object leaves the block with its own message; what no rule explains is an error of the report."""
     raised = RuntimeError("mine")
-    with pytest.raises(RuntimeError, match=r"^mine$") as caught, ls.watch() as report:
+    with pytest.raises(RuntimeError, match=r"^mine$") as caught, ls.watch() as report:  # noqa: PT012
         Net(batch_first=True)(torch.randn(N, L, Q))
         raise raised
     assert caught.value is raised
@@ -299,7 +299,7 @@ def test_the_call_that_raised_and_the_running_modules_are_known() -> None:
     net = Net(batch_first=True)
     net.head = nn.Linear(D + 1, C)
     watched = ls.watch()
-    with pytest.raises(RuntimeError, match="mat1"), watched:
+    with pytest.raises(RuntimeError, match="mat1"), watched:  # noqa: PT012
         try:
             net(torch.randn(N, L, Q))
         except RuntimeError:
@@ -324,7 +324,7 @@ def test_a_graph_that_is_gone_is_explained_in_a_training_loop(monkeypatch: pytes
     monkeypatch.setattr(bounded, "_PAGE", 5)
     rnn = nn.GRU(Q, D, batch_first=True)
     h = torch.zeros(1, N, D)
-    with pytest.raises(RuntimeError, match="second time"), ls.watch() as report:
+    with pytest.raises(RuntimeError, match="second time"), ls.watch() as report:  # noqa: PT012
         for _ in range(3):
             out, h = rnn(torch.randn(N, L, Q), h)
             out.sum().backward()
@@ -375,7 +375,8 @@ def test_torchs_own_warnings_name_the_users_line() -> None:
         warnings.simplefilter("default")
         warnings.showwarning = lambda message, category, filename, lineno, *_: lines.append((filename, lineno))
         with ls.watch():
-            mse_loss(torch.randn(3, 1), torch.randn(3)); line = sys._getframe().f_lineno  # noqa: E702
+            mse_loss(torch.randn(3, 1), torch.randn(3))
+            line = sys._getframe().f_lineno  # noqa: E702
     assert lines == [(__file__, line)]
 
 
