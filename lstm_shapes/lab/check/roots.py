@@ -201,14 +201,18 @@ class _Study:
                 second.close()
         if first is None:
             return 0, "the input is packed"
-        tokens = not first.is_floating_point()
-        if first.dim() >= 3 or (first.dim() == 2 and tokens):
+        if any(slot.batch == 0 and _is_sequence(slot.tensor) for slot in lab.inputs.movable):
             if not lab.layers or any(layer.N > 1 for layer in lab.layers):
                 return 0, "no axis moves its own rows alone, and the first is the batch by convention"
             return None, "the layer's own batch axis has length 1"
         if first.dim() == 2 and lab.N < 2:
             return 0, "the first by convention"
         return None, "no axis moves its own rows of the result alone"
+
+
+def _is_sequence(tensor: Tensor) -> bool:
+    """Whether it has an axis of steps beside one of samples: three axes, or two of tokens."""
+    return tensor.dim() >= 3 or (tensor.dim() == 2 and not tensor.is_floating_point())
 
 
 def _own_rows(samples: Samples) -> bool:

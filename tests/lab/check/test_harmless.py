@@ -188,6 +188,26 @@ def test_globals_closures_and_what_is_passed_in_are_put_back() -> None:
     assert plain([DRAW, draw, LOG, STEP, kept]) == before
 
 
+class Noisy(nn.Module):
+    """Its forward names a generator and a list of the module's file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(5, 8, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        LOG.append(1)
+        out: Tensor = self.rnn(x)[0][:, -1] + torch.rand(8, generator=DRAW)
+        return out
+
+
+def test_globals_that_a_forward_names_are_put_back() -> None:
+    """Also those that no function given to check names, but the class of a module."""
+    before = plain([DRAW, LOG])
+    assert check(Noisy(), torch.randn(4, 6, 5)).ok
+    assert plain([DRAW, LOG]) == before
+
+
 def test_an_untouched_parameter_keeps_its_version() -> None:
     """Nothing is written where nothing changed: a graph that was built before can still be run backward."""
     model = PROGRAMS["language"][0]()

@@ -89,6 +89,26 @@ def test_the_batch_axis_is_inferred() -> None:
     assert "no axis moves its own rows" in " ".join(unbatched.report.not_tested)
 
 
+def test_a_second_input_can_show_the_batch() -> None:
+    """An image's features (N, Q) beside its caption's tokens (N, L)."""
+
+    class Caption(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.emb = nn.Embedding(11, Q)
+            self.rnn = nn.GRU(Q, D, batch_first=True)
+            self.start = nn.Linear(Q, D)
+
+        def forward(self, features: Tensor, tokens: Tensor) -> Tensor:
+            h0 = torch.tanh(self.start(features)).softmax(0)
+            out: Tensor = self.rnn(self.emb(tokens), h0[None])[0]
+            return out
+
+    report = watched(Caption(), torch.randn(N, Q), torch.randint(11, (N, L)))
+    assert not report.ok
+    assert "softmax(0)" in report.findings[0].where.source  # type: ignore[union-attr]
+
+
 def test_arguments_by_keyword_are_seen() -> None:
     """model(x=x, scale=2.0)."""
     assert watched(Net(), x=torch.randn(N, L, Q), scale=2.0).codes == ("LS201",)
@@ -420,6 +440,17 @@ def test_a_long_loop_keeps_no_tensor_alive(train: bool, monkeypatch: pytest.Monk
         gc.collect()
         assert sum(reference() is not None for reference in seen) < 50
         assert len(report._recorder._holding) < 1_000
+
+
+def test_the_experiments_leave_no_calls_in_the_trace() -> None:
+    """What explains an exception is the program's own run."""
+    net, x = Net(batch_first=True), torch.randn(N, L, Q)
+    with ls.watch(experiments=False) as alone:
+        net(x)
+    with ls.watch() as report:
+        net(x)
+    calls = [[call.name for call in one._recorder.trace.calls] for one in (alone, report)]
+    assert calls[0] == calls[1]
 
 
 def test_a_failure_that_is_dealt_with_keeps_nothing_alive() -> None:
