@@ -201,6 +201,9 @@ class _Study:
                 second.close()
         if first is None:
             return 0, "the input is packed"
+        rows = [layer.N > 1 and not layer.unbatched and lab.N in (layer.N, layer.L) for layer in lab.layers]
+        if rows and all(rows):
+            return 0, "no axis moves its own rows alone, and every layer has an axis of the first one's length"
         if any(slot.batch == 0 and _is_sequence(slot.tensor) for slot in lab.inputs.movable):
             if not lab.layers or any(layer.N > 1 for layer in lab.layers):
                 return 0, "no axis moves its own rows alone, and the first is the batch by convention"

@@ -109,6 +109,17 @@ def test_a_second_input_can_show_the_batch() -> None:
     assert "softmax(0)" in report.findings[0].where.source  # type: ignore[union-attr]
 
 
+def test_rows_that_become_sequences_inside_show_the_batch() -> None:
+    """Flat rows (N, L·Q) are no stream of steps: the layer has an axis as long as they are many."""
+
+    class Rows(Net):
+        def forward(self, x: Tensor, scale: float = 1.0) -> Tensor:
+            return super().forward(x.view(-1, L, Q), scale)
+
+    assert watched(Rows(), torch.randn(N, L * Q)).codes == ("LS201",)
+    assert watched(Rows(batch_first=True), torch.randn(N, L * Q)).ok
+
+
 def test_arguments_by_keyword_are_seen() -> None:
     """model(x=x, scale=2.0)."""
     assert watched(Net(), x=torch.randn(N, L, Q), scale=2.0).codes == ("LS201",)
