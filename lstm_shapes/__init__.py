@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from .lab.build import build
     from .lab.check.check import check
     from .lab.check.report import Finding, Report
-    from .lab.check_old.session import install, load_ipython_extension, uninstall, unload_ipython_extension
-    from .lab.check_old.watch import Watch, watch
+    from .lab.check.session import install, load_ipython_extension, uninstall, unload_ipython_extension
+    from .lab.check.watch import Watch, watch
     from .lab.gates import gates
     from .lab.gates.trace import GateTrace
     from .lab.proof import Proof, prove
@@ -62,25 +62,25 @@ _HOME: dict[str, str] = {
     "Spec": "theory.spec",
     "SpecError": "errors",
     "Walk": "lab.walk",
-    "Watch": "lab.check_old.watch",
+    "Watch": "lab.check.watch",
     "annotate": "lab.tensors",
     "build": "lab.build",
     "check": "lab.check.check",
     "count": "theory.predict",
     "explain": "explanation",
     "gates": "lab.gates",
-    "install": "lab.check_old.session",
+    "install": "lab.check.session",
     "laws": "theory.laws",
-    "load_ipython_extension": "lab.check_old.session",
+    "load_ipython_extension": "lab.check.session",
     "picture": "pictures",
     "predict": "theory.predict",
     "prove": "lab.proof",
     "quiz": "practice",
     "run": "lab.run",
-    "uninstall": "lab.check_old.session",
-    "unload_ipython_extension": "lab.check_old.session",
+    "uninstall": "lab.check.session",
+    "unload_ipython_extension": "lab.check.session",
     "walk": "lab.walk",
-    "watch": "lab.check_old.watch",
+    "watch": "lab.check.watch",
 }
 
 __all__ = [

@@ -1,12 +1,16 @@
-"""Hypothesis strategies for recurrent layers, and `assert_laws` for a layer of your own.
+"""Hypothesis strategies for recurrent layers, and two assertions: `assert_laws` for a layer of your own,
+`assert_shapes_checked` for a model.
 
 Needs the extra `testing`: `pip install lstm_shapes[testing]`. In a test suite:
 
     from hypothesis import given
-    from lstm_shapes.testing import assert_laws, cases, distinct_sizes
+    from lstm_shapes.testing import assert_laws, assert_shapes_checked, cases, distinct_sizes
 
     def test_my_lstm():
         assert_laws(MyLSTM(input_size=7, hidden_size=5, num_layers=2, batch_first=True))
+
+    def test_my_classifier():
+        assert_shapes_checked(Classifier(), torch.randn(5, 20, 28))
 
     @given(distinct_sizes(3))
     def test_my_lstm_of_any_size(sizes):
@@ -18,7 +22,7 @@ Sizes drawn together are distinct, so that two axes in the wrong order always sh
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -37,9 +41,10 @@ from .theory.spec import Spec
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
+    from .lab.check import Report
     from .lab.run import Run
 
-__all__ = ["assert_laws", "calls", "cases", "distinct_sizes", "lengths", "runs", "specs"]
+__all__ = ["assert_laws", "assert_shapes_checked", "calls", "cases", "distinct_sizes", "lengths", "runs", "specs"]
 
 
 def distinct_sizes(
@@ -254,3 +259,48 @@ def assert_laws(
         states = spec.states("0")
         raise AssertionError(f"the state is ignored: layer(X, {states}) == layer(X) for random {states}")
     return checked
+
+
+def assert_shapes_checked(
+    model: Callable[..., Any],
+    *inputs: Any,
+    batch_dim: int | None = 0,
+    lengths: Any = None,
+    target: Any = None,
+    loss: Callable[..., Any] | None = None,
+    mixes: bool = False,
+    allow: Iterable[str] = (),
+    require: Iterable[str] = ("samples",),
+    **kwargs: Any,
+) -> Report:
+    """Hold a model to the experiments of `check`: `model(*inputs, **kwargs)` runs some times, everything is put back.
+
+    Fails where an error is found, and also where an experiment in `require` could not be made: "samples", "padding",
+    or none with `require=()`. A model that passes has been tested. `allow` names codes that are no failure; the other
+    arguments are those of `check`. Give N samples of L steps with N, L and the layer's sizes distinct, N at least 2.
+    Returns the report, whose `tested` and `not_tested` say what it stands on.
+
+    >>> import torch
+    >>> rnn = torch.nn.LSTM(4, 8, batch_first=True)
+    >>> assert_shapes_checked(lambda x: rnn(x)[0][:, -1], torch.randn(3, 5, 4)).tested
+    ('samples (3 of 3)',)
+    >>> rnn = torch.nn.LSTM(4, 8)
+    >>> assert_shapes_checked(lambda x: rnn(x)[0][:, -1], torch.randn(3, 5, 4))
+    Traceback (most recent call last):
+    AssertionError: the shapes of this model are wrong
+    ...
+
+    Raises: AssertionError with the whole report.
+    """
+    from .lab.check import check
+
+    allowed = set(allow)
+    report = check(
+        model, *inputs, batch_dim=batch_dim, lengths=lengths, target=target, loss=loss, mixes=mixes, **kwargs
+    )
+    if any(finding.code not in allowed for finding in report.errors):
+        raise AssertionError(f"the shapes of this model are wrong\n{report!s}")
+    missing = [name for name in require if not any(line.startswith(name) for line in report.tested)]
+    if missing:
+        raise AssertionError(f"not tested: {', '.join(missing)}; require=() accepts that\n{report!s}")
+    return report

@@ -15,7 +15,7 @@ from torch import nn
 from lstm_shapes.errors import SpecError
 from lstm_shapes.lab.build import build
 from lstm_shapes.lab.run import Run
-from lstm_shapes.testing import assert_laws, calls, cases, distinct_sizes, lengths, runs, specs
+from lstm_shapes.testing import assert_laws, assert_shapes_checked, calls, cases, distinct_sizes, lengths, runs, specs
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.cells import CELLS
 from lstm_shapes.theory.spec import Spec
@@ -306,3 +306,43 @@ def test_without_hypothesis_it_says_what_to_install() -> None:
     assert done.stderr.splitlines()[-1].endswith(
         "ImportError: lstm_shapes.testing needs hypothesis: pip install lstm_shapes[testing]"
     )
+
+
+# ---- assert_shapes_checked
+
+def _last(rnn: nn.Module) -> Any:
+    return lambda x: rnn(x)[0][:, -1]
+
+
+def test_a_right_model_passes_with_what_was_tested() -> None:
+    """The report comes back, for a test that wants to hold it to more."""
+    report = assert_shapes_checked(_last(nn.LSTM(4, 8, batch_first=True)), torch.randn(3, 5, 4))
+    assert report.ok
+    assert report.tested == ("samples (3 of 3)",)
+
+
+def test_a_wrong_model_fails_with_the_report() -> None:
+    """The message holds the finding and what was not tested."""
+    with pytest.raises(AssertionError, match=r"(?s)are wrong\n.*LS201.*not tested: padding"):
+        assert_shapes_checked(_last(nn.LSTM(4, 8)), torch.randn(3, 5, 4))
+
+
+def test_a_code_can_be_allowed() -> None:
+    """allow= names what is no failure."""
+    assert assert_shapes_checked(_last(nn.LSTM(4, 8)), torch.randn(3, 5, 4), allow=["LS201"]).codes == ("LS201",)
+
+
+def test_what_could_not_be_tested_is_a_failure() -> None:
+    """One sample shows nothing about samples: a test that passed by it would be an empty claim."""
+    model = _last(nn.LSTM(4, 8, batch_first=True))
+    with pytest.raises(AssertionError, match="not tested: samples; "):
+        assert_shapes_checked(model, torch.randn(1, 5, 4))
+    assert assert_shapes_checked(model, torch.randn(1, 5, 4), require=()).ok
+    with pytest.raises(AssertionError, match="not tested: padding; "):
+        assert_shapes_checked(model, torch.randn(3, 5, 4), require=["samples", "padding"])
+
+
+def test_an_exception_of_the_model_is_a_failure() -> None:
+    """With its explanation."""
+    with pytest.raises(AssertionError, match=r"LS10[0-9]"):
+        assert_shapes_checked(_last(nn.LSTM(4, 8)), torch.randn(3, 5, 9))

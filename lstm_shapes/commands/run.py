@@ -1,6 +1,7 @@
-"""Run a script and explain what goes wrong with its recurrent layers.
+"""Run a script and check its recurrent models as they are called.
 
-On stderr, after the traceback. Everything behind SCRIPT belongs to the script.
+The report comes on stderr at the end, after the traceback where there is one. The exit code is the script's own; 1
+where it ends well and an error was found. Everything behind SCRIPT belongs to the script.
 
 Examples:
 
@@ -11,9 +12,7 @@ Examples:
 
 from __future__ import annotations
 
-import runpy
 import sys
-import traceback
 from pathlib import Path
 
 from lstm_shapes.errors import SpecError
@@ -33,32 +32,10 @@ def main(script: Path, *, arguments: tuple[str, ...] = ()) -> int:
     if not script.is_file():
         raise SpecError("SCRIPT", "a Python file", str(script))
     from lstm_shapes.display import as_text
-    from lstm_shapes.lab.check_old.watch import watch
+    from lstm_shapes.lab.check.script import run_script
 
-    before = sys.argv, list(sys.path)
-    sys.argv = [str(script), *arguments]
-    sys.path[0] = str(script.resolve().parent)
-    code = 0
-    watched = watch()
-    try:
-        with watched:
-            runpy.run_path(str(script), run_name="__main__")
-    except Exception as error:
-        _print_theirs(error, script)
-        code = 1
-    finally:
-        sys.argv, sys.path[:] = before
-        if watched.findings:
-            sys.stderr.write(as_text(watched) + "\n")
+    code, watched = run_script(str(script), arguments)
+    if watched.worth_saying:
+        sys.stdout.flush()
+        sys.stderr.write(as_text(watched) + "\n")
     return code
-
-
-def _print_theirs(error: Exception, script: Path) -> None:
-    """The traceback as Python prints it, from the script's first frame on; the report says what the note would."""
-    trace = error.__traceback__
-    while trace is not None and Path(trace.tb_frame.f_code.co_filename).name != script.name:
-        trace = trace.tb_next
-    notes = getattr(error, "__notes__", None)
-    if notes:
-        error.__notes__ = [note for note in notes if not note.startswith("\nlstm_shapes:")]
-    traceback.print_exception(type(error), error, trace or error.__traceback__)

@@ -80,7 +80,7 @@ class Experiments:
         self.runs = 0
         self.still = Still()
         self.reached = reach(self.model)
-        self._snapshot = Snapshot(self.reached)
+        self._snapshot = Snapshot(self.reached, reach(args, kwargs))
         self.target: Any = None
         self.loss: Callable[..., Any] | None = None
         self.mixes = False
@@ -187,6 +187,11 @@ class Experiments:
         self._snapshot.restore_random()
         return self._run(Plain(self.still, self.reached.names), given)
 
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """What a run may change and nobody can put back: iterators and files that the model holds."""
+        return self._snapshot.lost
+
     def state_changed(self) -> bool:
         """Whether the last run left a kept value (no parameter, no buffer) different."""
         return self._snapshot.changed()
@@ -219,8 +224,7 @@ class Experiments:
 
     def kept_tensors(self) -> list[Tensor]:
         """The tensors, no parameters and no buffers, that objects and modules hold now."""
-        holders = [vars(m) for m in self.reached.modules.values()] + [vars(o) for o in self.reached.objects]
-        values = [v for space in holders for name, v in space.items() if name not in ("_parameters", "_buffers")]
+        values = [v for space in self.reached.attributes for name, v in space.items() if name not in ("_parameters", "_buffers")]
         values += [space[word] for space, word in self.reached.globals]
         return [t for value in values for t in tensors_of(value, 3) if not isinstance(t, nn.Parameter)]
 

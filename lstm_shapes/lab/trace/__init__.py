@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .bounded import Bounded
 from .layers import LayerCall, layer_calls
 from .nested import leaves, rebuild
 from .reachable import Reached, reach
@@ -14,6 +15,7 @@ from .where import Where, here, raised_at, theirs
 __all__ = [
     "KERNELS",
     "LEAVES_TORCH",
+    "Bounded",
     "Call",
     "Follower",
     "LayerCall",

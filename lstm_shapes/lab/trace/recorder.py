@@ -9,14 +9,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
+from pathlib import Path
+from types import FrameType, TracebackType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
+from .compiling import aside, uncompiled
 from .still import Still
 from .where import Line, Where, line_now, resolve
 
@@ -27,7 +30,8 @@ _ATTRIBUTES = frozenset(
     "size dim ndim __len__ numel nelement element_size is_floating_point is_complex is_contiguous is_signed stride "
     "storage_offset _set_grad_enabled get_device requires_grad_ retain_grad register_hook is_shared is_pinned _assert "
     "data_ptr untyped_storage __repr__ __format__ __hash__ has_names dim_order device is_inference backward "
-    "is_same_size set_grad_enabled result_type get_default_dtype is_tensor is_storage _is_view __dir__ type".split()
+    "is_same_size set_grad_enabled result_type get_default_dtype is_tensor is_storage _is_view __dir__ type "
+    "_set_view_replay_enabled".split()
 )
 # Attributes that are views of their tensor; every other attribute is a question.
 _VIEWS = frozenset("T mT H mH data real imag".split())
@@ -209,12 +213,28 @@ def written_by(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tupl
     return out
 
 
-class _Mode(TorchFunctionMode):
+class _Follow(TorchFunctionMode):
+    """Hands every torch function over. It has no `__enter__` of its own: torch.compile can follow such a mode."""
+
+    def __init__(self, called: Callable[..., Any]) -> None:
+        super().__init__()
+        self._called = called
+
+    @uncompiled
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if torch.compiler.is_compiling():
+            return func(*args, **(kwargs or {}))
+        return self._called(func, types, args, kwargs or {})
+
+
+class _Mode:
     """What both modes share: the module stack, the rules that hold a run still, and the count of calls."""
 
     def __init__(self, still: Still | None, names: dict[int, str]) -> None:
-        super().__init__()
         self.count = 0
+        self._mode = _Follow(self.function)
         self._still = still
         self._names = names
         self._stack: list[nn.Module] = []
@@ -224,24 +244,25 @@ class _Mode(TorchFunctionMode):
 
     def __enter__(self) -> Any:
         self._handles = [
-            register_module_forward_pre_hook(self._module_begins),
-            register_module_forward_hook(self._module_ends, always_call=True),
+            register_module_forward_pre_hook(aside(self._module_begins)),
+            register_module_forward_hook(aside(self._module_ends), always_call=True),
         ]
         if self._still is not None:
             self._still.begin()
-        return super().__enter__()  # type: ignore[no-untyped-call]
+        self._mode.__enter__()  # type: ignore[no-untyped-call]
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+        self._mode.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
         for handle in self._handles:
             handle.remove()
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
+    def function(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Called in the place of every torch function."""
+        if UninitializedParameter in types or UninitializedBuffer in types:
+            return func(*args, **kwargs)  # a lazy layer makes its weights
         name = function_name(func)
         if not name or name in _ATTRIBUTES or self._inside_script:
             self._ask(name, args)
@@ -460,16 +481,21 @@ CELLS = frozenset("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell".split())
 RECURRENT = RECURRENT | CELLS
 
 
+# The frames between a kernel's caller and the recorder are those of this folder.
+_BETWEEN = str(Path(__file__).parent)
+
+
 def _recurrent_frame() -> tuple[nn.Module | None, bool]:
     """The layer whose forward called a kernel, also where forward was called directly, and whether x has no batch."""
-    frame = sys._getframe(3)
-    for _ in range(4):
-        owner = frame.f_locals.get("self") if frame is not None else None
-        if isinstance(owner, nn.Module) and not isinstance(owner, torch.jit.ScriptModule):
-            batched = frame.f_locals.get("is_batched")
-            return owner, batched is False
-        if frame is None or frame.f_back is None:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_BETWEEN):
+        frame = frame.f_back
+    for _ in range(3):
+        if frame is None:
             break
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, nn.Module) and not isinstance(owner, torch.jit.ScriptModule):
+            return owner, frame.f_locals.get("is_batched") is False
         frame = frame.f_back
     return None, False
 

@@ -2,60 +2,57 @@
 
 from __future__ import annotations
 
+import operator
 import random
 import sys
+from collections import deque
 from collections.abc import Callable
+from types import CellType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .reachable import Reached
+from .reachable import Reached, generator, slots_of
 
 __all__ = ["Snapshot"]
 
-_TABLES = ("_parameters", "_buffers", "_modules")
-_CONTAINERS = (dict, list, set)
+_TABLES = ("_parameters", "_buffers", "_modules", "training")
+_MISSING = object()
 
 
 class Snapshot:
-    """Takes a picture of modules, optimizers, kept values and random states; `restore` puts all of it back.
+    """Takes a picture of all that was reached and of the random states; `restore` puts all of it back.
 
-    Only what differs is written, so that an untouched parameter keeps its version counter too.
+    `given` is what the program is called with. Only what differs is written, so that an untouched parameter keeps its
+    version counter too. `lost` names what is seen and cannot be put back.
     """
 
-    def __init__(self, reached: Reached) -> None:
-        self._known: set[int] = set()
-        self._probes: list[Callable[[], bool]] = []
+    def __init__(self, reached: Reached, given: Reached | None = None) -> None:
+        self._reached = reached
+        self._given = given
         self._undo: list[Callable[[], None]] = []
-        self._names = reached.names
-        self._values: dict[int, _Value] = {}
-        for optimizer in reached.optimizers:
-            self._optimizer(optimizer)
-        for space, word in reached.globals:
-            self._slot(space, word)
-        for thing in reached.objects:
-            self._attributes(thing)
-        for module in list(reached.modules.values()):
-            self.module(module)
+        self._probes: list[Callable[[], bool]] = []
+        self._counts = [0, 0, 0]
         self._random = _RandomState()
+        if given is not None:
+            self._take(given, [0, 0, 0])
+            self._probes.clear()  # what is handed in is kept by its owner
+        self._update()
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        return (*self._reached.lost, *(self._given.lost if self._given is not None else ()))
 
     def module(self, module: nn.Module) -> None:
         """Take a module that was not reachable before: the recorder calls this at first sight."""
-        if id(module) in self._known:
-            return
-        for inner in module.modules():
-            if id(inner) in self._known:
-                continue
-            self._known.add(id(inner))
-            self._attributes(inner)
+        self._reached.add(module)
+        self._update()
 
     def restore(self) -> None:
         """Put everything back."""
         for undo in self._undo:
             undo()
-        for value in self._values.values():
-            value.restore()
         self._random.restore()
 
     def restore_random(self) -> None:
@@ -67,37 +64,60 @@ class Snapshot:
         return any(probe() for probe in self._probes)
 
     # ------------------------------------------------------------------ the parts
+    def _update(self) -> None:
+        reached, counts = self._reached, self._counts
+        self._counts = [len(reached.things), len(reached.globals), len(reached.cells)]
+        self._take(reached, counts)
+
+    def _take(self, reached: Reached, after: list[int]) -> None:
+        things, words, cells = after
+        for space, word in reached.globals[words:]:
+            self._slot(space, word)
+        for cell in reached.cells[cells:]:
+            self._cell(cell)
+        for thing in reached.things[things:]:
+            self._thing(thing)
+
+    def _thing(self, thing: Any) -> None:
+        state = generator(thing)
+        if isinstance(thing, Tensor):
+            self._undo.append(_Value(thing).restore)
+        elif state is not None:
+            self._random.also(*state)
+        elif isinstance(thing, dict):
+            self._undo.append(_table(thing))
+        elif isinstance(thing, (list, deque, bytearray)):
+            self._undo.append(_row(thing))
+        elif isinstance(thing, set):
+            self._undo.append(_members(thing))
+        elif type(thing).__module__ == "numpy":
+            self._undo.append(_array(thing))
+        else:
+            self._attributes(thing)
+
     def _attributes(self, thing: Any) -> None:
-        space = vars(thing)
+        space = getattr(thing, "__dict__", {})
         before = dict(space)
-        tables = {name: dict(table) for name, table in before.items() if isinstance(table, dict)}
-        lists = {name: list(row) for name, row in before.items() if type(row) is list}
+        kept = slots_of(thing)
 
         def undo() -> None:
             for name in [name for name in space if name not in before]:
                 del space[name]
-            space.update(before)
-            for name, table in tables.items():
-                current = before[name]
-                if current.keys() != table.keys() or any(current[k] is not v for k, v in table.items()):
-                    current.clear()
-                    current.update(table)
-            for name, row in lists.items():
-                if len(before[name]) != len(row) or any(a is not b for a, b in zip(before[name], row, strict=True)):
-                    before[name][:] = row
+            if len(space) != len(before) or any(space[name] is not value for name, value in before.items()):
+                space.update(before)
+            for name, value in kept:
+                if getattr(thing, name, _MISSING) is not value:
+                    object.__setattr__(thing, name, value)
 
         def probe() -> bool:
-            skip = (*_TABLES, "training")
             return any(
                 name not in before or before[name] is not value
                 for name, value in space.items()
-                if (name not in skip and not name.startswith("_")) or name not in before
-            )
+                if (name not in _TABLES and not name.startswith("_")) or name not in before
+            ) or any(getattr(thing, name, _MISSING) is not value for name, value in kept)
 
         self._undo.append(undo)
         self._probes.append(probe)
-        for name, value in before.items():
-            self._tensors(tables.get(name, value))
 
     def _slot(self, space: dict[str, Any], word: str) -> None:
         before = space[word]
@@ -107,35 +127,61 @@ class Snapshot:
 
         self._undo.append(undo)
         self._probes.append(lambda: space.get(word) is not before)
-        self._tensors(before)
 
-    def _optimizer(self, optimizer: torch.optim.Optimizer) -> None:
-        state = {
-            p: {k: v.clone() if isinstance(v, Tensor) else v for k, v in s.items()} for p, s in optimizer.state.items()
-        }
-        groups = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
+    def _cell(self, cell: CellType) -> None:
+        before = cell.cell_contents
 
         def undo() -> None:
-            optimizer.state.clear()
-            for p, kept in state.items():
-                optimizer.state[p] = {k: v.clone() if isinstance(v, Tensor) else v for k, v in kept.items()}
-            for group, kept_group in zip(optimizer.param_groups, groups, strict=False):
-                group.update(kept_group)
+            cell.cell_contents = before
 
         self._undo.append(undo)
-        for group in optimizer.param_groups:
-            self._tensors(group["params"])
+        self._probes.append(lambda: cell.cell_contents is not before)
 
-    def _tensors(self, value: Any, depth: int = 3) -> None:
-        if isinstance(value, Tensor):
-            if id(value) not in self._values:
-                self._values[id(value)] = _Value(value)
-        elif depth and isinstance(value, (list, tuple)) and len(value) < 1000:
-            for item in value:
-                self._tensors(item, depth - 1)
-        elif depth and isinstance(value, dict):
-            for item in value.values():
-                self._tensors(item, depth - 1)
+
+def _table(table: dict[Any, Any]) -> Callable[[], None]:
+    before = list(table.items())
+
+    def undo() -> None:
+        now = table.items()
+        if len(now) == len(before) and all(k is a and v is b for (k, v), (a, b) in zip(now, before, strict=True)):
+            return
+        table.clear()
+        for key, value in before:
+            table[key] = value
+
+    return undo
+
+
+def _row(row: Any) -> Callable[[], None]:
+    before = list(row)
+
+    def undo() -> None:
+        if len(row) != len(before) or not all(map(operator.is_, row, before)):
+            row.clear()
+            row.extend(before)
+
+    return undo
+
+
+def _members(members: set[Any]) -> Callable[[], None]:
+    before = list(members)
+
+    def undo() -> None:
+        if len(members) != len(before) or not members.issuperset(before):
+            members.clear()
+            members.update(before)
+
+    return undo
+
+
+def _array(array: Any) -> Callable[[], None]:
+    before = array.copy()
+
+    def undo() -> None:
+        if array.shape == before.shape and array.tobytes() != before.tobytes():
+            array[...] = before
+
+    return undo
 
 
 class _Value:
@@ -144,17 +190,17 @@ class _Value:
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
         self.data = tensor.data
-        self.copy = None if tensor.is_meta else tensor.detach().clone()
+        self.copy = None if tensor.is_meta else _clone(tensor)
         self.requires_grad = tensor.requires_grad
         self.leaf = tensor.is_leaf
         self.grad = tensor.grad if tensor.is_leaf else None
-        self.grad_copy = None if self.grad is None else self.grad.detach().clone()
+        self.grad_copy = None if self.grad is None else _clone(self.grad)
 
     def restore(self) -> None:
         tensor = self.tensor
         with torch.inference_mode(tensor.is_inference()), torch.no_grad():
             if self.copy is not None:
-                if tensor.data_ptr() != self.data.data_ptr() or tensor.shape != self.data.shape:
+                if tensor.shape != self.data.shape or _address(tensor) != _address(self.data):
                     tensor.data = self.data
                 if not _same(tensor, self.copy):
                     tensor.copy_(self.copy)
@@ -167,13 +213,32 @@ class _Value:
                     tensor.requires_grad_(self.requires_grad)
 
 
+def _clone(tensor: Tensor) -> Tensor | None:
+    """The elements, None where there are none yet (a parameter of a lazy module)."""
+    if torch.nn.parameter.is_lazy(tensor):
+        return None
+    return tensor.detach().clone()
+
+
+def _address(tensor: Tensor) -> int:
+    try:
+        return tensor.data_ptr()
+    except (RuntimeError, NotImplementedError):  # sparse tensors have no memory of their own
+        return 0
+
+
 def _same(a: Tensor, b: Tensor) -> bool:
     """Bit for bit; a NaN differs, and is then simply written again."""
-    return a.dtype == b.dtype and a.shape == b.shape and torch.equal(a.detach(), b)
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    try:
+        return torch.equal(a.detach(), b)
+    except (RuntimeError, NotImplementedError):
+        return False
 
 
 class _RandomState:
-    """Every generator that a run may draw from: torch's on all devices, Python's, and NumPy's where it is loaded."""
+    """Every generator that a run may draw from: torch's on all devices, Python's, NumPy's where it is loaded."""
 
     def __init__(self) -> None:
         self._torch = torch.get_rng_state()
@@ -181,6 +246,11 @@ class _RandomState:
         self._python = random.getstate()
         self._numpy = sys.modules.get("numpy.random")
         self._numpy_state = None if self._numpy is None else self._numpy.get_state()
+        self._others: list[tuple[Callable[[Any], Any], Any]] = []
+
+    def also(self, read: Callable[[], Any], write: Callable[[Any], Any]) -> None:
+        """A generator that somebody holds."""
+        self._others.append((write, read()))
 
     def restore(self) -> None:
         torch.set_rng_state(self._torch)
@@ -189,6 +259,8 @@ class _RandomState:
         random.setstate(self._python)
         if self._numpy is not None:
             self._numpy.set_state(self._numpy_state)
+        for write, state in self._others:
+            write(state)
 
 
 def _cuda_in_use() -> bool:

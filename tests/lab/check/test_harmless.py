@@ -1,8 +1,9 @@
-"""check leaves everything bit for bit as it was, whatever the model does to itself."""
+"""check and watch leave everything bit for bit as it was, whatever the model does to itself."""
 
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,82 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
-from lstm_shapes.lab.check_old import check
+import lstm_shapes as ls
+from lstm_shapes.lab.check import check
+from lstm_shapes.lab.check import experiments as experiments_module
+from tests.lab.check.programs import PROGRAMS, draws, picture, plain, trained
+
+
+@pytest.mark.parametrize("evaluate", [False, True], ids=["training", "evaluation"])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_watched_program_gives_the_same_bits(name: str, evaluate: bool) -> None:
+    """Losses, weights, gradients, the optimizer, buffers, attributes and all random states are those of a run alone."""
+    seen: list[ls.Watch] = []
+
+    def watching() -> ls.Watch:
+        seen.append(ls.watch())
+        return seen[0]
+
+    assert trained(name, watching, evaluate=evaluate) == trained(name, nullcontext, evaluate=evaluate)
+    assert seen[0].report.runs > 3
+    assert ("LS201" in seen[0].codes) == (name == "wrong")
+
+
+@pytest.mark.parametrize("error", [ValueError, MemoryError, SystemExit, experiments_module.OutOfTime])
+@pytest.mark.parametrize("name", ["classifier", "tagger", "decoder", "actor"])
+def test_experiments_that_break_off_leave_the_same_bits(
+    name: str, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception in the middle of a run of the experiments ends them, and the program goes on as if alone."""
+    alone = trained(name, nullcontext)
+    breaking(monkeypatch, error)
+    seen: list[ls.Watch] = []
+
+    def watching() -> ls.Watch:
+        seen.append(ls.watch())
+        return seen[0]
+
+    assert trained(name, watching) == alone
+    assert seen[0].report.not_tested
+
+
+def breaking(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
+    """Every run of the experiments but the first stops with an exception after the model has run."""
+    run = experiments_module.Experiments._run
+
+    def broken(lab: Any, *args: Any) -> Any:
+        outcome = run(lab, *args)
+        if lab.runs > 1:
+            raise error("broken off")
+        return outcome
+
+    monkeypatch.setattr(experiments_module.Experiments, "_run", broken)
+
+
+def test_ctrl_c_in_the_experiments_stops_the_program_with_everything_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interrupt is the user's: it goes on, and the model is as it was."""
+    torch.manual_seed(3)
+    model = PROGRAMS["actor"][0]()
+    x = torch.randn(4, 7, 5)
+    before = [*picture(model), *draws()]
+    breaking(monkeypatch, KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt, match="broken off"), ls.watch():
+        model(x)
+    assert [*picture(model), *draws()] == before
+    assert not hooks._global_forward_hooks
+    assert not hooks._global_forward_pre_hooks
 
 
 class Busy(nn.Module):
     """Writes into its input, its buffers, its weights and its attributes, and draws from every generator."""
+
+    seen: Tensor
 
     def __init__(self, error: type[BaseException] | None = None) -> None:
         super().__init__()
         self.rnn = nn.LSTM(5, 8, 2, batch_first=True, dropout=0.3)
         self.norm = nn.BatchNorm1d(8)
         self.head = nn.Linear(8, 3)
-        self.seen: Tensor
         self.register_buffer("seen", torch.zeros(3))
         self.log: list[int] = []
         self.error = error
@@ -39,33 +104,11 @@ class Busy(nn.Module):
         self.eval() if self.training else self.train()
         out, self.state = self.rnn(x)
         self.extra = 1
+        self.register_forward_hook(lambda *_: None)
         if self.error is not None:
             raise self.error("stop")
         result: Tensor = self.head(self.norm(out[:, -1]))
         return result
-
-
-def picture(model: nn.Module) -> list[Any]:
-    """Everything there is to see of a model."""
-    return [
-        {name: value.clone() for name, value in model.state_dict().items()},
-        {name: None if p.grad is None else p.grad.clone() for name, p in model.named_parameters()},
-        [p.requires_grad for p in model.parameters()],
-        [inner.training for inner in model.modules()],
-        [len(inner._forward_hooks) + len(inner._forward_pre_hooks) for inner in model.modules()],
-        sorted(vars(model)),
-    ]
-
-
-def same(a: Any, b: Any) -> bool:
-    """Bit for bit."""
-    if isinstance(a, Tensor):
-        return isinstance(b, Tensor) and torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, list):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return bool(a == b)
 
 
 @pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt], ids=["runs", "raises", "interrupted"])
@@ -76,81 +119,147 @@ def test_everything_is_put_back(error: type[BaseException] | None) -> None:
     model.head.bias.grad = torch.ones(3)
     model.rnn.weight_hh_l0.requires_grad_(False)
     x = torch.randn(4, 6, 5)
-    before, copy = picture(model), x.clone()
-    draws = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()  # type: ignore[index]
+    before, copy = [*picture(model), *draws()], x.clone()
     if error is KeyboardInterrupt:
         with pytest.raises(KeyboardInterrupt, match="stop"):
             check(model, x)
     else:
-        assert check(model, x).ok == (error is None)
-    assert same(before, picture(model))
-    assert model.log == []
-    assert model.state is None
+        check(model, x)
+    assert [*picture(model), *draws()] == before
     assert torch.equal(x, copy)
-    assert torch.equal(draws[0], torch.get_rng_state())
-    assert draws[1] == random.getstate()
-    assert (draws[2] == np.random.get_state()[1]).all()  # type: ignore[index]
+    assert not hasattr(model, "extra")
     assert not hooks._global_forward_hooks
     assert not hooks._global_forward_pre_hooks
 
 
 def test_a_training_step_is_undone() -> None:
-    """A callable that trains: weights, gradients and the optimizer's state are as before."""
+    """A callable that trains: weights, gradients, the state of the optimizer and of its schedule are as before."""
     torch.manual_seed(3)
     rnn, head = nn.GRU(5, 8, batch_first=True), nn.Linear(8, 3)
     optimizer = torch.optim.Adam([*rnn.parameters(), *head.parameters()])
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    count = 0
 
     def step(x: Tensor, y: Tensor) -> float:
+        nonlocal count
+        count += 1
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(head(rnn(x)[0][:, -1]), y)
         loss.backward()
         optimizer.step()
+        schedule.step()
         return float(loss)
 
-    before = picture(rnn) + picture(head)
-    assert check(step, torch.randn(4, 6, 5), torch.randint(3, (4,))).ok
-    assert same(before, picture(rnn) + picture(head))
+    x, y = torch.randn(4, 6, 5), torch.randint(3, (4,))
+    before = [*picture(rnn), *picture(head), plain(schedule.state_dict())]
+    check(step, x, y)
+    assert [*picture(rnn), *picture(head), plain(schedule.state_dict())] == before
     assert not optimizer.state
+    assert count == 0
+    for _ in range(2):
+        step(x, y)
+    before = [plain(optimizer.state_dict()), count]
+    check(step, x, y)
+    assert [plain(optimizer.state_dict()), count] == before
 
 
-@pytest.mark.parametrize("inside", [False, True], ids=["caller", "model"])
+DRAW = torch.Generator().manual_seed(1)
+LOG: list[int] = []
+STEP = 0
+
+
+def test_globals_closures_and_what_is_passed_in_are_put_back() -> None:
+    """A generator, a list and a counter that a function names, closes over or is given."""
+    rnn = nn.GRU(5, 8, batch_first=True)
+    kept: dict[str, Any] = {"deep": [{"h": torch.zeros(8)}]}
+
+    def model(x: Tensor, draw: torch.Generator) -> Tensor:
+        global STEP
+        STEP += 1
+        LOG.append(STEP)
+        kept["deep"][0]["h"] += torch.rand(8, generator=DRAW)
+        kept["deep"].append({})
+        out: Tensor = rnn(x)[0][:, -1] + torch.rand(8, generator=draw)
+        return out
+
+    draw = torch.Generator().manual_seed(2)
+    before = plain([DRAW, draw, LOG, STEP, kept])
+    assert check(model, torch.randn(4, 6, 5), draw).ok
+    assert plain([DRAW, draw, LOG, STEP, kept]) == before
+
+
+class Noisy(nn.Module):
+    """Its forward names a generator and a list of the module's file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(5, 8, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        LOG.append(1)
+        out: Tensor = self.rnn(x)[0][:, -1] + torch.rand(8, generator=DRAW)
+        return out
+
+
+def test_globals_that_a_forward_names_are_put_back() -> None:
+    """Also those that no function given to check names, but the class of a module."""
+    before = plain([DRAW, LOG])
+    assert check(Noisy(), torch.randn(4, 6, 5)).ok
+    assert plain([DRAW, LOG]) == before
+
+
+def test_an_untouched_parameter_keeps_its_version() -> None:
+    """Nothing is written where nothing changed: a graph that was built before can still be run backward."""
+    model = PROGRAMS["language"][0]()
+    tokens = torch.randint(11, (4, 7))
+    loss = model(tokens).sum()
+    versions = [p._version for p in model.parameters()]
+    check(model, tokens)
+    assert [p._version for p in model.parameters()] == versions
+    loss.backward()
+
+
+def test_an_iterator_cannot_be_put_back_and_the_experiments_stay_away() -> None:
+    """A model that holds an iterator or an open file is not run twice by watch; the report names it."""
+
+    class Streaming(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = nn.GRU(5, 8, batch_first=True)
+            self.scale = iter(range(1, 100))
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.rnn(x)[0][:, -1] * next(self.scale)
+            return out
+
+    model = Streaming()
+    with ls.watch() as report:
+        model(torch.randn(4, 6, 5))
+    assert next(model.scale) == 2
+    assert "scale (range_iterator)" in report.report.not_tested[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_precisions(dtype: torch.dtype) -> None:
+    """The experiments work in double and in bfloat16."""
+    rnn = nn.LSTM(5, 8).to(dtype)
+    assert "LS201" in check(lambda x: rnn(x)[0][:, -1], torch.randn(4, 6, 5).to(dtype)).codes
+    assert check(lambda x: rnn(x)[0][-1], torch.randn(6, 4, 5).to(dtype), batch_dim=1).ok
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode], ids=["no_grad", "inference"])
-def test_without_gradients(mode: Any, inside: bool) -> None:
-    """The half-read direction is found where nothing can be differentiated, too."""
-    with mode(not inside) if mode is torch.inference_mode else torch.enable_grad():
-        rnn, head = nn.LSTM(5, 8, batch_first=True, bidirectional=True), nn.Linear(16, 2)
-        x = torch.randn(4, 6, 5)
-
-        def model(x: Tensor) -> Tensor:
-            with mode() if inside else torch.enable_grad():
-                result: Tensor = head(rnn(x)[0][:, -1])
-                return result
-
-        assert "LS203" in check(model, x).codes
+def test_without_gradients(mode: Any) -> None:
+    """Samples are followed where nothing can be differentiated, too."""
+    rnn = nn.LSTM(5, 8)
+    with mode():
+        assert "LS201" in check(lambda x: rnn(x)[0][:, -1], torch.randn(4, 6, 5)).codes
 
 
-@pytest.mark.parametrize(
-    ("read", "code"),
-    [
-        (lambda out, hn, cn: out[:, -1], None),
-        (lambda out, hn, cn: cn[-1], "LS206"),
-        (lambda out, hn, cn: hn[0], "LS205"),
-        (lambda out, hn, cn: out[:, 0], "LS213"),
-    ],
-    ids=["last", "cell", "lower", "first"],
-)
-def test_by_replacement(read: Any, code: str | None) -> None:
-    """In inference mode the layer's results are replaced part by part, and the same rows are found."""
-    rnn, head = nn.LSTM(5, 8, 2, batch_first=True), nn.Linear(8, 2)
-
-    def model(x: Tensor) -> Tensor:
-        with torch.inference_mode():
-            out, (hn, cn) = rnn(x)
-            result: Tensor = head(read(out, hn, cn))
-            return result
-
-    errors = [finding.code for finding in check(model, torch.randn(4, 6, 5)).errors]
-    assert errors == ([] if code is None else [code])
+def test_under_autocast() -> None:
+    """A caller inside autocast."""
+    rnn = nn.LSTM(5, 8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert "LS201" in check(lambda x: rnn(x)[0][:, -1], torch.randn(4, 6, 5)).codes
 
 
 def test_result_as_numpy() -> None:
@@ -161,66 +270,10 @@ def test_result_as_numpy() -> None:
         with torch.no_grad():
             return rnn(x)[1][-1].numpy()
 
-    assert check(model, torch.randn(4, 6, 5)).codes == ("LS201",)
-
-
-def test_states_by_keyword() -> None:
-    """Arguments given by name are seen: rnn(input=x, hx=h)."""
-    rnn = nn.GRU(5, 8, batch_first=True)
-    report = check(lambda x: rnn(input=x, hx=torch.zeros(4, 1, 8))[0], torch.randn(4, 6, 5))
-    assert report.codes == ("LS103",)
-    assert "transpose(0, 1)" in report.findings[0].fix
-
-
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_other_precisions(dtype: torch.dtype) -> None:
-    """The experiments work in double and in bfloat16."""
-    rnn = nn.LSTM(5, 8).to(dtype)
-    assert check(lambda x: rnn(x)[0][:, -1], torch.randn(4, 6, 5).to(dtype)).codes == ("LS201",)
-    assert check(lambda x: rnn(x)[0][-1], torch.randn(6, 4, 5).to(dtype), batch_dim=1).ok
-
-
-def test_under_autocast() -> None:
-    """A caller inside autocast."""
-    rnn = nn.LSTM(5, 8)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert check(lambda x: rnn(x)[0][:, -1], torch.randn(4, 6, 5)).codes == ("LS201",)
+    assert "LS201" in check(model, torch.randn(4, 6, 5)).codes
 
 
 def test_not_recurrent() -> None:
-    """A program without recurrent layers, without tensors, or without a result gives no finding."""
-    assert not check(lambda x: x.mean(0), torch.randn(4, 6, 5)).findings
+    """A program without tensors, or without a result, gives no finding."""
     assert not check(lambda: 3).findings
     assert not check(lambda text: None, "text").findings
-
-
-def test_unexplained() -> None:
-    """An exception that has nothing to do with shapes is reported with its cause, and not raised."""
-    report = check(lambda x: 1 / 0, torch.randn(4, 6, 5))
-    assert not report.ok
-    assert isinstance(report.findings[0].cause, ZeroDivisionError)
-
-
-def test_where_is_the_call() -> None:
-    """`.where` is the file and line of the layer's call in the user's code."""
-    rnn = nn.LSTM(5, 8)
-
-    def model(x: Tensor) -> Tensor:
-        out, _ = rnn(x)
-        last: Tensor = out[:, -1]
-        return last
-
-    finding = check(model, torch.randn(4, 6, 5)).findings[0]
-    assert finding.where is not None
-    assert finding.where.file == __file__
-    assert finding.where.source == "out, _ = rnn(x)"
-    assert finding.layer == "rnn"
-    assert finding.evidence[0].matrix[0][0]
-
-
-def test_right_and_why() -> None:
-    """Code that looks like a mistake and is right is named with the identity that makes it right."""
-    rnn = nn.LSTM(5, 8, batch_first=True)
-    report = check(lambda x: rnn(x)[0][:, -1], torch.randn(4, 6, 5))
-    assert report.ok
-    assert any("is hn[-1]" in sentence for sentence in report.right)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from .watch import Watch, explain_to_stderr
+from .report import Report
+from .watch import Watch
 
 __all__ = ["install", "installed", "load_ipython_extension", "uninstall", "unload_ipython_extension"]
 
@@ -29,14 +30,16 @@ def installed() -> bool:
     return _SESSION.watch is not None
 
 
-def install() -> None:
+def install(experiments: bool = False, seconds: float = 30) -> None:
     """Explain every uncaught exception of this session that a recurrent layer's shapes explain.
 
-    Only torch's official global module hooks are used; nothing of torch is patched. Doing it twice does it once.
+    With `experiments=True` each model is also examined at its first call, as `watch` does it, and what is wrong is
+    said on stderr. Only torch's official global module hooks are used; nothing of torch is patched. Doing it twice
+    does it once.
     """
     if _SESSION.watch is not None:
         return
-    _SESSION.watch = Watch(functions=False)
+    _SESSION.watch = Watch(experiments=experiments, seconds=seconds, functions=False, tell=_tell)
     _SESSION.watch.__enter__()
     _SESSION.hook = sys.excepthook
     sys.excepthook = _excepthook
@@ -52,6 +55,12 @@ def uninstall() -> None:
     _SESSION.watch, _SESSION.hook = None, None
 
 
+def _tell(report: Report) -> None:
+    """Say what the experiments found, as soon as they did; nothing where nothing is wrong."""
+    for finding in (*report.errors, *report.warnings):
+        sys.stderr.write(f"lstm_shapes: {finding}\n")
+
+
 def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     before = _SESSION.hook or sys.__excepthook__
     watched = _SESSION.watch
@@ -60,8 +69,9 @@ def _excepthook(kind: type[BaseException], error: BaseException, trace: Tracebac
         before(kind, error, trace)
     else:
         before(kind, error, trace)
-        if watched is not None:
-            explain_to_stderr(watched, error)
+        finding = None if watched is None else watched.explain(error)
+        if finding is not None:  # this Python prints no notes
+            sys.stderr.write(f"lstm_shapes: {finding}\n")
 
 
 def load_ipython_extension(shell: Any) -> None:
