@@ -43,6 +43,9 @@ class Coded:
     scale: int = 0
     """Tensors of one scale still hold coordinates that can be compared: elements of two can stand in one."""
 
+    copied: bool = False
+    """Whether there may be copies in it: side by side with others they stand still where those step."""
+
     @property
     def first(self) -> Tensor:
         return next(iter(self.channels.values()))
@@ -90,7 +93,8 @@ def lies(coded: Coded) -> list[str]:
                 values = channel.plain() if isinstance(channel, AnnotatedTensor) else channel
                 apart = values.unflatten(at, sizes).movedim(at + k, 0)
                 steps = apart[1:] - apart[:-1]
-                if name == atom.name and name not in coded.free and not bool((steps != 0).all()):
+                moves = (steps != 0).any() if coded.copied and atom.size > 1 else (steps != 0).all()
+                if name == atom.name and name not in coded.free and not bool(moves):
                     found.append(f"a step along {axis} does not always change {name}")
                 if name != atom.name and name not in coded.free and bool((steps != 0).any()):
                     found.append(f"a step along {axis} changes {name}")

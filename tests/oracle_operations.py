@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -37,7 +38,8 @@ def each(
     coded: Coded, function: Callable[[Tensor], Tensor], free: Sequence[str] = (), scale: int | None = None
 ) -> Coded:
     channels = {name: function(channel) for name, channel in coded.channels.items()}
-    return Coded(channels, coded.free | set(free), coded.scale if scale is None else hash((coded.scale, scale)))
+    scale = coded.scale if scale is None else hash((coded.scale, scale))
+    return Coded(channels, coded.free | set(free), scale, coded.copied)
 
 
 def together(
@@ -46,7 +48,8 @@ def together(
     names = coded[0].channels
     freed = frozenset().union(*(one.free for one in coded)) | set(free)
     channels = {name: function(*(one.channels[name] for one in coded)) for name in names}
-    return Coded(channels, freed, coded[0].scale if scale is None else hash((scale, *(one.scale for one in coded))))
+    scale = coded[0].scale if scale is None else hash((scale, *(one.scale for one in coded)))
+    return Coded(channels, freed, scale, any(one.copied for one in coded))
 
 
 def run_chain(steps: Sequence[tuple[str, int]], start: Axes, tally: Tally | None = None) -> tuple[list[str], list[str]]:
@@ -290,7 +293,7 @@ def expand(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
     if x.first.numel() > 1000 or not x.shape:
         return None
     front = [2] if rng.random() < 0.2 else []
-    return each(x, lambda t: t.expand(*front, *sizes))
+    return replace(each(x, lambda t: t.expand(*front, *sizes)), copied=True)
 
 
 @operation
@@ -303,7 +306,7 @@ def repeat(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
     how, dim = rng.choice(["repeat", "tile", "interleave"]), rng.randrange(len(x.shape))
     if how == "interleave":
         return each(x, lambda t: t.repeat_interleave(rng_times, dim)) if (rng_times := rng.choice([1, 2])) else None
-    return each(x, lambda t: getattr(t, how)(*times))
+    return replace(each(x, lambda t: getattr(t, how)(*times)), copied=True)
 
 
 @operation
@@ -531,7 +534,8 @@ def inner(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
 def linear(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
     if not x.shape or not _exact(1e12, x):
         return None
-    weight = torch.tensor([[rng.randint(1, 5) for _ in range(x.shape[-1])] for _ in range(3)], dtype=torch.float64)
+    # What a weight makes is an axis of its own, along which no coordinate runs: its rows are alike.
+    weight = torch.tensor([[rng.randint(1, 5) for _ in range(x.shape[-1])]] * 3, dtype=torch.float64)
     how, scale = rng.choice(["linear", "matmul", "einsum"]), rng.getrandbits(40)
     if how == "linear":
         return each(x, lambda t: torch.nn.functional.linear(t, weight), scale=scale)

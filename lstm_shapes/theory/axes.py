@@ -14,7 +14,7 @@ from math import prod
 from typing import Any, overload
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.theory.origins import COPIES, UNKNOWN, Atom, Origin, Steps, compact, relabelled, steady, whole
+from lstm_shapes.theory.origins import COPIES, UNKNOWN, Atom, Naming, Origin, Steps, compact, relabelled, steady, whole
 
 __all__ = [
     "NEW",
@@ -32,6 +32,7 @@ __all__ = [
     "renewed",
     "settle",
     "unknown",
+    "unnamed",
     "unpacked",
 ]
 
@@ -57,9 +58,14 @@ class Axis:
         atoms = self.atoms
         for i in range(len(atoms) - 1):
             outer, inner = atoms[i].origin.factor, atoms[i + 1].origin.factor
-            if outer is None or outer != inner or outer[0].factors[outer[1]] != (
-                atoms[i].origin,
-                atoms[i + 1].origin,
+            if (
+                outer is None
+                or outer != inner
+                or outer[0].factors[outer[1]]
+                != (
+                    atoms[i].origin,
+                    atoms[i + 1].origin,
+                )
             ):
                 continue
             rows, n = atoms[i].at, outer[1]
@@ -402,7 +408,11 @@ def forget(axes: Axes, operands: Iterable[Axes], made: bool = False) -> Axes:
         for operand in operands
         for one in (*(atom.origin for axis in operand for atom in axis.atoms), *(origin for origin, _ in operand.fixed))
     ]
-    lost = {one for one in origins if one not in present and (one.root._name or one.naming) and not one.blank and not (made and one.made)}
+    lost = {
+        one
+        for one in origins
+        if one not in present and (one.root._name or one.naming) and not one.blank and not (made and one.made)
+    }
     if not lost:
         return axes
     return Axes(axes.axes, freeze({**gone, **{origin: forgotten() for origin in lost}}))
@@ -421,6 +431,18 @@ def blanks(sizes: Iterable[int], axes: Iterable[Axis] = ()) -> Axes:
             Axis(tuple(replace(atom, origin=Origin(blank=atom.origin)) for atom in atoms if model or atom.size != 1))
             for atoms in rows
         )
+    )
+
+
+def unnamed(naming: Naming, sizes: Iterable[int], names: str = "") -> Axes:
+    """The axes of an input that is named last, by what reads it; or at once, by a person.
+
+    >>> unnamed(Naming(), (2, 20)), unnamed(Naming(), (2, 20), "N L")
+    ((?=2, ?=20), (N=2, L=20))
+    """
+    words = names.split() or [""] * len(tuple(sizes))
+    return Axes(
+        tuple(Axis((Atom(Origin(word, naming=naming), range(n)),)) for word, n in zip(words, sizes, strict=True))
     )
 
 

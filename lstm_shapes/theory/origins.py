@@ -54,7 +54,19 @@ class Origin:
     ('N', '?', False)
     """
 
-    __slots__ = ("__weakref__", "_name", "_same", "blank", "factor", "factors", "made", "naming", "packed", "serial", "written")
+    __slots__ = (
+        "__weakref__",
+        "_name",
+        "_same",
+        "blank",
+        "factor",
+        "factors",
+        "made",
+        "naming",
+        "packed",
+        "serial",
+        "written",
+    )
 
     def __init__(
         self, name: str = "", made: bool = False, naming: Naming | None = None, blank: Origin | bool = False
@@ -121,7 +133,7 @@ class Naming:
     The first name stays, and a name that a person gave stays anyway; another one is a conflict, often the bug itself.
 
     >>> naming = Naming()
-    >>> batch, mask = naming.origin(), naming.origin()
+    >>> batch, mask = Origin(naming=naming), Origin(naming=naming)
     >>> naming.meet(batch, mask)
     >>> naming.bind(batch, "N", "line 7"), mask.name
     (True, 'N')
@@ -133,10 +145,6 @@ class Naming:
     """The place in the program that is running now: where a name is given, if `bind` is not told."""
     conflicts: list[Conflict] = field(default_factory=list)
     _bound: dict[Origin, object] = field(default_factory=dict)
-
-    def origin(self) -> Origin:
-        """A coordinate of its own, without a name."""
-        return Origin(naming=self)
 
     def bind(self, origin: Origin, name: str, where: object = None) -> bool:
         """Call an origin so; whether that is its name now."""

@@ -167,7 +167,8 @@ def test_an_annotated_buffer_needs_no_recorder() -> None:
     assert out.axes.names == ("L", "N", "Q")
     like: Any = torch.zeros_like(x)
     assert like.axes.names == ("N", "L", "Q")
-    assert (like[:, 0] + x[:, 1]).axes.names == ("N", "Q")
+    both: Any = like[:, 0] + x[:, 1]
+    assert both.axes.names == ("N", "Q")
 
 
 # ---------------------------------------------------------------- cells written by hand
@@ -236,9 +237,11 @@ def test_the_parts_of_a_gate_axis_are_one_axis() -> None:
     state: Any = annotate(torch.zeros(N, D), "N D") * f + i * g
     assert state.axes.names == ("N", "D")
     whole: Any = torch.cat([i, f, g, o], 1)
+    product: Any = x @ W.t()
+    turned: Any = torch.cat([f, i, g, o], 1)
     assert isinstance(whole, AnnotatedTensor)
-    assert whole.axes[1].same((x @ W.t()).axes[1])  # type: ignore[attr-defined]
-    assert not torch.cat([f, i, g, o], 1).axes[1].same(whole.axes[1])  # type: ignore[attr-defined]
+    assert whole.axes[1].same(product.axes[1])
+    assert not turned.axes[1].same(whole.axes[1])
 
 
 # ---------------------------------------------------------------- the rest of the list
@@ -287,7 +290,8 @@ def tree(x: Tensor) -> Tensor:
 
 def repeated_vector(x: Tensor) -> Tensor:
     _, (h, _) = nn.LSTM(Q, D, batch_first=True)(x)
-    return nn.LSTM(D, 6, batch_first=True)(h[0].unsqueeze(1).repeat(1, 9, 1))[0]
+    Y: Tensor = nn.LSTM(D, 6, batch_first=True)(h[0].unsqueeze(1).repeat(1, 9, 1))[0]
+    return Y
 
 
 def growing(x: Tensor) -> Tensor:
@@ -326,7 +330,14 @@ def test_names_are_kept_where_they_are_true(model: Callable[..., Tensor], inputs
 def test_elementwise_functions_are_those_that_torch_calls_so() -> None:
     """By torch's own tag, under all their spellings; a function that is none has no rule."""
     x = annotate(torch.rand(N, L), "N L")
-    for function in (torch.special.expit, torch.erf, torch.Tensor.__rsub__, torch.Tensor.add_, F.softplus, torch.igamma):
+    for function in (
+        torch.special.expit,
+        torch.erf,
+        torch.Tensor.__rsub__,
+        torch.Tensor.add_,
+        F.softplus,
+        torch.igamma,
+    ):
         given = (x,) if function in (torch.special.expit, torch.erf, F.softplus) else (x, x)
         assert function(*given).axes.names == ("N", "L"), function
     assert type(torch.equal(x, x)) is bool

@@ -127,7 +127,7 @@ def test_rows_of_a_made_axis_share_what_runs_along_them() -> None:
 def test_an_axis_is_named_by_what_reads_it() -> None:
     """Tensors that were made before have the name too, also under another label."""
     naming = Naming()
-    x = Axes(tuple(Axis((Atom(naming.origin(), range(size)),)) for size in (2, 5)))
+    x = Axes(tuple(Axis((Atom(Origin(naming=naming), range(size)),)) for size in (2, 5)))
     other = relabelled(x[1].atoms[0].origin)
     assert x.names == ("?", "?")
     assert naming.bind(x[0].atoms[0].origin, "N")
@@ -138,7 +138,7 @@ def test_an_axis_is_named_by_what_reads_it() -> None:
 def test_two_names_for_one_axis_are_a_conflict_with_both_places() -> None:
     """The first stays, and is bound again without complaint; each conflict is told once."""
     naming = Naming()
-    axis = naming.origin()
+    axis = Origin(naming=naming)
     naming.where = "line 3"
     naming.bind(axis, "N")
     naming.bind(axis, "N")
@@ -161,13 +161,13 @@ def test_what_a_person_named_stays_so() -> None:
 def test_axes_that_meet_are_called_alike_from_then_on() -> None:
     """Whichever is named first, in whatever order they met; two that are named differently are a conflict."""
     naming = Naming()
-    a, b, c = (naming.origin() for _ in range(3))
+    a, b, c = (Origin(naming=naming) for _ in range(3))
     naming.meet(a, b)
     naming.meet(c, b)
     naming.meet(a, c)
     naming.bind(b, "N")
     assert (a.name, b.name, c.name) == ("N", "N", "N")
-    late, person = naming.origin(), Origin("L")
+    late, person = Origin(naming=naming), Origin("L")
     naming.meet(person, late)
     assert late.name == "L"
     naming.meet(late, a)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lstm_shapes.theory.axes import Axes
+from lstm_shapes.theory.axes import Axes, unnamed
 from lstm_shapes.theory.axis_rules import (
     broadcasting,
     contracting,
@@ -17,6 +17,7 @@ from lstm_shapes.theory.axis_rules import (
 )
 from lstm_shapes.theory.axis_rules.picking import pick
 from lstm_shapes.theory.axis_rules.table import Plain
+from lstm_shapes.theory.origins import Naming
 
 Y = Axes.of("N L R·D", N=3, L=5, R=2, D=4)
 
@@ -51,7 +52,7 @@ def test_a_product_whose_factors_nobody_gave_is_whole_or_unknown() -> None:
     assert h[0].atoms[0].origin.opaque
     assert moving.flip(h, (0,)).names == ("K·R", "N")
     assert moving.take(h, 0, range(0, 6, 2)).names == ("?", "N")
-    assert moving.roll(h, (1,), (0,)).names == ("?", "N")
+    assert repr(moving.roll(h, (1,), (0,))) == "(?=6, N=4)"
     assert reshaping.reshape(h, (3, 2, 4))[0].names == ("?", "?", "N")
     assert moving.select(reshaping.reshape(h, (3, 2, 4))[0], 1, 0).names == ("?", "N")
     assert joining.stack([moving.select(h, 0, at) for at in (0, 2, 4)]).names == ("?", "N")
@@ -161,13 +162,73 @@ def test_rules_take_no_memory_in_the_size_of_an_axis() -> None:
     assert moving.roll(x, (0,), (0,)) == x
     assert moving.flip(x, (0,)).names == ("N", "D")
     for rolled in (moving.roll(x, (1,), (0,)), moving.repeat(x, (10, 1)), moving.repeat_interleave(x, 3, 0)):
+        assert isinstance(rolled, Axes)
         assert rolled.names == ("?", "D")
 
 
 def test_small_axes_are_written_out() -> None:
     """Rolled or repeated, a step still changes the coordinate."""
     x = Axes.of("N D", (4, 3))
-    assert moving.roll(x, (1,), (0,)).names == ("N", "D")
+    assert repr(moving.roll(x, (1,), (0,))) == "(N=4, D=3)"
     assert moving.repeat(x, (2, 1)).names == ("N", "D")
     assert moving.repeat(x, (0, 1)).sizes == (0, 3)
     assert moving.repeat(Axes.of("N", (1,)), (3,)).names == ("?",)
+
+
+# ---------------------------------------------------------------- inputs that are named last
+
+
+def lstm(x: Axes, hx: list[Axes], batch_first: bool = True) -> None:
+    N, L = x.sizes[:2] if batch_first else x.sizes[1::-1]
+    out = [(*x.sizes[:2], 8), (2, N, 8), (2, N, 8)]
+    sequences.recurrent(x, hx, [Plain((32, x.sizes[-1]))], True, 2, 0.0, True, False, batch_first, out=out)
+
+
+@pytest.mark.parametrize(("batch_first", "expected"), [(True, ("N", "L", "Q")), (False, ("L", "N", "Q"))])
+def test_the_layer_that_reads_an_input_names_it(batch_first: bool, expected: tuple[str, ...]) -> None:
+    """And its state, and masks that were computed with before or after; also what was made of it before."""
+    naming = Naming()
+    x, mask, lengths = unnamed(naming, (4, 5, 7)), unnamed(naming, (4, 5)), unnamed(naming, (4,))
+    state = unnamed(naming, (2, 4 if batch_first else 5, 8))
+    before = moving.transpose(x, 0, 1)
+    broadcasting.elementwise(x, moving.unsqueeze(mask, -1))
+    lstm(x, [state, state], batch_first)
+    broadcasting.elementwise(lengths, moving.select(mask, 1, 0))
+    assert (x.names, mask.names, lengths.names) == (expected, expected[:2], expected[:1])
+    assert before.names == (expected[1], expected[0], "Q")
+    assert state.names == ("K", "N", "D")
+    assert naming.conflicts == []
+
+
+def test_layers_that_read_one_input_differently_are_a_conflict() -> None:
+    """Once for each axis, with the places of both; what a person said stays."""
+    naming = Naming()
+    x = unnamed(naming, (4, 5, 7))
+    naming.where = 3
+    lstm(x, [])
+    naming.where = 8
+    lstm(x, [], batch_first=False)
+    assert x.names == ("N", "L", "Q")
+    assert [(one.name, one.where, one.other, one.other_where) for one in naming.conflicts] == [
+        ("L", 3, "N", 8),
+        ("N", 3, "L", 8),
+    ]
+    given = unnamed(naming, (4, 5, 7), "N L Q")
+    lstm(given, [], batch_first=False)
+    assert given.names == ("N", "L", "Q")
+    assert len(naming.conflicts) == 4
+
+
+def test_a_cell_and_packed_data_name_what_they_read() -> None:
+    """A step of a cell has no L; the sequences and steps inside packed data are those of the rows."""
+    naming = Naming()
+    x, rows = unnamed(naming, (4, 7)), unnamed(naming, (4, 5, 7))
+    sequences.cell(x, None, Plain((32, 7)), out=(4, 8))
+    assert x.names == ("N", "Q")
+    packed, _ = sequences.pack(rows, (4,), True, out=[(9, 7), (5,)]) or ()
+    assert isinstance(packed, Axes)
+    sequences.recurrent(packed, (5,), [], [Plain((32, 7))], True, 1, 0.0, True, False, out=[(9, 8), (1, 4, 8)])
+    assert rows.names == ("N", "L", "Q")
+    with_step = moving.select(unnamed(naming, (4, 5, 7)), 1, 0)
+    sequences.cell(with_step, None, Plain((32, 7)), out=(4, 8))
+    assert with_step.names == ("N", "Q")

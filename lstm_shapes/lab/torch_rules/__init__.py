@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from lstm_shapes.theory import axis_rules
 from lstm_shapes.theory.axes import Axes, forget
 from lstm_shapes.theory.axis_rules.reshaping import Scramble
 from lstm_shapes.theory.axis_rules.table import RULES, Answer, Rule
@@ -108,7 +107,7 @@ def answer(
     if rule.wants_out:
         keywords["out"] = sizes_in(out)
     try:
-        said = rule.function(*given, **keywords)
+        said: Any = rule.function(*given, **keywords)
     except Exception:
         # A call that a rule does not foresee leaves a plain tensor: a name is never worth a crash.
         if strict:
@@ -119,7 +118,7 @@ def answer(
         if scramble is not None:
             tell(scramble)
     if rule.own_record or said is None:
-        return said
+        return cast(Answer, said)
     return forget(said, sources) if isinstance(said, Axes) else [one and forget(one, sources) for one in said]
 
 

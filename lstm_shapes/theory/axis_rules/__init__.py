@@ -12,4 +12,14 @@ from lstm_shapes.theory.axis_rules import (
     writing,
 )
 
-__all__ = ["broadcasting", "contracting", "indexing", "joining", "moving", "reducing", "reshaping", "sequences", "writing"]
+__all__ = [
+    "broadcasting",
+    "contracting",
+    "indexing",
+    "joining",
+    "moving",
+    "reducing",
+    "reshaping",
+    "sequences",
+    "writing",
+]

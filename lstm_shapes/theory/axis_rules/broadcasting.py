@@ -12,7 +12,20 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from lstm_shapes.theory.axes import NEW, NEW_AXIS, Axes, Axis, Fixed, Span, blanks, fix, forget, forgotten, settle, unknown
+from lstm_shapes.theory.axes import (
+    NEW,
+    NEW_AXIS,
+    Axes,
+    Axis,
+    Fixed,
+    Span,
+    blanks,
+    fix,
+    forget,
+    forgotten,
+    settle,
+    unknown,
+)
 from lstm_shapes.theory.axis_rules.table import Answer, Operand, axis_at, describing, operands_in, rule, sizes_of
 from lstm_shapes.theory.origins import UNKNOWN, Atom, Origin, Steps, injective, relabelled, whole
 

@@ -109,29 +109,30 @@ def inner(input: Operand, other: Operand) -> Axes:
     """Both last axes are summed over; a number multiplies."""
     if not (sizes_of(input) and sizes_of(other)):
         return elementwise(input, other)
-    return tensordot(input, other, ((-1,), (-1,)))
+    return _tensordot(input, other, (-1,), (-1,))
 
 
 @rule("tensordot")
-def tensordot(a: Operand, b: Operand, dims: Any = 2) -> Any:
+def tensordot(a: Operand, b: Operand, dims: Any = 2) -> Answer:
     """What is left of a, then what is left of b.
 
     >>> tensordot(Axes.of("N L D", (2, 20, 256)), Axes.of("D C", (256, 10)), ((2,), (0,)))
     (N=2, L=20, C=10)
     """
-    ranks = len(sizes_of(a)), len(sizes_of(b))
     if isinstance(dims, int):
-        dims = range(ranks[0] - dims, ranks[0]), range(dims)
-    elif not isinstance(dims, list | tuple) or len(dims) != 2:
-        return None
-    over = [{at % rank for at in dims_of(one)} for one, rank in zip(dims, ranks, strict=True)]
-    rows = [
-        axis_at(operand, at)
-        for operand, rank, summed in zip((a, b), ranks, over, strict=True)
-        for at in range(rank)
-        if at not in summed
-    ]
-    return _product(rows, [a, b], [*((a, at) for at in over[0]), *((b, at) for at in over[1])])
+        return _tensordot(a, b, range(-dims, 0), range(dims))
+    return _tensordot(a, b, *map(dims_of, dims)) if isinstance(dims, list | tuple) and len(dims) == 2 else None
+
+
+def _tensordot(a: Operand, b: Operand, over_a: Sequence[int], over_b: Sequence[int]) -> Axes:
+    rows: list[Axis] = []
+    summed: list[tuple[Operand, int]] = []
+    for operand, over in ((a, over_a), (b, over_b)):
+        rank = len(sizes_of(operand))
+        gone = {at % rank for at in over}
+        rows += [axis_at(operand, at) for at in range(rank) if at not in gone]
+        summed += [(operand, at) for at in gone]
+    return _product(rows, [a, b], summed)
 
 
 @rule("cdist")

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import chain, pairwise
-from typing import Any
 
 from lstm_shapes.theory.axes import NEW, NEW_AXIS, Axes, Axis, Fixed, Span, forgotten, settle, unknown
 from lstm_shapes.theory.axis_rules.broadcasting import agree, join_fixed, places, separate
 from lstm_shapes.theory.axis_rules.table import Answer, Operand, at_dim, axis_at, described, describing, rule, sizes_of
-from lstm_shapes.theory.origins import UNKNOWN, Atom, Origin, Steps, compact, injective, joined, relabelled, steady
+from lstm_shapes.theory.origins import UNKNOWN, Atom, Origin, compact, injective, joined, relabelled, steady
 
 __all__ = ["cat", "later", "stack"]
 
@@ -90,7 +89,9 @@ def cat(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
         # Pieces of several steps side by side: each step is on record until they are computed over together.
         origin = along.atoms[0].origin if along.atoms else None
         gone = {one: replace(where, along=origin) if isinstance(where, Span) else where for one, where in gone.items()}
-        gone.update({atom.origin: ("among", atom.at) for one in named for atom in one[at].atoms if not atom.origin.made})
+        gone.update(
+            {atom.origin: ("among", atom.at) for one in named for atom in one[at].atoms if not atom.origin.made}
+        )
     # Every element stands in one piece only, and where the pieces differ a later max would tell.
     sizes = sizes_of(operands[0])
     rows = [
@@ -106,9 +107,7 @@ def _side_by_side(pieces: Sequence[Operand], at: int, total: int) -> Axis:
     words = UNKNOWN
     if describing.get() and len(names) <= 4 and set(names) != {UNKNOWN}:
         words = "stacked" if set(names) == {NEW} else "+".join(names)
-    origins = tuple(
-        tuple((atom.origin, atom.at) for atom in axis_at(piece, at).atoms) for piece in pieces
-    )
+    origins = tuple(tuple((atom.origin, atom.at) for atom in axis_at(piece, at).atoms) for piece in pieces)
     return _remembered(origins, words, total)
 
 

@@ -266,7 +266,9 @@ def repeat(input: Axes, *repeats: Any, dims: Any = (), **other: Any) -> Axes:
 
 
 @rule("repeat_interleave")
-def repeat_interleave(input: Axes, repeats: Any = None, dim: int | None = None, *, out: Any = (), **_: object) -> Answer:
+def repeat_interleave(
+    input: Axes, repeats: Any = None, dim: int | None = None, *, out: Any = (), **_: object
+) -> Answer:
     """Each position several times in a row: a step may change nothing, so the name goes where `repeats` > 1.
 
     >>> repeat_interleave(Axes.of("N L", (2, 20)), 3, 0)
@@ -327,5 +329,7 @@ def unfold(input: Axes, dimension: int, size: int, step: int, *, out: tuple[int,
     atoms = input[at].atoms
     if len(atoms) == 1 and not atoms[0].part and isinstance(steps := atoms[0].at, range):
         inside = range(0, size * steps.step, steps.step)
-        rows[at], rows[-1] = (Axis((Atom(atoms[0].origin, one, part=True),)) for one in (steps[::step][: out[at]], inside))
+        rows[at], rows[-1] = (
+            Axis((Atom(atoms[0].origin, one, part=True),)) for one in (steps[::step][: out[at]], inside)
+        )
     return settle(rows, input.fixed)

@@ -21,7 +21,7 @@ __all__ = ["cell", "pack", "pad_packed", "pad_sequence", "recurrent"]
 def recurrent(input: Operand, *given: Any, out: Sequence[tuple[int, ...]]) -> Answer:
     """The axes of Y, hn and cn, from the axes of the layer's input, batched or not or packed.
 
-    torch hands over (input, hx, weights, bias?, K, dropout, train?, R?, batch_first?), or (data, sizes, hx, weights, …).
+    torch hands over (input, hx, weights, bias?, K, dropout, train?, R?, batch_first?); packed, (data, sizes, hx, …).
 
     >>> arguments = [], [Plain((1024, 28))], True, 3, 0.0, True, True, True
     >>> Y, hn, cn = recurrent(Axes.of("N L Q", (2, 20, 28)), *arguments, out=[(2, 20, 512), (6, 2, 256), (6, 2, 256)])
@@ -45,19 +45,30 @@ def recurrent(input: Operand, *given: Any, out: Sequence[tuple[int, ...]]) -> An
     gone = dict(input.fixed)
     sum_out(gone, input[-1])
     front = list(input.axes[:-1])
-    time = 0 if packed or len(input) == 2 or not batch_first else 1
+    time = 1 if batch_first and len(input) == 3 else 0
     if front[time].blank:
         # Equal steps, as of a vector repeated to be decoded: the layer tells them apart.
         front[time] = Axis((_atom(weight, "L", front[time].size),))
-    Y = settle([*front, axis(("R", R), (name, hidden))], gone)
     inside = front[0].atoms[0].origin.packed if packed else None
+    sequences = [inside[0]] if inside else [axis for at, axis in enumerate(front) if at != time]
+    if inside or not packed:
+        _read([*sequences, inside[1] if inside else front[time]], [*["N"] * len(sequences), "L"])
+    _read([input[-1]], ["Q"])
+    hx = given[1 if packed else 0]
+    for state, symbol in zip(hx if isinstance(hx, list) else [hx], (name, "D"), strict=False):
+        _read(state or (), ["K·R" if both else "K", *["N"] * len(sequences), symbol])
+    widths = (name, hidden), ("D", width)
+    Y = settle([*front, axis(("R", R), widths[0])], gone)
     if packed and inside is None:
         return [Y, None, None]
-    between = [inside[0]] if packed else [] if len(input) == 2 else [front[1 - time]]
-    states = [
-        settle([axis(("K", K), ("R", R)), *between, axis(factor)], gone) for factor in ((name, hidden), ("D", width))
-    ]
-    return [Y, *states]
+    return [Y, *(settle([axis(("K", K), ("R", R)), *sequences, axis(one)], gone) for one in widths)]
+
+
+def _read(axes: Any, names: Sequence[str]) -> None:
+    """A layer reads these axes so: those that are named last get their names."""
+    for axis, name in zip(axes, names, strict=False):
+        if isinstance(axis, Axis) and len(axis.atoms) == 1 and (naming := axis.atoms[0].origin.naming) is not None:
+            naming.bind(axis.atoms[0].origin, name)
 
 
 def _atom(weight: Operand, symbol: str, size: int) -> Atom:
@@ -71,7 +82,10 @@ def cell(input: Operand, hx: Any, weight: Operand, *_: object, out: Any) -> Answ
     >>> cell(Axes.of("N Q", (2, 28)), None, (1024, 28), out=(2, 256))
     (N=2, D=256)
     """
-    hidden = hx[0] if isinstance(hx, list) else hx
+    states = hx if isinstance(hx, list) else [hx]
+    for state, symbol in ((input, "Q"), *((one, "D") for one in states if one is not None)):
+        _read(state, ["N", symbol] if isinstance(state, Axes) and len(state) == 2 else [symbol])
+    hidden = states[0]
     source = input if isinstance(input, Axes) else hidden
     if not isinstance(source, Axes):
         return None
