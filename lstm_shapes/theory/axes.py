@@ -81,11 +81,6 @@ class Axis:
         return UNKNOWN if UNKNOWN in names else "·".join(names) or NEW
 
     @property
-    def symbol(self) -> str:
-        """What formulas call this axis: its name."""
-        return self.name
-
-    @property
     def size(self) -> int:
         """How many elements long: the product of the atoms' sizes."""
         return prod(atom.size for atom in self.atoms)
@@ -223,14 +218,9 @@ class Axes(Sequence[Axis]):
         return tuple(axis.size for axis in self.axes)
 
     @property
-    def symbols(self) -> tuple[str, ...]:
-        """What formulas call the axes."""
-        return tuple(axis.symbol for axis in self.axes)
-
-    @property
     def formula(self) -> str:
         """The axes in symbols: `(K·R, N, H)`."""
-        return f"({', '.join(self.symbols)}{',' if len(self) == 1 else ''})"
+        return f"({', '.join(self.names)}{',' if len(self) == 1 else ''})"
 
     @property
     def known(self) -> bool:
@@ -456,7 +446,7 @@ def renewed(axes: Axes) -> Axes:
     own: dict[Origin, Origin] = {}
 
     def other(origin: Origin) -> Origin:
-        return own.setdefault(origin, relabelled(origin, Origin()))
+        return own.setdefault(origin, relabelled(origin, object()))
 
     rows = tuple(Axis(tuple(replace(atom, origin=other(atom.origin)) for atom in axis.atoms)) for axis in axes)
     return Axes(rows, freeze({own.get(origin, origin): at for origin, at in axes.fixed}))

@@ -223,16 +223,15 @@ def whole(name: str, size: int, made: bool = False) -> Atom:
 
 
 @lru_cache(maxsize=4096)
-def relabelled(*origins: Origin) -> Origin:
-    """Another origin of the same name: the same one each time that these origins meet.
+def relabelled(origin: Origin, *reason: object) -> Origin:
+    """Another origin of the same name: the same one each time for the same reason.
 
     >>> N = Origin("N")
-    >>> relabelled(N).name, relabelled(N) is N, relabelled(N) is relabelled(N)
-    ('N', False, True)
+    >>> relabelled(N).name, relabelled(N) is N, relabelled(N) is relabelled(N), relabelled(N) is relabelled(N, 1)
+    ('N', False, True, False)
     """
-    first = origins[0]
-    other = Origin(made=first.made, naming=first.naming)
-    other._same = first.root
+    other = Origin(made=origin.made, naming=origin.naming)
+    other._same = origin.root
     return other
 
 

@@ -13,13 +13,13 @@ from lstm_shapes.theory.origins import Atom, Naming, Origin, factors, relabelled
 
 
 def test_axes_are_a_sequence_that_prints_as_it_is_written() -> None:
-    """Indexing, slicing, joining, length, and one entry an axis in names, symbols and sizes."""
+    """Indexing, slicing, joining, length, and one entry an axis in names and sizes."""
     axes = Axes.of("K·R N H", K=3, R=2, N=4, H=5)
     assert repr(axes) == "(K·R=6, N=4, H=5)"
-    assert axes.names == axes.symbols == ("K·R", "N", "H")
+    assert axes.names == ("K·R", "N", "H")
     assert axes.sizes == (6, 4, 5)
     assert axes.formula == "(K·R, N, H)"
-    assert (len(axes), axes[0].symbol, axes[-1].size) == (3, "K·R", 5)
+    assert (len(axes), axes[0].name, axes[-1].size) == (3, "K·R", 5)
     assert axes[1:] + axes[:1] == Axes.of("N H K·R", K=3, R=2, N=4, H=5)
     assert axes.known
     assert not Axes.of("N ?", (2, 3)).known

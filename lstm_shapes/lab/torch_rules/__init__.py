@@ -52,25 +52,25 @@ def rule_of(function: object) -> Rule | None:
     True
     """
     name = _name(function)
-    bare = name.removesuffix("_") if not name.endswith("__") else name
-    for spelling in (name, bare, bare.removeprefix("special_"), f"Tensor.{bare}"):
-        if spelling in RULES and (spelling != f"Tensor.{bare}" or function is getattr(Tensor, name, None)):
-            return RULES[spelling]
+    spellings = _spellings(name, bool(name) and getattr(Tensor, name, None) is function)
+    return next((RULES[spelling] for spelling in spellings if spelling in RULES), None)
+
+
+@cache
+def _spellings(name: str, method: bool) -> tuple[str, ...]:
+    """The names under which a rule may stand; `__iadd__` and `__radd__` are add."""
+    bare = name if name.endswith("__") else name.removesuffix("_")
     words = name.strip("_")
-    return RULES["pointwise"] if _is_pointwise(words, dunder=name.startswith("__")) else None
-
-
-def _is_pointwise(words: str, dunder: bool) -> bool:
-    """`__iadd__` and `__radd__` are add."""
-    names = _pointwise()
-    return words in names or (dunder and words[:1] in ("i", "r") and words[1:] in names)
+    elementwise = words in _pointwise() or (name.startswith("__") and words[:1] in "ir" and words[1:] in _pointwise())
+    more = ([f"Tensor.{bare}"] if method else []) + (["pointwise"] if elementwise else [])
+    return (name, bare, bare.removeprefix("special_"), *more)
 
 
 def _name(function: Any) -> str:
     """A torch function's name; of x.T, which is a property, its getter is what is dispatched."""
     name = getattr(function, "__name__", "")
     if name in ("__get__", "__set__"):
-        return getattr(function.__self__, "__name__", "") if name == "__get__" else ""
+        name = getattr(function.__self__, "__name__", "") if name == "__get__" else ""
     return name if isinstance(name, str) else ""
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -26,7 +25,16 @@ from lstm_shapes.theory.axes import (
     settle,
     unknown,
 )
-from lstm_shapes.theory.axis_rules.table import Answer, Operand, axis_at, describing, operands_in, rule, sizes_of
+from lstm_shapes.theory.axis_rules.table import (
+    Answer,
+    Operand,
+    axis_at,
+    described,
+    describing,
+    operands_in,
+    rule,
+    sizes_of,
+)
 from lstm_shapes.theory.origins import UNKNOWN, Atom, Origin, Steps, injective, relabelled, whole
 
 __all__ = ["agree", "elementwise", "join_fixed", "places", "separate"]
@@ -96,7 +104,7 @@ def _merge(a: Axis, b: Axis, chooses: bool) -> Axis:
         return Axis((whole(a.name, a.size),))
     words = dict.fromkeys((*a.name.split("|"), *b.name.split("|")))
     if describing.get() and UNKNOWN not in words and len(words) < 4 and not chooses:
-        return _sum(tuple(map(_identity, (a, b))), "|".join(words), a.size)
+        return described("|".join(words), a.size, (a, b))
     return unknown(a.size)
 
 
@@ -116,16 +124,6 @@ def _age(axis: Axis) -> tuple[bool, int]:
     return axis.atoms[0].origin.made, min(atom.origin.serial for atom in axis.atoms)
 
 
-def _identity(axis: Axis) -> tuple[tuple[Origin, Steps], ...]:
-    return tuple((atom.origin, atom.at) for atom in axis.atoms)
-
-
-@lru_cache(maxsize=1024)
-def _sum(identities: tuple[object, ...], words: str, size: int) -> Axis:
-    """What a walk calls a sum along two names, the same one each time that they meet."""
-    return Axis((whole(words, size),))
-
-
 def _merge_atoms(a: Atom, b: Atom) -> Atom:
     if a.same(b):
         return a
@@ -134,15 +132,9 @@ def _merge_atoms(a: Atom, b: Atom) -> Atom:
     if a.origin is b.origin:
         # Y[:, 1:] - Y[:, :-1]: steps still change L alone, but there is no longer one coordinate to tell.
         if injective(a.at) and injective(b.at):
-            return replace(a, origin=_shifted(a.origin, a.at, b.at))
+            return replace(a, origin=relabelled(a.origin, a.at, b.at))
         return whole(UNKNOWN, a.size)
     return a
-
-
-@lru_cache(maxsize=1024)
-def _shifted(origin: Origin, a: Steps, b: Steps) -> Origin:
-    """Another origin of the same name, the same one each time that these pieces meet."""
-    return relabelled(origin, Origin())
 
 
 def separate(rows: Sequence[Axis], operands: Iterable[Axes]) -> list[Axis]:
@@ -157,7 +149,7 @@ def separate(rows: Sequence[Axis], operands: Iterable[Axes]) -> list[Axis]:
     def apart(atom: Atom) -> Atom:
         again = atom.origin in used & twice
         used.add(atom.origin)
-        return replace(atom, origin=relabelled(atom.origin, Origin())) if again else atom
+        return replace(atom, origin=relabelled(atom.origin, object())) if again else atom
 
     return [Axis(tuple(map(apart, axis.atoms))) for axis in rows]
 

@@ -16,7 +16,7 @@ from lstm_shapes.theory.axes import NEW_AXIS, Axes, Axis, fix, forgotten, settle
 from lstm_shapes.theory.axis_rules.moving import select, take, unsqueeze
 from lstm_shapes.theory.axis_rules.picking import pick, positions_of
 from lstm_shapes.theory.axis_rules.table import Answer, Operand, at_dim, axis_at, rule, sizes_of
-from lstm_shapes.theory.origins import Atom, Origin, relabelled
+from lstm_shapes.theory.origins import Atom, relabelled
 
 __all__ = ["Key", "Picks", "gather", "index", "spread"]
 
@@ -133,7 +133,7 @@ def _new_axis(axes: Axes, picks: dict[int, Picks], back: int, size: int) -> tupl
     if len(own) == 1:
         # The index says itself what its axis runs over: tokens (N, L) looked up in a table are (N, L, …).
         (axis,) = own.values()
-        return Axis(tuple(replace(atom, origin=relabelled(atom.origin, Origin())) for atom in axis.atoms)), -1, ()
+        return Axis(tuple(replace(atom, origin=relabelled(atom.origin, object())) for atom in axis.atoms)), -1, ()
     straight = {dim: one.values for dim, one in along.items() if one.values and prod(one.shape) == size}
     if len(along) > 1:
         # Several coordinates move at once. Where one index is the whole axis in order, as arange(N) is, the

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from itertools import chain, pairwise
 
-from lstm_shapes.theory.axes import NEW, NEW_AXIS, Axes, Axis, Fixed, Span, forgotten, settle, unknown
+from lstm_shapes.theory.axes import NEW, NEW_AXIS, Axes, Axis, Fixed, Span, forgotten, settle
 from lstm_shapes.theory.axis_rules.broadcasting import agree, join_fixed, places, separate
 from lstm_shapes.theory.axis_rules.table import Answer, Operand, at_dim, axis_at, described, describing, rule, sizes_of
 from lstm_shapes.theory.origins import UNKNOWN, Atom, Origin, compact, injective, joined, relabelled, steady
@@ -107,13 +106,7 @@ def _side_by_side(pieces: Sequence[Operand], at: int, total: int) -> Axis:
     words = UNKNOWN
     if describing.get() and len(names) <= 4 and set(names) != {UNKNOWN}:
         words = "stacked" if set(names) == {NEW} else "+".join(names)
-    origins = tuple(tuple((atom.origin, atom.at) for atom in axis_at(piece, at).atoms) for piece in pieces)
-    return _remembered(origins, words, total)
-
-
-@lru_cache(maxsize=1024)
-def _remembered(origins: tuple[object, ...], words: str, total: int) -> Axis:
-    return unknown(total) if words == UNKNOWN else described(words, total)
+    return described(words, total, [axis_at(piece, at) for piece in pieces])
 
 
 def _join(pieces: Sequence[Axes], at: int) -> tuple[Axis, Fixed] | None:
@@ -164,10 +157,14 @@ def _open(pieces: Sequence[Axes], at: int) -> tuple[list[tuple[Atom, ...]], Fixe
     return rows, records[0]
 
 
-@lru_cache(maxsize=1024)
 def later(origin: Origin) -> Origin:
-    """The coordinate of what was computed along another one."""
-    return relabelled(origin, Origin())
+    """The coordinate of what was computed along another one.
+
+    >>> L = Origin("L")
+    >>> later(L).name, later(L) is later(L), later(L) is L
+    ('L', True, False)
+    """
+    return relabelled(origin, "later")
 
 
 def _advancing(found: Sequence[object]) -> bool:
@@ -192,7 +189,7 @@ def _alike(pieces: Sequence[Axes], at: int) -> tuple[Axis, Fixed] | None:
     where = joined([piece[at].atoms[0].at for piece in pieces])
     if where is None or not steady(where):
         return None
-    origin = relabelled(first[at].atoms[0].origin, Origin())
+    origin = relabelled(first[at].atoms[0].origin, object())
     return Axis((Atom(origin, compact(where)),)), join_fixed(pieces)
 
 

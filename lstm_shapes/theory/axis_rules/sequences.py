@@ -8,11 +8,12 @@ from typing import Any
 
 from lstm_shapes.theory.axes import Axes, Axis, Fixed, fix, made, settle, unknown
 from lstm_shapes.theory.axis_rules.broadcasting import agree, join_fixed, places
+from lstm_shapes.theory.axis_rules.joining import stack
 from lstm_shapes.theory.axis_rules.moving import resize, take
 from lstm_shapes.theory.axis_rules.picking import pick
 from lstm_shapes.theory.axis_rules.reducing import sum_out
 from lstm_shapes.theory.axis_rules.table import Answer, Operand, Plain, axis_at, describing, rule, sizes_of
-from lstm_shapes.theory.origins import Atom, compact, steady, whole
+from lstm_shapes.theory.origins import Atom, whole
 
 __all__ = ["cell", "pack", "pad_packed", "pad_sequence", "recurrent"]
 
@@ -154,22 +155,14 @@ def pad_sequence(rows: Sequence[Operand], batch_first: bool = False, *_: object,
 
 def _which(rows: Sequence[Axes], gone: Fixed) -> Axis:
     """Which sequence it is: the axis that they are rows of; N, where they are tensors of their own."""
-    records = [dict(row.fixed) for row in rows]
-    moving = [[(atom.origin, atom.at) for axis in row.axes[1:] for atom in axis.atoms] for row in rows]
-    origins = [
-        {*record, *(atom.origin for axis in row for atom in axis.atoms)}
-        for record, row in zip(records, rows, strict=True)
-    ]
+    origins = [{*dict(row.fixed), *(atom.origin for axis in row for atom in axis.atoms)} for row in rows]
     if sum(map(len, origins)) == len(set(chain(*origins))):
         return Axis((whole("N", len(rows)),)) if all(row.known for row in rows) else unknown(len(rows))
-    apart = [one for one in set(chain(*records)) if any(record.get(one) != records[0].get(one) for record in records)]
-    if len(apart) != 1 or any(row != moving[0] for row in moving):
-        return unknown(len(rows))
-    at = tuple(step for record in records if isinstance(step := record.get(apart[0]), int))
-    if len(at) < len(rows) or not steady(at):
-        return unknown(len(rows))
-    del gone[apart[0]]
-    return Axis((Atom(apart[0], compact(at)),))
+    shortest = min(row[0].size for row in rows)
+    which = stack([take(row, 0, range(shortest)) for row in rows])[0]
+    for atom in which.atoms:
+        gone.pop(atom.origin, None)
+    return which if which.known else unknown(len(rows))
 
 
 @rule("pad")

@@ -11,10 +11,11 @@ import inspect
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
-from lstm_shapes.theory.axes import Axes, Axis, made, unknown
-from lstm_shapes.theory.origins import Atom, whole
+from lstm_shapes.theory.axes import Axes, Axis, made
+from lstm_shapes.theory.origins import UNKNOWN, Atom, whole
 
 __all__ = ["RULES", "Answer", "Operand", "Plain", "Rule", "at_dim", "axis_at", "described", "describing", "dims_of"]
 __all__ += ["operands_in", "rule", "sizes_of"]
@@ -77,13 +78,19 @@ def rule(names: str, own_record: bool = False) -> Callable[[_R], _R]:
     return enter
 
 
-def described(words: str, size: int) -> Axis:
-    """An unknown axis; in a walk, one that is called so.
+def described(words: str, size: int, of: Sequence[Axis] = ()) -> Axis:
+    """An unknown axis, the same one whenever the same axes come together in it; in a walk, one that is called so.
 
     >>> described("copies", 3)
     ?=3
     """
-    return Axis((whole(words, size),)) if describing.get() else unknown(size)
+    words = words if describing.get() else UNKNOWN
+    return _described(words, size, tuple((atom.origin, atom.at) for axis in of for atom in axis.atoms) or (object(),))
+
+
+@lru_cache(maxsize=1024)
+def _described(words: str, size: int, of: tuple[object, ...]) -> Axis:
+    return Axis((whole(words, size),))
 
 
 def sizes_of(operand: Operand) -> tuple[int, ...]:
