@@ -14,6 +14,7 @@ from lstm_shapes.theory.axis_rules import (
     reducing,
     reshaping,
     sequences,
+    writing,
 )
 from lstm_shapes.theory.axis_rules.picking import pick
 from lstm_shapes.theory.axis_rules.table import Plain
@@ -173,6 +174,48 @@ def test_small_axes_are_written_out() -> None:
     assert moving.repeat(x, (2, 1)).names == ("N", "D")
     assert moving.repeat(x, (0, 1)).sizes == (0, 3)
     assert moving.repeat(Axes.of("N", (1,)), (3,)).names == ("?",)
+
+
+def test_values_of_several_steps_stack_to_steps_where_all_advance() -> None:
+    """Sums of neighbours are one for each step; of a step that stays with one that moves, only if they are computed."""
+    x = Axes.of("N L D", (2, 9, 8))
+    z = Axes((x[0], x[1], *Axes.of("E", (8,))))
+
+    def at(t: int) -> Axes:
+        return moving.select(x, 1, t)
+
+    def summed(a: int, b: int) -> Axes:
+        return broadcasting.elementwise(at(a), at(b))
+
+    def beside(a: int, b: int) -> Axes:
+        return joining.cat([at(a), moving.select(z, 1, b)], 1)
+
+    assert joining.stack([summed(0, 1), summed(1, 2), summed(2, 3)], 1).names == ("N", "L", "D")
+    assert joining.stack([summed(0, 3), summed(0, 4)], 1).names == ("N", "L", "D")
+    assert joining.stack([summed(3, 4), summed(2, 3)], 1).names == ("N", "L", "D")
+    assert joining.stack([summed(0, 3), summed(1, 2)], 1).names == ("N", "?", "D")
+    assert joining.stack([summed(0, 1), summed(0, 1)], 1).names == ("N", "?", "D")
+    side = [beside(0, 3), beside(0, 4)]
+    assert joining.stack(side, 1).names == ("N", "?", "?")
+    assert joining.stack([broadcasting.elementwise(one, side[0]) for one in side], 1).names == ("N", "?", "?")
+    weight = Axes.of("H D", (3, 16))
+    assert joining.stack([contracting.linear(one, weight) for one in side], 1).names == ("N", "L", "H")
+
+
+def test_what_is_written_elsewhere_takes_the_name_of_the_axis() -> None:
+    """Along which it was written, and no other; turned around it takes them all."""
+    x = Axes.of("N L D", (4, 4, 3))
+    one, other = moving.select(x, 1, 0), moving.select(x, 1, 2)
+    every = slice(None)
+    assert writing.written(x, (every, 0), one).names == ("N", "L", "D")
+    assert writing.written(x, (every, 0), other).names == ("N", "?", "D")
+    assert writing.written(x, (every, 0), moving.flip(one, 0)).names == ("?", "?", "?")
+    assert writing.written(x, (every, slice(0, 2)), moving.take(x, 1, range(2, 4))).names == ("N", "?", "D")
+    assert writing.written(x, (every, slice(0, 2)), moving.take(x, 1, range(2))).names == ("N", "L", "D")
+    assert writing.written(x, (indexing.Picks((2,), (0, 1)),), moving.take(x, 0, range(2))).names == ("N", "L", "D")
+    assert writing.written(x, (indexing.Picks((2,), (0, 1)),), moving.take(x, 0, range(2, 4))).names == ("?", "?", "?")
+    assert writing.written(x, (every, 0), 1.0) == x
+    assert writing.written(x, None, one).names == ("?", "?", "?")
 
 
 # ---------------------------------------------------------------- inputs that are named last

@@ -164,16 +164,14 @@ def join_fixed(operands: Iterable[Axes], computed: bool = False) -> Fixed:
         if origin not in gone or gone[origin] == at:
             gone[origin] = at
             continue
-        ends = [_ends(one) for one in (at, gone[origin])]
-        if computed and None not in ends:
-            gone[origin] = Span(min(end[0] for end in ends if end), max(end[1] for end in ends if end))
-        else:
-            gone[origin] = forgotten()
+        spans = [Span(one, one) if isinstance(one, int) else one for one in (at, gone[origin])]
+        known = [one for one in spans if isinstance(one, Span)]
+        along = {one.along for one in known} - {None}
+        gone[origin] = forgotten()
+        if computed and len(known) == 2 and len(along) < 2:
+            low, high = min(one.low for one in known), max(one.high for one in known)
+            gone[origin] = Span(low, high, *along)
     return gone
-
-
-def _ends(at: object) -> tuple[int, int] | None:
-    return (at, at) if isinstance(at, int) else (at.low, at.high) if isinstance(at, Span) else None
 
 
 def _active(rows: Sequence[Axis], gone: Fixed) -> Fixed:

@@ -189,7 +189,10 @@ def _windowed(input: Axes, sizes: tuple[int, ...], spatial: int, channels: Axis 
         named = describing.get() and axis.known and len(axis.atoms) == 1
         primed = Axis((whole(axis.name.rstrip("′") + "′", size),)) if named else unknown(size)
         rows.append(axis if size == axis.size and size > 1 else primed)
-    return Axes(tuple(rows), input.fixed)
+    gone = dict(input.fixed)
+    if channels is not None:
+        sum_out(gone, input[kept])
+    return settle(rows, gone)
 
 
 @rule("interpolate upsample")
