@@ -44,7 +44,7 @@ class Coded:
     """Tensors of one scale still hold coordinates that can be compared: elements of two can stand in one."""
 
     copied: bool = False
-    """Whether there may be copies in it: side by side with others they stand still where those step."""
+    """Whether there may be copies in it, which stand still where what they are beside steps."""
 
     @property
     def first(self) -> Tensor:
@@ -93,8 +93,8 @@ def lies(coded: Coded) -> list[str]:
                 values = channel.plain() if isinstance(channel, AnnotatedTensor) else channel
                 apart = values.unflatten(at, sizes).movedim(at + k, 0)
                 steps = apart[1:] - apart[:-1]
-                moves = (steps != 0).any() if coded.copied and atom.size > 1 else (steps != 0).all()
-                if name == atom.name and name not in coded.free and not bool(moves):
+                still = name == atom.name and not coded.copied and not bool((steps != 0).all())
+                if still and name not in coded.free:
                     found.append(f"a step along {axis} does not always change {name}")
                 if name != atom.name and name not in coded.free and bool((steps != 0).any()):
                     found.append(f"a step along {axis} changes {name}")
