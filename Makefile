@@ -54,14 +54,13 @@ pythons: ## theory's tests, without torch, on every other Python found here
 clean:  ## remove what the commands made
 	rm -rf $(VENV) .venv-3.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
 
-# numpy: torchinfo imports it without asking for it.
 # A stamp is newer than what it was installed from, so a second run installs nothing.
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("lstm_shapes needs Python 3.10 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11")'
 	@echo "Making $(VENV) and installing torch and friends into it; the first time takes a minute or more."
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) --editable . numpy
+	@$(PIP) --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime

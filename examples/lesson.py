@@ -17,8 +17,8 @@ from rich.rule import Rule
 from torch import Tensor, nn
 
 import lstm_shapes as ls
+from lstm_shapes.display.page import Page
 from lstm_shapes.views.notes import notes_lines
-from lstm_shapes.views.page import Page
 from lstm_shapes.views.parameters import parameters_sheet
 from lstm_shapes.views.shapes import shapes_sheet
 from lstm_shapes.views.slices import slices_sheet

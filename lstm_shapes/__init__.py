@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .display import load_when_shown
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
     from .lab.build import build
     from .lab.check.check import check
     from .lab.check.report import Finding, Report
-    from .lab.check.session import install, load_ipython_extension, uninstall, unload_ipython_extension
-    from .lab.check.watch import Watch, watch
+    from .lab.check_old.session import install, load_ipython_extension, uninstall, unload_ipython_extension
+    from .lab.check_old.watch import Watch, watch
     from .lab.gates import gates
     from .lab.gates.trace import GateTrace
     from .lab.proof import Proof, prove
@@ -60,25 +62,25 @@ _HOME: dict[str, str] = {
     "Spec": "theory.spec",
     "SpecError": "errors",
     "Walk": "lab.walk",
-    "Watch": "lab.check.watch",
+    "Watch": "lab.check_old.watch",
     "annotate": "lab.tensors",
     "build": "lab.build",
     "check": "lab.check.check",
     "count": "theory.predict",
     "explain": "explanation",
     "gates": "lab.gates",
-    "install": "lab.check.session",
+    "install": "lab.check_old.session",
     "laws": "theory.laws",
-    "load_ipython_extension": "lab.check.session",
+    "load_ipython_extension": "lab.check_old.session",
     "picture": "pictures",
     "predict": "theory.predict",
     "prove": "lab.proof",
     "quiz": "practice",
     "run": "lab.run",
-    "uninstall": "lab.check.session",
-    "unload_ipython_extension": "lab.check.session",
+    "uninstall": "lab.check_old.session",
+    "unload_ipython_extension": "lab.check_old.session",
     "walk": "lab.walk",
-    "watch": "lab.check.watch",
+    "watch": "lab.check_old.watch",
 }
 
 __all__ = [
@@ -121,6 +123,18 @@ __all__ = [
     "walk",
     "watch",
 ]
+
+
+def _views_without_torch() -> None:
+    from .views import checkpoint, counts, explanation, laws, pictures, prediction, quiz  # noqa: F401
+
+
+def _views_of_tensors() -> None:
+    from .views import gates, heatmap, proof, report, run, walk  # noqa: F401
+
+
+# Each registers the types that it draws. They are loaded when a result is first looked at.
+load_when_shown(_views_without_torch, _views_of_tensors)
 
 
 def __getattr__(name: str) -> object:

@@ -1,49 +1,23 @@
-"""The command `lstm-shapes`, and how each of its commands fails."""
+"""Predict, prove and debug the tensor shapes of PyTorch's recurrent layers.
+
+Without a command: the lesson's LSTM, `explain 28 256 3 --batch 2 --steps 20`.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
-from typing import Annotated
-
-import typer
+from types import ModuleType
 
 from . import __version__
-from .commands.loading import COMMANDS, HELP, Commands
+from .commands._parser import Parser, UsageError, near
 from .errors import LstmShapesError
 
-__all__ = ["app", "main"]
+__all__ = ["COMMANDS", "main"]
 
-app = typer.Typer(
-    cls=Commands,
-    name="lstm-shapes",
-    help="Predict, prove and debug the tensor shapes of PyTorch's recurrent layers.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings=HELP,
-)
-
-# What every parsing error is, whether typer brings its own copy of click or not.
-_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-
-
-@app.callback(invoke_without_command=True)
-def start(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="print the version and stop")] = False,
-) -> None:
-    """Predict, prove and debug the tensor shapes of PyTorch's recurrent layers.
-
-    Without a command: the lesson's LSTM, `explain 28 256 3 --batch 2 --steps 20`.
-    """
-    if version:
-        typer.echo(f"lstm-shapes {__version__}")
-    elif context.invoked_subcommand is None:
-        from .commands.explain import explain
-
-        explain(28, 256, 3, batch=2, steps=20)
+# In the order of the help.
+COMMANDS = ("explain", "count", "inspect", "check", "rules", "walk", "run", "quiz", "explore")
+_LESSON = ("explain", "28", "256", "3", "--batch", "2", "--steps", "20")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -53,35 +27,83 @@ def main(arguments: list[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        code = app(args=arguments, prog_name="lstm-shapes", standalone_mode=False)
-    except _UsageError as error:
-        code = _complain(_usage(error, sys.argv[1:] if arguments is None else arguments))
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
     except (LstmShapesError, OSError, SystemExit) as error:
-        # typer turns a broken pipe into an exit of its own.
+        # rich turns a broken pipe into an exit of its own.
         if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
             # The reader (head, less) has gone; there is nobody left to tell.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         if isinstance(error, SystemExit):
             raise
-        code = _complain(str(error))
-    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write(f"lstm-shapes: {' '.join(str(error).split())}\n")
+        code = 2
+    except KeyboardInterrupt:
         code = 130
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(code)
 
 
-def _usage(error: Exception, words: list[str]) -> str:
-    """What was wrong with the words on the command line, and where to read more."""
-    message: str = error.format_message() if hasattr(error, "format_message") else str(error)
-    if re.search(r"No such option: -\d", message):
-        return "Q, D, K and the other sizes must be whole numbers of at least 1; one of them is negative."
-    # An option without its value is noticed before the command has a context.
-    called = " ".join(["lstm-shapes", *(word for word in words[:1] if word in COMMANDS)])
-    command = getattr(getattr(error, "ctx", None), "command_path", called)
-    return f"{message if message.endswith('?') else message.rstrip('.') + '.'} See {command} --help."
+def _run(words: list[str]) -> int:
+    name, *rest = words or _LESSON
+    if name in COMMANDS:
+        command = _loaded(name)
+        parser = Parser(f"lstm-shapes {name}", command.__doc__ or "")
+        command.declare(parser)
+        code: int = command.main(**parser.read(rest))
+        return code
+    if not name.startswith("-"):
+        raise UsageError(f"No such command '{name[:40]}'.{near(name, COMMANDS)}", "lstm-shapes")
+    parser = Parser("lstm-shapes", f"{__doc__}{_listed()}" if name in ("-h", "--help") else "")
+    parser.usage = "lstm-shapes [-h] [--version] COMMAND ..."
+    parser.add_argument("--version", action="version", version=f"lstm-shapes {__version__}")
+    parser.read([name])  # shows what was asked for and ends, or refuses
+    return 0
 
 
-def _complain(message: str) -> int:
-    line = " ".join(message.split())
-    sys.stderr.write(f"lstm-shapes: {line}\n")
-    return 2
+def _listed() -> str:
+    """Each command with the first sentence of its help."""
+    return "\nCommands:\n" + "".join(
+        f"  {name:<10}{(_loaded(name).__doc__ or '').partition(chr(10))[0]}\n" for name in COMMANDS
+    )
+
+
+def _loaded(name: str) -> ModuleType:
+    """The command, imported when it is called: the first table waits for no other's imports."""
+    match name:
+        case "explain":
+            from .commands import explain
+
+            return explain
+        case "count":
+            from .commands import count
+
+            return count
+        case "inspect":
+            from .commands import inspect
+
+            return inspect
+        case "check":
+            from .commands import check
+
+            return check
+        case "rules":
+            from .commands import rules
+
+            return rules
+        case "walk":
+            from .commands import walk
+
+            return walk
+        case "run":
+            from .commands import run
+
+            return run
+        case "quiz":
+            from .commands import quiz
+
+            return quiz
+        case _:
+            from .commands import explore
+
+            return explore

@@ -8,8 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .display import Shown, as_document, page_of
 from .errors import SpecError
-from .shown import Shown
 from .theory.call import DEFAULT_N, Call
 from .theory.laws import Laws, laws
 from .theory.notes import notes
@@ -70,17 +70,15 @@ class Explanation(Shown):
 
         Raises: SpecError for another ending, or for no file name; OSError where the file cannot be written.
         """
-        from .overview import overview
-        from .views.explanation import as_document
-
         if not isinstance(file, (str, PathLike)):
             raise SpecError("file", "a name that ends in .html or .svg", file)
         path = Path(file)
         ending = path.suffix.lower()
         if ending not in (".html", ".svg"):
             raise SpecError("file", "a name that ends in .html or .svg", str(file))
-        svg = overview(self.prediction).svg
-        path.write_text(svg if ending == ".svg" else as_document(self, svg), encoding="utf-8")
+        page = page_of(self)
+        assert page.picture is not None
+        path.write_text(page.picture() if ending == ".svg" else as_document(self), encoding="utf-8")
         return path
 
 

@@ -1,25 +1,23 @@
-"""picture: a layer drawn: unrolled over time, from inside one cell, its parameters, its packed rows."""
+"""picture: a layer drawn: unrolled over time, from inside one cell, or its packed rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from .display import Shown, drawing
 from .errors import ShapeError, SpecError
-from .shown import Shown
 from .theory.call import DEFAULT_N
 from .theory.highlight import read
 from .theory.predict import Prediction, predict
 from .theory.reading import Reading
 from .theory.spec import whole
-from .views.kinds import KINDS as _KINDS
 
 __all__ = ["KINDS", "Picture", "picture"]
 
-KINDS = tuple(_KINDS)
+KINDS = ("grid", "cell", "packed")
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,14 +33,12 @@ class Picture(Shown):
     @property
     def svg(self) -> str:
         """A self-contained, accessible SVG, light or dark as the reader's system is."""
-        text: str = import_module(".views.pictures", __package__).picture_svg(self)
-        return text
+        return drawing(self).svg
 
     @property
     def text(self) -> str:
         """The same drawing in characters."""
-        text: str = import_module(".views.pictures", __package__).picture_text(self)
-        return text
+        return drawing(self).at(80)
 
     def _repr_svg_(self) -> str:
         return self.svg
@@ -93,9 +89,9 @@ def picture(
     """Draw a layer: the unrolled grid of K × L cells, with the cells lit that `highlight` reads.
 
     `kind` is `"grid"` (which alone takes `highlight`), `"cell"` (inside one cell of `layer`: every weight block and
-    every wire's shape), `"parameters"` (Q·D against D·D) or `"packed"` (what lengths leave of a batch). `n` picks one
-    row of the batch. Q, D, K may be replaced by a Spec or a torch layer. Of what is long, deep or many both ends are
-    shown and what is read first and last; what else is read is mentioned.
+    every wire's shape) or `"packed"` (what lengths leave of a batch). `n` picks one row of the batch. Q, D, K may be
+    replaced by a Spec or a torch layer. Of what is long, deep or many both ends are shown and what is read first and
+    last; what else is read is mentioned.
 
     >>> print(picture(3, 5, 2, L=4, highlight="Y[:, -1]").text)
     Y                         Y     Y     Y     Y
@@ -114,15 +110,13 @@ def picture(
         raise SpecError("kind", f"one of {', '.join(KINDS)}", kind)
     prediction = predict(Q, D, K, batch_first, N=N, L=L, lengths=lengths, **fields)
     spec, call = prediction.spec, prediction.call
-    if _KINDS[kind].needs_lengths and call.lengths is None:
+    if kind == "packed" and call.lengths is None:
         raise ShapeError("lengths", "given for a picture of packed rows", hint="Pass lengths=(5, 3)")
     if n is not None and whole("n", n, at_least=0) >= (call.N or 1):
         raise ShapeError("n", f"a row of the batch, 0 to {(call.N or 1) - 1}", got=n)
     if whole("layer", layer, at_least=0) >= spec.K:
         raise ShapeError("layer", f"one of the K = {spec.K} layers, 0 to {spec.K - 1}", got=layer)
-    if highlight and not _KINDS[kind].lights:
-        taking = " or ".join(repr(name) for name, row in _KINDS.items() if row.lights)
-        hint = f"Only kind={taking} has cells to light"
-        raise SpecError("highlight", f"left out of kind={kind!r}", highlight, hint)
+    if highlight and kind != "grid":
+        raise SpecError("highlight", f"left out of kind={kind!r}", highlight, "Only kind='grid' has cells to light")
     reading = read(highlight, spec, call) if highlight else None
     return Picture(prediction, kind, reading, n, layer)

@@ -25,8 +25,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
     if not item.config.getoption("--lstm-shapes"):
         yield
         return
-    from lstm_shapes.lab.check.watch import watch
-    from lstm_shapes.shown import as_text
+    from lstm_shapes.display import as_text
+    from lstm_shapes.lab.check_old.watch import watch
 
     watched = watch()
     with watched:

@@ -457,8 +457,9 @@ def add(rng: random.Random, x: Coded, pool: Sequence[Coded]) -> Coded | None:
         return each(x, lambda t: t + plain)
     if not _exact(1e12, x, other):
         return None
-    # 101: so that what one tensor loses at a step the other does not make good.
-    result = together([x, other], lambda a, b: torch.add(a, b, alpha=101), scale=rng.getrandbits(40))
+    # So that what one tensor loses at a step the other does not make good, also when sums are added again.
+    alpha, seed = rng.randrange(101, 999), rng.getrandbits(40)
+    result = together([x, other], lambda a, b: torch.add(a, b, alpha=alpha), scale=seed)
     return result if result.first.numel() <= 4000 else None
 
 

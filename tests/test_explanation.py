@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from torch import nn
 
 from lstm_shapes import ShapeError, Spec, SpecError, explain
-from lstm_shapes.shown import as_text
+from lstm_shapes.display import as_text
 from lstm_shapes.theory.call import Call
 from tests.scale import examples
 from tests.strategies import cases

@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lstm_shapes as ls
+from lstm_shapes.display.page import console
 from lstm_shapes.explorer import server
 from lstm_shapes.explorer.answer import answer
 from lstm_shapes.pictures import KINDS
 from lstm_shapes.theory.cells import CELLS
-from lstm_shapes.views.text import console
 from tests.browser import Page, browser
 from tests.scale import examples
 
@@ -74,7 +74,6 @@ def test_each_control(moved: dict[str, Any], shown: str, gone: str) -> None:
     [
         ({}, "LSTM(Q=28, D=256, K=3), unrolled over time"),
         ({"picture": "cell"}, "LSTM(Q=28, D=256, K=3), inside one cell of layer 0"),
-        ({"picture": "parameters"}, "LSTM(Q=28, D=256, K=3), where the parameters are"),
         ({"picture": "packed", "lengths": "3, 2"}, "LSTM(Q=28, D=256, K=3), packed rows"),
         ({"cell": "RNNCell"}, "RNNCell(Q=28, D=256), one step"),
     ],

@@ -1,103 +1,63 @@
-"""`lstm-shapes check package.module:factory --input 64,28,28` and `lstm-shapes rules`."""
+"""Find recurrent-shape bugs in a model of yours.
+
+Exit code 1 if there is one.
+
+Examples:
+
+  lstm-shapes check mymodels.tagger:Tagger --input int:8,20
+
+  lstm-shapes check model.py:make --input 64,28,28 --json
+
+  lstm-shapes check model.py:make --input 20,8,28 --batch-dim 1
+"""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Annotated, Any
+from argparse import ArgumentTypeError
 
-import typer
-from rich.console import Console
-
-from lstm_shapes import __version__
-from lstm_shapes.errors import SpecError
 from lstm_shapes.lab.target import load_inputs, load_lengths, load_model
 
-from . import options
+from . import _screen
+from ._parser import Parser
 
-__all__ = ["check", "rules"]
-
-Target = Annotated[str, typer.Argument(metavar="MODEL", help="package.module:factory, or file.py:factory")]
-Input = Annotated[
-    list[str] | None,
-    typer.Option("--input", "-i", metavar="64,28,28", help="sizes of one argument; int:64,28 for tokens; repeat"),
-]
-BatchDim = Annotated[str, typer.Option(metavar="0", help="batch axis of the inputs, or none")]
-Sarif = Annotated[Path | None, typer.Option(metavar="FILE", help="write SARIF, for code hosts")]
+__all__ = ["declare", "main"]
 
 
-def check(
-    model: Target,
-    input: Input = None,
-    batch_dim: BatchDim = "0",
-    lengths: options.Lengths = None,
-    dtype: options.Dtype = "float32",
-    as_json: options.Json = False,
-    sarif: Sarif = None,
-) -> None:
-    """Find recurrent-shape bugs in a model of yours; exit code 1 if there is one.
+def declare(parser: Parser) -> None:
+    parser.model()
+    parser.add_argument(
+        "--batch-dim", metavar="0", type=_batch_dim, help="batch axis of the inputs, or none (default: 0)"
+    )
+    parser.lengths()
+    parser.json()
 
-    Examples:
 
-      lstm-shapes check mymodels.tagger:Tagger --input int:8,20
-
-      lstm-shapes check model.py:make --input 64,28,28 --sarif shapes.sarif
-
-      lstm-shapes check model.py:make --input 20,8,28 --batch-dim 1
-    """
-    axis = _batch_dim(batch_dim)
-    rows = options.call_arguments(None, None, False, lengths).get("lengths")
-    with options.loading("Loading torch and the model …"):
+def main(
+    model: str,
+    *,
+    input: tuple[str, ...] = (),
+    batch_dim: int | None = 0,
+    lengths: tuple[int, ...] | None = None,
+    dtype: str = "float32",
+    json: bool = False,
+) -> int:
+    with _screen.loading("Loading torch and the model …"):
         made = load_model(model)
-        given = load_inputs(input or [], made, dtype)
-        from lstm_shapes.lab.check import check as check_
-        from lstm_shapes.lab.check import registry
+        given = load_inputs(list(input), made, dtype)
+        from lstm_shapes.lab.check_old import check
 
-    with Console(stderr=True).status("Experimenting …"):
-        report = check_(made, *given, batch_dim=axis, lengths=load_lengths(rows))
-    if sarif is not None:
-        from lstm_shapes.views.sarif import sarif as as_sarif
-
-        sarif.write_text(json.dumps(as_sarif(report, registry(), __version__), indent=2), encoding="utf-8")
-    if as_json:
-        typer.echo(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
+    with _screen.waiting("Experimenting …"):
+        report = check(made, *given, batch_dim=batch_dim, lengths=load_lengths(lengths))
+    if json:
+        _screen.data(report.to_dict())
     else:
-        options.put(report)
-    if not report.ok:
-        raise typer.Exit(1)
+        _screen.put(report)
+    return 0 if report.ok else 1
 
 
-def _batch_dim(text: str) -> int | None:
-    if text.lower() == "none":
+def _batch_dim(word: str) -> int | None:
+    if word.lower() == "none":
         return None
-    if not text.isascii() or not text.isdecimal():
-        raise SpecError("--batch-dim", "0, 1, … or none", text)
-    return int(text)
-
-
-def rules(
-    code: Annotated[str | None, typer.Argument(metavar="CODE", help="LS201 and the like; all if left out")] = None,
-    as_json: options.Json = False,
-) -> None:
-    """The rules of check; with a CODE one of them, with a wrong and a right program.
-
-    Examples:
-
-      lstm-shapes rules
-
-      lstm-shapes rules LS201
-    """
-    with options.loading("Loading the rules …"):
-        from lstm_shapes.lab.check import registry
-        from lstm_shapes.views.report import rule_view, rules_view
-
-        every = registry()
-    if code is not None and code.upper() not in every:
-        raise SpecError("CODE", f"one of {', '.join(every)}", code)
-    if as_json:
-        chosen = every.values() if code is None else [every[code.upper()]]
-        fields = ("code", "name", "title", "why", "wrong", "right")
-        rows: list[dict[str, Any]] = [{field: getattr(rule, field) for field in fields} for rule in chosen]
-        typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
-    else:
-        options.put(rules_view(every.values()) if code is None else rule_view(every[code.upper()]))
+    if not word.isascii() or not word.isdecimal():
+        raise ArgumentTypeError(f"{word[:40]!r} is not 0, 1, … or none")
+    return int(word)

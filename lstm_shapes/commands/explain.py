@@ -1,111 +1,87 @@
-"""`lstm-shapes explain 28 256 3`: the prediction at once, the proof when torch has loaded."""
+"""Shapes, parameters and slices of a layer: predicted, then proved.
+
+The prediction is on the screen at once, the proof when torch has loaded.
+
+Examples:
+
+  lstm-shapes explain 28 256 3 --batch 2 --steps 20
+
+  lstm-shapes explain 28 256 3 --time-major --bidirectional --lengths 20,17,4
+
+  lstm-shapes explain 28 64 2 --cell GRU --json | jq .counts.total
+
+  lstm-shapes explain 28 256 3 --html lstm.html
+"""
 
 from __future__ import annotations
 
-import json
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from lstm_shapes.theory.predict import Prediction, predict
-from lstm_shapes.views.page import Block, Page
-from lstm_shapes.views.shapes import shapes_view
 
-from . import options
+from . import _screen
+from ._parser import Parser, decimal
 
 if TYPE_CHECKING:
+    from lstm_shapes.display.page import Block
     from lstm_shapes.lab.proof import Proof
 
-__all__ = ["explain", "show"]
-
-Proven = Annotated[bool, typer.Option("--proof/--no-proof", help="run the layer and check every number")]
+__all__ = ["declare", "main"]
 
 
-def explain(
-    Q: options.Q,
-    D: options.D,
-    K: options.Layers = 1,
-    batch: options.Batch = None,
-    steps: options.Steps = None,
-    time_major: options.TimeMajor = False,
-    unbatched: options.Unbatched = False,
-    lengths: options.Lengths = None,
-    cell: options.CellName = "LSTM",
-    bidirectional: options.Bidirectional = False,
-    proj_size: options.ProjSize = 0,
-    bias: options.Bias = True,
-    dropout: options.Dropout = 0.0,
-    nonlinearity: options.Nonlinearity = "tanh",
-    device: options.Device = "cpu",
-    dtype: options.Dtype = "float32",
-    as_json: options.Json = False,
-    html: options.Html = None,
-    proof: Proven = True,
-) -> None:
-    """Shapes, parameters, slices and notes of a layer, predicted and then proved on torch.
-
-    Examples:
-
-      lstm-shapes explain 28 256 3 --batch 2 --steps 20
-
-      lstm-shapes explain 28 256 3 --time-major --bidirectional --lengths 20,17,4
-
-      lstm-shapes explain 28 64 2 --cell GRU --json | jq .counts.total
-
-      lstm-shapes explain 28 256 3 --html lstm.html
-    """
-    fields = options.layer_arguments(time_major, cell, bidirectional, proj_size, bias, dropout, nonlinearity)
-    call = options.call_arguments(batch, steps, unbatched, lengths)
-    prediction = predict(Q, D, K, **fields, **call, dtype=dtype)
-    show(prediction, device=device, proof=proof, as_json=as_json, html=html)
+def declare(parser: Parser) -> None:
+    parser.layer()
+    parser.add_argument(
+        "--time-major", dest="batch_first", action="store_false", help="X is (L, N, Q): torch's batch_first=False"
+    )
+    parser.add_argument("--dropout", type=decimal, help="between layers, 0 to 1 (default: 0)")
+    parser.add_argument("--nonlinearity", help="tanh or relu, RNN only (default: tanh)")
+    parser.add_argument("--device", help="where the proof runs: cpu, cuda, … (default: cpu)")
+    parser.json()
+    parser.html()
+    parser.switch("proof", "run the layer and check every number")
 
 
-def show(
-    prediction: Prediction,
-    *,
-    device: str = "cpu",
-    proof: bool = True,
-    as_json: bool = False,
-    html: Path | None = None,
-) -> None:
-    """Put the prediction on the screen, then prove it.
+def main(*, device: str = "cpu", json: bool = False, html: Path | None = None, proof: bool = True, **layer: Any) -> int:
+    prediction = predict(**layer)
+    if not json:
+        from lstm_shapes.views.shapes import shapes_view
 
-    Raises: typer.Exit with code 1 where a check of the proof fails.
-    """
-    options.html_file(html)
-    if not as_json:
-        options.put(shapes_view(prediction))  # on the screen before the rest is even imported
+        _screen.put(shapes_view(prediction))  # on the screen before the rest is even imported
     from lstm_shapes.explanation import Explanation
-    from lstm_shapes.views.explanation import below_shapes
 
     explanation = Explanation(prediction)
-    if not as_json:
+    if not json:
+        from lstm_shapes.views.explanation import below_shapes
+
         _put_below(*below_shapes(explanation))
     if proof:
         explanation = Explanation(prediction, _prove(prediction, device))
-    if as_json:
-        typer.echo(json.dumps(explanation.to_dict(), ensure_ascii=False, indent=2))
+    if json:
+        _screen.data(explanation.to_dict())
     elif explanation.proof is not None:
         from lstm_shapes.views.proof import proof_sheet
 
         _put_below(proof_sheet(explanation.proof))
     if html is not None:
         explanation.save(html)
-        typer.echo(f"Wrote {html}", err=True)
-    if explanation.proof is not None and not explanation.proof.ok:
-        raise typer.Exit(1)
+        _screen.say(f"Wrote {html}", sys.stderr)
+    return 0 if explanation.proof is None or explanation.proof.ok else 1
 
 
 def _put_below(*blocks: Block) -> None:
     """Continue the page that is on the screen."""
-    typer.echo()
-    options.put(Page("", "", blocks))
+    from lstm_shapes.display.page import Page
+
+    _screen.say()
+    _screen.put(Page("", "", blocks))
 
 
 def _prove(prediction: Prediction, device: str) -> Proof:
     """Load torch, which takes seconds, and ask it."""
-    with options.loading("Loading torch to prove it …"):
+    with _screen.loading("Loading torch to prove it …"):
         from lstm_shapes.lab.proof import prove
 
         call = prediction.call

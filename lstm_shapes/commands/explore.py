@@ -1,35 +1,37 @@
-"""`lstm-shapes explore`: a page with a control for every symbol."""
+"""Sliders for the sizes of a layer, in the browser; its tables follow.
+
+Needs the extra [explore]. Only this machine reaches the page, and nothing is
+fetched from elsewhere.
+
+Examples:
+
+  lstm-shapes explore
+
+  lstm-shapes explore --port 2718 --no-browser
+"""
 
 from __future__ import annotations
 
-import webbrowser
-from typing import Annotated
-
-import typer
-
 from lstm_shapes.explorer.server import serve
 
-__all__ = ["explore"]
+from . import _screen
+from ._parser import Parser, whole
 
-Port = Annotated[int, typer.Option(metavar="PORT", help="0 takes a free one")]
-Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="open the page, or only print its address")]
+__all__ = ["declare", "main"]
 
 
-def explore(port: Port = 0, browser: Browser = True) -> None:
-    """Sliders for Q, D, K, N and L in the browser; tables, picture and laws follow. Needs the extra [explore].
+def declare(parser: Parser) -> None:
+    parser.add_argument("--port", metavar="PORT", type=whole, help="0 takes a free one (default: 0)")
+    parser.switch("browser", "open the page, or only print its address")
 
-    Only this machine reaches the page, and nothing is fetched from elsewhere.
 
-    Examples:
-
-      lstm-shapes explore
-
-      lstm-shapes explore --port 2718 --no-browser
-    """
-
+def main(*, port: int = 0, browser: bool = True) -> int:
     def ready(url: str) -> None:
-        typer.echo(f"{url}  (Ctrl-C ends it)")
+        _screen.say(f"{url}  (Ctrl-C ends it)")
         if browser:
+            import webbrowser
+
             webbrowser.open(url)
 
     serve(port, ready)
+    return 0

@@ -1,33 +1,34 @@
-"""`lstm-shapes inspect FILE`: the recurrent layers in a checkpoint."""
+"""The recurrent layers in a file of weights.
+
+They are recovered from names and shapes; nothing in the file is executed. Files of safetensors need the extra
+[safetensors].
+
+Examples:
+
+  lstm-shapes inspect model.safetensors
+
+  lstm-shapes inspect checkpoint.pt --json | jq '.layers[].spec'
+"""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from lstm_shapes.lab.checkpoint import read_checkpoint
 
-from . import options
+from . import _screen
+from ._parser import Parser
 
-__all__ = ["inspect"]
-
-File = Annotated[Path, typer.Argument(metavar="FILE", help="a .safetensors file, or what torch.save wrote")]
+__all__ = ["declare", "main"]
 
 
-def inspect(file: File, as_json: options.Json = False) -> None:
-    """Every recurrent layer in a checkpoint, recovered from names and shapes; nothing in it is executed.
+def declare(parser: Parser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a .safetensors file, or what torch.save wrote")
+    parser.json()
 
-    Examples:
 
-      lstm-shapes inspect model.safetensors
-
-      lstm-shapes inspect checkpoint.pt --json | jq '.layers[].spec'
-    """
+def main(file: str, *, json: bool = False) -> int:
     checkpoint = read_checkpoint(file)
-    if as_json:
-        typer.echo(json.dumps(checkpoint.to_dict(), ensure_ascii=False, indent=2))
+    if json:
+        _screen.data(checkpoint.to_dict())
     else:
-        options.put(checkpoint)
+        _screen.put(checkpoint)
+    return 0

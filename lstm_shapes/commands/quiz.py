@@ -1,32 +1,33 @@
-"""`lstm-shapes quiz`: practise at the prompt."""
+"""Questions about random layers; a wrong answer is derived.
+
+Shapes are answered as 2,3,20 or (2, 3, 20) or K,N,D; numbers as 1,024 or
+4*(Q*D + D*D + 2*D). The score comes by topic.
+
+Examples:
+
+  lstm-shapes quiz
+
+  lstm-shapes quiz --level 3 --seed 7 --rounds 5
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from ._parser import Parser, whole
 
-import typer
-from rich.console import Console
-
-__all__ = ["quiz"]
-
-Level = Annotated[int, typer.Option(metavar="1..5", help="1 is one direction, 5 is everything")]
-Rounds = Annotated[int, typer.Option(metavar="N", help="how many questions")]
-Seed = Annotated[int, typer.Option(metavar="S", help="the same seed asks the same questions")]
+__all__ = ["declare", "main"]
 
 
-def quiz(level: Level = 1, rounds: Rounds = 10, seed: Seed = 0) -> None:
-    """Questions about random layers; a wrong answer is derived, and the score comes by topic.
+def declare(parser: Parser) -> None:
+    parser.add_argument("--level", metavar="1..5", type=whole, help="1 is one direction, 5 is everything (default: 1)")
+    parser.add_argument("--rounds", metavar="N", type=whole, help="how many questions (default: 10)")
+    parser.add_argument("--seed", metavar="S", type=whole, help="the same seed asks the same questions (default: 0)")
 
-    Shapes are answered as 2,3,20 or (2, 3, 20) or K,N,D; numbers as 1,024 or 4*(Q*D + D*D + 2*D).
 
-    Examples:
+def main(*, level: int = 1, rounds: int = 10, seed: int = 0) -> int:
+    from rich.console import Console
 
-      lstm-shapes quiz
-
-      lstm-shapes quiz --level 3 --seed 7 --rounds 5
-    """
-    # Loaded by who plays: every other command would wait for it.
-    from lstm_shapes.practice import quiz as play
+    from lstm_shapes.practice import quiz
     from lstm_shapes.views.quiz import score_view
 
-    Console(highlight=False).print(score_view(play(level, rounds=rounds, seed=seed)))
+    Console(highlight=False).print(score_view(quiz(level, rounds=rounds, seed=seed)))
+    return 0

@@ -1,4 +1,13 @@
-"""`lstm-shapes run script.py`: a script as Python runs it, with its recurrent shapes watched."""
+"""Run a script and explain what goes wrong with its recurrent layers.
+
+On stderr, after the traceback. Everything behind SCRIPT belongs to the script.
+
+Examples:
+
+  lstm-shapes run train.py --epochs 2
+
+  python -m lstm_shapes run train.py
+"""
 
 from __future__ import annotations
 
@@ -6,34 +15,28 @@ import runpy
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from lstm_shapes.errors import SpecError
 
-__all__ = ["run"]
+from ._parser import Parser
+
+__all__ = ["declare", "main"]
 
 
-def run(
-    script: Annotated[Path, typer.Argument(metavar="SCRIPT", help="the Python file to run")],
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="ARGS", help="its own arguments")] = None,
-) -> None:
-    """Run a script and explain what goes wrong with its recurrent layers, on stderr.
+def declare(parser: Parser) -> None:
+    parser.add_argument("script", metavar="SCRIPT", type=Path, help="the Python file to run")
+    parser.add_argument("arguments", metavar="ARGS", nargs="*", default=[], help="its own arguments")
+    parser.rest = "arguments"
 
-    Examples:
 
-      lstm-shapes run train.py --epochs 2
-
-      python -m lstm_shapes run train.py
-    """
+def main(script: Path, *, arguments: tuple[str, ...] = ()) -> int:
     if not script.is_file():
         raise SpecError("SCRIPT", "a Python file", str(script))
-    from lstm_shapes.lab.check.watch import watch
-    from lstm_shapes.shown import as_text
+    from lstm_shapes.display import as_text
+    from lstm_shapes.lab.check_old.watch import watch
 
     before = sys.argv, list(sys.path)
-    sys.argv = [str(script), *(arguments or [])]
+    sys.argv = [str(script), *arguments]
     sys.path[0] = str(script.resolve().parent)
     code = 0
     watched = watch()
@@ -47,8 +50,7 @@ def run(
         sys.argv, sys.path[:] = before
         if watched.findings:
             sys.stderr.write(as_text(watched) + "\n")
-    if code:
-        raise typer.Exit(code)
+    return code
 
 
 def _print_theirs(error: Exception, script: Path) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from lstm_shapes.display.html import to_html
 from lstm_shapes.errors import LstmShapesError, SpecError
 from lstm_shapes.explanation import Explanation, explain
 from lstm_shapes.pictures import Picture, picture
 from lstm_shapes.theory.cells import CELLS
 from lstm_shapes.theory.tensor_view import view_of
 from lstm_shapes.views.explorer import explorer_view
-from lstm_shapes.views.html import to_html
 
 __all__ = ["answer"]
 
@@ -44,7 +44,7 @@ def answer(values: Mapping[str, Any]) -> str:
         drawn = _drawn(explanation, kind, highlight)
     except LstmShapesError as error:  # the tables do not depend on what is lit
         drawn, trouble = _drawn(explanation, "grid", ""), _in_lines(error)
-    return f"{alerts}{to_html(explorer_view(explanation, trouble, left_out), drawn.svg)}"
+    return f"{alerts}{to_html(explorer_view(explanation, lambda: drawn.svg, trouble, left_out))}"
 
 
 # Controls that a page can do without, and how an error begins that is about them.

@@ -1,11 +1,13 @@
 """read_checkpoint: the recurrent layers in a safetensors file or a torch checkpoint, by their prefix.
 
-A file comes from strangers. Nothing in it is executed: safetensors is data, and a torch checkpoint is loaded
-with `weights_only=True`, mapped and not read where its format allows. Whatever is wrong with it becomes one line.
+A file comes from strangers. Nothing in it is executed: safetensors is data, read with the library of that name (the
+extra `[safetensors]`), which checks every rule of the format, and a torch checkpoint is loaded with
+`weights_only=True`, mapped and not read where its format allows. Whatever is wrong with it becomes one line.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import stat
 import warnings
@@ -16,18 +18,17 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NoReturn
 
+from lstm_shapes.display import Shown
 from lstm_shapes.errors import LstmShapesError
-from lstm_shapes.shown import Shown
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.sources import UNTOLD, Found, find_layers, printable
 
-from .safetensors import Stored, read_header
-
-__all__ = ["Checkpoint", "CheckpointError", "StoredLayer", "read_checkpoint"]
+__all__ = ["Checkpoint", "CheckpointError", "Stored", "StoredLayer", "read_checkpoint"]
 
 # Checkpoints nest a few levels, {"state_dict": …} or {"model": {"encoder": …}}; only an attack nests many.
 _MOST_LEVELS = 16
 _TORCH_WITH_SAFE_LOAD = (2, 6)
+_TORCH_NAMES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
 # What torch.save wrote first before it wrote zip archives; `MAGIC_NUMBER` in torch/serialization.py.
 _MAGIC = 0x1950A86A20F9469CFC6C.to_bytes(10, "little")
 
@@ -40,6 +41,15 @@ class CheckpointError(LstmShapesError):
         self.problem = printable(problem, 200)
         self.hint = hint
         super().__init__(f"{printable(path, 200)} {self.problem}.{f' {hint}.' if hint else ''}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One tensor of a file: its sizes, torch's name of its dtype, its bytes."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +123,13 @@ def read_checkpoint(path: str | PathLike[str]) -> Checkpoint:
             raise CheckpointError(name, "is not a file", "Give the .safetensors, .pt or .pth file itself")
         with open(name, "rb") as file:
             start = file.read(32)
-            file.seek(0)
-            if start[8:9] == b"{":
-                return _checkpoint(name, "safetensors", [((), read_header(file, status.st_size))])
-    except OSError as error:
-        raise CheckpointError(name, f"cannot be read: {(error.strerror or str(error)).lower()}") from None
     except CheckpointError:
         raise
-    except ValueError as error:
-        raise CheckpointError(name, f"is no sound safetensors file: {error}") from None
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CheckpointError(name, f"cannot be read: {reason.lower()}") from None
+    if start[8:9] == b"{":
+        return _checkpoint(name, "safetensors", [((), _safetensors(name))])
     is_zip = start.startswith(b"PK")
     if is_zip or _MAGIC in start:
         return _checkpoint(name, "torch", list(_tables(_load(name, is_zip, status.st_size))))
@@ -140,6 +148,27 @@ def _checkpoint(path: str, kind: str, tables: list[tuple[tuple[str, ...], dict[s
             dtype = dtypes.pop() if len(dtypes) == 1 else "mixed"
             layers.append(StoredLayer(table, found, dtype, sum(weight.bytes for weight in weights)))
     return Checkpoint(path, kind, sum(len(tensors) for _, tensors in tables), tuple(layers))
+
+
+def _safetensors(path: str) -> dict[str, Stored]:
+    """What the header of a safetensors file says; the tensors are not read, and torch is not loaded."""
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError:
+        problem = "is a safetensors file, and the library safetensors is not installed"
+        raise CheckpointError(path, problem, "pip install 'lstm-shapes[safetensors]'") from None
+    stored = {}
+    try:
+        with safe_open(path, framework="numpy") as file:
+            for name in file.keys():  # noqa: SIM118, what is opened is no dict
+                tensor = file.get_slice(name)
+                shape, dtype = tuple(tensor.get_shape()), str(tensor.get_dtype())
+                bits = int((re.findall(r"\d+", dtype) or ["8"])[0])  # F32, BF16, F8_E4M3; BOOL
+                stored[name] = Stored(shape, _TORCH_NAMES.get(dtype, dtype.lower()), math.prod(shape) * bits // 8)
+    except (SafetensorError, OSError) as error:
+        reason = str(error).removeprefix("Error while deserializing header: ")
+        raise CheckpointError(path, f"is no sound safetensors file: {reason}") from None
+    return stored
 
 
 def _load(path: str, is_zip: bool, size: int) -> Any:

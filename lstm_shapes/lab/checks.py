@@ -18,8 +18,8 @@ from lstm_shapes.theory.laws import laws
 from lstm_shapes.theory.slices import slices
 
 from .build import build
+from .calling import as_state, read_inputs
 from .flops import measured_macs
-from .inputs import read_inputs
 from .run import Run, call_layer
 from .tensors import AnnotatedTensor
 from .torch_rules import axes_of
@@ -124,15 +124,12 @@ def _count_checks(result: Run, untouched: bool) -> Iterator[Check]:
     size = sum(weight.numel() * weight.element_size() for weight in weights.values())
     yield Check("in recurrent matrices", counts.recurrent, recurrent, "numel()", counts.recurrent == recurrent)
     yield Check(f"bytes in {counts.dtype}", counts.bytes, size, "element_size()", counts.bytes == size)
-    note = ""
-    try:
-        import torchinfo
-    except ImportError:  # it imports numpy without asking for it to be installed
-        note = "torchinfo not asked: it needs numpy"
-    yield Check("parameters in all", counts.total, total, "numel()", counts.total == total, note)
-    if note or _made_of_others(result):  # of weights made of others torchinfo counts what they are made of
+    yield Check("parameters in all", counts.total, total, "numel()", counts.total == total)
+    if _made_of_others(result):  # of weights made of others torchinfo counts what they are made of
         return
-    # torchinfo puts flags of the model it looks at, so it never sees a layer that is not ours.
+    import torchinfo
+
+    # It puts flags of the model it looks at, so it never sees a layer that is not ours.
     shown = build(result.spec, device="meta") if untouched else layer
     info = torchinfo.summary(shown, verbose=0).total_params
     yield Check("parameters in all", counts.total, info, "torchinfo.summary", counts.total == info)
@@ -194,9 +191,9 @@ def _shortened(result: Run) -> tuple[Run, str]:
         kept = [slice(most.get(name)) for name in tensor.axes.names]
         return tensor.plain()[tuple(kept)]
 
-    starts = tuple(first(state) for state in (result.h0, result.c0) if state is not None)
+    starts = as_state([first(state) for state in (result.h0, result.c0) if state is not None])
     lengths = call.lengths and tuple(min(length, most["L"]) for length in call.lengths[: most["N"]])
-    short = call_layer(result.layer, spec, read_inputs(spec, first(result.X), lengths), starts)
+    short = call_layer(result.layer, spec, read_inputs(result.layer, spec, first(result.X), starts, lengths))
     sizes = ", ".join(f"{name}={size}" for name, size in most.items())
     return short, f", on the first {sizes}"
 

@@ -15,8 +15,7 @@ from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
 from .build import PLAIN, as_device, as_dtype, build, generator
-from .calling import call_plainly
-from .inputs import Inputs
+from .calling import Inputs, call_plainly
 from .random_state import untouched_random_state
 from .run import Run, call_layer
 
@@ -90,7 +89,7 @@ def random_run(
     state = tuple(drawn(sizes) for sizes in states) if with_state else None
     if own and not call.lengths:
         _require_results(layer, prediction, X)
-    return call_layer(layer, spec, Inputs(call, X), state)
+    return call_layer(layer, spec, Inputs(call, X, state=state))
 
 
 def ignores_state(run: Run) -> bool:
@@ -98,10 +97,10 @@ def ignores_state(run: Run) -> bool:
 
     relu may hold a unit at zero whatever it starts from, so far larger states of both signs are tried as well.
     """
-    inputs, starts = Inputs(run.call, run.X.plain()), [s.plain() for s in (run.h0, run.c0) if s is not None]
+    starts = [s.plain() for s in (run.h0, run.c0) if s is not None]
 
     def results(state: tuple[Tensor, ...] | None) -> list[Tensor]:
-        return call_plainly(run.layer, run.spec, inputs, state).results
+        return call_plainly(run.layer, run.spec, Inputs(run.call, run.X.plain(), state=state)).results
 
     with torch.no_grad():
         without = results(None)

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from lstm_shapes.theory.places import Place
 from lstm_shapes.theory.spec import Spec
 
-from .calling import call_plainly
-from .inputs import read_inputs
+from .calling import as_state, call_plainly, read_inputs
 from .parts import as_sequence_layer, one_direction, some_layers
 from .random_state import untouched_random_state
 from .run import Run
@@ -163,8 +162,8 @@ def _again(
     # Every call puts the random state back: without this step all of them would drop the same units,
     # which no two calls of a user's do.
     torch.rand(1, device=X.device)
-    given = None if state is None else tuple(part.contiguous() for part in state)
-    return call_plainly(layer, spec, read_inputs(spec, X, lengths), given).results
+    given = None if state is None else as_state([part.contiguous() for part in state])
+    return call_plainly(layer, spec, read_inputs(layer, spec, X, given, lengths)).results
 
 
 def _results(run: Run) -> list[Tensor]:

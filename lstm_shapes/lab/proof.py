@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from lstm_shapes.shown import Shown
+from lstm_shapes.display import Shown
 from lstm_shapes.theory.call import DEFAULT_N, Call, dtype_name
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.predict import as_spec

@@ -12,16 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from lstm_shapes.display import Shown
 from lstm_shapes.errors import SpecError
-from lstm_shapes.shown import Shown
 from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import DEFAULT_N, Call, dtype_name
 from lstm_shapes.theory.predict import Prediction, as_spec
 from lstm_shapes.theory.spec import Spec
 
 from .build import PLAIN, as_device, as_dtype, build, bytes_of_call, generator, require_memory
-from .calling import call_plainly
-from .inputs import Inputs, read_inputs
+from .calling import Inputs, call_plainly, read_inputs
 from .tensors import AnnotatedTensor, annotate
 
 __all__ = ["Run", "call_layer", "run"]
@@ -119,12 +118,13 @@ def run(
         like = next(Q.parameters(), torch.empty(0, **PLAIN))  # a quantised layer keeps its weights elsewhere
         _require_place(like, device, dtype)
         if D is None:
-            inputs = _drawn(spec, Call.of(spec, N=N, L=L, lengths=lengths), like.device, like.dtype, seed)
-            return call_layer(Q, spec, inputs, state)
+            call = Call.of(spec, N=N, L=L, lengths=lengths)
+            X = _drawn(spec, call, like.device, like.dtype, seed)
+            return call_layer(Q, spec, read_inputs(Q, spec, X, state, call.lengths))
         for name, given in (("N", None if N is DEFAULT_N else N), ("L", L)):
             if given is not None:
                 raise SpecError(name, "left out beside x, which has its own", given)
-        return call_layer(Q, spec, read_inputs(spec, D, lengths), state)
+        return call_layer(Q, spec, read_inputs(Q, spec, D, state, lengths))
     if isinstance(D, (Tensor, PackedSequence)):
         raise SpecError("the first argument", "a layer where the second is a tensor", type(Q).__name__)
     spec = as_spec(Q, D, K, batch_first, **fields)
@@ -133,7 +133,8 @@ def run(
     where = as_device(device)
     require_memory(bytes_of_call(spec, call, name), where, f"X, Y and states for N={call.N}, L={call.L}")
     layer = build(spec, device=where, dtype=dtype, seed=seed)
-    return call_layer(layer, spec, _drawn(spec, call, where, as_dtype(dtype), seed + 1), state)
+    X = _drawn(spec, call, where, as_dtype(dtype), seed + 1)
+    return call_layer(layer, spec, read_inputs(layer, spec, X, state, call.lengths))
 
 
 def _off_graph(value: Any) -> Any:
@@ -152,19 +153,18 @@ def _require_place(weight: Tensor, device: Any, dtype: Any) -> None:
         raise SpecError("dtype", "that of the layer", str(dtype), hint)
 
 
-def _drawn(spec: Spec, call: Call, device: torch.device, dtype: torch.dtype, seed: int) -> Inputs:
+def _drawn(spec: Spec, call: Call, device: torch.device, dtype: torch.dtype, seed: int) -> Tensor:
     """Normally distributed X for a call."""
     sizes = Prediction(spec, call).X.sizes
     if device.type == "meta":
-        return Inputs(call, torch.empty(sizes, device=device, dtype=dtype))
-    X = torch.randn(sizes, generator=generator(seed), **PLAIN).to(device=device, dtype=dtype)
-    return Inputs(call, X)
+        return torch.empty(sizes, device=device, dtype=dtype)
+    return torch.randn(sizes, generator=generator(seed), **PLAIN).to(device=device, dtype=dtype)
 
 
-def call_layer(layer: nn.Module, spec: Spec, inputs: Inputs, state: Any) -> Run:
+def call_layer(layer: nn.Module, spec: Spec, inputs: Inputs) -> Run:
     """One call of a layer whose Spec is known, its tensors named."""
     prediction = Prediction(spec, inputs.call)
-    returned = call_plainly(layer, spec, inputs, state)
+    returned = call_plainly(layer, spec, inputs)
     return Run(
         layer=layer,
         spec=spec,

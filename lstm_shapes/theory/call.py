@@ -69,7 +69,9 @@ class Call:
         if not entries:
             raise SpecError("lengths", "one whole number for each sequence", lengths, "It is empty")
         entries = tuple(whole(f"lengths[{row}]", entry) for row, entry in enumerate(entries))
-        if N is None or (whole("N (batch size)", N) != len(entries) and N is not DEFAULT_N):
+        if N is None:
+            raise ShapeError("lengths", "left out for one unbatched sequence", got=entries, hint="Give L instead")
+        if whole("N (batch size)", N) != len(entries) and N is not DEFAULT_N:
             raise ShapeError("lengths", "one entry for each of N sequences", expected=N, got=len(entries))
         steps = max(entries) if L is None else whole("L (steps)", L)
         if max(entries) > steps:

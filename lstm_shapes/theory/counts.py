@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lstm_shapes.shown import Shown
+from lstm_shapes.display import Shown
 
 from .call import DTYPES, Call
 from .memory import kept_elements

@@ -16,8 +16,8 @@ from importlib import import_module
 from math import inf, isnan
 from typing import Any
 
+from lstm_shapes.display import Shown
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.shown import Shown
 
 from .call import DEFAULT_N, Call, dtype_name
 from .law_rules import RULES, Rule

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from lstm_shapes.display import Shown
 from lstm_shapes.errors import SpecError
-from lstm_shapes.shown import Shown
 
 from .axes import Axes
 from .call import DEFAULT_N, Call, dtype_name

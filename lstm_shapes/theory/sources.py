@@ -22,7 +22,7 @@ from .cells import CELLS
 from .shapes import Weights
 from .spec import Spec
 
-__all__ = ["UNTOLD", "Found", "find_layers", "printable", "recurrent_layers", "spec_of"]
+__all__ = ["UNTOLD", "WRAPPERS", "Found", "find_layers", "printable", "recurrent_layers", "spec_of"]
 
 UNTOLD = ("batch_first", "dropout", "nonlinearity")
 """What no weight depends on, so that no checkpoint can tell: these fields get their defaults."""
@@ -30,17 +30,19 @@ UNTOLD = ("batch_first", "dropout", "nonlinearity")
 _MODES = {"LSTM": "LSTM", "GRU": "GRU", "RNN_TANH": "RNN", "RNN_RELU": "RNN"}
 
 # A parameter of a recurrent layer, perhaps stored under another name by a reparametrisation: pruning and the
-# old spectral_norm append _orig, the old weight_norm _v, the new ones keep `original` or `original1`.
+# old spectral_norm append _orig, the old weight_norm _v, the new ones keep `original` or `original1`. Weight drop
+# (AWD-LSTM, fastai) keeps the weight itself as _raw.
 _NAME = re.compile(
     r"(?:(?P<prefix>.*?)\.)??"
     r"(?:parametrizations\.)?"
     r"(?P<part>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)"
     r"(?P<layer>_l[0-9]+)?(?P<reverse>_reverse)?"
-    r"(?P<stored>_orig|_v|\.original|\.original1)?",
+    r"(?P<stored>_raw|_orig|_v|\.original|\.original1)?",
     re.DOTALL,
 )
-_PREFERRED = ("", ".original", ".original1", "_orig", "_v")
-_WRAPPERS = ("module", "_orig_mod")  # what DataParallel and torch.compile put in front of every name
+_PREFERRED = ("_raw", "", ".original", ".original1", "_orig", "_v")
+WRAPPERS = ("module", "model", "_orig_mod")
+"""What DataParallel, Lightning and torch.compile put in front of every name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,20 @@ def find_layers(state_dict: Mapping[Any, Any]) -> tuple[Found, ...]:
         group = groups.setdefault(prefix, {})
         if canonical not in group or rank < group[canonical][0]:
             group[canonical] = (rank, name[len(prefix) + 1 :] if prefix else name, value)
+    for prefix in [name for name in groups if _only_raw(groups[name])]:
+        # Weight drop wraps the layer: the weights that it drops are its own, the rest are those of its `module`.
+        inner = groups.pop(_join_names(prefix, "module"), {})
+        kept = {name: (rank, f"module.{spelled}", value) for name, (rank, spelled, value) in inner.items()}
+        groups[prefix] = kept | groups[prefix]
     return tuple(_read(prefix, group) for prefix, group in groups.items())
+
+
+def _only_raw(group: dict[str, tuple[int, str, Any]]) -> bool:
+    return all(spelled.endswith("_raw") for _, spelled, _ in group.values())
+
+
+def _join_names(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
 
 
 def _read(prefix: str, group: dict[str, tuple[int, str, Any]]) -> Found:
@@ -174,9 +189,9 @@ def _matrix(prefix: str, name: str, formula: str, shapes: dict[str, tuple[int, .
 
 
 def _shape(name: str, value: Any) -> tuple[int, ...]:
-    """The sizes of one weight as plain ints."""
+    """The sizes of one weight as plain ints; a bare shape is its own."""
     try:
-        shape = tuple(value.shape)
+        shape = value if isinstance(value, tuple) else tuple(value.shape)
     except (AttributeError, TypeError):
         raise SpecError(name, "a tensor, or anything with a .shape", type(value).__name__) from None
     if not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in shape):
@@ -236,10 +251,10 @@ def _why_none(found: tuple[Found, ...]) -> str:
 
 
 def _unwrapped(prefix: str) -> Iterator[str]:
-    """The parts of a prefix without leading `module` and `_orig_mod`."""
+    """The parts of a prefix without the names of wrappers in front."""
     leading = True
     for part in prefix.split("."):
-        leading = leading and part in _WRAPPERS
+        leading = leading and part in WRAPPERS
         if not leading:
             yield part
 

@@ -135,6 +135,26 @@ class Spec:
         """Gates, the blocks stacked in each weight: LSTM 4, GRU 3, RNN 1."""
         return len(self.kind.gates)
 
+    @property
+    def constructor(self) -> str:
+        """The call that builds this layer in torch, its sizes first and every switch by name.
+
+        >>> Spec(28, 256, 3, bidirectional=True).constructor
+        'nn.LSTM(28, 256, num_layers=3, batch_first=True, bidirectional=True)'
+        """
+        words = [str(self.Q), str(self.D)]
+        switches: dict[str, tuple[object, object]] = {
+            "num_layers": (self.K, 1),
+            "nonlinearity": (self.nonlinearity, "tanh"),
+            "bias": (self.bias, True),
+            "batch_first": (self.batch_first and not self.kind.step, False),
+            "dropout": (self.dropout, 0.0),
+            "bidirectional": (self.bidirectional, False),
+            "proj_size": (self.P, 0),
+        }
+        words += [f"{name}={value!r}" for name, (value, default) in switches.items() if value != default]
+        return f"nn.{self.cell}({', '.join(words)})"
+
     def input_width(self, layer: int) -> int:
         """Features that one direction of a layer reads: Q at the bottom, R·H above."""
         return self.Q if layer == 0 else self.R * self.H

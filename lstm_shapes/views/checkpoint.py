@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from lstm_shapes.display import view
+from lstm_shapes.display.page import Cell, Column, Lines, Mark, Page, Sheet, code
+from lstm_shapes.lab.checkpoint import Checkpoint
 from lstm_shapes.theory.sources import UNTOLD, printable
 
-from .page import Cell, Column, Lines, Mark, Page, Sheet, code
 from .titles import headline, number_of_bytes
-
-if TYPE_CHECKING:
-    from lstm_shapes.lab.checkpoint import Checkpoint
 
 __all__ = ["checkpoint_view"]
 
 
+@view.register(Checkpoint)
 def checkpoint_view(checkpoint: Checkpoint) -> Page:
     """What `read_checkpoint` returns. Names come from a file, so none is read as markup."""
     rows: list[tuple[Cell, ...]] = []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from lstm_shapes.display.page import Cell, Column, Page, Sheet
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.conventions import conventions
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.spec import Spec
 
-from .page import Cell, Column, Page, Sheet
 from .titles import headline, subtitle
 
 __all__ = ["conventions_sheet", "conventions_view"]

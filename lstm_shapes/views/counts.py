@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from lstm_shapes.display import view
+from lstm_shapes.display.page import Cell, Column, Mark, Page, Sheet
 from lstm_shapes.theory.call import DTYPES
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.memory import kept_for_backward
 
 from .conventions import conventions_sheet
-from .page import Cell, Column, Mark, Page, Sheet
 from .parameters import parameters_sheet
 from .titles import headline, number_of_bytes, subtitle
 
 __all__ = ["counts_view", "memory_sheet"]
 
 
+@view.register(Counts)
 def counts_view(counts: Counts) -> Page:
     """Parameters alone; with a call also MACs, memory and the table of other tools."""
     title = f"Parameters of {headline(counts.spec)}"

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from lstm_shapes.display import view
+from lstm_shapes.display.page import Cell, Column, Lines, Mark, Page, Sheet, code
+from lstm_shapes.lab.gates.cell_trace import CellTrace
+from lstm_shapes.lab.gates.feedback import Feedback
+from lstm_shapes.lab.gates.step import Equation, GateStep
+from lstm_shapes.lab.gates.trace import GateTrace
 from lstm_shapes.theory.numerals import number
 
-from .page import Cell, Column, Lines, Mark, Page, Sheet, code
 from .titles import headline, number_of_bytes, subtitle
-
-if TYPE_CHECKING:
-    from lstm_shapes.lab.gates.cell_trace import CellTrace
-    from lstm_shapes.lab.gates.feedback import Feedback
-    from lstm_shapes.lab.gates.step import Equation, GateStep
-    from lstm_shapes.lab.gates.trace import GateTrace
 
 __all__ = ["cell_view", "feedback_view", "step_view", "trace_view"]
 
@@ -23,6 +20,7 @@ _NUMBERS_SHOWN = 5
 _KEY = "⊙ multiplies elementwise, σ(a) = 1/(1 + exp(−a)); the second letter of a weight is its gate."
 
 
+@view.register(GateTrace)
 def trace_view(trace: GateTrace) -> Page:
     """What `gates` returns: each tensor's axes and range, and the agreement with the layer."""
     shown = trace.cells[:_CELLS_SHOWN]
@@ -56,6 +54,7 @@ _COLUMNS = (
 )
 
 
+@view.register(CellTrace)
 def cell_view(cell: CellTrace) -> Page:
     """One direction of one layer."""
     sheet = Sheet("Gates over time", _COLUMNS, tuple(_tensor_rows(cell)))
@@ -81,6 +80,7 @@ def _short(value: float) -> str:
     return f"{value:.3f}".replace("-", "−")
 
 
+@view.register(GateStep)
 def step_view(step: GateStep) -> Page:
     """One step: what enters, then each equation with its shapes, then with the numbers of one unit."""
     where = _where(step.spec.R, step.layer, step.direction)
@@ -115,6 +115,7 @@ def _numbers(values: tuple[float, ...]) -> str:
     return f"{shown}, …" if len(values) > _NUMBERS_SHOWN else shown
 
 
+@view.register(Feedback)
 def feedback_view(feedback: Feedback) -> Page:
     """Each way back, with what part of the sum it was."""
     rows: list[tuple[Cell, ...]] = []

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import TYPE_CHECKING
+
+from lstm_shapes.pictures import Picture
 
 from .panels import panels
 from .spoken import left_out
 from .unrolled import Grid, Lit, Row
-
-if TYPE_CHECKING:
-    from lstm_shapes.pictures import Picture
 
 __all__ = ["grid_text"]
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from lstm_shapes.display import view
+from lstm_shapes.display.page import Drawing, Page
+from lstm_shapes.lab.gates.heatmap import HeatMap
 from lstm_shapes.theory.numerals import brief
 
 from .choice import ends
-from .page import Drawing, Page
-
-if TYPE_CHECKING:
-    from lstm_shapes.lab.gates.heatmap import HeatMap
+from .svg.heatmap import heatmap_svg
 
 __all__ = ["heatmap_text", "heatmap_view"]
 
@@ -18,9 +16,12 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 UNITS, WIDTH = 24, 74
 
 
+@view.register(HeatMap)
 def heatmap_view(heatmap: HeatMap) -> Page:
     """What `trace.heatmap(…)` returns."""
-    drawing = Drawing("Units down, steps across", lambda width: heatmap_text(heatmap, min(width, WIDTH)), heatmap.svg)
+    drawing = Drawing(
+        "Units down, steps across", lambda width: heatmap_text(heatmap, min(width, WIDTH)), heatmap_svg(heatmap)
+    )
     return Page(heatmap.title, heatmap.caption, (drawing,))
 
 

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from lstm_shapes.pictures import Picture
 from lstm_shapes.theory.packing import Packing
 
 from .cell import cell_sentences, cell_text
 from .grid import grid_text
 from .panels import panels
-from .shares import shares_sentences, shares_text
 from .spoken import left_out, spoken
 from .staircase import staircase, staircase_sentences
-from .svg.bars import bars_body
 from .svg.cell import cell_body
 from .svg.frame import key, text
 from .svg.grid import grid_body
 from .svg.staircase import staircase_body
 from .titles import subtitle
-
-if TYPE_CHECKING:
-    from lstm_shapes.pictures import Picture
 
 __all__ = ["KINDS", "Kind"]
 
@@ -42,11 +37,6 @@ class Kind:
     """What stands above the drawing in an SVG."""
     described: Callable[[Picture], tuple[str, ...]]
     """What stands for the drawing where it cannot be seen."""
-    lights: bool = False
-    """Whether it takes `highlight`."""
-    needs_lengths: bool = False
-    sheet: bool = False
-    """Whether a table says the same on a page."""
 
 
 def _packing(picture: Picture) -> Packing:
@@ -90,9 +80,7 @@ def _nothing(picture: Picture) -> tuple[str, ...]:
 
 
 KINDS: dict[str, Kind] = {
-    "grid": Kind(
-        title=_grid_title, svg=_grid_svg, text=grid_text, above=_grid_words, described=_grid_words, lights=True
-    ),
+    "grid": Kind(title=_grid_title, svg=_grid_svg, text=grid_text, above=_grid_words, described=_grid_words),
     "cell": Kind(
         title=_cell_title,
         svg=lambda picture, top: cell_body(picture.prediction.spec, picture.prediction.call, picture.layer, top),
@@ -100,20 +88,11 @@ KINDS: dict[str, Kind] = {
         above=_nothing,
         described=lambda picture: cell_sentences(picture.prediction.spec, picture.layer),
     ),
-    "parameters": Kind(
-        title=lambda picture: "where the parameters are",
-        svg=lambda picture, top: bars_body(picture.prediction.counts, top),
-        text=lambda picture, width: shares_text(picture.prediction.counts, width),
-        above=_nothing,
-        described=lambda picture: shares_sentences(picture.prediction.counts),
-        sheet=True,
-    ),
     "packed": Kind(
         title=lambda picture: "packed rows",
         svg=lambda picture, top: staircase_body(_packing(picture), top),
         text=lambda picture, width: staircase(_packing(picture), width),
         above=lambda picture: (_call(picture),),
         described=lambda picture: (_call(picture), *staircase_sentences(_packing(picture))),
-        needs_lengths=True,
     ),
 }

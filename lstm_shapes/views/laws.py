@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from lstm_shapes.display import view
+from lstm_shapes.display.page import Cell, Column, Mark, Page, Sheet, code
 from lstm_shapes.theory.laws import Law, Laws
-
-from .page import Cell, Column, Mark, Page, Sheet, code
 
 __all__ = ["laws_sheet", "laws_view"]
 
 
+@view.register(Laws)
 def laws_view(laws: Laws) -> Page:
     """What `laws` returns."""
     holding = sum(law.holds for law in laws)

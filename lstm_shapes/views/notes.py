@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from lstm_shapes.display.page import Lines
 from lstm_shapes.theory.notes import notes
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.slices import OPEN_QUESTION
-
-from .page import Lines
 
 __all__ = ["notes_lines"]
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice, zip_longest
-from typing import TYPE_CHECKING
 
+from lstm_shapes.pictures import Picture
 from lstm_shapes.theory.numerals import counted
 from lstm_shapes.theory.reading import Part, Reading
 from lstm_shapes.theory.spans import below
 
 from .choice import chosen
 from .unrolled import Grid
-
-if TYPE_CHECKING:
-    from lstm_shapes.pictures import Picture
 
 __all__ = ["ROOM", "panels"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from lstm_shapes.display.page import Cell, Column, Mark, Sheet
 from lstm_shapes.theory.counts import Counts, LayerCount
 
-from .page import Cell, Column, Mark, Sheet
 from .titles import number_of_bytes
 
 __all__ = ["parameters_sheet"]

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+
+from lstm_shapes.display import view
+from lstm_shapes.display.page import Drawing, Lines, Page
+from lstm_shapes.pictures import Picture
+from lstm_shapes.theory.highlight import read
+from lstm_shapes.theory.last_step import last_step
+from lstm_shapes.theory.predict import Prediction
 
 from .kinds import KINDS
-from .page import Drawing, Lines, Page, Sheet
-from .parameters import parameters_sheet
 from .spoken import spoken
 from .svg.frame import frame, paragraph
 from .titles import headline, subtitle
 
-if TYPE_CHECKING:
-    from lstm_shapes.pictures import Picture
-
-__all__ = ["picture_svg", "picture_text", "picture_view"]
+__all__ = ["overview", "picture_svg", "picture_view"]
 
 
+@view.register(Picture)
 def picture_view(picture: Picture) -> Page:
     """A picture as a page: the drawing, on the columns there are, and what is lit."""
     page, kind = picture.prediction, KINDS[picture.kind]
-    drawn: Sheet | Drawing
-    if kind.sheet:
-        drawn = parameters_sheet(page.counts)
-    else:
-        title = kind.title(picture)
-        drawn = Drawing(title[:1].upper() + title[1:], lambda width: kind.text(picture, width), picture_svg(picture))
+    title = kind.title(picture)
+    drawn = Drawing(title[:1].upper() + title[1:], lambda width: kind.text(picture, width), picture_svg(picture))
     words = spoken(picture.reading, picture.n) if picture.reading is not None else ()
     blocks = (drawn, Lines("Reading it", words)) if words else (drawn,)
     return Page(headline(page.spec), subtitle(page.spec, page.call), blocks)
 
 
-def picture_text(picture: Picture, width: int = 80) -> str:
-    """The drawing in characters."""
-    return KINDS[picture.kind].text(picture, width)
+def overview(prediction: Prediction) -> Callable[[], str]:
+    """Draws the picture above the tables: the grid, lit where a classifier usually reads; or a cell from inside."""
+
+    def svg() -> str:
+        spec, call = prediction.spec, prediction.call
+        if spec.kind.step:
+            return picture_svg(Picture(prediction, "cell"))
+        return picture_svg(Picture(prediction, "grid", read(last_step(spec, call).expression, spec, call)))
+
+    return svg
 
 
 def picture_svg(picture: Picture) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from lstm_shapes.display import view
+from lstm_shapes.display.page import Cell, Column, Page, Sheet, tick
+from lstm_shapes.lab.proof import Check, Proof
 
-from .page import Cell, Column, Page, Sheet, tick
 from .titles import headline, subtitle
-
-if TYPE_CHECKING:
-    from lstm_shapes.lab.proof import Check, Proof
 
 __all__ = ["proof_sheet", "proof_view"]
 
@@ -49,6 +47,7 @@ def _value(check: Check) -> str:
     return measured if check.ok else f"{measured}\nnot {check.predicted}"
 
 
+@view.register(Proof)
 def proof_view(proof: Proof) -> Page:
     """What `prove` returns."""
     return Page(f"Proof for {headline(proof.spec)}", subtitle(proof.spec, proof.call), (proof_sheet(proof),))

@@ -6,14 +6,13 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from lstm_shapes.display import view
+from lstm_shapes.display.page import STYLES, Cell, Column, Lines, Mark, Page, Sheet, written
 from lstm_shapes.theory.quiz.answers import Verdict
 from lstm_shapes.theory.quiz.draw import LETTERS, LEVELS
 from lstm_shapes.theory.quiz.question import Question
 from lstm_shapes.theory.quiz.score import Score
 from lstm_shapes.theory.symbols import legend
-
-from .page import Cell, Column, Lines, Mark, Page, Sheet
-from .text import STYLES, written
 
 __all__ = ["opening", "question_view", "score_view", "verdict_view"]
 
@@ -56,6 +55,7 @@ def verdict_view(question: Question, verdict: Verdict, given: str) -> Group:
     return Group(lines[0], *(Padding(line, (0, 0, 0, 2)) for line in lines[1:]))
 
 
+@view.register(Score)
 def score_view(score: Score) -> Page:
     """How much was right, topic by topic."""
     rows: tuple[tuple[Cell, ...], ...] = tuple(

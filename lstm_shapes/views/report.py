@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from .page import Block, Cell, Column, Lines, Mark, Page, Role, Sheet, code
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from lstm_shapes.lab.check.report import Evidence, Finding, Report
-    from lstm_shapes.lab.check.rule import Rule
-    from lstm_shapes.lab.check.watch import Watch
+from lstm_shapes.display import view
+from lstm_shapes.display.page import Block, Cell, Column, Lines, Mark, Page, Role, Sheet, code
+from lstm_shapes.lab.check import report as traced
+from lstm_shapes.lab.check_old.report import Evidence, Finding, Report
+from lstm_shapes.lab.check_old.rule import Rule
+from lstm_shapes.lab.check_old.watch import Watch
 
 __all__ = ["report_view", "rule_view", "rules_view", "watch_view"]
 
@@ -21,14 +19,18 @@ _ROLES: dict[str, Role] = {"error": "bad", "warning": "strong", "note": "quiet"}
 _DRAWN = 16
 
 
+@view.register(Report)
+@view.register(traced.Report)  # takes the place of the other
 def report_view(report: Report) -> Page:
     """What `check` returns."""
     blocks: list[Block] = [_finding(finding) for finding in report.findings]
-    if report.right:
-        blocks.append(Lines("Looks like a known mistake, and is right", report.right))
+    right: tuple[str, ...] = getattr(report, "right", ())
+    if right:
+        blocks.append(Lines("Looks like a known mistake, and is right", right))
     return Page(_verdict(report), "", tuple(blocks))
 
 
+@view.register(Watch)
 def watch_view(watched: Watch) -> Page:
     """What `watch` has seen."""
     return report_view(watched.report)
@@ -92,7 +94,7 @@ def rules_view(rules: Iterable[Rule]) -> Page:
 
 def rule_view(rule: Rule) -> Page:
     """One rule: why it matters, a program that breaks it, and the one that does not."""
-    from .page import Drawing
+    from lstm_shapes.display.page import Drawing
 
     return Page(
         f"{rule.code} {rule.name}",

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from lstm_shapes.display import view
+from lstm_shapes.display.page import Cell, Column, Mark, Page, Sheet, code
+from lstm_shapes.lab.run import Run
 
-from .page import Cell, Column, Mark, Page, Sheet, code
+from .pictures import overview
 from .titles import headline, sizes, subtitle
-
-if TYPE_CHECKING:
-    from lstm_shapes.lab.run import Run
 
 __all__ = ["run_view"]
 
 
+@view.register(Run)
 def run_view(run: Run) -> Page:
     """What `run` returns: the tensors it holds, not their numbers."""
     rows: tuple[tuple[Cell, ...], ...] = tuple(
@@ -26,4 +26,5 @@ def run_view(run: Run) -> Page:
         for name, tensor in run.tensors.items()
     )
     columns = tuple(Column(name) for name in ("name", "axes", "sizes", "dtype", "device"))
-    return Page(headline(run.spec), subtitle(run.spec, run.call), (Sheet("Tensors", columns, rows),))
+    tensors = Sheet("Tensors", columns, rows)
+    return Page(headline(run.spec), subtitle(run.spec, run.call), (tensors,), overview(run.prediction))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from lstm_shapes.display.page import Cell, Column, Mark, Page, Sheet, code
 from lstm_shapes.theory.meanings import meaning
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.symbols import legend
 
-from .page import Cell, Column, Mark, Page, Sheet, code
 from .titles import headline, sizes, subtitle
 
 __all__ = ["shapes_sheet", "shapes_view"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from lstm_shapes.display.page import Cell, Column, Mark, Sheet, code
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.slices import slices
 
-from .page import Cell, Column, Mark, Sheet, code
 from .titles import sizes
 
 __all__ = ["slices_sheet"]

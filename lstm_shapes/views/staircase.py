@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from lstm_shapes.display.page import Block, Column, Drawing, Mark, Page, Sheet
 from lstm_shapes.theory.numerals import counted
 from lstm_shapes.theory.packing import Packing
 
 from .choice import ends
-from .page import Block, Column, Drawing, Mark, Page, Sheet
 
 __all__ = ["packing_blocks", "packing_view", "staircase", "staircase_sentences"]
 

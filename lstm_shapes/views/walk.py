@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from .page import Block, Cell, Column, Lines, Mark, Page, Role, Sheet
-
-if TYPE_CHECKING:
-    from lstm_shapes.lab.walk.result import Made, Step, Walk
+from lstm_shapes.display import view
+from lstm_shapes.display.page import Block, Cell, Column, Lines, Mark, Page, Role, Sheet
+from lstm_shapes.lab.walk.result import Made, Step, Walk
 
 __all__ = ["walk_view"]
 
 
+@view.register(Walk)
 def walk_view(walk: Walk) -> Page:
     """What `walk` returns."""
     columns = (Column("line", right=True), Column("program, and what each line makes", whole=False))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lstm_shapes import count
-from lstm_shapes.shown import as_text
+from lstm_shapes.display import as_text
 from tests.command_line import here, refused
 
 CALLS: dict[str, tuple[list[str], dict[str, Any]]] = {

@@ -12,19 +12,17 @@ import sys
 import time
 
 import pytest
-from typer.testing import CliRunner
 
-from lstm_shapes.cli import app
 from tests.cards import cards, right
-from tests.command_line import ROOT, here, refused
+from tests.command_line import ROOT, here, process, refused
 from tests.snapshot import Snapshot
 
 
 def play(level: int, typed: list[str], *extra: str) -> str:
     """The command's output for these lines of input."""
-    result = CliRunner().invoke(app, ["quiz", "--level", str(level), *extra], input="".join(f"{t}\n" for t in typed))
-    assert result.exit_code == 0, result.output
-    return result.output
+    code, out, err = process("quiz", "--level", str(level), *extra, input="".join(f"{line}\n" for line in typed))
+    assert (code, err) == (0, "")
+    return out
 
 
 @pytest.mark.parametrize("level", range(1, 6))

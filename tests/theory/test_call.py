@@ -104,9 +104,11 @@ def test_each_length_is_a_size(entry: object) -> None:
 
 def test_lengths_and_N_agree() -> None:
     """A batch size that somebody gave is not overruled, and unbatched rows have no lengths."""
-    for N in (2, 4, None):
+    for N in (2, 4):
         with pytest.raises(ShapeError, match="lengths must be one entry for each of N sequences"):
             Call.of(SPEC, N=N, lengths=(5, 3, 4))
+    with pytest.raises(ShapeError, match="lengths must be left out for one unbatched sequence"):
+        Call.of(SPEC, N=None, lengths=(5, 3, 4))
     with pytest.raises(ShapeError, match="N sequences = 2, got 3"):
         Call.of(SPEC, N=2, lengths=(5, 3, 4))
     with pytest.raises(SpecError, match=r"^N"):

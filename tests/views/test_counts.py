@@ -7,7 +7,7 @@ import re
 import pytest
 
 import lstm_shapes as ls
-from lstm_shapes.shown import as_text
+from lstm_shapes.display import as_text
 from tests.snapshot import Snapshot
 
 NUMBER = re.compile(r"^(layer \d+|layers \d+ to \d+|total)\b.*?([\d,]+)$")

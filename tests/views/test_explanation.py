@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lstm_shapes import Spec, explain
-from lstm_shapes.shown import as_text
+from lstm_shapes.display import as_text
+from lstm_shapes.display.page import Drawing
 from lstm_shapes.views.explanation import below_shapes, explanation_view
-from lstm_shapes.views.page import Drawing
 from lstm_shapes.views.shapes import shapes_view
 from tests.snapshot import Snapshot
 

@@ -1,9 +1,8 @@
-"""Heat maps: the numbers of the trace, as characters, SVG and figure."""
+"""Heat maps: the numbers of the trace, as characters and as SVG."""
 
 from __future__ import annotations
 
 import math
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ import torch
 from torch import nn
 
 from lstm_shapes import ShapeError, SpecError, gates
+from lstm_shapes.display import as_text
 from lstm_shapes.lab.build import build
 from lstm_shapes.lab.gates.heatmap import HeatMap
-from lstm_shapes.shown import as_text
 from lstm_shapes.views.heatmap import BLOCKS, heatmap_text
 
 
@@ -81,22 +80,10 @@ def test_svg_is_accessible_and_shows_every_value() -> None:
 
 
 def test_shows_itself() -> None:
-    """In a terminal, a notebook and as a matplotlib figure."""
+    """In a terminal and in a notebook."""
     heatmap = trace_of().heatmap("f")
     assert "Gate f of layer 0" in repr(heatmap)
     assert heatmap._repr_html_() == heatmap._repr_svg_() == heatmap.svg
-    pytest.importorskip("matplotlib")
-    figure = heatmap.figure()
-    assert figure.axes[0].get_title() == "Gate f of layer 0"
-    assert figure.axes[0].images[0].get_array().shape == (5, 7)
-
-
-def test_figure_without_matplotlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The extra is named."""
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"lstm-shapes\[plot\]"):
-        trace_of().heatmap("f").figure()
 
 
 def test_infinite_values_are_drawn_at_the_ends() -> None:
@@ -141,25 +128,8 @@ def test_characters_fit_the_width(width: int) -> None:
 
 
 def test_save(tmp_path: Path) -> None:
-    """.svg as shown, .png by matplotlib, anything else refused."""
+    """.svg as shown, anything else refused."""
     heatmap = trace_of().heatmap("c")
     assert heatmap.save(tmp_path / "a.svg").read_text(encoding="utf-8") == heatmap.svg
-    with pytest.raises(SpecError, match=r"ends in \.svg or \.png"):
-        heatmap.save(tmp_path / "a.pdf")
-    pytest.importorskip("matplotlib")
-    assert heatmap.save(str(tmp_path / "a.png")).read_bytes()[:4] == b"\x89PNG"
-
-
-def test_figure_and_svg_mean_the_same_by_a_colour() -> None:
-    """Blue is positive and a warm colour negative in both; ticks are whole numbers."""
-    pytest.importorskip("matplotlib")
-    figure = HeatMap("c", 0, 0, 0, ((-1.0, 0.5, 1.0),)).figure()
-    image = figure.axes[0].images[0]
-    for value, cooler in ((1.0, True), (-1.0, False)):
-        red, _, blue, _ = image.cmap(image.norm(value))
-        assert (blue > red) == cooler
-    assert all(
-        float(tick).is_integer()
-        for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis)
-        for tick in axis.get_ticklocs()
-    )
+    with pytest.raises(SpecError, match=r"ends in \.svg, got"):
+        heatmap.save(tmp_path / "a.png")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lstm_shapes import count
-from lstm_shapes.shown import as_text
-from lstm_shapes.views.page import Page
+from lstm_shapes.display import as_text
+from lstm_shapes.display.page import Page
 from lstm_shapes.views.parameters import parameters_sheet
 
 

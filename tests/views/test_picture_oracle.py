@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lstm_shapes as ls
-from lstm_shapes.shown import as_text
+from lstm_shapes.display import as_text
 from lstm_shapes.theory.call import Call
 from tests.reading_oracle import Cells
 from tests.scale import examples

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 import lstm_shapes as ls
+from lstm_shapes.display import as_text, drawing
 from lstm_shapes.pictures import KINDS
-from lstm_shapes.shown import as_text
 from lstm_shapes.views.choice import ends
-from lstm_shapes.views.pictures import picture_text
 from tests.snapshot import Snapshot
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -44,7 +43,6 @@ EVERY: dict[str, dict[str, Any]] = {
     "inside": {"kind": "cell", "proj_size": 64, "layer": 1},
     "inside GRU": {"kind": "cell", "cell": "GRU", "bidirectional": True, "layer": 2, "bias": False},
     "inside RNN": {"kind": "cell", "cell": "RNN", "nonlinearity": "relu"},
-    "parameters": {"kind": "parameters", "K": 9, "proj_size": 8, "bidirectional": True},
     "packed": {"kind": "packed", "lengths": (5, 3, 8, 1)},
     "packed, many": {"kind": "packed", "lengths": tuple(range(1, 40))},
     "packed, large": {"kind": "packed", "lengths": (120_000, 7)},
@@ -77,7 +75,7 @@ def test_nothing_is_drawn_outside_the_frame(name: str) -> None:
     inside_the_frame(drawn(name).svg)
 
 
-@pytest.mark.parametrize("kind", ["grid", "cell", "parameters"])
+@pytest.mark.parametrize("kind", ["grid", "cell"])
 def test_huge_sizes_stay_inside_the_frame(kind: str) -> None:
     """Numbers of sixteen digits, with a projection above the first layer."""
     inside_the_frame(ls.picture(2**40, 2**50, 3, proj_size=2**49, layer=1, kind=kind).svg)
@@ -199,7 +197,7 @@ def test_inside_a_cell_every_shape_is_the_layers_own() -> None:
 
 def test_wrong_requests_say_what_is_right() -> None:
     """An unknown kind, row, layer, file, or packed rows without lengths."""
-    with pytest.raises(ls.SpecError, match="kind must be one of grid, cell, parameters, packed"):
+    with pytest.raises(ls.SpecError, match="kind must be one of grid, cell, packed"):
         ls.picture(3, 5, kind="photo")
     with pytest.raises(ls.ShapeError, match="lengths must be given"):
         ls.picture(3, 5, kind="packed")
@@ -332,14 +330,6 @@ def test_one_step_of_a_cell_is_no_sequence() -> None:
     assert float((parsed(svg).get("viewBox") or "").split()[3]) < 265
 
 
-def test_legend_tells_the_first_layer_from_those_above() -> None:
-    """Layers above 0 do not read Q features."""
-    assert "input: 4·Q·D in layer 0, 4·2D·D above" in words(
-        ls.picture(28, 256, 3, bidirectional=True, kind="parameters").svg
-    )
-    assert "input: 4·Q·D" in words(ls.picture(28, 256, 1, kind="parameters").svg)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_description_describes_the_drawing(kind: str) -> None:
     """desc is no copy of the title; its sentences end in full stops."""
@@ -362,7 +352,7 @@ def test_console_drawings_are_laid_out_for_the_width(kind: str, width: int) -> N
     picture = ls.picture(28, 256, 3, kind=kind, lengths=(20, 15, 7))
     assert "…" not in " ".join(line for line in as_text(picture, width=width).splitlines() if kind == "cell")
     assert max(map(len, as_text(picture, width=width).splitlines())) <= width
-    assert max(map(len, picture_text(picture, width).splitlines())) <= width
+    assert max(map(len, drawing(picture).at(width).splitlines())) <= width
 
 
 def test_numbers_are_grouped_and_one_is_no_plural() -> None:

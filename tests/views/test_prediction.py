@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lstm_shapes import predict
-from lstm_shapes.views.page import Sheet
+from lstm_shapes.display.page import Sheet
 from lstm_shapes.views.prediction import prediction_view
 
 

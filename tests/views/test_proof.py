@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from lstm_shapes import Spec, prove
+from lstm_shapes.display import as_text
 from lstm_shapes.lab.proof import Check, Proof
-from lstm_shapes.shown import as_text
 from lstm_shapes.theory.call import Call
 from lstm_shapes.views.proof import proof_sheet, proof_view
 

@@ -1,21 +1,17 @@
-"""A report as a page and as SARIF."""
+"""A report as a page, and the rules as a table and one by one."""
 
 from __future__ import annotations
-
-import json
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 import lstm_shapes as ls
-from lstm_shapes.lab.check import registry
-from lstm_shapes.lab.check.report import Evidence, Finding, Report
-from lstm_shapes.lab.check.where import Where
-from lstm_shapes.shown import as_text
+from lstm_shapes.display import as_text
+from lstm_shapes.lab.check_old import registry
+from lstm_shapes.lab.check_old.report import Evidence, Finding, Report
+from lstm_shapes.lab.check_old.where import Where
 from lstm_shapes.views.report import rule_view, rules_view
-from lstm_shapes.views.sarif import sarif
 
 
 def swapped() -> Report:
@@ -84,31 +80,6 @@ def test_the_rules_are_shown_with_their_programs() -> None:
     assert "Wrong" in one
     assert "Right" in one
     assert "nn.LSTM" in one
-
-
-def test_sarif_names_rule_line_and_level(tmp_path: Path) -> None:
-    """Each result points into the rules, and at a file relative to the root where it lies below it."""
-    report = Report((*swapped().findings, _finding(), _placed(tmp_path / "a b.py"), _placed(Path("<string>"))))
-    log = json.loads(json.dumps(sarif(report, registry(), "0.1.0", Path(__file__).parent)))
-    run = log["runs"][0]
-    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
-    assert log["version"] == "2.1.0"
-    assert rules == ["LS201", "LS302"]
-    for result in run["results"]:
-        assert rules[result["ruleIndex"]] == result["ruleId"]
-        assert result["message"]["text"]
-    assert [result["level"] for result in run["results"]] == ["error", "note", "note", "note"]
-    place = run["results"][0]["locations"][0]["physicalLocation"]
-    assert place["artifactLocation"] == {"uri": "test_report.py", "uriBaseId": "SRCROOT"}
-    assert place["region"]["startLine"] > 1
-    assert "rnn" in place["region"]["snippet"]["text"]
-    assert "locations" not in run["results"][1]
-    assert run["results"][2]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].endswith("a%20b.py")
-    assert run["results"][3]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "string"
-
-
-def _placed(file: Path) -> Finding:
-    return Finding("LS302", "equal-sizes", "note", "title", "detail", "fix", where=Where(str(file), 0))
 
 
 @pytest.mark.parametrize("code", sorted(registry()))

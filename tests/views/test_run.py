@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from lstm_shapes import run
-from lstm_shapes.views.page import Sheet
+from lstm_shapes.display.page import Sheet
 from lstm_shapes.views.run import run_view
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lstm_shapes.display import as_text
 from lstm_shapes.lab.walk import walk
-from lstm_shapes.shown import as_text
 
 
 class Encoder(nn.Module):

@@ -1,23 +1,9 @@
-"""check: recurrent-shape bugs explained where torch raises, and proved by experiment where it does not."""
+"""check: silent shape bugs, proved by experiments on a recorded run; what is raised, explained by the operand at fault."""
 
 from __future__ import annotations
 
-from .check import check
-from .failure import explain_exception
-from .record import Observation, Recorder
+from .check import check, examine
 from .report import Evidence, Finding, Report
-from .rule import Rule, registry
-from .where import Where
+from .rule import RULES, Rule
 
-__all__ = [
-    "Evidence",
-    "Finding",
-    "Observation",
-    "Recorder",
-    "Report",
-    "Rule",
-    "Where",
-    "check",
-    "explain_exception",
-    "registry",
-]
+__all__ = ["RULES", "Evidence", "Finding", "Report", "Rule", "check", "examine"]

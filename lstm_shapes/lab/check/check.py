@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from .failure import explain_exception
+from . import rules_padding, rules_samples
+from .experiments import Experiments, OutOfTime
+from .padding import lengths_of, padding_of
 from .report import Finding, Report, ordered
-from .rights import rights
-from .rule import Rule, registry
-from .study import Study
-from .where import raised_at
+from .rule import RULES
+from .samples import samples_of
 
-__all__ = ["check"]
+__all__ = ["check", "examine"]
+
+# Importing a module of rules registers them; the order of a report is that of its levels.
+_RULE_MODULES = (rules_samples, rules_padding)
 
 
 def check(
@@ -22,13 +26,15 @@ def check(
     batch_dim: int | None = 0,
     lengths: Any = None,
     target: Any = None,
+    loss: Callable[..., Any] | None = None,
+    mixes: bool = False,
     **kwargs: Any,
 ) -> Report:
-    """Find recurrent-shape bugs: `model(*inputs, **kwargs)` is run, and everything is put back afterwards.
+    """Find silent shape bugs: `model(*inputs, **kwargs)` is run some times, and everything is put back afterwards.
 
-    `batch_dim` is the batch axis of the inputs, None where there is none; `lengths` the steps of each row of a
-    padded batch; `target` what the output will be compared with. An exception of the model is explained in
-    the report and never raised.
+    `batch_dim` is the batch axis of the inputs, None where there is none; `lengths` the steps of each row of a padded
+    batch; `target` what the output is compared with by `loss`; `mixes=True` declares that samples see each other on
+    purpose. An exception of the model is explained in the report and never raised.
 
     >>> import torch
     >>> from torch import nn
@@ -37,67 +43,63 @@ def check(
     >>> report.ok, report.codes
     (False, ('LS201',))
     """
-    study = Study(model, inputs, kwargs, batch_dim, lengths, target)
+    progress = _Progress()
+    lab = Experiments(model, inputs, kwargs, batch_dim, lengths, progress=progress.says)
+    lab.target, lab.loss, lab.mixes = target, loss, mixes
     try:
-        findings = _findings(study)
-        right = () if any(f.level == "error" for f in findings) else tuple(rights(study))
-        return Report(ordered(findings), right, study.runs)
+        return examine(lab)
     finally:
-        study.close()
+        lab.close()
+        progress.done()
 
 
-def _findings(study: Study) -> list[Finding]:
-    first = study.first
-    if first.error is not None:
-        finding = explain_exception(first.error, first.seen, study)
-        found = [finding if finding is not None else _unexplained(first.error)]
-        return found + [f for f in (*_causes(study), *_noticed(study)) if f.code != found[0].code]
-    found = []
-    for rule in sorted(registry().values(), key=lambda rule: rule.order):
-        if rule.find is not None:
-            found += _asked(rule, study)
-    return found
-
-
-def _asked(rule: Rule, study: Study) -> list[Finding]:
-    """A rule's findings; an experiment that this model does not allow is a note, never an exception."""
-    assert rule.find is not None
+def examine(lab: Experiments) -> Report:
+    """All rules on one program. Time that runs out ends the experiments, not the report."""
+    findings: list[Finding] = []
+    stopped = ""
     try:
-        return list(rule.find(study))
-    except Exception as error:
-        return [
-            registry()["LS303"].finding(
-                f"the experiments of {rule.code} {rule.name} stopped with {type(error).__name__}: {error}",
-                "the other rules were decided; a smaller part of the model can be checked on its own",
-                level="note",
-                title=f"{rule.code} could not be decided for this model",
-                cause=error,
-            )
-        ]
+        for each in RULES.values():
+            findings += each.find(lab.ask(each.reads), lab)
+    except OutOfTime:
+        stopped = "the time was over"
+    tested, not_tested = _summary(lab)
+    if stopped:
+        not_tested = (*not_tested, f"the rest: {stopped}")
+    return Report(ordered(findings), tested, not_tested, lab.runs)
 
 
-def _causes(study: Study) -> list[Finding]:
-    """What the exception may have come from: samples that were mixed before the program stopped."""
-    seen = study.first.seen
-    if seen.unfinished is not None or not seen.calls or study.batch_dim is None:
-        return []
-    rules = [registry()[code] for code in ("LS201", "LS202", "LS205", "LS207", "LS211", "LS214")]
-    found = [f for rule in rules for f in _asked(rule, study) if f.level == "error"]
-    return [replace(f, cause=study.first.error) for f in found]
+def _summary(lab: Experiments) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    tested: list[str] = []
+    not_tested: list[str] = []
+    samples, padding = lab.known(samples_of), lab.known(padding_of)
+    if samples is not None and samples.kind == "untested":
+        not_tested.append(f"samples ({samples.why})")
+    elif samples is not None:
+        tested.append(f"samples ({len(samples.tested)} of {lab.N})")
+    if padding is not None and padding.kind == "untested":
+        not_tested.append(f"padding ({padding.why})")
+    elif padding is not None:
+        lengths = lab.known(lengths_of)
+        tested.append("padding" if lengths is None or isinstance(lengths, str) else f"padding ({lengths.source})")
+    not_tested += sorted(lab.baseline.unseen)
+    return tuple(tested), tuple(not_tested)
 
 
-def _noticed(study: Study) -> list[Finding]:
-    """Notes that hold for a model that raises, too."""
-    rule = registry()["LS301"]
-    return [] if rule.find is None else list(rule.find(study))
+class _Progress:
+    """After two seconds a terminal sees which experiment runs."""
 
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._width = 0
 
-def _unexplained(error: Exception) -> Finding:
-    return registry()["LS303"].finding(
-        f"{type(error).__name__}: {error}",
-        "make the call run on its own first; no rule of recurrent shapes explains this exception",
-        level="error",
-        title="the program stopped with an exception that no rule explains",
-        where=raised_at(error.__traceback__),
-        cause=error,
-    )
+    def says(self, what: str) -> None:
+        if time.monotonic() - self._start > 2 and sys.stderr.isatty():
+            line = f"lstm_shapes check: {what} …"[:79]
+            sys.stderr.write("\r" + line.ljust(self._width))
+            sys.stderr.flush()
+            self._width = len(line)
+
+    def done(self) -> None:
+        if self._width:
+            sys.stderr.write("\r" + " " * self._width + "\r")
+            sys.stderr.flush()

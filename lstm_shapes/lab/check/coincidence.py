@@ -1,86 +1,72 @@
-"""States whose size fits by chance: the same call with one sample, or one step, more shows which axis follows what."""
+"""Coincidence: one sample and one step more, asked only where equal sizes hide a layout, or samples were mixed already."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .calls import LayerCall
-from .study import Run, Study
-from .where import Where
-from .words import input_name
+from lstm_shapes.lab.trace import Call, LayerCall, Where
 
-__all__ = ["Coincidence", "coincidence"]
+from .blame import blame_of
+from .experiments import Experiments
+
+__all__ = ["Coincidence", "coincidence_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Coincidence:
-    """What was accepted by chance, and the run that shows it."""
-
-    detail: str
+    title: str
+    measured: str
     fix: str
-    layer: str
     where: Where | None
-    did: str
-    saw: str
+    layer: str
 
 
-def coincidence(study: Study) -> Coincidence | None:
-    """A state that was made with another axis' size, or None."""
-    if study.batch_dim is None or study.N < 2:
+def coincidence_of(lab: Experiments) -> Coincidence | None:
+    """The call that accepts a state only because sizes are equal, shown by a run in which they are not."""
+    N = lab.N
+    if lab.batch_dim is None or N < 1 or lab.baseline.error is not None:
         return None
-    for call in study.calls:
-        if not call.states or call.step or call.packed is not None or call.N != study.N or call.layout == "unbatched":
-            continue
-        if call.K * call.R == study.N:
-            run = study.go(study.inputs.wider(1, 0))
-            failed = _failed(run, call)
-            shape = _first(failed)
-            if failed is not None and shape[:2] == (study.N + 1, study.N):
-                return _axis(call, study, run)
-        if call.L == study.N == study.L:
-            run = study.go(study.inputs.wider(0, 1))
-            failed = _failed(run, call)
-            shape = _first(failed)
-            if failed is not None and len(shape) == 3 and shape[1] == study.L + 1:
-                return _length(call, study, run)
-    return None
+    suspects = [layer for layer in lab.layers if not layer.cell and _equal(lab, layer)]
+    blame = lab.ask(blame_of)
+    if blame is not None and blame.layer is not None and not blame.layer.cell:
+        suspects.append(blame.layer)
+    if not suspects:
+        return None
+    lab.says("one sample and one step more")
+    trace = lab.record(lab.inputs.wider(1, 2))
+    failed = next((call for call in trace.calls if call.error is not None), None)
+    if trace.error is None or (failed is not None and failed.name not in ("lstm", "gru", "rnn_tanh", "rnn_relu")):
+        return None
+    return _named(lab, suspects, trace.error, failed)
 
 
-def _failed(run: Run, call: LayerCall) -> LayerCall | None:
-    """The same layer, if it is the one that raised."""
-    last = run.seen.unfinished if run.error is not None else None
-    return last if last is not None and last.module is call.module else None
+def _equal(lab: Experiments, layer: LayerCall) -> bool:
+    state = layer.states.get("h0")
+    given = state is not None and (state.maker is None or state.maker.line != layer.call.line or bool(state.origin))
+    return given and not layer.packed and lab.N in (layer.K * layer.R, layer.L) and layer.N == lab.N
 
 
-def _first(call: LayerCall | None) -> tuple[int, ...]:
-    return tuple(next(iter(call.states.values())).shape) if call is not None and call.states else ()
+def _named(lab: Experiments, suspects: list[LayerCall], error: Exception, failed: Call | None) -> Coincidence | None:
+    """The state that followed the wrong size: read from torch's own words, expected (…), got [...]."""
+    import re
 
-
-def _axis(call: LayerCall, study: Study, run: Run) -> Coincidence:
-    n, x = study.N, input_name(call)
-    return Coincidence(
-        "the state's axis 0 grows with the batch, and it is layers × directions: (N, K·R, H) passes for (K·R, "
-        f"N, H) only because N == K·R == {n}",
-        f"torch.zeros({call.K * call.R}, {x}.size({0 if call.batch_first else 1}), {call.H}), or "
-        "state.transpose(0, 1).contiguous() "
-        "(permute(1, 0, 2), swapaxes(0, 1)); batch_first does not move the axes of a state",
-        call.name,
-        call.where,
-        f"the same call with {n + 1} samples",
-        f"raises {type(run.error).__name__}",
-    )
-
-
-def _length(call: LayerCall, study: Study, run: Run) -> Coincidence:
-    n, x = study.N, input_name(call)
-    axis = 0 if call.batch_first else 1
-    return Coincidence(
-        f"the state's batch axis is made of {x}.size({1 - axis}), the number of steps: it fits only because N "
-        f"== L == {n}",
-        f"torch.zeros({call.K * call.R}, {x}.size({axis}), {call.H}): the batch is {x}.size({axis}) with "
-        f"batch_first={call.batch_first}",
-        call.name,
-        call.where,
-        f"the same call with {n + 1} steps",
-        f"raises {type(run.error).__name__}",
-    )
+    match = re.search(r"Expected hidden(?:\[\d\])? size \(([\d, ]+)\), got \[([\d, ]+)\]", str(error))
+    if match is None:
+        return None
+    expected, got = (tuple(int(n) for n in part.split(",")) for part in match.groups())
+    layer = suspects[0]
+    N, more = lab.N, lab.N + 1
+    if len(got) != 3 or sorted(got) == sorted(expected) and got == expected:
+        return None
+    name = next((role for role in layer.states), "h0")
+    if got[0] == more and expected[1] == more:
+        equal = f"N == {'K·R' if layer.R == 2 else 'K'} == {N}"
+        title = f"the state is (N, K, H), and is accepted only because {equal}"
+        fix = f"{name}.transpose(0, 1).contiguous(): h0 and c0 are (K·R, N, H), with batch_first too; permute(1, 0, 2)"
+    elif got[1] == layer.L + 2 or (got[1] != more and expected[1] == more and got[1] == layer.L):
+        title = f"the state is made with the number of steps, and is accepted only because N == L == {N}"
+        fix = f"x.size({0 if layer.batch_first else 1}) for the batch: h0 and c0 are (K·R, N, H)"
+    else:
+        return None
+    measured = f"with N = {more} samples the same program raises: expected {expected}, got {got}"
+    return Coincidence(title, measured, fix, layer.call.where, layer.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,33 +10,55 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from .values import rebuild
+from lstm_shapes.lab.trace import LayerCall, Trace, Value, is_loss, rebuild
 
-__all__ = ["Inputs", "Slot"]
+__all__ = ["Given", "Inputs", "Slot"]
+
+Given = tuple[tuple[Any, ...], dict[str, Any]]
+
+# Functions that only move elements: a token keeps being a token behind them.
+_MOVES = frozenset(
+    "__getitem__ view reshape transpose t T permute unsqueeze squeeze flatten contiguous clone detach to long int "
+    "expand repeat index_select select narrow flip cat stack chunk split unbind cpu movedim unflatten gather data "
+    "swapaxes repeat_interleave tile".split()
+)
+_READS_TOKENS = frozenset("embedding embedding_bag one_hot".split())
 
 
 @dataclass(eq=False, slots=True)
 class Slot:
-    """One tensor of the inputs. `batch` and `time` are axes, None where there is none; `fixed` is never perturbed."""
+    """One tensor, packed sequence or list of numbers among the inputs.
 
+    `batch` and `time` are axes, None where there is none; `fixed` is never replaced (lengths, masks);
+    `mask` is cut with the data.
+    """
+
+    index: int
     value: Any
     batch: int | None
     time: int | None
     fixed: bool
+    mask: bool = False
 
     @property
     def tensor(self) -> Tensor:
         data: Tensor = self.value.data if isinstance(self.value, PackedSequence) else self.value
         return data
 
+    @property
+    def movable(self) -> bool:
+        """Whether a sample of it can be replaced."""
+        return not self.fixed and (self.batch is not None or isinstance(self.value, PackedSequence))
+
 
 class Inputs:
-    """What the callable is given, and N and L as the caller means them."""
+    """What the callable is given, and N as the caller means it."""
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], batch_dim: int | None, lengths: Any) -> None:
-        self._given = (args, kwargs)
+        self._given: Given = (args, kwargs)
         self.batch_dim = batch_dim
-        self.lengths = _whole(lengths)
+        self.lengths = whole_numbers(lengths)
+        self.pads: set[int] = {0}
         values: list[Any] = []
 
         def note(value: Any) -> Any:
@@ -45,9 +67,7 @@ class Inputs:
 
         rebuild(self._given, note)
         self.N = self._count(values)
-        self.slots = [self._slot(value) for value in values]
-        self.L = next((s.tensor.size(s.time) for s in self.slots if s.time is not None), 0)
-        self._masks()
+        self.slots = [self._slot(k, value) for k, value in enumerate(values)]
 
     def _count(self, values: list[Any]) -> int:
         if self.batch_dim is None:
@@ -60,14 +80,14 @@ class Inputs:
         return 0
 
     def _is_lengths(self, value: Any) -> bool:
-        mine = _whole(value)
+        mine = whole_numbers(value)
         return mine is not None and mine == self.lengths
 
-    def _slot(self, value: Any) -> Slot:
+    def _slot(self, k: int, value: Any) -> Slot:
         if isinstance(value, PackedSequence):
-            return Slot(value, None, None, False)
+            return Slot(k, value, None, None, False)
         if not isinstance(value, Tensor):
-            return Slot(value, 0 if len(value) == self.N else None, None, True)
+            return Slot(k, value, 0 if len(value) == self.N else None, None, True)
         batch: int | None = None
         if self.batch_dim is not None:
             sizes = list(value.shape)
@@ -75,124 +95,145 @@ class Inputs:
                 batch = self.batch_dim
             elif self.N in sizes:
                 batch = sizes.index(self.N)
-        counts = not value.is_floating_point() and value.dim() <= 1
         others = [axis for axis in range(value.dim()) if axis != batch]
         sequence = value.dim() >= 3 or (value.dim() == 2 and (not value.is_floating_point() or self.batch_dim is None))
         time = others[0] if sequence and others and batch in (0, 1, None) else None
-        fixed = (
-            value.dtype == torch.bool or value.is_complex() or value.numel() == 0 or counts or self._is_lengths(value)
-        )
-        return Slot(value, batch, time, fixed)
+        fixed = value.dtype == torch.bool or value.is_complex() or value.numel() == 0 or self._is_lengths(value)
+        return Slot(k, value, batch, time, fixed or value.is_sparse or value.is_meta)
 
-    def _masks(self) -> None:
-        """A (N, L) tensor of zeros and ones beside other data says which steps are real: it is cut, never perturbed."""
-        if sum(not slot.fixed for slot in self.slots) < 2:
-            return
-        for slot in self.slots:
-            value = slot.value
-            if isinstance(value, Tensor) and value.dim() == 2 and slot.batch is not None and not slot.fixed:
-                other = 1 - slot.batch
-                if value.size(other) == self.L and bool(((value == 0) | (value == 1)).all()):
-                    slot.fixed, slot.time = True, other
+    # ------------------------------------------------------------------ what the run showed of them
+    def learn(self, trace: Trace, layers: Sequence[LayerCall]) -> None:
+        """Read from a run which inputs are states, tokens, lengths and masks."""
+        by_slot = {slot.index: slot for slot in self.slots}
+        movable = [slot for slot in self.slots if slot.movable]
+        for value in trace.inputs:
+            slot = by_slot.get(int(value.origin.split()[1]))
+            if slot is None or not isinstance(slot.value, Tensor):
+                continue
+            if any(value in layer.states.values() and not layer.cell for layer in layers) and slot.tensor.dim() == 3:
+                slot.batch = 1 if self.batch_dim is not None else None
+                slot.time = None
+            if not slot.tensor.is_floating_point() and not slot.fixed:
+                slot.fixed = not _is_data(value, len(movable))
+            elif self._looks_like_mask(slot) and len(movable) > 1:
+                slot.fixed = slot.mask = True
+        for call in trace.calls:
+            if call.name == "embedding":
+                pad = call.argument(2, "padding_idx")
+                if isinstance(pad, int) and pad >= 0:
+                    self.pads.add(pad)
+
+    def _looks_like_mask(self, slot: Slot) -> bool:
+        value = slot.tensor
+        return (
+            value.dim() == 2
+            and slot.batch is not None
+            and value.numel() > 1
+            and bool(((value == 0) | (value == 1)).all())
+            and bool((value == 1).any())
+        )
 
     # ------------------------------------------------------------------ variants
-    def same(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def same(self) -> Given:
         """Copies: the model may write into what it is given, the caller's tensors stay as they are."""
         return self._with(lambda slot: _copy(slot.value))
 
-    def leaves(self) -> tuple[tuple[tuple[Any, ...], dict[str, Any]], dict[int, Tensor]]:
-        """Copies that gradients can be taken for, and the leaf behind each slot."""
-        found: dict[int, Tensor] = {}
-        place = iter(range(len(self.slots)))
-
-        def change(slot: Slot) -> Any:
-            k, value = next(place), _copy(slot.value)
-            if isinstance(value, Tensor) and value.is_floating_point() and not slot.fixed and not value.is_inference():
-                found[k] = value.requires_grad_()
-                return value * 1  # no leaf: the model may write into it
-            return value
-
-        return self._with(change), found
-
-    def sample(self, i: int, seed: int = 0) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Sample i replaced by other data of the same range, everything else as it was."""
+    def sample(self, i: int, seed: int = 0) -> Given:
+        """Sample i replaced by other values of the same kind, everything else as it was."""
 
         def change(slot: Slot) -> Any:
             if isinstance(slot.value, PackedSequence):
-                return _packed_sample(slot.value, i, seed)
-            if slot.fixed or slot.batch is None:
+                return _packed_sample(slot.value, i, seed, self.pads)
+            if not slot.movable:
                 return _copy(slot.value)
-            new = slot.value.clone()
-            row = new.select(slot.batch, i)
-            row.copy_(_other(row, slot.value, seed + 17 * i))
+            new = _copy(slot.value)
+            with torch.no_grad(), torch.inference_mode(new.is_inference()):
+                row = new.select(slot.batch, i)
+                row.copy_(_other(row, slot.value, seed + 17 * i, self.pads))
             return new
 
         return self._with(change)
 
-    def beyond(self, lengths: list[int], seed: int = 0) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Other data past each row's length."""
+    def cut(self, axes: dict[int, tuple[int, ...]], length: int, counts: dict[int, list[int]]) -> Given:
+        """Every slot k cut to `length` along the axes axes[k]; the lengths in counts[k] limited to it."""
 
         def change(slot: Slot) -> Any:
-            if slot.fixed or slot.batch is None or slot.time is None or slot.value.size(slot.time) < max(lengths):
-                return _copy(slot.value)
-            new = slot.value.clone()
-            rows = new.movedim((slot.batch, slot.time), (0, 1))
-            other = _other(rows, slot.value, seed)
-            for row, n in enumerate(lengths):
-                rows[row, n:] = other[row, n:]
-            return new
+            if slot.index in counts:
+                short = [min(n, length) for n in counts[slot.index]]
+                if isinstance(slot.value, Tensor):
+                    return torch.tensor(short, dtype=slot.value.dtype, device=slot.value.device).view_as(slot.value)
+                return type(slot.value)(short)
+            if slot.index in axes:
+                value = slot.value
+                for axis in axes[slot.index]:
+                    value = value.narrow(axis, 0, length)
+                return _copy(value)
+            return _copy(slot.value)
 
         return self._with(change)
 
-    def alone(self, i: int, length: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Row i as a batch of one, cut to its own length."""
-
-        def change(slot: Slot) -> Any:
-            if slot.batch is None:
-                return _copy(slot.value)
-            if not isinstance(slot.value, Tensor):
-                return type(slot.value)([slot.value[i]])
-            row = slot.value.narrow(slot.batch, i, 1)
-            if slot.time is not None and slot.value.size(slot.time) == self.L:
-                row = row.narrow(slot.time, 0, length)
-            return row.clone()
-
-        return self._with(change)
-
-    def wider(self, rows: int = 1, steps: int = 0) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def wider(self, rows: int = 1, steps: int = 0) -> Given:
         """More samples, more steps: sizes that are equal by chance come apart."""
 
         def change(slot: Slot) -> Any:
             value = slot.value
             if not isinstance(value, Tensor):
-                return _copy(value) if slot.batch is None else type(value)([*value, *list(value)[-1:] * rows])
-            if slot.batch is not None and rows:
-                last = value.narrow(slot.batch, value.size(slot.batch) - 1, 1)
-                value = torch.cat([value, *[last] * rows], dim=slot.batch)
-            if slot.time is not None and steps and slot.value.size(slot.time) == self.L:
-                last = value.narrow(slot.time, value.size(slot.time) - 1, 1)
-                value = torch.cat([value, *[last] * steps], dim=slot.time)
-            return value.clone()
+                if isinstance(value, PackedSequence) or slot.batch is None:
+                    return _copy(value)
+                return type(value)([*value, *list(value)[-1:] * rows])
+            for axis, more in ((slot.batch, rows), (slot.time, steps)):
+                if axis is not None and more and value.size(axis):
+                    last = value.narrow(axis, value.size(axis) - 1, 1)
+                    value = torch.cat([value, *[last] * more], dim=axis)
+            return _copy(value)
 
         return self._with(change)
 
-    def _with(self, change: Callable[[Slot], Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def replaced(self, values: dict[int, Tensor]) -> Given:
+        """The slots with other tensors in the places of some."""
+        return self._with(lambda slot: values[slot.index] if slot.index in values else _copy(slot.value))
+
+    def other(self, slot: Slot, seed: int = 0) -> Tensor:
+        """Other values of the same kind for a whole slot."""
+        return _other(slot.tensor, slot.tensor, seed, self.pads)
+
+    def _with(self, change: Callable[[Slot], Any]) -> Given:
         slots = iter(self.slots)
         args, kwargs = rebuild(self._given, lambda _: change(next(slots)))
         return args, kwargs
 
     @property
-    def movable(self) -> bool:
-        """Whether there is anything that can be perturbed sample by sample."""
-        return any(not s.fixed and (s.batch is not None or isinstance(s.value, PackedSequence)) for s in self.slots)
+    def movable(self) -> list[Slot]:
+        """The slots in which a sample can be replaced."""
+        return [slot for slot in self.slots if slot.movable]
 
 
-def _whole(value: Any) -> list[int] | None:
+def _is_data(value: Value, movable: int) -> bool:
+    """Whether whole numbers are tokens or classes: they reach a table of vectors, a loss, or nothing else is data."""
+    waiting, seen = [value], set()
+    while waiting:
+        current = waiting.pop()
+        if current.index in seen:
+            continue
+        seen.add(current.index)
+        for call in current.readers:
+            if call.name in _READS_TOKENS or is_loss(call.name):
+                return True
+            if call.name in _MOVES and (not call.args or call.args[0] is current or isinstance(call.args[0], tuple)):
+                waiting.extend(call.outputs)
+    return movable == 1
+
+
+def whole_numbers(value: Any) -> list[int] | None:
     """Lengths as a list of ints, or None."""
     if isinstance(value, Tensor):
-        if value.dim() != 1 or value.is_floating_point() or value.dtype == torch.bool:
+        if value.dim() not in (1, 2) or value.is_floating_point() or value.dtype == torch.bool or value.is_meta:
             return None
-        return [int(n) for n in value.tolist()]
+        if value.dim() == 2 and 1 not in value.shape:
+            return None
+        return [int(n) for n in value.flatten().tolist()]
+    if hasattr(value, "tolist") and not isinstance(value, (list, tuple)):
+        value = value.tolist()
     if isinstance(value, (list, tuple)) and value and all(isinstance(n, int) or hasattr(n, "__index__") for n in value):
         return [int(n) for n in value]
     return None
@@ -202,13 +243,22 @@ def _copy(value: Any) -> Any:
     if isinstance(value, PackedSequence):
         return PackedSequence(value.data.clone(), value.batch_sizes, value.sorted_indices, value.unsorted_indices)
     if isinstance(value, Tensor):
-        copy = value.detach().clone()
+        with torch.inference_mode(value.is_inference()):
+            copy = value.detach().clone()
         return copy.requires_grad_() if value.requires_grad and value.is_leaf and not copy.is_inference() else copy
     return type(value)(value)
 
 
-def _other(part: Tensor, whole: Tensor, seed: int) -> Tensor:
-    """Other values of the same kind and range; whole numbers keep to those that occur, and 0 (padding) stays 0."""
+def _empty_steps(part: Tensor) -> Tensor:
+    """Where a step holds zeros only: padding, which stays as it is; not where all is zero."""
+    if part.dim() < 2:
+        return torch.zeros_like(part, dtype=torch.bool)
+    empty = (part == 0).all(-1, keepdim=True)
+    return empty.expand_as(part) if not bool(empty.all()) else torch.zeros_like(part, dtype=torch.bool)
+
+
+def _other(part: Tensor, whole: Tensor, seed: int, pads: set[int]) -> Tensor:
+    """Other values of the same kind and range; whole numbers keep to those that occur, and padding stays."""
     draw = torch.Generator().manual_seed(1234 + seed)
     if part.is_floating_point():
         finite = whole.detach().float()
@@ -217,23 +267,29 @@ def _other(part: Tensor, whole: Tensor, seed: int) -> Tensor:
         if low == high:
             low, high = low - 1.0, high + 1.0
         fresh = torch.rand(part.shape, generator=draw) * (high - low) + low
-        return fresh.to(part.device, part.dtype)
+        fresh = fresh.to(part.device, part.dtype)
+        return torch.where(_empty_steps(part), part, fresh)
+    padding = torch.zeros_like(part, dtype=torch.bool)
+    for pad in pads:
+        padding |= part == pad
+    if bool(padding.all()):
+        padding = torch.zeros_like(padding)
     values = torch.unique(whole)
-    kept = values[values != 0]
+    kept = torch.tensor([v for v in values.tolist() if v not in pads], dtype=whole.dtype, device=whole.device)
     if kept.numel() < 2:
         low = int(values.min())
-        return torch.full_like(part, low - 1) if low > 0 else torch.where(part == 0, 1, 0).to(part.dtype)
-    place = torch.searchsorted(kept, part.contiguous())
+        other = torch.full_like(part, low - 1) if low > 1 else torch.where(part == low, low + 1, low).to(part.dtype)
+        return torch.where(padding, part, other)
+    place = torch.searchsorted(kept, part.contiguous()).clamp(max=kept.numel() - 1)
     step = torch.randint(1, kept.numel(), part.shape, generator=draw).to(part.device)
-    fresh = kept[(place.clamp(max=kept.numel() - 1) + step) % kept.numel()]
-    return torch.where(part == 0, part, fresh)
+    return torch.where(padding, part, kept[(place + step) % kept.numel()])
 
 
-def _packed_sample(value: PackedSequence, i: int, seed: int) -> PackedSequence:
+def _packed_sample(value: PackedSequence, i: int, seed: int, pads: set[int]) -> PackedSequence:
     """A packed sequence with the steps of one sample replaced."""
     row = i if value.unsorted_indices is None else int(value.unsorted_indices[i])
-    data, start = value.data.clone(), 0
-    fresh = _other(data, value.data, seed + 17 * i)
+    data, start = value.data.detach().clone(), 0
+    fresh = _other(data, value.data, seed + 17 * i, pads)
     for size in value.batch_sizes.tolist():
         if row < size:
             data[start + row] = fresh[start + row]

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lstm_shapes.shown import Shown
-
-from .where import Where
+from lstm_shapes.display import Shown
+from lstm_shapes.lab.trace import Where
 
 __all__ = ["Evidence", "Finding", "Level", "Report"]
 
@@ -46,10 +45,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, or worth a note: what, where, why it is so, and the smallest edit.
+    """One thing that is wrong, or worth a note: what, at which line, what was measured there, and the smallest edit.
 
     `level`: error = certain, warning = likely, note. `layer`: the qualified name of the recurrent layer.
-    `cause`: the exception that the finding explains, None for a bug that raised nothing.
+    `made_by`: the lines that made it so. `cause`: the exception that the finding explains, None for a bug that
+    raised nothing.
     """
 
     code: str
@@ -61,6 +61,7 @@ class Finding:
     layer: str = ""
     where: Where | None = None
     evidence: tuple[Evidence, ...] = ()
+    made_by: tuple[str, ...] = ()
     cause: BaseException | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,17 +74,28 @@ class Finding:
             "layer": self.layer,
             "where": None if self.where is None else self.where.to_dict(),
             "detail": self.detail,
+            "made_by": list(self.made_by),
             "fix": self.fix,
             "evidence": [item.to_dict() for item in self.evidence],
             "cause": None if self.cause is None else f"{type(self.cause).__name__}: {self.cause}",
         }
 
+    @property
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """What is to be said under the title, as (word, text)."""
+        rows = [("at", str(self.where))] if self.where is not None else []
+        rows.append(("measured", self.detail))
+        rows += [("fix", self.fix)] if self.fix else []
+        rows += [("made by", line) for line in self.made_by]
+        if self.cause is not None:
+            rows.append(("raised", f"{type(self.cause).__name__}: {self.cause}"))
+        return tuple(rows)
+
     def __str__(self) -> str:
-        lines = [f"{self.code} {self.level}: {self.title}" + (f"  [{self.layer}]" if self.layer else "")]
-        if self.where is not None:
-            lines.append(f"  at  {self.where}")
-        lines.append(f"  saw {self.detail}")
-        lines.append(f"  fix {self.fix}")
+        mark = {"error": "✗", "warning": "!", "note": "·"}[self.level]
+        lines = [f"{mark} {self.title}"]
+        lines += [f"  {word:<9} {text}" for word, text in self.rows]
+        lines.append(f"  {self.code} {self.name} {self.level} (lstm-shapes rules {self.code})")
         return "\n".join(lines)
 
 
@@ -91,12 +103,13 @@ class Finding:
 class Report(Shown):
     """The findings of one check, errors first; `ok` where none of them is an error.
 
-    `right` are the identities that were proved on the way: code that looks like a known mistake and is not.
+    `tested` and `not_tested` say what `ok` stands on: the experiments that ran, and those that did not with the reason.
     `runs` counts the forward runs that the experiments took.
     """
 
     findings: tuple[Finding, ...] = ()
-    right: tuple[str, ...] = ()
+    tested: tuple[str, ...] = ()
+    not_tested: tuple[str, ...] = ()
     runs: int = 0
 
     @property
@@ -135,14 +148,20 @@ class Report(Shown):
         return {
             "ok": self.ok,
             "findings": [finding.to_dict() for finding in self.findings],
-            "right": list(self.right),
+            "tested": list(self.tested),
+            "not_tested": list(self.not_tested),
             "runs": self.runs,
         }
 
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """What was tested and what was not."""
+        tested = "tested: " + (", ".join(self.tested) or "nothing")
+        return (tested, "not tested: " + "; ".join(self.not_tested)) if self.not_tested else (tested,)
+
     def __str__(self) -> str:
         lines = [str(finding) for finding in self.findings] or ["ok: nothing found"]
-        lines += [f"right: {identity}" for identity in self.right]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.summary])
 
 
 def ordered(findings: list[Finding]) -> tuple[Finding, ...]:

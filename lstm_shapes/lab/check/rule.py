@@ -1,31 +1,28 @@
-"""A rule: its code, its documentation, and the two questions it may answer."""
+"""A rule: one function beside its one docstring, which says what is wrong, why, and shows a wrong and a right program."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+import inspect
+import re
+import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING
+from typing import Any
 
 from .report import Evidence, Finding, Level
-from .where import Where
+from lstm_shapes.lab.trace import Where
 
-if TYPE_CHECKING:
-    from .failure import Failure
-    from .study import Study
+__all__ = ["RULES", "Rule", "rule"]
 
-__all__ = ["Rule", "registry"]
+RULES: dict[str, Rule] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One code of the table.
 
-    `wrong` and `right` are runnable programs that define `model` and `inputs` (and `batch_dim`, `lengths`,
-    `target`). `explain` reads an exception, `find` experiments on a model that runs, `notice` uses only what
-    one run showed, which is all that watch has.
+    `reads` is the experiment whose value is handed to `find`. `wrong` and `right` are runnable programs that define
+    `model` and `inputs` (and `batch_dim`, `lengths`, `target`, `loss`).
     """
 
     code: str
@@ -34,38 +31,41 @@ class Rule:
     why: str
     wrong: str
     right: str
-    explain: Callable[[Failure], Finding | None] | None = None
-    find: Callable[[Study], Iterable[Finding]] | None = None
-    order: int = 50
+    reads: Callable[..., Any]
+    find: Callable[..., Iterable[Finding]]
 
     def finding(
         self,
-        detail: str,
+        title: str,
+        measured: str,
         fix: str,
+        where: Where | None,
         *,
         level: Level = "error",
-        title: str = "",
         layer: str = "",
-        where: Where | None = None,
         evidence: tuple[Evidence, ...] = (),
+        made_by: tuple[str, ...] = (),
         cause: BaseException | None = None,
     ) -> Finding:
         """A finding of this rule."""
-        return Finding(self.code, self.name, level, title or self.title, detail, fix, layer, where, evidence, cause)
+        return Finding(self.code, self.name, level, title, measured, fix, layer, where, evidence, made_by, cause)
 
 
-@cache
-def registry() -> dict[str, Rule]:
-    """Every rule in the folder rules/, by code: a new file there is a new rule, nothing else is edited.
+def rule(code: str, name: str, reads: Callable[..., Any]) -> Callable[[Callable[..., Iterable[Finding]]], Rule]:
+    """Register a function as the rule of a code; its docstring is the rule's documentation."""
 
-    >>> registry()["LS201"].name
-    'batch-time-swap'
-    """
-    from . import rules
+    def register(find: Callable[..., Iterable[Finding]]) -> Rule:
+        title, why, wrong, right = _parts(inspect.getdoc(find) or "")
+        made = RULES[code] = Rule(code, name, title, why, wrong, right, reads, find)
+        return made
 
-    found = [
-        importlib.import_module(f"{rules.__name__}.{info.name}").RULE
-        for info in pkgutil.iter_modules(rules.__path__)
-        if info.name.startswith("ls")
-    ]
-    return {rule.code: rule for rule in sorted(found, key=lambda rule: rule.code)}
+    return register
+
+
+def _parts(text: str) -> tuple[str, str, str, str]:
+    """The docstring taken apart: first line, paragraphs, the program under Wrong::, the program under Right::."""
+    head, _, programs = text.partition("\nWrong::\n")
+    wrong, _, right = programs.partition("\nRight::\n")
+    title, _, why = head.partition("\n")
+    sentences = re.sub(r"\s+", " ", why).strip()
+    return title.strip().rstrip("."), sentences, textwrap.dedent(wrong).strip() + "\n", textwrap.dedent(right).strip() + "\n"

@@ -1,146 +1,308 @@
-"""Where the samples lie: what one changed sample moved, told apart as right, swapped, scrambled, blended or ignored."""
+"""Samples: one at a time is replaced; what moved with it in every tensor between the inputs and the result."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch
 from torch import Tensor
 
-from .report import Evidence
+from lstm_shapes.lab.trace import Call, Value
 
-__all__ = ["Placement", "of_layer", "of_result"]
+from .compare import differs
+from .experiments import Experiments
+from .layout import Layout, Track, cuts
 
-Kind = Literal["unknown", "right", "permuted", "swapped", "scrambled", "blended", "ignored", "unread"]
+__all__ = ["Samples", "cut", "samples_of", "tracks_of"]
+
+Kind = Literal["untested", "apart", "pairs", "mixed", "dropped", "permuted"]
+_VIEWS = frozenset("view reshape unflatten flatten view_as reshape_as ravel resize _unsafe_view squeeze unsqueeze".split())
+_PRODUCTS = frozenset("matmul __matmul__ __rmatmul__ bmm mm mv dot einsum linear addmm baddbmm tensordot".split())
+_REDUCES = frozenset(
+    "sum mean amax amin max min std var std_mean var_mean logsumexp norm prod nansum nanmean median".split()
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """`kind`, the axis that carries the samples (results only), and where each changed sample was found."""
+@dataclass(eq=False, slots=True)
+class Samples:
+    """What the experiment showed. `culprit`: the first call on the way to a wrong result that mixes the samples.
+
+    `tracks` holds what moved in every tensor, where it had to be asked; `rows` what moved in the results.
+    """
 
     kind: Kind
-    axis: int | None = None
-    at: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    tested: tuple[int, ...] = ()
+    why: str = ""
+    result: Value | None = None
+    path: str = ""
+    culprit: Call | None = None
+    tracks: dict[int, Track] = field(default_factory=dict)
+    rows: dict[int, Track] = field(default_factory=dict)
 
-    @property
-    def right(self) -> bool:
-        return self.kind in ("right", "unknown", "unread")
+    def track(self, value: Value) -> Track | None:
+        return self.tracks.get(value.index)
 
-
-def _where(flags: Tensor) -> tuple[int, ...]:
-    return tuple(int(k) for k in torch.nonzero(flags).flatten().tolist())
-
-
-def of_layer(maps: dict[int, Tensor]) -> Placement:
-    """The samples in a layer's X or state: maps are (rows of the batch first) (N, L, F) for X.
-
-    Each row of the batch must belong to one sample. Rows that two samples share are a bug, and how the two
-    share them says which: each at steps of its own (swapped), cell by cell (scrambled), or in the same cell
-    (blended: values were computed from both before they came here).
-    """
-    maps = {i: m for i, m in maps.items() if bool(m.any())}
-    if len(maps) < 2:
-        return Placement("unread" if not maps else "unknown")
-    rows = {i: m.flatten(1).any(1) for i, m in maps.items()}
-    if _disjoint(list(rows.values())):
-        at = {i: _where(r) for i, r in rows.items()}
-        one_each = all(len(place) == 1 for place in at.values())
-        moved = one_each and any(place != (i,) for i, place in at.items())
-        return Placement("permuted" if moved else "right", 0, at)
-    steps = {i: m.any(2).any(0) for i, m in maps.items()}
-    at = {i: _where(s) for i, s in steps.items()}
-    one_step = all(len(place) == 1 for place in at.values())
-    if _disjoint(list(steps.values())) and (one_step or all(bool(m.any(2).any(1).all()) for m in maps.values())):
-        return Placement("swapped", 1, at)
-    if _disjoint(list(maps.values())):
-        return Placement("scrambled", None, at)
-    return Placement("blended", None, at)
+    def layout(self, value: Value) -> Layout | None:
+        """How the samples lie in a tensor."""
+        track = self.tracks.get(value.index)
+        return None if track is None else track.layout()
 
 
-def of_result(maps: dict[int, Tensor], N: int) -> Placement:
-    """The samples in a result of any shape: the batch axis is the one on which sample i moves index i alone."""
-    if len(maps) < 2:
-        return Placement("unknown")
-    shape = next(iter(maps.values())).shape
-    if not shape:
-        return Placement("unknown")
-    if not any(bool(m.any()) for m in maps.values()):
-        return Placement("unread")
-    along = {a: {i: _where(_others(m, a)) for i, m in maps.items()} for a in range(len(shape))}
-    for axis, at in along.items():
-        if shape[axis] == N and all(place in ((i,), ()) for i, place in at.items()):
-            return Placement("right" if all(at.values()) else "ignored", axis, at)
-    if _pairs(maps, N):
-        return Placement("right")
-    for axis, at in along.items():
-        if not all(at.values()) or not _separate(list(at.values())):
+def chosen(N: int) -> tuple[int, ...]:
+    """The samples that are replaced: all of a small batch, else the first two and the last."""
+    return tuple(range(N)) if N <= 4 else (0, 1, N - 1)
+
+
+def samples_of(lab: Experiments) -> Samples:
+    """Replace one sample at a time: is every result's row moved by its own sample alone?"""
+    trace = lab.baseline
+    if lab.batch_dim is None:
+        return Samples("untested", why="batch_dim=None: the input has no batch axis")
+    if trace.error is not None:
+        return Samples("untested", why="the program stops with an exception")
+    if lab.N < 2:
+        return Samples("untested", why=f"the batch holds N = {lab.N} samples; two show more")
+    if not lab.inputs.movable:
+        return Samples("untested", why="no input has a batch axis whose samples could be replaced")
+    if not lab.results:
+        return Samples("untested", why="nothing that came back is a tensor with axes")
+    quick = _compared(lab, chosen(lab.N), {value.index for _, value in lab.results})
+    if len(quick.tested) < 2:
+        return Samples("untested", why=quick.why or "the program takes another path with other samples")
+    if _wrong(lab, quick.tracks) is None:
+        return Samples("apart", quick.tested, rows=quick.tracks)
+    if not lab.repeatable:
+        return Samples("untested", quick.tested, "the same inputs give other results each time")
+    lab.says("samples, call by call")
+    for _ in range(8):
+        judged = _judged(lab, _compared(lab, quick.tested, None))
+        statistics = _statistics(judged.culprit)
+        if not statistics:
+            return judged
+        for call in statistics:  # standardised by hand: held still, as a BatchNorm's statistics are
+            lab.hold(call)
+    return judged
+
+
+def tracks_of(lab: Experiments) -> dict[int, Track]:
+    """What moves in each tensor with each sample, also where the results were found right at once."""
+    samples = lab.ask(samples_of)
+    if not samples.tested:
+        return {}
+    return samples.tracks or _compared(lab, samples.tested, None).tracks
+
+
+def _statistics(culprit: Call | None) -> list[Call]:
+    """Mean and deviation of one tensor along one axis, where both are taken: the batch is standardised by hand."""
+    if culprit is None or culprit.name not in ("mean", "std", "var") or not culprit.inputs:
+        return []
+    source = culprit.inputs[0]
+    centred = [v for call in source.readers if call.name in ("sub", "__sub__") for v in call.outputs]
+    taken = [
+        call
+        for value in (source, *centred)
+        for call in value.readers
+        if call.name in ("mean", "std", "var") and call.argument(1, "dim") == culprit.argument(1, "dim")
+    ]
+    return taken if {"std", "var"} & {call.name for call in taken} else []
+
+
+def _compared(lab: Experiments, samples: tuple[int, ...], wanted: set[int] | None) -> Samples:
+    """A run for each sample; tracks for the wanted values, for all that are on the way if None."""
+    tracks: dict[int, Track] = {}
+    tested: list[int] = []
+    why = ""
+    for s in samples:
+        lab.says(f"sample {s} of {lab.N} replaced")
+        moved: dict[int, Tensor | None] = {}
+
+        def compare(value: Value, tensor: Tensor, moved: dict[int, Tensor | None] = moved) -> None:
+            if wanted is None or value.index in wanted:
+                before = value.elements
+                moved[value.index] = None if before is None else differs(before, tensor, lab.slack)
+
+        outcome = lab.follow(lab.inputs.sample(s), compare)
+        if outcome.error is not None:
+            why = f"with sample {s} replaced the program raises {type(outcome.error).__name__}"
             continue
-        permuted = shape[axis] == N and all(len(place) == 1 for place in at.values())
-        if shape[axis] == N and not permuted:
-            continue  # the batch axis, and a sample moves several of its rows
-        if permuted or shape[axis] % N == 0 or _disjoint(list(maps.values())):
-            return Placement("permuted" if permuted else "right", axis, at)
-    if any(not bool(m.any()) for m in maps.values()):
-        return Placement("ignored", None, {i: _where(m.flatten()) for i, m in maps.items()})
-    return Placement("scrambled" if _disjoint(list(maps.values())) else "blended", None, along[0])
+        if wanted is not None and any(moved.get(index) is None for index in wanted):
+            why = f"with sample {s} replaced the program takes another path or gives another shape"
+            continue
+        tested.append(s)
+        for index, elements in moved.items():
+            track = tracks.get(index)
+            if track is None:
+                track = tracks[index] = Track(lab.baseline.values[index].shape, lab.N)
+            track.add(s, elements)
+    return Samples("apart", tuple(tested), why, tracks=tracks)
 
 
-def _others(m: Tensor, axis: int) -> Tensor:
-    return m.movedim(axis, 0).flatten(1).any(1) if m.dim() > 1 else m
+def _wrong(lab: Experiments, tracks: dict[int, Track]) -> tuple[str, Value] | None:
+    """The first result whose rows are not those of their own samples."""
+    right, wrong = 0, None
+    for path, value in lab.results:
+        track = tracks.get(value.index)
+        if track is None or track.unknown or not track.touched:
+            continue
+        if track.in_place() or track.paired or _ordered(track):
+            right += 1
+        elif wrong is None or (not track.mixed and tracks[wrong[1].index].mixed):
+            wrong = wrong or (path, value)
+    if wrong is not None and right and lab.N not in wrong[1].shape and not _rows(tracks[wrong[1].index]):
+        return None  # a summary of the batch beside a result that has its rows
+    return wrong
 
 
-def _disjoint(maps: list[Tensor]) -> bool:
-    """Whether no cell is in two maps."""
-    return not bool((torch.stack([m.int() for m in maps]).sum(0) > 1).any())
+def _rows(track: Track) -> bool:
+    return not track.mixed and bool(track.axes)
 
 
-def _separate(places: list[tuple[int, ...]]) -> bool:
-    return sum(len(place) for place in places) == len({k for place in places for k in place})
+def _ordered(track: Track) -> bool:
+    """Samples apart on an axis that holds several rows of each, in the samples' own order."""
+    layout = track.layout()
+    return layout is not None and not (track.shape[layout.axis] == track.N)
 
 
-def _pairs(maps: dict[int, Tensor], N: int) -> bool:
-    """A matrix of all pairs: sample i moves row i and column i, as a similarity of two encoders should."""
-    shape = next(iter(maps.values())).shape
-    axes = [axis for axis, size in enumerate(shape) if size == N]
-    if len(axes) < 2:
+def _judged(lab: Experiments, samples: Samples) -> Samples:
+    wrong = _wrong(lab, samples.tracks)
+    if wrong is None or len(samples.tested) < 2:
+        return Samples("apart", samples.tested, tracks=samples.tracks)
+    samples.path, samples.result = wrong
+    track = samples.tracks[wrong[1].index]
+    way = lab.baseline.ancestors(wrong[1])
+    culprit = _first_mixing(lab, samples, way)
+    if culprit is None and track.mixed and _from_tables(lab, samples, way):
+        samples.kind = "pairs"
+        return samples
+    if culprit is not None and track.mixed:
+        if lab.scalar and _is_summary(lab, samples, culprit, way):
+            samples.kind = "apart"
+            return samples
+        samples.kind, samples.culprit = "mixed", culprit
+        return samples
+    if track.mixed:
+        samples.kind = "mixed"
+        samples.culprit = wrong[1].maker
+        return samples
+    dropped = _first_dropping(lab, samples, way)
+    if dropped is not None:
+        samples.kind, samples.culprit = "dropped", dropped
+    elif culprit is not None:
+        samples.kind, samples.culprit = "mixed", culprit
+    elif not lab.scalar and (places := track.places()) is not None and any(s != at for s, at in places.items()):
+        samples.kind, samples.culprit = "permuted", _last_permuting(lab, samples, way)
+        if _order_returned(lab, samples, way):
+            samples.kind, samples.culprit = "apart", None
+    else:
+        samples.kind = "apart"
+    return samples
+
+
+def _calls_on(lab: Experiments, way: set[int]) -> Iterator[Call]:
+    for call in lab.baseline.calls:
+        if any(value.index in way for value in call.outputs):
+            yield call
+
+
+def _first_mixing(lab: Experiments, samples: Samples, way: set[int]) -> Call | None:
+    """The earliest call on the way with a mixed output and no mixed input."""
+    bad: set[int] = set()
+    tables: set[int] = set()  # similarities, and what is computed from nothing else
+    for call in _calls_on(lab, way):
+        if any(v.index in bad for v in call.inputs):
+            bad.update(v.index for v in call.outputs)
+            continue
+        holding = [v for v in call.inputs if (t := samples.track(v)) is not None and t.touched]
+        paired = [v for v in holding if v.index in tables or samples.tracks[v.index].paired]
+        if holding and len(paired) == len(holding) and call.name not in _PRODUCTS:
+            tables.update(v.index for v in call.outputs)
+            continue
+        mixed = any((t := samples.track(v)) is not None and t.mixed for v in call.outputs)
+        if mixed or cut(samples, call):
+            if any((t := samples.track(v)) is not None and t.mixed for v in call.inputs):
+                # written in place where nobody looked: the writer is among the makers
+                bad.update(v.index for v in call.outputs)
+                writer = next((v.maker for v in call.inputs if (t := samples.track(v)) and t.mixed and v.maker), call)
+                return writer
+            return call
+    return None
+
+
+def cut(samples: Samples, call: Call) -> bool:
+    """Whether a call is a view that cuts across samples, also where its elements look apart by luck."""
+    if call.name not in _VIEWS or not call.inputs or not call.outputs:
         return False
-    first, second = axes[:2]
-    for i, m in maps.items():
-        rest = m.movedim((first, second), (0, 1)).clone()
-        crossed = bool(rest[i].any()) and bool(rest[:, i].any())
-        rest[i], rest[:, i] = False, False
-        if not crossed or bool(rest.any()):
-            return False
+    layout = samples.layout(call.inputs[0])
+    return layout is not None and cuts(layout, call.outputs[0].shape)
+
+
+def _is_summary(lab: Experiments, samples: Samples, culprit: Call, way: set[int]) -> bool:
+    """Whether samples meet only because a scalar is being added up: no layer follows the reduction.
+
+    A table of pairs (similarities) that ends in a scalar is such a sum too.
+    """
+    if any((t := samples.track(v)) is not None and t.paired for v in culprit.inputs):
+        return True
+    if culprit.name not in _REDUCES:
+        return False
+    after: set[int] = {v.index for v in culprit.outputs}
+    for call in _calls_on(lab, way):
+        if call.index > culprit.index and any(v.index in after for v in call.inputs):
+            if any(v.parameter for v in call.inputs):
+                return False
+            after.update(v.index for v in call.outputs)
     return True
 
 
-def matrix(maps: dict[int, Tensor], axis: int) -> tuple[tuple[bool, ...], ...]:
-    """matrix[j][i]: whether index j of the result moved with the i-th changed sample."""
-    columns = [_others(m, axis) for m in maps.values()]
-    return tuple(tuple(bool(column[j]) for column in columns) for j in range(min(len(columns[0]), 12)))
+def _first_dropping(lab: Experiments, samples: Samples, way: set[int]) -> Call | None:
+    """The call that lets only some samples through, where the result holds only some."""
+    result = samples.tracks[samples.result.index] if samples.result is not None else None
+    if result is None or len(result.touched) == len(samples.tested):
+        return None
+    for call in _calls_on(lab, way):
+        for value in call.inputs:
+            before = samples.track(value)
+            if before is None or len(before.touched) <= len(result.touched):
+                continue
+            after = [t for v in call.outputs if v.index in way and (t := samples.track(v)) is not None]
+            if after and all(set(t.touched) == set(result.touched) for t in after) and set(before.touched) > set(
+                result.touched
+            ):
+                return call
+    return None
 
 
-def evidence(maps: dict[int, Tensor], of: str, axis: int = 0) -> Evidence:
-    """The experiment in words: which sample was changed and what moved."""
-    words = []
-    for i, m in maps.items():
-        moved = _where(_others(m, axis))
-        words.append(f"sample {i} moved {_span(moved)}")
-    return Evidence(
-        f"one sample of the input replaced at a time, {of} compared on its axis {axis}",
-        "; ".join(words),
-        matrix(maps, axis),
-        f"index on axis {axis} of {of}",
-        f"changed sample: {', '.join(str(i) for i in maps)}",
-    )
+def _from_tables(lab: Experiments, samples: Samples, way: set[int]) -> bool:
+    """Whether samples meet in a table of similarities on the way: on purpose."""
+    return any((t := samples.track(v)) is not None and t.paired for call in _calls_on(lab, way) for v in call.outputs)
 
 
-def _span(moved: tuple[int, ...]) -> str:
-    if not moved:
-        return "nothing"
-    if len(moved) == 1:
-        return f"index {moved[0]} only"
-    if moved == tuple(range(moved[0], moved[-1] + 1)):
-        return f"indices {moved[0]} to {moved[-1]}"
-    return "indices " + ", ".join(str(k) for k in moved[:8]) + (" …" if len(moved) > 8 else "")
+def _reorders(samples: Samples, call: Call) -> bool:
+    """Whether a call puts samples in other places of an axis of N."""
+    for value in call.inputs:
+        before, after = samples.track(value), samples.track(call.outputs[0])
+        if before is not None and after is not None and before is not after:
+            a, b = before.places(), after.places()
+            if a is not None and b is not None and a != b:
+                return True
+    return False
+
+
+def _order_returned(lab: Experiments, samples: Samples, way: set[int]) -> bool:
+    """Whether the order, or something else in the same order, comes back with the rows."""
+    orders = {v.index for call in _calls_on(lab, way) if _reorders(samples, call) for v in call.inputs[1:]}
+    for _, value in lab.baseline.results:
+        maker = value.maker
+        if value.index in orders or (maker is not None and any(v.index in orders for v in maker.outputs)):
+            return True
+        track = samples.track(value)
+        if maker is not None and any(v.index in orders for v in maker.inputs[1:]):
+            if track is None or not track.touched:
+                return True
+    return False
+
+
+def _last_permuting(lab: Experiments, samples: Samples, way: set[int]) -> Call | None:
+    """The last call on the way that puts samples in other places."""
+    return max((call for call in _calls_on(lab, way) if _reorders(samples, call)), key=lambda c: c.index, default=None)

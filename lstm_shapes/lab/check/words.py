@@ -1,92 +1,162 @@
-"""The words of findings: shapes with their symbols, constructors with one thing changed, names from the user's line."""
+"""The words of findings: what the user calls things, read from the syntax tree of the line, and shapes with their axes."""
 
 from __future__ import annotations
 
-import re
+import ast
+import functools
+import linecache
 from collections.abc import Sequence
-from typing import Any
 
-from torch import Tensor
+from lstm_shapes.lab.trace import Call, LayerCall, Value, Where
 
-from .calls import LayerCall
-from .where import Where
+__all__ = ["argument_text", "call_text", "named", "result_names", "value_name"]
 
-__all__ = ["axes_of", "built", "named", "result_names", "shape"]
-
-_ASSIGNED = re.compile(r"^([\w\s,()\[\]*.]+?)=(?!=)\s*(.+)$")
+_LONGEST = 40
+_OPERATORS = {"matmul": "@", "__matmul__": "@", "add": "+", "sub": "-", "mul": "*", "truediv": "/", "div": "/"}
 
 
-def shape(value: Any) -> str:
-    """A tensor's shape as Python writes it."""
-    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
+@functools.lru_cache(maxsize=64)
+def _tree(file: str, text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
 
 
-def axes_of(call: LayerCall) -> str:
-    """How the layer reads the axes of its input, in symbols."""
-    return {
-        "batch_first": "(N, L, Q)",
-        "time_major": "(L, N, Q)",
-        "unbatched": "(L, Q)",
-        "cell": "(N, Q)",
-        "one": "(Q)",
-        "packed": "packed (steps of all rows, Q)",
-    }[call.layout]
+def _statement(where: Where | None) -> ast.stmt | None:
+    """The innermost statement that covers a line."""
+    if where is None:
+        return None
+    tree = _tree(where.file, "".join(linecache.getlines(where.file)))
+    covering = [
+        node
+        for node in ast.walk(tree or ast.Module([], []))
+        if isinstance(node, ast.stmt) and node.lineno <= where.line <= (node.end_lineno or node.lineno)
+    ]
+    return max(covering, key=lambda node: (node.lineno, -(node.end_lineno or 0)), default=None)
 
 
-def named(symbols: Sequence[str], sizes: Sequence[int]) -> str:
-    """Sizes with their names: (N=5, L=7, Q=4)."""
-    return "(" + ", ".join(f"{s}={n}" for s, n in zip(symbols, sizes, strict=False)) + ")"
+def _node(call: Call) -> ast.Call | None:
+    """The call in the source, where exactly one is spelled with this function's name on the line."""
+    where = call.where
+    statement = _statement(where)
+    if statement is None or where is None:
+        return None
+    nodes = [
+        node
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Call) and _spelled(node) == call.name and node.lineno <= where.line <= _end(node)
+    ]
+    return nodes[0] if len(nodes) == 1 else None
 
 
-def built(call: LayerCall, **changes: Any) -> str:
-    """The constructor of a layer, with changes: nn.LSTM(4, 16, batch_first=True)."""
-    module: Any = call.module
-    words = [str(changes.pop("input_size", call.Q)), str(changes.pop("hidden_size", call.D))]
-    layers = changes.pop("num_layers", call.K)
-    if layers != 1:
-        words.append(str(layers))
-    flags = {
-        "batch_first": call.batch_first,
-        "bidirectional": call.R == 2,
-        "dropout": getattr(module, "dropout", 0.0),
-        "proj_size": call.P,
-    }
-    flags.update(changes)
-    words += [f"{name}={value}" for name, value in flags.items() if value]
-    return f"nn.{call.label}({', '.join(words)})"
+def _end(node: ast.expr) -> int:
+    return node.end_lineno or node.lineno
+
+
+def _spelled(node: ast.Call) -> str:
+    function = node.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def result_names(where: Where | None) -> tuple[str, ...]:
-    """The names on the left of the user's line: `out, (hn, cn) = self.rnn(x)` gives out, hn, cn."""
-    if where is None or not where.source:
+    """The names on the left of the user's statement: `out, (hn, cn) = self.rnn(x)` gives out, hn, cn."""
+    statement = _statement(where)
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    if isinstance(statement, (ast.AnnAssign, ast.AugAssign)):
+        targets = [statement.target]
+    if not targets:
         return ()
-    match = _ASSIGNED.match(where.source)
-    if match is None or where.source.startswith("return") or re.search(r"\w\(", match.group(1)):
-        return ()  # the equals sign belongs to an argument
-    if match.group(2).startswith("lambda"):
-        return ()
-    return tuple(re.findall(r"[A-Za-z_]\w*", match.group(1)))
+    return tuple(
+        ast.unparse(node)
+        for node in ast.walk(targets[0])
+        if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(getattr(node, "ctx", None), ast.Store)
+    )
 
 
-def input_name(call: LayerCall, default: str = "x") -> str:
-    """What the user calls the layer's input, as far as the line shows it."""
-    if call.where is None or not call.where.source:
-        return default
-    match = re.search(rf"{re.escape(call.name.split('.')[-1] or 'rnn')}\((\w+)\s*[,)]", call.where.source)
-    return match.group(1) if match else default
+def argument_text(call: Call, k: int = 0) -> str:
+    """The source of a call's k-th tensor, "" where it cannot be told."""
+    node = _node(call)
+    if node is None:
+        return ""
+    operands: list[ast.expr] = list(node.args)
+    if isinstance(node.func, ast.Attribute) and not _is_namespace(node.func.value):
+        operands.insert(0, node.func.value)
+    if k >= len(operands):
+        return ""
+    text = ast.unparse(operands[k])
+    return text if len(text) <= _LONGEST else ""
 
 
-def state_names(call: LayerCall) -> tuple[str, str]:
-    """hn and cn as the user calls them."""
-    names = [name for name in result_names(call.where) if name != "self"]
-    if call.step:
-        return (names[0], names[1]) if len(names) > 1 else ("h", "c")
-    hidden = names[1] if len(names) > 1 and names[1] != "_" else "hn"
-    cell = names[2] if len(names) > 2 and names[2] != "_" else "cn"
-    return hidden, cell
+def _is_namespace(node: ast.expr) -> bool:
+    """Whether what stands before the dot is a module such as torch or F."""
+    text = ast.unparse(node)
+    return text in ("torch", "F", "nn.functional", "torch.nn.functional", "functional", "nn", "torch.special", "torch.linalg")
 
 
-def output_name(call: LayerCall) -> str:
-    """Y as the user calls it."""
-    names = result_names(call.where)
-    return names[0] if names and names[0] not in ("_", "self") else "out"
+def value_name(value: Value, reader: Call | None = None) -> str:
+    """What the user calls a tensor: as an argument of the call that reads it, or as what its maker is bound to."""
+    if reader is not None and value in reader.inputs:
+        text = argument_text(reader, reader.inputs.index(value))
+        if text:
+            return text
+    if value.maker is None:
+        return value.origin or "a tensor"
+    names = result_names(value.maker.where)
+    outputs = value.maker.outputs
+    if len(names) == 1 and len(outputs) == 1:
+        return names[0]
+    if len(names) == len(outputs) and value in outputs:
+        return names[outputs.index(value)]
+    return f"the result of {value.maker.name}"
+
+
+def call_text(call: Call, **changes: object) -> str:
+    """A call as it is written, with changed arguments: torch.softmax(scores, dim=1)."""
+    node = _node(call)
+    if node is None:
+        words = ", ".join(f"{name}={value}" for name, value in changes.items())
+        return f"{call.name}(…, {words})" if words else f"{call.name}(…)"
+    copy = ast.parse(ast.unparse(node), mode="eval").body
+    assert isinstance(copy, ast.Call)
+    for name, value in changes.items():
+        new = ast.Constant(value)
+        keyword = next((k for k in copy.keywords if k.arg in (name, "axis")), None)
+        method = isinstance(copy.func, ast.Attribute) and not _is_namespace(copy.func.value)
+        place = 0 if method else 1
+        if keyword is not None:
+            keyword.value = new
+        elif len(copy.args) > place:
+            copy.args[place] = new
+        else:
+            copy.keywords.append(ast.keyword(name, new))
+    return ast.unparse(ast.fix_missing_locations(copy))
+
+
+def named(value: Value, axes: dict[int, str] | None = None) -> str:
+    """A shape with the axes that are known by name: (N=6, 9)."""
+    return shape_with(value.shape, axes or {})
+
+
+def shape_with(shape: Sequence[int], axes: dict[int, str]) -> str:
+    parts = [f"{axes[k]}={n}" if k in axes else str(n) for k, n in enumerate(shape)]
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+
+
+def layer_names(layer: LayerCall) -> dict[str, str]:
+    """Y, hn and cn as the user calls them."""
+    names = [n for n in result_names(layer.call.where)]
+    roles = list(layer.outputs)
+    if len(names) == len(roles):
+        found = dict(zip(roles, names, strict=True))
+    elif len(names) == 2 and roles[0] == "Y":
+        state = names[1]
+        found = {"Y": names[0], "hn": f"{state}[0]", "cn": f"{state}[1]"} if "cn" in roles else dict(zip(roles, names))
+    else:
+        found = {}
+    return {role: name if (name := found.get(role, role)) != "_" else role for role in roles}
+
+
+def symbol(name: str) -> str:
+    """How a function is spoken of: `@` for a product, its name else."""
+    return _OPERATORS.get(name, name)

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from lstm_shapes.display import Shown
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
-from lstm_shapes.shown import Shown
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
-from lstm_shapes.shown import Shown
+from lstm_shapes.display import Shown
 from lstm_shapes.theory.spec import Spec
 
-if TYPE_CHECKING:
-    from .cell_trace import CellTrace
-    from .trace import GateTrace
+from .cell_trace import CellTrace
 
 __all__ = ["Feedback", "Reentry", "read_feedback"]
 
@@ -56,9 +55,9 @@ class Feedback(Shown):
         return {"rows": [row.to_dict() for row in self.rows]}
 
 
-def read_feedback(trace: GateTrace) -> Feedback:
+def read_feedback(spec: Spec, cells: Iterable[CellTrace]) -> Feedback:
     """The feedback of each layer and direction."""
-    return Feedback(trace.spec, tuple(row for cell in trace.cells for row in _rows(cell)))
+    return Feedback(spec, tuple(row for cell in cells for row in _rows(cell)))
 
 
 def _rows(cell: CellTrace) -> list[Reentry]:

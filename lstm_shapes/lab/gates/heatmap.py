@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lstm_shapes.display import Shown, drawing
 from lstm_shapes.errors import SpecError
-from lstm_shapes.shown import Shown
 from lstm_shapes.theory.numerals import counted
 
-if TYPE_CHECKING:
-    from .trace import GateTrace
-
-__all__ = ["HeatMap", "read_heatmap"]
+__all__ = ["HeatMap"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,32 +50,20 @@ class HeatMap(Shown):
         reach = max(1.0, abs(low), abs(high))
         return -reach, reach
 
-    def figure(self) -> Any:
-        """The same as a matplotlib Figure; needs the extra `[plot]`.
-
-        Raises: ImportError that says what to install.
-        """
-        # lab may not know views; shown.py loads them the same way, when somebody looks.
-        return import_module("lstm_shapes.views.figure").heatmap_figure(self)
-
     @property
     def svg(self) -> str:
         """The same as an accessible SVG."""
-        text: str = import_module("lstm_shapes.views.svg.heatmap").heatmap_svg(self)
-        return text
+        return drawing(self).svg
 
     def save(self, path: str | Path) -> Path:
-        """Write the picture: `.svg`, or `.png` with the extra `[plot]`.
+        """Write the picture as SVG.
 
-        Raises: SpecError for another suffix; ImportError that says what to install.
+        Raises: SpecError for another suffix than `.svg`.
         """
         file = Path(path)
-        if file.suffix == ".png":
-            self.figure().savefig(file)
-        elif file.suffix == ".svg":
-            file.write_text(self.svg, encoding="utf-8")
-        else:
-            raise SpecError("path", "a file name that ends in .svg or .png", str(path))
+        if file.suffix != ".svg":
+            raise SpecError("path", "a file name that ends in .svg", str(path))
+        file.write_text(self.svg, encoding="utf-8")
         return file
 
     def _repr_svg_(self) -> str:
@@ -97,15 +81,3 @@ class HeatMap(Shown):
             "n": self.n,
             "values": [list(row) for row in self.values],
         }
-
-
-def read_heatmap(trace: GateTrace, gate: str, layer: int, direction: int, n: int) -> HeatMap:
-    """The heat map at valid positions (`GateTrace.heatmap` checks them)."""
-    cell = trace[layer, direction]
-    _ = cell[gate]  # raises for a name that is not there
-    steps = trace.call.lengths[n] if trace.call.lengths else trace.call.L
-    rows = cell.values[gate].detach()[:steps, n].T.tolist()
-    row = n if trace.call.batched else None
-    return HeatMap(
-        gate, layer, direction, row, tuple(tuple(values) for values in rows), trace.spec.nonlinearity != "relu"
-    )

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lstm_shapes.shown import Shown
+from lstm_shapes.display import Shown
 from lstm_shapes.theory.numerals import number
 from lstm_shapes.theory.spec import Spec
 

@@ -10,24 +10,22 @@ import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from lstm_shapes.display import Shown
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
-from lstm_shapes.shown import Shown
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
 from .cell_trace import CellTrace, last_computed
-
-if TYPE_CHECKING:
-    from .feedback import Feedback
-    from .heatmap import HeatMap
-    from .step import GateStep
+from .feedback import Feedback, read_feedback
+from .heatmap import HeatMap
+from .step import GateStep, read_step
 
 __all__ = ["GateTrace", "outputs"]
 
@@ -123,8 +121,6 @@ class GateTrace(Shown):
 
         Raises: ShapeError for an index outside the trace, or a step that lengths leave out.
         """
-        from .step import read_step
-
         cell = self[layer, direction]
         n = _index("n", n, self.call.N or 1)
         d = _index("d", d, self.spec.D)
@@ -137,9 +133,7 @@ class GateTrace(Shown):
     @property
     def feedback(self) -> Feedback:
         """How h and c re-enter at the next step, and how much of what the gates see came that way."""
-        from .feedback import read_feedback
-
-        return read_feedback(self)
+        return read_feedback(self.spec, self.cells)
 
     @property
     def bytes(self) -> int:
@@ -164,13 +158,17 @@ class GateTrace(Shown):
     def heatmap(self, gate: str = "", layer: int = 0, direction: int = 0, n: int = 0) -> HeatMap:
         """One gate of one row over time: units down, steps across. Shows itself in the console and in a notebook.
 
-        `.figure()` is the same with matplotlib (extra `[plot]`). The first gate of the cell unless named.
+        The first gate of the cell unless named.
 
         Raises: ShapeError for a gate, layer, direction or row that is not there.
         """
-        from .heatmap import read_heatmap
-
-        return read_heatmap(self, gate or self.spec.kind.gates[0], layer, direction, _index("n", n, self.call.N or 1))
+        name, n = gate or self.spec.kind.gates[0], _index("n", n, self.call.N or 1)
+        cell = self[layer, direction]
+        _ = cell[name]  # raises for a name that is not there
+        steps = self.call.lengths[n] if self.call.lengths else self.call.L
+        units = tuple(tuple(values) for values in cell.values[name].detach()[:steps, n].T.tolist())
+        row = n if self.call.batched else None
+        return HeatMap(name, layer, direction, row, units, signed=self.spec.nonlinearity != "relu")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: the layer, the agreement with it, and a summary of each tensor."""

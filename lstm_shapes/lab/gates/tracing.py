@@ -24,8 +24,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.lab.calling import Returned, call_plainly, read_state
-from lstm_shapes.lab.inputs import Inputs, read_inputs
+from lstm_shapes.lab.calling import Inputs, Returned, call_plainly, read_inputs
 from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.spec import Spec
 
@@ -69,11 +68,10 @@ def gates(
     # Under autocast the layer would round where its own dtype does not; the trace is of the layer as it is.
     with torch.autocast(device.type, enabled=False), torch.set_grad_enabled(grad):
         # Here, where a graph is recorded: to take names away is an operation like any other.
-        inputs = read_inputs(spec, x, lengths)
-        given = read_state(spec, inputs, state)
+        inputs = read_inputs(layer, spec, x, state, lengths)
         twin = quiet(layer)
         with torch.no_grad(), LayerByLayer() as kernel:
-            own = call_plainly(twin, spec, inputs, given)
+            own = call_plainly(twin, spec, inputs)
         if grad:
             make_weights(twin)
         weights = (GateWeights.of(twin, spec, k, r) for k in range(spec.K) for r in range(spec.R))

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from lstm_shapes.display import Shown
 from lstm_shapes.lab.torch_rules import axes_of
-from lstm_shapes.shown import Shown
 from lstm_shapes.theory.axes import Axes, Axis
 from lstm_shapes.theory.origins import UNKNOWN
 
 if TYPE_CHECKING:
-    from lstm_shapes.lab.check.report import Report
+    from lstm_shapes.lab.check_old.report import Report
 
 __all__ = ["Made", "Mixed", "Step", "Walk", "made_of"]
 

@@ -157,14 +157,14 @@ def _open(pieces: Sequence[Axes], at: int) -> tuple[list[tuple[Atom, ...]], Fixe
     return rows, records[0]
 
 
-def later(origin: Origin) -> Origin:
-    """The coordinate of what was computed along another one.
+def later(origin: Origin, end: str = "high") -> Origin:
+    """The coordinate of what was computed along another one, counted by the highest step or by the lowest.
 
     >>> L = Origin("L")
     >>> later(L).name, later(L) is later(L), later(L) is L
     ('L', True, False)
     """
-    return relabelled(origin, "later")
+    return relabelled(origin, end)
 
 
 def _advancing(found: Sequence[object]) -> bool:

@@ -62,7 +62,7 @@ def written(target: Axes, key: tuple[Key, ...] | None, value: Operand | float) -
         rows = [_anything(row) if piece else row for row, piece in zip(rows, pieces, strict=True)]
     gone = dict(value.fixed) if fresh else join_fixed([target, value])
     moving = {atom.origin for row in rows if not row.blank for atom in row.atoms}
-    axes = settle(rows, {one: where for one, where in gone.items() if not {one, later(one)} & moving})
+    axes = settle(rows, {one: where for one, where in gone.items() if not _kin(one) & moving})
     # Written by another hand: still these axes, but no longer a piece of what it was cut from.
     own = {atom.origin for axis in (*target, *place) for atom in axis.atoms}
     foreign = any(atom.origin not in own for axis in value if not axis.blank for atom in axis.atoms)
@@ -73,7 +73,7 @@ def _elsewhere(place: Axes, value: Axes, told: set[Origin]) -> bool:
     """Whether a value stands at other coordinates than the place that it is written to."""
     stands = dict(place.fixed)
     return any(
-        not {origin, later(origin)} & told and not any(stands.get(one) == end for one, end in _ends(origin, where))
+        not _kin(origin) & told and not any(stands.get(one) == end for one, end in _ends(origin, where))
         for origin, where in value.fixed
     )
 
@@ -93,12 +93,16 @@ def _alike(here: Axis, there: Axis) -> bool:
     return here.known and places(here.atoms) == places(there.atoms)
 
 
+def _kin(origin: Origin) -> set[Origin]:
+    return {one for one, _ in _ends(origin, 0)}
+
+
 def _ends(origin: Origin, where: object) -> list[tuple[Origin, object]]:
-    """Where a value stands along an axis that is filled with such values."""
-    ends: list[tuple[Origin, object]] = [(origin, where)]
-    if isinstance(where, Span) and where.along is None:
-        ends += [(later(origin), where.high), (later(origin), where.low)]
-    return ends
+    """Where a value stands: along its origin, and along axes that are filled with values of several steps."""
+    high, low = later(origin), later(origin, "low")
+    if isinstance(where, Span):
+        return [] if where.along else [(high, where.high), (low, where.low)]
+    return [(origin, where), (high, where), (low, where)]
 
 
 def _laid(axis: Axis, positions: range, value: Axis) -> Axis:
@@ -118,15 +122,15 @@ def _advanced(axis: Axis, position: int, value: Axes) -> Axis:
     """A new axis with a value at one position of it: named after what has advanced as far as the position has."""
     if not axis.blank:
         return axis
-    ends = [end for origin, where in value.fixed for end in _ends(origin, where)]
-    offsets = {(one, at - position) for one, at in ends if isinstance(at, int)}
+    ends = [(one, at, origin) for origin, where in value.fixed for one, at in _ends(origin, where)]
+    offsets = {(one, at - position) for one, at, _ in ends if isinstance(at, int)}
     before, seen = axis.atoms[0].origin.written or (position, offsets)
     left = sorted(seen & offsets, key=lambda one: one[0].serial)
     if before == position:
         other = Origin(blank=axis.atoms[0].origin)
         other.written = (position, set(left))
         return Axis((replace(axis.atoms[0], origin=other),))
-    if len({one for one, _ in left}) != 1:
+    if len({of for one, _, of in ends if one in dict(left)}) != 1:
         return _anything(axis)
     along, offset = left[0]
     return Axis((Atom(along, range(offset, offset + axis.size)),))

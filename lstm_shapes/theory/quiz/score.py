@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lstm_shapes.shown import Shown
+from lstm_shapes.display import Shown
 
 from .question import TOPICS, Question
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from lstm_shapes.lab.gates.heatmap import HeatMap
 from lstm_shapes.theory.numerals import brief
 from lstm_shapes.views.choice import ends
 
 from .frame import box, frame, text
-
-if TYPE_CHECKING:
-    from lstm_shapes.lab.gates.heatmap import HeatMap
 
 __all__ = ["heatmap_svg"]
 

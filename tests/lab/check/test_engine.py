@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lstm_shapes.lab.check import Evidence, Finding, Report, Where, check, explain_exception
-from lstm_shapes.lab.check.record import Recorder
-from lstm_shapes.lab.check.regroup import cuts, out_of_order
-from lstm_shapes.lab.check.samples import of_layer, of_result
-from lstm_shapes.lab.check.values import broadcast, differs, leaves
+from lstm_shapes.lab.check_old import Evidence, Finding, Report, Where, check, explain_exception
+from lstm_shapes.lab.check_old.record import Recorder
+from lstm_shapes.lab.check_old.regroup import cuts, out_of_order
+from lstm_shapes.lab.check_old.samples import of_layer, of_result
+from lstm_shapes.lab.check_old.values import broadcast, differs, leaves
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lstm_shapes.lab.check import Rule, registry
-from tests.lab.check.cases import run
+from lstm_shapes.lab.check_old import Rule, registry
+from tests.lab.check_old.cases import run
 
 RULES = [pytest.param(rule, id=code) for code, rule in registry().items()]
 NAMES = {

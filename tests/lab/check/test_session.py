@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import lstm_shapes as ls
-from lstm_shapes.lab.check import session
+from lstm_shapes.lab.check_old import session
 
 WRONG = "import torch; torch.nn.LSTM(4, 8)(torch.randn(5, 3, 4), torch.zeros(1, 3, 8))"
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import lstm_shapes as ls
-from lstm_shapes.lab.check import watch as watch_module
+from lstm_shapes.lab.check_old import watch as watch_module
 
 
 def test_a_right_program_gives_an_empty_report() -> None:

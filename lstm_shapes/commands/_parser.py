@@ -1,0 +1,160 @@
+"""How a command's words are read: argparse, with errors of one line and the arguments that several commands share."""
+
+from __future__ import annotations
+
+import re
+from argparse import (
+    SUPPRESS,
+    ArgumentParser,
+    ArgumentTypeError,
+    BooleanOptionalAction,
+    RawDescriptionHelpFormatter,
+)
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from lstm_shapes.errors import LstmShapesError
+
+__all__ = ["Parser", "UsageError", "decimal", "near", "whole", "whole_numbers"]
+
+Number = TypeVar("Number", int, float)
+
+
+class UsageError(LstmShapesError):
+    """Words on the command line that cannot be read: what is wrong with them, and whose help to ask for."""
+
+    def __init__(self, problem: str, command: str) -> None:
+        sentence = problem[:1].upper() + problem[1:].rstrip(".")
+        super().__init__(f"{sentence}{'' if sentence.endswith('?') else '.'} See {command} --help.")
+
+
+class Parser(ArgumentParser):
+    """The parser of one command, whose help is a docstring that ends with examples."""
+
+    rest: str = ""
+    """The name by which everything behind the first word is passed on unread, where a command does that."""
+
+    def __init__(self, command: str, text: str) -> None:
+        about, heading, examples = text.strip().partition("Examples:")
+        super().__init__(
+            command,
+            description=about.strip(),
+            epilog=f"{heading}{examples.rstrip()}",
+            formatter_class=RawDescriptionHelpFormatter,
+            argument_default=SUPPRESS,
+            allow_abbrev=False,
+        )
+
+    def read(self, words: list[str]) -> dict[str, Any]:
+        """What was given, by name.
+
+        Raises: UsageError for words that cannot be read.
+        """
+        own, passed_on = (words[:1], words[1:]) if self.rest else (words, [])
+        self._refuse_unknown(own)
+        given, extra = self.parse_known_intermixed_args(own)
+        if extra:
+            self.error(f"Got unexpected extra argument{'s' if len(extra) > 1 else ''} ({_cut(' '.join(extra))})")
+        return {**vars(given), self.rest: passed_on} if self.rest else vars(given)
+
+    def _refuse_unknown(self, words: list[str]) -> None:
+        """Look for options that are none before argparse does, which would first ask for what is missing."""
+        options = list(self._option_string_actions)
+        for word in words:
+            name = word.partition("=")[0] if word.startswith("--") else word[:2]
+            if word == "--":
+                return
+            if name.startswith("-") and name not in options and not re.match(r"-$|-\.?\d", word):
+                self.error(f"No such option: {_cut(name)}.{near(name, options)}")
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, self.prog)
+
+    def layer(self) -> None:
+        """The arguments that describe a layer and its call; by the names that `predict` gives them."""
+        self.add_argument("Q", type=whole, help="features of one step: torch's input_size")
+        self.add_argument("D", type=whole, help="hidden width: torch's hidden_size")
+        self.add_argument("K", type=whole, nargs="?", default=1, help="stacked layers: torch's num_layers (default: 1)")
+        rows = self.add_mutually_exclusive_group()
+        rows.add_argument("--batch", "-n", dest="N", metavar="N", type=whole, help="sequences in the batch")
+        rows.add_argument(
+            "--unbatched", dest="N", action="store_const", const=None, help="one sequence without a batch axis"
+        )
+        self.add_argument("--steps", "-l", dest="L", metavar="L", type=whole, help="steps in a sequence")
+        self.add_argument("--cell", help="LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell (default: LSTM)")
+        self.add_argument("--bidirectional", "-r", action="store_true", help="read in both directions")
+        self.add_argument("--proj-size", "-p", metavar="P", type=whole, help="projected width, LSTM only")
+        self.switch("bias", "with or without bias vectors")
+        self.lengths()
+        self.dtype()
+
+    def model(self) -> None:
+        """A model of the user's, and what it is called with."""
+        self.add_argument("model", metavar="MODEL", help="package.module:factory, or file.py:factory")
+        about = "sizes of one argument; int:64,28 for tokens; repeat"
+        self.add_argument("--input", "-i", action="append", metavar="64,28,28", help=about)
+        self.dtype()
+
+    def lengths(self) -> None:
+        self.add_argument("--lengths", metavar="5,3,2", type=whole_numbers, help="steps of each row: pads and packs")
+
+    def dtype(self) -> None:
+        self.add_argument("--dtype", help="float32, float64, float16 or bfloat16 (default: float32)")
+
+    def json(self) -> None:
+        self.add_argument("--json", action="store_true", help="print plain data for another program")
+
+    def html(self) -> None:
+        self.add_argument("--html", metavar="FILE", type=_page, help="write the page to FILE as well")
+
+    def switch(self, name: str, help: str) -> None:
+        """`--name` and `--no-name`; on where neither is given."""
+        self.add_argument(f"--{name}", action=BooleanOptionalAction, help=help)
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """` Did you mean 'explain'?` where one of the known words is like this one; nothing otherwise."""
+    from difflib import get_close_matches
+
+    plain = {one.lstrip("-"): one for one in known}  # dashes would make every option like every other
+    meant = get_close_matches(word.lstrip("-"), plain, 1)
+    return f" Did you mean '{plain[meant[0]]}'?" if meant else ""
+
+
+def _cut(word: str) -> str:
+    """Short enough for a message of one line."""
+    return word if len(word) <= 40 else f"{word[:40]}…"
+
+
+def whole(word: str) -> int:
+    return _number(int, word, "whole number")
+
+
+def decimal(word: str) -> float:
+    return _number(float, word, "number")
+
+
+def _number(kind: Callable[[str], Number], word: str, name: str) -> Number:
+    try:
+        return kind(word)
+    except ValueError:
+        raise ArgumentTypeError(f"{_cut(word)!r} is not a {name}") from None
+
+
+def whole_numbers(word: str) -> tuple[int, ...]:
+    """`5,3,2`."""
+    try:
+        return tuple(int(entry) for entry in word.split(","))
+    except ValueError:
+        raise ArgumentTypeError(f"{_cut(word)!r} is not whole numbers with commas between, such as 5,3,2") from None
+
+
+def _page(word: str) -> Path:
+    """A page that could be written, looked at before anything is worked out."""
+    file = Path(word)
+    if file.suffix != ".html":
+        raise ArgumentTypeError("give it a name that ends in .html")
+    if not file.parent.is_dir():
+        raise ArgumentTypeError(f"there is no folder {file.parent}; make it first")
+    return file

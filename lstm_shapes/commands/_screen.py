@@ -1,0 +1,63 @@
+"""How a command shows what it has: pages and plain data on stdout, what it waits for and writes on stderr."""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+__all__ = ["data", "loading", "put", "say", "waiting"]
+
+
+def say(text: str = "", stream: TextIO | None = None) -> None:
+    """A line, now: what stands in a pipe must not wait for what follows."""
+    stream = stream or sys.stdout
+    stream.write(f"{text}\n")
+    stream.flush()
+
+
+def put(value: Any) -> None:
+    """A result: in colour on a terminal, as plain lines without trailing blanks in a pipe."""
+    from rich.console import Console
+
+    from lstm_shapes.display import as_text
+
+    screen = Console(highlight=False)
+    if screen.is_terminal:
+        screen.print(value)
+    else:
+        say(as_text(value))
+
+
+def data(value: Any) -> None:
+    """Plain data for another program."""
+    say(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+@contextmanager
+def waiting(message: str) -> Iterator[None]:
+    """A spinner on stderr, so that a pipe stays clean."""
+    from rich.console import Console
+
+    with Console(stderr=True).status(message):
+        yield
+
+
+@contextmanager
+def loading(message: str) -> Iterator[None]:
+    """The spinner while something slow is imported.
+
+    The garbage collector waits: what torch makes while it loads stays, and looking through it again and again takes a
+    tenth of the time.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        with waiting(message):
+            yield
+    finally:
+        if collects:
+            gc.enable()

@@ -1,0 +1,97 @@
+"""Display: how every result shows itself in a REPL, a notebook, a pipe, or a rich console.
+
+theory and lab know nothing of tables: what they return is a `Shown`. A view turns one type into a `Page`, and registers
+when its module loads (`@view.register(Counts)`). Views are loaded when somebody first looks: the package says how
+(`load_when_shown`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .page import Drawing, Page
+
+__all__ = ["Shown", "as_document", "as_text", "drawing", "load_when_shown", "page_of", "view"]
+
+_waiting: list[Callable[[], None]] = []
+
+
+@singledispatch
+def view(value: Any) -> Page:
+    """The page of a result: each view registers the type that it draws."""
+    raise TypeError(f"no view draws a {type(value).__name__}")
+
+
+def load_when_shown(*loads: Callable[[], None]) -> None:
+    """What loads the views: called one after the other, until one has registered the type at hand."""
+    _waiting.extend(loads)
+
+
+def page_of(value: Any) -> Page:
+    """A result as a page; loads the views that it takes."""
+    while _waiting and view.dispatch(type(value)) is view.dispatch(object):
+        _waiting[0]()
+        del _waiting[0]
+    return view(value)
+
+
+class Shown:
+    """Shows itself: `__rich__` for rich, `__repr__` as text, `_repr_html_` in a notebook."""
+
+    __slots__ = ()
+
+    def __rich__(self) -> Page:
+        return page_of(self)
+
+    def __repr__(self) -> str:
+        return as_text(self, colour=_wants_colour())
+
+    def _repr_html_(self) -> str:
+        from .html import to_html
+
+        return to_html(page_of(self))
+
+
+def as_text(value: Any, *, width: int | None = None, colour: bool = False) -> str:
+    """A result as text: plain unless colour is asked for, as wide as the terminal, 80 columns without one.
+
+    >>> from lstm_shapes import count
+    >>> print(as_text(count(28, 256), width=80).splitlines()[0].strip())
+    Parameters of LSTM(Q=28, D=256, K=1)
+    """
+    import random
+
+    from .page import console
+
+    # rich draws numbers for its styles: what a caller draws next must not depend on having looked.
+    state = random.getstate()
+    try:
+        return console(value, width=width, colour=colour)
+    finally:
+        random.setstate(state)
+
+
+def as_document(value: Shown) -> str:
+    """A result as a whole HTML file that needs no network."""
+    from .html import document
+
+    return document(page_of(value))
+
+
+def drawing(value: Shown) -> Drawing:
+    """The drawing of a result that is one: as `.svg`, and `.at(width)` in characters."""
+    from .page import Drawing
+
+    return next(block for block in page_of(value).blocks if isinstance(block, Drawing))
+
+
+def _wants_colour() -> bool:
+    """Colour only where a person looks at a terminal and has not declined it (https://no-color.org)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return sys.stdout is not None and hasattr(sys.stdout, "isatty") and sys.stdout.isatty()

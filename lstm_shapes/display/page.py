@@ -1,0 +1,260 @@
+"""Page: what a view says, before it is text or HTML; and how it is printed, in colour or as plain characters.
+
+A cell is a str, or a `Mark` where a word has a role: code, symbol, number, good, bad or quiet.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any, Literal
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+__all__ = [
+    "STYLES",
+    "Block",
+    "Cell",
+    "Column",
+    "Drawing",
+    "Lines",
+    "Mark",
+    "Page",
+    "Role",
+    "Sheet",
+    "code",
+    "console",
+    "renderables",
+    "tick",
+    "written",
+]
+
+Role = Literal["code", "symbol", "number", "good", "bad", "quiet", "strong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A word with a role."""
+
+    text: str
+    role: Role
+
+
+Cell = str | Mark
+
+
+def code(text: str) -> Mark:
+    return Mark(text, "code")
+
+
+def tick(ok: bool) -> Mark:
+    return Mark("✓", "good") if ok else Mark("✗", "bad")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's heading. `whole` columns are never wrapped; `right` ones hold numbers."""
+
+    name: str
+    whole: bool = True
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table: every row has a cell for each column; `totals` rows stand apart below."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    totals: tuple[tuple[Cell, ...], ...] = ()
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A short list of sentences; `code` in backticks."""
+
+    title: str
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A picture: `svg` for pages, `text` (lines of characters, laid out already or for a width) for consoles."""
+
+    title: str
+    text: str | Callable[[int], str]
+    svg: str = ""
+
+    def at(self, width: int) -> str:
+        """The text on so many columns."""
+        return self.text if isinstance(self.text, str) else self.text(width)
+
+
+Block = Sheet | Lines | Drawing
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A title, what it is about, and the blocks below it."""
+
+    title: str
+    subtitle: str
+    blocks: tuple[Block, ...]
+    picture: Callable[[], str] | None = None
+    """An SVG that stands above the blocks where pictures can be shown; drawn when it is asked for."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from renderables(self, options.max_width)
+
+
+# Readable on dark and on light: weight and a few mid-tone colours, never white, yellow, or a background.
+STYLES: dict[Role, str] = {
+    "code": "bold",
+    "symbol": "magenta",
+    "number": "none",
+    "good": "bold green",
+    "bad": "bold red",
+    "quiet": "italic",
+    "strong": "bold",
+}
+
+
+def console(value: Any, *, width: int | None = None, colour: bool = False) -> str:
+    """A renderable as a string, without trailing blanks."""
+    columns = width or shutil.get_terminal_size((80, 24)).columns
+    screen = Console(
+        file=StringIO(),
+        width=columns,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        legacy_windows=False,
+        force_jupyter=False,
+        highlight=False,
+        _environ={},
+    )
+    screen.print(value)
+    text: str = screen.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in text.rstrip().split("\n"))
+
+
+def renderables(page: Page, width: int = 80) -> Iterator[RenderableType]:
+    """A page from top to bottom, on so many columns."""
+    if page.title:
+        yield Text(page.title, style="bold")
+    if page.subtitle:
+        yield written(page.subtitle)
+    for number, block in enumerate(page.blocks):
+        if number or page.title:
+            yield Text("")
+        if isinstance(block, Sheet):
+            yield from _sheet(block, width)
+        elif isinstance(block, Lines):
+            yield from _lines(block)
+        else:
+            yield from _drawing(block, width)
+
+
+def written(sentence: str) -> Text:
+    """A sentence, with what stands in backticks as code."""
+    text = Text()
+    for number, part in enumerate(re.split(r"`([^`]*)`", sentence)):
+        text.append(part, style=STYLES["code"] if number % 2 else None)
+    return text
+
+
+def _cell(cell: Cell) -> Text:
+    return Text(cell.text, style=STYLES[cell.role]) if isinstance(cell, Mark) else written(cell)
+
+
+def _sheet(sheet: Sheet, width: int) -> Iterator[RenderableType]:
+    yield Text(sheet.title, style="bold underline")
+    yield from _table(sheet) if _needs(sheet) <= width else _records(sheet)
+    if sheet.caption:
+        yield written(sheet.caption)
+
+
+def _headed(sheet: Sheet) -> bool:
+    return any(column.name for column in sheet.columns)
+
+
+def _needs(sheet: Sheet) -> int:
+    """Columns below which rich would cut words: what must stay whole, and room to wrap the rest in."""
+    least = (
+        _least(sheet, number) if column.whole else max(16, _least(sheet, number))
+        for number, column in enumerate(sheet.columns)
+    )
+    # rich reserves the gap of two behind the last column, too, and a heading's rule parts columns by one more.
+    return sum(columns + 2 for columns in least) + (len(sheet.columns) - 1) * _headed(sheet)
+
+
+def _least(sheet: Sheet, number: int, *, whole: bool = False) -> int:
+    """The narrowest that a column may be: its widest line where that must stay whole, else its longest word."""
+    column = sheet.columns[number]
+    texts = [column.name, *(_cell(row[number]).plain for row in (*sheet.rows, *sheet.totals))]
+    if column.whole or whole:
+        return max(cell_len(line) for text in texts for line in text.split("\n"))
+    return max((cell_len(word) for text in texts for word in text.split()), default=0)
+
+
+def _records(sheet: Sheet) -> Iterator[RenderableType]:
+    """What is too wide for a table: each row as lines of heading and value."""
+    for row in (*sheet.rows, *sheet.totals):
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(style="italic", no_wrap=True)
+        grid.add_column(overflow="fold")
+        for column, cell in zip(sheet.columns, row, strict=True):
+            if _cell(cell).plain:
+                grid.add_row(Text(column.name), _cell(cell))
+        yield grid
+        yield Text("")
+
+
+def _table(sheet: Sheet) -> Iterator[RenderableType]:
+    headed = _headed(sheet)
+    table = Table(
+        box=box.SIMPLE_HEAD if headed else None,
+        show_header=headed,
+        pad_edge=False,
+        show_edge=False,
+        header_style="italic",
+        padding=(0, 2, 0, 0),
+    )
+    for number, column in enumerate(sheet.columns):
+        side: Literal["left", "right"] = "right" if column.right else "left"
+        least, full = _least(sheet, number), _least(sheet, number, whole=True)
+        # rich cuts what may wrap before it looks at the words: a column of single words would push the last one out.
+        whole = column.whole or least == full
+        table.add_column(Text(column.name), justify=side, no_wrap=whole, min_width=None if whole else least)
+    for row in sheet.rows:
+        table.add_row(*map(_cell, row))
+    if sheet.totals:
+        table.add_section()
+    for row in sheet.totals:
+        table.add_row(*map(_cell, row))
+    yield table
+
+
+def _lines(lines: Lines) -> Iterator[RenderableType]:
+    yield Text(lines.title, style="bold underline")
+    for item in lines.items:
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        grid.add_column(no_wrap=True)
+        grid.add_column()
+        grid.add_row(Text("•"), written(item))
+        yield grid
+
+
+def _drawing(drawing: Drawing, width: int) -> Iterator[RenderableType]:
+    yield Text(drawing.title, style="bold underline")
+    # Drawings lay themselves out; where even the smallest does not fit, an ellipsis says so.
+    yield Padding(Text(drawing.at(width - 1), no_wrap=True, overflow="ellipsis"), (0, 0, 0, 1))

@@ -1,0 +1,171 @@
+"""Where the samples lie in a tensor, read from what moved with each of them; and which views cut across them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+import torch
+from torch import Tensor
+
+__all__ = ["Layout", "Track", "cuts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Row-major element f of a tensor belongs to sample (f // inner) % N."""
+
+    axis: int
+    N: int
+    inner: int
+    repeat: int  # neighbours along the axis that belong to one sample
+
+    def words(self, shape: Sequence[int]) -> str:
+        return f"axis {self.axis} of {tuple(shape)}"
+
+
+@dataclass(eq=False, slots=True)
+class Track:
+    """What moved in one tensor with each sample that was replaced.
+
+    `along[s][a]`: the indices on axis a that moved with sample s. `meeting`: an element that moved with two.
+    `pairs`: axes (a, b) such that sample s moves nothing but index s of a and index s of b.
+    """
+
+    shape: tuple[int, ...]
+    N: int
+    along: dict[int, tuple[frozenset[int], ...]] = field(default_factory=dict)
+    meeting: bool = False
+    pairs: set[tuple[int, int]] | None = None
+    unknown: bool = False
+    _any: Tensor | None = None
+
+    def add(self, sample: int, moved: Tensor | None) -> None:
+        """Note what moved with a sample."""
+        if moved is None:
+            self.unknown = True
+            return
+        if not bool(moved.any()):
+            self.along[sample] = ()
+            return
+        self.along[sample] = tuple(_along(moved, axis) for axis in range(moved.dim()))
+        if self._any is None:
+            self._any = moved.clone()
+        else:
+            self.meeting = self.meeting or bool((self._any & moved).any())
+            self._any |= moved
+        here = set(_pairs(moved, sample, self.N))
+        self.pairs = here if self.pairs is None else self.pairs & here
+
+    @property
+    def touched(self) -> dict[int, tuple[frozenset[int], ...]]:
+        """The samples that moved anything here."""
+        return {s: sets for s, sets in self.along.items() if sets}
+
+    @property
+    def axes(self) -> list[int]:
+        """The axes on which each sample has indices of its own."""
+        sets = list(self.touched.values())
+        return [
+            axis
+            for axis in range(len(self.shape))
+            if all(not (a[axis] & b[axis]) for k, a in enumerate(sets) for b in sets[k + 1 :])
+        ]
+
+    @property
+    def paired(self) -> bool:
+        """A table of samples against samples, as similarities are."""
+        if not self.pairs or len(self.touched) < 2:
+            return False
+        apart = self.axes
+        return any(a not in apart and b not in apart for a, b in self.pairs)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether samples meet or lie scrambled."""
+        return len(self.touched) > 1 and not self.paired and (self.meeting or not self.axes)
+
+    def layout(self) -> Layout | None:
+        """How the samples lie, None where they lie in no regular way."""
+        touched = self.touched
+        if not touched or self.mixed or not self.shape:
+            return None
+        for axis in self.axes:
+            size = self.shape[axis]
+            if size % self.N:
+                continue
+            for repeat in _divisors(size // self.N):
+                if all(all((i // repeat) % self.N == s for i in sets[axis]) for s, sets in touched.items()):
+                    return Layout(axis, self.N, repeat * prod(self.shape[axis + 1 :]), repeat)
+        return None
+
+    def in_place(self) -> bool:
+        """Whether some axis of size N holds sample s at index s and nowhere else."""
+        return any(
+            self.shape[axis] == self.N and all(sets[axis] <= {s} for s, sets in self.touched.items())
+            for axis in range(len(self.shape))
+        )
+
+    def places(self) -> dict[int, int] | None:
+        """Where each sample lies on an axis of size N, if each has one index of its own there."""
+        for axis in self.axes:
+            if self.shape[axis] == self.N and all(len(sets[axis]) == 1 for sets in self.touched.values()):
+                return {s: next(iter(sets[axis])) for s, sets in self.touched.items()}
+        return None
+
+    def sets(self, axis: int) -> str:
+        """Which indices moved with which sample, for a reader."""
+        return "; ".join(f"sample {s}: {_indices(sets[axis])}" for s, sets in self.touched.items())
+
+
+def cuts(layout: Layout, shape: Sequence[int]) -> bool:
+    """Whether a view to `shape` cuts across the samples.
+
+    With `inner` elements to the right of the sample factor, each boundary B between axes of the new shape (the number
+    of elements to its right) must satisfy B | inner, or inner·N | B, or inner | B | inner·N; in the last case the
+    sample factor is split, and the axes on both sides of B must hold nothing but samples.
+    """
+    inner, outer = layout.inner, layout.inner * layout.N
+    sizes = [n for n in shape if n != 1]
+    right = 1
+    for k in range(len(sizes) - 1, 0, -1):
+        size = sizes[k]
+        B = right * size
+        if not (inner % B == 0 or B % outer == 0):
+            if B % inner or outer % B:
+                return True
+            if right % inner or outer % (B * sizes[k - 1]):
+                return True
+        right = B
+    return False
+
+
+def _along(moved: Tensor, axis: int) -> frozenset[int]:
+    others = [a for a in range(moved.dim()) if a != axis]
+    flags = moved.any(dim=others) if others else moved
+    return frozenset(torch.nonzero(flags).flatten().tolist())
+
+
+def _pairs(moved: Tensor, sample: int, N: int) -> list[tuple[int, int]]:
+    axes = [axis for axis, size in enumerate(moved.shape) if size == N]
+    found = []
+    for k, a in enumerate(axes):
+        for b in axes[k + 1 :]:
+            rest = moved.clone()
+            rest.select(a, sample).fill_(False)
+            rest.select(b, sample).fill_(False)
+            if not bool(rest.any()):
+                found.append((a, b))
+    return found
+
+
+def _divisors(n: int) -> list[int]:
+    return [d for d in range(1, n + 1) if n % d == 0]
+
+
+def _indices(found: frozenset[int]) -> str:
+    row = sorted(found)
+    if len(row) > 4 and row == list(range(row[0], row[-1] + 1)):
+        return f"{row[0]}…{row[-1]}"
+    return ", ".join(map(str, row[:6])) + (", …" if len(row) > 6 else "")

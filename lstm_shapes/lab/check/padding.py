@@ -1,0 +1,269 @@
+"""Padding: the batch is cut to the length of its shortest sample, and that sample compared with its row before.
+
+No padding value is invented, so a model that masks by token keeps its contract. A run with other sizes adds in another
+order; `compare.far` holds the tolerance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor
+
+from lstm_shapes.lab.trace import Call, Value
+
+from .compare import far
+from .experiments import Experiments
+from .inputs import Slot, whole_numbers
+from .layout import Track
+from .samples import samples_of, tracks_of
+
+__all__ = ["Padding", "lengths_of", "padding_of"]
+
+Kind = Literal["untested", "unread", "read"]
+
+
+@dataclass(eq=False, slots=True)
+class Lengths:
+    """Steps of each sample, and where the numbers come from."""
+
+    steps: list[int]
+    source: str
+    slot: Slot
+    axis: int  # the time axis of the slot
+
+
+@dataclass(eq=False, slots=True)
+class Padding:
+    """What the experiment showed. `culprit`: the first call at which a real position of the sample differs."""
+
+    kind: Kind
+    why: str = ""
+    sample: int = 0
+    length: int = 0
+    culprit: Call | None = None
+    result: Value | None = None
+    values: set[int] = field(default_factory=set)
+
+
+def lengths_of(lab: Experiments) -> Lengths | str:
+    """The length of each sample: given, shown by a packing call, or read from padding_idx; else why it is not known."""
+    if lab.batch_dim is None:
+        return "batch_dim=None: the input has no batch axis"
+    given = lab.inputs.lengths
+    if given is not None and len(given) == lab.N:
+        found = _timed(lab, max(given))
+        return Lengths(given, "lengths", *found) if found is not None else "no input has a time axis as long as lengths say"
+    packed = [call for call in lab.baseline.calls if call.name == "_pack_padded_sequence"]
+    for call in packed:
+        steps = whole_numbers(call.inputs[1].elements) if len(call.inputs) > 1 else None
+        if steps is None or len(steps) != lab.N:
+            continue
+        for slot in lab.inputs.slots:
+            mine = whole_numbers(slot.value)
+            if mine is not None and sorted(mine) == sorted(steps) and (found := _timed(lab, max(mine))):
+                return Lengths(mine, "the lengths that are packed with", *found)
+        counted = _counted(lab, {0} | lab.inputs.pads)
+        if counted is not None and sorted(counted.steps) == sorted(steps):
+            return counted
+    counted = _counted(lab, _padding_ids(lab))
+    if counted is not None:
+        return counted
+    if _counted(lab, {0}) is not None:
+        return "rows end in zeros; pass lengths= to test padding"
+    return "no lengths given"
+
+
+def _timed(lab: Experiments, longest: int) -> tuple[Slot, int] | None:
+    """The first input with a batch axis and a time axis that is long enough."""
+    for slot in lab.inputs.slots:
+        if not isinstance(slot.value, Tensor) or slot.batch is None or whole_numbers(slot.value) is not None:
+            continue
+        axes = [axis for axis in range(slot.tensor.dim()) if axis != slot.batch]
+        axes.sort(key=lambda axis: (axis != slot.time, slot.tensor.size(axis) != longest))
+        for axis in axes:
+            if slot.tensor.size(axis) >= longest:
+                return slot, axis
+    return None
+
+
+def _padding_ids(lab: Experiments) -> set[int]:
+    """The ids that embeddings hold for padding."""
+    ids = (call.argument(2, "padding_idx") for call in lab.baseline.calls if call.name == "embedding")
+    return {i for i in ids if isinstance(i, int) and i >= 0}
+
+
+def _counted(lab: Experiments, pads: set[int]) -> Lengths | None:
+    """Lengths counted in the tokens: what ends in one of these ids is padding there."""
+    for slot in lab.inputs.slots:
+        value = slot.value
+        if not isinstance(value, Tensor) or slot.fixed or slot.batch is None or value.dim() != 2:
+            continue
+        if value.is_floating_point():
+            continue
+        axis = 1 - slot.batch
+        rows = value.transpose(0, slot.batch)
+        for pad in pads:
+            real = rows != pad
+            steps = [int(row.nonzero().max()) + 1 if bool(row.any()) else 0 for row in real]
+            if steps and min(steps) < value.size(axis) and max(steps) > 0:
+                return Lengths(steps, f"padding id {pad}", slot, axis)
+    return None
+
+
+def padding_of(lab: Experiments) -> Padding:
+    """Does a row depend on how much padding stands behind it?"""
+    lengths = lab.ask(lengths_of)
+    if isinstance(lengths, str):
+        return Padding("untested", lengths)
+    if lab.ask(samples_of).kind in ("mixed", "dropped", "permuted"):
+        return Padding("untested", "samples influence each other already")
+    steps = [n for n in lengths.steps if n > 0]
+    full = lengths.slot.tensor.size(lengths.axis)
+    if not steps or min(steps) >= full:
+        return Padding("untested", "no row is padded")
+    sample = min((n, i) for i, n in enumerate(lengths.steps) if n > 0)[1]
+    length = lengths.steps[sample]
+    lab.says(f"the batch cut to {length} steps")
+    samples = lab.ask(samples_of)
+    wanted = {value.index for _, value in lab.results}
+    quick = _cut_run(lab, lengths, sample, length, wanted, samples.rows or samples.tracks)
+    if isinstance(quick, str):
+        return Padding("untested", quick)
+    if not quick:
+        return Padding("unread", sample=sample, length=length)
+    tracks = lab.ask(tracks_of)
+    found = _cut_run(lab, lengths, sample, length, None, tracks)
+    differing = found if isinstance(found, dict) else quick
+    result = next(value for _, value in lab.results if value.index in quick)
+    way = lab.baseline.ancestors(result)
+    bad = {index for index, differs in differing.items() if differs} | set(quick)
+    culprit = _first(lab, way, bad) or result.maker
+    return Padding("read", "", sample, length, culprit, result, bad)
+
+
+def _first(lab: Experiments, way: set[int], bad: set[int]) -> Call | None:
+    for call in lab.baseline.calls:
+        if any(v.index in bad and v.index in way for v in call.outputs) and not any(v.index in bad for v in call.inputs):
+            return call
+    return None
+
+
+def _cut_run(
+    lab: Experiments,
+    lengths: Lengths,
+    sample: int,
+    length: int,
+    wanted: set[int] | None,
+    tracks: dict[int, Track],
+) -> dict[int, bool] | str:
+    """The values whose row of the sample differs from that of the uncut batch, or why that cannot be said."""
+    full = lengths.slot.tensor.size(lengths.axis)
+    axes, counts = _cuts(lab, lengths, full)
+    by_hand = any(call.name in ("sort", "argsort", "topk") for call in lab.baseline.calls)
+    found: dict[int, bool] = {}
+    missing: list[int] = []
+
+    def compare(value: Value, tensor: Tensor) -> None:
+        if wanted is not None and value.index not in wanted:
+            return
+        before = value.elements
+        if before is None or (wanted is None and not before.is_floating_point()):
+            return  # lengths and orders are other numbers by design; what is read with them is compared
+        same = _same_row(before, tensor.detach(), sample, lab.N, tracks.get(value.index), by_hand)
+        if same is None:
+            missing.append(value.index)
+        elif not same:
+            found[value.index] = True
+
+    outcome = lab.follow(lab.inputs.cut(axes, length, counts), compare, realign=True)
+    if outcome.error is not None:
+        return f"the batch cut to {length} steps raises {type(outcome.error).__name__}: {_line(outcome.error)}"
+    if wanted is not None and wanted <= set(missing):
+        return "the result has no axis of N on which rows could be compared"
+    return found
+
+
+def _cuts(lab: Experiments, lengths: Lengths, full: int) -> tuple[dict[int, tuple[int, ...]], dict[int, list[int]]]:
+    """The time axes of all inputs that are as long, and the inputs that hold the lengths."""
+    axes: dict[int, tuple[int, ...]] = {lengths.slot.index: (lengths.axis,)}
+    counts: dict[int, list[int]] = {}
+    for slot in lab.inputs.slots:
+        numbers = whole_numbers(slot.value)
+        if numbers is not None and sorted(numbers) == sorted(lengths.steps) and slot is not lengths.slot:
+            counts[slot.index] = numbers
+        elif isinstance(slot.value, Tensor) and slot is not lengths.slot and slot.batch is not None:
+            same = [a for a in range(slot.tensor.dim()) if a != slot.batch and slot.tensor.size(a) == full]
+            if slot.time in same and slot.tensor.is_floating_point() and not slot.fixed:
+                same = [slot.time] if slot.time is not None else same
+            if same:
+                axes[slot.index] = tuple(same)
+    return axes, counts
+
+
+def _same_row(
+    before: Tensor, after: Tensor, sample: int, N: int, track: Track | None, by_hand: bool
+) -> bool | None:
+    """Whether the sample's row is the same as far as it goes; None where there is no such row to be found.
+
+    Rows that the program sorts by length itself (`by_hand`) may stand elsewhere when all lengths are equal.
+    """
+    places = track.places() if track is not None else None
+    if by_hand and track is not None and track.touched and places is None and track.layout() is None:
+        return None
+    if before.dim() != after.dim() or not before.dim() or before.dtype != after.dtype:
+        return None
+    layout = None if track is None else track.layout()
+    if layout is not None:
+        axis, repeat = layout.axis, layout.repeat
+    elif track is not None and track.touched:
+        return None
+    else:
+        sizes = [a for a in range(before.dim()) if before.size(a) == N == after.size(a)]
+        if not sizes:
+            return _flat_row(before, after, sample, N)
+        axis, repeat = sizes[0], 1
+    one = _row(before, axis, repeat, sample if places is None else places.get(sample, sample), N)
+    rows = [_row(after, axis, repeat, row, N) for row in (range(N) if by_hand else [sample])]
+    if one is None or any(row is None for row in rows):
+        return None
+    same = [_prefix_same(one, row) for row in rows if row is not None]
+    return None if None in same else any(same)
+
+
+def _flat_row(before: Tensor, after: Tensor, sample: int, N: int) -> bool | None:
+    """A flattened (N·L, …): the row of the sample in either order, same if it is the same in one."""
+    answers = [
+        _prefix_same(one, other)
+        for repeat in (2, 1)
+        if (one := _row(before, 0, repeat, sample, N)) is not None
+        and (other := _row(after, 0, repeat, sample, N)) is not None
+    ]
+    known = [a for a in answers if a is not None]
+    return any(known) if known else None
+
+
+def _row(tensor: Tensor, axis: int, repeat: int, sample: int, N: int) -> Tensor | None:
+    size = tensor.size(axis)
+    if size == N:
+        return tensor.select(axis, sample)
+    if size % N:
+        return None
+    if repeat > 1:
+        return tensor.unflatten(axis, (N, size // N)).select(axis, sample)
+    return tensor.unflatten(axis, (size // N, N)).select(axis + 1, sample)
+
+
+def _prefix_same(one: Tensor, other: Tensor) -> bool | None:
+    if one.dim() != other.dim():
+        return None
+    for axis in range(one.dim()):
+        size = min(one.size(axis), other.size(axis))
+        one, other = one.narrow(axis, 0, size), other.narrow(axis, 0, size)
+    return not bool(far(one, other).any())
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:120] if str(error).strip() else ""
+

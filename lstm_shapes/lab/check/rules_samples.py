@@ -1,0 +1,399 @@
+"""The rules on samples: rows that depend on other rows, and which call makes them so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .blame import Blame, blame_of
+from .coincidence import Coincidence, coincidence_of
+from .experiments import Experiments
+from .fixes import best, samples_hold
+from .report import Evidence, Finding
+from .rule import rule
+from .samples import samples_of
+from .words import layer_names, named, symbol, value_name
+
+__all__: list[str] = []
+
+
+@rule("LS201", "batch-time-swap", blame_of)
+def batch_time_swap(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
+    """Samples influence each other, or are ignored: the batch axis is used as another one.
+
+    A recurrent layer reads (L, N, Q), or (N, L, Q) with batch_first=True; hn and cn stay (K·R, N, H) in both. Nothing
+    raises where batch and time are exchanged: the state then runs from sample to sample. The same happens where a
+    softmax, a mean, a maximum, a product or an index works along the batch axis.
+
+    Wrong::
+
+        rnn, head = nn.LSTM(5, 8), nn.Linear(8, 3)
+        model = lambda x: head(rnn(x)[0][:, -1])
+        inputs = (torch.randn(4, 7, 5),)
+
+    Right::
+
+        rnn, head = nn.LSTM(5, 8, batch_first=True), nn.Linear(8, 3)
+        model = lambda x: head(rnn(x)[0][:, -1])
+        inputs = (torch.randn(4, 7, 5),)
+    """
+    if blame is None or blame.state or blame.kind == "order" or _coincides(lab):
+        return
+    says = {
+        "time": _reads_as_time,
+        "along": _along,
+        "product": _product,
+        "picked": _picked,
+        "other": _other,
+    }.get(blame.kind)
+    if blame.kind == "joined" and blame.layer is None:
+        says = _joined
+    if says is not None:
+        title, measured = says(blame, lab)
+        yield _finding(batch_time_swap.code, title, measured, blame, lab)
+
+
+@rule("LS202", "scrambled-reshape", blame_of)
+def scrambled_reshape(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
+    """Samples, layers or steps are mixed because view or reshape was used where a permute was needed.
+
+    view and reshape keep the elements in their order in memory and cut that order anew. They never exchange axes:
+    x.view(L, N, D) of an (N, L, D) tensor puts steps of one sample where the next sample is expected. transpose and
+    permute exchange axes.
+
+    Wrong::
+
+        rnn, head = nn.GRU(5, 8, num_layers=2, batch_first=True), nn.Linear(16, 3)
+        model = lambda x: head(rnn(x)[1].reshape(x.size(0), -1))
+        inputs = (torch.randn(4, 7, 5),)
+
+    Right::
+
+        rnn, head = nn.GRU(5, 8, num_layers=2, batch_first=True), nn.Linear(16, 3)
+        model = lambda x: head(rnn(x)[1].transpose(0, 1).reshape(x.size(0), -1))
+        inputs = (torch.randn(4, 7, 5),)
+    """
+    if blame is None or _coincides(lab):
+        return
+    if blame.kind == "view":
+        samples = lab.ask(samples_of)
+        shape = blame.call.outputs[0].shape
+        title = f"{blame.call.name} cuts across the samples: rows of the result hold parts of several"
+        measured = (
+            f"{blame.name} {blame.shape} has the samples on axis {blame.axis}; as {shape} the same memory puts them "
+            f"elsewhere: {_moved(samples.track(blame.call.outputs[0]))}"
+        )
+        yield _finding(scrambled_reshape.code, title, measured, blame, lab)
+    elif blame.kind == "joined" and blame.layer is not None:
+        title = f"{blame.layer.called} gets x and a state whose rows belong to different samples"
+        yield _finding(scrambled_reshape.code, title, _two_layouts(blame, lab), blame, lab)
+
+
+@rule("LS205", "wrong-state-row", blame_of)
+def state_axis(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
+    """A row of hn or cn is used that is not the one meant.
+
+    hn is (K·R, N, H), layer-major, forward before backward, in both layouts: hn[-1] is the top layer (its backward
+    direction, if there are two), hn[0] the bottom one, hn[:, 0] the first sample.
+
+    Wrong::
+
+        rnn, head = nn.GRU(5, 8, num_layers=2, batch_first=True), nn.Linear(8, 3)
+        model = lambda x: head(rnn(x)[1][0])
+        inputs = (torch.randn(4, 7, 5),)
+
+    Right::
+
+        rnn, head = nn.GRU(5, 8, num_layers=2, batch_first=True), nn.Linear(8, 3)
+        model = lambda x: head(rnn(x)[1][-1])
+        inputs = (torch.randn(4, 7, 5),)
+    """
+    if blame is None or not blame.state or blame.maker is None or blame.kind == "order" or _coincides(lab):
+        return
+    name = layer_names(blame.maker)[blame.state]
+    title = f"{symbol(blame.call.name)} works on axis 1 of {name}, which is the batch"
+    measured = (
+        f"{name} is (K·R, N, H) = {blame.value.shape}, with batch_first too; {_moved_result(lab)}, so samples are "
+        "dropped or mixed"
+    )
+    yield _finding(state_axis.code, title, measured, blame, lab)
+
+
+@rule("LS207", "unbatched-by-accident", blame_of)
+def unbatched(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
+    """A 2-D input meant as a batch is read as one unbatched sequence.
+
+    A recurrent layer takes (L, Q) without a batch axis: one sequence. Rows that were meant as samples then become its
+    steps, and nothing raises.
+
+    Wrong::
+
+        rnn = nn.LSTM(5, 8, batch_first=True)
+        model = lambda x: rnn(x)[0][:, -1]
+        inputs = (torch.randn(7, 5),)
+
+    Right::
+
+        rnn = nn.LSTM(5, 8, batch_first=True)
+        model = lambda x: rnn(x)[0][:, -1]
+        inputs = (torch.randn(1, 7, 5),)
+    """
+    if blame is None or blame.kind != "unbatched" or blame.layer is None:
+        return
+    title = f"{blame.layer.called} reads the {blame.layer.L} rows of a 2-D input as the steps of one sequence"
+    measured = (
+        f"the input {tuple(blame.value.shape)} has no batch axis for {blame.layer.constructor()}; {_moved_result(lab)}; "
+        "batch_dim=None says that it is one sequence on purpose"
+    )
+    yield _finding(unbatched.code, title, measured, blame, lab)
+
+
+@rule("LS208", "legal-by-coincidence", coincidence_of)
+def legal_by_coincidence(found: Coincidence | None, lab: Experiments) -> Iterator[Finding]:
+    """A wrong layout is accepted only because two sizes are equal.
+
+    A state of shape (N, K, H) is refused unless N == K, and a state made with x.size(1) unless N == L. The last batch of
+    an epoch, or a larger one, then raises. One sample more shows it.
+
+    Wrong::
+
+        rnn = nn.GRU(5, 8, num_layers=3, batch_first=True)
+        model = lambda x: rnn(x, torch.zeros(x.size(0), 3, 8))[0][:, -1]
+        inputs = (torch.randn(3, 6, 5),)
+
+    Right::
+
+        rnn = nn.GRU(5, 8, num_layers=3, batch_first=True)
+        model = lambda x: rnn(x, torch.zeros(3, x.size(0), 8))[0][:, -1]
+        inputs = (torch.randn(3, 6, 5),)
+    """
+    if found is not None:
+        yield legal_by_coincidence.finding(found.title, found.measured, found.fix, found.where, layer=found.layer)
+
+
+@rule("LS211", "state-leak", blame_of)
+def carried_between_samples(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
+    """State is carried between sequences that have nothing to do with each other.
+
+    The state that a layer returns belongs to the sequence that it has read. Handed to the next sequence, or kept from
+    one call to the next without a reset, it makes a row depend on what came before it.
+
+    Wrong::
+
+        rnn = nn.LSTM(5, 8)
+        def model(x):
+            state, rows = None, []
+            for sequence in x:
+                Y, state = rnn(sequence.unsqueeze(1), state)
+                rows.append(Y[-1, 0])
+            return torch.stack(rows)
+        inputs = (torch.randn(4, 6, 5),)
+
+    Right::
+
+        rnn = nn.LSTM(5, 8)
+        def model(x):
+            rows = []
+            for sequence in x:
+                Y, state = rnn(sequence.unsqueeze(1))
+                rows.append(Y[-1, 0])
+            return torch.stack(rows)
+        inputs = (torch.randn(4, 6, 5),)
+    """
+    if blame is None or blame.kind != "carried" or blame.layer is None:
+        return
+    title = f"{blame.layer.called} starts a sequence from the state that another sequence left"
+    measured = f"x is one sample and h0 was made from others: {_moved_result(lab)}"
+    fix = f"reset the state for each sequence: call {blame.layer.called} without a state, or with zeros"
+    yield carried_between_samples.finding(title, measured, fix, blame.call.where, layer=blame.layer.name)
+
+
+@rule("LS214", "sample-order", blame_of)
+def sample_order(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
+    """Output row i belongs to another sample: sorted for packing and not restored.
+
+    pack_padded_sequence wants rows in the order of falling length, or enforce_sorted=False, which sorts and restores
+    by itself. Rows that were sorted by hand come back sorted: order.argsort() is the way back.
+
+    Wrong::
+
+        rnn = nn.GRU(5, 8, batch_first=True)
+        def model(x, n):
+            n, order = n.sort(descending=True)
+            return rnn(pack_padded_sequence(x[order], n, batch_first=True))[1][-1]
+        lengths = torch.tensor([3, 7, 5, 2])
+        inputs = (torch.randn(4, 7, 5), lengths)
+
+    Right::
+
+        rnn = nn.GRU(5, 8, batch_first=True)
+        def model(x, n):
+            n, order = n.sort(descending=True)
+            return rnn(pack_padded_sequence(x[order], n, batch_first=True))[1][-1][order.argsort()]
+        lengths = torch.tensor([3, 7, 5, 2])
+        inputs = (torch.randn(4, 7, 5), lengths)
+    """
+    if blame is not None and blame.kind == "flattened":
+        title = f"{blame.call.name} compares predictions and targets that were flattened in different orders"
+        yield _finding(sample_order.code, title, _two_layouts(blame, lab), blame, lab)
+    if blame is None or blame.kind != "order":
+        return
+    samples = lab.ask(samples_of)
+    places = None if samples.result is None else samples.tracks[samples.result.index].places()
+    if blame.against is not None or blame.state:
+        title = f"{symbol(blame.call.name)} joins rows that were sorted with rows that were not"
+        yield _finding(sample_order.code, title, _two_layouts(blame, lab), blame, lab)
+        return
+    title = "the result's rows are in another order than the samples: row i belongs to another sample"
+    measured = f"sample → row: {places}; the last call that reorders rows is this one"
+    yield _finding(sample_order.code, title, measured, blame, lab)
+
+
+# ---------------------------------------------------------------------- words
+def _finding(code: str, title: str, measured: str, blame: Blame, lab: Experiments) -> Finding:
+    from .rule import RULES
+
+    fix = best(lab, blame.fixes, samples_hold)
+    if not fix:
+        fix = "probably the axis on which the samples lie has to stay apart here"
+    call = blame.call
+    layer = blame.layer.name if blame.layer is not None else ""
+    made = tuple(_history(blame))
+    return RULES[code].finding(
+        title, measured, fix, call.where, layer=layer, evidence=tuple(_evidence(lab)), made_by=made
+    )
+
+
+def _history(blame: Blame) -> Iterator[str]:
+    """The lines that laid out the tensor, nearest first."""
+    value, seen = blame.value, {str(blame.call.where)}
+    for _ in range(6):
+        maker = value.maker
+        if maker is None:
+            return
+        if maker.name in ("view", "reshape", "transpose", "permute", "unsqueeze", "flatten", "cat", "stack", "t", "T"):
+            place = str(maker.where)
+            if place not in seen:
+                seen.add(place)
+                yield f"{place}  ({maker.name}: {maker.inputs[0].shape} to {value.shape})"
+        if not maker.inputs:
+            return
+        value = maker.inputs[0]
+
+
+def _evidence(lab: Experiments) -> Iterator[Evidence]:
+    samples = lab.ask(samples_of)
+    if samples.result is None:
+        return
+    track = samples.tracks[samples.result.index]
+    axis = next((a for a, n in enumerate(track.shape) if n == lab.N), 0)
+    if track.shape and track.shape[axis] <= 16:
+        matrix = tuple(
+            tuple(bool(sets) and row in sets[axis] for sets in track.along.values()) for row in range(track.shape[axis])
+        )
+        yield Evidence(
+            "replaced one sample at a time",
+            f"rows of the result{samples.path} {track.shape} that moved",
+            matrix,
+            f"index on axis {axis} of the result",
+            f"sample {', '.join(map(str, track.along))} replaced",
+        )
+
+
+def _moved(track: object) -> str:
+    from .layout import Track
+
+    if not isinstance(track, Track) or not track.touched:
+        return "nothing is left of them"
+    axis = next((a for a, n in enumerate(track.shape) if n == track.N), 0)
+    return f"on axis {axis} moved " + track.sets(axis)
+
+
+def _moved_result(lab: Experiments) -> str:
+    samples = lab.ask(samples_of)
+    if samples.result is None:
+        return ""
+    track = samples.tracks[samples.result.index]
+    axis = next((a for a, n in enumerate(track.shape) if n == lab.N), 0)
+    return f"in the result {track.shape} moved, on axis {axis}, with " + track.sets(axis)
+
+
+def _reads_as_time(blame: Blame, lab: Experiments) -> tuple[str, str]:
+    layer = blame.layer
+    assert layer is not None
+    if layer.cell or blame.axis is None:
+        title = f"{layer.called} steps through the batch: the state runs from sample to sample"
+        return title, f"x {blame.value.shape} belongs to one sample and its state to others; {_moved_result(lab)}"
+    title = f"{layer.called} reads the batch as time: the state runs from sample to sample"
+    measured = (
+        f"{blame.name} {blame.shape} has the samples on axis {blame.axis}, which {layer.constructor()} reads as time; "
+        f"{_moved_result(lab)}"
+    )
+    return title, measured
+
+
+def _along(blame: Blame, lab: Experiments) -> tuple[str, str]:
+    call = blame.call
+    spoken = call.name + (f"(dim={dim})" if (dim := _dim_of(blame)) is not None else "")
+    title = f"{spoken} runs along the batch: a sample's numbers depend on the other samples"
+    after = lab.ask(samples_of).track(call.outputs[0]) if call.outputs else None
+    measured = f"{blame.name} {blame.shape} has the samples on axis {blame.axis}; {_moved(after)}"
+    return title, measured
+
+
+def _dim_of(blame: Blame) -> object:
+    from .blame import ALONG
+
+    return blame.call.argument(ALONG.get(blame.call.name, 1), "dim")
+
+
+def _product(blame: Blame, lab: Experiments) -> tuple[str, str]:
+    name = "attention" if blame.call.name == "multi_head_attention_forward" else symbol(blame.call.name)
+    title = f"{name} sums over the batch: each row of the result holds all samples"
+    shapes = " and ".join(named(v, _axes(lab, v)) for v in blame.call.inputs[:2] if not v.parameter)
+    measured = f"{shapes}: the samples lie on axis {blame.axis} of {blame.name}, which the product sums over"
+    return title, measured
+
+
+def _axes(lab: Experiments, value: object) -> dict[int, str]:
+    from lstm_shapes.lab.trace import Value
+
+    spread = lab.ask(samples_of).layout(value) if isinstance(value, Value) else None
+    return {} if spread is None else {spread.axis: "N"}
+
+
+def _picked(blame: Blame, lab: Experiments) -> tuple[str, str]:
+    title = f"{_spoken_index(blame)} takes single samples out of the batch, and the result holds only those"
+    measured = f"{blame.name} {blame.shape} has the samples on axis {blame.axis}; {_moved_result(lab)}"
+    return title, measured
+
+
+def _spoken_index(blame: Blame) -> str:
+    index = blame.call.args[1] if blame.call.name == "__getitem__" and len(blame.call.args) > 1 else None
+    return f"{blame.name}[{index}]" if isinstance(index, int) else "an index" if index is not None else blame.call.name
+
+
+def _joined(blame: Blame, lab: Experiments) -> tuple[str, str]:
+    title = f"{symbol(blame.call.name)} joins rows of different samples"
+    return title, _two_layouts(blame, lab)
+
+
+def _two_layouts(blame: Blame, lab: Experiments) -> str:
+    samples = lab.ask(samples_of)
+    parts = []
+    for value in (blame.value, blame.against):
+        track = None if value is None else samples.track(value)
+        if value is None or track is None or not track.touched:
+            continue
+        spread = track.layout()
+        axis = spread.axis if spread is not None else (track.axes or [0])[0]
+        parts.append(f"{value_name(value, blame.call)} {value.shape} has on axis {axis} {track.sets(axis)}")
+    return "; ".join(parts)
+
+
+def _other(blame: Blame, lab: Experiments) -> tuple[str, str]:
+    what = "the scripted module" if blame.call.name == "script" else blame.call.name
+    return f"samples influence each other in {what}: batch and another axis are exchanged", _moved_result(lab)
+
+
+def _coincides(lab: Experiments) -> bool:
+    return lab.ask(coincidence_of) is not None

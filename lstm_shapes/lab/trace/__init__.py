@@ -1,0 +1,34 @@
+"""What a program did, in terms anybody can check: its calls of torch functions, with what went in and what came out."""
+
+from __future__ import annotations
+
+from .layers import LayerCall, layer_calls
+from .nested import leaves, rebuild
+from .reachable import Reached, reach
+from .recorder import Call, Follower, Plain, Recorder, Trace, Value, is_loss, tensors_of
+from .snapshot import Snapshot
+from .still import Still
+from .where import Where, here, raised_at, theirs
+
+__all__ = [
+    "Call",
+    "Follower",
+    "LayerCall",
+    "Plain",
+    "Reached",
+    "Recorder",
+    "Snapshot",
+    "Still",
+    "Trace",
+    "Value",
+    "Where",
+    "here",
+    "is_loss",
+    "layer_calls",
+    "leaves",
+    "raised_at",
+    "reach",
+    "rebuild",
+    "tensors_of",
+    "theirs",
+]

@@ -1,0 +1,63 @@
+"""Nested values: find the tensors of any output, rebuild any input with other tensors in their places."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+__all__ = ["leaves", "rebuild"]
+
+
+def leaves(value: Any, path: str = "", depth: int = 8) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of a value with its path: `[0]`, `['logits']`, `.state`."""
+    if isinstance(value, Tensor):
+        yield path, value
+    elif type(value).__module__ == "numpy" and type(value).__name__ == "ndarray":
+        if value.dtype.kind in "fiub" and value.ndim:  # a model that ends in .numpy(): the same numbers as a tensor
+            yield path, torch.from_numpy(value.copy())
+    elif isinstance(value, PackedSequence):
+        yield f"{path}.data", value.data
+    elif depth == 0:
+        return
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, f"{path}[{key!r}]", depth - 1)
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        for name in value._fields:
+            yield from leaves(getattr(value, name), f"{path}.{name}", depth - 1)
+    elif isinstance(value, (tuple, list)):
+        for k, item in enumerate(value):
+            yield from leaves(item, f"{path}[{k}]", depth - 1)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield from leaves(getattr(value, field.name, None), f"{path}.{field.name}", depth - 1)
+
+
+def rebuild(value: Any, change: Callable[[Any], Any], depth: int = 8) -> Any:
+    """The same structure with `change` applied to every tensor, packed sequence and list of whole numbers."""
+    if isinstance(value, (Tensor, PackedSequence)) or _numbers(value):
+        return change(value)
+    if depth == 0:
+        return value
+    if type(value) is dict:
+        return {key: rebuild(item, change, depth - 1) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(rebuild(item, change, depth - 1) for item in value))
+    if type(value) in (tuple, list):
+        return type(value)(rebuild(item, change, depth - 1) for item in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {
+            f.name: rebuild(getattr(value, f.name), change, depth - 1) for f in dataclasses.fields(value) if f.init
+        }
+        return dataclasses.replace(value, **fields)
+    return value
+
+
+def _numbers(value: Any) -> bool:
+    """Lengths are often a plain list of ints."""
+    return type(value) in (list, tuple) and len(value) > 0 and all(type(item) is int for item in value)

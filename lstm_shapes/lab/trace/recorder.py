@@ -1,0 +1,581 @@
+"""The recorder: what a program did, as a list of calls of torch functions with the tensors that went in and came out.
+
+A `Recorder` writes one run down. A `Follower` accompanies a later run of the same program and hands over, call by call,
+the tensors that correspond to the recorded ones, so that two runs are compared without keeping the second.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.overrides import TorchFunctionMode
+
+from .still import Still
+from .where import Line, Where, line_now, resolve
+
+__all__ = ["Call", "Follower", "Plain", "Recorder", "Trace", "Value", "is_loss", "tensors_of"]
+
+# Questions about a tensor that read no element of it.
+_ATTRIBUTES = frozenset(
+    "size dim ndim __len__ numel nelement element_size is_floating_point is_complex is_contiguous is_signed stride "
+    "storage_offset _set_grad_enabled get_device requires_grad_ retain_grad register_hook is_shared is_pinned _assert "
+    "data_ptr untyped_storage __repr__ __format__ __hash__ has_names dim_order device is_inference backward "
+    "is_same_size set_grad_enabled result_type get_default_dtype is_tensor is_storage _is_view __dir__ type".split()
+)
+# Attributes that are views of their tensor; every other attribute is a question.
+_VIEWS = frozenset("T mT H mH data real imag".split())
+_IN_PLACE = frozenset(
+    "__setitem__ __iadd__ __isub__ __imul__ __itruediv__ __ifloordiv__ __imod__ __iand__ __ior__ __ixor__ "
+    "__ipow__ __imatmul__".split()
+)
+_LOSSES = frozenset("cross_entropy binary_cross_entropy binary_cross_entropy_with_logits kl_div".split())
+# Writes that read nothing of what they overwrite.
+_BLIND = frozenset("__setitem__ copy_ fill_ zero_".split())
+# Functions whose result leaves torch: what is computed from it comes back as a tensor of unknown descent.
+LEAVES_TORCH = frozenset("numpy tolist item __array__ __int__ __float__ __index__ __bool__ __contains__ cpu".split())
+
+
+@dataclass(eq=False, slots=True)
+class Value:
+    """A tensor as it was at one moment of the run; a write into its memory makes another value of it.
+
+    `maker`: the call that made or wrote it, None where it came from outside; `bases`: what it is then a view of,
+    as far as is known. `origin` names what came from outside ("input 0"). `deferred`: written in place, so its
+    elements are compared where they are next read.
+    """
+
+    index: int
+    tensor: Tensor
+    maker: Call | None
+    writes: int
+    version: int
+    origin: str = ""
+    bases: tuple[Value, ...] = ()
+    deferred: bool = False
+    lost: bool = False
+    copy: Tensor | None = None
+    shape: tuple[int, ...] = ()
+    readers: list[Call] = field(default_factory=list)
+
+    @property
+    def elements(self) -> Tensor | None:
+        """The elements as they were, None where they were overwritten unseen."""
+        if self.copy is not None:
+            return self.copy
+        return None if self.lost else self.tensor.detach()
+
+    @property
+    def parents(self) -> tuple[Value, ...]:
+        """What it was made from."""
+        return self.bases if self.maker is None else self.maker.inputs
+
+    @property
+    def parameter(self) -> bool:
+        return isinstance(self.tensor, nn.Parameter)
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """One call of a torch function. `args` and `kwargs` hold a Value in the place of each tensor.
+
+    `module`: the layer whose kernel this is; `owner`: the module whose forward was running.
+    """
+
+    index: int
+    name: str
+    line: Line | None
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    inputs: tuple[Value, ...]
+    module: nn.Module | None
+    owner: nn.Module | None = None
+    unbatched: bool = False
+    outputs: tuple[Value, ...] = ()
+    result: Any = None
+    error: BaseException | None = None
+
+    @property
+    def where(self) -> Where | None:
+        """The user's line."""
+        return resolve(self.line)
+
+    def argument(self, position: int, name: str, default: Any = None) -> Any:
+        """A plain argument, however it was given."""
+        if name in self.kwargs:
+            return self.kwargs[name]
+        return self.args[position] if position < len(self.args) else default
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(str(v.shape) for v in self.inputs[:4])
+        return f"<{self.index} {self.name}({shapes}) -> {[v.shape for v in self.outputs]}>"
+
+
+@dataclass(eq=False, slots=True)
+class Trace:
+    """A run written down: its calls in order, its values, what it returned, and the exception where there was one."""
+
+    calls: list[Call] = field(default_factory=list)
+    values: list[Value] = field(default_factory=list)
+    output: Any = None
+    error: Exception | None = None
+    inputs: list[Value] = field(default_factory=list)
+    results: list[tuple[str, Value]] = field(default_factory=list)
+    asked: set[int] = field(default_factory=set)
+    unseen: set[str] = field(default_factory=set)
+    pending: list[tuple[nn.Module, str, tuple[Any, ...]]] = field(default_factory=list)
+    backwards: int = 0
+    _known: dict[int, Value] = field(default_factory=dict)
+
+    def value_of(self, tensor: Tensor) -> Value | None:
+        """The last value of a tensor object that was seen."""
+        value = self._known.get(id(tensor))
+        return value if value is not None and value.tensor is tensor else None
+
+    def ancestors(self, *values: Value) -> set[int]:
+        """The indices of all values that these descend from, themselves included."""
+        seen: set[int] = set()
+        waiting = list(values)
+        while waiting:
+            value = waiting.pop()
+            if value.index not in seen:
+                seen.add(value.index)
+                waiting.extend(value.parents)
+        return seen
+
+
+def tensors_of(value: Any, depth: int = 6) -> Iterator[Tensor]:
+    """Every tensor in nested tuples, lists, dicts and slices."""
+    if isinstance(value, Tensor):
+        yield value
+    elif depth and isinstance(value, (tuple, list)):
+        for item in value:
+            yield from tensors_of(item, depth - 1)
+    elif depth and isinstance(value, dict):
+        for item in value.values():
+            yield from tensors_of(item, depth - 1)
+    elif isinstance(value, slice):
+        yield from tensors_of((value.start, value.stop, value.step), 1)
+
+
+def is_loss(name: str) -> bool:
+    """Whether a torch function compares a prediction with a target."""
+    return name.endswith("_loss") or name in _LOSSES
+
+
+def function_name(func: Any) -> str:
+    """The name of a torch function, without an overload; "" for a question about an attribute."""
+    name = str(getattr(func, "__name__", ""))
+    if name == "__get__":
+        name = str(getattr(getattr(func, "__self__", None), "__name__", ""))
+        return name if name in _VIEWS else ""
+    return name.partition(".")[0] if name.partition(".")[0] else name
+
+
+def written_by(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, ...]:
+    """The tensors that a call writes into."""
+    out = tuple(tensors_of(kwargs.get("out")))
+    if name in _IN_PLACE or (name.endswith("_") and not name.endswith("__")) or kwargs.get("inplace") is True:
+        first = args[0] if args else kwargs.get("input", kwargs.get("tensor"))
+        if isinstance(first, Tensor):
+            return (first, *out)
+    return out
+
+
+class _Mode(TorchFunctionMode):
+    """What both modes share: the module stack, the rules that hold a run still, and the count of calls."""
+
+    def __init__(self, still: Still | None, names: dict[int, str]) -> None:
+        super().__init__()
+        self.count = 0
+        self._still = still
+        self._names = names
+        self._stack: list[nn.Module] = []
+        self._handles: list[Any] = []
+        self._inside_script = 0
+        self.edits: dict[int, Callable[..., Any]] = {}
+
+    def __enter__(self) -> Any:
+        self._handles = [
+            register_module_forward_pre_hook(self._module_begins),
+            register_module_forward_hook(self._module_ends, always_call=True),
+        ]
+        if self._still is not None:
+            self._still.begin()
+        return super().__enter__()  # type: ignore[no-untyped-call]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+        for handle in self._handles:
+            handle.remove()
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = function_name(func)
+        if not name or name in _ATTRIBUTES or self._inside_script:
+            self._ask(name, args)
+            if name == "backward" and self._still is not None:
+                return None  # a run that is compared with another one trains nothing
+            return func(*args, **kwargs)
+        if self._still is not None:
+            func, args, kwargs = self._still.held(name, func, args, kwargs)
+        if self._still is not None and is_loss(name) and kwargs.get("reduction") in ("mean", "sum"):
+            # The same loss of each row: what a sum over all rows hides.
+            index, self.count = self.count, self.count + 1
+            self._called(index, name, func, args, {**kwargs, "reduction": "none"})
+        index, self.count = self.count, self.count + 1
+        edit = self.edits.get(index)
+        if edit is not None:
+            func = edit(func)
+        return self._called(index, name, func, args, kwargs)
+
+    def _ask(self, name: str, args: tuple[Any, ...]) -> None:
+        """A question about a tensor that reads no element."""
+
+    def _called(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ modules
+    def _module_begins(self, module: nn.Module, args: Any) -> None:
+        self._stack.append(module)
+        if isinstance(module, torch.jit.ScriptModule):
+            self._inside_script += 1
+            if self._inside_script == 1:
+                index, self.count = self.count, self.count + 1
+                self._script_begins(index, module, args if isinstance(args, tuple) else (args,))
+
+    def _module_ends(self, module: nn.Module, args: Any, output: Any) -> None:
+        while self._stack:
+            if self._stack.pop() is module:
+                break
+        if isinstance(module, torch.jit.ScriptModule):
+            self._inside_script -= 1
+            if self._inside_script == 0:
+                self._script_ends(output)
+
+    def _script_begins(self, index: int, module: nn.Module, args: tuple[Any, ...]) -> None: ...
+
+    def _script_ends(self, output: Any) -> None: ...
+
+
+class Recorder(_Mode):
+    """Context manager that writes one run down in `trace`. Nothing of torch is patched."""
+
+    def __init__(self, still: Still | None = None, names: dict[int, str] | None = None) -> None:
+        super().__init__(still, names or {})
+        self.trace = Trace()
+        self._on: dict[int, list[Value]] = {}
+        self._written: dict[int, tuple[int, Call]] = {}
+        self._left: list[Value] = []
+        self._script: list[Call] = []
+        self._born: set[int] = set()
+
+    # ------------------------------------------------------------------ values
+    def value(self, tensor: Tensor, maker: Call | None = None, origin: str = "") -> Value:
+        """The value that a tensor holds now."""
+        known = self.trace._known.get(id(tensor))
+        storage = _storage(tensor)
+        count, writer = self._written.get(storage, (0, None))
+        version = _version(tensor)
+        same_object = known is not None and known.tensor is tensor
+        if known is not None and same_object and known.writes == count and known.version == version:
+            return known
+        bases: tuple[Value, ...] = ()
+        deferred = False
+        if maker is None:
+            siblings = self._on.get(storage, ())
+            if writer is not None:  # another view of memory that was written
+                maker, deferred = writer, True
+                bases = (known,) if known is not None and same_object else ()
+            elif siblings:
+                bases = (siblings[-1],)
+            elif not isinstance(tensor, nn.Parameter):
+                bases = tuple(self._left)
+        made = Value(len(self.trace.values), tensor, maker, count, version, origin, bases, deferred)
+        made.shape = tuple(tensor.shape)
+        self.trace.values.append(made)
+        self.trace._known[id(tensor)] = made
+        self._on.setdefault(storage, []).append(made)
+        return made
+
+    def _plain(self, value: Any, values: list[Value], depth: int = 6) -> Any:
+        if isinstance(value, Tensor):
+            found = self.value(value)
+            values.append(found)
+            return found
+        if depth and isinstance(value, (tuple, list)) and type(value) in (tuple, list, torch.Size):
+            return tuple(self._plain(item, values, depth - 1) for item in value)
+        if depth and isinstance(value, dict):
+            return {key: self._plain(item, values, depth - 1) for key, item in value.items()}
+        if isinstance(value, slice):
+            return slice(*(self._plain(item, values, 1) for item in (value.start, value.stop, value.step)))
+        return value
+
+    def _ask(self, name: str, args: tuple[Any, ...]) -> None:
+        if name == "backward":
+            self.trace.backwards += 1
+        if args and isinstance(args[0], Tensor):
+            known = self.trace.value_of(args[0])
+            if known is not None:
+                self.trace.asked.add(known.index)
+
+    def _begin(self, index: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        values: list[Value] = []
+        plain_args = self._plain(args, values)
+        plain_kwargs = self._plain(kwargs, values) if kwargs else {}
+        module, unbatched = _recurrent_frame() if name in RECURRENT else (None, False)
+        owner = self._stack[-1] if self._stack else None
+        call = Call(index, name, line_now(), plain_args, plain_kwargs, tuple(values), module, owner, unbatched)
+        self.trace.calls.append(call)
+        for value in values[name in _BLIND :]:
+            value.readers.append(call)
+        return call
+
+    def _called(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = self._begin(index, name, args, kwargs)
+        targets = written_by(name, args, kwargs)
+        for target in targets:
+            self._about_to_write(target)
+        versions = [_version(v.tensor) for v in call.inputs]
+        try:
+            result = func(*args, **kwargs)
+        except BaseException as error:
+            call.error = error
+            raise
+        for target in targets:
+            self._wrote(target, call)
+        for value, before in zip(call.inputs, versions, strict=True):
+            if _version(value.tensor) != before and not any(value.tensor is t for t in targets):
+                self._wrote_unseen(value, call)
+        outputs = [self.value(t, call) for t in targets]
+        call.result = self._results(result, call, outputs)
+        call.outputs = tuple(outputs)
+        if name in LEAVES_TORCH:
+            self._left += [v for v in call.inputs if v not in self._left]
+        return result
+
+    def _results(self, result: Any, call: Call, outputs: list[Value], depth: int = 5) -> Any:
+        if isinstance(result, Tensor):
+            value = self.value(result, call)
+            if value not in outputs:
+                outputs.append(value)
+            return value
+        if depth and isinstance(result, (tuple, list)):
+            return tuple(self._results(item, call, outputs, depth - 1) for item in result)
+        return result
+
+    # ------------------------------------------------------------------ writing in place
+    def _about_to_write(self, tensor: Tensor) -> None:
+        """Keep what is needed of the values that are about to be overwritten."""
+        for value in self._on.get(_storage(tensor), ()):
+            if value.copy is None and not value.lost and (not value.deferred or value.readers):
+                value.copy = _clone(value.tensor)
+                value.lost = value.copy is None
+            elif value.copy is None:
+                value.lost = True
+
+    def _wrote(self, tensor: Tensor, call: Call) -> None:
+        storage = _storage(tensor)
+        count, _ = self._written.get(storage, (0, None))
+        self._written[storage] = (count + 1, call)
+        made = self.value(tensor, call)
+        made.deferred = True
+
+    def _wrote_unseen(self, value: Value, call: Call) -> None:
+        for other in self._on.get(_storage(value.tensor), ()):
+            other.lost = other.copy is None
+        self._wrote(value.tensor, call)
+
+    # ------------------------------------------------------------------ modules
+    def _module_begins(self, module: nn.Module, args: Any) -> None:
+        self.trace.pending.append((module, self._names.get(id(module), ""), args if type(args) is tuple else (args,)))
+        super()._module_begins(module, args)
+
+    def _module_ends(self, module: nn.Module, args: Any, output: Any) -> None:
+        if output is not None or sys.exc_info()[0] is None:
+            while self.trace.pending:
+                if self.trace.pending.pop()[0] is module:
+                    break
+        super()._module_ends(module, args, output)
+
+    def _script_begins(self, index: int, module: nn.Module, args: tuple[Any, ...]) -> None:
+        call = self._begin(index, "script", args, {})
+        call.module = module
+        self._script.append(call)
+        self.trace.unseen.add("the inside of a scripted module")
+
+    def _script_ends(self, output: Any) -> None:
+        call = self._script.pop()
+        outputs: list[Value] = []
+        call.result = self._results(output, call, outputs)
+        call.outputs = tuple(outputs)
+
+    # ------------------------------------------------------------------ the end
+    def finish(self, output: Any, leaves: list[tuple[str, Tensor]]) -> None:
+        """Note the results, and copy what a later run could overwrite: memory that outlives this one."""
+        self.trace.output = output
+        self.trace.results = [(path, self.value(tensor)) for path, tensor in leaves]
+        for value in self.trace.values:
+            storage = _storage(value.tensor)
+            outside = bool(self._on[storage]) and self._on[storage][0].maker is None
+            if storage in self._written and outside and value.copy is None and not value.lost and not value.parameter:
+                value.copy = _clone(value.tensor)
+
+
+# The recurrent kernels; a cell's kernel is one step.
+RECURRENT = frozenset("lstm gru rnn_tanh rnn_relu quantized_lstm quantized_gru".split())
+CELLS = frozenset("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell".split())
+RECURRENT = RECURRENT | CELLS
+
+
+def _recurrent_frame() -> tuple[nn.Module | None, bool]:
+    """The layer whose forward called a kernel, also where forward was called directly, and whether x has no batch."""
+    frame = sys._getframe(3)
+    for _ in range(4):
+        owner = frame.f_locals.get("self") if frame is not None else None
+        if isinstance(owner, nn.Module) and not isinstance(owner, torch.jit.ScriptModule):
+            batched = frame.f_locals.get("is_batched")
+            return owner, batched is False
+        if frame is None or frame.f_back is None:
+            break
+        frame = frame.f_back
+    return None, False
+
+
+class Plain(_Mode):
+    """Context manager for a run that is only held still; `edits` change single calls of it.
+
+    `losses` are the rows of the losses that the run computed.
+    """
+
+    def __init__(self, still: Still, names: dict[int, str] | None = None) -> None:
+        super().__init__(still, names or {})
+        self.losses: list[Tensor] = []
+
+    def _called(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = func(*args, **kwargs)
+        if is_loss(name) and kwargs.get("reduction") == "none" and isinstance(result, Tensor):
+            self.losses.append(result)
+        return result
+
+
+class Follower(_Mode):
+    """Context manager that accompanies a run of a program that was recorded before.
+
+    At each call that corresponds to a recorded one, `compare(value, tensor)` is called with the recorded value and
+    the tensor that stands in its place now. Calls correspond by their order while function and line agree;
+    with `realign`, recorded calls that this run does not make (steps of a loop that is now shorter) are skipped.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        compare: Callable[[Value, Tensor], None],
+        still: Still,
+        names: dict[int, str] | None = None,
+        *,
+        realign: bool = False,
+    ) -> None:
+        super().__init__(still, names or {})
+        self._calls = trace.calls
+        self._compare = compare
+        self._realign = realign
+        self._next = 0
+        self._compared: set[int] = set()
+        self._script: list[Call | None] = []
+        self.diverged: Call | None = None
+
+    def _partner(self, name: str) -> Call | None:
+        """The recorded call that the current one corresponds to."""
+        if self.diverged is not None and not self._realign:
+            return None
+        line = line_now()
+        calls, at = self._calls, self._next
+        if at < len(calls) and calls[at].name == name and calls[at].line == line:
+            self._next = at + 1
+            return calls[at]
+        if self._realign:
+            for k in range(at, min(len(calls), at + 4000)):
+                if calls[k].name == name and calls[k].line == line:
+                    self._next = k + 1
+                    return calls[k]
+            return None
+        self.diverged = calls[min(at, len(calls) - 1)] if calls else None
+        return None
+
+    def _look(self, value: Value, tensor: Tensor) -> None:
+        if value.index not in self._compared:
+            self._compared.add(value.index)
+            self._compare(value, tensor)
+
+    def _called(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        partner = self._partner(name)
+        if partner is not None:
+            given = zip(partner.inputs, tensors_of((args, kwargs)), strict=False)
+            for k, (value, tensor) in enumerate(given):
+                if not value.parameter and (k or name not in _BLIND):
+                    self._look(value, tensor)
+        result = func(*args, **kwargs)
+        if partner is not None:
+            self._outputs(partner, result)
+        return result
+
+    def _outputs(self, partner: Call, result: Any) -> None:
+        fresh = [v for v in partner.outputs if not (v.deferred and v.maker is partner)]
+        for value, tensor in zip(fresh, _distinct(result), strict=False):
+            if value.maker is partner:
+                self._look(value, tensor)
+
+    def _script_begins(self, index: int, module: nn.Module, args: tuple[Any, ...]) -> None:
+        self._script.append(self._partner("script"))
+
+    def _script_ends(self, output: Any) -> None:
+        partner = self._script.pop()
+        if partner is not None:
+            self._outputs(partner, output)
+
+    def finish(self, trace: Trace, leaves: list[tuple[str, Tensor]]) -> None:
+        """Compare the results that no call has shown yet."""
+        if len(leaves) == len(trace.results):
+            for (_, value), (_, tensor) in zip(trace.results, leaves, strict=True):
+                if value.index not in self._compared:
+                    self._look(value, tensor)
+
+
+def _distinct(result: Any) -> Iterator[Tensor]:
+    seen: set[int] = set()
+    for tensor in tensors_of(result):
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            yield tensor
+
+
+def _storage(tensor: Tensor) -> int:
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except (NotImplementedError, RuntimeError, AttributeError):
+        return -id(tensor)
+
+
+def _version(tensor: Tensor) -> int:
+    try:
+        return int(tensor._version)
+    except (RuntimeError, AttributeError):
+        return -1
+
+
+def _clone(tensor: Tensor) -> Tensor | None:
+    try:
+        return tensor.detach().clone()
+    except (RuntimeError, NotImplementedError):
+        return None

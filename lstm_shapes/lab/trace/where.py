@@ -1,0 +1,97 @@
+"""Which line of the user's code is running: the innermost frame that belongs to neither torch nor this library."""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FrameType, TracebackType
+from typing import Any, TypeAlias
+
+import torch
+
+__all__ = ["Line", "Where", "here", "line_now", "raised_at", "resolve", "source_line", "theirs"]
+
+# A line that is running: cheap to take at every call; `resolve` makes it readable.
+Line: TypeAlias = "tuple[CodeType, int]"
+
+_TORCH = str(Path(torch.__file__).parent) + os.sep
+_OURS = str(Path(__file__).parents[2]) + os.sep
+# Python's own layers between the two, and the code that torch.fx writes.
+_PLUMBING = (contextlib.__file__, "<frozen", "<eval_with_key>")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A place in the user's code; `source` is empty where no source can be had (a program run from a string)."""
+
+    file: str
+    line: int
+    source: str = ""
+    function: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}"
+        return f"{place}: {self.source}" if self.source else place
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {"file": self.file, "line": self.line, "source": self.source, "function": self.function}
+
+
+def theirs(file: str) -> bool:
+    """Whether a file is the user's: not torch's, not ours, not Python's plumbing between the two."""
+    return not file.startswith((_TORCH, _OURS, *_PLUMBING))
+
+
+def source_line(file: str, line: int, names: dict[str, Any] | None = None) -> str:
+    """The line itself, or "" where there is none."""
+    return linecache.getline(file, line, names).strip()
+
+
+def _where(frame: FrameType, line: int) -> Where:
+    code = frame.f_code
+    return Where(code.co_filename, line, source_line(code.co_filename, line, frame.f_globals), code.co_name)
+
+
+def here() -> Where | None:
+    """The user's line that is being executed now."""
+    return resolve(line_now())
+
+
+_THEIRS: dict[CodeType, bool] = {}
+
+
+def line_now() -> Line | None:
+    """The user's line that is being executed now, as (code, line)."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        known = _THEIRS.get(code)
+        if known is None:
+            known = _THEIRS[code] = theirs(code.co_filename)
+        if known:
+            return code, frame.f_lineno
+        frame = frame.f_back
+    return None
+
+
+def resolve(line: Line | None) -> Where | None:
+    """What `line_now` took, with its source."""
+    if line is None:
+        return None
+    code, number = line
+    return Where(code.co_filename, number, source_line(code.co_filename, number), code.co_name)
+
+
+def raised_at(trace: TracebackType | None) -> Where | None:
+    """The innermost line of the user's code in a traceback: where the exception came from, seen by its owner."""
+    found: Where | None = None
+    while trace is not None:
+        if theirs(trace.tb_frame.f_code.co_filename):
+            found = _where(trace.tb_frame, trace.tb_lineno)
+        trace = trace.tb_next
+    return found
