@@ -179,7 +179,8 @@ def annotated(func: object, out: Any, args: Sequence[Any], kwargs: Mapping[str, 
     """What a torch function returned, with the axes that its rule gives; as it is where there is no rule."""
     if func is Tensor.__setitem__:
         if isinstance(args[0], AnnotatedTensor):
-            axes = answer(func, args[0], args, kwargs, strict=strict)
+            with _plain():
+                axes = answer(func, args[0], args, kwargs, strict=strict)
             args[0]._axes = axes if isinstance(axes, Axes) else _unknown(args[0])
         return out
     if out is None and args and isinstance(args[0], AnnotatedTensor):

@@ -294,6 +294,10 @@ def repeated_vector(x: Tensor) -> Tensor:
     return Y
 
 
+def looked_up(tokens: Tensor) -> Tensor:
+    return torch.randn(9, D)[tokens.long()]
+
+
 def growing(x: Tensor) -> Tensor:
     out = torch.zeros(N, 0, Q)
     for t in range(L):
@@ -311,6 +315,7 @@ def growing(x: Tensor) -> Tensor:
         (tree, (X(),), "N ?"),
         (repeated_vector, (X(),), "N L D"),
         (growing, (X(),), "N L Q"),
+        (looked_up, (("N L", torch.zeros(N, L)),), "N L ?"),
         (lambda x: F.glu(x[..., :6]), (X(),), "N L Q"),
         (lambda x: x.unfold(1, 3, 1)[..., 0], (X(),), "N L Q"),
         (lambda x: x.unfold(1, 3, 1)[:, 0], (X(),), "N Q L"),
@@ -330,15 +335,9 @@ def test_names_are_kept_where_they_are_true(model: Callable[..., Tensor], inputs
 def test_elementwise_functions_are_those_that_torch_calls_so() -> None:
     """By torch's own tag, under all their spellings; a function that is none has no rule."""
     x = annotate(torch.rand(N, L), "N L")
-    for function in (
-        torch.special.expit,
-        torch.erf,
-        torch.Tensor.__rsub__,
-        torch.Tensor.add_,
-        F.softplus,
-        torch.igamma,
-    ):
-        given = (x,) if function in (torch.special.expit, torch.erf, F.softplus) else (x, x)
-        assert function(*given).axes.names == ("N", "L"), function
+    one: list[Any] = [torch.special.expit, torch.erf, F.softplus, Tensor.relu_]
+    two: list[Any] = [Tensor.__rsub__, Tensor.add_, torch.igamma, torch.special.xlog1py]
+    results = [*(function(x) for function in one), *(function(x, x) for function in two)]
+    assert [result.axes.names for result in results] == [("N", "L")] * 8
     assert type(torch.equal(x, x)) is bool
     assert type(torch.histc(x)) is Tensor

@@ -89,24 +89,19 @@ def answer(
     rule = rule_of(function)
     if rule is None:
         return None
-    name = _name(function)
     sources = [named for value in flat(args, kwargs) if (named := axes(value)) is not None]
     if not sources and not rule.needs_none:
         return None
     # torch.embedding takes the table first, F.embedding the tokens.
-    values, first = [*args[1::-1], *args[2:]] if function is torch.embedding else list(args), name in _KEYS
-    if first:
-        at = _KEYS[name]
-        values[at] = key_of(values[at])
-        if name == "index_select":
-            values[at] = None if values[at] is None else values[at][0]
-    given = [value if first and at == _KEYS[name] else operand(value, axes) for at, value in enumerate(values)]
-    keywords = {key: operand(value, axes) for key, value in kwargs.items() if key != "out"}
-    if rule.needs_axes and not isinstance(next(iter([*given, *keywords.values()]), None), Axes):
-        return None
-    if rule.wants_out:
-        keywords["out"] = sizes_in(out)
+    values = [*args[1::-1], *args[2:]] if function is torch.embedding else args
+    key = _KEYS.get(_name(function))
     try:
+        given = [key_of(value, axes) if at == key else operand(value, axes) for at, value in enumerate(values)]
+        keywords = {name: operand(value, axes) for name, value in kwargs.items() if name != "out"}
+        if rule.needs_axes and not isinstance(next(iter([*given, *keywords.values()])), Axes):
+            return None
+        if rule.wants_out:
+            keywords["out"] = sizes_in(out)
         said: Any = rule.function(*given, **keywords)
     except Exception:
         # A call that a rule does not foresee leaves a plain tensor: a name is never worth a crash.

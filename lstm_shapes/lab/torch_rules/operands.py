@@ -97,7 +97,7 @@ def flat(values: Sequence[Any], more: Mapping[str, Any]) -> list[Any]:
     return [one for value in each for one in (value if isinstance(value, tuple | list) else [value])]
 
 
-def key_of(key: Any) -> tuple[Key, ...] | None:
+def key_of(key: Any, axes: Callable[[object], Axes | None] = axes_of) -> tuple[Key, ...] | None:
     """What stands in `t[key]`, with tensors read out; None where there is no rule for it.
 
     >>> key_of((slice(None), -1))
@@ -107,14 +107,14 @@ def key_of(key: Any) -> tuple[Key, ...] | None:
     """
     parts: list[Key] = []
     for one in key if isinstance(key, tuple) else (key,):
-        read = _parts(one)
+        read = _parts(one, axes)
         if read is None:
             return None
         parts += read
     return tuple(parts)
 
 
-def _parts(key: Any) -> list[Key] | None:
+def _parts(key: Any, axes: Callable[[object], Axes | None]) -> list[Key] | None:
     if key is None or isinstance(key, EllipsisType):
         return [key]
     if isinstance(key, slice):
@@ -124,14 +124,14 @@ def _parts(key: Any) -> list[Key] | None:
     if hasattr(key, "__index__") and not isinstance(key, Tensor) and getattr(key, "ndim", 0) == 0:
         return [int(key)]
     if isinstance(key, Tensor):
-        return _positions(key)
+        return _positions(key, axes(key))
     if isinstance(key, Sequence) and not isinstance(key, str):
         plain = all(isinstance(one, int) for one in key)
         return _positions(torch.as_tensor(list(key))) if plain and len(key) else None
     return _positions(torch.as_tensor(key)) if hasattr(key, "__array__") else None
 
 
-def _positions(key: Tensor) -> list[Key] | None:
+def _positions(key: Tensor, axes: Axes | None = None) -> list[Key] | None:
     if key.dtype in (torch.bool, torch.uint8):
         if key.dim() == 0 or key.is_meta:
             return None
@@ -139,7 +139,7 @@ def _positions(key: Tensor) -> list[Key] | None:
         return [Picks(tuple(where.shape), _values(where)) for where in key.nonzero(as_tuple=True)]
     if key.dim() == 0:
         return None if key.is_meta else [int(key.item())]
-    return [Picks(tuple(key.shape), _values(key), axes_of(key))]
+    return [Picks(tuple(key.shape), _values(key), axes)]
 
 
 def _values(index: Tensor) -> tuple[int, ...] | None:

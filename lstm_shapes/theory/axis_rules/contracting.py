@@ -28,7 +28,7 @@ def _product(rows: Sequence[Axis], operands: Sequence[Operand], summed: Sequence
     return settle(separate(rows, named), gone)
 
 
-@rule("matmul mm bmm mv dot vdot __matmul__ _sparse_mm smm spmm hspmm")
+@rule("matmul mm bmm mv dot vdot __matmul__ linalg_matmul _sparse_mm smm spmm hspmm")
 def matmul(input: Operand, other: Operand | None = None, **keywords: Any) -> Axes:
     """The axes of a @ b, with batches broadcast: (N, L, D) @ (N, D, S) is (N, L, S).
 

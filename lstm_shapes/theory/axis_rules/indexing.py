@@ -45,9 +45,9 @@ def getitem(input: Operand, key: tuple[Key, ...] | None) -> Answer:
 
 
 @rule("index_select")
-def index_select(input: Axes, dim: int, index: Picks) -> Answer:
+def index_select(input: Axes, dim: int, index: tuple[Key, ...]) -> Answer:
     """Positions of one axis, in this order."""
-    return getitem(input, (*[slice(None)] * at_dim(input, dim), replace(index, shape=(prod(index.shape),))))
+    return getitem(input, (*[slice(None)] * at_dim(input, dim), *index))
 
 
 @rule("masked_select")

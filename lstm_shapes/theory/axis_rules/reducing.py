@@ -72,7 +72,7 @@ def extreme(input: Operand, dim: Any = None, *_: object, out: Any, **other: Any)
     return reduced(input, dim, out=out, **other) if isinstance(input, Axes) else None
 
 
-@rule("kthvalue norm vector_norm linalg_vector_norm")
+@rule("kthvalue norm linalg_norm vector_norm linalg_vector_norm")
 def over_third(input: Axes, number: Any = 2, dim: Any = None, *_: object, out: Any, **other: Any) -> Axes:
     """The dimension comes third; the last one, if kthvalue is told none."""
     over = other.get("axis", dim)
