@@ -50,21 +50,20 @@ def elementwise(*operands: Operand, chooses: bool = False) -> Axes:
     >>> elementwise(Y, h), elementwise(Y, (256,)), elementwise(Y, Axes.of("L Q D", (2, 20, 256)))
     ((N=2, L=20, D=256), (N=2, L=20, D=256), (?=2, ?=20, D=256))
     """
-    rank = max(len(sizes_of(operand)) for operand in operands)
+    shaped = [(operand, sizes_of(operand)) for operand in operands]
     named = [operand for operand in operands if isinstance(operand, Axes)]
     rows: list[Axis] = []
     gone = join_fixed(named, computed=not chooses)
-    for back in range(-rank, 0):
-        present = [operand for operand in operands if len(sizes_of(operand)) >= -back]
-        size = next((n for operand in present if (n := sizes_of(operand)[back]) != 1), 1)
-        moving = [operand for operand in present if sizes_of(operand)[back] == size]
+    for back in range(-max(len(sizes) for _, sizes in shaped), 0):
+        present = [(operand, sizes[back]) for operand, sizes in shaped if len(sizes) >= -back]
+        size = next((n for _, n in present if n != 1), 1)
+        moving = [operand for operand, n in present if n == size]
         claims = [operand[back] for operand in moving if isinstance(operand, Axes)]
         # Where a weight alone runs along an axis, as the transitions of a CRF do, it is the weight's.
         rows.append(axis_at(moving[0], back) if not claims and len(moving) == 1 else agree(claims, size, chooses))
-        if size != 1:
-            for operand in present:
-                if isinstance(operand, Axes) and operand[back].size == 1:
-                    fix(gone, operand[back].atoms)
+        for operand, n in present:
+            if n == 1 != size and isinstance(operand, Axes):
+                fix(gone, operand[back].atoms)
     return forget(settle(separate(rows, named), _active(rows, gone)), named, made=True)
 
 
@@ -139,10 +138,12 @@ def _merge_atoms(a: Atom, b: Atom) -> Atom:
 
 def separate(rows: Sequence[Axis], operands: Iterable[Axes]) -> list[Axis]:
     """The same axes, where one that came from two operands is told apart: scores (N, L, L) have two L's."""
-    homes = [{atom.origin for axis in operand for atom in axis.atoms} for operand in operands]
     uses = [atom.origin for axis in rows for atom in axis.atoms if not atom.origin.blank]
+    if len(set(uses)) == len(uses):
+        return list(rows)
     twice = {origin for origin in uses if uses.count(origin) > 1}
-    if not twice or sum(bool(home & twice) for home in homes) < 2:
+    homes = [{atom.origin for axis in operand for atom in axis.atoms} for operand in operands]
+    if sum(bool(home & twice) for home in homes) < 2:
         return list(rows)
     used: set[Origin] = set()
 
