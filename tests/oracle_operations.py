@@ -700,6 +700,8 @@ def gated(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
     """The gates of a cell, made by one weight, cut apart and computed with each other and with a state."""
     if not x.shape or not _exact(1e5, x) or x.first.numel() > 1000:
         return None
+    if any(bool((channel <= 0).any()) for channel in x.channels.values()):
+        return None
     d = rng.choice([3, 4])
     row = [rng.randint(1, 3) for _ in range(x.shape[-1])]
     weight = torch.tensor([row] * (4 * d), dtype=torch.float64)

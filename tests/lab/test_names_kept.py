@@ -323,7 +323,7 @@ def growing(x: Tensor) -> Tensor:
         (lambda x: torch.sparse.mm(torch.eye(4).to_sparse(), x[0, :4]), (X(),), "? Q"),
         (lambda x: x + torch.zeros_like(x), (X(),), "N L Q"),
         (lambda x: x * torch.ones(L, 1).expand(L, Q), (X(),), "N L Q"),
-        (lambda x: torch.cumsum(x[:, :1].expand(-1, L, -1), 1), (X(),), "N ? Q"),
+        (lambda x: torch.cumsum(x[:, :1].expand(-1, L, -1), 1) + x, (X(),), "N ? Q"),
         (lambda x: torch.einsum("nlq,dq->nld", x, torch.ones(D, Q)), (X(),), "N L ?"),
     ],
 )

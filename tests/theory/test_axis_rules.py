@@ -197,7 +197,7 @@ def test_values_of_several_steps_stack_to_steps_where_all_advance() -> None:
     assert joining.stack([summed(0, 1), summed(0, 1)], 1).names == ("N", "?", "D")
     side = [beside(0, 3), beside(0, 4)]
     assert joining.stack(side, 1).names == ("N", "?", "?")
-    assert joining.stack([broadcasting.elementwise(one, side[0]) for one in side], 1).names == ("N", "?", "?")
+    assert joining.stack([broadcasting.elementwise(one, beside(2, 2)) for one in side], 1).names == ("N", "?", "?")
     weight = Axes.of("H D", (3, 16))
     assert joining.stack([contracting.linear(one, weight) for one in side], 1).names == ("N", "L", "H")
 

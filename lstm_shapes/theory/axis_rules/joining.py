@@ -182,7 +182,8 @@ def _alike(pieces: Sequence[Axes], at: int) -> tuple[Axis, Fixed] | None:
     first = pieces[0]
     if first[at].name not in _SHARED or any(piece[at].name != first[at].name or piece[at].blank for piece in pieces):
         return None
-    if len({tuple(places(axis.atoms) for axis in _without(piece, at)) for piece in pieces}) > 1:
+    others = [_without(piece, at) for piece in pieces]
+    if not all(_corresponds(one, other) for row in others[1:] for one, other in zip(others[0], row, strict=True)):
         return None
     if len({frozenset((origin.name, where) for origin, where in piece.fixed) for piece in pieces}) > 1:
         return None
@@ -191,6 +192,13 @@ def _alike(pieces: Sequence[Axes], at: int) -> tuple[Axis, Fixed] | None:
         return None
     origin = relabelled(first[at].atoms[0].origin, object())
     return Axis((Atom(origin, compact(where)),)), join_fixed(pieces)
+
+
+def _corresponds(one: Axis, other: Axis) -> bool:
+    """Whether two axes run along the same coordinate, or both along features that a weight has made."""
+    made = all(axis.atoms and axis.atoms[0].origin.made for axis in (one, other))
+    told = made or (one.known and not one.blank and not other.blank)
+    return one.same(other) or (told and places(one.atoms) == places(other.atoms))
 
 
 def _without(axes: Axes, at: int) -> tuple[Axis, ...]:
