@@ -161,13 +161,14 @@ class Naming:
     def meet(self, a: Origin, b: Origin) -> None:
         """One of them is called as the other is, now and later: elements of both were computed with each other."""
         a, b = a.root, b.root
-        if a is b or UNKNOWN in (a._name, b._name):
+        # What a weight has made, or holds nothing, takes names and gives none.
+        if a is b or UNKNOWN in (a._name, b._name) or a.made or b.made or a.blank or b.blank:
             return
         for one, other in ((a, b), (b, a)):
             if not one._name and one.naming is self:
                 one._same = other
                 return
-        if a._name != b._name and not (a.made or b.made or a.blank or b.blank):
+        if a._name != b._name:
             self._differ(Conflict(a.name, self._bound.get(a), b.name, self._bound.get(b, self.where)))
 
     def _differ(self, conflict: Conflict) -> None:

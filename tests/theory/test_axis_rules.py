@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lstm_shapes.theory.axes import Axes, unnamed
+from lstm_shapes.theory.axes import Axes, blanks, unnamed
 from lstm_shapes.theory.axis_rules import (
     broadcasting,
     contracting,
@@ -260,6 +260,19 @@ def test_layers_that_read_one_input_differently_are_a_conflict() -> None:
     lstm(given, [], batch_first=False)
     assert given.names == ("N", "L", "Q")
     assert len(naming.conflicts) == 4
+
+
+def test_an_input_that_met_a_weights_features_is_named_all_the_same() -> None:
+    """A residual connection before the layer: features and copies give no names, and take none from it for good."""
+    naming = Naming()
+    x = unnamed(naming, (4, 5, 7))
+    features = contracting.linear(x, (7, 7))
+    mixed = broadcasting.elementwise(features, x)
+    broadcasting.elementwise(x, blanks((4, 5, 7)))
+    lstm(mixed, [])
+    assert x.names == mixed.names == ("N", "L", "Q")
+    assert features.names == ("N", "L", "?")
+    assert naming.conflicts == []
 
 
 def test_a_cell_and_packed_data_name_what_they_read() -> None:
