@@ -14,7 +14,7 @@ from math import prod
 from typing import Any, overload
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.theory.origins import COPIES, UNKNOWN, Atom, Naming, Origin, Steps, compact, relabelled, steady, whole
+from lstm_shapes.theory.origins import UNKNOWN, Atom, Naming, Origin, Steps, compact, relabelled, steady, whole
 
 __all__ = [
     "NEW",
@@ -414,13 +414,9 @@ def blanks(sizes: Iterable[int], axes: Iterable[Axis] = ()) -> Axes:
     >>> blanks((2, 1)), blanks((2,), Axes.of("N", (2,)))
     ((?=2, 1=1), (N=2,))
     """
-    model = list(axes)
-    rows = [model[at].atoms if model else (Atom(COPIES, range(size)),) for at, size in enumerate(sizes)]
+    model = list(axes) or [Axis((whole("", size),)) if size != 1 else NEW_AXIS for size in sizes]
     return Axes(
-        tuple(
-            Axis(tuple(replace(atom, origin=Origin(blank=atom.origin)) for atom in atoms if model or atom.size != 1))
-            for atoms in rows
-        )
+        tuple(Axis(tuple(replace(atom, origin=Origin(blank=atom.origin)) for atom in axis.atoms)) for axis in model)
     )
 
 

@@ -101,6 +101,10 @@ class Origin:
         """What it is called, `?` where nobody said."""
         return self.root._name or UNKNOWN
 
+    def read_as(self, name: str) -> None:
+        """Call it so, if it has no name."""
+        self._name = self._name or name
+
     @property
     def gives_way(self) -> bool:
         """Whether it takes the name of what it meets: made by a weight, blank, or not named yet."""

@@ -275,6 +275,13 @@ def test_an_input_that_met_a_weights_features_is_named_all_the_same() -> None:
     assert naming.conflicts == []
 
 
+def test_a_state_of_zeros_is_called_as_the_layer_reads_it() -> None:
+    """It held nothing that could say so; copies are nobody's rows."""
+    h0, other = blanks((2, 4, 8)), moving.expand(Axes.of("1 1 1", (1, 1, 1)), out=(2, 4, 8))
+    lstm(Axes.of("N L Q", (4, 5, 7)), [h0, other])
+    assert (h0.names, other.names) == (("K", "N", "D"), ("?", "?", "?"))
+
+
 def test_a_cell_and_packed_data_name_what_they_read() -> None:
     """A step of a cell has no L; the sequences and steps inside packed data are those of the rows."""
     naming = Naming()

@@ -13,7 +13,7 @@ from lstm_shapes.theory.axis_rules.moving import resize, take
 from lstm_shapes.theory.axis_rules.picking import pick
 from lstm_shapes.theory.axis_rules.reducing import sum_out
 from lstm_shapes.theory.axis_rules.table import Answer, Operand, Plain, axis_at, describing, rule, sizes_of
-from lstm_shapes.theory.origins import Atom, whole
+from lstm_shapes.theory.origins import COPIES, Atom, whole
 
 __all__ = ["cell", "pack", "pad_packed", "pad_sequence", "recurrent"]
 
@@ -66,10 +66,15 @@ def recurrent(input: Operand, *given: Any, out: Sequence[tuple[int, ...]]) -> An
 
 
 def _read(axes: Any, names: Sequence[str]) -> None:
-    """A layer reads these axes so: those that are named last get their names."""
+    """A layer reads these axes so: those that are named last get their names, and those of a state of zeros do."""
     for axis, name in zip(axes, names, strict=False):
-        if isinstance(axis, Axis) and len(axis.atoms) == 1 and (naming := axis.atoms[0].origin.naming) is not None:
-            naming.bind(axis.atoms[0].origin, name)
+        if not isinstance(axis, Axis) or len(axis.atoms) != 1:
+            continue
+        origin = axis.atoms[0].origin
+        if origin.naming is not None:
+            origin.naming.bind(origin, name)
+        elif origin.blank and origin is not COPIES and not origin.root.made and origin.root.naming is None:
+            origin.root.read_as(name)
 
 
 def _atom(weight: Operand, symbol: str, size: int) -> Atom:
