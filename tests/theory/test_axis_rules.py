@@ -275,6 +275,15 @@ def test_an_input_that_met_a_weights_features_is_named_all_the_same() -> None:
     assert naming.conflicts == []
 
 
+def test_zeros_beside_an_axis_of_size_one_leave_it_what_it_is() -> None:
+    """Whichever comes first: repeated, it has no name."""
+    x = Axes.of("N D", (1, 4))
+    for both in ((x, blanks((1, 4), x)), (blanks((1, 4), x), x)):
+        total = broadcasting.elementwise(*both)
+        assert total.names == ("N", "D")
+        assert moving.repeat_interleave(total, 2, 0) == Axes.of("? D", (2, 4))
+
+
 def test_a_state_of_zeros_is_called_as_the_layer_reads_it() -> None:
     """It held nothing that could say so; copies are nobody's rows."""
     h0, other = blanks((2, 4, 8)), moving.expand(Axes.of("1 1 1", (1, 1, 1)), out=(2, 4, 8))

@@ -76,7 +76,8 @@ def agree(claims: Sequence[Axis], size: int, chooses: bool = False) -> Axis:
     """
     if size == 1:
         # No step is ever taken along it; a name is kept where nobody says otherwise.
-        named = {axis.name: axis for axis in claims if axis.name not in (NEW, UNKNOWN)}
+        ordered = sorted(claims, key=lambda axis: not axis.blank)
+        named = {axis.name: axis for axis in ordered if axis.name not in (NEW, UNKNOWN)}
         waiting = [axis for axis in claims if axis.name == UNKNOWN and axis.gives_way]
         return next(iter([*named.values(), *waiting])) if len(named) == 1 or (waiting and not named) else NEW_AXIS
     if not claims:
