@@ -85,6 +85,20 @@ def by_slices(x: Tensor) -> Tensor:
     return out
 
 
+def by_slices_of_one(x: Tensor) -> Tensor:
+    out = x.new_zeros(L, N, Q)
+    for t in range(L):
+        out[t : t + 1] = x[:, t].unsqueeze(0)
+    return out
+
+
+def by_slices_of_one_in_any_order(x: Tensor) -> Tensor:
+    out = x.new_zeros(L, N, Q)
+    for t, at in enumerate([2, 0, 1, 4, 3]):
+        out[t : t + 1] = x[:, at].unsqueeze(0)
+    return out + torch.zeros(L, 1, 1)
+
+
 def backwards(x: Tensor) -> Tensor:
     out = torch.zeros(L, N, Q)
     for t in reversed(range(L)):
@@ -142,6 +156,8 @@ def only_once(x: Tensor) -> Tensor:
         (last_axis, "N L Q"),
         (first_axis, "L N Q"),
         (by_slices, "N L Q"),
+        (by_slices_of_one, "L N Q"),
+        (by_slices_of_one_in_any_order, "? N Q"),
         (backwards, "L N Q"),
         (one_sample_at_a_time, "N L Q"),
         (two_halves, "N L ?"),

@@ -176,6 +176,15 @@ def test_small_axes_are_written_out() -> None:
     assert moving.repeat(Axes.of("N", (1,)), (3,)).names == ("?",)
 
 
+def test_samples_of_scores_and_of_turned_scores_are_not_joined() -> None:
+    """Both are (N, L, L), and no name says which L is which."""
+    x = Axes.of("N L D", (2, 5, 3))
+    scores = contracting.matmul(x, moving.transpose(x, 1, 2))
+    turned = moving.transpose(scores, 1, 2)
+    assert joining.cat([scores, turned], 0).names == ("?", "L", "L")
+    assert joining.cat([scores, scores], 0).names == ("N", "L", "L")
+
+
 def test_values_of_several_steps_stack_to_steps_where_all_advance() -> None:
     """Sums of neighbours are one for each step; of a step that stays with one that moves, only if they are computed."""
     x = Axes.of("N L D", (2, 9, 8))

@@ -183,8 +183,12 @@ def _alike(pieces: Sequence[Axes], at: int) -> tuple[Axis, Fixed] | None:
     if first[at].name not in _SHARED or any(piece[at].name != first[at].name or piece[at].blank for piece in pieces):
         return None
     others = [_without(piece, at) for piece in pieces]
-    if not all(_corresponds(one, other) for row in others[1:] for one, other in zip(others[0], row, strict=True)):
-        return None
+    names = [axis.name for axis in others[0]]
+    for row in others[1:]:
+        for one, other in zip(others[0], row, strict=True):
+            # Of two axes with one name, as scores (N, L, L) have, the name does not say which is which.
+            if not one.same(other) and (names.count(one.name) > 1 or not _corresponds(one, other)):
+                return None
     if len({frozenset((origin.name, where) for origin, where in piece.fixed) for piece in pieces}) > 1:
         return None
     where = joined([piece[at].atoms[0].at for piece in pieces])
@@ -198,7 +202,7 @@ def _corresponds(one: Axis, other: Axis) -> bool:
     """Whether two axes run along the same coordinate, or both along features that a weight has made."""
     made = all(axis.atoms and axis.atoms[0].origin.made for axis in (one, other))
     told = made or (one.known and not one.blank and not other.blank)
-    return one.same(other) or (told and places(one.atoms) == places(other.atoms))
+    return told and places(one.atoms) == places(other.atoms)
 
 
 def _without(axes: Axes, at: int) -> tuple[Axis, ...]:

@@ -41,6 +41,16 @@ def written(target: Axes, key: tuple[Key, ...] | None, value: Operand | float) -
     if any(one is None or isinstance(one, Picks) for one in key):
         return renewed(target) if all(alike) and not _elsewhere(place, value, set()) else nothing
     keys = [*spread(key, len(target)), *[slice(None)] * len(target)][: len(target)]
+    slots = {at: positions_of(one, target[at].size) for at, one in enumerate(keys) if isinstance(one, slice)}
+    steps = {
+        at: slots[at][0]
+        for at, axis in zip(slots, values, strict=True)
+        if not axis.atoms and len(slots[at]) == 1 < target[at].size
+    }
+    if steps:
+        # `out[t : t + 1] = y[None]` is `out[t] = y`.
+        rest = tuple(axis for at, axis in zip(slots, values, strict=True) if at not in steps)
+        return written(target, tuple(steps.get(at, one) for at, one in enumerate(keys)), Axes(rest, value.fixed))
     spots = iter(zip(values, alike, strict=True))
     rows, pieces = [], []
     for axis, one in zip(target, keys, strict=True):
@@ -105,14 +115,17 @@ def _ends(origin: Origin, where: object) -> list[tuple[Origin, object]]:
     return [(origin, where), (high, where), (low, where)]
 
 
-def _laid(axis: Axis, positions: range, value: Axis) -> Axis:
+def _laid(axis: Axis, positions: range, along: Axis) -> Axis:
     """A new axis with a value along these positions of it."""
-    if value.blank or not value.atoms or value.size != len(positions) or not axis.blank:
+    if not axis.blank:
         return axis
+    if along.blank or not along.atoms or along.size != len(positions):
+        # The value is the same all along here: nothing new, if this is the whole axis.
+        return axis if len(positions) == axis.size else _anything(axis)
     if len(positions) == axis.size:
-        return value
-    atom = value.atoms[0]
-    if len(value.atoms) > 1 or atom.part or not isinstance(atom.at, range) or {atom.at.step, positions.step} != {1}:
+        return along
+    atom = along.atoms[0]
+    if len(along.atoms) > 1 or atom.part or not isinstance(atom.at, range) or {atom.at.step, positions.step} != {1}:
         return _anything(axis)
     start = atom.at.start - positions.start
     return Axis((replace(atom, at=range(start, start + axis.size)),))
