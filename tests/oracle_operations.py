@@ -458,7 +458,7 @@ def add(rng: random.Random, x: Coded, pool: Sequence[Coded]) -> Coded | None:
     if not _exact(1e12, x, other):
         return None
     # So that what one tensor loses at a step the other does not make good, also when sums are added again.
-    alpha, seed = rng.randrange(101, 999), rng.getrandbits(40)
+    alpha, seed = 101 + hash((x.scale, other.scale)) % 797, rng.getrandbits(40)
     result = together([x, other], lambda a, b: torch.add(a, b, alpha=alpha), scale=seed)
     return result if result.first.numel() <= 4000 else None
 

@@ -52,6 +52,10 @@ def strict_for_examples() -> Any:
     steps=[("diagonal", 0), ("written", 740)],
     start=Axes.of("N L D", (3, 5, 4)),
 )
+@example(  # a sum of sums: what one of them loses at a step the other must not make good
+    steps=[("diagonal", 0), ("add", 0), ("flip", 8), ("add", 0)],
+    start=Axes.of("N L", (6, 4)),
+)
 def test_every_name_that_survives_is_true(steps: list[tuple[str, int]], start: Axes) -> None:
     """After up to eight operations, a step along an axis changes the coordinate it is named after, alone."""
     log, found = run_chain(steps, start)
