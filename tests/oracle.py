@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
-from lstm_shapes.theory.axes import NEW, UNKNOWN, Axes
+from lstm_shapes.theory.axes import NEW, Axes
+from lstm_shapes.theory.origins import UNKNOWN
 
 __all__ = ["BASES", "Coded", "Tally", "base", "lies"]
 
@@ -41,6 +42,9 @@ class Coded:
     """Coordinates that were chosen element by element (gather, last valid step): nothing is promised of them."""
     scale: int = 0
     """Tensors of one scale still hold coordinates that can be compared: elements of two can stand in one."""
+
+    copied: bool = False
+    """Whether there may be copies in it, which stand still where what they are beside steps."""
 
     @property
     def first(self) -> Tensor:
@@ -89,7 +93,8 @@ def lies(coded: Coded) -> list[str]:
                 values = channel.plain() if isinstance(channel, AnnotatedTensor) else channel
                 apart = values.unflatten(at, sizes).movedim(at + k, 0)
                 steps = apart[1:] - apart[:-1]
-                if name == atom.name and name not in coded.free and not bool((steps != 0).all()):
+                still = name == atom.name and not coded.copied and not bool((steps != 0).all())
+                if still and name not in coded.free:
                     found.append(f"a step along {axis} does not always change {name}")
                 if name != atom.name and name not in coded.free and bool((steps != 0).any()):
                     found.append(f"a step along {axis} changes {name}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -37,7 +38,8 @@ def each(
     coded: Coded, function: Callable[[Tensor], Tensor], free: Sequence[str] = (), scale: int | None = None
 ) -> Coded:
     channels = {name: function(channel) for name, channel in coded.channels.items()}
-    return Coded(channels, coded.free | set(free), coded.scale if scale is None else hash((coded.scale, scale)))
+    scale = coded.scale if scale is None else hash((coded.scale, scale))
+    return Coded(channels, coded.free | set(free), scale, coded.copied)
 
 
 def together(
@@ -46,7 +48,8 @@ def together(
     names = coded[0].channels
     freed = frozenset().union(*(one.free for one in coded)) | set(free)
     channels = {name: function(*(one.channels[name] for one in coded)) for name in names}
-    return Coded(channels, freed, coded[0].scale if scale is None else hash((scale, *(one.scale for one in coded))))
+    scale = coded[0].scale if scale is None else hash((scale, *(one.scale for one in coded)))
+    return Coded(channels, freed, scale, any(one.copied for one in coded))
 
 
 def run_chain(steps: Sequence[tuple[str, int]], start: Axes, tally: Tally | None = None) -> tuple[list[str], list[str]]:
@@ -290,7 +293,7 @@ def expand(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
     if x.first.numel() > 1000 or not x.shape:
         return None
     front = [2] if rng.random() < 0.2 else []
-    return each(x, lambda t: t.expand(*front, *sizes))
+    return replace(each(x, lambda t: t.expand(*front, *sizes)), copied=True)
 
 
 @operation
@@ -303,7 +306,7 @@ def repeat(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
     how, dim = rng.choice(["repeat", "tile", "interleave"]), rng.randrange(len(x.shape))
     if how == "interleave":
         return each(x, lambda t: t.repeat_interleave(rng_times, dim)) if (rng_times := rng.choice([1, 2])) else None
-    return each(x, lambda t: getattr(t, how)(*times))
+    return replace(each(x, lambda t: getattr(t, how)(*times)), copied=True)
 
 
 @operation
@@ -454,8 +457,9 @@ def add(rng: random.Random, x: Coded, pool: Sequence[Coded]) -> Coded | None:
         return each(x, lambda t: t + plain)
     if not _exact(1e12, x, other):
         return None
-    # 101: so that what one tensor loses at a step the other does not make good.
-    result = together([x, other], lambda a, b: torch.add(a, b, alpha=101), scale=rng.getrandbits(40))
+    # So that what one tensor loses at a step the other does not make good, also when sums are added again.
+    alpha, seed = 101 + hash((x.scale, other.scale)) % 797, rng.getrandbits(40)
+    result = together([x, other], lambda a, b: torch.add(a, b, alpha=alpha), scale=seed)
     return result if result.first.numel() <= 4000 else None
 
 
@@ -531,7 +535,8 @@ def inner(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
 def linear(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
     if not x.shape or not _exact(1e12, x):
         return None
-    weight = torch.tensor([[rng.randint(1, 5) for _ in range(x.shape[-1])] for _ in range(3)], dtype=torch.float64)
+    # What a weight makes is an axis of its own, along which no coordinate runs: its rows are alike.
+    weight = torch.tensor([[rng.randint(1, 5) for _ in range(x.shape[-1])]] * 3, dtype=torch.float64)
     how, scale = rng.choice(["linear", "matmul", "einsum"]), rng.getrandbits(40)
     if how == "linear":
         return each(x, lambda t: torch.nn.functional.linear(t, weight), scale=scale)
@@ -625,3 +630,111 @@ def rows_padded(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | Non
         return None
     order, first = rng.sample(range(x.shape[0]), x.shape[0]), rng.random() < 0.5
     return each(x, lambda t: pad_sequence([t[at] for at in order], batch_first=first))
+
+
+# ---------------------------------------------------------------- loops
+
+
+@operation
+def filled(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    """A new tensor filled piece by piece: in order, in any order, some pieces turned, along one axis or another."""
+    if len(x.shape) < 2 or x.first.numel() > 1000:
+        return None
+    dim, slot = rng.randrange(len(x.shape)), rng.randrange(len(x.shape))
+    n = x.shape[dim]
+    order = list(range(n)) if rng.random() < 0.6 else rng.sample(range(n), n)
+    places = list(range(n)) if rng.random() < 0.7 else rng.sample(range(n), n)
+    turned = [rng.random() < 0.1 for _ in range(n)]
+    wide = rng.random() < 0.3
+    rest = [size for at, size in enumerate(x.shape) if at != dim]
+
+    def fill(t: Tensor) -> Tensor:
+        out = t.new_zeros([*rest[:slot], n, *rest[slot:]])
+        for place, at, back in zip(places, order, turned, strict=True):
+            piece = t.select(dim, at)
+            piece = piece.flip(0) if back else piece
+            if wide:
+                out.narrow(slot, place, 1)  # a view alone writes nothing
+                out[(slice(None),) * slot + (slice(place, place + 1),)] = piece.unsqueeze(slot)
+            else:
+                out[(slice(None),) * slot + (place,)] = piece
+        return out
+
+    return each(x, fill)
+
+
+@operation
+def recurrence(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    """A state that is half the step that is read and half the state before; its steps stacked, or written."""
+    dim = _dim(rng, x, 2)
+    if dim is None or x.shape[dim] > 8 or not _exact(2.0**20, x) or len(x.shape) > 5:
+        return None
+    dim %= len(x.shape)
+    n, slot = x.shape[dim], rng.randrange(len(x.shape))
+    order = list(range(n)) if rng.random() < 0.7 else rng.sample(range(n), n)
+    start, how = rng.choice(["first", "zeros"]), rng.choice(["stack", "fill", "last"])
+
+    def run(t: Tensor) -> Tensor:
+        steps = [t.select(dim, at) for at in order]
+        state = steps[0] if start == "first" else steps[0] + torch.zeros_like(steps[0])
+        states = [state]
+        for step in steps[1:]:
+            state = step / 2 + state / 2
+            states.append(state)
+        if how == "last":
+            return state
+        if how == "stack":
+            return torch.stack(states, slot)
+        out = t.new_empty([*state.shape[:slot], n, *state.shape[slot:]])
+        for at, one in enumerate(states):
+            out[(slice(None),) * slot + (at,)] = one
+        return out
+
+    # Read in any order, a state may be again what it was before.
+    free = _names_at(x, dim) if order != sorted(order) else []
+    return each(x, run, free, scale=rng.getrandbits(40))
+
+
+@operation
+def gated(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    """The gates of a cell, made by one weight, cut apart and computed with each other and with a state."""
+    if not x.shape or not _exact(1e5, x) or x.first.numel() > 1000:
+        return None
+    if any(bool((channel <= 0).any()) for channel in x.channels.values()):
+        return None
+    d = rng.choice([3, 4])
+    row = [rng.randint(1, 3) for _ in range(x.shape[-1])]
+    weight = torch.tensor([row] * (4 * d), dtype=torch.float64)
+    how, size, scale = rng.choice(["chunk", "slices", "view"]), x.shape[-1], rng.getrandbits(40)
+
+    def gates(t: Tensor) -> Any:
+        a = t @ weight.t()
+        if how == "chunk":
+            return a.chunk(4, -1)
+        if how == "slices":
+            return [a[..., at * d : (at + 1) * d] for at in range(4)]
+        return a.unflatten(-1, (4, d)).unbind(-2)
+
+    def run(t: Tensor) -> Tensor:
+        i, f, g, o = gates(t)
+        state: Tensor = (i + 3 * g) * 2 + o + (f * t if size == d else f)
+        return state
+
+    return each(x, run, scale=scale)
+
+
+@operation
+def beside_copies(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
+    """One position of an axis repeated beside all of them, as a summary is beside the steps of a decoder."""
+    if len(x.shape) < 2 or x.first.numel() > 500:
+        return None
+    dim, along = rng.sample(range(len(x.shape)), 2)
+    at, n = rng.randrange(max(x.shape[dim], 1)), x.shape[dim]
+    if n == 0:
+        return None
+
+    def run(t: Tensor) -> Tensor:
+        copies = t.narrow(dim, at, 1).expand(*[n if one == dim else -1 for one in range(t.dim())])
+        return torch.cat([t, copies], along)
+
+    return replace(each(x, run, _names_at(x, along)), copied=True)

@@ -76,8 +76,6 @@ def test_version_is_the_installed_one() -> None:
 _CHECK = "lstm_shapes.lab.check_old."
 _THEORY = "lstm_shapes.theory."
 KNOWN_CIRCLES = {
-    # Axes keep their track, and tracks are made of axes.
-    frozenset(_THEORY + name for name in ("axes", "axis_copies", "axis_tracks")),
     # Spec.of reads weights, by what Spec says of their shapes.
     frozenset(_THEORY + name for name in ("call", "shapes", "sources", "spec")),
     # The experiments and their rules call each other.

@@ -16,13 +16,9 @@ import torch
 from torch import Tensor
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.lab.torch_rules import Answer, axes_of, rule_keeps_record, rule_of, tensors_in
-from lstm_shapes.lab.torch_rules.keys import key_of
-from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis
-from lstm_shapes.theory.axis_copies import renewed, unpack
-from lstm_shapes.theory.axis_rules.broadcasting import elementwise
-from lstm_shapes.theory.axis_rules.indexing import index
-from lstm_shapes.theory.axis_tracks import account, tracked
+from lstm_shapes.lab.torch_rules import answer, axes_of, rule_of, tensors_in
+from lstm_shapes.theory.axes import Axes, unpacked
+from lstm_shapes.theory.origins import UNKNOWN
 
 __all__ = ["AnnotatedTensor", "annotate"]
 
@@ -176,13 +172,16 @@ def annotate(tensor: Tensor, names: str | Iterable[str] | Axes, **sizes: int) ->
     with _plain():
         # Even where the tensor is annotated already: the caller's own keeps its names.
         fresh = tensor.as_subclass(Tensor).view_as(tensor) if isinstance(tensor, AnnotatedTensor) else tensor
-    return _wrap(fresh, tracked(axes))
+    return _wrap(fresh, axes)
 
 
 def annotated(func: object, out: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """What a torch function returned, with the axes that its rule gives; as it is where there is no rule."""
     if func is Tensor.__setitem__:
-        _overwrite(args[0], args[1], args[2])
+        if isinstance(args[0], AnnotatedTensor):
+            with _plain():
+                axes = answer(func, args[0], args, kwargs, strict=strict)
+            args[0]._axes = axes if isinstance(axes, Axes) else _unknown(args[0])
         return out
     if out is None and args and isinstance(args[0], AnnotatedTensor):
         if func == _set_data:
@@ -191,10 +190,11 @@ def annotated(func: object, out: Any, args: Sequence[Any], kwargs: Mapping[str, 
     if not isinstance(out, Tensor | tuple | list) or not tensors_in(out):
         return out
     given, into = [*args, *kwargs.values()], kwargs.get("out") is not None
-    answer = _answer(func, out, args, kwargs)
+    with _plain():
+        said = answer(func, out, args, kwargs, strict=strict)
     if isinstance(out, Tensor):
-        return _give(func, out, answer if isinstance(answer, Axes) else None, given, into)
-    each = [answer] * len(out) if isinstance(answer, Axes) or answer is None else list(answer)[: len(out)]
+        return _give(func, out, said if isinstance(said, Axes) else None, given, into)
+    each = [said] * len(out) if isinstance(said, Axes) or said is None else [*said, *[None] * len(out)][: len(out)]
     items = [
         _give(func, one, axes, given, into) if isinstance(one, Tensor) else one
         for one, axes in zip(out, each, strict=True)
@@ -202,27 +202,6 @@ def annotated(func: object, out: Any, args: Sequence[Any], kwargs: Mapping[str, 
     if all(new is old for new, old in zip(items, out, strict=True)):
         return out
     return type(out)(items) if type(out).__name__ != "PackedSequence" else type(out)(*items)
-
-
-def _answer(func: object, out: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Answer:
-    rule = rule_of(func)
-    if rule is None:
-        return None
-    try:
-        answer = rule(out, *args, **{name: value for name, value in kwargs.items() if name != "out"})
-    except Warning:
-        raise  # ScrambledAxesWarning, where the caller made it an error
-    except Exception as error:
-        # A call that a rule does not foresee leaves a plain tensor: a name is never worth a crash.
-        if strict and not isinstance(error, LookupError):
-            raise
-        return None
-    if not rule_keeps_record(rule):
-        return answer
-    sources = [axes for axes in map(axes_of, _flat([*args, *kwargs.values()])) if axes is not None]
-    if isinstance(answer, Axes):
-        return account(answer, sources)
-    return None if answer is None else [one and account(one, sources) for one in answer]
 
 
 def _give(func: object, out: Tensor, axes: Axes | None, given: Sequence[Any], into: bool) -> Tensor:
@@ -244,39 +223,6 @@ def _give(func: object, out: Tensor, axes: Axes | None, given: Sequence[Any], in
     return _wrap(out, axes)
 
 
-def _overwrite(target: Any, key: Any, value: Any) -> None:
-    """`t[key] = value`: where the value says that it runs along other axes, the target's names are gone."""
-    axes, source = axes_of(target), axes_of(value)
-    if axes is None or source is None:
-        return
-    found = key_of(key, target)
-    place = None if found is None else index(axes, found)
-    if place is not None and _same_place(place, source):
-        # Written by another hand: still these axes, but no longer a piece of what it was cut from.
-        target._axes = renewed(axes)
-    else:
-        target._axes = _unknown(target)
-
-
-def _same_place(place: Axes, source: Axes) -> bool:
-    """Whether each element written stands at the coordinates of the one it replaces, not only under the same names.
-
-    Along an axis without a name nobody knows where that is.
-    """
-    if UNKNOWN in (*place.names, *source.names):
-        return False
-    alike = elementwise(place, source, chooses=True).names == place.names
-    return alike and dict(place.fixed) == {**dict(place.fixed), **dict(source.fixed)}
-
-
-def _flat(values: Iterable[Any]) -> Iterator[Any]:
-    for value in values:
-        if isinstance(value, tuple | list):
-            yield from value
-        else:
-            yield value
-
-
 def _wrap(tensor: Tensor, axes: Axes) -> AnnotatedTensor:
     with _plain():
         found = tensor.as_subclass(AnnotatedTensor)
@@ -290,4 +236,4 @@ def _unknown(tensor: Tensor) -> Axes:
 
 
 # What torch.save wrote, torch.load reads back with weights_only=True, its default.
-torch.serialization.add_safe_globals([AnnotatedTensor, Axes, Axis, Atom, unpack])
+torch.serialization.add_safe_globals([AnnotatedTensor, unpacked])

@@ -2,78 +2,83 @@
 
 `N` is one atom. The first axis of a bidirectional LSTM's `hn` is `K·R`: two atoms, layer-major, so that
 stepping along it runs through the directions of layer 0, then of layer 1. What operations do to axes is in
-`axis_rules`.
+`axis_rules`. Coordinates that an operation took away (`Y[:, 3]`) stay on record in `Axes.fixed`, so that stacking
+the steps of a loop gives back L.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 from lstm_shapes.errors import ShapeError, SpecError
+from lstm_shapes.theory.origins import UNKNOWN, Atom, Naming, Origin, Steps, compact, relabelled, steady, whole
 
-if TYPE_CHECKING:
-    from lstm_shapes.theory.axis_tracks import Track
-
-__all__ = ["NEW", "UNKNOWN", "Atom", "Axes", "Axis"]
-
-UNKNOWN = "?"
-"""The honest name of an axis that no single coordinate runs along."""
+__all__ = [
+    "NEW",
+    "NEW_AXIS",
+    "Axes",
+    "Axis",
+    "Fixed",
+    "Span",
+    "blanks",
+    "fix",
+    "forget",
+    "forgotten",
+    "freeze",
+    "made",
+    "renewed",
+    "settle",
+    "unknown",
+    "unnamed",
+    "unpacked",
+]
 
 NEW = "1"
-"""The name of an axis of size 1 that `None` or `unsqueeze` has just made."""
+"""The name of an axis of size 1 that `None` or `unsqueeze` has just made: a product of no atoms."""
 
-
-@dataclass(frozen=True, slots=True)
-class Atom:
-    """One coordinate and how many values it takes: `N=2`.
-
-    >>> Atom("N", 2)
-    N=2
-    """
-
-    name: str
-    size: int
-    track: Track | None = field(default=None, compare=False)
-    """Where the atom came from (see `axis_tracks`): says whether two pieces are pieces of one whole."""
-
-    @property
-    def opaque(self) -> bool:
-        """Whether it is a product whose factors nobody gave: `K·R` of size 6 may be 3 · 2 or 6 · 1."""
-        return "·" in self.name
-
-    def __repr__(self) -> str:
-        return f"{self.name}={self.size}"
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # A track is an identity within one process: a copy from elsewhere must not claim it.
-        return (Atom, (self.name, self.size))
+_LIMIT = 32
+"""How many removed coordinates are kept on record: a loop of many steps must not grow without bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
     """An axis of a tensor: the row-major product of its atoms, first atom slowest.
 
-    >>> Axis((Atom("K", 3), Atom("R", 2)))
-    K·R=6
+    >>> Axis((whole("K", 3), whole("R", 2))), Axis()
+    (K·R=6, 1=1)
     """
 
-    atoms: tuple[Atom, ...]
+    atoms: tuple[Atom, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Rows of a made axis and the elements of a row, side by side again, are that axis.
+        atoms = self.atoms
+        for i in range(len(atoms) - 1):
+            outer, inner = atoms[i].origin.factor, atoms[i + 1].origin.factor
+            if (
+                outer is None
+                or outer != inner
+                or outer[0].factors[outer[1]]
+                != (
+                    atoms[i].origin,
+                    atoms[i + 1].origin,
+                )
+            ):
+                continue
+            rows, n = atoms[i].at, outer[1]
+            if isinstance(rows, range) and len(rows) and rows.step == 1 and atoms[i + 1].at == range(n):
+                again = Atom(outer[0], range(rows.start * n, rows.stop * n))
+                object.__setattr__(self, "atoms", (*atoms[:i], again, *atoms[i + 2 :]))
+                return
 
     @property
     def name(self) -> str:
         """`K·R` for a composite; `?` as soon as one of its atoms is unknown."""
         names = [atom.name for atom in self.atoms]
-        if not names or UNKNOWN in names:
-            return UNKNOWN
-        return "·".join(names)
-
-    @property
-    def symbol(self) -> str:
-        """What formulas call this axis: its name."""
-        return self.name
+        return UNKNOWN if UNKNOWN in names else "·".join(names) or NEW
 
     @property
     def size(self) -> int:
@@ -85,8 +90,57 @@ class Axis:
         """Whether the axis has a name."""
         return self.name != UNKNOWN
 
+    @property
+    def gives_way(self) -> bool:
+        """Whether it takes the name of what it meets."""
+        return bool(self.atoms) and all(atom.origin.gives_way and not atom.part for atom in self.atoms)
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing changes along it, so that it claims nothing."""
+        return bool(self.atoms) and all(atom.origin.blank for atom in self.atoms)
+
+    def same(self, other: Axis) -> bool:
+        """Whether both visit the same coordinates of the same origins."""
+        return len(self.atoms) == len(other.atoms) and all(map(Atom.same, self.atoms, other.atoms))
+
     def __repr__(self) -> str:
         return f"{self.name}={self.size}"
+
+
+NEW_AXIS = Axis()
+
+
+def unknown(size: int) -> Axis:
+    """An axis that no single coordinate runs along.
+
+    >>> unknown(5), unknown(5) == unknown(5), unknown(5).same(unknown(5))
+    (?=5, True, False)
+    """
+    return Axis((whole(UNKNOWN, size),))
+
+
+def made(size: int, name: str = "") -> Axis:
+    """An axis that a weight makes: a coordinate of its own, which gives way to the name of what it meets.
+
+    >>> made(5), made(5, "fc"), made(1)
+    (?=5, fc=5, 1=1)
+    """
+    return Axis((whole(name, size, made=True),)) if size != 1 or name else NEW_AXIS
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a value stands that was computed from several coordinates of one origin: between these two."""
+
+    low: int
+    high: int
+    along: Origin | None = None
+    """An axis along which the elements stand side by side, as after `cat([e, context], -1)`; computed over, it ends."""
+
+
+Fixed = dict[Origin, object]
+"""Coordinates that are gone: where each stood when it went. A number, a Span, or a value that says less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +157,21 @@ class Axes(Sequence[Axis]):
     """
 
     axes: tuple[Axis, ...] = ()
-    fixed: tuple[tuple[int, tuple[str, object]], ...] = field(default=(), compare=False)
-    """Coordinates that were indexed or summed away, by track: `Y[:, 0]` is another place than `Y[:, 1]`."""
+    fixed: tuple[tuple[Origin, object], ...] = field(default=(), compare=False)
+    """Coordinates that were indexed or summed away: `Y[:, 0]` is another place than `Y[:, 1]`."""
 
     def __reduce__(self) -> tuple[object, ...]:
         # Identities stay in their process, the coordinates that are visited do not: Y[2:] starts at 2 elsewhere too.
-        from lstm_shapes.theory.axis_copies import pack, unpack
+        number: dict[Origin, int] = {}
 
-        return (unpack, pack(self))
+        def told(origin: Origin) -> tuple[int, str, bool]:
+            return number.setdefault(origin, len(number)), origin.root._name, origin.made
+
+        def steps(at: Steps) -> tuple[object, ...]:
+            return ("range", at.start, at.stop, at.step) if isinstance(at, range) else at
+
+        rows = tuple(tuple((*told(atom.origin), steps(atom.at), atom.part) for atom in axis.atoms) for axis in self)
+        return unpacked, (rows, tuple((*told(o), at if isinstance(at, int) else None) for o, at in self.fixed))
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Plain data for JSON."""
@@ -157,14 +218,9 @@ class Axes(Sequence[Axis]):
         return tuple(axis.size for axis in self.axes)
 
     @property
-    def symbols(self) -> tuple[str, ...]:
-        """What formulas call the axes."""
-        return tuple(axis.symbol for axis in self.axes)
-
-    @property
     def formula(self) -> str:
         """The axes in symbols: `(K·R, N, H)`."""
-        return f"({', '.join(self.symbols)}{',' if len(self) == 1 else ''})"
+        return f"({', '.join(self.names)}{',' if len(self) == 1 else ''})"
 
     @property
     def known(self) -> bool:
@@ -210,8 +266,8 @@ def _atoms_of(word: str, size: int | None, known: dict[str, int]) -> tuple[Atom,
         sizes[missing[0]] = size // rest if rest else 0
     elif missing:
         # The factors cannot be told apart: the composite is kept as one opaque atom.
-        return (Atom("·".join(names), size),)
-    atoms = tuple(Atom(name, sizes[name] or 0) for name in names)
+        return (whole("·".join(names), size),)
+    atoms = tuple(whole(name, sizes[name] or 0) for name in names if name != NEW)
     if size is not None and prod(atom.size for atom in atoms) != size:
         raise ShapeError(
             f"axis {word}",
@@ -243,3 +299,150 @@ def _count_hint(words: int, sizes: tuple[int, ...]) -> str:
     if words < len(sizes):
         return f"{len(sizes) - words} more needed; write ? for an axis without a name"
     return f"{words - len(sizes)} too many; a 2-D tensor of one sequence is (L, Q)"
+
+
+def unpacked(rows: Any, fixed: Any) -> Axes:
+    """Axes from what pickling kept of them: origins of their own, which visit the same coordinates.
+
+    >>> N = Axes.of("N", (2,))
+    >>> made, arguments = N.__reduce__()
+    >>> made(*arguments), made(*arguments)[0].same(N[0])
+    ((N=2,), False)
+    """
+    origins: dict[int, Origin] = {}
+
+    def origin(number: int, name: str, made: bool) -> Origin:
+        return origins.setdefault(number, Origin(name, made))
+
+    def steps(at: Any) -> Steps:
+        return range(*at[1:]) if at[:1] == ("range",) else tuple(at)
+
+    axes = tuple(Axis(tuple(Atom(origin(*of), steps(at), part) for *of, at, part in row)) for row in rows)
+    return Axes(axes, freeze({origin(*of): forgotten() if at is None else at for *of, at in fixed}))
+
+
+def forgotten() -> object:
+    """A value that equals no other: where a coordinate stands that depends on the data.
+
+    >>> forgotten() == forgotten()
+    False
+    """
+    return object()
+
+
+def fix(fixed: Fixed, atoms: Iterable[Atom], where: object = None) -> None:
+    """Record that these atoms are no longer axes: they stand at their first coordinate, or at `where`.
+
+    >>> fixed: Fixed = {}
+    >>> fix(fixed, [whole("N", 2)])
+    >>> list(fixed.values())
+    [0]
+    """
+    for atom in atoms:
+        if atom.origin.blank:
+            continue
+        here = where if where is not None else atom.at[0] if atom.size else "nowhere"
+        # A row of a made axis that was taken before and has been computed with since is no place any more.
+        if atom.origin in fixed and (atom.part or not atom.origin.made):
+            before = fixed[atom.origin]
+            # Two parts of one axis that stand still add up, as the digits of a number do.
+            here = here + before if isinstance(here, int) and isinstance(before, int) else forgotten()
+        fixed[atom.origin] = here
+
+
+def freeze(fixed: Fixed) -> tuple[tuple[Origin, object], ...]:
+    """The record of removed coordinates as it is stored; grown too long, one entry that equals no other."""
+    if len(fixed) > _LIMIT:
+        return ((Origin(UNKNOWN), forgotten()),)
+    return tuple(sorted(fixed.items(), key=lambda item: item[0].serial))
+
+
+def settle(axes: Iterable[Axis], fixed: Mapping[Origin, object] | Iterable[tuple[Origin, object]] = ()) -> Axes:
+    """Axes after an operation: a part that is alone again gets the name of its origin back.
+
+    An atom that was cut in two is `?` twice; when one half is indexed away or both are joined, the coordinate
+    runs along one atom again, and that atom may carry the name.
+    """
+    rows = tuple(axes)
+    gone = dict(fixed)
+    # Only a cut atom can be renamed, and those are rare: most shapes go through untouched.
+    if any(atom.part for axis in rows for atom in axis.atoms):
+        uses = [atom.origin for axis in rows for atom in axis.atoms]
+
+        def named(atom: Atom) -> Atom:
+            offset = gone.get(atom.origin, 0)
+            if not atom.part or uses.count(atom.origin) > 1 or not isinstance(offset, int) or not steady(atom.at):
+                return atom
+            gone.pop(atom.origin, None)
+            at = atom.at
+            moved = range(at.start + offset, at.stop + offset, at.step) if isinstance(at, range) else at
+            return Atom(atom.origin, compact(moved if isinstance(at, range) else tuple(step + offset for step in at)))
+
+        rows = tuple(Axis(tuple(map(named, axis.atoms))) for axis in rows)
+    return Axes(rows, freeze(gone))
+
+
+def forget(axes: Axes, operands: Iterable[Axes], made: bool = False) -> Axes:
+    """The same axes, with every coordinate of the operands on record: one that was lost is forgotten.
+
+    Without this two tensors that differ in a lost coordinate would pass for pieces of one whole. Nothing is ever
+    called after an origin without a name, and with `made` nothing is recorded of what a weight has made.
+
+    >>> len(forget(Axes(), [Axes.of("N L", (2, 3))]).fixed)
+    2
+    """
+    gone = dict(axes.fixed)
+    present = {atom.origin for axis in axes for atom in axis.atoms} | gone.keys()
+    origins = [
+        one
+        for operand in operands
+        for one in (*(atom.origin for axis in operand for atom in axis.atoms), *(origin for origin, _ in operand.fixed))
+    ]
+    lost = {
+        one
+        for one in origins
+        if one not in present and (one.root._name or one.naming) and not one.blank and not (made and one.made)
+    }
+    if not lost:
+        return axes
+    return Axes(axes.axes, freeze({**gone, **{origin: forgotten() for origin in lost}}))
+
+
+def blanks(sizes: Iterable[int], axes: Iterable[Axis] = ()) -> Axes:
+    """The axes of a new tensor, which holds no coordinates yet; called after those of the tensor that it is like.
+
+    >>> blanks((2, 1)), blanks((2,), Axes.of("N", (2,)))
+    ((?=2, 1=1), (N=2,))
+    """
+    model = list(axes) or [Axis((whole("", size),)) if size != 1 else NEW_AXIS for size in sizes]
+    return Axes(
+        tuple(Axis(tuple(replace(atom, origin=Origin(blank=atom.origin)) for atom in axis.atoms)) for axis in model)
+    )
+
+
+def unnamed(naming: Naming, sizes: Iterable[int], names: str = "") -> Axes:
+    """The axes of an input that is named last, by what reads it; or at once, by a person.
+
+    >>> unnamed(Naming(), (2, 20)), unnamed(Naming(), (2, 20), "N L")
+    ((?=2, ?=20), (N=2, L=20))
+    """
+    words = names.split() or [""] * len(tuple(sizes))
+    return Axes(
+        tuple(Axis((Atom(Origin(word, naming=naming), range(n)),)) for word, n in zip(words, sizes, strict=True))
+    )
+
+
+def renewed(axes: Axes) -> Axes:
+    """The same axes with origins of their own, one for each that they had: written by another hand.
+
+    >>> N = Axes.of("N", (2,))
+    >>> renewed(N) == N, renewed(N)[0].same(N[0])
+    (True, False)
+    """
+    own: dict[Origin, Origin] = {}
+
+    def other(origin: Origin) -> Origin:
+        return own.setdefault(origin, relabelled(origin, object()))
+
+    rows = tuple(Axis(tuple(replace(atom, origin=other(atom.origin)) for atom in axis.atoms)) for axis in axes)
+    return Axes(rows, freeze({own.get(origin, origin): at for origin, at in axes.fixed}))

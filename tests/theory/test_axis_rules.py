@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lstm_shapes.theory.axes import Axes
+from lstm_shapes.theory.axes import Axes, blanks, unnamed
 from lstm_shapes.theory.axis_rules import (
     broadcasting,
     contracting,
@@ -14,9 +14,11 @@ from lstm_shapes.theory.axis_rules import (
     reducing,
     reshaping,
     sequences,
+    writing,
 )
 from lstm_shapes.theory.axis_rules.picking import pick
-from lstm_shapes.theory.axis_tracks import tracked
+from lstm_shapes.theory.axis_rules.table import Plain
+from lstm_shapes.theory.origins import Naming
 
 Y = Axes.of("N L R·D", N=3, L=5, R=2, D=4)
 
@@ -41,22 +43,21 @@ Y = Axes.of("N L R·D", N=3, L=5, R=2, D=4)
 )
 def test_positions_of_a_composite(positions: range | tuple[int, ...], expected: str) -> None:
     """A composite keeps its names where the positions are a row-major product again."""
-    for axes in (Y, tracked(Y)):
-        axis, _ = pick(axes[2], positions)
-        assert repr(axis) == expected
+    axis, _ = pick(Y[2], positions)
+    assert repr(axis) == expected
 
 
 def test_a_product_whose_factors_nobody_gave_is_whole_or_unknown() -> None:
     """K·R = 6 may be 3 · 2 or 6 · 1: all of it keeps its name, forwards or backwards, and no part of it has one."""
-    h = tracked(Axes.of("K·R N", (6, 4)))
-    assert h[0].atoms[0].opaque
+    h = Axes.of("K·R N", (6, 4))
+    assert h[0].atoms[0].origin.opaque
     assert moving.flip(h, (0,)).names == ("K·R", "N")
     assert moving.take(h, 0, range(0, 6, 2)).names == ("?", "N")
-    assert moving.roll(h, (1,), (0,)).names == ("?", "N")
+    assert repr(moving.roll(h, (1,), (0,))) == "(?=6, N=4)"
     assert reshaping.reshape(h, (3, 2, 4))[0].names == ("?", "?", "N")
-    assert indexing.select(reshaping.reshape(h, (3, 2, 4))[0], 1, 0).names == ("?", "N")
-    assert joining.stack([indexing.select(h, 0, at) for at in (0, 2, 4)]).names == ("?", "N")
-    assert indexing.slide(h, 0, slice(-1, None)).names == ("K·R", "N")
+    assert moving.select(reshaping.reshape(h, (3, 2, 4))[0], 1, 0).names == ("?", "N")
+    assert joining.stack([moving.select(h, 0, at) for at in (0, 2, 4)]).names == ("?", "N")
+    assert indexing.index(h, slice(-1, None)).names == ("K·R", "N")
 
 
 def test_slices_without_tensors() -> None:
@@ -89,7 +90,7 @@ def test_reshapes_that_mix_nothing_by_mistake(before: str, sizes: tuple[int, ...
     """Whole axes, axes of size 1, one axis cut, frames stacked, heads folded into the batch: no warning."""
     words = [word.split("=") for word in before.split()]
     axes = Axes.of([name for name, _ in words], [int(size) for _, size in words])
-    found, scramble = reshaping.reshape(tracked(axes), sizes)
+    found, scramble = reshaping.reshape(axes, sizes)
     assert repr(found) == after
     assert scramble is None
     assert reshaping.scramble_of(axes, axes.sizes) is None
@@ -119,7 +120,7 @@ def test_scrambles_say_what_was_meant(before: str, sizes: tuple[int, ...], mixed
 
 def test_heads_that_are_not_moved_back_scramble() -> None:
     """(N, heads, L, width) joined without its transpose mixes steps with heads; with it, it is D again."""
-    heads, _ = reshaping.reshape(tracked(Axes.of("N L D", (2, 20, 6))), (2, 20, 3, 2))
+    heads, _ = reshaping.reshape(Axes.of("N L D", (2, 20, 6)), (2, 20, 3, 2))
     moved = moving.transpose(heads, 1, 2)
     _, scramble = reshaping.reshape(moved, (2, 20, 6))
     assert scramble is not None
@@ -130,8 +131,9 @@ def test_heads_that_are_not_moved_back_scramble() -> None:
 def test_joining_without_identity_keeps_only_samples_and_steps() -> None:
     """Axes that nobody tracked: N after N is N, features after features are not one axis."""
     plain = Axes.of("N D", (2, 8))
-    assert repr(joining.cat([plain, plain], 0)) == "(N=4, D=8)"
-    assert repr(joining.cat([plain, plain], 1)) == "(N=2, ?=16)"
+    other = Axes.of("N D", (2, 8))
+    assert repr(joining.cat([plain, other], 0)) == "(N=4, D=8)"
+    assert repr(joining.cat([plain, other], 1)) == "(N=2, ?=16)"
     assert repr(joining.cat([plain, (0,)], 0)) == "(N=2, D=8)"
     assert repr(joining.cat([(2, 8), (2, 8)], 0)) == "(?=4, ?=8)"
     assert repr(broadcasting.elementwise(Axes.of("K·R", (6,)), Axes.of("K·R", K=3, R=2))) == "(K·R=6,)"
@@ -144,29 +146,170 @@ def test_the_rest_of_the_table_without_tensors() -> None:
     assert moving.transpose(Axes(), 0, 0) == Axes()
     assert repr(contracting.attention(Axes.of("N L D", (2, 5, 8)), (2, 7, 8), (2, 7, 3))) == "(N=2, L=5, ?=3)"
     state = Axes.of("N D", (2, 8))
-    assert sequences.cell((2, 3), state, state[1]) == state
-    assert sequences.cell((2, 3), None, state[1]) is None
-    assert sequences.recurrent((2, 3), sequences.Widths(1, 1, 8), True) == (None, None, None)
+    weight = Plain((32, 3))
+    assert sequences.cell((2, 3), [state, state], weight, out=[(2, 8), (2, 8)]) == state
+    assert sequences.cell((2, 3), None, weight, out=(2, 8)) is None
+    assert sequences.recurrent((2, 3), [], [weight], True, 1, 0.0, True, False, True, out=[(2, 8), (1, 8)]) is None
 
 
 def test_rules_take_no_memory_in_the_size_of_an_axis() -> None:
     """An axis of 2³⁴ is cut, rolled, repeated and joined as fast as one of 4; where only a list could say it, `?`."""
     n = 2**34
-    x = tracked(Axes.of("N D", (n, 3)))
+    x = Axes.of("N D", (n, 3))
     halves = moving.take(x, 0, range(n // 2)), moving.take(x, 0, range(n // 2, n))
     assert joining.cat(halves) == x
-    assert joining.cat([x, tracked(Axes.of("N D", (n, 3)))]).names == ("?", "D")
+    assert joining.cat([x, Axes.of("N D", (n, 3))]).names == ("?", "D")
     assert joining.cat(halves[::-1]).names == ("?", "D")
     assert moving.roll(x, (0,), (0,)) == x
     assert moving.flip(x, (0,)).names == ("N", "D")
     for rolled in (moving.roll(x, (1,), (0,)), moving.repeat(x, (10, 1)), moving.repeat_interleave(x, 3, 0)):
+        assert isinstance(rolled, Axes)
         assert rolled.names == ("?", "D")
 
 
 def test_small_axes_are_written_out() -> None:
     """Rolled or repeated, a step still changes the coordinate."""
-    x = tracked(Axes.of("N D", (4, 3)))
-    assert moving.roll(x, (1,), (0,)).names == ("N", "D")
+    x = Axes.of("N D", (4, 3))
+    assert repr(moving.roll(x, (1,), (0,))) == "(N=4, D=3)"
     assert moving.repeat(x, (2, 1)).names == ("N", "D")
     assert moving.repeat(x, (0, 1)).sizes == (0, 3)
-    assert moving.repeat(tracked(Axes.of("N", (1,))), (3,)).names == ("?",)
+    assert moving.repeat(Axes.of("N", (1,)), (3,)).names == ("?",)
+
+
+def test_samples_of_scores_and_of_turned_scores_are_not_joined() -> None:
+    """Both are (N, L, L), and no name says which L is which."""
+    x = Axes.of("N L D", (2, 5, 3))
+    scores = contracting.matmul(x, moving.transpose(x, 1, 2))
+    turned = moving.transpose(scores, 1, 2)
+    assert joining.cat([scores, turned], 0).names == ("?", "L", "L")
+    assert joining.cat([scores, scores], 0).names == ("N", "L", "L")
+
+
+def test_values_of_several_steps_stack_to_steps_where_all_advance() -> None:
+    """Sums of neighbours are one for each step; of a step that stays with one that moves, only if they are computed."""
+    x = Axes.of("N L D", (2, 9, 8))
+    z = Axes((x[0], x[1], *Axes.of("E", (8,))))
+
+    def at(t: int) -> Axes:
+        return moving.select(x, 1, t)
+
+    def summed(a: int, b: int) -> Axes:
+        return broadcasting.elementwise(at(a), at(b))
+
+    def beside(a: int, b: int) -> Axes:
+        return joining.cat([at(a), moving.select(z, 1, b)], 1)
+
+    assert joining.stack([summed(0, 1), summed(1, 2), summed(2, 3)], 1).names == ("N", "L", "D")
+    assert joining.stack([summed(0, 3), summed(0, 4)], 1).names == ("N", "L", "D")
+    assert joining.stack([summed(3, 4), summed(2, 3)], 1).names == ("N", "L", "D")
+    assert joining.stack([summed(0, 3), summed(1, 2)], 1).names == ("N", "?", "D")
+    assert joining.stack([summed(0, 1), summed(0, 1)], 1).names == ("N", "?", "D")
+    side = [beside(0, 3), beside(0, 4)]
+    assert joining.stack(side, 1).names == ("N", "?", "?")
+    assert joining.stack([broadcasting.elementwise(one, beside(2, 2)) for one in side], 1).names == ("N", "?", "?")
+    weight = Axes.of("H D", (3, 16))
+    assert joining.stack([contracting.linear(one, weight) for one in side], 1).names == ("N", "L", "H")
+
+
+def test_what_is_written_elsewhere_takes_the_name_of_the_axis() -> None:
+    """Along which it was written, and no other; turned around it takes them all."""
+    x = Axes.of("N L D", (4, 4, 3))
+    one, other = moving.select(x, 1, 0), moving.select(x, 1, 2)
+    every = slice(None)
+    assert writing.written(x, (every, 0), one).names == ("N", "L", "D")
+    assert writing.written(x, (every, 0), other).names == ("N", "?", "D")
+    assert writing.written(x, (every, 0), moving.flip(one, 0)).names == ("?", "?", "?")
+    assert writing.written(x, (every, slice(0, 2)), moving.take(x, 1, range(2, 4))).names == ("N", "?", "D")
+    assert writing.written(x, (every, slice(0, 2)), moving.take(x, 1, range(2))).names == ("N", "L", "D")
+    assert writing.written(x, (indexing.Picks((2,), (0, 1)),), moving.take(x, 0, range(2))).names == ("N", "L", "D")
+    assert writing.written(x, (indexing.Picks((2,), (0, 1)),), moving.take(x, 0, range(2, 4))).names == ("?", "?", "?")
+    assert writing.written(x, (every, 0), 1.0) == x
+    assert writing.written(x, None, one).names == ("?", "?", "?")
+
+
+# ---------------------------------------------------------------- inputs that are named last
+
+
+def lstm(x: Axes, hx: list[Axes], batch_first: bool = True) -> None:
+    N, L = x.sizes[:2] if batch_first else x.sizes[1::-1]
+    out = [(*x.sizes[:2], 8), (2, N, 8), (2, N, 8)]
+    sequences.recurrent(x, hx, [Plain((32, x.sizes[-1]))], True, 2, 0.0, True, False, batch_first, out=out)
+
+
+@pytest.mark.parametrize(("batch_first", "expected"), [(True, ("N", "L", "Q")), (False, ("L", "N", "Q"))])
+def test_the_layer_that_reads_an_input_names_it(batch_first: bool, expected: tuple[str, ...]) -> None:
+    """And its state, and masks that were computed with before or after; also what was made of it before."""
+    naming = Naming()
+    x, mask, lengths = unnamed(naming, (4, 5, 7)), unnamed(naming, (4, 5)), unnamed(naming, (4,))
+    state = unnamed(naming, (2, 4 if batch_first else 5, 8))
+    before = moving.transpose(x, 0, 1)
+    broadcasting.elementwise(x, moving.unsqueeze(mask, -1))
+    lstm(x, [state, state], batch_first)
+    broadcasting.elementwise(lengths, moving.select(mask, 1, 0))
+    assert (x.names, mask.names, lengths.names) == (expected, expected[:2], expected[:1])
+    assert before.names == (expected[1], expected[0], "Q")
+    assert state.names == ("K", "N", "D")
+    assert naming.conflicts == []
+
+
+def test_layers_that_read_one_input_differently_are_a_conflict() -> None:
+    """Once for each axis, with the places of both; what a person said stays."""
+    naming = Naming()
+    x = unnamed(naming, (4, 5, 7))
+    naming.where = 3
+    lstm(x, [])
+    naming.where = 8
+    lstm(x, [], batch_first=False)
+    assert x.names == ("N", "L", "Q")
+    assert [(one.name, one.where, one.other, one.other_where) for one in naming.conflicts] == [
+        ("L", 3, "N", 8),
+        ("N", 3, "L", 8),
+    ]
+    given = unnamed(naming, (4, 5, 7), "N L Q")
+    lstm(given, [], batch_first=False)
+    assert given.names == ("N", "L", "Q")
+    assert len(naming.conflicts) == 4
+
+
+def test_an_input_that_met_a_weights_features_is_named_all_the_same() -> None:
+    """A residual connection before the layer: features and copies give no names, and take none from it for good."""
+    naming = Naming()
+    x = unnamed(naming, (4, 5, 7))
+    features = contracting.linear(x, (7, 7))
+    mixed = broadcasting.elementwise(features, x)
+    broadcasting.elementwise(x, blanks((4, 5, 7)))
+    lstm(mixed, [])
+    assert x.names == mixed.names == ("N", "L", "Q")
+    assert features.names == ("N", "L", "?")
+    assert naming.conflicts == []
+
+
+def test_zeros_beside_an_axis_of_size_one_leave_it_what_it_is() -> None:
+    """Whichever comes first: repeated, it has no name."""
+    x = Axes.of("N D", (1, 4))
+    for both in ((x, blanks((1, 4), x)), (blanks((1, 4), x), x)):
+        total = broadcasting.elementwise(*both)
+        assert total.names == ("N", "D")
+        assert moving.repeat_interleave(total, 2, 0) == Axes.of("? D", (2, 4))
+
+
+def test_a_state_of_zeros_is_called_as_the_layer_reads_it() -> None:
+    """It held nothing that could say so; copies are nobody's rows."""
+    h0, other = blanks((2, 4, 8)), moving.expand(Axes.of("1 1 1", (1, 1, 1)), out=(2, 4, 8))
+    lstm(Axes.of("N L Q", (4, 5, 7)), [h0, other])
+    assert (h0.names, other.names) == (("K", "N", "D"), ("?", "?", "?"))
+
+
+def test_a_cell_and_packed_data_name_what_they_read() -> None:
+    """A step of a cell has no L; the sequences and steps inside packed data are those of the rows."""
+    naming = Naming()
+    x, rows = unnamed(naming, (4, 7)), unnamed(naming, (4, 5, 7))
+    sequences.cell(x, None, Plain((32, 7)), out=(4, 8))
+    assert x.names == ("N", "Q")
+    packed, _ = sequences.pack(rows, (4,), True, out=[(9, 7), (5,)]) or ()
+    assert isinstance(packed, Axes)
+    sequences.recurrent(packed, (5,), [], [Plain((32, 7))], True, 1, 0.0, True, False, out=[(9, 8), (1, 4, 8)])
+    assert rows.names == ("N", "L", "Q")
+    with_step = moving.select(unnamed(naming, (4, 5, 7)), 1, 0)
+    sequences.cell(with_step, None, Plain((32, 7)), out=(4, 8))
+    assert with_step.names == ("N", "Q")

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
-from lstm_shapes.lab.torch_rules.table import called
-from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis
+from lstm_shapes.lab.torch_rules import called
+from lstm_shapes.theory.axes import Axes, Axis
+from lstm_shapes.theory.axis_rules.table import describing
+from lstm_shapes.theory.origins import UNKNOWN, Atom
 
 __all__ = ["named_inputs", "named_weights", "recurrent_in"]
 
@@ -43,7 +45,7 @@ def named_weights(modules: Iterable[tuple[str, nn.Module]]) -> Iterator[None]:
                 if not parts[-1].isdigit()
                 else (parts[-2:-1] or [type(module).__name__.lower()])[0] + parts[-1]
             )
-            axis = "1" if isinstance(module, nn.Embedding) else "0"
+            axis = "1" if isinstance(module, nn.Embedding) or "Transpose" in type(module).__name__ else "0"
             found.setdefault(short, []).append(("_".join(parts), weight, axis))
     names: dict[str, Any] = {}
     for path, parameter in parameters:
@@ -57,12 +59,12 @@ def named_weights(modules: Iterable[tuple[str, nn.Module]]) -> Iterator[None]:
             # A weight that an Embedding and a Linear share makes two axes, one of each.
             name = short if len(places) == 1 else path
             called.setdefault(weight, {}).setdefault(axis, name)
-    placeholder = nn.Parameter()
-    called[placeholder] = {}  # a walk is a walk even where no layer has a name to give
+    described = describing.set(True)
     try:
         yield
     finally:
-        for weight in (*names.values(), placeholder):
+        describing.reset(described)
+        for weight in names.values():
             called.pop(weight, None)
 
 

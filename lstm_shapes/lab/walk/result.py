@@ -10,7 +10,8 @@ from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.display import Shown
 from lstm_shapes.lab.torch_rules import axes_of
-from lstm_shapes.theory.axes import UNKNOWN, Axes, Axis
+from lstm_shapes.theory.axes import Axes, Axis
+from lstm_shapes.theory.origins import UNKNOWN
 
 if TYPE_CHECKING:
     from lstm_shapes.lab.check_old.report import Report
@@ -47,7 +48,7 @@ def _axis(axis: Axis) -> str:
     """An axis as readers see it; a part of a cut axis says what it is a part of."""
     if axis.known:
         return repr(axis)
-    labels = [atom.track.label if atom.track and atom.name == UNKNOWN else atom.name for atom in axis.atoms]
+    labels = [(atom.origin.factor or (atom.origin,))[0].name for atom in axis.atoms]
     return repr(axis) if UNKNOWN in labels or len(labels) != 1 else f"part of {labels[0]}={axis.size}"
 
 

@@ -217,7 +217,7 @@ class Tracer:
                 mark(node, f"names end here: there is no rule for {name}")
             return
         blank = sum(text.startswith("?") for text in made_of("", result)[0].text.strip("(,)").split(", "))
-        if blank > blanks(args) and not node.step.mixed and not packing():
+        if blank > blanks(args) and not node.step.mixed and not packing() and not name.endswith(_FRESH):
             mark(node, f"{_called(name)} makes an axis that no name is true of")
 
     def _scramble(self, scramble: Scramble) -> None:  # pragma: no cover

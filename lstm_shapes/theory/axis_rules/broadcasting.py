@@ -1,30 +1,43 @@
 """Elementwise work with broadcasting: what several tensors agree on.
 
-An operand is the axes of an annotated tensor, or the bare sizes of a plain one. A plain tensor claims nothing:
-it neither gives names nor takes them away. Two annotated tensors that disagree about an axis leave it unknown.
+A plain tensor claims nothing: it neither gives names nor takes them away. Two named tensors that disagree about an
+axis leave it unknown; an axis that a weight has made, or that nobody named yet, gives way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Any
 
-from lstm_shapes.theory.axes import NEW, UNKNOWN, Atom, Axes, Axis
-from lstm_shapes.theory.axis_rules.moving import NEW_AXIS
-from lstm_shapes.theory.axis_rules.picking import unknown
-from lstm_shapes.theory.axis_tracks import Gone, Steps, anew, fresh, leave, marker, once, settle
+from lstm_shapes.theory.axes import (
+    NEW,
+    NEW_AXIS,
+    Axes,
+    Axis,
+    Fixed,
+    Span,
+    blanks,
+    fix,
+    forget,
+    forgotten,
+    settle,
+    unknown,
+)
+from lstm_shapes.theory.axis_rules.table import (
+    Answer,
+    Operand,
+    axis_at,
+    described,
+    describing,
+    operands_in,
+    rule,
+    sizes_of,
+)
+from lstm_shapes.theory.origins import UNKNOWN, Atom, Origin, Steps, injective, relabelled, whole
 
-__all__ = ["Operand", "agree", "elementwise", "join_fixed", "places", "separate", "sizes_of", "steps_of"]
-
-Operand = Axes | tuple[int, ...]
-
-
-def sizes_of(operand: Operand) -> tuple[int, ...]:
-    """The sizes of an operand.
-
-    >>> sizes_of(Axes.of("N", (2,))), sizes_of((3, 4))
-    ((2,), (3, 4))
-    """
-    return operand.sizes if isinstance(operand, Axes) else operand
+__all__ = ["agree", "elementwise", "join_fixed", "places", "separate"]
 
 
 def elementwise(*operands: Operand, chooses: bool = False) -> Axes:
@@ -37,19 +50,21 @@ def elementwise(*operands: Operand, chooses: bool = False) -> Axes:
     >>> elementwise(Y, h), elementwise(Y, (256,)), elementwise(Y, Axes.of("L Q D", (2, 20, 256)))
     ((N=2, L=20, D=256), (N=2, L=20, D=256), (?=2, ?=20, D=256))
     """
-    rank = max(len(sizes_of(operand)) for operand in operands)
+    shaped = [(operand, sizes_of(operand)) for operand in operands]
+    named = [operand for operand in operands if isinstance(operand, Axes)]
     rows: list[Axis] = []
-    gone = join_fixed([operand for operand in operands if isinstance(operand, Axes)])
-    for back in range(-rank, 0):
-        present = [operand for operand in operands if len(sizes_of(operand)) >= -back]
-        size = next((n for operand in present if (n := sizes_of(operand)[back]) != 1), 1)
-        claims = [operand[back] for operand in present if isinstance(operand, Axes)]
-        rows.append(agree([axis for axis in claims if axis.size == size], size, chooses))
-        if size != 1:
-            for axis in claims:
-                if axis.size == 1:
-                    leave(gone, axis.atoms)
-    return settle(separate(rows, operands), _active(rows, gone))
+    gone = join_fixed(named, computed=not chooses)
+    for back in range(-max(len(sizes) for _, sizes in shaped), 0):
+        present = [(operand, sizes[back]) for operand, sizes in shaped if len(sizes) >= -back]
+        size = next((n for _, n in present if n != 1), 1)
+        moving = [operand for operand, n in present if n == size]
+        claims = [operand[back] for operand in moving if isinstance(operand, Axes)]
+        # Where a weight alone runs along an axis, as the transitions of a CRF do, it is the weight's.
+        rows.append(axis_at(moving[0], back) if not claims and len(moving) == 1 else agree(claims, size, chooses))
+        for operand, n in present:
+            if n == 1 != size and isinstance(operand, Axes):
+                fix(gone, operand[back].atoms)
+    return forget(settle(separate(rows, named), _active(rows, gone)), named, made=True)
 
 
 def agree(claims: Sequence[Axis], size: int, chooses: bool = False) -> Axis:
@@ -61,89 +76,175 @@ def agree(claims: Sequence[Axis], size: int, chooses: bool = False) -> Axis:
     """
     if size == 1:
         # No step is ever taken along it; a name is kept where nobody says otherwise.
-        named = {axis.name: axis for axis in claims if axis.known and axis.name != NEW}
-        return next(iter(named.values())) if len(named) == 1 else NEW_AXIS
+        ordered = sorted(claims, key=lambda axis: not axis.blank)
+        named = {axis.name: axis for axis in ordered if axis.name not in (NEW, UNKNOWN)}
+        waiting = [axis for axis in claims if axis.name == UNKNOWN and axis.gives_way]
+        return next(iter([*named.values(), *waiting])) if len(named) == 1 or (waiting and not named) else NEW_AXIS
     if not claims:
         return unknown(size)
-    found, *others = claims
+    result, *others = claims
     for other in others:
-        found = _merge(found, other, chooses)
-    return found
+        result = _merge(result, other, chooses)
+    return result
 
 
 def _merge(a: Axis, b: Axis, chooses: bool) -> Axis:
+    if a.same(b) or b.blank:
+        return a
+    if a.blank:
+        return b
     if chooses and places(a.atoms) != places(b.atoms):
         return unknown(a.size)
+    if not chooses and (a.gives_way or b.gives_way):
+        return _give_way(a, b)
     if a.atoms == b.atoms:
         return Axis(tuple(map(_merge_atoms, a.atoms, b.atoms)))
     if a.name == b.name and a.known and 1 in (len(a.atoms), len(b.atoms)):
         # One side knows the factors, the other only the product; only the product is agreed.
-        return Axis((Atom(a.name, a.size),))
+        return Axis((whole(a.name, a.size),))
+    words = dict.fromkeys((*a.name.split("|"), *b.name.split("|")))
+    if describing.get() and UNKNOWN not in words and len(words) < 4 and not chooses:
+        return described("|".join(words), a.size, (a, b))
     return unknown(a.size)
 
 
-def _merge_atoms(a: Atom, b: Atom) -> Atom:
-    if a.track == b.track:
-        return a
-    if a.name == UNKNOWN:
-        return fresh(UNKNOWN, a.size)
-    if a.track and b.track and a.track.token == b.track.token:
-        # Y[:, 1:] - Y[:, :-1]: steps still change L alone, but there is no longer one coordinate to tell.
-        return anew(a) if once(a.track.at) and once(b.track.at) else fresh(UNKNOWN, a.size)
+def _give_way(a: Axis, b: Axis) -> Axis:
+    """The one that has a name; of two without one, the one that came first."""
+    if a.gives_way and (not b.gives_way or _age(b) < _age(a)):
+        a, b = b, a
+    for one, other in zip(a.atoms, b.atoms, strict=False):
+        naming = other.origin.naming or one.origin.naming
+        if naming is not None and len(a.atoms) == len(b.atoms) and one.size == other.size:
+            naming.meet(other.origin, one.origin)
     return a
 
 
-def separate(rows: Sequence[Axis], operands: Iterable[Operand]) -> list[Axis]:
+def _age(axis: Axis) -> tuple[bool, int]:
+    """What nobody has named yet comes before what a weight has made."""
+    return axis.atoms[0].origin.made, min(atom.origin.serial for atom in axis.atoms)
+
+
+def _merge_atoms(a: Atom, b: Atom) -> Atom:
+    if a.same(b):
+        return a
+    if a.name == UNKNOWN:
+        return whole(UNKNOWN, a.size)
+    if a.origin is b.origin:
+        # Y[:, 1:] - Y[:, :-1]: steps still change L alone, but there is no longer one coordinate to tell.
+        if injective(a.at) and injective(b.at):
+            return replace(a, origin=relabelled(a.origin, a.at, b.at))
+        return whole(UNKNOWN, a.size)
+    return a
+
+
+def separate(rows: Sequence[Axis], operands: Iterable[Axes]) -> list[Axis]:
     """The same axes, where one that came from two operands is told apart: scores (N, L, L) have two L's."""
-    homes = [
-        {atom.track.token for axis in operand for atom in axis.atoms if atom.track}
-        for operand in operands
-        if isinstance(operand, Axes)
-    ]
-    seen: dict[int, int] = {}
-    for axis in rows:
-        for atom in axis.atoms:
-            if atom.track:
-                seen[atom.track.token] = seen.get(atom.track.token, 0) + 1
-    twice = {token for token, times in seen.items() if times > 1}
-    if not twice or sum(bool(home & twice) for home in homes) < 2:
+    uses = [atom.origin for axis in rows for atom in axis.atoms if not atom.origin.blank]
+    if len(set(uses)) == len(uses):
         return list(rows)
-    used: set[int] = set()
-    out = []
-    for axis in rows:
-        atoms = []
-        for atom in axis.atoms:
-            token = atom.track.token if atom.track else 0
-            atoms.append(anew(atom) if token in used & twice else atom)
-            used.add(token)
-        out.append(Axis(tuple(atoms)))
-    return out
+    twice = {origin for origin in uses if uses.count(origin) > 1}
+    homes = [{atom.origin for axis in operand for atom in axis.atoms} for operand in operands]
+    if sum(bool(home & twice) for home in homes) < 2:
+        return list(rows)
+    used: set[Origin] = set()
+
+    def apart(atom: Atom) -> Atom:
+        again = atom.origin in used & twice
+        used.add(atom.origin)
+        return replace(atom, origin=relabelled(atom.origin, object())) if again else atom
+
+    return [Axis(tuple(map(apart, axis.atoms))) for axis in rows]
 
 
-def join_fixed(operands: Sequence[Axes]) -> dict[int, Gone]:
-    """What is on record of removed coordinates in several operands at once."""
-    gone: dict[int, Gone] = {}
-    for operand in operands:
-        for token, (label, at) in operand.fixed:
-            if token in gone and gone[token] != (label, at):
-                gone[token] = (label, marker())
-            else:
-                gone[token] = (label, at)
+def join_fixed(operands: Iterable[Axes], computed: bool = False) -> Fixed:
+    """What is on record of removed coordinates in several operands at once.
+
+    A value that was computed from two steps stands between them; elements of two steps side by side do not.
+    """
+    gone: Fixed = {}
+    for origin, at in chain.from_iterable(operand.fixed for operand in operands):
+        if origin not in gone or gone[origin] == at:
+            gone[origin] = at
+            continue
+        spans = [Span(one, one) if isinstance(one, int) else one for one in (at, gone[origin])]
+        known = [one for one in spans if isinstance(one, Span)]
+        along = {one.along for one in known} - {None}
+        gone[origin] = forgotten()
+        if computed and len(known) == 2 and len(along) < 2:
+            low, high = min(one.low for one in known), max(one.high for one in known)
+            gone[origin] = Span(low, high, *along)
     return gone
 
 
-def _active(rows: Sequence[Axis], gone: dict[int, Gone]) -> dict[int, Gone]:
+def _active(rows: Sequence[Axis], gone: Fixed) -> Fixed:
     """A coordinate that stands still in one operand and moves in another is at no place that can be told."""
-    moving = {atom.track.token for axis in rows for atom in axis.atoms if atom.track}
+    moving = {atom.origin for axis in rows for atom in axis.atoms}
     return {
-        token: (label, marker()) if token in moving and not isinstance(at, tuple) else (label, at)
-        for token, (label, at) in gone.items()
+        origin: forgotten() if origin in moving and not isinstance(at, tuple) else at for origin, at in gone.items()
     }
 
 
 def places(atoms: Sequence[Atom]) -> tuple[tuple[str, Steps], ...]:
-    return tuple((atom.name, steps_of(atom)) for atom in atoms)
+    """What atoms are called and which coordinates they visit, whatever tensor they are of."""
+    return tuple((atom.name, atom.at) for atom in atoms)
 
 
-def steps_of(atom: Atom) -> Steps:
-    return atom.track.at if atom.track else range(atom.size)
+@rule("pointwise", own_record=True)
+def pointwise(*values: Any, **keywords: Any) -> Answer:
+    """What all operands agree on: the tensors among the arguments are the operands."""
+    return elementwise(*operands_in([*values, *keywords.values()]))
+
+
+@rule("where maximum minimum fmax fmin clamp clamp_max clamp_min clip", own_record=True)
+def choosing(*values: Any, out: Any, **keywords: Any) -> Answer:
+    """What all operands agree on, down to the coordinates at which they stand."""
+    if isinstance(out, list):
+        return None  # torch.where(condition) alone lists positions
+    return elementwise(*operands_in([*values, *keywords.values()]), chooses=True)
+
+
+@rule(
+    """
+    softmax log_softmax softmin normalize layer_norm batch_norm instance_norm group_norm rms_norm
+    local_response_norm native_layer_norm dropout alpha_dropout feature_dropout feature_alpha_dropout
+    dropout1d dropout2d dropout3d prelu rrelu gumbel_softmax clone contiguous detach to cpu cuda xpu double float half
+    bfloat16 int long short char byte bool cfloat cdouble type_as requires_grad requires_grad_ pin_memory
+    share_memory_ conj conj_physical resolve_conj resolve_neg renorm fill zero tril triu bernoulli data grad
+    __deepcopy__ alias _cast_Double _cast_Float _cast_Half _cast_Int _cast_Long fake_quantize_per_tensor_affine
+    quantize_per_tensor dequantize imag index_fill masked_scatter
+    coalesce to_dense to_sparse embedding_renorm
+    """
+)
+def same(input: Axes, *_: object, **__: object) -> Axes:
+    """The axes of the first argument; whatever else is given is a parameter of the operation."""
+    return input
+
+
+@rule("zeros_like ones_like empty_like full_like rand_like randn_like randint_like", own_record=True)
+def like(input: Axes, *_: object, out: tuple[int, ...], **__: object) -> Answer:
+    """A new tensor with the axes of another, and no coordinates of it: what is written into it names it."""
+    return blanks(out, input if out == input.sizes else ())
+
+
+@rule("new_zeros new_ones new_empty new_full new_tensor zeros ones empty full rand randn", own_record=True)
+def new(*_: object, out: tuple[int, ...], **__: object) -> Axes:
+    """A new tensor, which claims nothing."""
+    return blanks(out)
+
+
+@rule("cumsum cumprod cummax cummin logcumsumexp")
+def accumulate(input: Axes, *_: object, **__: object) -> Axes:
+    """The same axes, but that along copies something changes now."""
+    return Axes(tuple(unknown(axis.size) if axis.blank else axis for axis in input), input.fixed)
+
+
+@rule("type")
+def retype(input: Axes, *_: object, out: Any = None, **__: object) -> Answer:
+    """The same axes where the shape is the same: `x.type()` alone is a string."""
+    return input if out == input.sizes else None
+
+
+@rule("copy")
+def copy(input: Operand, src: Operand, *_: object, **__: object) -> Answer:
+    """What was written over has the axes of what was written."""
+    return elementwise(src, sizes_of(input)) if isinstance(src, Axes) else input if isinstance(input, Axes) else None

@@ -10,13 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from types import EllipsisType
+from typing import Any
 
-from lstm_shapes.theory.axes import Atom, Axes, Axis
-from lstm_shapes.theory.axis_rules.moving import NEW_AXIS
-from lstm_shapes.theory.axis_rules.picking import at_dim, pick, positions_of, unknown
-from lstm_shapes.theory.axis_tracks import anew, leave, marker, settle
+from lstm_shapes.theory.axes import NEW_AXIS, Axes, Axis, fix, forgotten, settle, unknown
+from lstm_shapes.theory.axis_rules.moving import select, take, unsqueeze
+from lstm_shapes.theory.axis_rules.picking import pick, positions_of
+from lstm_shapes.theory.axis_rules.table import Answer, Operand, at_dim, axis_at, rule, sizes_of
+from lstm_shapes.theory.origins import Atom, relabelled
 
-__all__ = ["Key", "Picks", "gather", "index", "select", "slide"]
+__all__ = ["Key", "Picks", "gather", "index", "spread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,31 +33,27 @@ class Picks:
 Key = int | slice | EllipsisType | Picks | None
 
 
-def select(axes: Axes, dim: int, position: int) -> Axes:
-    """One position of one axis: the axis is gone.
-
-    >>> select(Axes.of("N L D", (2, 20, 256)), 1, -1)
-    (N=2, D=256)
-    """
-    at = at_dim(axes, dim)
-    place = at_dim(range(axes[at].size), position)
-    axis, still = pick(axes[at], range(place, place + 1))
-    gone = dict(axes.fixed)
-    leave(gone, (*still, *axis.atoms))
-    return settle((*axes.axes[:at], *axes.axes[at + 1 :]), gone)
+@rule("__getitem__")
+def getitem(input: Operand, key: tuple[Key, ...] | None) -> Answer:
+    """What `input[key]` is called; a plain table looked up with named positions has the axes that a weight makes."""
+    if key is None:
+        return None
+    if not isinstance(input, Axes):
+        rows = [unknown(size) if at == 0 else axis_at(input, at) for at, size in enumerate(sizes_of(input))]
+        input = Axes(tuple(rows))
+    return index(input, key)
 
 
-def slide(axes: Axes, dim: int, key: slice) -> Axes:
-    """A slice of one axis.
+@rule("index_select")
+def index_select(input: Axes, dim: int, index: tuple[Key, ...]) -> Answer:
+    """Positions of one axis, in this order."""
+    return getitem(input, (*[slice(None)] * at_dim(input, dim), *index))
 
-    >>> slide(Axes.of("K·R N D", K=3, R=2, N=4, D=5), 0, slice(None, None, 2))
-    (K=3, N=4, D=5)
-    """
-    at = at_dim(axes, dim)
-    axis, still = pick(axes[at], positions_of(key, axes[at].size))
-    gone = dict(axes.fixed)
-    leave(gone, still)
-    return settle((*axes.axes[:at], axis, *axes.axes[at + 1 :]), gone)
+
+@rule("masked_select")
+def masked_select(input: Axes, mask: Any) -> Answer:
+    """Where a mask is true, in one long row."""
+    return getitem(input, mask) if mask is not None and len(mask) == len(input) else None
 
 
 def index(axes: Axes, key: Key | tuple[Key, ...]) -> Axes:
@@ -70,22 +68,21 @@ def index(axes: Axes, key: Key | tuple[Key, ...]) -> Axes:
     keys = key if isinstance(key, tuple) else (key,)
     dim = 0
     picks: dict[int, Picks] = {}
-    for one in _spread(keys, len(axes)):
+    for one in spread(keys, len(axes)):
+        if isinstance(one, int):
+            axes = select(axes, dim, one)
+            continue
         if one is None:
-            axes = Axes((*axes.axes[:dim], NEW_AXIS, *axes.axes[dim:]), axes.fixed)
-            dim += 1
+            axes = unsqueeze(axes, dim)
         elif isinstance(one, Picks):
             picks[dim] = one
-            dim += 1
-        elif isinstance(one, slice):
-            axes = slide(axes, dim, one)
-            dim += 1
         else:
-            axes = select(axes, dim, one)
+            axes = take(axes, dim, positions_of(one, axes[dim].size))
+        dim += 1
     return _pick_all(axes, picks) if picks else axes
 
 
-def _spread(keys: Sequence[Key], rank: int) -> Iterator[int | slice | Picks | None]:
+def spread(keys: Sequence[Key], rank: int) -> Iterator[int | slice | Picks | None]:
     """The keys with the Ellipsis written out."""
     used = sum(1 for key in keys if key is not None and key is not Ellipsis)
     for key in keys:
@@ -105,14 +102,14 @@ def _pick_all(axes: Axes, picks: dict[int, Picks]) -> Axes:
     for place, size in enumerate(shape):
         row, dim, still = _new_axis(axes, picks, place - len(shape), size)
         rows.append(row)
-        leave(gone, still)
+        fix(gone, still)
         led.add(dim)
     for dim in picks.keys() - led:
         values = picks[dim].values
         if values and _constant(picks[dim]):
-            leave(gone, pick(axes[dim], range(values[0], values[0] + 1))[0].atoms)
+            fix(gone, pick(axes[dim], range(values[0], values[0] + 1))[0].atoms)
         else:
-            leave(gone, axes[dim].atoms, marker())
+            fix(gone, axes[dim].atoms, forgotten())
     rest = [axis for dim, axis in enumerate(axes) if dim not in picks]
     together = max(picks) - min(picks) == len(picks) - 1
     at = min(picks) if together else 0
@@ -135,13 +132,13 @@ def _new_axis(axes: Axes, picks: dict[int, Picks], back: int, size: int) -> tupl
     own = {axis.name: axis for axis in claims if axis.known}
     if len(own) == 1:
         # The index says itself what its axis runs over: tokens (N, L) looked up in a table are (N, L, …).
-        return Axis(tuple(anew(atom) for axis in own.values() for atom in axis.atoms)), -1, ()
+        (axis,) = own.values()
+        return Axis(tuple(replace(atom, origin=relabelled(atom.origin, object())) for atom in axis.atoms)), -1, ()
     straight = {dim: one.values for dim, one in along.items() if one.values and prod(one.shape) == size}
     if len(along) > 1:
         # Several coordinates move at once. Where one index is the whole axis in order, as arange(N) is, the
         # others are a choice for each of its positions, and they are not axes of the result.
-        whole = {dim: at for dim, at in straight.items() if len(at) == axes[dim].size}
-        straight = {dim: at for dim, at in whole.items() if at == tuple(range(len(at)))}
+        straight = {dim: at for dim, at in straight.items() if at == tuple(range(axes[dim].size))}
     if len(straight) != 1:
         return unknown(size), -1, ()
     ((dim, at),) = straight.items()
@@ -160,23 +157,28 @@ def _constant(one: Picks) -> bool:
     return one.values is not None and len(set(one.values)) == 1
 
 
-def gather(axes: Axes, dim: int, sizes: tuple[int, ...]) -> Axes:
+@rule("gather take_along_dim")
+def gather(input: Axes, dim: Any = None, index: Any = None, *, out: tuple[int, ...], **_: object) -> Answer:
     """Positions chosen along one axis for every element: the others keep their names, that one can not.
 
-    >>> gather(Axes.of("N L D", (2, 20, 256)), 1, (2, 1, 256))
+    >>> gather(Axes.of("N L D", (2, 20, 256)), 1, out=(2, 1, 256))
     (N=2, 1=1, D=256)
     """
-    at = at_dim(axes, dim)
-    gone = dict(axes.fixed)
+    if not isinstance(dim, int):
+        dim = index  # take_along_dim(input, indices, dim)
+    if not isinstance(dim, int):
+        return None
+    at = at_dim(input, dim)
+    gone = dict(input.fixed)
     rows = []
-    for place, (axis, size) in enumerate(zip(axes, sizes, strict=True)):
+    for place, (axis, size) in enumerate(zip(input, out, strict=True)):
         if place != at:
-            found, still = pick(axis, range(size))
-            leave(gone, still)
-            rows.append(found)
+            row, still = pick(axis, range(size))
+            fix(gone, still)
         else:
-            leave(gone, axis.atoms, marker())
-            rows.append(NEW_AXIS if size == 1 else unknown(size))
+            fix(gone, axis.atoms, forgotten())
+            row = NEW_AXIS if size == 1 else unknown(size)
+        rows.append(row)
     return settle(rows, gone)
 
 

@@ -8,168 +8,201 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from itertools import chain, pairwise
 
-from lstm_shapes.theory.axes import NEW, UNKNOWN, Atom, Axes, Axis
-from lstm_shapes.theory.axis_rules.broadcasting import (
-    Operand,
-    agree,
-    join_fixed,
-    places,
-    separate,
-    sizes_of,
-    steps_of,
-)
-from lstm_shapes.theory.axis_rules.moving import NEW_AXIS
-from lstm_shapes.theory.axis_rules.picking import at_dim, unknown
-from lstm_shapes.theory.axis_tracks import Gone, Steps, Track, anew, compact, joined, once, settle, steady
+from lstm_shapes.theory.axes import NEW, NEW_AXIS, Axes, Axis, Fixed, Span, forgotten, settle
+from lstm_shapes.theory.axis_rules.broadcasting import agree, join_fixed, places, separate
+from lstm_shapes.theory.axis_rules.table import Answer, Operand, at_dim, axis_at, described, describing, rule, sizes_of
+from lstm_shapes.theory.origins import UNKNOWN, Atom, Origin, compact, injective, joined, relabelled, steady
 
-__all__ = ["cat", "stack"]
+__all__ = ["cat", "later", "stack"]
 
 _SHARED = ("N", "L")
 """Samples and steps are counted alike in every tensor; two layers' features are not the same coordinate."""
 
 
-def stack(operands: Sequence[Operand], dim: int = 0) -> Axes:
+@rule("stack")
+def stack(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
     """Tensors of one shape along a new axis, which has a name where it brings an axis together again.
 
-    >>> from lstm_shapes.theory.axis_rules.indexing import select
-    >>> from lstm_shapes.theory.axis_tracks import tracked
-    >>> X = tracked(Axes.of("N L Q", (2, 3, 28)))
+    >>> from lstm_shapes.theory.axis_rules.moving import select
+    >>> X = Axes.of("N L Q", (2, 3, 28))
     >>> stack([select(X, 1, t) for t in range(3)], 1), stack([X, (2, 3, 28)])
     ((N=2, L=3, Q=28), (?=2, N=2, L=3, Q=28))
     """
-    at = at_dim(sizes_of(operands[0]), dim, extra=1)
-    opened: list[Operand] = []
-    for operand in operands:
-        if isinstance(operand, Axes):
-            opened.append(Axes((*operand.axes[:at], NEW_AXIS, *operand.axes[at:]), operand.fixed))
-        else:
-            opened.append((*operand[:at], 1, *operand[at:]))
-    return cat(opened, at)
+    at = at_dim(sizes_of(tensors[0]), other.get("axis", dim), extra=1)
+    opened: list[Operand] = [
+        Axes((*one.axes[:at], NEW_AXIS, *one.axes[at:]), one.fixed)
+        if isinstance(one, Axes)
+        else (*one[:at], 1, *one[at:])
+        for one in tensors
+    ]
+    axes = cat(opened, at)
+    if axes[at].known or not describing.get():
+        return axes
+    # A walk says at least that this axis counts what was stacked.
+    return Axes((*axes.axes[:at], described("stacked", len(tensors)), *axes.axes[at + 1 :]), axes.fixed)
 
 
-def cat(operands: Sequence[Operand], dim: int = 0) -> Axes:
+@rule("vstack row_stack")
+def vstack(tensors: Sequence[Operand], **_: object) -> Answer:
+    """Rows below each other."""
+    ranks = {len(sizes_of(one)) for one in tensors}
+    return stack(tensors) if ranks == {1} else cat(tensors) if not ranks & {0, 1} else None
+
+
+@rule("hstack")
+def hstack(tensors: Sequence[Operand], **_: object) -> Answer:
+    """Rows beside each other."""
+    ranks = {len(sizes_of(one)) for one in tensors}
+    return None if 0 in ranks else cat(tensors, 0 if ranks == {1} else 1)
+
+
+@rule("cat concat concatenate")
+def cat(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
     """Tensors one after the other along an axis, which keeps its name where they are pieces of one whole.
 
     At the seam a step goes from the last coordinate of one piece to the first of the next, so the name is
     true only if nothing else changes there: pieces of one tensor, cut along this axis.
 
     >>> from lstm_shapes.theory.axis_rules.moving import take
-    >>> from lstm_shapes.theory.axis_tracks import tracked
-    >>> Y = tracked(Axes.of("N L R·D", (2, 20, 512), R=2))
+    >>> Y = Axes.of("N L R·D", (2, 20, 512), R=2)
     >>> halves = take(Y, 2, range(256)), take(Y, 2, range(256, 512))
     >>> halves[0], cat(halves, 2), cat([halves[0], halves[0]], 2)
     ((N=2, L=20, D=256), (N=2, L=20, R·D=512), (N=2, L=20, D=512))
     >>> cat([Axes.of("N D", (2, 8)), Axes.of("N E", (2, 9))], 1)
     (N=2, ?=17)
     """
-    rank = max(len(sizes_of(operand)) for operand in operands)
+    rank = max(len(sizes_of(operand)) for operand in tensors)
     # torch lets an empty 1-D tensor stand anywhere in the list.
-    operands = [operand for operand in operands if len(sizes_of(operand)) == rank]
-    at = at_dim(sizes_of(operands[0]), dim)
+    operands = [operand for operand in tensors if len(sizes_of(operand)) == rank]
+    at = at_dim(sizes_of(operands[0]), other.get("axis", dim))
     total = sum(sizes_of(operand)[at] for operand in operands)
     pieces = [operand for operand in operands if sizes_of(operand)[at] > 0] or operands[:1]
     named = [operand for operand in pieces if isinstance(operand, Axes)]
     if len(pieces) == 1 and named:
         return named[0]
-    joined = _join(named, at) if len(named) == len(pieces) else None
-    rows = []
-    for place in range(rank):
-        if place == at:
-            rows.append(joined[0] if joined else _side_by_side(pieces, at, total))
-        else:
-            size = sizes_of(operands[0])[place]
-            # Every element stands in one piece only, and where the pieces differ a later max would tell.
-            rows.append(agree([operand[place] for operand in named], size, chooses=True))
-    gone = joined[1] if joined else join_fixed(named)
-    if not joined:
-        for piece in named:
-            for atom in piece[at].atoms:
-                if atom.track:
-                    gone[atom.track.token] = (atom.track.label, ("among", atom.track.at))
-    return settle(separate(rows, operands), gone)
+    whole = _join(named, at) if len(named) == len(pieces) else None
+    along, gone = whole or (_side_by_side(pieces, at, total), join_fixed(named, computed=True))
+    if not whole:
+        # Pieces of several steps side by side: each step is on record until they are computed over together.
+        origin = along.atoms[0].origin if along.atoms else None
+        gone = {one: replace(where, along=origin) if isinstance(where, Span) else where for one, where in gone.items()}
+        gone.update(
+            {atom.origin: ("among", atom.at) for one in named for atom in one[at].atoms if not atom.origin.made}
+        )
+    # Every element stands in one piece only, and where the pieces differ a later max would tell.
+    sizes = sizes_of(operands[0])
+    rows = [
+        along if place == at else agree([one[place] for one in named], sizes[place], chooses=True)
+        for place in range(rank)
+    ]
+    return settle(separate(rows, named), gone)
 
 
 def _side_by_side(pieces: Sequence[Operand], at: int, total: int) -> Axis:
-    """An axis without a name, the same one whenever the same pieces are joined."""
-    tracks = tuple(tuple(atom.track for atom in piece[at].atoms) for piece in pieces if isinstance(piece, Axes))
-    if len(tracks) < len(pieces) or any(track is None for row in tracks for track in row):
-        return unknown(total)
-    return _remembered(tracks, total)
+    """An axis without a name, the same one whenever the same pieces are joined; a walk says of what: embed+D."""
+    names = dict.fromkeys(piece[at].name if isinstance(piece, Axes) else UNKNOWN for piece in pieces)
+    words = UNKNOWN
+    if describing.get() and len(names) <= 4 and set(names) != {UNKNOWN}:
+        words = "stacked" if set(names) == {NEW} else "+".join(names)
+    return described(words, total, [axis_at(piece, at) for piece in pieces])
 
 
-@lru_cache(maxsize=1024)
-def _remembered(tracks: tuple[tuple[Track | None, ...], ...], total: int) -> Axis:
-    return unknown(total)
-
-
-def _join(pieces: Sequence[Axes], at: int) -> tuple[Axis, dict[int, Gone]] | None:
+def _join(pieces: Sequence[Axes], at: int) -> tuple[Axis, Fixed] | None:
     """The axis along which the pieces lie one after the other, if it is one coordinate that moves."""
-    others = [[atom for axis in _without(piece, at) for atom in axis.atoms] for piece in pieces]
-    if any(atom.name == UNKNOWN and atom.track is None for row in others for atom in row):
-        # What an unknown axis holds may be different in each piece.
-        return None
-    if len({tuple(atom.track for atom in row) for row in others}) > 1:
-        return _alike(pieces, at)
-    opened = _open(pieces, at)
+    others = [[(atom.origin, atom.at) for axis in _without(piece, at) for atom in axis.atoms] for piece in pieces]
+    opened = _open(pieces, at) if all(row == others[0] for row in others) else None
     if opened is None:
         return _alike(pieces, at)
     rows, gone = opened
     heads = [row[0] for row in rows if row]
-    tracks = [head.track for head in heads if head.track]
-    if (
-        len(tracks) < len(rows)
-        or len({(head.name, track.token) for head, track in zip(heads, tracks, strict=True)}) > 1
-    ):
+    if len(heads) < len(rows) or len({(head.origin, head.part) for head in heads}) > 1:
         return _alike(pieces, at)
-    tails = {tuple((atom.name, atom.track) for atom in row[1:]) for row in rows}
-    if len(tails) > 1 or any(atom.track is None for atom in rows[0]):
+    origin, tails = heads[0].origin, rows[0][1:]
+    if not all(len(row) == len(rows[0]) and all(map(Atom.same, row[1:], tails)) for row in rows):
         return None
-    if any(track.packed or "·" in track.label for track in tracks):
+    if origin.packed or origin.opaque or origin.blank:
         return None
-    first = rows[0]
-    where = joined([track.at for track in tracks])
-    if where is None or not steady(where) or (len(first) > 1 and not once(where)):
+    where = joined([head.at for head in heads])
+    if where is None or not steady(where) or (tails and not injective(where)):
         return None
-    head = Atom(heads[0].name, len(where), replace(tracks[0], at=where))
-    return Axis((head, *first[1:])), gone
+    return Axis((replace(heads[0], at=where), *tails)), gone
 
 
-def _open(pieces: Sequence[Axes], at: int) -> tuple[list[tuple[Atom, ...]], dict[int, Gone]] | None:
+def _open(pieces: Sequence[Axes], at: int) -> tuple[list[tuple[Atom, ...]], Fixed] | None:
     """The atoms of each piece along the axis; a coordinate in which they stand apart becomes their first."""
     records = [dict(piece.fixed) for piece in pieces]
-    tokens = {token for record in records for token in record}
-    apart = [token for token in tokens if len({record.get(token) for record in records}) > 1]
-    rows = [tuple(atom for atom in piece[at].atoms if atom.name != NEW) for piece in pieces]
+    apart = [one for one in set(chain(*records)) if any(record.get(one) != records[0].get(one) for record in records)]
+    rows = [piece[at].atoms for piece in pieces]
+    placed = [one for one in apart if any(isinstance(record.get(one), int | Span) for record in records)]
+    placed = [one for one in placed if not one.made] or placed
+    if len(placed) == 1 and any(isinstance(record.get(placed[0]), Span) for record in records):
+        # Values of several steps, as the states of a loop are: a step further along them is a step along all. What
+        # else went into the one and not into the other has no place.
+        if not _advancing([record.get(placed[0]) for record in records]):
+            return None
+        gone = {one: where for one, where in records[-1].items() if one not in apart}
+        lost = {one: forgotten() for one in apart if one not in placed}
+        return [(Atom(later(placed[0]), range(i, i + 1)), *row) for i, row in enumerate(rows)], {**gone, **lost}
     if len(apart) > 1:
         return None
-    for token in apart:
+    for origin in apart:
         for i, record in enumerate(records):
-            label, where = record.pop(token, ("", None))
+            where = record.pop(origin, None)
             if isinstance(where, int):
-                here: Steps = range(where, where + 1)
-                rows[i] = (Atom(label, 1, Track(token, label, here)), *rows[i])
-            elif where is not None or not any(atom.track and atom.track.token == token for atom in rows[i]):
+                rows[i] = (Atom(origin, range(where, where + 1)), *rows[i])
+            elif where is not None or not any(atom.origin is origin for atom in rows[i]):
                 return None
     return rows, records[0]
 
 
-def _alike(pieces: Sequence[Axes], at: int) -> tuple[Axis, dict[int, Gone]] | None:
+def later(origin: Origin, end: str = "high") -> Origin:
+    """The coordinate of what was computed along another one, counted by the highest step or by the lowest.
+
+    >>> L = Origin("L")
+    >>> later(L).name, later(L) is later(L), later(L) is L
+    ('L', True, False)
+    """
+    return relabelled(origin, end)
+
+
+def _advancing(found: Sequence[object]) -> bool:
+    """Whether each value stands further on than the one before it, or each further back."""
+    spans = [Span(one, one) if isinstance(one, int) else one for one in found]
+    ends = [(one.low, one.high) for one in spans if isinstance(one, Span) and one.along is None]
+    if len(ends) < len(found):
+        return False
+    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(ends)]
+    return any(all(low * sign >= 0 and high * sign >= 0 and low + high for low, high in steps) for sign in (1, -1))
+
+
+def _alike(pieces: Sequence[Axes], at: int) -> tuple[Axis, Fixed] | None:
     """Samples after samples, or steps after steps, of different tensors: still samples, still steps."""
-    names = {piece[at].name for piece in pieces}
-    if len(names) > 1 or not names <= set(_SHARED):
+    first = pieces[0]
+    if first[at].name not in _SHARED or any(piece[at].name != first[at].name or piece[at].blank for piece in pieces):
         return None
-    if len({tuple(places(axis.atoms) for axis in _without(piece, at)) for piece in pieces}) > 1:
+    others = [_without(piece, at) for piece in pieces]
+    names = [axis.name for axis in others[0]]
+    for row in others[1:]:
+        for one, other in zip(others[0], row, strict=True):
+            # Of two axes with one name, as scores (N, L, L) have, the name does not say which is which.
+            if not one.same(other) and (names.count(one.name) > 1 or not _corresponds(one, other)):
+                return None
+    if len({frozenset((origin.name, where) for origin, where in piece.fixed) for piece in pieces}) > 1:
         return None
-    if len({frozenset(gone for _, gone in piece.fixed) for piece in pieces}) > 1:
-        return None
-    where = joined([steps_of(piece[at].atoms[0]) for piece in pieces])
+    where = joined([piece[at].atoms[0].at for piece in pieces])
     if where is None or not steady(where):
         return None
-    atom = anew(Atom(pieces[0][at].name, len(where)))
-    track = atom.track and replace(atom.track, at=compact(where))
-    return Axis((replace(atom, track=track),)), join_fixed(pieces)
+    origin = relabelled(first[at].atoms[0].origin, object())
+    return Axis((Atom(origin, compact(where)),)), join_fixed(pieces)
+
+
+def _corresponds(one: Axis, other: Axis) -> bool:
+    """Whether two axes run along the same coordinate, or both along features that a weight has made."""
+    made = all(axis.atoms and axis.atoms[0].origin.made for axis in (one, other))
+    told = made or (one.known and not one.blank and not other.blank)
+    return told and places(one.atoms) == places(other.atoms)
 
 
 def _without(axes: Axes, at: int) -> tuple[Axis, ...]:

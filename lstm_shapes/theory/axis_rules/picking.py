@@ -11,29 +11,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
-from lstm_shapes.theory.axes import NEW, UNKNOWN, Atom, Axis
-from lstm_shapes.theory.axis_tracks import Steps, compact, fresh, once, steady
+from lstm_shapes.theory.axes import Axis, unknown
+from lstm_shapes.theory.origins import Atom, Steps, compact, factors, injective, steady
 
-__all__ = ["at_dim", "pick", "positions_of", "unknown"]
-
-
-def unknown(size: int) -> Axis:
-    """An axis that no single coordinate runs along.
-
-    >>> unknown(5)
-    ?=5
-    """
-    return Axis((fresh(UNKNOWN, size),))
-
-
-def at_dim(axes: Sequence[object], dim: int, extra: int = 0) -> int:
-    """A dimension counted from the front, from one that may count from the back.
-
-    >>> at_dim(("N", "L", "Q"), -1)
-    2
-    """
-    rank = len(axes) + extra
-    return dim + rank if dim < 0 else dim
+__all__ = ["pick", "positions_of", "rows_of"]
 
 
 def positions_of(key: slice, size: int) -> range:
@@ -56,21 +37,40 @@ def pick(axis: Axis, positions: Steps) -> tuple[Axis, tuple[Atom, ...]]:
     positions = compact(positions)
     if positions == range(axis.size):
         return axis, ()
+    if not axis.atoms:
+        return unknown(len(positions)), ()
     if len(positions) == 0:
         first, *rest = axis.atoms
         return Axis((_take(first, range(0)), *rest)), ()
-    found = _product(axis.atoms, positions)
+    atoms = rows_of(axis.atoms[0], len(positions), positions) if len(axis.atoms) == 1 else axis.atoms
+    found = _product(atoms, positions)
     if found is None:
         return unknown(len(positions)), ()
-    taken = [_take(atom, at) for atom, at in zip(axis.atoms, found, strict=True)]
+    taken = [_take(atom, at) for atom, at in zip(atoms, found, strict=True)]
     moving = tuple(atom for atom in taken if atom.size > 1)
     if not moving or len(taken) == 1:
         # One position of the whole axis: its name is true of a single step, whatever it is called.
         return Axis(tuple(taken)), ()
-    if any(not once(at) for at in found):
+    if any(not injective(at) for at in found):
         # A product counts each pair of coordinates once.
         return unknown(len(positions)), ()
     return Axis(moving), tuple(atom for atom in taken if atom.size == 1)
+
+
+def rows_of(atom: Atom, inner: int, positions: Steps) -> tuple[Atom, ...]:
+    """A made axis in rows as long as a block of it that is taken: all gates of a cell run along the same D.
+
+    >>> from lstm_shapes.theory.origins import whole
+    >>> rows_of(whole("", 20, made=True), 5, range(5, 10)), rows_of(whole("D", 20), 5, range(5, 10))
+    ((?=4, ?=5), (D=20,))
+    """
+    at = atom.at
+    if not atom.origin.made or atom.part or inner < 2 or not (isinstance(at, range) and isinstance(positions, range)):
+        return (atom,)
+    if {at.step, positions.step} != {1} or at.start % inner or at.stop % inner or positions.start % inner:
+        return (atom,)
+    row, element = factors(atom.origin, inner)
+    return Atom(row, range(at.start // inner, at.stop // inner)), Atom(element, range(inner))
 
 
 def _product(atoms: tuple[Atom, ...], positions: Steps) -> list[Steps] | None:
@@ -116,20 +116,14 @@ def _cut_list(inner: int, positions: Sequence[int]) -> tuple[Steps, Steps] | Non
 
 def _take(atom: Atom, positions: Steps) -> Atom:
     """The atom that visits these positions of it."""
-    n = len(positions)
-    if atom.opaque and n > 1 and positions != range(atom.size)[::-1]:
-        # Which part of a product this is depends on factors that nobody gave.
-        return fresh(UNKNOWN, n)
-    if atom.track is None:
-        keeps = atom.name in (UNKNOWN, NEW) or once(positions)
-        return Atom(atom.name if keeps and not (atom.name == NEW and n > 1) else UNKNOWN, n)
-    if atom.track.packed is not None:
-        # Part of a packed axis can not be padded back.
-        return fresh(UNKNOWN, n)
-    at = compact(_visit(atom.track.at, positions))
-    if not steady(at):
-        return fresh(UNKNOWN, n)
-    return Atom(atom.name, n, replace(atom.track, at=at))
+    if atom.origin.blank:
+        return replace(atom, at=range(len(positions)))
+    at = compact(_visit(atom.at, positions))
+    cut = len(at) > 1 and positions != range(atom.size)[::-1]
+    # Which part of a product this is depends on factors that nobody gave; part of a packed axis can not be padded back.
+    if (atom.origin.opaque and cut) or atom.origin.packed is not None or not steady(at):
+        return unknown(len(at)).atoms[0]
+    return replace(atom, at=at)
 
 
 def _visit(at: Steps, positions: Steps) -> Steps:

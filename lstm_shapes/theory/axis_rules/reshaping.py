@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from math import prod
+from typing import Any
 
-from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis
-from lstm_shapes.theory.axis_rules.moving import NEW_AXIS, permute
-from lstm_shapes.theory.axis_rules.picking import unknown
-from lstm_shapes.theory.axis_tracks import Gone, fresh, leave, marker, once, settle
+from lstm_shapes.theory.axes import NEW_AXIS, Axes, Axis, Fixed, fix, forgotten, settle, unknown
+from lstm_shapes.theory.axis_rules.moving import permute
+from lstm_shapes.theory.axis_rules.picking import rows_of
+from lstm_shapes.theory.axis_rules.table import rule
+from lstm_shapes.theory.origins import Atom, injective
 
 __all__ = ["Scramble", "reshape", "scramble_of"]
 
@@ -91,11 +93,19 @@ def reshape(axes: Axes, sizes: Sequence[int]) -> tuple[Axes, Scramble | None]:
                 mixes.append(pieces)
         else:
             rows.extend(unknown(size) if size > 1 else NEW_AXIS for size in sizes[place : end + 1])
-            leave(gone, [piece.atom for piece in pieces], marker())
+            fix(gone, [piece.atom for piece in pieces], forgotten())
             broken += pieces
         place = end + 1
-    leave(gone, [piece.atom for piece in todo])
+    fix(gone, [piece.atom for piece in todo])
     return settle(rows, gone), _judge(axes, sizes, mixes, broken)
+
+
+@rule("reshape view view_as reshape_as flatten ravel unflatten _unsafe_view")
+def reshaped(input: Axes, *given: object, out: tuple[int, ...], **_: object) -> Any:
+    """To the sizes of the result; `view(dtype)` keeps the axes where it keeps the shape."""
+    if any(type(value).__name__ == "dtype" for value in given):
+        return input if out == input.sizes else None
+    return reshape(input, out)
 
 
 def scramble_of(axes: Axes, sizes: Sequence[int]) -> Scramble | None:
@@ -107,7 +117,7 @@ def scramble_of(axes: Axes, sizes: Sequence[int]) -> Scramble | None:
     return reshape(axes, sizes)[1]
 
 
-def _fill(sizes: tuple[int, ...], place: int, todo: list[_Piece], gone: dict[int, Gone]) -> tuple[list[_Piece], int]:
+def _fill(sizes: tuple[int, ...], place: int, todo: list[_Piece], gone: Fixed) -> tuple[list[_Piece], int]:
     """Pieces for the new axis at `place`, or for all new axes up to where old and new sizes meet again."""
     need = sizes[place]
     if need == 1:
@@ -118,9 +128,9 @@ def _fill(sizes: tuple[int, ...], place: int, todo: list[_Piece], gone: dict[int
         size = piece.atom.size
         if size == 1 and not (taken or (todo and todo[-1].axis == piece.axis)):
             # A size of 1 in front of a new axis belongs to nothing; inside a composite it stays.
-            leave(gone, [piece.atom])
+            fix(gone, [piece.atom])
         elif size == 1 and taken and taken[-1].axis != piece.axis:
-            leave(gone, [piece.atom])
+            fix(gone, [piece.atom])
         elif need % size == 0:
             taken.append(piece)
             need //= size
@@ -150,16 +160,16 @@ def _meet(sizes: tuple[int, ...], place: int, taken: list[_Piece], todo: list[_P
 
 def _split(piece: _Piece, outer: int) -> tuple[_Piece, _Piece]:
     """One atom cut in two, each part with its share of the coordinate."""
-    inner = piece.atom.size // outer
-    track = piece.atom.track
-    if track is None or track.packed is not None or piece.atom.opaque or not isinstance(track.at, range):
-        parts = fresh(UNKNOWN, outer), fresh(UNKNOWN, inner)
+    atom, inner = piece.atom, piece.atom.size // outer
+    origin, at = atom.origin, atom.at
+    if origin.blank:
+        parts = [replace(atom, at=range(outer)), replace(atom, at=range(inner))]
+    elif len(rows := rows_of(atom, inner, range(inner))) == 2:
+        parts = list(rows)
+    elif origin.packed is not None or origin.opaque or not isinstance(at, range):
+        parts = [unknown(size).atoms[0] for size in (outer, inner)]
     else:
-        step = track.at.step
-        parts = (
-            Atom(UNKNOWN, outer, replace(track, at=track.at[::inner])),
-            Atom(UNKNOWN, inner, replace(track, at=range(0, inner * step, step))),
-        )
+        parts = [Atom(origin, one, part=True) for one in (at[::inner], range(0, inner * at.step, at.step))]
     return replace(piece, atom=parts[0], whole=False), replace(piece, atom=parts[1], whole=False)
 
 
@@ -176,24 +186,18 @@ def _join(pieces: list[_Piece]) -> Axis:
             atoms.append(atom)
     if len(atoms) > 1:
         # A product counts each coordinate once: an axis that visits one twice has no place in it.
-        atoms = [atom if _once(atom) else fresh(UNKNOWN, atom.size) for atom in atoms]
+        atoms = [atom if injective(atom.at) else unknown(atom.size).atoms[0] for atom in atoms]
     return Axis(tuple(atoms))
 
 
 def _merge(outer: Atom, inner: Atom) -> Atom | None:
-    a, b = outer.track, inner.track
-    if a is None or b is None or a.token != b.token or outer.name != UNKNOWN or inner.name != UNKNOWN:
+    a, b = outer.at, inner.at
+    if outer.origin is not inner.origin or not (outer.part and inner.part) or not isinstance(a, range) or not a:
         return None
-    if not isinstance(a.at, range) or not isinstance(b.at, range) or 0 in (len(a.at), len(b.at)):
+    if not isinstance(b, range) or not b or (len(a) > 1 and a.step != b.step * len(b)):
         return None
-    if len(a.at) > 1 and a.at.step != b.at.step * len(b.at):
-        return None
-    start, n = a.at.start + b.at.start, outer.size * inner.size
-    return Atom(UNKNOWN, n, replace(a, at=range(start, start + n * b.at.step, b.at.step)))
-
-
-def _once(atom: Atom) -> bool:
-    return atom.track is None or once(atom.track.at)
+    start = a.start + b.start
+    return replace(outer, at=range(start, start + len(a) * len(b) * b.step, b.step))
 
 
 def _judge(axes: Axes, sizes: tuple[int, ...], mixes: list[list[_Piece]], broken: list[_Piece]) -> Scramble | None:
@@ -208,7 +212,7 @@ def _judge(axes: Axes, sizes: tuple[int, ...], mixes: list[list[_Piece]], broken
         return None
     names: dict[str, None] = {}
     for owner in owners.values():
-        names[owner.track.label if owner.track and owner.name == UNKNOWN else owner.name] = None
+        names[owner.origin.name] = None
     return Scramble(axes, sizes, tuple(names), meant)
 
 
