@@ -21,7 +21,7 @@ from lstm_shapes.lab.trace import Trace, leaves, rebuild
 from lstm_shapes.lab.trace.recorder import RECURRENT
 
 from .check import examine
-from .experiments import Experiments, OutOfTime, _Nowhere, _unwrapped
+from .experiments import Experiments, OutOfTime, _Nowhere, unwrapped
 from .report import Report
 from .samples import Samples, samples_of
 
@@ -123,7 +123,7 @@ def examined(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], s
 
     Everything is put back: what the modules and the generators of random numbers hold, gradients, the grad mode.
     """
-    inner = _unwrapped(module)
+    inner = unwrapped(module)
     if inner is not module:
         weight = next(module.parameters(), None)
         if weight is not None:  # what distributes a model moves its inputs
@@ -299,7 +299,7 @@ def _calls() -> list[FrameType]:
 
 
 def _name(module: Any) -> str:
-    inner = _unwrapped(module)
+    inner = unwrapped(module)
     return type(inner).__name__
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -22,16 +22,13 @@ from .raised import Raised
 from .report import Finding, Report, ordered
 from .roots import Roots
 from .rule import RULES
+from .rules_losses import seen_losses
 from .rules_raised import finding_of
 
-__all__ = ["Watch", "observers", "watch"]
+__all__ = ["Watch", "watch"]
 
 # The code of an exception that no rule explains: an error all the same, and no note.
 _UNEXPLAINED = "LS113"
-# What one run shows without an experiment. Of tensors that are gone a trace holds the shapes only.
-observers: list[Callable[[Trace], Iterable[Finding]]] = []
-
-
 class Watch(Shown):
     """What a `with watch() as report:` has seen. `.report`, and its `.ok`, `.findings`, `.codes` as shortcuts.
 
@@ -101,11 +98,10 @@ class Watch(Shown):
 
     def _see(self, trace: Trace) -> None:
         """Note what one run shows; a fault of ours is no reason to stop a program."""
-        for observer in observers:
-            try:
-                self._seen = list(ordered([*self._seen, *observer(trace)]))
-            except Exception as error:
-                warnings.warn(f"lstm_shapes: {observer.__module__} stopped with {error!r}", stacklevel=2)
+        try:
+            self._seen = list(ordered([*self._seen, *seen_losses(trace)]))
+        except Exception as error:
+            warnings.warn(f"lstm_shapes: the rules on losses stopped with {error!r}", stacklevel=2)
 
     # ------------------------------------------------------------------ exceptions
     def explain(self, error: BaseException, *, note: bool = True) -> Finding | None:
