@@ -73,18 +73,14 @@ def test_version_is_the_installed_one() -> None:
 
 
 # Circles that are still there; each entry goes with its circle, and none is added.
-_CHECK = "lstm_shapes.lab.check_old."
 _THEORY = "lstm_shapes.theory."
 KNOWN_CIRCLES = {
     # Spec.of reads weights, by what Spec says of their shapes.
     frozenset(_THEORY + name for name in ("call", "shapes", "sources", "spec")),
-    # The experiments and their rules call each other.
-    frozenset(_CHECK + name for name in ("edits", "failure", "gradients", "mixup", "rule", "sorting", "study")),
 }
 KNOWN_STRINGS = {
     "lstm_shapes",  # the table of public names
     "lstm_shapes.lab.target",  # the user's own model
-    "lstm_shapes.lab.check_old.rule",  # every file of a folder
     "lstm_shapes.theory.laws",  # the experiment that measures a law
 }
 

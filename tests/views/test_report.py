@@ -9,8 +9,8 @@ from torch import nn
 import lstm_shapes as ls
 from lstm_shapes.display import as_text
 from lstm_shapes.lab.check_old import registry
-from lstm_shapes.lab.check_old.report import Evidence, Finding, Report
-from lstm_shapes.lab.check_old.where import Where
+from lstm_shapes.lab.check.report import Evidence, Finding, Report
+from lstm_shapes.lab.trace.where import Where
 from lstm_shapes.views.report import rule_view, rules_view
 
 

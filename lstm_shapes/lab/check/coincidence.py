@@ -42,7 +42,7 @@ def coincidence_of(lab: Experiments) -> Coincidence | None:
 
 def _equal(lab: Experiments, layer: LayerCall) -> bool:
     state = layer.states.get("h0")
-    given = state is not None and (state.maker is None or state.maker.line != layer.call.line or bool(state.origin))
+    given = state is not None and (state.maker is None or state.maker.owner is not layer.module)
     return given and not layer.packed and lab.N in (layer.K * layer.R, layer.L) and layer.N == lab.N
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from lstm_shapes.lab.check_old.reach import reach
-from lstm_shapes.lab.check_old.snapshot import Snapshot
-from lstm_shapes.lab.check_old.where import theirs
+from lstm_shapes.lab.trace.reachable import reach
+from lstm_shapes.lab.trace.snapshot import Snapshot
+from lstm_shapes.lab.trace.where import theirs
 
 from .naming import named_inputs, named_weights
 from .result import Made, Step, Walk, made_of
@@ -58,7 +58,7 @@ def walk(
         snapshot.restore()
     report = None
     if error is not None:
-        from lstm_shapes.lab.check_old import check
+        from lstm_shapes.lab.check import check
 
         report = check(model, *inputs, **kwargs)
         if not report.findings:

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lstm_shapes.lab.check_old.where import theirs
+from lstm_shapes.lab.trace.where import theirs
 from lstm_shapes.lab.torch_rules import axes_of
 
 __all__ = ["blanks", "followed", "packing", "tensors_of"]

@@ -14,7 +14,7 @@ from lstm_shapes.theory.axes import Axes, Axis
 from lstm_shapes.theory.origins import UNKNOWN
 
 if TYPE_CHECKING:
-    from lstm_shapes.lab.check_old.report import Report
+    from lstm_shapes.lab.check.report import Report
 
 __all__ = ["Made", "Mixed", "Step", "Walk", "made_of"]
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import rnn as packing
 
-from lstm_shapes.lab.check_old import Report, check
+from lstm_shapes.lab.check import Report, check
 
 DATA = Path(__file__).parents[2] / "data"
 

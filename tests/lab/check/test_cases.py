@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.check_old.cases import load, plain, run
+from tests.lab.check.cases import load, plain, run
 
 REAL = load("check_cases.jsonl")
 OWN = load("check_own_cases.jsonl")

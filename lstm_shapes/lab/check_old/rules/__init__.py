@@ -1,1 +1,0 @@
-"""One file a rule; `..rule.registry` finds them by their names."""
