@@ -63,6 +63,19 @@ class Places:
         """The axes of the source whose index changes along an axis."""
         return [k for k, t in enumerate(self.at) if t is not None and _varies(t, axis)]
 
+    def cut_on(self, axis: int) -> bool:
+        """Whether a view cut across two axes of the source: more pairs of indices than a grid of its size has room for."""
+        lines = []
+        for k in self.varying(axis):
+            t = self.at[k]
+            assert t is not None
+            for other in reversed([a for a in range(t.dim()) if a != axis]):
+                t = t.select(other, 0)
+            lines.append(t)
+        if len(lines) != 2 or any(bool((t < 0).any()) for t in lines):
+            return False
+        return int(torch.unique(lines[0]).numel()) * int(torch.unique(lines[1]).numel()) > len(lines[0])
+
     def features_on(self) -> list[int]:
         """The axes along which the features lie."""
         t = self.feature

@@ -454,6 +454,14 @@ def layouts(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
             continue
         if pair.name == "ctc_loss":
             yield from _ctc(losses, pair, lab)
+        elif (cut := _cut_before(losses, pair)) is not None:
+            name = argument_text(cut, 0) or "x"
+            title = f"{cut.name} cuts across batch and steps: predictions stand beside targets of other steps"
+            measured = (
+                f"{cut.inputs[0].shape} as {cut.outputs[0].shape} exchanges no axes: it cuts the same memory anew"
+            )
+            fix = f"probably {name}.transpose(0, 1) in the place of the {cut.name}"
+            yield RULES["LS202"].finding(title, measured, fix, cut.where)
         elif (blame is None or blame.kind != "flattened") and (found := _two_orders(losses, pair)) is not None:
             name = "cross_entropy" if pair.call is None else pair.name
             title = f"{name} compares predictions and targets that were flattened in different orders"
@@ -499,6 +507,27 @@ def _two_orders(losses: Losses, pair: Pair) -> tuple[str, str] | None:
         f"from row to row the predictions go on along an axis of {rows[1]}, the targets along one of {targets[1]}"
     )
     return measured, fix
+
+
+def _cut_before(losses: Losses, pair: Pair) -> Call | None:
+    """The view that scrambled batch and steps of predictions whose targets lie in a grid."""
+    places = losses.places(pair.output) if pair.name in CLASSES | ELEMENTWISE else None
+    target = losses.places(pair.target) if len(pair.target.shape) > 1 else None
+    if places is None or target is None or any(target.cut_on(axis) for axis in range(len(pair.target.shape))):
+        return None
+    value = pair.output
+    for _ in range(12):
+        maker = value.maker
+        if maker is None or not maker.inputs or not any(places.cut_on(axis) for axis in range(len(value.shape))):
+            return None
+        value = maker.inputs[0]
+        before = losses.places(value)
+        if before is None:
+            return None
+        if not any(before.cut_on(axis) for axis in range(len(value.shape))):
+            return maker if maker.name in ("view", "reshape") else None
+        places = before
+    return None
 
 
 def _order(places: Places) -> tuple[int, int] | None:

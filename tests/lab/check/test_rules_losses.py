@@ -234,6 +234,23 @@ inputs, target = (ids,), other"""
     assert "F.cross_entropy" in finding.where.source if finding.where is not None else False
 
 
+def test_predictions_cut_across_batch_and_steps() -> None:
+    """A reshape to (L, N, C) where a transpose was needed: the shapes fit, the steps stand beside other targets."""
+    text = """
+def model(i, t):
+    logits = head(lm(emb(i))[0])
+    turned = logits.{}
+    return F.cross_entropy(turned.permute(1, 2, 0), t)
+inputs = (ids, other)"""
+    for findings in (checked(text.format("reshape(10, 4, 20)")), watched(text.format("reshape(10, 4, 20)"))):
+        finding = the("LS202", findings)
+        assert finding.where is not None
+        assert "turned = logits" in finding.where.source
+        assert "transpose(0, 1)" in finding.fix
+    assert watched(text.format("transpose(0, 1)")) == []
+    assert watched(text.format("reshape(-1, 20).view(4, 10, 20).transpose(0, 1)")) == []
+
+
 def test_ctc_that_runs_on_the_wrong_layout() -> None:
     """(N, T, C) with as many lengths as there are steps."""
     text = """
