@@ -13,7 +13,7 @@ from lstm_shapes.lab.trace import Call, LayerCall, Value, is_loss
 
 from .experiments import Experiments
 from .fixes import Fix
-from .layout import Layout
+from .layout import Layout, made_axis
 from .samples import Samples, cut, samples_of
 from .words import argument_text, call_text, layer_names, named, result_names, value_name
 
@@ -338,7 +338,7 @@ def _misplacing_view(lab: Experiments, samples: Samples, value: Value) -> Call |
             return None
         if maker.name in ("view", "reshape", "unflatten") and not maker.inputs[0].parameter:
             before, after = samples.layout(maker.inputs[0]), samples.layout(value)
-            asked = lab.N in value.shape and len(value.shape) > 2
+            asked = len(value.shape) > 2 and made_axis(lab.N, maker.inputs[0].shape, value.shape)
             clean = after is not None and value.shape[after.axis] == lab.N
             if before is not None and asked and not clean and lab.N > 1:
                 return maker

@@ -9,7 +9,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-__all__ = ["Layout", "Track", "cuts"]
+__all__ = ["Layout", "Track", "cuts", "made_axis"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +139,15 @@ def cuts(layout: Layout, shape: Sequence[int]) -> bool:
                 return True
         right = B
     return False
+
+
+def made_axis(N: int, before: Sequence[int], after: Sequence[int]) -> bool:
+    """Whether a view made an axis of N: not one that it has left as it was behind the axes that it joined or cut."""
+    left, right = list(before), list(after)
+    while left and right and left[-1] == right[-1]:
+        left.pop()
+        right.pop()
+    return N in right
 
 
 def _along(moved: Tensor, axis: int) -> frozenset[int]:

@@ -158,8 +158,10 @@ def _wrong_rows(layer: LayerCall, reader: LayerCall, by_row: list[list[int]]) ->
             return "layer"
         if R == reader.R == 2 and any(len(row) == 1 and row[0] % 2 != k % 2 for k, row in enumerate(by_row)):
             return "direction"
-        if R == 2 and reader.R == 1 and any(len(held) > 1 for held in layers) and any(len(held) < K for held in layers):
-            return "layer"
+        if R == 2 and reader.R == 1 and any(len(held) > 1 for held in layers):
+            shared = len({k for row in by_row for k in row}) < sum(map(len, by_row))
+            if not shared or any(len(held) < K for held in layers):
+                return "layer"
         return None
     if R == 2 and reader.R == 1 and all(len(row) == 1 for row in by_row) and K < reader.K:
         # the two directions of one layer start two layers
