@@ -107,6 +107,16 @@ class Track:
             for axis in range(len(self.shape))
         )
 
+    @property
+    def moved(self) -> bool:
+        """Whether any element moved, also that of a number without axes."""
+        return self._any is not None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the samples lie in their own order, one row each or some neighbours."""
+        return self.in_place() or self.layout() is not None
+
     def places(self) -> dict[int, int] | None:
         """Where each sample lies on an axis of size N, if each has one index of its own there."""
         for axis in self.axes if self.touched else ():

@@ -198,8 +198,15 @@ def _cell_only(lab: Experiments) -> Rows | None:
         calls = [other for other in lab.layers if other.module is layer.module]
         readers = {role: _readers(lab, calls, role, own, results) for role in ("Y", "hn", "cn")}
         if readers["cn"] and not readers["hn"] and not readers["Y"]:
-            return Rows("cell", layer, "cn", readers["cn"][0], ())
+            return Rows("cell", layer, "cn", _unpacked(lab, readers["cn"][0], layer), ())
     return None
+
+
+def _unpacked(lab: Experiments, reader: Call, layer: LayerCall) -> Call:
+    """The call that reads a state outside the layer, which puts the rows of packed sequences back in order itself."""
+    inside = reader.name == "index_select" and reader.where == layer.call.where
+    further = [call for value in reader.outputs for call in value.readers] if inside else []
+    return next((call for call in further if any(v.index in lab.on_path for v in call.outputs)), reader)
 
 
 def _readers(lab: Experiments, calls: list[LayerCall], role: str, own: set[int], results: set[int]) -> list[Call]:

@@ -20,6 +20,63 @@ WRONG = {
         inputs = (torch.randint(0, 26, (5, 7, 4)),)
         """,
     ),
+    "a roll of the samples before an outer product": (
+        "LS214",
+        """
+        cell, key, value = nn.LSTMCell(4, 9), nn.Linear(9, 6), nn.Linear(9, 7)
+        def model(x):
+            h = c = x.new_zeros(x.size(0), 9)
+            for t in range(x.size(1)):
+                h, c = cell(x[:, t], (h, c))
+            k = key(h).roll(1, 0)  # here
+            return torch.einsum("nk,nv->nkv", k, value(h))
+        inputs = (torch.randn(3, 5, 4),)
+        """,
+    ),
+    "one end of an episode resets the state of all": (
+        "LS201",
+        """
+        cell = nn.GRUCell(5, 8)
+        def model(x, done):
+            h, steps = x.new_zeros(x.size(1), 8), []
+            for t in range(x.size(0)):
+                keep = 1 - done[t].max()  # here
+                h = cell(x[t], h * keep)
+                steps.append(h)
+            return torch.stack(steps)
+        inputs, batch_dim = (torch.randn(7, 4, 5), (torch.arange(28).view(7, 4) % 9 == 4).float()), 1
+        """,
+    ),
+    "beams that go on from the rows of the first sample": (
+        "LS201",
+        """
+        emb, cell, head = nn.Embedding(15, 6), nn.GRUCell(6, 10), nn.Linear(10, 15)
+        def model(h):
+            N = h.size(0)
+            h, score = h.repeat_interleave(3, 0), torch.zeros(N, 3)
+            word = torch.ones(N * 3, dtype=torch.long)
+            for _ in range(4):
+                h = cell(emb(word), h)
+                logp = F.log_softmax(head(h), -1).view(N, 3, 15) + score.unsqueeze(-1)
+                score, best = logp.view(N, -1).topk(3, dim=1)
+                rows = (best // 15).view(-1)
+                h = h[rows]  # here
+                word = (best % 15).view(-1)
+            return score
+        inputs = (torch.randn(5, 10),)
+        """,
+    ),
+    "the cell state of packed rows": (
+        "LS206",
+        """
+        rnn, head = nn.LSTM(5, 8, batch_first=True), nn.Linear(8, 3)
+        def model(x, lengths):
+            p = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+            _, (h, c) = rnn(p)
+            return head(c[-1])  # here
+        inputs = (torch.randn(4, 7, 5), torch.tensor([3, 7, 5, 2]))
+        """,
+    ),
     "the directions of all layers joined, not those of each": (
         "LS205",
         """
