@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lstm_shapes.lab.trace import Call, LayerCall
+
 from .blame import Blame, blame_of
 from .coincidence import Coincidence, coincidence_of
 from .experiments import Experiments
@@ -120,6 +122,13 @@ def unbatched(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
         model = lambda x: rnn(x)[0][:, -1]
         inputs = (torch.randn(1, 7, 5),)
     """
+    if blame is None and (found := _squeezed(lab)) is not None:
+        layer, squeeze = found
+        before, after = squeeze.inputs[0], squeeze.outputs[0]
+        title = f"squeeze() removes the batch axis of one sample, and {layer.called} reads what is left as unbatched"
+        measured = f"{value_name(before, squeeze)} {named(before, {lab.batch_dim or 0: 'N'})} becomes {after.shape}: with two samples it stays {len(before.shape)}-D"
+        fix = "squeeze(dim) with the axis that is meant, or none; unsqueeze(0) puts a batch axis back"
+        yield unbatched.finding(title, measured, fix, squeeze.where, layer=layer.name)
     if blame is None or blame.kind != "unbatched" or blame.layer is None:
         return
     title = f"{blame.layer.called} reads the {blame.layer.L} rows of a 2-D input as the steps of one sequence"
@@ -128,6 +137,21 @@ def unbatched(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
         "batch_dim=None says that it is one sequence on purpose"
     )
     yield _finding(unbatched.code, title, measured, blame, lab)
+
+
+def _squeezed(lab: Experiments) -> tuple[LayerCall, Call] | None:
+    """The unbatched call of a layer whose input lost the batch axis of the only sample in a squeeze() of all axes."""
+    if lab.batch_dim is None or lab.N != 1 or any(v.shape[lab.batch_dim : lab.batch_dim + 1] == (1,) for _, v in lab.results):
+        return None
+    for layer in lab.layers:
+        way = lab.baseline.ancestors(layer.X) if layer.unbatched else set()
+        for call in lab.baseline.calls:
+            bare = call.name == "squeeze" and len(call.args) == 1 and not call.kwargs
+            if not bare or not call.outputs or call.outputs[0].index not in way or len(call.outputs[0].shape) != 2:
+                continue
+            if any(v in lab.baseline.inputs for v in (call.inputs[0], *call.inputs[0].parents)) and len(call.inputs[0].shape) == 3:
+                return layer, call
+    return None
 
 
 @rule("LS208", "legal-by-coincidence", coincidence_of)
