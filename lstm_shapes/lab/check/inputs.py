@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.lab.trace import LayerCall, Trace, Value, is_loss, rebuild
 
-__all__ = ["Given", "Inputs", "Slot"]
+__all__ = ["Given", "Inputs", "Slot", "whole_numbers"]
 
 Given = tuple[tuple[Any, ...], dict[str, Any]]
 

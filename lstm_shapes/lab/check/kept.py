@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from lstm_shapes.lab.trace import LEAVES_TORCH, Call, LayerCall, Value
+from lstm_shapes.lab.trace import LEAVES_TORCH, Call, LayerCall, Value, leaves
 
 from .compare import differs
 from .experiments import Experiments
@@ -162,12 +162,7 @@ def _argument_names(lab: Experiments) -> list[str]:
         bound = inspect.signature(forward).bind_partial(*lab.inputs.args, **lab.inputs.kwargs).arguments
     except (TypeError, ValueError):
         return []
-    from lstm_shapes.lab.trace import tensors_of
-
-    found: list[str] = []
-    for k, (name, value) in enumerate(bound.items()):
-        found += [f"input {k} ({name})"] * len(list(tensors_of(value)))
-    return found
+    return [f"input {k} ({name}{path})" for k, (name, value) in enumerate(bound.items()) for path, _ in leaves(value)]
 
 
 def _loop(lab: Experiments) -> Unread | None:

@@ -52,7 +52,9 @@ def lengths_of(lab: Experiments) -> Lengths | str:
     if lab.batch_dim is None:
         return "batch_dim=None: the input has no batch axis"
     given = lab.inputs.lengths
-    if given is not None and len(given) == lab.N:
+    if given is not None and len(given) != lab.N:
+        return f"lengths holds {len(given)} numbers and the batch N = {lab.N} samples"
+    if given is not None:
         found = _timed(lab, max(given))
         return Lengths(given, "lengths", *found) if found is not None else "no input has a time axis as long as lengths say"
     packed = [call for call in lab.baseline.calls if call.name == "_pack_padded_sequence"]
