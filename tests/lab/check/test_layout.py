@@ -1,4 +1,4 @@
-"""Where samples lie in a tensor, and which views cut across them, against a tensor that says itself whose its elements are."""
+"""Where samples lie in a tensor, and which views cut across them, held to a tensor of the elements' owners."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def all_shapes(count: int, most: int = 4) -> list[tuple[int, ...]]:
     """Every shape of at most `most` axes without an axis of size one."""
     if most == 1 or count == 1:
         return [(count,)]
-    found = [(count,)]
+    found: list[tuple[int, ...]] = [(count,)]
     for first in range(2, count):
         if count % first == 0:
             found += [(first, *rest) for rest in all_shapes(count // first, most - 1)]
