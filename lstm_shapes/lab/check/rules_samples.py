@@ -46,6 +46,10 @@ def batch_time_swap(blame: Blame | None, samples: Samples, lab: Experiments) -> 
         measured = f"{value_name(value, call)} {named(value, _axes(lab, value))}: mean and deviation along the batch; held still for the other experiments"
         fix = "probably another axis, or nn.BatchNorm1d, which keeps running statistics for evaluation"
         yield batch_time_swap.finding(title, measured, fix, call.where, level="warning")
+    if blame is None and samples.kind in ("mixed", "dropped") and samples.culprit is None:
+        where = ", ".join(sorted(lab.baseline.unseen)) or "numpy or another library"
+        title = f"samples influence each other in what no call of torch shows: {where}"
+        yield batch_time_swap.finding(title, _moved_result(lab), _PURPOSE, None, evidence=tuple(_evidence(lab)))
     if blame is None or blame.state or blame.kind == "order" or _coincides(lab):
         return
     says = {
@@ -231,15 +235,15 @@ def on_batch_axis(blame: Blame, lab: Experiments) -> tuple[str, str, str]:
 
 
 # ---------------------------------------------------------------------- words
+_PURPOSE = "probably the axis on which the samples lie has to stay apart here; where samples see each other on purpose, check(…, mixes=True) declares it"
+
+
 def _finding(code: str, title: str, measured: str, blame: Blame, lab: Experiments) -> Finding:
     from .rule import RULES
 
     fix = best(lab, blame.fixes, samples_hold)
     if not fix:
-        fix = (
-            "probably the axis on which the samples lie has to stay apart here; where samples see each other on purpose, "
-            "check(…, mixes=True) declares it"
-        )
+        fix = _PURPOSE
     call = blame.call
     layer = blame.layer.name if blame.layer is not None else ""
     made = tuple(_history(blame))
