@@ -157,14 +157,14 @@ def test_padding_in_front_under_lengths_that_count_from_the_front() -> None:
         return rnn(pack_padded_sequence(x, n, batch_first=True, enforce_sorted=False))[1][-1]
 
     table = nn.Embedding(V, Q)
-    for told in ({}, {"lengths": LENGTHS}):
-        report = check(model, padded(LENGTHS).flip(1), LENGTHS, **told)
+    for lengths in (None, LENGTHS):
+        report = check(model, padded(LENGTHS).flip(1), LENGTHS, lengths=lengths)
         assert report.codes == ("LS209",), str(report)
         assert report.errors[0].title.startswith("rows are padded in front")
-        embedded = check(lambda ids, n: model(table(ids), n), tokens(LENGTHS).flip(1), LENGTHS, **told)
+        embedded = check(lambda ids, n: model(table(ids), n), tokens(LENGTHS).flip(1), LENGTHS, lengths=lengths)
         assert embedded.codes == ("LS209",), str(embedded)
-        assert check(model, padded(LENGTHS), LENGTHS, **told).ok
-        assert check(lambda x, n: model(x.flip(1), n), padded(LENGTHS).flip(1), LENGTHS, **told).ok
+        assert check(model, padded(LENGTHS), LENGTHS, lengths=lengths).ok
+        assert check(lambda x, n: model(x.flip(1), n), padded(LENGTHS).flip(1), LENGTHS, lengths=lengths).ok
 
 
 def test_padding_in_front_without_packing() -> None:
