@@ -142,11 +142,8 @@ def cuts(layout: Layout, shape: Sequence[int]) -> bool:
     for k in range(len(sizes) - 1, 0, -1):
         size = sizes[k]
         B = right * size
-        if not (inner % B == 0 or B % outer == 0):
-            if B % inner or outer % B:
-                return True
-            if right % inner or outer % (B * sizes[k - 1]):
-                return True
+        if inner % B and B % outer and (right % inner or outer % (B * sizes[k - 1])):
+            return True
         right = B
     return False
 
