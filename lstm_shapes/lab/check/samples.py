@@ -74,6 +74,8 @@ def samples_of(lab: Experiments) -> Samples:
         if trace.error is not None:
             return Samples("untested", why="the program stops with an exception")
         return Samples("untested", why=quick.why or "the program takes another path with other samples")
+    if trace.error is None and not any(track.touched for track in quick.tracks.values()):
+        return Samples("untested", quick.tested, "no result moved with any sample")
     masks = False
     if _wrong(lab, quick.tracks) is None:
         if not lab.inputs.masks:
