@@ -1,4 +1,4 @@
-"""A report: what is wrong first, then the line, the measurement and the fix; at the end what was tested and what was not."""
+"""A report: what is wrong first, then line, measurement and fix; at the end what was tested and what was not."""
 
 from __future__ import annotations
 
