@@ -12,7 +12,7 @@ from lstm_shapes.lab.trace import Call, Value
 
 from .compare import OTHER_ORDER, differs
 from .experiments import Experiments
-from .layout import Layout, Track, cuts
+from .layout import Layout, Track, cuts, made_axis
 
 __all__ = ["Samples", "cut", "samples_of", "tracks_of"]
 
@@ -145,9 +145,9 @@ def _compared(
                 before = value.elements
                 moved[value.index] = None if before is None else differs(before, tensor, slack)
 
-        outcome = lab.follow(lab.inputs.sample(s, masks=masks), compare)
-        if outcome.error is not None and not lab.stops_alike(outcome.error):
-            why = f"with sample {s} replaced the program raises {type(outcome.error).__name__}"
+        error = lab.follow(lab.inputs.sample(s, masks=masks), compare).error
+        if error is not None and not lab.stops_alike(error):
+            why = f"with sample {s} replaced the program raises {type(error).__name__}"
             continue
         if wanted is not None and any(moved.get(index) is None for index in wanted):
             why = f"with sample {s} replaced the program takes another path or gives another shape"
@@ -229,7 +229,7 @@ def _placing_view(lab: Experiments, samples: Samples, value: Value) -> Call | No
     while value.maker is not None and value.maker.inputs:
         maker = value.maker
         before, after = samples.layout(maker.inputs[0]), samples.layout(value)
-        if maker.name in ("view", "reshape") and lab.N in value.shape and before is not None:
+        if maker.name in ("view", "reshape") and before is not None and made_axis(lab.N, maker.inputs[0].shape, value.shape):
             if (after is None or value.shape[after.axis] != lab.N) and maker.inputs[0].shape[before.axis] == lab.N:
                 return maker if _grows(lab, result) else None
         value = maker.inputs[0]
