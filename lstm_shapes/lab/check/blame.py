@@ -480,7 +480,7 @@ def _along(lab: Experiments, call: Call, value: Value, made: tuple[str, LayerCal
     final = any(v in call.outputs for _, v in lab.baseline.results)
     steps = {layer.L for layer in lab.layers} | {s.tensor.size(s.time) for s in lab.inputs.slots if s.time is not None}
     order = [axis for axis in range(rank) if axis != wrong and value.shape[axis] > 1]
-    classes = final and "softmax" in call.name
+    classes = final and "softmax" in call.name and not (rank == 2 and value.shape[-1] in steps)
     order.sort(key=lambda axis: (axis != rank - 1 if classes else value.shape[axis] not in steps, axis))
     for axis in order:
         fix = with_dim(call, -1 if classes and axis == rank - 1 else axis)
