@@ -23,7 +23,7 @@ def test_pytest_flag_explains_failing_tests_only(pytester: pytest.Pytester) -> N
     plugin = [] if _installed() else ["-p", "lstm_shapes.pytest_plugin"]
     told = pytester.runpytest_subprocess("--lstm-shapes", *plugin)
     told.assert_outcomes(failed=1, passed=1)
-    told.stdout.fnmatch_lines(["*Captured lstm_shapes call*", "*LS104 error*"])
+    told.stdout.fnmatch_lines(["*Captured lstm_shapes call*", "*LS104 state-kind*"])
     silent = pytester.runpytest_subprocess(*plugin)
     silent.assert_outcomes(failed=1, passed=1)
     silent.stdout.no_fnmatch_line("*LS104*")
