@@ -15,7 +15,8 @@ from torch import Tensor
 
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotated
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value
-from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis
+from lstm_shapes.theory.axes import Axes, Axis, unknown
+from lstm_shapes.theory.origins import UNKNOWN
 
 __all__ = ["AxisNames", "disagree", "named_shape"]
 
@@ -128,7 +129,7 @@ class AxisNames:
                     (axis.size for each in call.inputs for axis in self._known.get(each.index, ())), default=0
                 )
                 axes = [
-                    Axis((Atom(UNKNOWN, axis.size),)) if joins and axis.name == "N" and axis.size > longest else axis
+                    unknown(axis.size) if joins and axis.name == "N" and axis.size > longest else axis
                     for axis in one.axes  # several batches in a row are no batch
                 ]
                 self._known[value.index] = Axes(tuple(axes), one.axes.fixed)

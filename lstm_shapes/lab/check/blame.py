@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from lstm_shapes.lab.trace import Call, LayerCall, Value, is_loss
+from lstm_shapes.lab.trace.families import names_in
 
 from .experiments import Experiments
 from .fixes import Fix
@@ -19,24 +20,58 @@ from .words import argument_text, call_text, layer_names, named, result_names, v
 
 __all__ = ["Blame", "blame_of"]
 
-Kind = Literal["time", "unbatched", "carried", "view", "along", "product", "joined", "flattened", "picked", "order", "other"]
+Kind = Literal[
+    "time", "unbatched", "carried", "view", "along", "product", "joined", "flattened", "picked", "order", "other"
+]
 
 # Functions that work along `dim`, and the place of that argument.
 ALONG = {
     name: 1
-    for name in (
-        "softmax log_softmax softmin gumbel_softmax sum mean max min amax amin argmax argmin cumsum cumprod std var "
-        "logsumexp norm median prod flip sort std_mean var_mean cummax cummin logcumsumexp mode nansum nanmean "
-        "normalize diff any all unbind"
-    ).split()
+    for name in [
+        "softmax",
+        "log_softmax",
+        "softmin",
+        "gumbel_softmax",
+        "sum",
+        "mean",
+        "max",
+        "min",
+        "amax",
+        "amin",
+        "argmax",
+        "argmin",
+        "cumsum",
+        "cumprod",
+        "std",
+        "var",
+        "logsumexp",
+        "norm",
+        "median",
+        "prod",
+        "flip",
+        "sort",
+        "std_mean",
+        "var_mean",
+        "cummax",
+        "cummin",
+        "logcumsumexp",
+        "mode",
+        "nansum",
+        "nanmean",
+        "normalize",
+        "diff",
+        "any",
+        "all",
+        "unbind",
+    ]
 } | {"norm": 2, "topk": 2, "kthvalue": 2, "roll": 2, "cat": 1, "stack": 1, "concat": 1, "glu": 1, "normalize": 2}
-_PRODUCTS = frozenset("matmul __matmul__ __rmatmul__ bmm mm mv dot einsum linear addmm baddbmm addbmm tensordot".split())
-_PICKS = frozenset("__getitem__ select narrow index_select gather take unbind split chunk take_along_dim".split())
-_VIEWS = frozenset("view reshape unflatten flatten view_as reshape_as ravel".split())
-_NORMS = frozenset("layer_norm instance_norm group_norm rms_norm batch_norm".split())
-_POINTWISE = frozenset(
+_PRODUCTS = names_in("matmul __matmul__ __rmatmul__ bmm mm mv dot einsum linear addmm baddbmm addbmm tensordot")
+_PICKS = names_in("__getitem__ select narrow index_select gather take unbind split chunk take_along_dim")
+_VIEWS = names_in("view reshape unflatten flatten view_as reshape_as ravel")
+_NORMS = names_in("layer_norm instance_norm group_norm rms_norm batch_norm")
+_POINTWISE = names_in(
     "add sub mul div truediv __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ where masked_fill "
-    "maximum minimum lerp addcmul __iadd__ __imul__ add_ mul_ sub_".split()
+    "maximum minimum lerp addcmul __iadd__ __imul__ add_ mul_ sub_"
 )
 _CONTRACTED = "a product sums over it"
 
@@ -246,7 +281,9 @@ def _layer(lab: Experiments, samples: Samples, layer: LayerCall) -> Blame:
         whole = not layer.cell and layer.L > 1
         blame = Blame("carried" if whole else "time", layer.call, X, axis, [], layer, against=others[0])
         if not whole:
-            blame.fixes = [Fix("a loop over the steps, axis 1 of the input: x[:, t], with states of N = x.size(0) rows")]
+            blame.fixes = [
+                Fix("a loop over the steps, axis 1 of the input: x[:, t], with states of N = x.size(0) rows")
+            ]
         return blame
     blame = Blame("joined", layer.call, X, axis, [], layer)
     blame.against = others[0] if others else None
@@ -266,7 +303,9 @@ def _batch_first(lab: Experiments, layer: LayerCall) -> Iterator[Fix]:
     name = value_name(layer.X, None)
     text = argument_text(_module_call(layer), 0) or (name if name.isidentifier() else "x")
     if layer.unbatched:
-        yield Fix(f"{text}.unsqueeze({0 if getattr(module, 'batch_first', False) else 1}): one sequence with its batch axis")
+        yield Fix(
+            f"{text}.unsqueeze({0 if getattr(module, 'batch_first', False) else 1}): one sequence with its batch axis"
+        )
         return
     if isinstance(module, nn.RNNBase):
         first = not module.batch_first
@@ -457,7 +496,9 @@ def _picks(
         def other(func: Any) -> Any:
             return lambda data, sizes, first, *rest: func(data, sizes, flipped, *rest)
 
-        yield Fix(f"pad_packed_sequence(…, batch_first={flipped}), or hn[-1], the last real step", {behind.index: other})
+        yield Fix(
+            f"pad_packed_sequence(…, batch_first={flipped}), or hn[-1], the last real step", {behind.index: other}
+        )
     index = call.args[1] if call.name == "__getitem__" and len(call.args) > 1 else None
     text = result_names(maker.where)[0] if maker is not None and result_names(maker.where) else name
     if isinstance(index, int):

@@ -16,28 +16,29 @@ import torch
 from torch import Tensor
 
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, is_loss, layer_calls
+from lstm_shapes.lab.trace.families import names_in
 
 from .experiments import Experiments
 
 __all__ = ["ELEMENTWISE", "Losses", "Origins", "Pair", "Places", "losses_in", "losses_of"]
 
-ELEMENTWISE = frozenset(
+ELEMENTWISE = names_in(
     "mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy binary_cross_entropy_with_logits kl_div "
-    "poisson_nll_loss soft_margin_loss".split()
+    "poisson_nll_loss soft_margin_loss"
 )
-CLASSES = frozenset("cross_entropy nll_loss".split())
-DIFFERENCES = frozenset("sub __sub__ __rsub__ rsub subtract".split())
-MOVES = frozenset(
+CLASSES = names_in("cross_entropy nll_loss")
+DIFFERENCES = names_in("sub __sub__ __rsub__ rsub subtract")
+MOVES = names_in(
     "__getitem__ view reshape transpose t T mT permute unsqueeze squeeze flatten expand repeat index_select select "
     "narrow flip cat stack concat chunk split unbind movedim moveaxis unflatten gather swapaxes swapdims "
     "repeat_interleave tile take_along_dim roll ravel expand_as view_as reshape_as masked_select "
-    "_pack_padded_sequence _pad_packed_sequence".split()
+    "_pack_padded_sequence _pad_packed_sequence"
 )
-_SAME = frozenset("contiguous clone detach to cpu cuda float double half long int data type_as dropout".split())
-_ORDERS = frozenset("sort argsort topk cumsum unique nonzero msort".split())
-_REDUCES = frozenset("sum mean amax amin max min logsumexp prod".split())
-_LAYERS = frozenset(
-    "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell quantized_lstm quantized_gru".split()
+_SAME = names_in("contiguous clone detach to cpu cuda float double half long int data type_as dropout")
+_ORDERS = names_in("sort argsort topk cumsum unique nonzero msort")
+_REDUCES = names_in("sum mean amax amin max min logsumexp prod")
+_LAYERS = names_in(
+    "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell quantized_lstm quantized_gru"
 )
 _LARGEST = 2**24  # elements of a tensor whose places are still followed
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, layer_calls, tensors_of
+from lstm_shapes.lab.trace.families import names_in
 
 from .axis_names import AxisNames, named_shape
 from .experiments import Experiments
@@ -29,8 +30,8 @@ __all__ = ["RECURRENT_MODULES", "Change", "Entered", "Explanation", "Raised", "T
 
 RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
 _MOST_ELEMENTS = 20_000_000
-_TURNS = frozenset("transpose permute t T mT movedim swapaxes flip roll view reshape".split())
-_MOVES = frozenset("contiguous clone detach to float double half dropout identity requires_grad_ data cpu cuda".split())
+_TURNS = names_in("transpose permute t T mT movedim swapaxes flip roll view reshape")
+_MOVES = names_in("contiguous clone detach to float double half dropout identity requires_grad_ data cpu cuda")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lstm_shapes.lab.trace import Call, Value, tensors_of
+from lstm_shapes.lab.trace.families import names_in
 from lstm_shapes.theory.axes import Axes
 
 from .axis_names import disagree
@@ -33,12 +34,12 @@ Look = tuple[str, list[Try]]
 Meets = Callable[[dict[int, Axes]], bool]
 """Whether the axes of the operands, by the index of their values, are those that the call brings together."""
 
-_VIEWS = frozenset("view reshape unflatten view_as".split())
+_VIEWS = names_in("view reshape unflatten view_as")
 _CONVS = {f"conv{n}d": n for n in (1, 2, 3)} | {f"conv_transpose{n}d": n for n in (1, 2, 3)}
-_POINTWISE = frozenset(
+_POINTWISE = names_in(
     "add sub mul div true_divide truediv floor_divide floordiv pow maximum minimum where lerp addcmul addcdiv eq ne lt gt "
     "le ge logical_and logical_or logical_xor bitwise_and bitwise_or and or xor masked_fill radd rsub rmul rtruediv iadd "
-    "isub imul itruediv copy atan2 fmod remainder clamp".split()
+    "isub imul itruediv copy atan2 fmod remainder clamp"
 )
 _FLOATS = {torch.float32: "float", torch.float64: "double", torch.float16: "half", torch.bfloat16: "bfloat16"}
 _TYPES = re.compile(r"dtype|scalar type|not implemented for|bool|expected .* (Long|Int|Float|Double)|type (Long|Float)")
@@ -756,10 +757,10 @@ def _module(raised: Raised) -> Explanation | None:
 
 _FAMILIES: tuple[tuple[Iterable[str], Callable[[Raised, Call], Look | None]], ...] = (
     (("linear",), _linear),
-    (frozenset("matmul __matmul__ __rmatmul__ bmm mm mv dot baddbmm addmm addbmm einsum".split()), _product),
-    (frozenset("cat concat concatenate stack hstack vstack".split()), _join),
+    (names_in("matmul __matmul__ __rmatmul__ bmm mm mv dot baddbmm addmm addbmm einsum"), _product),
+    (names_in("cat concat concatenate stack hstack vstack"), _join),
     (_VIEWS, _view),
-    (frozenset("__getitem__ select index_select gather take_along_dim scatter scatter_ __setitem__".split()), _index),
+    (names_in("__getitem__ select index_select gather take_along_dim scatter scatter_ __setitem__"), _index),
     (frozenset(_CONVS), _conv),
     (("layer_norm", "rms_norm"), _layer_norm),
     (("batch_norm", "instance_norm", "group_norm"), _norm),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lstm_shapes.lab.trace import Call, Value, is_loss
+from lstm_shapes.lab.trace.families import names_in
 from lstm_shapes.theory.axes import Axes
 
 from .axis_names import disagree
@@ -18,7 +19,7 @@ from .words import layer_names
 
 __all__ = ["loss"]
 
-_CLASSES = frozenset("cross_entropy nll_loss nll_loss_nd".split())
+_CLASSES = names_in("cross_entropy nll_loss nll_loss_nd")
 _CTC = "wants log-probabilities (T, N, C), the steps first, whatever batch_first is, and one input and target length a sample"
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, layer_calls
+from lstm_shapes.lab.trace.families import names_in
 
 from .blame import ALONG, blame_of, with_dim
 from .experiments import Experiments
@@ -23,11 +24,11 @@ from .words import argument_text, call_text, named, result_names
 
 __all__ = ["seen_losses"]
 
-_SOFTMAX = frozenset("softmax log_softmax softmin gumbel_softmax".split())
-_NORMS = frozenset("normalize layer_norm rms_norm".split())
-_LINEAR = frozenset("linear matmul __matmul__".split())
-_DRAWS = frozenset("rand randn rand_like randn_like normal normal_ uniform_ bernoulli bernoulli_".split())
-_KEEPS_DRAWN = MOVES | frozenset("to cuda cpu float double contiguous clone detach mul __mul__ __rmul__ div".split())
+_SOFTMAX = names_in("softmax log_softmax softmin gumbel_softmax")
+_NORMS = names_in("normalize layer_norm rms_norm")
+_LINEAR = names_in("linear matmul __matmul__")
+_DRAWS = names_in("rand randn rand_like randn_like normal normal_ uniform_ bernoulli bernoulli_")
+_KEEPS_DRAWN = MOVES | names_in("to cuda cpu float double contiguous clone detach mul __mul__ __rmul__ div")
 
 
 def seen_losses(trace: Trace) -> list[Finding]:

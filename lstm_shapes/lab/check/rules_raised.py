@@ -154,8 +154,8 @@ def device(found: Found, lab: Experiments) -> Iterator[Finding]:
 def output_kind(found: Found, lab: Experiments) -> Iterator[Finding]:
     """The layer's output tuple or a PackedSequence is used as if it were a tensor.
 
-    A layer returns (output, hn) or (output, (hn, cn)), and a PackedSequence where it was given one. Neither is a tensor;
-    nn.Sequential, hooks and summaries that expect one stop there. Indexing a PackedSequence even works: it is a tuple.
+    A layer returns (output, hn) or (output, (hn, cn)), and a PackedSequence where it was given one. Neither is a
+    tensor; nn.Sequential, hooks and summaries that expect one stop there. Indexing a PackedSequence even works: it is a tuple.
 
     Wrong::
 
@@ -360,7 +360,7 @@ def checkpoint(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
 
 @rule("LS215", "nothing-loaded", loads_of)
 def nothing_loaded(found: tuple[Finding, ...], lab: Experiments) -> Iterator[Finding]:
-    """strict=False, and recurrent weights were not loaded.
+    """With strict=False, recurrent weights were not loaded.
 
     With strict=False a key that the model does not have is passed over, and a weight that the file does not have stays
     as it was drawn. Where all keys have another prefix nothing is loaded, and nothing is said.

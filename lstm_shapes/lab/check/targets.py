@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lstm_shapes.lab.trace import Call, LayerCall, Value, Where, layer_calls
+from lstm_shapes.lab.trace.families import names_in
 
 from .compare import differs
 from .experiments import Experiments
@@ -18,7 +19,7 @@ from .losses import Losses, Pair
 __all__ = ["Leak", "Seen", "leak_of", "sees_of"]
 
 _FEWEST = 8  # so many ids are equal by chance in no program that anybody means
-_HALVES = frozenset("chunk split tensor_split view reshape unflatten __getitem__ narrow".split())
+_HALVES = names_in("chunk split tensor_split view reshape unflatten __getitem__ narrow")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import linecache
 from collections.abc import Sequence
 
 from lstm_shapes.lab.trace import KERNELS, Call, LayerCall, Value, Where
+from lstm_shapes.lab.trace.families import names_in
 
 __all__ = ["argument_text", "call_text", "layer_names", "loop_line", "named", "result_names", "symbol", "value_name"]
 
@@ -97,7 +98,7 @@ def _node(call: Call) -> ast.Call | None:
 
 
 # Methods that are no layers, on lines where a layer is called too.
-_CALLS = frozenset("append size view reshape transpose unsqueeze squeeze permute range enumerate len zip to cat".split())
+_CALLS = names_in("append size view reshape transpose unsqueeze squeeze permute range enumerate len zip to cat")
 
 
 def _torch_function(node: ast.Call) -> bool:
@@ -116,7 +117,9 @@ def _spelled(node: ast.Call) -> str:
 def result_names(where: Where | None) -> tuple[str, ...]:
     """The names on the left of the user's statement: `out, (hn, cn) = self.rnn(x)` gives out, hn, cn."""
     statement = _statement(where)
-    targets = statement.targets if isinstance(statement, ast.Assign) and not isinstance(statement.value, ast.Lambda) else []
+    targets = (
+        statement.targets if isinstance(statement, ast.Assign) and not isinstance(statement.value, ast.Lambda) else []
+    )
     if isinstance(statement, (ast.AnnAssign, ast.AugAssign)):
         targets = [statement.target]
     if not targets:
@@ -146,7 +149,16 @@ def argument_text(call: Call, k: int = 0) -> str:
 def _is_namespace(node: ast.expr) -> bool:
     """Whether what stands before the dot is a module such as torch or F."""
     text = ast.unparse(node)
-    return text in ("torch", "F", "nn.functional", "torch.nn.functional", "functional", "nn", "torch.special", "torch.linalg")
+    return text in (
+        "torch",
+        "F",
+        "nn.functional",
+        "torch.nn.functional",
+        "functional",
+        "nn",
+        "torch.special",
+        "torch.linalg",
+    )
 
 
 def value_name(value: Value, reader: Call | None = None) -> str:
