@@ -18,7 +18,9 @@ from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value
 from lstm_shapes.theory.axes import Axes, Axis, unknown
 from lstm_shapes.theory.origins import UNKNOWN
 
-__all__ = ["AxisNames", "disagree", "named_shape"]
+from .words import named_shape
+
+__all__ = ["AxisNames", "disagree"]
 
 _OUTSIDE = "from_outside_"
 
@@ -172,9 +174,3 @@ def _certain(name: str) -> bool:
 def _shown(axis: Axis) -> str:
     name = axis.name
     return "" if name in (UNKNOWN, "1") or _OUTSIDE in name else name
-
-
-def named_shape(shape: Iterable[int], names: Iterable[str]) -> str:
-    """Sizes with the names that are known."""
-    parts = [f"{name}={size}" if name else str(size) for size, name in zip(shape, names, strict=True)]
-    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"

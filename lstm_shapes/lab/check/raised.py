@@ -21,10 +21,9 @@ from torch import Tensor, nn
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, layer_calls, tensors_of
 from lstm_shapes.lab.trace.families import names_in
 
-from .axis_names import AxisNames, named_shape
+from .axis_names import AxisNames
 from .experiments import Experiments
-from .spelled import Spelling
-from .words import value_name
+from .words import Spelling, named_shape, value_name
 
 __all__ = ["RECURRENT_MODULES", "Change", "Entered", "Explanation", "Raised", "Try", "method", "raised_of"]
 

@@ -23,8 +23,7 @@ from lstm_shapes.theory.axes import Axes
 
 from .axis_names import disagree
 from .raised import Change, Entered, Explanation, Raised, Try, method
-from .spelled import chained
-from .words import layer_names, symbol
+from .words import chained, layer_names, symbol
 
 __all__ = ["function"]
 

@@ -144,7 +144,7 @@ def _returned(raised: Raised, value: Any) -> tuple[LayerCall, str] | None:
 
 def _tuple(raised: Raised, value: Any, layer: LayerCall, what: str) -> Explanation:
     name, where = _called(layer), raised.where
-    text = next((word for word, one in raised.spelling.variables() if one is value), "")
+    text = raised.spelling.text(value)
     if what == "state":
         title = f"the tuple (hn, cn) that {name} returns is used as a tensor"
         measured = (
@@ -176,7 +176,7 @@ def _called(layer: LayerCall) -> str:
 
 
 def _packed(raised: Raised, value: PackedSequence) -> Explanation:
-    text = next((word for word, one in raised.spelling.variables() if one is value), "packed")
+    text = raised.spelling.text(value) or "packed"
     title = f"{text} is a PackedSequence and is used as a tensor"
     measured = (
         f"a PackedSequence is the named tuple (data, batch_sizes, sorted_indices, unsorted_indices); its data are "

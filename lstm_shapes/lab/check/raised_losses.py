@@ -14,8 +14,7 @@ from lstm_shapes.theory.axes import Axes
 
 from .axis_names import disagree
 from .raised import Change, Explanation, Raised, Try, method
-from .spelled import chained
-from .words import layer_names
+from .words import chained, layer_names
 
 __all__ = ["loss"]
 

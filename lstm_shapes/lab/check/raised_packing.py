@@ -11,8 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 from lstm_shapes.lab.trace import Call, Value
 
 from .raised import RECURRENT_MODULES, Explanation, Raised, Try
-from .spelled import chained
-from .words import argument_text
+from .words import argument_text, chained
 
 __all__ = ["packing", "wrong_lengths"]
 
