@@ -73,7 +73,7 @@ _POINTWISE = names_in(
     "add sub mul div truediv __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ where masked_fill "
     "maximum minimum lerp addcmul __iadd__ __imul__ add_ mul_ sub_"
 )
-_CONTRACTED = "a product sums over it"
+_PADS = names_in("_pad_packed_sequence")
 
 
 @dataclass(eq=False, slots=True)
@@ -215,7 +215,7 @@ def _loss(lab: Experiments, samples: Samples, call: Call) -> Blame:
         return Blame("order", call, moved, axis, _unsort(call), against=against)
     fixes: list[Fix] = []
     for each in (value, against):
-        view = None if each is None else _flattening(samples, each)
+        view = None if each is None else merging(each)
         if view is not None and each is not None:
             target = each is against
             before = value_name(view.inputs[0], view)
@@ -230,16 +230,10 @@ def _loss(lab: Experiments, samples: Samples, call: Call) -> Blame:
     return Blame("flattened", call, value, axis, fixes, against=against)
 
 
-def _flattening(samples: Samples, value: Value) -> Call | None:
-    """The view that merged the samples with another axis, behind which a value lies."""
-    for _ in range(12):
-        maker = value.maker
-        if maker is None or not maker.inputs:
-            return None
-        if maker.name in ("view", "reshape", "flatten") and len(maker.inputs[0].shape) > len(value.shape):
-            return maker
-        value = maker.inputs[0]
-    return None
+def merging(value: Value) -> Call | None:
+    """The view that merged two axes, behind which a value lies."""
+    makers = ((after, call) for after, call in value.way_back() if call.name in ("view", "reshape", "flatten"))
+    return next((call for after, call in makers if len(call.inputs[0].shape) > len(after.shape)), None)
 
 
 # ---------------------------------------------------------------------- recurrent layers
@@ -489,7 +483,7 @@ def _picks(
         return
     name = value_name(value, call)
     maker = value.maker
-    behind = _pad_of(value)
+    behind = value.made_by(_PADS, names_in("index_select transpose contiguous"))
     if behind is not None:
         flipped = not bool(behind.args[2])
 
@@ -509,19 +503,6 @@ def _picks(
     layer = next((layer for layer in lab.layers if layer.outputs.get("Y") is value), None)
     if layer is not None:
         yield from _batch_first(lab, layer)
-
-
-def _pad_of(value: Value) -> Call | None:
-    """The call that padded a packed sequence back, where a value comes straight from it."""
-    for _ in range(4):
-        if value.maker is None:
-            return None
-        if value.maker.name == "_pad_packed_sequence":
-            return value.maker
-        if value.maker.name not in ("index_select", "transpose", "contiguous") or not value.maker.inputs:
-            return None
-        value = value.maker.inputs[0]
-    return None
 
 
 def _top_row(call: Call, made: tuple[str, LayerCall]) -> Iterator[Fix]:

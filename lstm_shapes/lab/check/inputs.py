@@ -164,7 +164,9 @@ class Inputs:
             new = _copy(slot.value)
             with torch.no_grad(), torch.inference_mode(new.is_inference()):
                 row = new.select(slot.batch, i)
-                replaced = _flipped(row, i) if slot.index in flags else _other(row, slot.value, seed + 17 * i, self.pads)
+                replaced = (
+                    _flipped(row, i) if slot.index in flags else _other(row, slot.value, seed + 17 * i, self.pads)
+                )
                 row.copy_(replaced)
             return new
 

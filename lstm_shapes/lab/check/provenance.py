@@ -16,18 +16,12 @@ import torch
 from torch import Tensor
 
 from lstm_shapes.lab.trace import Call, Trace, Value
-from lstm_shapes.lab.trace.families import names_in
+from lstm_shapes.lab.trace.families import MOVES, SAME, names_in
+
+from .replay import moved, written
 
 __all__ = ["Parts", "follow_parts"]
 
-# Functions that put elements elsewhere and compute nothing: they are run on the marks.
-_MOVES = names_in(
-    "__getitem__ view reshape transpose t T mT H mH permute unsqueeze squeeze flatten contiguous clone detach to expand "
-    "repeat index_select select narrow flip cat stack concat hstack vstack chunk split unbind cpu movedim unflatten "
-    "gather data swapaxes repeat_interleave tile take_along_dim roll expand_as view_as reshape_as tensor_split "
-    "split_with_sizes diagonal ravel float double half bfloat16 type_as cuda unfold "
-    "_pack_padded_sequence _pad_packed_sequence dropout masked_select atleast_2d atleast_3d"
-)
 _SUMS = names_in("sum mean amax amin nansum nanmean cumsum")
 _POINTWISE = names_in(
     "add sub mul div truediv __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __rtruediv__ __neg__ neg "
@@ -104,7 +98,7 @@ def _through(call: Call, parts: Parts, count: int) -> dict[Value, Tensor] | None
     try:
         if name == "__setitem__":
             return _written(call, parts, count)
-        if name in _MOVES or name in _SUMS:
+        if name in MOVES | SAME | _SUMS:
             made = [_run(call, parts, part) for part in range(count)]
             return _stacked(call, made)
         if name in ("max", "min", "median", "logsumexp", "var", "std") and len(call.outputs):
@@ -128,58 +122,15 @@ def _is_weight(call: Call) -> bool:
     return len(call.inputs) > 1 and call.inputs[1].parameter and not call.inputs[0].parameter
 
 
-def _function(call: Call) -> Any:
-    found = getattr(Tensor, call.name, None)
-    if call.name.startswith("_pack") or call.name.startswith("_pad"):
-        return getattr(torch._C._VariableFunctions, call.name)
-    return (
-        getattr(torch, call.name, None) or found
-        if call.name in ("cat", "stack", "concat", "hstack", "vstack")
-        else found or getattr(torch, call.name, None)
-    )
-
-
 def _run(call: Call, parts: Parts, part: int) -> list[Tensor]:
     """A call on the mark of one part in the place of its elements; what holds no part counts as zeros."""
-    if call.name in ("T", "mT", "H", "mH", "data"):
-        value = call.inputs[0]
-        mark = parts.held[value.index][part]
-        return [mark if call.name == "data" else getattr(mark, call.name)]
-    if call.name in (
-        "contiguous",
-        "clone",
-        "detach",
-        "to",
-        "cpu",
-        "dropout",
-        "float",
-        "double",
-        "half",
-        "type_as",
-        "cuda",
-    ):
-        return [parts.held[call.inputs[0].index][part]]
 
-    def filled(item: Any) -> Any:
-        if isinstance(item, Value):
-            if item.index in parts.held:
-                return parts.held[item.index][part]
-            elements = item.elements
-            if elements is None:
-                raise ValueError
-            return torch.zeros_like(elements, dtype=torch.float) if elements.is_floating_point() else elements
-        if isinstance(item, tuple):
-            return tuple(filled(x) for x in item)
-        if isinstance(item, slice):
-            return slice(filled(item.start), filled(item.stop), filled(item.step))
-        return item
+    def mark(value: Value) -> Tensor | None:
+        if value.index in parts.held:
+            return parts.held[value.index][part]
+        return torch.zeros(value.shape) if value.tensor.is_floating_point() else None
 
-    name = "sum" if call.name in ("mean", "nansum", "nanmean") else call.name
-    function = getattr(Tensor, name) if name == "sum" else _function(call)
-    args, kwargs = filled(call.args), {k: filled(v) for k, v in call.kwargs.items() if k != "dtype"}
-    with torch.no_grad():
-        result = function(*args, **kwargs)
-    return [t for t in (result if isinstance(result, (tuple, list)) else [result]) if isinstance(t, Tensor)]
+    return moved(call, mark, name="sum" if call.name in ("mean", "nansum", "nanmean") else "")
 
 
 def _reduced(call: Call, parts: Parts, part: int) -> list[Tensor]:
@@ -219,17 +170,8 @@ def _pointwise(call: Call, parts: Parts) -> dict[Value, Tensor] | None:
 
 def _written(call: Call, parts: Parts, count: int) -> dict[Value, Tensor]:
     """A buffer with a part of it overwritten."""
-    target = call.args[0]
-    before = parts.held.get(target.index)
-    marks = torch.zeros(count, *target.shape) if before is None else before.clone()
-
-    def plain(item: Any) -> Any:
-        if isinstance(item, Value):
-            return item.elements
-        return tuple(plain(x) for x in item) if isinstance(item, tuple) else item
-
-    index, value = plain(call.args[1]), call.args[2]
-    for part in range(count):
-        mark = parts.held[value.index][part] if isinstance(value, Value) and value.index in parts.held else 0.0
-        marks[part][index] = mark
-    return {call.outputs[0]: marks}
+    before, value = parts.held.get(call.args[0].index), call.args[2]
+    marks = parts.held[value.index] if isinstance(value, Value) else torch.zeros(count)
+    olds = [None] * count if before is None else list(before)
+    made = [written(call, old, mark, 0.0) for old, mark in zip(olds, marks, strict=True)]
+    return {call.outputs[0]: torch.stack(made)}

@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, layer_calls
-from lstm_shapes.lab.trace.families import names_in
+from lstm_shapes.lab.trace.families import MOVES, names_in
 
-from .blame import ALONG, blame_of, with_dim
+from .blame import ALONG, blame_of, merging, with_dim
 from .experiments import Experiments
 from .fixes import Fix, best, samples_hold
-from .losses import CLASSES, DIFFERENCES, ELEMENTWISE, MOVES, Losses, Pair, Places, losses_in, losses_of, pairs_of
+from .losses import CLASSES, DIFFERENCES, ELEMENTWISE, Losses, Pair, Places, losses_in, losses_of, pairs_of
 from .report import Finding, Level
 from .rule import RULES, also, rule
 from .samples import samples_of
@@ -27,6 +27,8 @@ __all__ = ["seen_losses"]
 _SOFTMAX = names_in("softmax log_softmax softmin gumbel_softmax")
 _NORMS = names_in("normalize layer_norm rms_norm")
 _LINEAR = names_in("linear matmul __matmul__")
+_LOGS = names_in("log_softmax")
+_LOOKED_THROUGH = MOVES | names_in("contiguous clone float")
 _DRAWS = names_in("rand randn rand_like randn_like normal normal_ uniform_ bernoulli bernoulli_")
 _KEEPS_DRAWN = MOVES | names_in("to cuda cpu float double contiguous clone detach mul __mul__ __rmul__ div")
 
@@ -383,7 +385,7 @@ def _sums_elsewhere(losses: Losses, lab: Experiments | None) -> Iterator[Finding
     """Log-probabilities that add up to one along another axis than the classes that a loss, or who called, wants."""
     for pair in pairs_of(losses, frozenset(("ctc_loss", "nll_loss"))):
         value, axis = pair.output, 2 if pair.name == "ctc_loss" else 1
-        made = _softmax_of(value)
+        made = value.made_by(_LOGS, _LOOKED_THROUGH)
         elements = value.elements
         if made is None or elements is None or elements.is_meta or len(value.shape) <= axis:
             continue
@@ -394,7 +396,7 @@ def _sums_elsewhere(losses: Losses, lab: Experiments | None) -> Iterator[Finding
             )
     results = [value for _, value in losses.trace.results]
     for value in results if lab is not None and len(results) == 1 else ():
-        made = _softmax_of(value)
+        made = value.made_by(_LOGS, _LOOKED_THROUGH)
         places = losses.places(made.inputs[0]) if made is not None else None
         if (
             made is None
@@ -407,20 +409,6 @@ def _sums_elsewhere(losses: Losses, lab: Experiments | None) -> Iterator[Finding
             axis = dim % len(made.inputs[0].shape)
             if axis not in features and losses.origins.batch_and_time(places, axis) == "L":
                 yield _over_other_axis(losses, made, "the result is not weighted with anything")
-
-
-def _softmax_of(value: Value) -> Call | None:
-    """The log_softmax behind a value, where only moves lie between."""
-    for _ in range(12):
-        maker = value.maker
-        if maker is None or not maker.inputs:
-            return None
-        if maker.name == "log_softmax":
-            return maker
-        if maker.name not in MOVES and maker.name not in ("contiguous", "clone", "float"):
-            return None
-        value = maker.inputs[0]
-    return None
 
 
 def _adds_up(logs: Tensor, axis: int) -> bool:
@@ -484,7 +472,7 @@ def _two_orders(losses: Losses, pair: Pair) -> tuple[str, str] | None:
     C = pair.output.shape[-1] if p.features_on() else 1
     fix = ""
     for value, other in ((pair.output, targets), (pair.target, rows)):
-        view = _merging(value)
+        view = merging(value)
         if view is None:
             continue
         before = losses.places(view.inputs[0])
@@ -557,18 +545,6 @@ def _grid(target: Value) -> Value:
     if len(target.shape) == 1 and base is not None and base.dim() == 2 and base.numel() == target.tensor.numel():
         return Value(-2, base, None, 0, 0, "target", shape=tuple(base.shape))
     return target
-
-
-def _merging(value: Value) -> Call | None:
-    """The view that merged two axes, behind which a value lies."""
-    for _ in range(12):
-        maker = value.maker
-        if maker is None or not maker.inputs:
-            return None
-        if maker.name in ("view", "reshape", "flatten") and len(maker.inputs[0].shape) > len(value.shape):
-            return maker
-        value = maker.inputs[0]
-    return None
 
 
 def _ctc(losses: Losses, pair: Pair, lab: Experiments | None) -> Iterator[Finding]:
@@ -657,7 +633,7 @@ def drawn_state(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
     """A first state that is drawn at random in each call: the same inputs give other results each time."""
     said: set[object] = set()
     for layer in lab.layers if lab is not None else layer_calls(losses.trace, {}):
-        draw = next((d for v in layer.states.values() if (d := _draw(v)) is not None), None)
+        draw = next((d for v in layer.states.values() if (d := v.made_by(_DRAWS, _KEEPS_DRAWN)) is not None), None)
         if draw is None or draw.line in said:
             continue
         said.add(draw.line)
@@ -665,17 +641,6 @@ def drawn_state(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
         measured = f"h0 is made by {draw.name}; the same input gives another result each time, also in eval mode"
         fix = "zeros, which is what the layer takes without a state; or a parameter, if the start is to be learned"
         yield RULES["LS211"].finding(title, measured, fix, draw.where, level="note", layer=layer.name)
-
-
-def _draw(value: Value) -> Call | None:
-    for _ in range(8):
-        maker = value.maker
-        if maker is None or maker.name in _DRAWS:
-            return maker
-        if maker.name not in _KEEPS_DRAWN or not maker.inputs or len(maker.inputs) > 1:
-            return None
-        value = maker.inputs[0]
-    return None
 
 
 # ---------------------------------------------------------------------- targets that can be read
@@ -731,15 +696,12 @@ def sees_its_target(losses: Losses, lab: Experiments | None) -> Iterator[Finding
 
 def _sliced(value: Value, *, late: bool = False) -> Call | None:
     """The slice that a value was cut out by, with `late` only one that does not begin at the first step."""
-    for _ in range(12):
-        maker = value.maker
-        if maker is None or maker.name not in MOVES or not maker.inputs:
+    for _, maker in value.way_back():
+        if maker.name not in MOVES:
             return None
         index = maker.args[1] if maker.name == "__getitem__" else ()
-        cuts = [
-            i for i in (index if isinstance(index, tuple) else (index,)) if isinstance(i, slice) and i != slice(None)
-        ]
+        parts = index if isinstance(index, tuple) else (index,)
+        cuts = [i for i in parts if isinstance(i, slice) and i != slice(None)]
         if cuts and (not late or any(isinstance(i.start, int) and i.start > 0 for i in cuts)):
             return maker
-        value = maker.inputs[0]
     return None

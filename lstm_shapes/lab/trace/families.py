@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-__all__ = ["names_in"]
+__all__ = ["MOVES", "PRODUCTS", "SAME", "VIEWS", "names_in"]
 
 
 def names_in(text: str) -> frozenset[str]:
     """The words of a text as a set: a family of functions is written as one line."""
     return frozenset(text.split())
+
+
+# Functions that leave every element where it is.
+SAME = names_in("contiguous clone detach to cpu cuda float double half bfloat16 long int data type_as dropout")
+VIEWS = names_in("view reshape unflatten flatten view_as reshape_as ravel")
+# Functions that put elements elsewhere and compute nothing.
+MOVES = VIEWS | names_in(
+    "__getitem__ transpose t T mT H mH permute unsqueeze squeeze expand repeat index_select select narrow flip cat stack "
+    "concat concatenate hstack vstack chunk split unbind movedim moveaxis gather swapaxes swapdims repeat_interleave "
+    "tile take_along_dim roll expand_as masked_select tensor_split split_with_sizes diagonal unfold atleast_2d "
+    "atleast_3d _pack_padded_sequence _pad_packed_sequence"
+)
+PRODUCTS = names_in("matmul __matmul__ __rmatmul__ bmm mm mv dot einsum linear addmm baddbmm addbmm tensordot")

@@ -96,6 +96,22 @@ class Value:
     def parameter(self) -> bool:
         return isinstance(self.tensor, nn.Parameter)
 
+    def way_back(self) -> Iterator[tuple[Value, Call]]:
+        """The values and their makers along the first operand that is no parameter, nearest first."""
+        value: Value | None = self
+        for _ in range(40):
+            if value is None or value.maker is None:
+                return
+            yield value, value.maker
+            value = next((v for v in value.maker.inputs if not v.parameter), None)
+
+    def made_by(self, wanted: frozenset[str], through: frozenset[str]) -> Call | None:
+        """The nearest call of some functions on the way back, where only some others lie between."""
+        for _, call in self.way_back():
+            if call.name in wanted or call.name not in through:
+                return call if call.name in wanted else None
+        return None
+
 
 @dataclass(eq=False, slots=True)
 class Call:
