@@ -20,7 +20,7 @@ from lstm_shapes.theory.origins import UNKNOWN
 
 from .words import named_shape
 
-__all__ = ["AxisNames", "disagree"]
+__all__ = ["AxisNames", "axes_of", "disagree"]
 
 _OUTSIDE = "from_outside_"
 
@@ -155,6 +155,12 @@ def _annotated(value: Value, axes: Axes | None) -> Tensor:
     if axes is None or axes.sizes != tuple(tensor.shape):
         return tensor
     return AnnotatedTensor(tensor.detach() if isinstance(tensor, AnnotatedTensor) else tensor, axes)
+
+
+def axes_of(tensor: Tensor) -> Axes:
+    """The axes that a tensor carries, all of them unknown where it carries none."""
+    carried = getattr(tensor, "axes", None)
+    return carried if isinstance(carried, Axes) else Axes.of(["?"] * tensor.dim(), tuple(tensor.shape))
 
 
 def disagree(one: Axis, other: Axis) -> bool:

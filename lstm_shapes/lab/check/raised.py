@@ -8,9 +8,10 @@ place of a tensor, a loss, any other function of torch, and what a library or th
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from operator import methodcaller
 from types import FrameType
 from typing import Any, NamedTuple
@@ -25,7 +26,17 @@ from .axis_names import AxisNames
 from .experiments import Experiments
 from .words import Spelling, named_shape, value_name
 
-__all__ = ["RECURRENT_MODULES", "Change", "Entered", "Explanation", "Raised", "Try", "method", "raised_of"]
+__all__ = [
+    "RECURRENT_MODULES",
+    "Change",
+    "Entered",
+    "Explanation",
+    "Raised",
+    "Try",
+    "method",
+    "raised_of",
+    "whole_range",
+]
 
 RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
 _MOST_ELEMENTS = 20_000_000
@@ -53,6 +64,14 @@ class Change(NamedTuple):
 def method(name: str, *args: int, rank: float = 0.0) -> Change:
     """The call of a tensor's method: `.transpose(1, 2)`."""
     return Change(f".{name}({', '.join(map(str, args))})", methodcaller(name, *args), rank)
+
+
+def whole_range(value: Value | None) -> tuple[int, int] | None:
+    """The least and the largest of whole numbers, None where they are not known."""
+    numbers = value.elements if value is not None else None
+    if numbers is None or numbers.is_meta or not numbers.numel() or numbers.dtype == torch.bool:
+        return None
+    return int(numbers.min()), int(numbers.max())
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +275,7 @@ class Raised:
     def _joined(self, value: Value, axis: int) -> str:
         """`10 = 8 + 2, joined at line 7` where an axis was put together of several tensors."""
         size, rank = value.shape[axis], len(value.shape)
-        for maker in list(self.way_back(value))[:6]:
+        for _, maker in islice(value.way_back(), 6):
             made = maker.outputs[0].shape if maker.outputs else ()
             if len(made) != rank or made[axis] != size or maker.name in _TURNS:
                 return ""
@@ -281,30 +300,18 @@ class Raised:
 
     def output_of(self, value: Value | None) -> tuple[LayerCall, str] | None:
         """The layer and the role (Y, hn, cn) where a value is a layer's whole output, perhaps moved or cast."""
-        for _ in range(12):
-            if value is None:
-                return None
-            for layer in self.layers:
-                for role, output in layer.outputs.items():
-                    if output is value:
-                        return layer, role
-            maker = value.maker
-            if maker is None or maker.name not in _MOVES or not maker.inputs:
-                return None
-            value = maker.inputs[0]
+        while value is not None:
+            outputs = ((layer, role) for layer in self.layers for role, out in layer.outputs.items() if out is value)
+            found = next(outputs, None)
+            if found is not None or value.maker is None or value.maker.name not in _MOVES:
+                return found
+            value = next(iter(value.maker.inputs), None)
         return None
 
-    def way_back(self, value: Value) -> Iterator[Call]:
-        """The calls along the first operand, nearest first."""
-        for _ in range(40):
-            maker = value.maker
-            if maker is None:
-                return
-            yield maker
-            followed = [v for v in maker.inputs if not v.parameter]
-            if not followed:
-                return
-            value = followed[0]
+    def state(self, value: Value) -> bool:
+        """Whether a value is all rows of a layer's final state."""
+        made = self.output_of(value)
+        return made is not None and made[1] != "Y" and not made[0].cell and len(value.shape) == 3
 
     def called(self, entered: Entered) -> str:
         """What a module is called: by the line that calls it, else by its place in the model."""
@@ -317,23 +324,12 @@ class Raised:
     def runs(
         self,
         call: Call,
-        changes: dict[int, Callable[[Tensor], Tensor]] | None = None,
+        changes: Mapping[int, Callable[[Tensor], Tensor]] | None = None,
         *,
         func: Callable[..., Any] | None = None,
-        places: dict[int | str, Any] | None = None,
+        places: Mapping[int | str, Any] | None = None,
     ) -> bool:
-        """Whether the call runs with some operands changed, or other plain arguments."""
-        return self.outcome(call, changes, func=func, places=places) is not None
-
-    def outcome(
-        self,
-        call: Call,
-        changes: dict[int, Callable[[Tensor], Tensor]] | None = None,
-        *,
-        func: Callable[..., Any] | None = None,
-        places: dict[int | str, Any] | None = None,
-    ) -> Any:
-        """What the changed call gives."""
+        """Whether the call runs with some operands changed, or other plain arguments; what it raises is raised."""
         changed = changes or {}
         large = sum(v.tensor.numel() for v in call.inputs) > _MOST_ELEMENTS
 
@@ -351,8 +347,8 @@ class Raised:
             else:
                 kwargs[place] = given
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            result = (func or call.func)(*args, **kwargs)
-        return True if result is None else result
+            (func or call.func)(*args, **kwargs)
+        return True
 
     def replayed(self, wanted: Value, first: Call, func: Callable[..., Any]) -> Tensor | None:
         """What a value would be if one call before it had been another."""

@@ -97,7 +97,7 @@ def _outside(
         fixes.append(
             Try(f"{chained(name, ' - 1')}: the first class is 0", lambda: raised.runs(call, {t.index: lambda x: x - 1}))
         )
-    head = next((one for one in raised.way_back(p) if one.name == "linear"), None)
+    head = next((one for _, one in p.way_back() if one.name == "linear"), None)
     if head is not None and low >= 0 and head.inputs[1].shape[0] == C:
         width = head.inputs[1].shape[1]
 
@@ -254,7 +254,7 @@ def _instead(raised: Raised, p: Value, change: Change) -> str:
     """The change where it belongs: `Y[:, -1:]` is answered with `Y[:, -1]`."""
     text = chained(raised.code(p, "output"), change.suffix)
     if change.suffix.startswith(".squeeze"):
-        for call in raised.way_back(p):
+        for _, call in p.way_back():
             index = call.args[1] if call.name == "__getitem__" and len(call.args) > 1 else None
             if isinstance(index, tuple) and any(isinstance(one, slice) and one.start == -1 for one in index):
                 kept = ", ".join("-1" if isinstance(one, slice) and one.start == -1 else ":" for one in index)
@@ -267,7 +267,7 @@ def _instead(raised: Raised, p: Value, change: Change) -> str:
 def _elsewhere(raised: Raised, call: Call, p: Value, t: Value, places: Callable[[Axes], Axes]) -> Iterator[Try]:
     """A change further back: an index that took one sample, rows that are steps or directions."""
     rows, wanted = (p.shape[0] if p.shape else 0), (t.shape[0] if t.shape else 0)
-    for earlier in raised.way_back(p):
+    for _, earlier in p.way_back():
         index = earlier.args[1] if earlier.name == "__getitem__" and len(earlier.args) > 1 else None
         source = earlier.inputs[0]
         if isinstance(index, int) and len(source.shape) > 1 and raised.axes.names(source)[0] == "N":
