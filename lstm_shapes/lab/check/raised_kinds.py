@@ -16,12 +16,25 @@ from lstm_shapes.lab.trace import LayerCall, Value, tensors_of
 from lstm_shapes.theory.contract import configuration as configured
 from lstm_shapes.theory.spec import Spec
 
+from .experiments import Experiments
+from .kept import second_call_of
 from .raised import Explanation, Raised, Try
+from .report import Finding
+from .rule import RULES
 from .words import layer_names
 
-__all__ = ["KEEP_NO_GRAPH", "configuration", "kept_graph", "output_kind", "refused", "unknown"]
+__all__ = [
+    "configuration",
+    "graphs_kept",
+    "kept_graph",
+    "output_kind",
+    "packed_as_result",
+    "refused",
+    "unknown",
+]
 
-KEEP_NO_GRAPH = (
+_IS_TUPLE = "a PackedSequence is the named tuple (data, batch_sizes, sorted_indices, unsorted_indices)"
+_KEEP_NO_GRAPH = (
     "detach the state between pieces: h = h.detach(), for an LSTM state = tuple(s.detach() for s in state). "
     "Not retain_graph=True, as torch advises: it keeps every earlier graph, and fails at the next optimizer step"
 )
@@ -81,7 +94,57 @@ def kept_graph(raised: Raised) -> Explanation | None:
     layer = carried[-1]
     title = f"backward goes a second time through the graph of the state that {layer.called} starts from"
     measured = f"the state that {layer.called} is given still hangs on the graph of an earlier call"
-    return Explanation("LS109", title, measured, layer=layer.name, where=layer.call.where, certain=KEEP_NO_GRAPH)
+    return Explanation("LS109", title, measured, layer=layer.name, where=layer.call.where, certain=_KEEP_NO_GRAPH)
+
+
+def graphs_kept(lab: Experiments) -> Iterator[Finding]:
+    """A state that still hangs on the graph of an earlier backward, or of the call before."""
+    trace = lab.baseline
+    if trace.error is not None:
+        return
+    layers = lab.layers
+    if len(trace.backward_at) > 1:
+        for layer in layers:
+            first = next((k for k, at in enumerate(trace.backward_at) if at > layer.call.index), None)
+            if first:
+                earlier = [one for one in layers if one.call.index < trace.backward_at[first - 1]]
+                if _hangs(layer, earlier, trace.backward_at[first - 1]):
+                    yield _kept(
+                        layer, f"backward number {first + 1} goes through the graph of backward number {first} again"
+                    )
+                    return
+        return
+    second = lab.ask(second_call_of)
+    if second.kind == "graph" and second.layer is not None:
+        yield _kept(second.layer, "the backward of a second call reaches into the graph of the first, which is gone")
+
+
+def _hangs(layer: LayerCall, earlier: list[LayerCall], before: int) -> bool:
+    """Whether a state descends, through tensors with a graph, from a layer's output before a backward."""
+    outputs = {value.index for one in earlier for value in one.outputs.values()}
+    waiting = list(layer.states.values())
+    seen: set[int] = set()
+    while waiting:
+        value = waiting.pop()
+        if value.index in seen or not value.tensor.requires_grad:
+            continue
+        seen.add(value.index)
+        if value.index in outputs and value.maker is not None and value.maker.index < before:
+            return True
+        waiting.extend(value.parents)
+    return False
+
+
+def _kept(layer: LayerCall, what: str) -> Finding:
+    names = layer_names(layer)
+    title = f"the state that {layer.called} starts from still carries the graph of an earlier call"
+    return RULES["LS109"].finding(
+        title,
+        f"{what}: the state was kept without detach",
+        f"{_KEEP_NO_GRAPH}; here: {names.get('hn', 'hn')}.detach()",
+        layer.call.where,
+        layer=layer.name,
+    )
 
 
 # ---------------------------------------------------------------------- LS107, LS104
@@ -179,8 +242,7 @@ def _packed(raised: Raised, value: PackedSequence) -> Explanation:
     text = raised.spelling.text(value) or "packed"
     title = f"{text} is a PackedSequence and is used as a tensor"
     measured = (
-        f"a PackedSequence is the named tuple (data, batch_sizes, sorted_indices, unsorted_indices); its data are "
-        f"{tuple(value.data.shape)}, the real steps of {int(value.batch_sizes[0])} rows"
+        f"{_IS_TUPLE}; its data are {tuple(value.data.shape)}, the real steps of {int(value.batch_sizes[0])} rows"
     )
     fix = (
         f"out, lengths = pad_packed_sequence({text}, batch_first=True) first; or {text}.data, all real steps, where order "
@@ -228,6 +290,32 @@ def _unpacked(raised: Raised) -> Explanation | None:
     fix = f"h = {name}(x_t, h)" if last.cell else f"{out}, hn = {name}(x); hn[-1] is the top layer's state"
     measured = f"a {last.label} returns {'h' if last.cell else '(output, hn)'}{rows}"
     return Explanation("LS104", title, measured, layer=last.name, certain=fix)
+
+
+def packed_as_result(lab: Experiments) -> Iterator[Finding]:
+    """`packed[-1]` raises nothing: it is unsorted_indices, whole numbers that look like a result."""
+    results = {id(value.tensor) for _, value in lab.baseline.results if not value.tensor.is_floating_point()}
+    for layer in lab.layers if lab.baseline.error is None and results else ():
+        part = next((part for part, tensor in _indices(lab, layer) if id(tensor) in results), "")
+        if part:
+            returned = f"the PackedSequence that {layer.called} returns"
+            title = f"the result is {part} of {returned}, indices and no features"
+            fix = "out, lengths = pad_packed_sequence(out, batch_first=True) first, or out.data; the last states are "
+            yield RULES["LS107"].finding(title, _IS_TUPLE, f"{fix}hn[-1]", layer.call.where, layer=layer.name)
+            return
+
+
+def _indices(lab: Experiments, layer: LayerCall) -> Iterator[tuple[str, Tensor]]:
+    """The whole numbers of a packed input: its batch sizes, and the order and its inverse that packing made."""
+    if not layer.packed or "Y" not in layer.outputs:
+        return
+    if layer.batch_sizes is not None:
+        yield "batch_sizes", layer.batch_sizes
+    makers = {"sorted_indices": ("sort", "argsort"), "unsorted_indices": ("scatter_", "empty_like", "argsort")}
+    for value in lab.baseline.values:
+        for part, names in makers.items():
+            if value.maker is not None and value.maker.name in names and value.maker.index < layer.call.index:
+                yield part, value.tensor
 
 
 # ---------------------------------------------------------------------- LS113: a library, an assert, anything
