@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, is_loss, layer_calls
+from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, is_loss, layer_calls
 from lstm_shapes.lab.trace.families import MOVES, SAME, names_in
 
 from .experiments import Experiments
@@ -59,7 +59,7 @@ class Places:
         return [k for k, t in enumerate(self.at) if t is not None and _varies(t, axis)]
 
     def cut_on(self, axis: int) -> bool:
-        """Whether a view cut across two axes of the source: more pairs of indices than a grid of its size has room for."""
+        """Whether a view cut across two axes of the source: more pairs of indices than a grid of its size holds."""
         lines = []
         for k in self.varying(axis):
             t = self.at[k]
@@ -85,6 +85,12 @@ class Pair:
     name: str
     output: Value
     target: Value
+
+    @property
+    def where(self) -> Where | None:
+        """The line that compares; that of the result where check compares."""
+        place = self.call or self.output.maker
+        return place.where if place is not None else None
 
 
 def _varies(t: Tensor, axis: int) -> bool:
@@ -303,13 +309,17 @@ class Losses:
     def places(self, value: Value) -> Places | None:
         return self.origins.of(value)
 
+    def meaning(self, value: Value, axis: int) -> str:
+        """What the recurrent layers read an axis of a value as: N, L, or "" where that is not known."""
+        places = self.places(value)
+        return self.origins.batch_and_time(places, axis) if places is not None else ""
+
     def batch_first(self, call: Call) -> bool:
         """Whether ctc_loss is given (N, T, C): the layers read its axis 0 as the batch and axis 1 as time."""
         value = call.argument(0, "log_probs")
         if call.name != "ctc_loss" or not call.outputs or not isinstance(value, Value) or len(value.shape) != 3:
             return False
-        places = self.places(value)
-        return places is not None and [self.origins.batch_and_time(places, axis) for axis in (0, 1)] == ["N", "L"]
+        return [self.meaning(value, axis) for axis in (0, 1)] == ["N", "L"]
 
 
 def losses_in(trace: Trace) -> Losses:

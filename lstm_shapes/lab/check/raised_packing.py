@@ -232,7 +232,7 @@ def dropped_rows(lab: Experiments) -> Iterator[Finding]:
         first, source = bool(call.args[2]), _sorted_from(call)
         axis = 0 if first else 1
         N, n = source.shape[axis], call.inputs[0].shape[axis]
-        if N > n:
+        if n < N:
             lies = f"{value_name(source)} {source.shape} is read as {layout_of(first)}"
             title = f"{n} lengths for {N} rows: the rows that have no length are dropped without a word"
             fix = f"one length for each of the {N} rows"
