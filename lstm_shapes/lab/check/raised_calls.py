@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lstm_shapes.lab.trace import Call, Value, tensors_of
-from lstm_shapes.lab.trace.families import PRODUCTS, names_in
+from lstm_shapes.lab.trace.families import PRODUCTS, broadcasts, names_in
 from lstm_shapes.theory.axes import Axes, Axis
 
 from .axis_names import axes_of, disagree
@@ -35,11 +35,6 @@ Meets = Callable[[dict[int, Axes]], bool]
 
 _RESHAPES = names_in("view reshape unflatten view_as")
 _CONVS = {f"conv{n}d": n for n in (1, 2, 3)} | {f"conv_transpose{n}d": n for n in (1, 2, 3)}
-_POINTWISE = names_in(
-    "add sub mul div true_divide truediv floor_divide floordiv pow maximum minimum where lerp addcmul addcdiv eq ne lt gt "
-    "le ge logical_and logical_or logical_xor bitwise_and bitwise_or and or xor masked_fill radd rsub rmul rtruediv iadd "
-    "isub imul itruediv copy atan2 fmod remainder clamp"
-)
 _FLOATS = {torch.float32: "float", torch.float64: "double", torch.float16: "half", torch.bfloat16: "bfloat16"}
 _TYPES = re.compile(r"dtype|scalar type|not implemented for|bool|expected .* (Long|Int|Float|Double)|type (Long|Float)")
 _SPOKEN = {"__getitem__": "the index", "__setitem__": "the assignment to an index"}
@@ -98,7 +93,7 @@ def _looked(raised: Raised, call: Call) -> tuple[str, Look]:
         return "LS106", _devices(raised, call)
     if _TYPES.search(raised.message):
         return "LS105", _types(raised, call)
-    look = _FAMILIES.get(call.name) or _FAMILIES.get(call.name.strip("_"))
+    look = _FAMILIES.get(call.name) or (_broadcast if broadcasts(call.name) else None)
     known = look(raised, call) if look is not None else None
     if known is None:
         return "", (_plainly(raised, call), [])
@@ -128,20 +123,17 @@ def _devices(raised: Raised, call: Call) -> Look:
 
 
 def _types(raised: Raised, call: Call) -> Look:
-    given = [v for v in call.inputs if not v.parameter]
-    kinds = {v.tensor.dtype: None for v in call.inputs}
+    given, kinds = [v for v in call.inputs if not v.parameter], {v.tensor.dtype: None for v in call.inputs}
     words = ", ".join(f"{raised.described(v)} is {kind_of(v.tensor)}" for v in given)
     weight = next((v for v in call.inputs if v.parameter), None)
     words += f"; the weights are {kind_of(weight.tensor)}" if weight is not None else ""
+    casts = {_FLOATS[d]: d for d in sorted(kinds, key=lambda d: d != torch.float32) if d in _FLOATS}
+    casts |= {"bool": torch.bool, "float": torch.float32, "long": torch.int64}
     fixes: list[Try] = []
     if "embedding" in call.name:
-        casts = {"long": torch.int64}
-        words = f"nn.Embedding looks rows up by whole numbers, int64; {words}"
+        casts, words = {"long": torch.int64}, f"nn.Embedding looks rows up by whole numbers, int64; {words}"
         if not any(map(_whole, given)):
-            fixes.append(Try("leave the embedding out: these are fractions and no ids"))
-    else:
-        casts = {_FLOATS[d]: d for d in sorted(kinds, key=lambda d: d != torch.float32) if d in _FLOATS}
-        casts |= {"bool": torch.bool, "float": torch.float32, "long": torch.int64}
+            fixes = [Try("leave the embedding out: these are fractions and no ids")]
     for name, dtype in casts.items():
         for value in given:
             if value.tensor.dtype != dtype and (dtype != torch.int64 or _whole(value)):
@@ -375,23 +367,21 @@ def _sliced(raised: Raised, value: Value) -> tuple[str, str] | None:
 # ---------------------------------------------------------------------- views
 def _view(raised: Raised, call: Call) -> Look | None:
     value, sizes = call.inputs[0], _sizes(call)
-    name, shape = raised.name(value), raised.shape(value)
+    described = raised.described(value)
     if "contiguous" in raised.message or "stride" in raised.message:
         fix = chained(raised.code(value), f".reshape({', '.join(map(str, sizes))})")
-        measured = f"view only relabels memory, and {name} {shape} was transposed: its memory is in another order"
+        measured = f"view only relabels memory, and {described} was transposed: its memory is in another order"
         return measured, [Try(fix, lambda: raised.runs(call, func=torch.Tensor.reshape))]
     if not sizes:
         return None
-    has, wanted = prod(value.shape), prod(n for n in sizes if n >= 0)
-    written = "·".join(str(n) for n in sizes if n >= 0)
-    written += f" = {wanted}" if "·" in written else ""
-    counted = raised.axes.count(value) or str(has)
-    fixes = list(_resized(raised, call, value, sizes))
+    has, given = prod(value.shape), [n for n in sizes if n >= 0]
+    wanted, last, fixes = prod(given), sizes[-1], list(_resized(raised, call, value, sizes))
+    written, counted = "·".join(map(str, given)), raised.axes.count(value) or str(has)
+    written += f" = {wanted}" if len(given) > 1 else ""
     if -1 in sizes:
-        return f"{written} does not divide the {has} elements of {name} {shape}: {counted}", fixes
-    measured = f"{call.name} to {tuple(sizes)} wants {written} elements; {name} {shape} has {counted}"
-    last = sizes[-1]
-    if last > 1 and has % last == 0 and value.shape and value.shape[-1] == last:
+        return f"{written} does not divide the {has} elements of {described}: {counted}", fixes
+    measured = f"{call.name} to {tuple(sizes)} wants {written} elements; {described} has {counted}"
+    if last > 1 and value.shape and value.shape[-1] == last:
         rows = has // last
         measured += f": {wanted // last} rows of {last} are wanted, {rows} {'is' if rows == 1 else 'are'} given"
     return measured, fixes
@@ -431,20 +421,16 @@ def _broadcast(raised: Raised, call: Call) -> Look | None:
     for b in others:
         pairs = list(zip(reversed(a.shape), reversed(b.shape), strict=False))
         clash = next((k for k, (x, y) in enumerate(pairs) if x != y and 1 not in (x, y)), None)
-        if clash is not None:
-            break
-    else:
-        return None
-    sides = [f"axis {len(v.shape) - 1 - clash} of {raised.described(v)}, {v.shape[-1 - clash]}" for v in (a, b)]
-    measured = f"axes are laid over each other from the right: {sides[0]}, meets {sides[1]}"
-    most = max(len(a.shape), len(b.shape))
-    fixes = []
-    for value in [v for v in (b, a) if len(v.shape) < most] or [b, a]:
-        for change in _single(raised, value):
-            grows = change.suffix.startswith(".unsqueeze")
-            if not change.suffix.startswith(".squeeze") and not (grows and len(value.shape) == most):
-                fixes.append(_swap(raised, call, value, change, _aligned))
-    return measured, fixes
+        if clash is None:
+            continue
+        sides = [f"axis {len(v.shape) - 1 - clash} of {raised.described(v)}, {v.shape[-1 - clash]}" for v in (a, b)]
+        most, fixes = max(len(a.shape), len(b.shape)), []
+        for value in [v for v in (b, a) if len(v.shape) < most] or [b, a]:
+            barred = (".squeeze", ".unsqueeze") if len(value.shape) == most else ".squeeze"
+            changes = [one for one in _single(raised, value) if not one.suffix.startswith(barred)]
+            fixes += [_swap(raised, call, value, change, _aligned) for change in changes]
+        return f"axes are laid over each other from the right: {sides[0]}, meets {sides[1]}", fixes
+    return None
 
 
 # ---------------------------------------------------------------------- indices
@@ -669,45 +655,36 @@ def _embedding(raised: Raised, call: Call) -> Look | None:
 
 
 def _attention(raised: Raised, call: Call) -> Look | None:
-    entered = raised.module
-    module = entered.module if entered is not None else None
-    names = ("query", "key", "value")
+    entered, names = raised.module, ("query", "key", "value")
     given = [v for k, name in enumerate(names) if isinstance(v := call.argument(k, name), Value)]
     if len(given) < 3:
         return None
-    if entered is None or not isinstance(module, nn.MultiheadAttention):
-        wants = "attention wants (…, L, E), query and key equally wide, key and value equally long"
-    else:
-        first = module.batch_first
-        given = [v if (v := raised.value(one)) is not None else w for one, w in zip(entered.args, given, strict=False)]
+    module, masks, fixes = entered.module if entered is not None else None, {}, list[Try]()
+    wants = "attention wants (…, L, E), query and key equally wide, key and value equally long"
+    if entered is not None and isinstance(module, nn.MultiheadAttention):
+        first, masks = module.batch_first, entered.kwargs
+        given = [raised.value(one) or w for one, w in zip(entered.args, given, strict=False)]
         wants = f"attention wants {'(N, L, E)' if first else '(L, N, E)'} because batch_first={first}, "
         wants += f"E = {module.embed_dim}, and one N for all three"
-    shapes = (f"{name} {raised.described(v)}" for name, v in zip(names, given, strict=False))
-    measured, fixes = f"{wants}; {', '.join(shapes)}", []
-    if entered is not None and isinstance(module, nn.MultiheadAttention):
         owner = next((one for one in raised.entered if one.depth > raised.spelling.depth), entered)
         sizes = f"{module.embed_dim}, {module.num_heads}" if owner is entered else "…"
-        fixes.append(_other_layout(owner, module.batch_first, sizes))
+        fixes = [_other_layout(owner, first, sizes)]
+    shown = (f"{name} {raised.described(v)}" for name, v in zip(names, given, strict=False))
+    measured = f"{wants}; {', '.join(shown)}"
     for name, axes in (("key_padding_mask", "(N, S)"), ("attn_mask", "(L, S)")):
         mask = call.kwargs.get(name)
         if isinstance(mask, Value):
-            own = raised.value(entered.kwargs.get(name)) if entered is not None else None
-            shown = own if own is not None else mask
-            measured += f"; {name} must be {axes} and is {raised.described(shown)}"
+            own = raised.value(masks.get(name)) or mask
+            measured += f"; {name} must be {axes} and is {raised.described(own)}"
             if len(mask.shape) == 2:
-                fixes.append(
-                    _swap(raised, call, mask, method("t", rank=0.5), None, chained(raised.code(shown), ".t()"))
-                )
+                text = chained(raised.code(own), ".t()")
+                fixes.append(_swap(raised, call, mask, method("t", rank=0.5), None, text))
     return measured, fixes
 
 
 def _other_layout(owner: Entered, first: bool, sizes: str = "…") -> Try:
     """A module of attention built for the other layout."""
-    text = (
-        f"nn.{owner.kind}({sizes})" + ", without batch_first"
-        if first
-        else f"nn.{owner.kind}({sizes}, batch_first=True)"
-    )
+    text = f"nn.{owner.kind}({sizes}), without batch_first" if first else f"nn.{owner.kind}({sizes}, batch_first=True)"
 
     def holds() -> bool:
         module = _copy(owner.module)
@@ -723,6 +700,10 @@ def _other_layout(owner: Entered, first: bool, sizes: str = "…") -> Try:
 def _copy(module: nn.Module) -> nn.Module | None:
     """A module that may be run without a trace in the program: its buffers and counters are others."""
     return deepcopy(module) if sum(p.numel() for p in module.parameters()) <= _MOST_WEIGHTS else None
+
+
+def _gives(module: nn.Module | None, change: Change, x: Value) -> bool:
+    return module is not None and module(change.does(x.tensor.detach())) is not None
 
 
 # ---------------------------------------------------------------------- refused in Python, before any call
@@ -743,13 +724,10 @@ def _module(raised: Raised) -> Explanation | None:
     if entered.kind == "BatchNorm1d":
         measured += "; nn.BatchNorm1d wants (N, C) or (N, C, L)"
     trial = _copy(entered.module) if len(entered.args) == 1 else None
-    for change in _single(raised, x):
-        if trial is not None and change.suffix.startswith((".squeeze", ".unsqueeze", "[")):
-
-            def holds(change: Change = change, trial: nn.Module = trial) -> bool:
-                return trial(change.does(x.tensor.detach())) is not None
-
-            fixes.append(Try(chained(raised.code(x), change.suffix), holds, change.rank))
+    for change in _single(raised, x) if trial is not None else ():
+        if not change.suffix.startswith(".transpose"):
+            tried = partial(_gives, trial, change, x)
+            fixes.append(Try(chained(raised.code(x), change.suffix), tried, change.rank))
     return _explanation(raised, title, measured, fixes, [x])
 
 
@@ -763,5 +741,4 @@ _FAMILIES: dict[str, Callable[[Raised, Call], Look | None]] = {
     **dict.fromkeys(_SIZED, _sized),
     **dict.fromkeys(("embedding", "embedding_bag"), _embedding),
     **dict.fromkeys(("multi_head_attention_forward", "scaled_dot_product_attention"), _attention),
-    **dict.fromkeys(_POINTWISE, _broadcast),
 }

@@ -24,6 +24,7 @@ from .rule import RULES
 from .words import layer_names
 
 __all__ = [
+    "IN_SEQUENTIAL",
     "configuration",
     "graphs_kept",
     "kept_graph",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 _IS_TUPLE = "a PackedSequence is the named tuple (data, batch_sizes, sorted_indices, unsorted_indices)"
+IN_SEQUENTIAL = "a module whose forward does out, _ = self.rnn(x): nn.Sequential cannot take a tuple apart"
 _KEEP_NO_GRAPH = (
     "detach the state between pieces: h = h.detach(), for an LSTM state = tuple(s.detach() for s in state). "
     "Not retain_graph=True, as torch advises: it keeps every earlier graph, and fails at the next optimizer step"
@@ -206,30 +208,24 @@ def _returned(raised: Raised, value: Any) -> tuple[LayerCall, str] | None:
 
 
 def _tuple(raised: Raised, value: Any, layer: LayerCall, what: str) -> Explanation:
-    name, where = _called(layer), raised.where
-    text = raised.spelling.text(value)
+    name, text = _called(layer), raised.spelling.text(value) if value is not None else ""
+    title = f"the tuple that {name} returns is used as a tensor"
     if what == "state":
         title = f"the tuple (hn, cn) that {name} returns is used as a tensor"
-        measured = (
-            "an LSTM returns (output, (hn, cn)): its second part is a pair of tensors, which lies in the first tuple"
-        )
-        fix = "take it apart: out, (hn, cn) = …, and use hn"
-        fix += "; where the output of any module is handled, test isinstance(output, tuple) at every level"
+        measured = "an LSTM returns (output, (hn, cn)): its second part is a pair of tensors inside the first tuple"
+        fix = "take it apart: out, (hn, cn) = …, and use hn; where the output of any module is handled, test "
+        fix += "isinstance(output, tuple) at every level"
     elif layer.cell:
         title = f"the tuple (h, c) that {name} returns is used as a tensor"
         measured = "an LSTMCell returns (h, c)"
         fix = f"h, c = {name}(…)" + (f", or {text}[0]" if text else "")
     else:
         pair = "(hn, cn)" if layer.kind == "LSTM" else "hn"
-        title = f"the tuple that {name} returns is used as a tensor"
         measured = f"{name} returns the tuple (output, {pair})" + (f", which is {text} here" if text else "")
-        fix = f"out, {pair} = {name}(x), or out, _ = {name}(x)" + (f"; or {text}[0]" if text else f"; or {name}(x)[0]")
+        fix = f"out, {pair} = {name}(x), or out, _ = {name}(x); or {text or f'{name}(x)'}[0]"
         if any(isinstance(one.module, nn.Sequential) for one in raised.entered):
-            fix = (
-                "a module whose forward does out, _ = self.rnn(x): nn.Sequential cannot take a tuple apart; or a small "
-                "module between the two whose forward returns output[0]"
-            )
-    return Explanation("LS107", title, measured, layer=layer.name, where=where, certain=fix)
+            fix = f"{IN_SEQUENTIAL}; or a small module between the two whose forward returns output[0]"
+    return Explanation("LS107", title, measured, layer=layer.name, where=raised.where, certain=fix)
 
 
 def _called(layer: LayerCall) -> str:
@@ -240,15 +236,12 @@ def _called(layer: LayerCall) -> str:
 
 def _packed(raised: Raised, value: PackedSequence) -> Explanation:
     text = raised.spelling.text(value) or "packed"
-    title = f"{text} is a PackedSequence and is used as a tensor"
-    measured = (
-        f"{_IS_TUPLE}; its data are {tuple(value.data.shape)}, the real steps of {int(value.batch_sizes[0])} rows"
-    )
-    fix = (
-        f"out, lengths = pad_packed_sequence({text}, batch_first=True) first; or {text}.data, all real steps, where order "
-        f"does not matter; the number of rows is {text}.batch_sizes[0]"
-    )
+    shape, rows = tuple(value.data.shape), int(value.batch_sizes[0])
+    fix = f"out, lengths = pad_packed_sequence({text}, batch_first=True) first; or {text}.data, all real steps, where "
+    fix += f"order does not matter; the number of rows is {text}.batch_sizes[0]"
     made = raised.output_of(raised.value(value.data))
+    title = f"{text} is a PackedSequence and is used as a tensor"
+    measured = f"{_IS_TUPLE}; its data are {shape}, the real steps of {rows} rows"
     return Explanation("LS107", title, measured, layer=made[0].name if made else "", certain=fix)
 
 
@@ -324,52 +317,45 @@ def refused(raised: Raised) -> Explanation | None:
     given = _tensors(raised)
     if not given:
         return None
-    frame = raised.spelling.frames[-1][0] if raised.spelling.frames else None
-    inside = raised.spelling.frame
-    who = raised.spelling.function
-    if not who and frame is not None and frame is not inside:
+    frame, who = raised.spelling.frames[-1][0] if raised.spelling.frames else None, raised.spelling.function
+    if not who and frame is not None and frame is not raised.spelling.frame:
         who = frame.f_code.co_name
-    kind = type(raised.error).__name__
-    message = raised.message.splitlines()[0] if raised.message else "no message"
-    title = f"{who or 'the program'} raises {kind}: {message}" if who else f"{kind}: {message}"
-    words = [f"{name} {raised.shape_of(tensor)}" for name, tensor in given]
     values = [value for _, tensor in given if (value := raised.value(tensor)) is not None]
-    measured = "it was given " + ", ".join(words)
+    measured = "it was given " + ", ".join(f"{name} {raised.shape_of(tensor)}" for name, tensor in given)
     products = raised.products(*((value, axis) for value in values for axis in range(len(value.shape))))
     measured += f"; {products}" if products else ""
     code = "LS111" if values and raised.from_layer(*values) is not None else "LS113"
-    return Explanation(code, title, measured, operands=values)
+    return Explanation(code, f"{who} raises {_first(raised)}" if who else _first(raised), measured, operands=values)
+
+
+def _first(raised: Raised) -> str:
+    """The kind of the exception and the first line of its message."""
+    return f"{type(raised.error).__name__}: {raised.message.splitlines()[0] if raised.message else 'no message'}"
 
 
 def _tensors(raised: Raised) -> list[tuple[str, Tensor]]:
     """The tensors that the failing line handled, by name: what it passed on, what its expression names."""
     found: dict[int, tuple[str, Tensor]] = {}
     frame = raised.spelling.frames[-1][0] if raised.spelling.frames else None
-    outer = raised.spelling.frame
-    if frame is not None and outer is not None and frame is outer:
+    named = list(raised.spelling.mentioned())
+    if frame is None or frame is not raised.spelling.frame:
+        named += [(f"argument {k}", v) for k, v in enumerate(raised.module.args)] if raised.module is not None else []
+    elif frame.f_code.co_name != "<module>":
         code = frame.f_code
-        arguments = code.co_varnames[: code.co_argcount]
-        named = [(name, value) for name, value in raised.spelling.mentioned()]
-        named += [(name, frame.f_locals.get(name)) for name in arguments if code.co_name != "<module>"]
-    else:
-        named = [(name, value) for name, value in raised.spelling.mentioned()]
-        if raised.module is not None:
-            named += [(f"argument {k}", value) for k, value in enumerate(raised.module.args)]
+        named += [(name, frame.f_locals.get(name)) for name in code.co_varnames[: code.co_argcount]]
     for name, value in named:
-        parts = [(name, value)] if isinstance(value, Tensor) else []
+        parts = [(name, value)]
         if isinstance(value, (tuple, list)) and not isinstance(value, torch.Size):
-            parts = [(f"{name}[{k}]", one) for k, one in enumerate(value) if isinstance(one, Tensor)]
+            parts = [(f"{name}[{k}]", one) for k, one in enumerate(value)]
         for word, one in parts:
-            found.setdefault(id(one), (raised.spelling.text(one) or word, one))
+            if isinstance(one, Tensor):
+                found.setdefault(id(one), (raised.spelling.text(one) or word, one))
     return list(found.values())[:6]
 
 
 def unknown(raised: Raised) -> Explanation:
     """Torch's or the program's own message, where nothing more is known."""
-    kind = type(raised.error).__name__
-    message = raised.message.splitlines()[0] if raised.message else "no message"
-    measured = "no tensor was at hand at this line"
     operands: list[Value] = list(raised.call.inputs) if raised.call is not None else []
-    if operands:
-        measured = ", ".join(raised.described(value) for value in operands if not value.parameter)
-    return Explanation("LS113", f"the program raises {kind}: {message}", measured, operands=operands)
+    given = ", ".join(raised.described(value) for value in operands if not value.parameter)
+    measured = given if operands else "no tensor was at hand at this line"
+    return Explanation("LS113", f"the program raises {_first(raised)}", measured, operands=operands)

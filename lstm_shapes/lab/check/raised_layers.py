@@ -16,6 +16,7 @@ from lstm_shapes.theory.operands import Problem, Words
 from lstm_shapes.theory.spec import Spec
 
 from .raised import RECURRENT_MODULES, Entered, Explanation, Raised
+from .raised_kinds import IN_SEQUENTIAL
 from .words import layer_names
 
 __all__ = ["contract"]
@@ -210,9 +211,6 @@ def _tuple(raised: Raised, entered: Entered, words: Words, problem: Problem, lay
     text = ast.unparse(argument) if argument is not None else words.x
     fix = f"{words.layer}({text}[0])"
     if any(type(one.module).__name__ == "Sequential" for one in raised.entered):
-        fix = (
-            "a module whose forward does out, _ = self.rnn(x): nn.Sequential cannot take the tuple apart, output[0] can"
-        )
-    return Explanation(
-        "LS107", title, _sentence(problem, words, ""), certain=fix, layer=raised.names.get(id(entered.module), "")
-    )
+        fix = f"{IN_SEQUENTIAL}, output[0] can"
+    name = raised.names.get(id(entered.module), "")
+    return Explanation("LS107", title, _sentence(problem, words, ""), certain=fix, layer=name)

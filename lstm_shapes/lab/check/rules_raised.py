@@ -157,7 +157,8 @@ def output_kind(found: Found, lab: Experiments) -> Iterator[Finding]:
     """The layer's output tuple or a PackedSequence is used as if it were a tensor.
 
     A layer returns (output, hn) or (output, (hn, cn)), and a PackedSequence where it was given one. Neither is a
-    tensor; nn.Sequential, hooks and summaries that expect one stop there. Indexing a PackedSequence even works: it is a tuple.
+    tensor; nn.Sequential, hooks and summaries that expect one stop there. Indexing a PackedSequence even works: it is
+    a tuple.
 
     Wrong::
 

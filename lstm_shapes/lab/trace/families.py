@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MOVES", "PRODUCTS", "SAME", "VIEWS", "names_in"]
+__all__ = ["MOVES", "PRODUCTS", "SAME", "VIEWS", "broadcasts", "names_in"]
 
 
 def names_in(text: str) -> frozenset[str]:
@@ -21,3 +21,13 @@ MOVES = VIEWS | names_in(
     "atleast_3d _pack_padded_sequence _pad_packed_sequence"
 )
 PRODUCTS = names_in("matmul __matmul__ __rmatmul__ bmm mm mv dot einsum linear addmm baddbmm addbmm tensordot")
+_BROADCASTS = names_in(
+    "add sub mul div true_divide truediv floor_divide floordiv pow maximum minimum where lerp addcmul addcdiv eq ne lt "
+    "gt le ge logical_and logical_or logical_xor bitwise_and bitwise_or and or xor masked_fill radd rsub rmul rtruediv "
+    "iadd isub imul itruediv copy atan2 fmod remainder clamp"
+)
+
+
+def broadcasts(name: str) -> bool:
+    """Whether a function lays its operands over each other element by element, also as `__add__` or `add_`."""
+    return name.strip("_") in _BROADCASTS
