@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotated
-from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value
+from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, substituted
 from lstm_shapes.theory.axes import Axes, Axis, unknown
 from lstm_shapes.theory.origins import UNKNOWN
 
@@ -102,21 +102,9 @@ class AxisNames:
             self._call(call)
 
     def _call(self, call: Call) -> None:
-        wrapped: dict[int, Tensor] = {}
-
-        def tensor(value: Any) -> Any:
-            if isinstance(value, Value):
-                if value.index not in wrapped:
-                    wrapped[value.index] = _annotated(value, self._known.get(value.index))
-                return wrapped[value.index]
-            if isinstance(value, tuple):
-                return tuple(map(tensor, value))
-            if isinstance(value, dict):
-                return {key: tensor(item) for key, item in value.items()}
-            return value
-
+        inputs = {value.index: _annotated(value, self._known.get(value.index)) for value in call.inputs}
         try:
-            given = tensor(call.args), tensor(call.kwargs)
+            given = substituted((call.args, call.kwargs), lambda value: inputs[value.index])
             results = tuple(value.tensor for value in call.outputs)
             out = annotated(call.func, results if isinstance(call.result, tuple) else results[0], *given)
             if call.name == "__setitem__":

@@ -28,8 +28,8 @@ ALONG = {
     **dict.fromkeys(
         names_in(
             "softmax log_softmax softmin gumbel_softmax sum mean max min amax amin argmax argmin cumsum cumprod "
-            "std var logsumexp median prod flip sort std_mean var_mean cummax cummin logcumsumexp mode nansum nanmean diff any "
-            "all unbind cat stack concat glu"
+            "std var logsumexp median prod flip sort std_mean var_mean cummax cummin logcumsumexp mode nansum nanmean "
+            "diff any all unbind cat stack concat glu"
         ),
         1,
     ),

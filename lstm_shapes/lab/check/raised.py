@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, layer_calls, tensors_of
+from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, layer_calls, substituted, tensors_of
 from lstm_shapes.lab.trace.families import names_in
 
 from .axis_names import AxisNames
@@ -170,7 +170,7 @@ class Raised:
         if direct is not None:
             spelling.learn(direct.args, direct.kwargs)
         elif self.call is not None:
-            spelling.learn(_given(self.call.args), _given(self.call.kwargs))
+            spelling.learn(*substituted((self.call.args, self.call.kwargs), lambda value: value.tensor))
         for frame in spelling.beyond[:1]:
             code = frame.f_code
             spelling.learn(tuple(frame.f_locals.get(name) for name in code.co_varnames[: code.co_argcount]), {})
@@ -284,13 +284,10 @@ class Raised:
                 if dim % len(value.shape) != axis:
                     return ""
                 sizes = [part.shape[axis] for part in maker.inputs]
-                sums = (
-                    f"{len(sizes)}·{sizes[0]}"
-                    if len(set(sizes)) == 1 and len(sizes) > 2
-                    else " + ".join(map(str, sizes))
-                )
+                alike = len(set(sizes)) == 1 and len(sizes) > 2
+                sums = f"{len(sizes)}·{sizes[0]}" if alike else " + ".join(map(str, sizes))
                 line = f" at line {maker.where.line}" if maker.where is not None else ""
-                return f"{value.shape[axis]} = {sums}, {len(sizes)} tensors joined along axis {axis}{line}"
+                return f"{size} = {sums}, {len(sizes)} tensors joined along axis {axis}{line}"
         return ""
 
     def from_layer(self, *values: Value) -> LayerCall | None:
@@ -333,14 +330,12 @@ class Raised:
         changed = changes or {}
         large = sum(v.tensor.numel() for v in call.inputs) > _MOST_ELEMENTS
 
-        def tensor(value: Any) -> Any:
-            if isinstance(value, Value):
-                data = value.tensor.detach()
-                data = data.to("meta") if large else data.clone()
-                return changed[value.index](data) if value.index in changed else data
-            return value
+        def tensor(value: Value) -> Tensor:
+            data = value.tensor.detach()
+            data = data.to("meta") if large else data.clone()
+            return changed[value.index](data) if value.index in changed else data
 
-        args, kwargs = list(_rebuilt(call.args, tensor)), dict(_rebuilt(call.kwargs, tensor))
+        args, kwargs = list(substituted(call.args, tensor)), substituted(call.kwargs, tensor)
         for place, given in (places or {}).items():
             if isinstance(place, int):
                 args[place] = given
@@ -354,8 +349,8 @@ class Raised:
         """What a value would be if one call before it had been another."""
         made: dict[int, Tensor] = {}
 
-        def tensor(value: Any) -> Any:
-            return made.get(value.index, value.tensor.detach().clone()) if isinstance(value, Value) else value
+        def tensor(value: Value) -> Tensor:
+            return made.get(value.index, value.tensor.detach().clone())
 
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             for call in self.trace.calls:
@@ -364,24 +359,9 @@ class Raised:
                     return None  # written in place: what else shares the memory is not replayed
                 if call.error is None and again and call.outputs:
                     run = func if call is first else call.func
-                    result = run(*_rebuilt(call.args, tensor), **_rebuilt(call.kwargs, tensor))
+                    result = run(*substituted(call.args, tensor), **substituted(call.kwargs, tensor))
                     made.update(zip((v.index for v in call.outputs), tensors_of(result), strict=False))
         return made.get(wanted.index)
-
-
-def _rebuilt(value: Any, change: Callable[[Any], Any]) -> Any:
-    if isinstance(value, tuple):
-        return tuple(_rebuilt(item, change) for item in value)
-    if isinstance(value, dict):
-        return {key: _rebuilt(item, change) for key, item in value.items()}
-    if isinstance(value, slice):
-        return slice(*(_rebuilt(part, change) for part in (value.start, value.stop, value.step)))
-    return change(value)
-
-
-def _given(value: Any) -> Any:
-    """Arguments as they were given: tensors in the place of values."""
-    return _rebuilt(value, lambda item: item.tensor if isinstance(item, Value) else item)
 
 
 def _entered(frame: FrameType, depth: int) -> Entered | None:

@@ -136,7 +136,7 @@ def _explained(raised: Raised, entered: Entered, problem: Problem, words: Words,
         joined = _joined_states(raised, problem, state)
         hint, certain = joined or _no_state(raised, problem, words, state) or hint, bool(joined) or certain
     if code == "LS102" and value is not None:
-        hint, certain = _ids(raised, value) or hint, certain
+        hint, certain = _ids(value) or hint, certain
     title = _TITLES[code].format(layer=layer)
     operands = [found for one in (data, *state) if (found := raised.value(one)) is not None]
     fix = hint if certain else f"probably: {hint}" if hint else ""
@@ -175,7 +175,7 @@ def _no_state(raised: Raised, problem: Problem, words: Words, state: list[Tensor
     return f"leave the state out to start from zeros: {got} is no {problem.formula} = {wanted}"
 
 
-def _ids(raised: Raised, x: Value) -> str:
+def _ids(x: Value) -> str:
     """Ids with an axis too many in front of an embedding."""
     maker = x.maker
     if maker is None or maker.name != "embedding" or len(x.shape) != 4:

@@ -15,8 +15,8 @@ SAME = names_in("contiguous clone detach to cpu cuda float double half bfloat16 
 VIEWS = names_in("view reshape unflatten flatten view_as reshape_as ravel")
 # Functions that put elements elsewhere and compute nothing.
 MOVES = VIEWS | names_in(
-    "__getitem__ transpose t T mT H mH permute unsqueeze squeeze expand repeat index_select select narrow flip cat stack "
-    "concat concatenate hstack vstack chunk split unbind movedim moveaxis gather swapaxes swapdims repeat_interleave "
+    "__getitem__ transpose t T mT H mH permute unsqueeze squeeze expand repeat index_select select narrow flip cat "
+    "stack concat concatenate hstack vstack chunk split unbind movedim moveaxis gather swapaxes swapdims repeat_interleave "
     "tile take_along_dim roll expand_as masked_select tensor_split split_with_sizes diagonal unfold atleast_2d "
     "atleast_3d _pack_padded_sequence _pad_packed_sequence"
 )

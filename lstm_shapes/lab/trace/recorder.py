@@ -24,7 +24,7 @@ from .families import names_in
 from .still import Still
 from .where import Line, Where, line_now, resolve
 
-__all__ = ["Call", "Follower", "Plain", "Recorder", "Trace", "Value", "is_loss", "tensors_of"]
+__all__ = ["Call", "Follower", "Plain", "Recorder", "Trace", "Value", "is_loss", "substituted", "tensors_of"]
 
 # Questions about a tensor that read no element of it.
 _ATTRIBUTES = names_in(
@@ -190,6 +190,19 @@ class Trace:
                 seen.add(value.index)
                 waiting.extend(value.parents)
         return seen
+
+
+def substituted(value: Any, change: Callable[[Value], Any]) -> Any:
+    """Recorded arguments with something else in the place of each value."""
+    if isinstance(value, Value):
+        return change(value)
+    if isinstance(value, tuple):
+        return tuple(substituted(item, change) for item in value)
+    if isinstance(value, dict):
+        return {key: substituted(item, change) for key, item in value.items()}
+    if isinstance(value, slice):
+        return slice(*(substituted(part, change) for part in (value.start, value.stop, value.step)))
+    return value
 
 
 def tensors_of(value: Any, depth: int = 6) -> Iterator[Tensor]:
