@@ -53,16 +53,15 @@ def function(raised: Raised) -> Explanation | None:
     title = f"{_spoken(raised, call)} refuses {tensors or 'its arguments'}"
     axes = ((value, axis) for value in values for axis in range(len(value.shape)))
     products = raised.products(*axes) if call.name not in _RESHAPES else ""
-    measured += f"; {products}" if products else ""
-    return _explanation(raised, title, measured, fixes, values, code)
+    return _explanation(raised, title, "; ".join(filter(None, (measured, products))), fixes, values, code)
 
 
 def _explanation(
     raised: Raised, title: str, measured: str, fixes: list[Try], values: list[Value], code: str = ""
 ) -> Explanation:
     layer = raised.from_layer(*values) if values else None
-    code = code or ("LS111" if layer is not None else "LS113")
-    return Explanation(code, title, measured, fixes, values, layer.name if layer is not None else "")
+    code, name = (code or "LS113", "") if layer is None else (code or "LS111", layer.name)
+    return Explanation(code, title, measured, fixes, values, name)
 
 
 def _operands(raised: Raised, call: Call) -> list[Value]:
@@ -442,10 +441,9 @@ def _index(raised: Raised, call: Call) -> Look | None:
         counted = [part for part in parts if part is not None and part is not Ellipsis]
         if len(counted) > len(source.shape):
             return f"{len(counted)} indices for the {len(source.shape)} axes of {described}", []
-        if Ellipsis not in parts:
-            for axis, part in enumerate(counted):
-                if isinstance(part, int) and not -source.shape[axis] <= part < source.shape[axis]:
-                    return _beyond(raised, call, source, axis, list(parts))
+        for axis, (part, size) in enumerate(zip(counted, source.shape, strict=False)):
+            if Ellipsis not in parts and isinstance(part, int) and not -size <= part < size:
+                return _beyond(raised, call, source, axis, list(parts))
         place = _place(call)
         if place is not None:
             return f"{described} at this index is {place}, and {raised.described(call.args[2])} is written there", []
@@ -460,10 +458,9 @@ def _index(raised: Raised, call: Call) -> Look | None:
         return measured, []
     size = source.shape[axis]
     measured = f"{call.name} along axis {axis} of {described}, places 0 to {size - 1}; {measured}"
-    if not (low >= 1 and high == size):
-        return measured, []
     text = f"{chained(raised.code(index, 'index'), ' - 1')}: lengths count from 1, places from 0"
-    return measured, [_swap(raised, call, index, Change(" - 1", lambda x: x - 1, 1.0), None, text)]
+    less = _swap(raised, call, index, Change(" - 1", lambda x: x - 1, 1.0), None, text)
+    return measured, [less] if low >= 1 and high == size else []
 
 
 def _place(call: Call) -> tuple[int, ...] | None:
@@ -477,15 +474,13 @@ def _place(call: Call) -> tuple[int, ...] | None:
 
 def _beyond(raised: Raised, call: Call, source: Value, axis: int, parts: list[Any]) -> Look:
     """An index that is larger than its axis."""
-    size, name = source.shape[axis], raised.axes.names(source)[axis]
+    size, name, made = source.shape[axis], raised.axes.names(source)[axis], raised.output_of(source)
     measured = f"index {parts[axis]} on axis {axis} of {raised.described(source)}, which has places 0 to {size - 1}"
     measured += f" ({name})" if name else ""
-    made = raised.output_of(source)
     if made is not None and axis == 0 and raised.state(source):
         layer, hn = made[0], raised.code(source, "hn")
-        measured += f": one row for each layer and direction, K·R = {layer.K}·{layer.R}"
         top = f"{hn}[-2] and {hn}[-1], the top layer's two directions" if layer.R == 2 else f"{hn}[-1], the top layer"
-        return measured, [Try(top)]
+        return f"{measured}: one row for each layer and direction, K·R = {layer.K}·{layer.R}", [Try(top)]
     new = [size - 1 if k == axis else one for k, one in enumerate(parts)]
     key = tuple(new) if len(new) > 1 else new[0]
     text = f"{raised.code(source)}[{', '.join(map(_written, new))}], the last one"

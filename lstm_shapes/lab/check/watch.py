@@ -16,9 +16,8 @@ from lstm_shapes.lab.trace import Trace, raised_at, theirs
 from lstm_shapes.lab.trace.bounded import Bounded
 from lstm_shapes.lab.trace.compiling import aside
 
-from .explain import explained, finding_of
-from .loading import Loading, explain_load_error
-from .raised import Raised
+from .explain import explain_error
+from .loading import Loading
 from .report import Finding, Report, ordered
 from .roots import Roots
 from .rule import RULES
@@ -201,13 +200,9 @@ def watch(experiments: bool = True, seconds: float = 30) -> Watch:
 
 
 def _explained(error: Exception, trace: Trace, names: dict[int, str]) -> Finding:
-    """The one place where an exception meets the rules that know exceptions; no fault of theirs may hide it."""
-    loading = explain_load_error(error)
-    if loading is not None:
-        return loading
-    raised = Raised(error, trace, names)
+    """An exception as a finding; no fault of ours may hide it."""
     try:
-        return finding_of(raised, explained(raised))
+        return explain_error(error, trace, names)
     except Exception as ours:
         title = f"the program raises {type(error).__name__}, and explaining it stopped with {ours!r}"
         return RULES[_UNEXPLAINED].finding(title, str(error), "", raised_at(error.__traceback__), cause=error)

@@ -24,6 +24,7 @@ from lstm_shapes.lab.trace.where import resolve
 
 __all__ = [
     "Spelling",
+    "append_line",
     "argument_text",
     "call_text",
     "chained",

@@ -16,9 +16,9 @@ VIEWS = names_in("view reshape unflatten flatten view_as reshape_as ravel")
 # Functions that put elements elsewhere and compute nothing.
 MOVES = VIEWS | names_in(
     "__getitem__ transpose t T mT H mH permute unsqueeze squeeze expand repeat index_select select narrow flip cat "
-    "stack concat concatenate hstack vstack chunk split unbind movedim moveaxis gather swapaxes swapdims repeat_interleave "
-    "tile take_along_dim roll expand_as masked_select tensor_split split_with_sizes diagonal unfold atleast_2d "
-    "atleast_3d _pack_padded_sequence _pad_packed_sequence"
+    "stack concat concatenate hstack vstack chunk split unbind movedim moveaxis gather swapaxes swapdims tile "
+    "repeat_interleave take_along_dim roll expand_as masked_select tensor_split split_with_sizes diagonal unfold "
+    "atleast_2d atleast_3d _pack_padded_sequence _pad_packed_sequence"
 )
 PRODUCTS = names_in("matmul __matmul__ __rmatmul__ bmm mm mv dot einsum linear addmm baddbmm addbmm tensordot")
 _BROADCASTS = names_in(
