@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.errors import SpecError
-from lstm_shapes.lab.trace import LayerCall, Value, tensors_of
+from lstm_shapes.lab.trace import LayerCall, Trace, Value, tensors_of
 from lstm_shapes.theory.contract import configuration as configured
 from lstm_shapes.theory.spec import Spec
 
@@ -110,7 +110,7 @@ def graphs_kept(lab: Experiments) -> Iterator[Finding]:
             first = next((k for k, at in enumerate(trace.backward_at) if at > layer.call.index), None)
             if first:
                 earlier = [one for one in layers if one.call.index < trace.backward_at[first - 1]]
-                if _hangs(layer, earlier, trace.backward_at[first - 1]):
+                if _hangs(trace, layer, earlier, trace.backward_at[first - 1]):
                     yield _kept(
                         layer, f"backward number {first + 1} goes through the graph of backward number {first} again"
                     )
@@ -121,20 +121,11 @@ def graphs_kept(lab: Experiments) -> Iterator[Finding]:
         yield _kept(second.layer, "the backward of a second call reaches into the graph of the first, which is gone")
 
 
-def _hangs(layer: LayerCall, earlier: list[LayerCall], before: int) -> bool:
+def _hangs(trace: Trace, layer: LayerCall, earlier: list[LayerCall], before: int) -> bool:
     """Whether a state descends, through tensors with a graph, from a layer's output before a backward."""
-    outputs = {value.index for one in earlier for value in one.outputs.values()}
-    waiting = list(layer.states.values())
-    seen: set[int] = set()
-    while waiting:
-        value = waiting.pop()
-        if value.index in seen or not value.tensor.requires_grad:
-            continue
-        seen.add(value.index)
-        if value.index in outputs and value.maker is not None and value.maker.index < before:
-            return True
-        waiting.extend(value.parents)
-    return False
+    held = trace.ancestors(*layer.states.values(), graph=True)
+    outputs = (value for one in earlier for value in one.outputs.values() if value.index in held)
+    return any(value.maker is not None and value.maker.index < before for value in outputs)
 
 
 def _kept(layer: LayerCall, what: str) -> Finding:

@@ -514,7 +514,7 @@ def cut_from_loss(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
     ends = [v for v in ends if v.tensor.requires_grad]
     if not ends:
         return
-    way, trained = trace.ancestors(*ends), _with_gradient(ends)
+    way, trained = trace.ancestors(*ends), trace.ancestors(*ends, graph=True)
     layers = lab.layers if lab is not None else layer_calls(trace, {})
     by_module: dict[int, list[LayerCall]] = {}
     for layer in layers:
@@ -535,18 +535,6 @@ def cut_from_loss(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
         measured = f"{weights} want a gradient, and no path with one leads to the loss"
         fix = f"probably without {what} here; where the layer is frozen on purpose, requires_grad_(False) says so"
         yield RULES["LS213"].finding(title, measured, fix, cut.where, level="warning", layer=layer.name)
-
-
-def _with_gradient(ends: list[Value]) -> set[int]:
-    """The values that a gradient of some others reaches."""
-    seen: set[int] = set()
-    waiting = list(ends)
-    while waiting:
-        value = waiting.pop()
-        if value.index not in seen and value.tensor.requires_grad:
-            seen.add(value.index)
-            waiting.extend(value.parents)
-    return seen
 
 
 def _cut(trace: Trace, layer: LayerCall, way: set[int]) -> tuple[Call, set[int]]:

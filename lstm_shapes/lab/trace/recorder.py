@@ -180,13 +180,13 @@ class Trace:
         given = [self.value_of(tensor) for tensor in tensors_of(self.pending[-1][2])] if self.pending else []
         return [value for value in given if value is not None]
 
-    def ancestors(self, *values: Value) -> set[int]:
-        """The indices of all values that these descend from, themselves included."""
+    def ancestors(self, *values: Value, graph: bool = False) -> set[int]:
+        """The indices of all values that these descend from, themselves included; with `graph` as a gradient goes."""
         seen: set[int] = set()
         waiting = list(values)
         while waiting:
             value = waiting.pop()
-            if value.index not in seen:
+            if value.index not in seen and (value.tensor.requires_grad or not graph):
                 seen.add(value.index)
                 waiting.extend(value.parents)
         return seen
