@@ -235,8 +235,8 @@ class StateContract:
             fix = f"{word}.expand({keep}{N}, -1).contiguous()"
             return f"It holds one sequence, and x has N = {N}: {fix}", fix
         fix = self._zeros(want)
-        kept = "A state made for a batch of another size does not fit the next one, and the last batch is often smaller: drop or reset it"
-        return f"It holds {has} sequences, and x has N = {N} ({self.batch_word}). {kept}, {fix}", fix
+        kept = "A state made for a batch of another size does not fit the next one, and the last batch is often smaller"
+        return f"It holds {has} sequences, and x has N = {N} ({self.batch_word}). {kept}: drop or reset it, {fix}", fix
 
     def _width(self, role: str, got: tuple[int, ...], want: tuple[int, ...]) -> tuple[str, str]:
         spec, width, H = self.spec, got[-1], want[-1]
@@ -254,7 +254,8 @@ class StateContract:
             return f"{made}Its width is {width}, and this layer's {H}: {linear} in between", ""
         rebuilt = spec.replace(D=max(1, width)).constructor
         if width == 2 * H:
-            made += f"If it is torch.cat((forward, backward), dim=-1) of two directions, {self.words.of(role)}[..., :{H}] is the forward one. "
+            forward = f"{self.words.of(role)}[..., :{H}] is the forward one"
+            made += f"If it is torch.cat((forward, backward), dim=-1) of two directions, {forward}. "
         return f"{made}Its width is {width}, this layer's hidden_size {H}: {rebuilt}, or {linear} in between", ""
 
     def _rows(self, word: str, has: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[str, str]:
@@ -265,10 +266,8 @@ class StateContract:
         says = f"It has {got} row{'s' * (got != 1)} and this layer {count}"
         if spec.R == 2 and got == spec.K:
             fix = f"{word}.repeat_interleave(2, 0)"
-            return (
-                f"{says}: with bidirectional=True each layer has two, num_layers * 2 rows in all. {fix} starts both directions from the same",
-                fix,
-            )
+            both = f"{fix} starts both directions from the same"
+            return f"{says}: with bidirectional=True each layer has two, num_layers * 2 rows in all. {both}", fix
         if got > want:
             fix = f"{word}[-{want}:].contiguous()"
             return f"{says}: it was made for more layers or directions than this one has. {fix} are its last rows", fix

@@ -1,4 +1,4 @@
-"""check: silent shape bugs, proved by experiments on a recorded run; what is raised, explained by the operand at fault."""
+"""check: silent shape bugs, proved by experiments on a recorded run, and what is raised, explained by its operand."""
 
 from __future__ import annotations
 

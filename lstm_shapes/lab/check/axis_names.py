@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from math import prod
-from typing import Any
 
 from torch import Tensor
 
@@ -17,7 +16,9 @@ from lstm_shapes.lab.tensors import AnnotatedTensor, annotated
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value
 from lstm_shapes.theory.axes import UNKNOWN, Axes, Axis, unknown
 
-__all__ = ["AxisNames", "disagree", "named_shape"]
+from .words import named_shape
+
+__all__ = ["AxisNames", "axes_of", "disagree"]
 
 _OUTSIDE = "from_outside_"
 
@@ -99,21 +100,9 @@ class AxisNames:
             self._call(call)
 
     def _call(self, call: Call) -> None:
-        wrapped: dict[int, Tensor] = {}
-
-        def tensor(value: Any) -> Any:
-            if isinstance(value, Value):
-                if value.index not in wrapped:
-                    wrapped[value.index] = _annotated(value, self._known.get(value.index))
-                return wrapped[value.index]
-            if isinstance(value, tuple):
-                return tuple(map(tensor, value))
-            if isinstance(value, dict):
-                return {key: tensor(item) for key, item in value.items()}
-            return value
-
+        inputs = {value.index: _annotated(value, self._known.get(value.index)) for value in call.inputs}
         try:
-            given = tensor(call.args), tensor(call.kwargs)
+            given = substituted((call.args, call.kwargs), lambda value: inputs[value.index])
             results = tuple(value.tensor for value in call.outputs)
             out = annotated(call.func, results if isinstance(call.result, tuple) else results[0], *given)
             if call.name == "__setitem__":
@@ -154,6 +143,12 @@ def _annotated(value: Value, axes: Axes | None) -> Tensor:
     return AnnotatedTensor(tensor.detach() if isinstance(tensor, AnnotatedTensor) else tensor, axes)
 
 
+def axes_of(tensor: Tensor) -> Axes:
+    """The axes that a tensor carries, all of them unknown where it carries none."""
+    carried = getattr(tensor, "axes", None)
+    return carried if isinstance(carried, Axes) else Axes.of(["?"] * tensor.dim(), tuple(tensor.shape))
+
+
 def disagree(one: Axis, other: Axis) -> bool:
     """Whether two axes of one size are known to be different: another name, or factors in another order."""
     left, right = ([atom for atom in axis.atoms if atom.size != 1] for axis in (one, other))
@@ -171,9 +166,3 @@ def _certain(name: str) -> bool:
 def _shown(axis: Axis) -> str:
     name = axis.name
     return "" if name in (UNKNOWN, "1") or _OUTSIDE in name else name
-
-
-def named_shape(shape: Iterable[int], names: Iterable[str]) -> str:
-    """Sizes with the names that are known."""
-    parts = [f"{name}={size}" if name else str(size) for size, name in zip(shape, names, strict=True)]
-    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lstm_shapes.lab.trace import Call, LayerCall, Value, is_loss
+from lstm_shapes.lab.trace.families import PRODUCTS, VIEWS, broadcasts, names_in
 
 from .experiments import Experiments
 from .fixes import Fix
 from .layout import Layout, made_axis
 from .samples import Samples, cut, samples_of
-from .words import argument_text, call_text, layer_names, named, result_names, value_name
+from .words import argument_text, call_text, layer_names, named, result_names, top_row, value_name
 
 __all__ = ["Blame", "blame_of"]
 
-Kind = Literal["time", "unbatched", "carried", "view", "along", "product", "joined", "flattened", "picked", "order", "other"]
+Kind = Literal[
+    "time", "unbatched", "carried", "view", "along", "product", "joined", "flattened", "picked", "order", "other"
+]
 
 # Functions that work along `dim`, and the place of that argument.
 ALONG = {
@@ -53,7 +56,7 @@ class Blame:
     call: Call
     value: Value
     axis: int | None
-    fixes: list[Fix]
+    fixes: list[Fix] = field(default_factory=list)
     layer: LayerCall | None = None
     maker: LayerCall | None = None
     state: str = ""
@@ -81,47 +84,45 @@ def blame_of(lab: Experiments) -> Blame | None:
         return _moved_away(samples, *strayed)
     if samples.kind == "permuted":
         return Blame("order", call, _first(samples, call), 0, _unsort(call))
-    if samples.kind == "mixed" and call.name in _VIEWS:
+    if samples.kind == "mixed" and call.name in VIEWS:
         return _view(samples, call)
     if layer is not None:
         return _layer(lab, samples, layer)
     if is_loss(call.name):
-        return _loss(lab, samples, call)
-    if cut(samples, call) or call.name in _VIEWS:
-        return _view(samples, call)
-    value = _first(samples, call)
-    view = _misplacing_view(lab, samples, value) if call.name not in _PICKS else None
-    if view is not None:
-        return _view(samples, view)
-    made = _state_of(lab, value)
-    spread = samples.layout(value)
-    axis = None if spread is None else spread.axis
-    if samples.kind == "dropped" or call.name in _PICKS:
-        blame = Blame("picked", call, value, axis, list(_picks(lab, call, value, made, axis)))
-    elif call.name in ("cat", "stack", "concat") and (pair := _unlike(samples, call)) is not None:
-        blame = Blame("joined", call, pair[0], axis, [])
-        blame.against = pair[1]
-    elif call.name in ALONG:
-        blame = Blame("along", call, value, axis, list(_along(lab, call, value, made)))
-    elif call.name in _PRODUCTS or call.name == "multi_head_attention_forward":
-        view = _merging_view(lab, samples, value, spread)
-        if view is not None:
-            return _view(samples, view)
-        blame = Blame("product", call, value, axis, list(_attention(call)))
-    elif call.name in _NORMS:
-        blame = Blame("along", call, value, axis, [])
-    elif call.name in _POINTWISE or len(_spread(samples, call)) > 1:
-        views = [v for value in call.inputs if (v := _merging_view(lab, samples, value, samples.layout(value)))]
-        if views:
-            return _view(samples, views[0])
-        blame = Blame("joined", call, value, axis, [])
-        blame.against = next((v for v in _spread(samples, call) if v is not value), None)
+        return _loss(samples, call)
+    value, spread = _first(samples, call), _spread(samples, call)
+    views = [call] if cut(samples, call) or call.name in VIEWS else []
+    if not views and call.name not in _PICKS:
+        views = [v for v in [_misplacing_view(lab, samples, value)] if v is not None]
+    joins = call.name in ("cat", "stack", "concat")
+    pair = _unlike(samples, call) if joins else None
+    products = call.name in PRODUCTS or call.name == "multi_head_attention_forward"
+    meets = broadcasts(call.name) or len(spread) > 1
+    along = call.name in ALONG or call.name in _NORMS
+    picks = samples.kind == "dropped" or call.name in _PICKS
+    if not views and not picks and pair is None and not along and (products or meets):
+        searched = (value,) if products else call.inputs
+        views = [v for one in searched if (v := _merging_view(samples, one)) is not None]
+    if views:
+        return _view(samples, views[0])
+    made, lies = _state_of(lab, value), samples.layout(value)
+    blame = Blame("other", call, value, None if lies is None else lies.axis)
+    if picks:
+        blame.kind, blame.fixes = "picked", list(_picks(lab, call, value, made))
+    elif pair is not None:
+        blame.kind, blame.value, blame.against = "joined", *pair
+    elif along:
+        blame.kind, blame.fixes = "along", list(_along(lab, call, value, made)) if call.name in ALONG else []
+    elif products:
+        blame.kind, blame.fixes = "product", list(_attention(call))
+    elif meets:
+        blame.kind, blame.against = "joined", next((v for v in spread if v is not value), None)
     else:
-        blame = Blame("other", call, value, axis, list(_scripted(call)))
+        blame.fixes = list(_scripted(call))
     if blame.kind == "joined" and blame.against is not None and _orders_differ(samples, blame.value, blame.against):
-        turned = _turned(samples, blame.value, blame.against)
-        return Blame("order", turned or call, blame.value, axis, _unsort(turned or call), against=blame.against)
-    if made is not None and axis == 1 and blame.kind in ("picked", "along"):
+        turned = _turned(samples, blame.value, blame.against) or call
+        return Blame("order", turned, blame.value, blame.axis, _unsort(turned), against=blame.against)
+    if made is not None and blame.axis == 1 and blame.kind in ("picked", "along"):
         blame.state, blame.maker = made
     return blame
 
@@ -218,42 +219,37 @@ def _turned(samples: Samples, *values: Value | None) -> Call | None:
     return None
 
 
-def _loss(lab: Experiments, samples: Samples, call: Call) -> Blame:
+def _loss(samples: Samples, call: Call) -> Blame:
     """Predictions and targets that belong to different samples at the same row."""
-    spread = _spread(samples, call)
-    value, against = (spread[0], spread[1]) if len(spread) > 1 else (spread[0], None)
+    value, against = [*_spread(samples, call), None][:2]
+    assert value is not None
     lies = samples.layout(value)
     axis = None if lies is None else lies.axis
     if against is not None and _orders_differ(samples, value, against):
-        moved = next((v for v in spread if samples.tracks[v.index].places() != {s: s for s in samples.tested}), value)
+        own = {s: s for s in samples.tested}
+        moved = next((v for v in (value, against) if samples.tracks[v.index].places() != own), value)
         return Blame("order", call, moved, axis, _unsort(call), against=against)
     fixes: list[Fix] = []
     for each in (value, against):
-        view = None if each is None else _flattening(samples, each)
-        if view is not None and each is not None:
-            target = each is against
-            before = value_name(view.inputs[0], view)
-            before = before if " " not in before else "targets" if target else "logits"
-            text = f"{before}.t()" if target and len(view.inputs[0].shape) == 2 else f"{before}.transpose(0, 1)"
-            shape = view.outputs[0].shape
-            edit = {view.index: lambda func, shape=shape: lambda x, *_, **__: x.transpose(0, 1).reshape(shape)}
-            flat = ", ".join(map(str, (-1, *shape[1:])))
-            fixes.append(Fix(f"{text}.reshape({flat}), so that both are flattened in one order", edit))
-    if not fixes:
-        return Blame("joined", call, value, axis, [], against=against)
-    return Blame("flattened", call, value, axis, fixes, against=against)
+        view = merging(each) if each is not None else None
+        if view is not None:
+            source, shape, target = view.inputs[0], view.outputs[0].shape, each is against
+            name = value_name(source, view)
+            name = name if " " not in name else "targets" if target else "logits"
+            turn = "t()" if target and len(source.shape) == 2 else "transpose(0, 1)"
+            flat = f"{name}.{turn}.reshape({', '.join(map(str, (-1, *shape[1:])))})"
+            fixes.append(Fix(f"{flat}, so that both are flattened in one order", {view.index: _turning(shape)}))
+    return Blame("flattened" if fixes else "joined", call, value, axis, fixes, against=against)
 
 
-def _flattening(samples: Samples, value: Value) -> Call | None:
-    """The view that merged the samples with another axis, behind which a value lies."""
-    for _ in range(12):
-        maker = value.maker
-        if maker is None or not maker.inputs:
-            return None
-        if maker.name in ("view", "reshape", "flatten") and len(maker.inputs[0].shape) > len(value.shape):
-            return maker
-        value = maker.inputs[0]
-    return None
+def _turning(shape: tuple[int, ...]) -> Edit:
+    return lambda func: lambda x, *_, **__: x.transpose(0, 1).reshape(shape)
+
+
+def merging(value: Value) -> Call | None:
+    """The view that merged two axes, behind which a value lies."""
+    makers = ((after, call) for after, call in value.way_back() if call.name in ("view", "reshape", "flatten"))
+    return next((call for after, call in makers if len(call.inputs[0].shape) > len(after.shape)), None)
 
 
 # ---------------------------------------------------------------------- recurrent layers
@@ -293,13 +289,11 @@ def _layer(lab: Experiments, samples: Samples, layer: LayerCall) -> Blame:
     single = track is not None and len(track.touched) <= 1
     if single and others:
         whole = not layer.cell and layer.L > 1
-        blame = Blame("carried" if whole else "time", layer.call, X, axis, [], layer, against=others[0])
-        if not whole:
-            blame.fixes = [Fix("a loop over the steps, axis 1 of the input: x[:, t], with states of N = x.size(0) rows")]
-        return blame
-    blame = Blame("joined", layer.call, X, axis, [], layer)
-    blame.against = others[0] if others else None
-    return blame
+        if whole:
+            return Blame("carried", layer.call, X, axis, [], layer, against=others[0])
+        fix = Fix("a loop over the steps, axis 1 of the input: x[:, t], with states of N = x.size(0) rows")
+        return Blame("time", layer.call, X, axis, [fix], layer, against=others[0])
+    return Blame("joined", layer.call, X, axis, [], layer, against=others[0] if others else None)
 
 
 def _rows_of(layer: LayerCall) -> Value:
@@ -313,9 +307,12 @@ def _batch_first(lab: Experiments, layer: LayerCall) -> Iterator[Fix]:
     """The layer in the other layout, for all its calls; the input transposed."""
     module: Any = layer.module
     name = value_name(layer.X, None)
-    text = argument_text(_module_call(layer), 0) or (name if name.isidentifier() else "x")
+    call = layer.call  # under the name that the user's line spells
+    spelled = Call(call.index, layer.name.split(".")[-1], call.line, call.args, call.kwargs, call.inputs, call.module)
+    text = argument_text(spelled, 0) or (name if name.isidentifier() else "x")
     if layer.unbatched:
-        yield Fix(f"{text}.unsqueeze({0 if getattr(module, 'batch_first', False) else 1}): one sequence with its batch axis")
+        axis = 0 if getattr(module, "batch_first", False) else 1
+        yield Fix(f"{text}.unsqueeze({axis}): one sequence with its batch axis")
         return
     if isinstance(module, nn.RNNBase):
         first = not module.batch_first
@@ -338,13 +335,6 @@ def _batch_first(lab: Experiments, layer: LayerCall) -> Iterator[Fix]:
     yield Fix(f"{text}.transpose(0, 1) before the layer, or {layer.constructor(batch_first=not layer.batch_first)}")
 
 
-def _module_call(layer: LayerCall) -> Call:
-    """The kernel's call under the name that the user's line spells."""
-    call = layer.call
-    spelled = Call(call.index, layer.name.split(".")[-1], call.line, call.args, call.kwargs, call.inputs, call.module)
-    return spelled
-
-
 # ---------------------------------------------------------------------- views
 def _view(samples: Samples, call: Call) -> Blame:
     value = call.inputs[0]
@@ -355,23 +345,19 @@ def _view(samples: Samples, call: Call) -> Blame:
     return Blame("view", call, value, axis, list(_permuted(samples, call, value, axis)))
 
 
-def _merging_view(lab: Experiments, samples: Samples, value: Value, spread: Layout | None) -> Call | None:
+def _merging_view(samples: Samples, value: Value) -> Call | None:
     """The view that merged the samples with an axis on their right, behind which `value` lies."""
-    if spread is None or spread.repeat == 1:
-        return None
-    seen: set[int] = set()
-    waiting = [value]
+    spread = samples.layout(value)
+    waiting, seen = [value] if spread is not None and spread.repeat > 1 else [], set[int]()
     while waiting:
         current = waiting.pop()
-        if current.index in seen or current.maker is None:
+        maker = current.maker
+        if current.index in seen or maker is None:
             continue
         seen.add(current.index)
-        maker = current.maker
-        before = samples.layout(maker.inputs[0]) if maker.inputs else None
-        after = samples.layout(current)
-        if maker.name in ("view", "reshape", "flatten", "unflatten", "view_as") and before is not None and after:
-            if before.repeat == 1 and after.repeat > 1:
-                return maker
+        before, after = samples.layout(maker.inputs[0]) if maker.inputs else None, samples.layout(current)
+        if maker.name in VIEWS and before is not None and after and before.repeat == 1 < after.repeat:
+            return maker
         waiting.extend(v for v in maker.inputs if not v.parameter)
     return None
 
@@ -389,42 +375,27 @@ def _misplacing_view(lab: Experiments, samples: Samples, value: Value) -> Call |
             before, after = samples.layout(maker.inputs[0]), samples.layout(value)
             asked = len(value.shape) > 2 and made_axis(lab.N, maker.inputs[0].shape, value.shape)
             clean = after is not None and value.shape[after.axis] == lab.N
-            if before is not None and asked and not clean and lab.N > 1:
+            if lab.N in value.shape and len(value.shape) > 2 and not clean and lab.N > 1:
                 return maker
-            if before is not None and len(maker.inputs[0].shape) == len(value.shape) and clean and after is not None:
-                if before.axis == after.axis and maker.inputs[0].shape != value.shape:
-                    return maker  # two axes were to be exchanged, and are equal: (2, 4, D) as (4, 2, D)
+            recut = len(source.shape) == len(value.shape) and source.shape != value.shape
+            if clean and after is not None and recut and before.axis == after.axis:
+                return maker  # two axes were to be exchanged, and are equal: (2, 4, D) as (4, 2, D)
         value = next((v for v in maker.inputs if (t := samples.track(v)) is not None and t.touched), maker.inputs[0])
     return None
 
 
 def _permuted(samples: Samples, call: Call, value: Value, axis: int) -> Iterator[Fix]:
     """The sample axis moved to where the new shape has N, and only then cut."""
-    shape = call.outputs[0].shape
-    N = value.shape[axis] if axis < len(value.shape) else 0
-    name = value_name(value, call)
-    name = name if name.replace(".", "").replace("_", "").isalnum() else "x"
-    spread = samples.layout(value)
+    shape, spread = call.outputs[0].shape, samples.layout(value)
     if spread is None:
         return
-    targets = [j for j, size in enumerate(shape) if size == samples_n(spread)]
-    for j in targets:
-        rest = [size for k, size in enumerate(shape) if k != j]
-        if spread.repeat == 1:
-            order = [axis] + [k for k in range(len(value.shape)) if k != axis]
-            same = sorted(value.shape) == sorted(shape) and len(shape) == len(value.shape)
-            text = (
-                f"{name}.transpose({min(axis, j)}, {max(axis, j)})"
-                if same and axis != j
-                else f"{name}.transpose(0, {axis}).reshape({', '.join(map(str, shape))})"
-                if axis and j == 0
-                else f"{name}.reshape({', '.join(map(str, [N, *rest]))}).transpose(0, {j})"
-                if axis == 0 and j
-                else f"{name}.permute({', '.join(map(str, order))}).reshape({', '.join(map(str, shape))})"
-            )
+    name = value_name(value, call)
+    name = name if name.replace(".", "").replace("_", "").isalnum() else "x"
+    sizes = ", ".join(map(str, shape))
+    same = sorted(value.shape) == sorted(shape) and len(shape) == len(value.shape)
 
-            def moved(func: Any, j: int = j, rest: list[int] = rest) -> Any:
-                return lambda x, *_, **__: x.reshape(value.shape).movedim(axis, 0).reshape(N, *rest).movedim(0, j)
+    def edited(change: Callable[[Tensor], Tensor]) -> dict[int, Edit]:
+        return {call.index: lambda func: lambda x, *_, **__: change(x.reshape(value.shape))}
 
             if same and axis != j:
 
@@ -444,15 +415,17 @@ def _permuted(samples: Samples, call: Call, value: Value, axis: int) -> Iterator
             text = f"{name}.reshape({', '.join(map(str, (spread.N, *rest)))})" + (f".transpose(0, {j})" if j else "")
             yield Fix(f"{text}: the rows keep each sample's steps together", {call.index: apart})
     if spread.repeat == 1 and axis:
-        yield Fix(
-            f"{name}.transpose(0, {axis}) before the {call.name}",
-            {call.index: lambda func: lambda x, *_, **__: x.reshape(value.shape).transpose(0, axis).reshape(shape)},
-        )
+        turned = edited(lambda x: x.transpose(0, axis).reshape(shape))
+        yield Fix(f"{name}.transpose(0, {axis}) before the {call.name}", turned)
     yield Fix(f"a permute or transpose that brings the batch next to where it was, before the {call.name}")
 
 
-def samples_n(spread: Layout) -> int:
-    return spread.N
+def _regrouped(axis: int, j: int, sizes: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
+    return lambda x: x.movedim(axis, 0).reshape(sizes).movedim(0, j)
+
+
+def _exchanged(a: int, b: int, x: Tensor) -> Tensor:
+    return x.transpose(a, b).contiguous()
 
 
 # ---------------------------------------------------------------------- functions along an axis
@@ -501,24 +474,22 @@ def _attention(call: Call) -> Iterator[Fix]:
         yield Fix(f"nn.MultiheadAttention({owner.embed_dim}, {owner.num_heads}, {says})", patch=patch)
 
 
-def _picks(
-    lab: Experiments, call: Call, value: Value, made: tuple[str, LayerCall] | None, axis: int | None
-) -> Iterator[Fix]:
+def _picks(lab: Experiments, call: Call, value: Value, made: tuple[str, LayerCall] | None) -> Iterator[Fix]:
     if made is not None:
         yield from _top_row(call, made)
         return
-    name = value_name(value, call)
-    maker = value.maker
-    behind = _pad_of(value)
+    behind = value.made_by(_PADS, names_in("index_select transpose contiguous"))
     if behind is not None:
         flipped = not bool(behind.args[2])
 
         def other(func: Any) -> Any:
             return lambda data, sizes, first, *rest: func(data, sizes, flipped, *rest)
 
-        yield Fix(f"pad_packed_sequence(…, batch_first={flipped}), or hn[-1], the last real step", {behind.index: other})
+        text = f"pad_packed_sequence(…, batch_first={flipped}), or hn[-1], the last real step"
+        yield Fix(text, {behind.index: other})
     index = call.args[1] if call.name == "__getitem__" and len(call.args) > 1 else None
-    text = result_names(maker.where)[0] if maker is not None and result_names(maker.where) else name
+    names = result_names(value.maker.where) if value.maker is not None else ()
+    text = names[0] if names else value_name(value, call)
     if isinstance(index, int):
         yield Fix(f"{text}[:, {index}]", {call.index: lambda func: lambda x, _: x[:, index]})
     elif isinstance(index, tuple) and len(index) > 1 and isinstance(index[1], int) and index[0] == slice(None):
@@ -529,26 +500,16 @@ def _picks(
         yield from _batch_first(lab, layer)
 
 
-def _pad_of(value: Value) -> Call | None:
-    """The call that padded a packed sequence back, where a value comes straight from it."""
-    for _ in range(4):
-        if value.maker is None:
-            return None
-        if value.maker.name == "_pad_packed_sequence":
-            return value.maker
-        if value.maker.name not in ("index_select", "transpose", "contiguous") or not value.maker.inputs:
-            return None
-        value = value.maker.inputs[0]
-    return None
-
-
 def _top_row(call: Call, made: tuple[str, LayerCall]) -> Iterator[Fix]:
     role, layer = made
     name = layer_names(layer)[role]
-    if layer.R == 2:
-        text = f"torch.cat(({name}[-2], {name}[-1]), dim=1), the top layer's two directions"
-        yield Fix(text, {call.index: lambda func: lambda h, *_, **__: torch.cat((h[-2], h[-1]), 1)})
-    yield Fix(f"{name}[-1], the top layer's row", {call.index: lambda func: lambda h, *_, **__: h[-1]})
+    for R, says in ((2, "the top layer's two directions"), (1, "the top layer's row"))[0 if layer.R == 2 else 1 :]:
+        text, _ = top_row(name, layer.outputs[role].tensor.detach(), R, 1)
+        yield Fix(f"{text}, {says}", {call.index: partial(_taking_top, R)})
+
+
+def _taking_top(R: int, func: Any) -> Any:
+    return lambda h, *_, **__: top_row("", h, R, 1)[1]
 
 
 # ---------------------------------------------------------------------- order, scripts

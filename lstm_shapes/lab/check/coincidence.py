@@ -1,7 +1,8 @@
-"""Coincidence: one sample and one step more, asked only where equal sizes hide a layout, or samples were mixed already."""
+"""One sample and one step more, asked only where equal sizes hide a layout, or samples were mixed already."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from lstm_shapes.lab.trace import Call, LayerCall, Where
@@ -48,15 +49,13 @@ def _equal(lab: Experiments, layer: LayerCall) -> bool:
 
 def _named(lab: Experiments, suspects: list[LayerCall], error: Exception, failed: Call | None) -> Coincidence | None:
     """The state that followed the wrong size: read from torch's own words, expected (…), got [...]."""
-    import re
-
     match = re.search(r"Expected hidden(?:\[\d\])? size \(([\d, ]+)\), got \[([\d, ]+)\]", str(error))
     if match is None:
         return None
     expected, got = (tuple(int(n) for n in part.split(",")) for part in match.groups())
     layer = suspects[0]
     N, more = lab.N, lab.N + 1
-    if len(got) != 3 or sorted(got) == sorted(expected) and got == expected:
+    if len(got) != 3 or got == expected:
         return None
     name = next((role for role in layer.states), "h0")
     if got[0] == more and expected[1] == more:

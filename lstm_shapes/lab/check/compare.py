@@ -44,7 +44,7 @@ def differs(before: Tensor, after: Tensor, slack: float = 0.0) -> Tensor | None:
 
 
 def far(before: Tensor, after: Tensor) -> Tensor:
-    """Where two tensors of one shape, computed with other sizes, differ by more than the order of additions explains."""
+    """Where two tensors of one shape, computed with other sizes, differ by more than the order of additions does."""
     if not before.is_floating_point():
         return before != after
     both_nan = torch.isnan(before) & torch.isnan(after)

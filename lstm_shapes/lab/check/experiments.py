@@ -226,7 +226,8 @@ class Experiments:
 
     def kept_tensors(self) -> list[Tensor]:
         """The tensors, no parameters and no buffers, that objects and modules hold now."""
-        values = [v for space in self.reached.attributes for name, v in space.items() if name not in ("_parameters", "_buffers")]
+        spaces, not_held = self.reached.attributes, ("_parameters", "_buffers")
+        values = [v for space in spaces for name, v in space.items() if name not in not_held]
         values += [space[word] for space, word in self.reached.globals]
         return [t for value in values for t in tensors_of(value, 3) if not isinstance(t, nn.Parameter)]
 
@@ -403,4 +404,3 @@ class _Nowhere:
 
     def isatty(self) -> bool:
         return False
-

@@ -13,7 +13,7 @@ from .compare import differs
 from .experiments import Experiments
 from .inputs import Given
 
-__all__ = ["Fix", "best", "samples_hold"]
+__all__ = ["Edit", "Fix", "best", "samples_hold"]
 
 Edit = Callable[[Callable[..., Any]], Callable[..., Any]]
 

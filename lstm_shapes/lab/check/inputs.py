@@ -11,18 +11,19 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.lab.trace import LayerCall, Trace, Value, is_loss, rebuild
+from lstm_shapes.lab.trace.families import names_in
 
 __all__ = ["Given", "Inputs", "Slot", "whole_numbers"]
 
 Given = tuple[tuple[Any, ...], dict[str, Any]]
 
 # Functions that only move elements: a token keeps being a token behind them.
-_MOVES = frozenset(
+_MOVES = names_in(
     "__getitem__ view reshape transpose t T permute unsqueeze squeeze flatten contiguous clone detach to long int "
     "expand repeat index_select select narrow flip cat stack chunk split unbind cpu movedim unflatten gather data "
-    "swapaxes repeat_interleave tile".split()
+    "swapaxes repeat_interleave tile"
 )
-_READS_TOKENS = frozenset("embedding embedding_bag one_hot".split())
+_READS_TOKENS = names_in("embedding embedding_bag one_hot")
 
 
 @dataclass(eq=False, slots=True)
@@ -164,7 +165,10 @@ class Inputs:
             new = _copy(slot.value)
             with torch.inference_mode(new.is_inference()), torch.no_grad():
                 row = new.select(slot.batch, i)
-                row.copy_(_flipped(row, i) if slot.index in flags else _other(row, slot.value, seed + 17 * i, self.pads))
+                replaced = (
+                    _flipped(row, i) if slot.index in flags else _other(row, slot.value, seed + 17 * i, self.pads)
+                )
+                row.copy_(replaced)
             return new
 
         return self._with(change)

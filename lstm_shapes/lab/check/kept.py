@@ -174,7 +174,8 @@ def _loop(lab: Experiments) -> Unread | None:
         place = _single_index(call)
         if place is not None and any(v.index in lab.on_path for v in call.outputs):
             axis, at = place
-            taken.setdefault((call.inputs[0].index, axis), {}).setdefault(at % call.inputs[0].shape[axis], []).append(call)
+            source = call.inputs[0]
+            taken.setdefault((source.index, axis), {}).setdefault(at % source.shape[axis], []).append(call)
     for (index, axis), places in taken.items():
         value = lab.baseline.values[index]
         steps = value.shape[axis]
@@ -303,7 +304,8 @@ def recurrence_of(lab: Experiments) -> NoRecurrence | None:
 
 def _is_input(lab: Experiments, value: Value) -> bool:
     """Whether a value is an input as it came, or a view of it."""
-    while value.maker is not None and value.maker.name in ("transpose", "permute", "contiguous", "float", "to", "squeeze"):
+    moves = ("transpose", "permute", "contiguous", "float", "to", "squeeze")
+    while value.maker is not None and value.maker.name in moves:
         value = value.maker.inputs[0]
     return value in lab.baseline.inputs
 
@@ -357,4 +359,3 @@ def _inserting(value: Value) -> Iterator[Call]:
         if maker.name not in ("transpose", "permute", "contiguous", "to", "float"):
             return
         value = before
-

@@ -15,29 +15,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, is_loss, layer_calls
+from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, is_loss, layer_calls
+from lstm_shapes.lab.trace.families import MOVES, SAME, names_in
 
 from .experiments import Experiments
+from .replay import moved, written
 
-__all__ = ["ELEMENTWISE", "Losses", "Origins", "Pair", "Places", "losses_in", "losses_of"]
+__all__ = ["CLASSES", "DIFFERENCES", "ELEMENTWISE", "Losses", "Origins", "Pair", "Places", "losses_in", "losses_of"]
 
-ELEMENTWISE = frozenset(
+ELEMENTWISE = names_in(
     "mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy binary_cross_entropy_with_logits kl_div "
-    "poisson_nll_loss soft_margin_loss".split()
+    "poisson_nll_loss soft_margin_loss"
 )
-CLASSES = frozenset("cross_entropy nll_loss".split())
-DIFFERENCES = frozenset("sub __sub__ __rsub__ rsub subtract".split())
-MOVES = frozenset(
-    "__getitem__ view reshape transpose t T mT permute unsqueeze squeeze flatten expand repeat index_select select "
-    "narrow flip cat stack concat chunk split unbind movedim moveaxis unflatten gather swapaxes swapdims "
-    "repeat_interleave tile take_along_dim roll ravel expand_as view_as reshape_as masked_select "
-    "_pack_padded_sequence _pad_packed_sequence".split()
-)
-_SAME = frozenset("contiguous clone detach to cpu cuda float double half long int data type_as dropout".split())
-_ORDERS = frozenset("sort argsort topk cumsum unique nonzero msort".split())
-_REDUCES = frozenset("sum mean amax amin max min logsumexp prod".split())
-_LAYERS = frozenset(
-    "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell quantized_lstm quantized_gru".split()
+CLASSES = names_in("cross_entropy nll_loss")
+DIFFERENCES = names_in("sub __sub__ __rsub__ rsub subtract")
+_ORDERS = names_in("sort argsort topk cumsum unique nonzero msort")
+_REDUCES = names_in("sum mean amax amin max min logsumexp prod")
+_LAYERS = names_in(
+    "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell quantized_lstm quantized_gru"
 )
 _LARGEST = 2**24  # elements of a tensor whose places are still followed
 
@@ -64,7 +59,7 @@ class Places:
         return [k for k, t in enumerate(self.at) if t is not None and _varies(t, axis)]
 
     def cut_on(self, axis: int) -> bool:
-        """Whether a view cut across two axes of the source: more pairs of indices than a grid of its size has room for."""
+        """Whether a view cut across two axes of the source: more pairs of indices than a grid of its size holds."""
         lines = []
         for k in self.varying(axis):
             t = self.at[k]
@@ -90,6 +85,12 @@ class Pair:
     name: str
     output: Value
     target: Value
+
+    @property
+    def where(self) -> Where | None:
+        """The line that compares; that of the result where check compares."""
+        place = self.call or self.output.maker
+        return place.where if place is not None else None
 
 
 def _varies(t: Tensor, axis: int) -> bool:
@@ -174,7 +175,7 @@ class Origins:
             return self._written(call)
         if name in MOVES:
             return self._moved(call, places)
-        if name in _SAME:
+        if name in SAME:
             return {out.index: places}
         if name in _REDUCES and (dim := call.argument(1, "dim")) is not None:
             return _reduced(call, places, dim)
@@ -219,12 +220,8 @@ class Origins:
 
     def _moved(self, call: Call, places: Places) -> dict[int, Places]:
         """The same function on the indices."""
-
-        def axis(k: int) -> Callable[[Places], Tensor | None]:
-            return lambda p: p.at[k]
-
-        results = [self._run(call, places, axis(k)) for k in range(len(places.at))]
-        features = self._run(call, places, lambda p: p.feature) if places.feature is not None else None
+        results = [self._run(call, places, lambda p, k=k: p.at[k]) for k in range(len(places.at))]  # type: ignore[misc]
+        features = self._run(call, places, lambda p: p.feature)
         made = {}
         for j, value in enumerate(call.outputs):
             at = tuple(None if r is None else r[j] for r in results)
@@ -235,48 +232,21 @@ class Origins:
         mine = part(places)
         if mine is None:
             return None
-        args, kwargs = list(call.args), dict(call.kwargs)
-        for name in ("input", "tensors"):
-            if name in kwargs:
-                args.insert(0, kwargs.pop(name))
-        dim = kwargs.get("dim", args[1] if len(args) > 1 else 0)
-        joins = call.name in ("cat", "concat", "stack")
+        joins = call.name in ("cat", "concat", "concatenate")
+        dim = call.argument(1, "dim", call.kwargs.get("axis", 0))
 
         def index_of(item: Value) -> Tensor:
-            found = self._places.get(item.index)
-            if found is not None and found.source is places.source:
-                index = part(found)
+            known = self._places.get(item.index)
+            if known is not None and known.source is places.source:
+                index = part(known)
                 if index is None:
                     raise ValueError
                 return index
-            if joins and call.name != "stack" and not _varies(mine, dim):
+            if joins and not _varies(mine, dim):
                 return mine.narrow(dim, 0, 1).expand(item.shape)  # beside features of the same place
             return torch.full(item.shape, -1, dtype=torch.int32)
 
-        def filled(item: Any) -> Any:
-            if isinstance(item, Value):
-                if item.elements is None or item.elements.is_meta:
-                    raise ValueError
-                return item.elements.cpu()
-            if isinstance(item, tuple):
-                return tuple(map(filled, item))
-            if isinstance(item, slice):
-                return slice(*map(filled, (item.start, item.stop, item.step)))
-            return item
-
-        data = tuple(map(index_of, args[0])) if joins else index_of(args[0])
-        rest, options = [filled(item) for item in args[1:]], {name: filled(item) for name, item in kwargs.items()}
-        if call.name in ("T", "mT"):
-            return [getattr(data, call.name)]
-        if call.name == "_pad_packed_sequence":
-            rest[2] = -1
-        name = {"view": "reshape", "view_as": "reshape_as"}.get(call.name, call.name)
-        function = (
-            getattr(Tensor, name, None) or getattr(torch, name, None) or getattr(torch._C._VariableFunctions, name)
-        )
-        with torch.no_grad():
-            result = function(data, *rest, **options)
-        return [t for t in (result if isinstance(result, (tuple, list)) else [result]) if isinstance(t, Tensor)]
+        return moved(call, index_of, fill=-1, only_first=True)
 
     def _written(self, call: Call) -> dict[int, Places]:
         """A buffer with a part of it overwritten."""
@@ -285,24 +255,11 @@ class Origins:
         if places is None:
             return {}
         before = self._places.get(target.index)
-        before = before if before is not None and before.source is places.source else None
-
-        def plain(item: Any) -> Any:
-            if isinstance(item, Value):
-                return item.elements
-            return tuple(plain(x) for x in item) if isinstance(item, tuple) else item
-
-        def write(old: Tensor | None, new: Tensor | None) -> Tensor | None:
-            if new is None:
-                return None
-            whole = torch.full(target.shape, -1, dtype=torch.int32) if old is None else old.clone()
-            whole[plain(call.args[1])] = new
-            return whole
-
-        olds = before.at if before is not None else (None,) * len(places.at)
-        at = tuple(write(old, new) for old, new in zip(olds, places.at, strict=True))
-        feature = write(None if before is None else before.feature, places.feature)
-        return {call.outputs[0].index: Places(places.source, at, feature)}
+        if before is None or before.source is not places.source:
+            before = Places(places.source, (None,) * len(places.at))
+        pairs = [*zip(before.at, places.at, strict=True), (before.feature, places.feature)]
+        *at, feature = (None if new is None else written(call, old, new, -1) for old, new in pairs)
+        return {call.outputs[0].index: Places(places.source, tuple(at), feature)}
 
 
 def _weighted(places: Places, shape: tuple[int, ...]) -> Places:
@@ -352,13 +309,17 @@ class Losses:
     def places(self, value: Value) -> Places | None:
         return self.origins.of(value)
 
+    def meaning(self, value: Value, axis: int) -> str:
+        """What the recurrent layers read an axis of a value as: N, L, or "" where that is not known."""
+        places = self.places(value)
+        return self.origins.batch_and_time(places, axis) if places is not None else ""
+
     def batch_first(self, call: Call) -> bool:
         """Whether ctc_loss is given (N, T, C): the layers read its axis 0 as the batch and axis 1 as time."""
         value = call.argument(0, "log_probs")
         if call.name != "ctc_loss" or not call.outputs or not isinstance(value, Value) or len(value.shape) != 3:
             return False
-        places = self.places(value)
-        return places is not None and [self.origins.batch_and_time(places, axis) for axis in (0, 1)] == ["N", "L"]
+        return [self.meaning(value, axis) for axis in (0, 1)] == ["N", "L"]
 
 
 def losses_in(trace: Trace) -> Losses:

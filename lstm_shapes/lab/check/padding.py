@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from lstm_shapes.lab.trace import Call, Value
@@ -56,7 +57,8 @@ def lengths_of(lab: Experiments) -> Lengths | str:
         return f"lengths holds {len(given)} numbers and the batch N = {lab.N} samples"
     if given is not None:
         found = _timed(lab, max(given))
-        return Lengths(given, "lengths", *found) if found is not None else "no input has a time axis as long as lengths say"
+        missing = "no input has a time axis as long as lengths say"
+        return Lengths(given, "lengths", *found) if found is not None else missing
     packed = [call for call in lab.baseline.calls if call.name == "_pack_padded_sequence"]
     for call in packed:
         steps = whole_numbers(call.inputs[1].elements) if len(call.inputs) > 1 else None
@@ -83,7 +85,7 @@ def _timed(lab: Experiments, longest: int) -> tuple[Slot, int] | None:
         if not isinstance(slot.value, Tensor) or slot.batch is None or whole_numbers(slot.value) is not None:
             continue
         axes = [axis for axis in range(slot.tensor.dim()) if axis != slot.batch]
-        axes.sort(key=lambda axis: (axis != slot.time, slot.tensor.size(axis) != longest))
+        axes.sort(key=lambda axis: (axis != slot.time, slot.tensor.shape[axis] != longest))
         for axis in axes:
             if slot.tensor.size(axis) >= longest:
                 return slot, axis
@@ -222,11 +224,13 @@ def _real_steps(lab: Experiments, data: Value, packed: list[int], steps: int) ->
     """What the rows really hold, from another source than the lengths that are packed with."""
     given = lab.inputs.lengths
     if given is not None and len(given) == lab.N:
-        return (given, "lengths") if max(given) == steps and _descends_from(lab, data, lab.ask(lengths_of)) else (None, "")
+        theirs = max(given) == steps and _descends_from(lab, data, lab.ask(lengths_of))
+        return (given, "lengths") if theirs else (None, "")
     counted = _counted(lab, _padding_ids(lab))
     if counted is not None and max(counted.steps) <= steps and _descends_from(lab, data, counted):
         return counted.steps, counted.source
-    told = any((mine := whole_numbers(s.value)) is not None and sorted(mine) == sorted(packed) for s in lab.inputs.slots)
+    numbers = [mine for slot in lab.inputs.slots if (mine := whole_numbers(slot.value)) is not None]
+    told = any(sorted(mine) == sorted(packed) for mine in numbers)
     lengths = next(c.inputs[1] for c in lab.baseline.calls if c.name == "_pack_padded_sequence" and c.inputs[0] is data)
     computed = lab.baseline.ancestors(lengths) & {value.index for value in lab.baseline.inputs}
     if not told and not computed and len(set(packed)) == 1 and packed[0] < steps:
@@ -249,7 +253,8 @@ def _fewer(packed: list[int], known: list[int]) -> bool:
 
 def _first(lab: Experiments, way: set[int], bad: set[int]) -> Call | None:
     for call in lab.baseline.calls:
-        if any(v.index in bad and v.index in way for v in call.outputs) and not any(v.index in bad for v in call.inputs):
+        wrong = any(v.index in bad and v.index in way for v in call.outputs)
+        if wrong and not any(v.index in bad for v in call.inputs):
             return call
     return None
 
@@ -306,9 +311,7 @@ def _cuts(lab: Experiments, lengths: Lengths, full: int) -> tuple[dict[int, tupl
     return axes, counts
 
 
-def _same_row(
-    before: Tensor, after: Tensor, sample: int, N: int, track: Track | None, by_hand: bool
-) -> bool | None:
+def _same_row(before: Tensor, after: Tensor, sample: int, N: int, track: Track | None, by_hand: bool) -> bool | None:
     """Whether the sample's row is the same as far as it goes; None where there is no such row to be found.
 
     Rows that the program sorts by length itself (`by_hand`) may stand elsewhere when all lengths are equal.
@@ -355,8 +358,8 @@ def _row(tensor: Tensor, axis: int, repeat: int, sample: int, N: int) -> Tensor 
     if size % N:
         return None
     if repeat > 1:
-        return tensor.unflatten(axis, (N, size // N)).select(axis, sample)
-    return tensor.unflatten(axis, (size // N, N)).select(axis + 1, sample)
+        return torch.unflatten(tensor, axis, (N, size // N)).select(axis, sample)
+    return torch.unflatten(tensor, axis, (size // N, N)).select(axis + 1, sample)
 
 
 def _prefix_same(one: Tensor, other: Tensor) -> bool | None:
@@ -370,4 +373,3 @@ def _prefix_same(one: Tensor, other: Tensor) -> bool | None:
 
 def _line(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:120] if str(error).strip() else ""
-

@@ -16,23 +16,18 @@ import torch
 from torch import Tensor
 
 from lstm_shapes.lab.trace import Call, Trace, Value
+from lstm_shapes.lab.trace.families import MOVES, SAME, names_in
+
+from .replay import moved, written
 
 __all__ = ["Parts", "follow_parts"]
 
-# Functions that put elements elsewhere and compute nothing: they are run on the marks.
-_MOVES = frozenset(
-    "__getitem__ view reshape transpose t T mT H mH permute unsqueeze squeeze flatten contiguous clone detach to expand "
-    "repeat index_select select narrow flip cat stack concat hstack vstack chunk split unbind cpu movedim unflatten "
-    "gather data swapaxes repeat_interleave tile take_along_dim roll expand_as view_as reshape_as tensor_split "
-    "split_with_sizes diagonal ravel float double half bfloat16 type_as cuda unfold "
-    "_pack_padded_sequence _pad_packed_sequence dropout masked_select atleast_2d atleast_3d".split()
-)
-_SUMS = frozenset("sum mean amax amin nansum nanmean cumsum".split())
-_POINTWISE = frozenset(
+_SUMS = names_in("sum mean amax amin nansum nanmean cumsum")
+_POINTWISE = names_in(
     "add sub mul div truediv __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __rtruediv__ __neg__ neg "
     "where lerp addcmul maximum minimum tanh sigmoid relu relu_ gelu silu elu leaky_relu softplus exp log abs sqrt "
     "pow square clamp masked_fill rsub hardtanh softmax log_softmax layer_norm batch_norm __pow__ __iadd__ __imul__ "
-    "add_ mul_ tanh_ sigmoid_ clone normalize nan_to_num instance_norm rms_norm selu celu mish logsigmoid".split()
+    "add_ mul_ tanh_ sigmoid_ clone normalize nan_to_num instance_norm rms_norm selu celu mish logsigmoid"
 )
 
 
@@ -59,9 +54,7 @@ class Parts:
         """The parts at each index of an axis."""
         marks = self.held[value.index]
         rows = marks.movedim(axis + 1, 1).flatten(2).any(2)
-        return [
-            {name for name, row in zip(self.names, rows, strict=True) if bool(row[k])} for k in range(rows.size(1))
-        ]
+        return [{name for name, row in zip(self.names, rows, strict=True) if bool(row[k])} for k in range(rows.size(1))]
 
 
 def follow_parts(
@@ -105,7 +98,7 @@ def _through(call: Call, parts: Parts, count: int) -> dict[Value, Tensor] | None
     try:
         if name == "__setitem__":
             return _written(call, parts, count)
-        if name in _MOVES or name in _SUMS:
+        if name in MOVES | SAME | _SUMS:
             made = [_run(call, parts, part) for part in range(count)]
             return _stacked(call, made)
         if name in ("max", "min", "median", "logsumexp", "var", "std") and len(call.outputs):
@@ -127,13 +120,6 @@ def _through(call: Call, parts: Parts, count: int) -> dict[Value, Tensor] | None
 
 def _is_weight(call: Call) -> bool:
     return len(call.inputs) > 1 and call.inputs[1].parameter and not call.inputs[0].parameter
-
-
-def _function(call: Call) -> Any:
-    found = getattr(Tensor, call.name, None)
-    if call.name.startswith("_pack") or call.name.startswith("_pad"):
-        return getattr(torch._C._VariableFunctions, call.name)
-    return getattr(torch, call.name, None) or found if call.name in ("cat", "stack", "concat", "hstack", "vstack") else found or getattr(torch, call.name, None)
 
 
 def _run(call: Call, parts: Parts, part: int) -> list[Tensor]:
@@ -159,12 +145,7 @@ def _run(call: Call, parts: Parts, part: int) -> list[Tensor]:
             return slice(filled(item.start), filled(item.stop), filled(item.step))
         return item
 
-    name = "sum" if call.name in ("mean", "nansum", "nanmean") else call.name
-    function = getattr(Tensor, name) if name == "sum" else _function(call)
-    args, kwargs = filled(call.args), {k: filled(v) for k, v in call.kwargs.items() if k != "dtype"}
-    with torch.no_grad():
-        result = function(*args, **kwargs)
-    return [t for t in (result if isinstance(result, (tuple, list)) else [result]) if isinstance(t, Tensor)]
+    return moved(call, mark, name="sum" if call.name in ("mean", "nansum", "nanmean") else "")
 
 
 def _reduced(call: Call, parts: Parts, part: int) -> list[Tensor]:

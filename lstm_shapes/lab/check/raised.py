@@ -8,9 +8,10 @@ place of a tensor, a loss, any other function of torch, and what a library or th
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from operator import methodcaller
 from types import FrameType
 from typing import Any, NamedTuple
@@ -18,19 +19,29 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, layer_calls, tensors_of
+from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, layer_calls, substituted, tensors_of
+from lstm_shapes.lab.trace.families import names_in
 
-from .axis_names import AxisNames, named_shape
+from .axis_names import AxisNames
 from .experiments import Experiments
-from .spelled import Spelling
-from .words import value_name
+from .words import Spelling, named_shape, value_name
 
-__all__ = ["RECURRENT_MODULES", "Change", "Entered", "Explanation", "Raised", "Try", "method", "raised_of"]
+__all__ = [
+    "RECURRENT_MODULES",
+    "Change",
+    "Entered",
+    "Explanation",
+    "Raised",
+    "Try",
+    "method",
+    "raised_of",
+    "whole_range",
+]
 
 RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
 _MOST_ELEMENTS = 20_000_000
-_TURNS = frozenset("transpose permute t T mT movedim swapaxes flip roll view reshape".split())
-_MOVES = frozenset("contiguous clone detach to float double half dropout identity requires_grad_ data cpu cuda".split())
+_TURNS = names_in("transpose permute t T mT movedim swapaxes flip roll view reshape")
+_MOVES = names_in("contiguous clone detach to float double half dropout identity requires_grad_ data cpu cuda")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,14 @@ class Change(NamedTuple):
 def method(name: str, *args: int, rank: float = 0.0) -> Change:
     """The call of a tensor's method: `.transpose(1, 2)`."""
     return Change(f".{name}({', '.join(map(str, args))})", methodcaller(name, *args), rank)
+
+
+def whole_range(value: Value | None) -> tuple[int, int] | None:
+    """The least and the largest of whole numbers, None where they are not known."""
+    numbers = value.elements if value is not None else None
+    if numbers is None or numbers.is_meta or not numbers.numel() or numbers.dtype == torch.bool:
+        return None
+    return int(numbers.min()), int(numbers.max())
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +170,7 @@ class Raised:
         if direct is not None:
             spelling.learn(direct.args, direct.kwargs)
         elif self.call is not None:
-            spelling.learn(_given(self.call.args), _given(self.call.kwargs))
+            spelling.learn(*substituted((self.call.args, self.call.kwargs), lambda value: value.tensor))
         for frame in spelling.beyond[:1]:
             code = frame.f_code
             spelling.learn(tuple(frame.f_locals.get(name) for name in code.co_varnames[: code.co_argcount]), {})
@@ -256,7 +275,7 @@ class Raised:
     def _joined(self, value: Value, axis: int) -> str:
         """`10 = 8 + 2, joined at line 7` where an axis was put together of several tensors."""
         size, rank = value.shape[axis], len(value.shape)
-        for maker in list(self.way_back(value))[:6]:
+        for _, maker in islice(value.way_back(), 6):
             made = maker.outputs[0].shape if maker.outputs else ()
             if len(made) != rank or made[axis] != size or maker.name in _TURNS:
                 return ""
@@ -265,13 +284,10 @@ class Raised:
                 if dim % len(value.shape) != axis:
                     return ""
                 sizes = [part.shape[axis] for part in maker.inputs]
-                sums = (
-                    f"{len(sizes)}·{sizes[0]}"
-                    if len(set(sizes)) == 1 and len(sizes) > 2
-                    else " + ".join(map(str, sizes))
-                )
+                alike = len(set(sizes)) == 1 and len(sizes) > 2
+                sums = f"{len(sizes)}·{sizes[0]}" if alike else " + ".join(map(str, sizes))
                 line = f" at line {maker.where.line}" if maker.where is not None else ""
-                return f"{value.shape[axis]} = {sums}, {len(sizes)} tensors joined along axis {axis}{line}"
+                return f"{size} = {sums}, {len(sizes)} tensors joined along axis {axis}{line}"
         return ""
 
     def from_layer(self, *values: Value) -> LayerCall | None:
@@ -281,30 +297,18 @@ class Raised:
 
     def output_of(self, value: Value | None) -> tuple[LayerCall, str] | None:
         """The layer and the role (Y, hn, cn) where a value is a layer's whole output, perhaps moved or cast."""
-        for _ in range(12):
-            if value is None:
-                return None
-            for layer in self.layers:
-                for role, output in layer.outputs.items():
-                    if output is value:
-                        return layer, role
-            maker = value.maker
-            if maker is None or maker.name not in _MOVES or not maker.inputs:
-                return None
-            value = maker.inputs[0]
+        while value is not None:
+            outputs = ((layer, role) for layer in self.layers for role, out in layer.outputs.items() if out is value)
+            found = next(outputs, None)
+            if found is not None or value.maker is None or value.maker.name not in _MOVES:
+                return found
+            value = next(iter(value.maker.inputs), None)
         return None
 
-    def way_back(self, value: Value) -> Iterator[Call]:
-        """The calls along the first operand, nearest first."""
-        for _ in range(40):
-            maker = value.maker
-            if maker is None:
-                return
-            yield maker
-            followed = [v for v in maker.inputs if not v.parameter]
-            if not followed:
-                return
-            value = followed[0]
+    def state(self, value: Value) -> bool:
+        """Whether a value is all rows of a layer's final state."""
+        made = self.output_of(value)
+        return made is not None and made[1] != "Y" and not made[0].cell and len(value.shape) == 3
 
     def called(self, entered: Entered) -> str:
         """What a module is called: by the line that calls it, else by its place in the model."""
@@ -317,49 +321,36 @@ class Raised:
     def runs(
         self,
         call: Call,
-        changes: dict[int, Callable[[Tensor], Tensor]] | None = None,
+        changes: Mapping[int, Callable[[Tensor], Tensor]] | None = None,
         *,
         func: Callable[..., Any] | None = None,
-        places: dict[int | str, Any] | None = None,
+        places: Mapping[int | str, Any] | None = None,
     ) -> bool:
-        """Whether the call runs with some operands changed, or other plain arguments."""
-        return self.outcome(call, changes, func=func, places=places) is not None
-
-    def outcome(
-        self,
-        call: Call,
-        changes: dict[int, Callable[[Tensor], Tensor]] | None = None,
-        *,
-        func: Callable[..., Any] | None = None,
-        places: dict[int | str, Any] | None = None,
-    ) -> Any:
-        """What the changed call gives."""
+        """Whether the call runs with some operands changed, or other plain arguments; what it raises is raised."""
         changed = changes or {}
         large = sum(v.tensor.numel() for v in call.inputs) > _MOST_ELEMENTS
 
-        def tensor(value: Any) -> Any:
-            if isinstance(value, Value):
-                data = value.tensor.detach()
-                data = data.to("meta") if large else data.clone()
-                return changed[value.index](data) if value.index in changed else data
-            return value
+        def tensor(value: Value) -> Tensor:
+            data = value.tensor.detach()
+            data = data.to("meta") if large else data.clone()
+            return changed[value.index](data) if value.index in changed else data
 
-        args, kwargs = list(_rebuilt(call.args, tensor)), dict(_rebuilt(call.kwargs, tensor))
+        args, kwargs = list(substituted(call.args, tensor)), substituted(call.kwargs, tensor)
         for place, given in (places or {}).items():
             if isinstance(place, int):
                 args[place] = given
             else:
                 kwargs[place] = given
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            result = (func or call.func)(*args, **kwargs)
-        return True if result is None else result
+            (func or call.func)(*args, **kwargs)
+        return True
 
     def replayed(self, wanted: Value, first: Call, func: Callable[..., Any]) -> Tensor | None:
         """What a value would be if one call before it had been another."""
         made: dict[int, Tensor] = {}
 
-        def tensor(value: Any) -> Any:
-            return made.get(value.index, value.tensor.detach().clone()) if isinstance(value, Value) else value
+        def tensor(value: Value) -> Tensor:
+            return made.get(value.index, value.tensor.detach().clone())
 
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             for call in self.trace.calls:
@@ -368,24 +359,9 @@ class Raised:
                     return None  # written in place: what else shares the memory is not replayed
                 if call.error is None and again and call.outputs:
                     run = func if call is first else call.func
-                    result = run(*_rebuilt(call.args, tensor), **_rebuilt(call.kwargs, tensor))
+                    result = run(*substituted(call.args, tensor), **substituted(call.kwargs, tensor))
                     made.update(zip((v.index for v in call.outputs), tensors_of(result), strict=False))
         return made.get(wanted.index)
-
-
-def _rebuilt(value: Any, change: Callable[[Any], Any]) -> Any:
-    if isinstance(value, tuple):
-        return tuple(_rebuilt(item, change) for item in value)
-    if isinstance(value, dict):
-        return {key: _rebuilt(item, change) for key, item in value.items()}
-    if isinstance(value, slice):
-        return slice(*(_rebuilt(part, change) for part in (value.start, value.stop, value.step)))
-    return change(value)
-
-
-def _given(value: Any) -> Any:
-    """Arguments as they were given: tensors in the place of values."""
-    return _rebuilt(value, lambda item: item.tensor if isinstance(item, Value) else item)
 
 
 def _entered(frame: FrameType, depth: int) -> Entered | None:

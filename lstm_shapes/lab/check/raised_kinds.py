@@ -13,16 +13,31 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.errors import SpecError
-from lstm_shapes.lab.trace import LayerCall, Value, tensors_of
+from lstm_shapes.lab.trace import LayerCall, Trace, Value, tensors_of
 from lstm_shapes.theory.contract import configuration as configured
 from lstm_shapes.theory.spec import Spec
 
+from .experiments import Experiments
+from .kept import second_call_of
 from .raised import Explanation, Raised, Try
+from .report import Finding
+from .rule import RULES
 from .words import layer_names
 
-__all__ = ["KEEP_NO_GRAPH", "configuration", "kept_graph", "output_kind", "refused", "unknown"]
+__all__ = [
+    "IN_SEQUENTIAL",
+    "configuration",
+    "graphs_kept",
+    "kept_graph",
+    "output_kind",
+    "packed_as_result",
+    "refused",
+    "unknown",
+]
 
-KEEP_NO_GRAPH = (
+_IS_TUPLE = "a PackedSequence is the named tuple (data, batch_sizes, sorted_indices, unsorted_indices)"
+IN_SEQUENTIAL = "a module whose forward does out, _ = self.rnn(x): nn.Sequential cannot take a tuple apart"
+_KEEP_NO_GRAPH = (
     "detach the state between pieces: h = h.detach(), for an LSTM state = tuple(s.detach() for s in state). "
     "Not retain_graph=True, as torch advises: it keeps every earlier graph, and fails at the next optimizer step"
 )
@@ -82,7 +97,48 @@ def kept_graph(raised: Raised) -> Explanation | None:
     layer = carried[-1]
     title = f"backward goes a second time through the graph of the state that {layer.called} starts from"
     measured = f"the state that {layer.called} is given still hangs on the graph of an earlier call"
-    return Explanation("LS109", title, measured, layer=layer.name, where=layer.call.where, certain=KEEP_NO_GRAPH)
+    return Explanation("LS109", title, measured, layer=layer.name, where=layer.call.where, certain=_KEEP_NO_GRAPH)
+
+
+def graphs_kept(lab: Experiments) -> Iterator[Finding]:
+    """A state that still hangs on the graph of an earlier backward, or of the call before."""
+    trace = lab.baseline
+    if trace.error is not None:
+        return
+    layers = lab.layers
+    if len(trace.backward_at) > 1:
+        for layer in layers:
+            first = next((k for k, at in enumerate(trace.backward_at) if at > layer.call.index), None)
+            if first:
+                earlier = [one for one in layers if one.call.index < trace.backward_at[first - 1]]
+                if _hangs(trace, layer, earlier, trace.backward_at[first - 1]):
+                    yield _kept(
+                        layer, f"backward number {first + 1} goes through the graph of backward number {first} again"
+                    )
+                    return
+        return
+    second = lab.ask(second_call_of)
+    if second.kind == "graph" and second.layer is not None:
+        yield _kept(second.layer, "the backward of a second call reaches into the graph of the first, which is gone")
+
+
+def _hangs(trace: Trace, layer: LayerCall, earlier: list[LayerCall], before: int) -> bool:
+    """Whether a state descends, through tensors with a graph, from a layer's output before a backward."""
+    held = trace.ancestors(*layer.states.values(), graph=True)
+    outputs = (value for one in earlier for value in one.outputs.values() if value.index in held)
+    return any(value.maker is not None and value.maker.index < before for value in outputs)
+
+
+def _kept(layer: LayerCall, what: str) -> Finding:
+    names = layer_names(layer)
+    title = f"the state that {layer.called} starts from still carries the graph of an earlier call"
+    return RULES["LS109"].finding(
+        title,
+        f"{what}: the state was kept without detach",
+        f"{_KEEP_NO_GRAPH}; here: {names.get('hn', 'hn')}.detach()",
+        layer.call.where,
+        layer=layer.name,
+    )
 
 
 # ---------------------------------------------------------------------- LS107, LS104
@@ -146,30 +202,24 @@ def _returned(raised: Raised, value: Any) -> tuple[LayerCall, str] | None:
 
 
 def _tuple(raised: Raised, value: Any, layer: LayerCall, what: str) -> Explanation:
-    name, where = _called(layer), raised.where
-    text = next((word for word, one in raised.spelling.variables() if one is value), "")
+    name, text = _called(layer), raised.spelling.text(value) if value is not None else ""
+    title = f"the tuple that {name} returns is used as a tensor"
     if what == "state":
         title = f"the tuple (hn, cn) that {name} returns is used as a tensor"
-        measured = (
-            "an LSTM returns (output, (hn, cn)): its second part is a pair of tensors, which lies in the first tuple"
-        )
-        fix = "take it apart: out, (hn, cn) = …, and use hn"
-        fix += "; where the output of any module is handled, test isinstance(output, tuple) at every level"
+        measured = "an LSTM returns (output, (hn, cn)): its second part is a pair of tensors inside the first tuple"
+        fix = "take it apart: out, (hn, cn) = …, and use hn; where the output of any module is handled, test "
+        fix += "isinstance(output, tuple) at every level"
     elif layer.cell:
         title = f"the tuple (h, c) that {name} returns is used as a tensor"
         measured = "an LSTMCell returns (h, c)"
         fix = f"h, c = {name}(…)" + (f", or {text}[0]" if text else "")
     else:
         pair = "(hn, cn)" if layer.kind == "LSTM" else "hn"
-        title = f"the tuple that {name} returns is used as a tensor"
         measured = f"{name} returns the tuple (output, {pair})" + (f", which is {text} here" if text else "")
-        fix = f"out, {pair} = {name}(x), or out, _ = {name}(x)" + (f"; or {text}[0]" if text else f"; or {name}(x)[0]")
+        fix = f"out, {pair} = {name}(x), or out, _ = {name}(x); or {text or f'{name}(x)'}[0]"
         if any(isinstance(one.module, nn.Sequential) for one in raised.entered):
-            fix = (
-                "a module whose forward does out, _ = self.rnn(x): nn.Sequential cannot take a tuple apart; or a small "
-                "module between the two whose forward returns output[0]"
-            )
-    return Explanation("LS107", title, measured, layer=layer.name, where=where, certain=fix)
+            fix = f"{IN_SEQUENTIAL}; or a small module between the two whose forward returns output[0]"
+    return Explanation("LS107", title, measured, layer=layer.name, where=raised.where, certain=fix)
 
 
 def _called(layer: LayerCall) -> str:
@@ -179,17 +229,13 @@ def _called(layer: LayerCall) -> str:
 
 
 def _packed(raised: Raised, value: PackedSequence) -> Explanation:
-    text = next((word for word, one in raised.spelling.variables() if one is value), "packed")
-    title = f"{text} is a PackedSequence and is used as a tensor"
-    measured = (
-        f"a PackedSequence is the named tuple (data, batch_sizes, sorted_indices, unsorted_indices); its data are "
-        f"{tuple(value.data.shape)}, the real steps of {int(value.batch_sizes[0])} rows"
-    )
-    fix = (
-        f"out, lengths = pad_packed_sequence({text}, batch_first=True) first; or {text}.data, all real steps, where order "
-        f"does not matter; the number of rows is {text}.batch_sizes[0]"
-    )
+    text = raised.spelling.text(value) or "packed"
+    shape, rows = tuple(value.data.shape), int(value.batch_sizes[0])
+    fix = f"out, lengths = pad_packed_sequence({text}, batch_first=True) first; or {text}.data, all real steps, where "
+    fix += f"order does not matter; the number of rows is {text}.batch_sizes[0]"
     made = raised.output_of(raised.value(value.data))
+    title = f"{text} is a PackedSequence and is used as a tensor"
+    measured = f"{_IS_TUPLE}; its data are {shape}, the real steps of {rows} rows"
     return Explanation("LS107", title, measured, layer=made[0].name if made else "", certain=fix)
 
 
@@ -233,58 +279,77 @@ def _unpacked(raised: Raised) -> Explanation | None:
     return Explanation("LS104", title, measured, layer=last.name, certain=fix)
 
 
+def packed_as_result(lab: Experiments) -> Iterator[Finding]:
+    """`packed[-1]` raises nothing: it is unsorted_indices, whole numbers that look like a result."""
+    results = {id(value.tensor) for _, value in lab.baseline.results if not value.tensor.is_floating_point()}
+    for layer in lab.layers if lab.baseline.error is None and results else ():
+        part = next((part for part, tensor in _indices(lab, layer) if id(tensor) in results), "")
+        if part:
+            returned = f"the PackedSequence that {layer.called} returns"
+            title = f"the result is {part} of {returned}, indices and no features"
+            fix = "out, lengths = pad_packed_sequence(out, batch_first=True) first, or out.data; the last states are "
+            yield RULES["LS107"].finding(title, _IS_TUPLE, f"{fix}hn[-1]", layer.call.where, layer=layer.name)
+            return
+
+
+def _indices(lab: Experiments, layer: LayerCall) -> Iterator[tuple[str, Tensor]]:
+    """The whole numbers of a packed input: its batch sizes, and the order and its inverse that packing made."""
+    if not layer.packed or "Y" not in layer.outputs:
+        return
+    if layer.batch_sizes is not None:
+        yield "batch_sizes", layer.batch_sizes
+    makers = {"sorted_indices": ("sort", "argsort"), "unsorted_indices": ("scatter_", "empty_like", "argsort")}
+    for value in lab.baseline.values:
+        for part, names in makers.items():
+            if value.maker is not None and value.maker.name in names and value.maker.index < layer.call.index:
+                yield part, value.tensor
+
+
 # ---------------------------------------------------------------------- LS113: a library, an assert, anything
 def refused(raised: Raised) -> Explanation | None:
     """What a library or the program itself refused: the tensors that it was given."""
     given = _tensors(raised)
     if not given:
         return None
-    frame = raised.spelling.frames[-1][0] if raised.spelling.frames else None
-    inside = raised.spelling.frame
-    who = raised.spelling.function
-    if not who and frame is not None and frame is not inside:
+    frame, who = raised.spelling.frames[-1][0] if raised.spelling.frames else None, raised.spelling.function
+    if not who and frame is not None and frame is not raised.spelling.frame:
         who = frame.f_code.co_name
-    kind = type(raised.error).__name__
-    message = raised.message.splitlines()[0] if raised.message else "no message"
-    title = f"{who or 'the program'} raises {kind}: {message}" if who else f"{kind}: {message}"
-    words = [f"{name} {raised.shape_of(tensor)}" for name, tensor in given]
     values = [value for _, tensor in given if (value := raised.value(tensor)) is not None]
-    measured = "it was given " + ", ".join(words)
+    measured = "it was given " + ", ".join(f"{name} {raised.shape_of(tensor)}" for name, tensor in given)
     products = raised.products(*((value, axis) for value in values for axis in range(len(value.shape))))
     measured += f"; {products}" if products else ""
     code = "LS111" if values and raised.from_layer(*values) is not None else "LS113"
-    return Explanation(code, title, measured, operands=values)
+    return Explanation(code, f"{who} raises {_first(raised)}" if who else _first(raised), measured, operands=values)
+
+
+def _first(raised: Raised) -> str:
+    """The kind of the exception and the first line of its message."""
+    return f"{type(raised.error).__name__}: {raised.message.splitlines()[0] if raised.message else 'no message'}"
 
 
 def _tensors(raised: Raised) -> list[tuple[str, Tensor]]:
     """The tensors that the failing line handled, by name: what it passed on, what its expression names."""
     found: dict[int, tuple[str, Tensor]] = {}
     frame = raised.spelling.frames[-1][0] if raised.spelling.frames else None
-    outer = raised.spelling.frame
-    if frame is not None and outer is not None and frame is outer:
+    named = list(raised.spelling.mentioned())
+    if frame is None or frame is not raised.spelling.frame:
+        named += [(f"argument {k}", v) for k, v in enumerate(raised.module.args)] if raised.module is not None else []
+    elif frame.f_code.co_name != "<module>":
         code = frame.f_code
-        arguments = code.co_varnames[: code.co_argcount]
-        named = [(name, value) for name, value in raised.spelling.mentioned()]
-        named += [(name, frame.f_locals.get(name)) for name in arguments if code.co_name != "<module>"]
-    else:
-        named = [(name, value) for name, value in raised.spelling.mentioned()]
-        if raised.module is not None:
-            named += [(f"argument {k}", value) for k, value in enumerate(raised.module.args)]
+        named += [(name, frame.f_locals.get(name)) for name in code.co_varnames[: code.co_argcount]]
     for name, value in named:
-        parts = [(name, value)] if isinstance(value, Tensor) else []
+        parts = [(name, value)]
         if isinstance(value, (tuple, list)) and not isinstance(value, torch.Size):
-            parts = [(f"{name}[{k}]", one) for k, one in enumerate(value) if isinstance(one, Tensor)]
+            parts = [(f"{name}[{k}]", one) for k, one in enumerate(value)]
         for word, one in parts:
-            found.setdefault(id(one), (raised.spelling.text(one) or word, one))
+            if isinstance(one, Tensor):
+                found.setdefault(id(one), (raised.spelling.text(one) or word, one))
     return list(found.values())[:6]
 
 
 def unknown(raised: Raised) -> Explanation:
     """Torch's or the program's own message, where nothing more is known."""
-    kind = type(raised.error).__name__
-    message = raised.message.splitlines()[0] if raised.message else "no message"
-    measured = "no tensor was at hand at this line"
     operands: list[Value] = list(raised.call.inputs) if raised.call is not None else []
-    if operands:
-        measured = ", ".join(raised.described(value) for value in operands if not value.parameter)
-    return Explanation("LS113", f"the program raises {kind}: {message}", measured, operands=operands)
+    given = ", ".join(raised.described(value) for value in operands if not value.parameter)
+    measured = given if operands else "no tensor was at hand at this line"
+    return Explanation("LS113", f"the program raises {_first(raised)}", measured, operands=operands)

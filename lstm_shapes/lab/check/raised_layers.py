@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +15,7 @@ from lstm_shapes.theory.operands import Problem, Words
 from lstm_shapes.theory.spec import Spec
 
 from .raised import RECURRENT_MODULES, Entered, Explanation, Raised
+from .raised_kinds import IN_SEQUENTIAL
 from .words import layer_names
 
 __all__ = ["contract"]
@@ -48,13 +48,16 @@ _TITLES = {
 
 def contract(raised: Raised) -> Explanation | None:
     """What the innermost recurrent layer on the traceback says of its operands."""
-    entered = next((one for one in reversed(raised.entered) if isinstance(one.module, RECURRENT_MODULES)), None)
-    if entered is None or entered is not raised.module:
+    entered = raised.module
+    if entered is None or not isinstance(entered.module, RECURRENT_MODULES):
         return None
     words = _words(raised, entered)
     state = list(tensors_of((entered.args[1:], entered.kwargs.get("hx"))))
-    makers = [found for tensor in state if (found := raised.output_of(raised.value(tensor))) is not None]
-    maker = _spec(makers[0][0].module) if makers and makers[0][1] != "Y" else None
+    makers = [made for tensor in state if (made := raised.output_of(raised.value(tensor))) is not None]
+    try:
+        maker = Spec.of(makers[0][0].module) if makers and makers[0][1] != "Y" else None
+    except SpecError:
+        maker = None
     try:
         problems = problems_of(entered.module, entered.args, entered.kwargs, maker=maker, words=words)
     except (SpecError, TypeError, AttributeError):
@@ -62,18 +65,12 @@ def contract(raised: Raised) -> Explanation | None:
     # torch looks at packed rows only in the kernel: what it says there is about lengths.
     if not problems:
         return None
-    explained = _explained(raised, entered, problems[0], words, state)
-    alike = [one for one in problems[1:] if (one.kind, one.got) == (problems[0].kind, problems[0].got)]
-    if alike and problems[0].name == "h0" and explained.certain:
+    first, *others = problems
+    explained = _explained(raised, entered, first, words, state)
+    alike = any((one.kind, one.got) == (first.kind, first.got) for one in others)
+    if alike and first.name == "h0" and explained.certain:
         return replace(explained, certain=f"{explained.certain}; {words.c0} likewise")
     return explained
-
-
-def _spec(module: Any) -> Spec | None:
-    try:
-        return Spec.of(module)
-    except SpecError:
-        return None
 
 
 def _words(raised: Raised, entered: Entered) -> Words:
@@ -104,44 +101,40 @@ def _words(raised: Raised, entered: Entered) -> Words:
 
 
 def _explained(raised: Raised, entered: Entered, problem: Problem, words: Words, state: list[Tensor]) -> Explanation:
-    code = _CODES[problem.kind]
     x = entered.args[0] if entered.args else entered.kwargs.get("input")
-    data = getattr(x, "data", x) if not isinstance(x, Tensor) else x
-    value = raised.value(data)
-    layer = raised.called(entered)
-    hint, certain = problem.hint, bool(problem.fix) or problem.kind in ("feature-axis", "dtype", "device")
-    if code == "LS201" and value is not None and _lies_right(raised, entered, value):
-        # The caller has said which axis is the batch, and the layer reads that one: the state is at fault.
-        code, hint = "LS103", problem.hint.partition(" If ")[2].partition(", ")[2] or problem.hint
-        axis = 0 if getattr(entered.module, "batch_first", False) else 1
-        N, L = value.shape[axis], value.shape[1 - axis]
-        hint = f"{L} is the number of steps; {hint}, that is {words.x}.size({axis}) = {N}"
-    made = raised.from_layer(value) if value is not None else None
-    measured = _sentence(problem, words, raised.shape(value) if value is not None and problem.name == "x" else "")
-    if value is not None:
-        measured += "" if problem.name == "x" else f"; {raised.described(value)}"
-        product = raised.products((value, len(value.shape) - 1)) if value.shape else ""
-        if problem.kind == "feature-axis":
-            measured += f": {product}" if product else ""
-            atoms = set(raised.axes.atoms(value, len(value.shape) - 1))
-            if made is not None and atoms & {"D", "P", "R"}:
-                code = "LS111"
     if problem.kind == "input-kind" and isinstance(x, (tuple, list)):
-        return _tuple(raised, entered, words, problem, layer)
+        return _tuple(raised, entered, words, problem)
+    code, hint = _CODES[problem.kind], problem.hint
+    certain = bool(problem.fix) or problem.kind in ("feature-axis", "dtype", "device")
+    data = x if isinstance(x, Tensor) else getattr(x, "data", x)
+    value, of_x = raised.value(data), problem.name == "x"
+    measured = _sentence(problem, words, raised.shape(value) if value is not None and of_x else "")
+    if value is not None:
+        measured += "" if of_x else f"; {raised.described(value)}"
+        axis, names = 0 if getattr(entered.module, "batch_first", False) else 1, raised.axes.names(value)
+        if code == "LS201" and names[axis : axis + 1] == ("N",):
+            # The caller has said which axis is the batch, and the layer reads that one: the state is at fault.
+            code, rest = "LS103", hint.partition(" If ")[2].partition(", ")[2] or hint
+            N, L = value.shape[axis], value.shape[1 - axis]
+            hint = f"{L} is the number of steps; {rest}, that is {words.x}.size({axis}) = {N}"
+        last = len(value.shape) - 1
+        if problem.kind == "feature-axis" and value.shape:
+            product = raised.products((value, last))
+            measured += f": {product}" if product else ""
+            if raised.from_layer(value) is not None and set(raised.axes.atoms(value, last)) & {"D", "P", "R"}:
+                code = "LS111"
     if code == "LS104":
         hint = f"{problem.formula.replace(' for', ', the state of')}: {hint}"
         hint = hint.replace("(h0, c0), ", "the tuple (h0, c0), ").replace("h0, the state", "one tensor h0, the state")
-    if code == "LS103":
+    elif code == "LS103":
         joined = _joined_states(raised, problem, state)
         hint, certain = joined or _no_state(raised, problem, words, state) or hint, bool(joined) or certain
-    if code == "LS102" and value is not None:
-        hint, certain = _ids(raised, value) or hint, certain
-    title = _TITLES[code].format(layer=layer)
-    operands = [found for one in (data, *state) if (found := raised.value(one)) is not None]
-    fix = hint if certain else f"probably: {hint}" if hint else ""
-    return Explanation(
-        code, title, measured, operands=operands, layer=raised.names.get(id(entered.module), ""), certain=fix
-    )
+    elif code == "LS102" and value is not None:
+        hint = _ids(value) or hint
+    operands = [one for tensor in (data, *state) if (one := raised.value(tensor)) is not None]
+    title, name = _TITLES[code].format(layer=raised.called(entered)), raised.names.get(id(entered.module), "")
+    fix = hint if certain or not hint else f"probably: {hint}"
+    return Explanation(code, title, measured, operands=operands, layer=name, certain=fix)
 
 
 def _joined_states(raised: Raised, problem: Problem, state: list[Tensor]) -> str:
@@ -153,10 +146,8 @@ def _joined_states(raised: Raised, problem: Problem, state: list[Tensor]) -> str
             continue
         new = raised.replayed(value, maker, lambda *args, **_: torch.cat(args[0], 1))
         if new is not None and tuple(new.shape) == problem.expected:
-            name = raised.code(value, "state")
-            return (
-                f"{name} joins states along axis 0, layers × directions; torch.cat(…, dim=1) joins them along the batch"
-            )
+            joins = f"{raised.code(value, 'state')} joins states along axis 0, layers × directions"
+            return f"{joins}; torch.cat(…, dim=1) joins them along the batch"
     return ""
 
 
@@ -174,7 +165,7 @@ def _no_state(raised: Raised, problem: Problem, words: Words, state: list[Tensor
     return f"leave the state out to start from zeros: {got} is no {problem.formula} = {wanted}"
 
 
-def _ids(raised: Raised, x: Value) -> str:
+def _ids(x: Value) -> str:
     """Ids with an axis too many in front of an embedding."""
     maker = x.maker
     if maker is None or maker.name != "embedding" or len(x.shape) != 4:
@@ -183,12 +174,6 @@ def _ids(raised: Raised, x: Value) -> str:
     if ids is not None and ids.maker is not None and ids.maker.name == "one_hot":
         return "give the embedding the ids without one_hot: it looks rows up by them"
     return ""
-
-
-def _lies_right(raised: Raised, entered: Entered, x: Value) -> bool:
-    axis = 0 if getattr(entered.module, "batch_first", False) else 1
-    names = raised.axes.names(x)
-    return len(names) > axis and names[axis] == "N"
 
 
 def _sentence(problem: Problem, words: Words, shape: str) -> str:
@@ -204,15 +189,12 @@ def _sentence(problem: Problem, words: Words, shape: str) -> str:
     return f"{name}{role} must be {wanted} and {got}"
 
 
-def _tuple(raised: Raised, entered: Entered, words: Words, problem: Problem, layer: str) -> Explanation:
-    title = f"{layer} gets a tuple: a recurrent layer returns (Y, state), and only Y is its next input"
+def _tuple(raised: Raised, entered: Entered, words: Words, problem: Problem) -> Explanation:
+    title = f"{raised.called(entered)} gets a tuple: a recurrent layer returns (Y, state), and only Y is its next input"
     argument = raised.spelling.argument(0, "input")
     text = ast.unparse(argument) if argument is not None else words.x
     fix = f"{words.layer}({text}[0])"
     if any(type(one.module).__name__ == "Sequential" for one in raised.entered):
-        fix = (
-            "a module whose forward does out, _ = self.rnn(x): nn.Sequential cannot take the tuple apart, output[0] can"
-        )
-    return Explanation(
-        "LS107", title, _sentence(problem, words, ""), certain=fix, layer=raised.names.get(id(entered.module), "")
-    )
+        fix = f"{IN_SEQUENTIAL}, output[0] can"
+    name = raised.names.get(id(entered.module), "")
+    return Explanation("LS107", title, _sentence(problem, words, ""), certain=fix, layer=name)

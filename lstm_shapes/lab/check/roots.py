@@ -58,27 +58,30 @@ class Roots:
             return
         kwargs = frames[0].f_locals.get("kwargs") or {}  # torch's global hooks are not given them
         args = args if isinstance(args, tuple) else (args,)
-        try:
-            why = _not_now(module, (args, kwargs))
-            if why is None:
-                self._examine(module, args, dict(kwargs))
-            elif why:
-                self.skipped[_name(module)] = why
-            if why is not None and any(is_lazy(p) for p in module.parameters()):
-                self._later[id(module)] = (args, dict(kwargs))
-        except _ENDS as error:
-            self._end(module, f"the experiments stopped with {type(error).__name__}: {_first_line(error)}")
+        why = self._try(module, args, dict(kwargs))
+        if why is None:
+            return
+        if why:
+            self.skipped[_name(module)] = why
+        if any(is_lazy(p) for p in module.parameters()):
+            self._later[id(module)] = (args, dict(kwargs))
 
     def ended(self, module: nn.Module, args: Any, output: Any) -> None:
         """Hook after every module's forward: a lazy module is examined after the call that makes its weights."""
-        if self.busy or id(module) not in self._later:
-            return
-        args, kwargs = self._later.pop(id(module))
+        if not self.busy and id(module) in self._later:
+            self._try(module, *self._later.pop(id(module)))
+
+    def _try(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        """Examine a call if that can be; why not, "" where there is nothing to say, None if it was tried."""
         try:
-            if _not_now(module, (args, kwargs)) is None:
+            why = _not_now(module, (args, kwargs))
+            if why is None:
                 self._examine(module, args, kwargs)
+            return why
         except _ENDS as error:
-            self._end(module, f"the experiments stopped with {type(error).__name__}: {_first_line(error)}")
+            first = str(error).partition("\n")[0][:120]
+            self._end(module, f"the experiments stopped with {type(error).__name__}: {first}")
+            return None
 
     # ------------------------------------------------------------------ one root
     def _examine(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -127,9 +130,8 @@ def examined(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], s
     if inner is not module:
         weight = next(module.parameters(), None)
         if weight is not None:  # what distributes a model moves its inputs
-            args, kwargs = rebuild(
-                (args, kwargs), lambda value: value.to(weight.device) if hasattr(value, "to") else value
-            )
+            place = weight.device
+            args, kwargs = rebuild((args, kwargs), lambda value: value.to(place) if hasattr(value, "to") else value)
     with _unheard():
         return _Study(inner, args, kwargs, seconds).report()
 
@@ -184,13 +186,9 @@ class _Study:
         own = "index i of it alone moves row i of the result"
         if _own_rows(lab.ask(samples_of)):
             return 0, own
-        tensors = [slot.tensor for slot in lab.inputs.slots if isinstance(slot.value, Tensor)]
+        tensors = [slot.tensor for slot in lab.inputs.slots if isinstance(slot.value, Tensor) and slot.tensor.dim()]
         first = next((slot.tensor for slot in lab.inputs.movable if isinstance(slot.value, Tensor)), None)
-        if (
-            first is not None
-            and first.dim() > 1
-            and all(first.size(1) in tensor.shape for tensor in tensors if tensor.dim())
-        ):
+        if first is not None and first.dim() > 1 and all(first.size(1) in tensor.shape for tensor in tensors):
             lab.restart()
             second = self._lab(1)
             try:
@@ -247,12 +245,8 @@ def _is_recurrent(module: nn.Module, trace: Trace) -> bool:
         weights = [value.index for value in call.inputs if value.parameter]
         if weights:
             lines.setdefault((call.line, *weights), []).append(call)
-    for calls in lines.values():
-        if len(calls) > 1:
-            before = {value.index for call in calls[:-1] for value in call.outputs}
-            if before & trace.ancestors(*calls[-1].inputs):
-                return True
-    return False
+    again = ((calls[:-1], calls[-1]) for calls in lines.values() if len(calls) > 1)
+    return any({v.index for call in before for v in call.outputs} & trace.ancestors(*c.inputs) for before, c in again)
 
 
 def _not_now(module: nn.Module, given: Any) -> str | None:
@@ -301,10 +295,6 @@ def _calls() -> list[FrameType]:
 def _name(module: Any) -> str:
     inner = unwrapped(module)
     return type(inner).__name__
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0][:120]
 
 
 @contextlib.contextmanager

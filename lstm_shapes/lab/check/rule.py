@@ -1,4 +1,4 @@
-"""A rule: one function beside its one docstring, which says what is wrong, why, and shows a wrong and a right program."""
+"""A rule: one function beside its docstring, which says what is wrong, why, and shows a wrong and a right program."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .report import Evidence, Finding, Level
 from lstm_shapes.lab.trace import Where
+
+from .report import Evidence, Finding, Level
 
 __all__ = ["MORE", "RULES", "Rule", "also", "rule"]
 

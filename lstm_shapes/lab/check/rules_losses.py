@@ -10,12 +10,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, layer_calls
+from lstm_shapes.lab.trace.families import MOVES, names_in
 
-from .blame import ALONG, blame_of, with_dim
+from .blame import ALONG, blame_of, merging, with_dim
 from .experiments import Experiments
 from .fixes import Fix, best, samples_hold
-from .losses import CLASSES, DIFFERENCES, ELEMENTWISE, MOVES, Losses, Pair, Places, losses_in, losses_of, pairs_of
-from .report import Finding, Level
+from .losses import CLASSES, DIFFERENCES, ELEMENTWISE, Losses, Pair, Places, losses_in, losses_of, pairs_of
+from .report import Finding
 from .rule import RULES, also, rule
 from .samples import samples_of
 from .targets import leak_of, sees_of
@@ -23,11 +24,13 @@ from .words import argument_text, call_text, named, result_names
 
 __all__ = ["seen_losses"]
 
-_SOFTMAX = frozenset("softmax log_softmax softmin gumbel_softmax".split())
-_NORMS = frozenset("normalize layer_norm rms_norm".split())
-_LINEAR = frozenset("linear matmul __matmul__".split())
-_DRAWS = frozenset("rand randn rand_like randn_like normal normal_ uniform_ bernoulli bernoulli_".split())
-_KEEPS_DRAWN = MOVES | frozenset("to cuda cpu float double contiguous clone detach mul __mul__ __rmul__ div".split())
+_SOFTMAX = names_in("softmax log_softmax softmin gumbel_softmax")
+_NORMS = names_in("normalize layer_norm rms_norm")
+_LINEAR = names_in("linear matmul __matmul__")
+_LOGS = names_in("log_softmax")
+_LOOKED_THROUGH = MOVES | names_in("contiguous clone float")
+_DRAWS = names_in("rand randn rand_like randn_like normal normal_ uniform_ bernoulli bernoulli_")
+_KEEPS_DRAWN = MOVES | names_in("to cuda cpu float double contiguous clone detach mul __mul__ __rmul__ div")
 
 
 def seen_losses(trace: Trace) -> list[Finding]:
@@ -65,25 +68,20 @@ def broadcast_loss(losses: Losses, lab: Experiments | None) -> Iterator[Finding]
         both = _together(p, t)
         pairs, meant = torch.Size(both).numel(), max(p.tensor.numel(), t.tensor.numel())
         name = "the difference" if pair.name in DIFFERENCES else pair.name
-        title = f"{name} broadcasts output {p.shape} against target {t.shape}"
-        measured = (
-            f"{p.shape} and {t.shape} become {both}: {pairs} pairs are compared where {t.tensor.numel()} were meant"
-        )
-        if pairs > meant:
-            measured = f"{measured}, every output with every target"
-        fix, squeezed = _one_shape(pair, p, t), None
+        title, where = f"{name} broadcasts output {p.shape} against target {t.shape}", pair.where
+        counted = f"{pairs} pairs are compared where {t.tensor.numel()} were meant"
+        measured = f"{p.shape} and {t.shape} become {both}: {counted}"
+        measured += ", every output with every target" if pairs > meant else ""
+        fix = _one_shape(pair, p, t)
         if pairs == meant == 1:
             squeezed = _squeezed_batch(losses.trace, p)
             if squeezed is None:
                 continue
             title = f"the output {p.shape} has lost an axis that the target {t.shape} has, here the batch of one"
-            measured = (
-                "with one sample the two still broadcast; squeeze takes away every axis of size one, the batch's too"
-            )
+            measured = "with one sample the two still broadcast; squeeze takes every axis of size one, the batch's too"
             fix = "squeeze(-1) for the axis that is meant, or no squeeze at all, so that the batch axis stays"
-        place = squeezed or pair.call or p.maker
-        level: Level = "error" if pairs > meant else "warning"
-        yield broadcast_loss.finding(title, measured, fix, place.where if place is not None else None, level=level)
+            where = squeezed.where
+        yield broadcast_loss.finding(title, measured, fix, where, level="error" if pairs > meant else "warning")
 
 
 def _sides(losses: Losses, pair: Pair) -> tuple[Value, Value] | None:
@@ -140,26 +138,28 @@ def _squeezed_batch(trace: Trace, value: Value) -> Call | None:
 
 def _spoken(pair: Pair, value: Value, word: str = "output") -> str:
     """What a side is called in the program; a word of ours where that cannot be told."""
-    text = ""
-    if pair.call is not None:
-        text = argument_text(pair.call, pair.call.inputs.index(value)) if value in pair.call.inputs else ""
-        elsewhere = value.maker is not None and value.maker.line != pair.call.line
-        names = result_names(value.maker.where) if value.maker is not None and elsewhere and not text else ()
-        text = text or (names[0] if len(names) == 1 else "")
+    call, maker = pair.call, value.maker
+    if call is None:
+        return word
+    text = argument_text(call, call.inputs.index(value)) if value in call.inputs else ""
+    if not text and maker is not None and maker.line != call.line:
+        names = result_names(maker.where)
+        text = names[0] if len(names) == 1 else ""
     simple = text.replace(".", "").replace("_", "").isalnum() or text.endswith((")", "]"))
     return (text if simple else f"({text})") if text else word
 
 
 def _one_shape(pair: Pair, p: Value, t: Value) -> str:
     """The edit after which each prediction has its own target: tried on the operands."""
-    output, target = _spoken(pair, p, "output"), _spoken(pair, t, "target")
+    output, target = _spoken(pair, p), _spoken(pair, t, "target")
     for value, other, text in ((p, t, output), (t, p, target)):
-        for axis in reversed(range(len(value.shape))):
+        last = len(value.shape) - 1
+        for axis in reversed(range(last + 1)):
             if value.shape[axis] == 1 and (*value.shape[:axis], *value.shape[axis + 1 :]) == other.shape:
-                at = axis - len(value.shape) if axis == len(value.shape) - 1 else axis
                 changed = value.tensor.detach().squeeze(axis)
-                if _runs(pair, changed if value is p else p.tensor, changed if value is t else t.tensor):
-                    return f"{text}.squeeze({at}), which is {tuple(changed.shape)}: one target for each prediction"
+                if _runs(pair, *(changed if one is value else one.tensor for one in (p, t))):
+                    fix = f"{text}.squeeze({-1 if axis == last else axis}), which is {tuple(changed.shape)}"
+                    return f"{fix}: one target for each prediction"
     if p.tensor.numel() == t.tensor.numel() and _runs(pair, p.tensor, t.tensor.detach().reshape(p.shape)):
         return f"{target}.reshape({', '.join(map(str, p.shape))}): one target for each prediction"
     return "probably one prediction for each target: bring both to one shape before they are compared"
@@ -208,6 +208,7 @@ def dead_axis(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
 
 def _size_one(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
     said: set[object] = set()
+    results = [value for _, value in losses.trace.results]
     for call in losses.trace.calls:
         axis = _dead(call)
         if axis is None or call.line in said:
@@ -215,20 +216,20 @@ def _size_one(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
         said.add(call.line)
         value = call.inputs[0]
         of_weight = _made_by_weight(value, axis)
-        if not of_weight and (lab is None or _grows_with(lab, call, axis) == "steps"):
+        grows = _grows_with(lab, call, axis) if lab is not None and (not of_weight or lab.N == 1) else "steps"
+        if not of_weight and grows == "steps":
             continue
-        what = {"normalize": "is 1.0 or -1.0", "layer_norm": "is its bias", "rms_norm": "is 1.0 or -1.0"}.get(call.name)
+        fix = "a head with one output for each class"
         if call.name in CLASSES:
             title = f"{call.name} counts classes on an axis of size one: the loss is always 0.0"
-            fix = "F.binary_cross_entropy_with_logits with float targets, or a head with one output for each class"
+            fix = f"F.binary_cross_entropy_with_logits with float targets, or {fix}"
         else:
-            title = f"{call.name} runs over an axis of size one: " + (
-                f"what comes out {what}, whatever it reads" if what else "its weights are always 1.0"
-            )
-            fix = _along_steps(losses, lab, call, value)
-            if value in (v for _, v in losses.trace.results) or call.outputs[0] in [v for _, v in losses.trace.results]:
-                fix = "torch.sigmoid for one output, or a head with one output for each class"
-        made = " that nn.Linear(…, 1) made" if of_weight else ", the batch" if _is_batch(lab, call, axis) else ""
+            what = {"normalize": "1.0 or -1.0", "layer_norm": "its bias", "rms_norm": "1.0 or -1.0"}.get(call.name)
+            always = f"what comes out is {what}, whatever it reads" if what else "its weights are always 1.0"
+            title = f"{call.name} runs over an axis of size one: {always}"
+            last = value in results or call.outputs[0] in results
+            fix = f"torch.sigmoid for one output, or {fix}" if last else _along_steps(losses, lab, call, value)
+        made = " that nn.Linear(…, 1) made" if of_weight else ", the batch" if grows == "batch" else ""
         measured = f"axis {axis} of {value.shape}{made} has one element, and all of {call.outputs[0].shape} is equal"
         yield dead_axis.finding(title, measured, fix, call.where, level="warning")
 
@@ -237,42 +238,30 @@ def _dead(call: Call) -> int | None:
     """The axis of size one over which a softmax, a norm or a loss runs, with other axes beside it."""
     if not call.inputs or not call.outputs or call.error is not None or not call.inputs[0].shape:
         return None
-    shape = call.inputs[0].shape
-    rank = len(shape)
+    shape, axis = call.inputs[0].shape, None
     if call.name in CLASSES:
         target = call.argument(1, "target")
-        axis = 1
-        if rank < 2 or not isinstance(target, Value) or target.tensor.is_floating_point():
-            return None
+        axis = 1 if isinstance(target, Value) and not target.tensor.is_floating_point() else None
     elif call.name in _SOFTMAX or call.name == "normalize":
         dim = call.argument(ALONG[call.name], "dim", 1 if call.name == "normalize" else None)
-        if not isinstance(dim, int):
-            return None
-        axis = dim % rank
-    elif call.name in _NORMS:
-        axis = rank - 1
-        if call.argument(1, "normalized_shape") not in ((1,), [1]):
-            return None
-    else:
-        return None
-    if axis >= rank or shape[axis] != 1:
-        return None
-    return axis
+        axis = dim % len(shape) if isinstance(dim, int) else None
+    elif call.name in _NORMS and call.argument(1, "normalized_shape") in ((1,), [1]):
+        axis = len(shape) - 1
+    return axis if axis is not None and shape[axis : axis + 1] == (1,) else None
 
 
 def _made_by_weight(value: Value, axis: int) -> bool:
     """Whether an axis of size one is the only feature of a head."""
-    for _ in range(12):
-        maker = value.maker
-        if maker is None or not maker.inputs or axis != len(value.shape) - 1:
+    for after, call in value.way_back():
+        if not call.inputs or axis != len(after.shape) - 1:
             return False
-        if maker.name in _LINEAR and (maker.name == "linear" or maker.inputs[1].parameter):
+        if call.name in _LINEAR and (call.name == "linear" or call.inputs[1].parameter):
             return True
-        source = next((v for v in maker.inputs if v.shape == value.shape and not v.parameter), maker.inputs[0])
-        views = maker.name in ("view", "reshape") and len(source.shape) > 1 and source.shape[-1] == 1
-        if source.shape != value.shape and not views:
+        source = next((v for v in call.inputs if not v.parameter), call.inputs[0])
+        views = call.name in ("view", "reshape") and len(source.shape) > 1 and source.shape[-1] == 1
+        if source.shape != after.shape and not views:
             return False
-        value, axis = source, len(source.shape) - 1
+        axis = len(source.shape) - 1
     return False
 
 
@@ -280,40 +269,28 @@ def _grows_with(lab: Experiments, call: Call, axis: int) -> str:
     """What an axis of size one grows with: the batch, the steps, or nothing; steps where that cannot be told."""
     if lab.batch_dim is None:
         return "steps"
-    for word, rows, steps in (("batch", 1, 0), ("steps", 0, 1)):
-        if (lab.N == 1) if rows else True:
-            trace = lab.record(lab.inputs.wider(rows, steps))
-            same = [c for c in trace.calls if c.name == call.name and c.line == call.line and c.inputs]
-            if trace.error is not None or not same:
-                return "steps"
-            if len(same[0].inputs[0].shape) > axis and same[0].inputs[0].shape[axis] > 1:
-                return word
+    for word, rows, steps in (("batch", 1, 0), ("steps", 0, 1))[0 if lab.N == 1 else 1 :]:
+        trace = lab.record(lab.inputs.wider(rows, steps))
+        same = [c for c in trace.calls if c.name == call.name and c.line == call.line and c.inputs]
+        if trace.error is not None or not same:
+            return "steps"
+        if len(same[0].inputs[0].shape) > axis and same[0].inputs[0].shape[axis] > 1:
+            return word
     return "nothing"
-
-
-def _is_batch(lab: Experiments | None, call: Call, axis: int) -> bool:
-    return lab is not None and lab.N == 1 and _grows_with(lab, call, axis) == "batch"
 
 
 def _along_steps(losses: Losses, lab: Experiments | None, call: Call, value: Value) -> str:
     """The same call along the steps."""
     if call.name not in _SOFTMAX:
         return "probably another axis, or more than one feature"
-    places = losses.places(value)
-    fixes: list[Fix] = []
-    for axis in range(len(value.shape)):
-        if value.shape[axis] < 2:
-            continue
-        varies = places.varying(axis) if places is not None else []
-        if places is not None and len(varies) == 2:
+    places, fixes = losses.places(value), list[Fix]()
+    for axis in (k for k, size in enumerate(value.shape) if size > 1):
+        if places is not None and len(places.varying(axis)) == 2:
             fixes += _unmerged(losses, call, value, places, axis)
-            continue
-        meaning = losses.origins.batch_and_time(places, axis) if places is not None else ""
-        if meaning != "N":
+        elif losses.meaning(value, axis) != "N":
             fix = with_dim(call, axis)
-            fixes.append(
-                Fix(f"{fix.text}{'' if 'dim' in fix.text else f' (dim={axis})'}: the steps, axis {axis}", fix.edits)
-            )
+            dim = "" if "dim" in fix.text else f" (dim={axis})"
+            fixes.append(Fix(f"{fix.text}{dim}: the steps, axis {axis}", fix.edits))
     if not fixes:
         return "probably the axis that holds the steps"
     return best(lab, fixes, _over_steps) if lab is not None else fixes[0].text
@@ -337,15 +314,12 @@ def _unmerged(losses: Losses, call: Call, value: Value, places: Places, axis: in
     L, N = places.source.shape[steps], places.source.shape[other]
     outer = bool(first[0] != first[1])  # the batch changes from row to row: the steps are the outer axis
     shape, dim, words = ((L, N), 0, "(L, N, 1)") if outer else ((N, L), 1, "(N, L, 1)")
-    name = argument_text(call, 0) or "scores"
-    text = (
-        f"torch.softmax({name}.view({shape[0]}, {shape[1]}, 1), dim={dim}).view({L * N}, 1): over the steps of {words}"
-    )
+    grid = f"{argument_text(call, 0) or 'scores'}.view({shape[0]}, {shape[1]}, 1)"
 
     def edit(func: Any) -> Any:
         return lambda x, *_, **__: torch.softmax(x.view(*shape, 1), dim=dim).view(L * N, 1)
 
-    yield Fix(text, {call.index: edit})
+    yield Fix(f"torch.softmax({grid}, dim={dim}).view({L * N}, 1): over the steps of {words}", {call.index: edit})
 
 
 def _classes_elsewhere(losses: Losses) -> Iterator[Finding]:
@@ -361,65 +335,43 @@ def _classes_elsewhere(losses: Losses) -> Iterator[Finding]:
         last = len(p.shape) - 1
         if places is None or places.features_on() != [last] or not places.varying(1):
             continue
-        meaning = losses.origins.batch_and_time(places, 1)
-        axis = {"L": "the steps", "N": "the batch"}.get(meaning, "the steps")
-        name = "cross_entropy" if whole else pair.name
-        title = f"{name} takes axis 1 for the classes, and here it holds {axis}: the classes are on axis {last}"
-        measured = (
-            f"{_spoken(pair, p)} is {named(p, {0: 'N', 1: 'L', last: 'C'}) if last == 2 else p.shape}; {name} wants "
+        axis, name = (
+            "the batch" if losses.meaning(p, 1) == "N" else "the steps",
+            "cross_entropy" if whole else pair.name,
         )
-        measured += f"(N, C, …) with targets (N, …), and nothing raises because both axes have {p.shape[1]}"
-        change = ".transpose(1, 2)" if last == 2 else f".movedim({last}, 1)"
-        soft = t.shape == p.shape
-        rows = f"reshape(-1, {p.shape[last]})"
-        fix = f"{_spoken(pair, p)}{change}{', and the targets too' if soft else ''}, or merge the steps: {rows} "
-        fix += "on both sides" if soft else "with targets.reshape(-1)"
-        place = pair.call or p.maker
-        yield dead_axis.finding(title, measured, fix, place.where if place is not None else None)
+        output, width = _spoken(pair, p), p.shape[1]
+        title = f"{name} takes axis 1 for the classes, and here it holds {axis}: the classes are on axis {last}"
+        measured = f"{output} is {named(p, {0: 'N', 1: 'L', last: 'C'}) if last == 2 else p.shape}; {name} wants "
+        measured += f"(N, C, …) with targets (N, …), and nothing raises because both axes have {width}"
+        change = f"{output}{'.transpose(1, 2)' if last == 2 else f'.movedim({last}, 1)'}"
+        fix = f"{change}, or merge the steps: reshape(-1, {p.shape[last]}) with targets.reshape(-1)"
+        if t.shape == p.shape:
+            fix = f"{change}, and the targets too, or merge the steps: reshape(-1, {p.shape[last]}) on both sides"
+        yield dead_axis.finding(title, measured, fix, pair.where)
 
 
 def _sums_elsewhere(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
     """Log-probabilities that add up to one along another axis than the classes that a loss, or who called, wants."""
     for pair in pairs_of(losses, frozenset(("ctc_loss", "nll_loss"))):
         value, axis = pair.output, 2 if pair.name == "ctc_loss" else 1
-        made = _softmax_of(value)
-        elements = value.elements
+        made, elements = value.made_by(_LOGS, _LOOKED_THROUGH), value.elements
         if made is None or elements is None or elements.is_meta or len(value.shape) <= axis:
             continue
         one = [k for k in range(len(value.shape)) if value.shape[k] > 1 and _adds_up(elements, k)]
-        if axis not in one and one:
-            yield _over_other_axis(
-                losses, made, f"{pair.name} wants log-probabilities of the {value.shape[axis]} classes"
-            )
+        if one and axis not in one:
+            wants = f"{pair.name} wants log-probabilities of the {value.shape[axis]} classes"
+            yield _over_other_axis(losses, made, wants)
     results = [value for _, value in losses.trace.results]
-    for value in results if lab is not None and len(results) == 1 else ():
-        made = _softmax_of(value)
-        places = losses.places(made.inputs[0]) if made is not None else None
-        if (
-            made is None
-            or places is None
-            or any(call.index > made.index for call in made.outputs[0].readers if call.name not in MOVES)
-        ):
-            continue
-        dim = made.argument(1, "dim")
-        if isinstance(dim, int) and (features := places.features_on()) == [len(made.inputs[0].shape) - 1]:
-            axis = dim % len(made.inputs[0].shape)
-            if axis not in features and losses.origins.batch_and_time(places, axis) == "L":
-                yield _over_other_axis(losses, made, "the result is not weighted with anything")
-
-
-def _softmax_of(value: Value) -> Call | None:
-    """The log_softmax behind a value, where only moves lie between."""
-    for _ in range(12):
-        maker = value.maker
-        if maker is None or not maker.inputs:
-            return None
-        if maker.name == "log_softmax":
-            return maker
-        if maker.name not in MOVES and maker.name not in ("contiguous", "clone", "float"):
-            return None
-        value = maker.inputs[0]
-    return None
+    made = results[0].made_by(_LOGS, _LOOKED_THROUGH) if lab is not None and len(results) == 1 else None
+    dim = made.argument(1, "dim") if made is not None else None
+    if made is None or not isinstance(dim, int):
+        return
+    value, read = made.inputs[0], [call.name for call in made.outputs[0].readers if call.index > made.index]
+    places, last = losses.places(value), len(value.shape) - 1
+    if places is None or places.features_on() != [last] or any(name not in MOVES for name in read):
+        return
+    if dim % len(value.shape) != last and losses.meaning(value, dim % len(value.shape)) == "L":
+        yield _over_other_axis(losses, made, "the result is not weighted with anything")
 
 
 def _adds_up(logs: Tensor, axis: int) -> bool:
@@ -428,20 +380,17 @@ def _adds_up(logs: Tensor, axis: int) -> bool:
 
 
 def _over_other_axis(losses: Losses, made: Call, wants: str) -> Finding:
-    value = made.inputs[0]
-    dim = made.argument(1, "dim")
-    axis = dim % len(value.shape) if isinstance(dim, int) else 0
-    places = losses.places(value)
-    meaning = losses.origins.batch_and_time(places, axis) if places is not None else ""
-    word = {"L": "the steps", "N": "the batch"}.get(meaning, f"axis {axis}")
+    value, dim = made.inputs[0], made.argument(1, "dim")
+    axis, places = dim % len(value.shape) if isinstance(dim, int) else 0, losses.places(value)
+    word = {"L": "the steps", "N": "the batch"}.get(losses.meaning(value, axis), f"axis {axis}")
     features = places.features_on() if places is not None else []
     classes = -1 if not features or features[0] == len(value.shape) - 1 else features[0]
     title = f"{made.name}(dim={dim}) runs over {word} where the classes are meant"
     measured = f"over axis {axis} of {value.shape} the probabilities sum to 1, over the classes they do not; {wants}"
     fixed = torch.log_softmax(value.tensor.detach(), classes)
     fix = f"{call_text(made, dim=classes)}: dim={classes}, the classes"
-    fix = fix if fixed.is_meta or _adds_up(fixed, classes) else f"probably {fix}"
-    return dead_axis.finding(title, measured, fix, made.where)
+    tried = fixed.is_meta or _adds_up(fixed, classes)
+    return dead_axis.finding(title, measured, fix if tried else f"probably {fix}", made.where)
 
 
 # ---------------------------------------------------------------------- findings that belong to rules of other files
@@ -457,17 +406,14 @@ def layouts(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
         elif (cut := _cut_before(losses, pair)) is not None:
             name = argument_text(cut, 0) or "x"
             title = f"{cut.name} cuts across batch and steps: predictions stand beside targets of other steps"
-            measured = (
-                f"{cut.inputs[0].shape} as {cut.outputs[0].shape} exchanges no axes: it cuts the same memory anew"
-            )
+            shapes = f"{cut.inputs[0].shape} as {cut.outputs[0].shape}"
+            measured = f"{shapes} exchanges no axes: it cuts the same memory anew"
             fix = f"probably {name}.transpose(0, 1) in the place of the {cut.name}"
             yield RULES["LS202"].finding(title, measured, fix, cut.where)
         elif (blame is None or blame.kind != "flattened") and (found := _two_orders(losses, pair)) is not None:
             name = "cross_entropy" if pair.call is None else pair.name
             title = f"{name} compares predictions and targets that were flattened in different orders"
-            place = pair.call or pair.output.maker
-            where = place.where if place is not None else None
-            yield RULES["LS214"].finding(title, found[0], found[1], where)
+            yield RULES["LS214"].finding(title, *found, pair.where)
 
 
 def _two_orders(losses: Losses, pair: Pair) -> tuple[str, str] | None:
@@ -480,33 +426,21 @@ def _two_orders(losses: Losses, pair: Pair) -> tuple[str, str] | None:
     rows, targets = _order(p), _order(t)
     if rows is None or targets is None or sorted(rows) != sorted(targets) or rows == targets or rows[0] == rows[1]:
         return None
-    C = pair.output.shape[-1] if p.features_on() else 1
-    fix = ""
-    for value, other in ((pair.output, targets), (pair.target, rows)):
-        view = _merging(value)
-        if view is None:
-            continue
-        before = losses.places(view.inputs[0])
-        shape = view.outputs[0].shape
-        turned = None if before is None else _order(before.mapped(lambda x, s=shape: x.transpose(0, 1).reshape(s)))  # type: ignore[misc]
-        if turned == other:
-            name = argument_text(view, 0)
-            name = (
-                name
-                if name and (name.isidentifier() or name.endswith(")"))
-                else "logits"
-                if value is pair.output
-                else "target"
-            )
-            sizes = ", ".join(map(str, (-1, *shape[1:])))
-            fix = f"{name}.transpose(0, 1).reshape({sizes}), so that both are flattened in one order"
-            break
-    if not fix:
-        fix = f"probably output.transpose(0, 1).reshape(-1, {C}), so that both are flattened in one order"
+    C, alike = pair.output.shape[-1] if p.features_on() else 1, "so that both are flattened in one order"
     measured = (
         f"from row to row the predictions go on along an axis of {rows[1]}, the targets along one of {targets[1]}"
     )
-    return measured, fix
+    for value, other, word in ((pair.output, targets, "logits"), (pair.target, rows, "target")):
+        view = merging(value)
+        before = losses.places(view.inputs[0]) if view is not None else None
+        if view is None or before is None:
+            continue
+        shape = view.outputs[0].shape
+        if _order(before.mapped(lambda x, s=shape: x.transpose(0, 1).reshape(s))) == other:  # type: ignore[misc]
+            name = argument_text(view, 0)
+            name = name if name.isidentifier() or name.endswith(")") else word
+            return measured, f"{name}.transpose(0, 1).reshape({', '.join(map(str, (-1, *shape[1:])))}), {alike}"
+    return measured, f"probably output.transpose(0, 1).reshape(-1, {C}), {alike}"
 
 
 def _cut_before(losses: Losses, pair: Pair) -> Call | None:
@@ -515,17 +449,12 @@ def _cut_before(losses: Losses, pair: Pair) -> Call | None:
     target = losses.places(pair.target) if len(pair.target.shape) > 1 else None
     if places is None or target is None or any(target.cut_on(axis) for axis in range(len(pair.target.shape))):
         return None
-    value = pair.output
-    for _ in range(12):
-        maker = value.maker
-        if maker is None or not maker.inputs or not any(places.cut_on(axis) for axis in range(len(value.shape))):
+    for value, call in pair.output.way_back():
+        before = losses.places(call.inputs[0]) if call.inputs else None
+        if before is None or not any(places.cut_on(axis) for axis in range(len(value.shape))):
             return None
-        value = maker.inputs[0]
-        before = losses.places(value)
-        if before is None:
-            return None
-        if not any(before.cut_on(axis) for axis in range(len(value.shape))):
-            return maker if maker.name in ("view", "reshape") else None
+        if not any(before.cut_on(axis) for axis in range(len(call.inputs[0].shape))):
+            return call if call.name in ("view", "reshape") else None
         places = before
     return None
 
@@ -558,18 +487,6 @@ def _grid(target: Value) -> Value:
     return target
 
 
-def _merging(value: Value) -> Call | None:
-    """The view that merged two axes, behind which a value lies."""
-    for _ in range(12):
-        maker = value.maker
-        if maker is None or not maker.inputs:
-            return None
-        if maker.name in ("view", "reshape", "flatten") and len(maker.inputs[0].shape) > len(value.shape):
-            return maker
-        value = maker.inputs[0]
-    return None
-
-
 def _ctc(losses: Losses, pair: Pair, lab: Experiments | None) -> Iterator[Finding]:
     """CTC that runs on (N, T, C), because as many lengths were given as there are steps."""
     p = pair.output
@@ -578,13 +495,13 @@ def _ctc(losses: Losses, pair: Pair, lab: Experiments | None) -> Iterator[Findin
     samples = lab.ask(samples_of) if lab is not None else None
     if samples is not None and samples.kind == "mixed" and samples.culprit is not pair.call:
         return  # a layer took the batch for time: then its names of the axes are the wrong ones
-    N, T, C = p.shape
+    (N, T, C), output = p.shape, _spoken(pair, p)
     title = f"ctc_loss gets (N, T, C) = {p.shape}: it wants the steps first, (T, N, C)"
     measured = (
-        f"the layers read axis 0 of {_spoken(pair, p)} as the batch and axis 1 as time; ctc_loss takes it for {N} "
+        f"the layers read axis 0 of {output} as the batch and axis 1 as time; ctc_loss takes it for {N} steps of "
     )
-    measured += f"steps of {T} samples, whatever batch_first is"
-    fix = f"{_spoken(pair, p)}.transpose(0, 1), which is ({T}, {N}, {C}), with {N} input lengths and {N} targets"
+    measured += f"{T} samples, whatever batch_first is"
+    fix = f"{output}.transpose(0, 1), which is ({T}, {N}, {C}), with {N} input lengths and {N} targets"
     yield RULES["LS201"].finding(title, measured, fix, pair.call.where)
 
 
@@ -597,7 +514,7 @@ def cut_from_loss(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
     ends = [v for v in ends if v.tensor.requires_grad]
     if not ends:
         return
-    way, trained = trace.ancestors(*ends), _with_gradient(ends)
+    way, trained = trace.ancestors(*ends), trace.ancestors(*ends, graph=True)
     layers = lab.layers if lab is not None else layer_calls(trace, {})
     by_module: dict[int, list[LayerCall]] = {}
     for layer in layers:
@@ -614,23 +531,10 @@ def cut_from_loss(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
             continue  # nothing behind it learns either: a target or a teacher, on purpose
         what = "no_grad" if cut is layer.call else cut.name
         title = f"{layer.called} is cut from the loss by {what}: its weights get no gradient and learn nothing"
-        measured = (
-            f"{len(layer.weights)} weights of {layer.called} want a gradient, and no path with one leads to the loss"
-        )
+        weights = f"{len(layer.weights)} weights of {layer.called}"
+        measured = f"{weights} want a gradient, and no path with one leads to the loss"
         fix = f"probably without {what} here; where the layer is frozen on purpose, requires_grad_(False) says so"
         yield RULES["LS213"].finding(title, measured, fix, cut.where, level="warning", layer=layer.name)
-
-
-def _with_gradient(ends: list[Value]) -> set[int]:
-    """The values that a gradient of some others reaches."""
-    seen: set[int] = set()
-    waiting = list(ends)
-    while waiting:
-        value = waiting.pop()
-        if value.index not in seen and value.tensor.requires_grad:
-            seen.add(value.index)
-            waiting.extend(value.parents)
-    return seen
 
 
 def _cut(trace: Trace, layer: LayerCall, way: set[int]) -> tuple[Call, set[int]]:
@@ -656,7 +560,7 @@ def drawn_state(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
     """A first state that is drawn at random in each call: the same inputs give other results each time."""
     said: set[object] = set()
     for layer in lab.layers if lab is not None else layer_calls(losses.trace, {}):
-        draw = next((d for v in layer.states.values() if (d := _draw(v)) is not None), None)
+        draw = next((d for v in layer.states.values() if (d := v.made_by(_DRAWS, _KEEPS_DRAWN)) is not None), None)
         if draw is None or draw.line in said:
             continue
         said.add(draw.line)
@@ -664,17 +568,6 @@ def drawn_state(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
         measured = f"h0 is made by {draw.name}; the same input gives another result each time, also in eval mode"
         fix = "zeros, which is what the layer takes without a state; or a parameter, if the start is to be learned"
         yield RULES["LS211"].finding(title, measured, fix, draw.where, level="note", layer=layer.name)
-
-
-def _draw(value: Value) -> Call | None:
-    for _ in range(8):
-        maker = value.maker
-        if maker is None or maker.name in _DRAWS:
-            return maker
-        if maker.name not in _KEEPS_DRAWN or not maker.inputs or len(maker.inputs) > 1:
-            return None
-        value = maker.inputs[0]
-    return None
 
 
 # ---------------------------------------------------------------------- targets that can be read
@@ -702,14 +595,12 @@ def sees_its_target(losses: Losses, lab: Experiments | None) -> Iterator[Finding
         seen = sees_of(losses, pair)
         if seen is None:
             continue
-        place = pair.call or pair.output.maker
-        where = place.where if place is not None else None
         if seen.shift == 0:
             title = "the targets are the inputs' own ids at the same step: the model has only to copy them"
             measured = f"all {seen.count} targets are equal to the id that the input has at the same step"
             fix = "targets one step ahead: inputs x[:, :-1] with targets x[:, 1:] for the next id"
             sliced = _sliced(seen.source, late=True) or _sliced(pair.target)
-            yield sees_its_target.finding(title, measured, fix, sliced.where if sliced is not None else where)
+            yield sees_its_target.finding(title, measured, fix, sliced.where if sliced is not None else pair.where)
             continue
         leak = leak_of(losses, pair, seen, lab)
         if leak is None:
@@ -720,25 +611,20 @@ def sees_its_target(losses: Losses, lab: Experiments | None) -> Iterator[Finding
         measured = f"all {seen.count} targets are the next id of the input; {leak.measured}"
         fix = "probably a causal mask, so that a step reads only steps before it"
         if layer is not None:
-            fix = (
-                f"probably a causal model: {layer.constructor(bidirectional=False)}, with a head of {layer.H} features"
-            )
-        yield sees_its_target.finding(
-            title, measured, fix, leak.where or where, layer=layer.name if layer is not None else ""
-        )
+            causal = layer.constructor(bidirectional=False)
+            fix = f"probably a causal model: {causal}, with a head of {layer.H} features"
+        where, name = leak.where or pair.where, layer.name if layer is not None else ""
+        yield sees_its_target.finding(title, measured, fix, where, layer=name)
 
 
 def _sliced(value: Value, *, late: bool = False) -> Call | None:
     """The slice that a value was cut out by, with `late` only one that does not begin at the first step."""
-    for _ in range(12):
-        maker = value.maker
-        if maker is None or maker.name not in MOVES or not maker.inputs:
+    for _, maker in value.way_back():
+        if maker.name not in MOVES:
             return None
         index = maker.args[1] if maker.name == "__getitem__" else ()
-        cuts = [
-            i for i in (index if isinstance(index, tuple) else (index,)) if isinstance(i, slice) and i != slice(None)
-        ]
+        parts = index if isinstance(index, tuple) else (index,)
+        cuts = [i for i in parts if isinstance(i, slice) and i != slice(None)]
         if cuts and (not late or any(isinstance(i.start, int) and i.start > 0 for i in cuts)):
             return maker
-        value = maker.inputs[0]
     return None

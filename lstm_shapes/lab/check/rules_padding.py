@@ -19,7 +19,7 @@ __all__: list[str] = []
 def padding_read(padding: Padding, lab: Experiments) -> Iterator[Finding]:
     """A row is read beyond its length: padding changes the result.
 
-    A row in a padded batch must give what the same row gives in a batch that is no longer than it. It does not where the
+    A row in a padded batch must give what the same row gives in a batch no longer than it. It does not where the
     last step is taken at [:, -1], where a mean, a maximum or a softmax runs over padding, or where a layer without
     pack_padded_sequence reads padding before what it returns.
 
@@ -47,8 +47,8 @@ def padding_read(padding: Padding, lab: Experiments) -> Iterator[Finding]:
     title, fix = _layer_reads(layer, padding) if layer is not None else _call_reads(call)
     source = "" if isinstance(lengths, str) else f" (known from {lengths.source})"
     measured = (
-        f"sample {padding.sample} has {padding.length} real steps{source}; in the batch cut to {padding.length} steps its "
-        f"row of {_output(call, padding)} is another one"
+        f"sample {padding.sample} has {padding.length} real steps{source}; in the batch cut to {padding.length} steps "
+        f"its row of {_output(call, padding)} is another one"
     )
     yield padding_read.finding(title, measured, fix, call.where, layer=layer.name if layer is not None else "")
 
@@ -83,8 +83,8 @@ def _call_reads(call: Call) -> tuple[str, str]:
     if name in ("__getitem__", "select", "narrow", "index_select", "take"):
         return (
             "one step is taken for all rows, and for a padded row it is padding",
-            "probably the step at lengths - 1 of each row, Y[torch.arange(N), lengths - 1] (gather); or, of a packed call, "
-            "hn[-1], and torch.cat((hn[-2], hn[-1]), dim=1) with two directions",
+            "probably the step at lengths - 1 of each row, Y[torch.arange(N), lengths - 1] (gather); or, of a packed "
+            "call, hn[-1], and torch.cat((hn[-2], hn[-1]), dim=1) with two directions",
         )
     if "softmax" in name:
         return (
@@ -104,7 +104,8 @@ def _call_reads(call: Call) -> tuple[str, str]:
     if name == "flip":
         return (
             "flip brings the padding to the front, where it is read first",
-            "probably each row reversed within its own length (lengths), or bidirectional=True with pack_padded_sequence",
+            "probably each row reversed within its own length (lengths), or bidirectional=True with "
+            "pack_padded_sequence",
         )
     if name == "multi_head_attention_forward":
         return "attention reads padding", "probably key_padding_mask=~mask, True where a step is padding"

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from .experiments import Experiments
 from .explain import explanation_of, finding_of, load_error_of, loads_of
 from .raised import Explanation, Raised
+from .raised_kinds import graphs_kept, packed_as_result
+from .raised_losses import target_mismatch
+from .raised_packing import dropped_rows
 from .report import Finding
 from .rule import rule
-from .silent import dropped_rows, graphs_kept, packed_as_result, target_mismatch
 
 __all__: list[str] = []
 
@@ -154,8 +156,9 @@ def device(found: Found, lab: Experiments) -> Iterator[Finding]:
 def output_kind(found: Found, lab: Experiments) -> Iterator[Finding]:
     """The layer's output tuple or a PackedSequence is used as if it were a tensor.
 
-    A layer returns (output, hn) or (output, (hn, cn)), and a PackedSequence where it was given one. Neither is a tensor;
-    nn.Sequential, hooks and summaries that expect one stop there. Indexing a PackedSequence even works: it is a tuple.
+    A layer returns (output, hn) or (output, (hn, cn)), and a PackedSequence where it was given one. Neither is a
+    tensor; nn.Sequential, hooks and summaries that expect one stop there. Indexing a PackedSequence even works: it is
+    a tuple.
 
     Wrong::
 

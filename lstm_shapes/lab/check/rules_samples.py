@@ -43,7 +43,8 @@ def batch_time_swap(blame: Blame | None, samples: Samples, lab: Experiments) -> 
     for call in samples.statistics[:1]:
         title = f"{call.name} standardises over the batch by hand: a row depends on the batch that it is in"
         value = call.inputs[0]
-        measured = f"{value_name(value, call)} {named(value, _axes(lab, value))}: mean and deviation along the batch; held still for the other experiments"
+        shown = f"{value_name(value, call)} {named(value, _axes(lab, value))}"
+        measured = f"{shown}: mean and deviation along the batch; held still for the other experiments"
         fix = "probably another axis, or nn.BatchNorm1d, which keeps running statistics for evaluation"
         yield batch_time_swap.finding(title, measured, fix, call.where, level="warning")
     if blame is None and samples.kind in ("mixed", "dropped") and samples.culprit is None:
@@ -88,8 +89,10 @@ def scrambled_reshape(blame: Blame | None, lab: Experiments) -> Iterator[Finding
     """
     if blame is None and (view := lab.ask(scrambling_view)) is not None:
         shape, made = view.call.inputs[0].shape, view.call.outputs[0].shape
-        title = f"{view.call.name} exchanges no axes: axis {view.axis} of the result, of size {made[view.axis]}, holds other elements"
-        measured = f"{value_name(view.call.inputs[0], view.call)} {shape} in memory order, cut anew as {made}: no axis of it is kept"
+        axis = f"axis {view.axis} of the result, of size {made[view.axis]}"
+        title = f"{view.call.name} exchanges no axes: {axis}, holds other elements"
+        name = value_name(view.call.inputs[0], view.call)
+        measured = f"{name} {shape} in memory order, cut anew as {made}: no axis of it is kept"
         yield scrambled_reshape.finding(title, measured, f"probably {view.fix}", view.call.where)
     if blame is None or _coincides(lab):
         return
@@ -137,8 +140,8 @@ def unbatched(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
         return
     title = f"{blame.layer.called} reads the {blame.layer.L} rows of a 2-D input as the steps of one sequence"
     measured = (
-        f"the input {tuple(blame.value.shape)} has no batch axis for {blame.layer.constructor()}; {_moved_result(lab)}; "
-        "batch_dim=None says that it is one sequence on purpose"
+        f"the input {tuple(blame.value.shape)} has no batch axis for {blame.layer.constructor()}; {_moved_result(lab)}"
+        "; batch_dim=None says that it is one sequence on purpose"
     )
     yield _finding(unbatched.code, title, measured, blame, lab)
 
@@ -162,8 +165,8 @@ def _squeezed(lab: Experiments) -> tuple[LayerCall, Call] | None:
 def legal_by_coincidence(found: Coincidence | None, lab: Experiments) -> Iterator[Finding]:
     """A wrong layout is accepted only because two sizes are equal.
 
-    A state of shape (N, K, H) is refused unless N == K, and a state made with x.size(1) unless N == L. The last batch of
-    an epoch, or a larger one, then raises. One sample more shows it.
+    A state of shape (N, K, H) is refused unless N == K, and a state made with x.size(1) unless N == L. The last batch
+    of an epoch, or a larger one, then raises. One sample more shows it.
 
     Wrong::
 

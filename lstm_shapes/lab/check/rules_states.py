@@ -12,7 +12,7 @@ from lstm_shapes.lab.trace.where import source_line
 from .blame import Blame, blame_of
 from .experiments import Experiments
 from .kept import NoRecurrence, Second, Unread, recurrence_of, second_call_of, unread_of
-from .report import Finding
+from .report import Finding, Level
 from .rule import rule
 from .rules_samples import on_batch_axis
 from .states import Reading, Rows, readings_of, rows_of
@@ -48,9 +48,10 @@ def half_read_direction(reading: Reading | None, lab: Experiments) -> Iterator[F
     layer = reading.layer
     names = layer_names(layer)
     title = f"the {reading.step} step of {names['Y']} is read, where the {reading.half} direction has seen one step"
+    shown, other = f"{names['Y']} {layer.outputs['Y'].shape}", "first" if reading.step == "last" else "last"
     measured = (
-        f"{names['Y']} {layer.outputs['Y'].shape} of {layer.called} reaches the result at the {reading.step} step alone; "
-        f"its {reading.half} half has read {layer.L} steps only at the {'first' if reading.step == 'last' else 'last'} one"
+        f"{shown} of {layer.called} reaches the result at the {reading.step} step alone; "
+        f"its {reading.half} half has read {layer.L} steps only at the {other} one"
     )
     hn = names["hn"] if names["hn"] != "_" else "hn"
     fix = f"probably torch.cat(({hn}[-2], {hn}[-1]), dim=1), the ends of both directions, of width {2 * layer.H}"
@@ -97,20 +98,23 @@ def wrong_state_row(blame: Blame | None, rows: Rows | None, lab: Experiments) ->
         measured = f"{what}: index k of the result belongs to row k, one for each {_each(layer)}"
         fix = f"probably {_top_fix(name, layer)}"
     elif rows.problem == "unread":
-        title = f"{rows.reader.called if rows.reader else 'the layer above'} is computed and never read: {layer.called} is read in its place"
+        unread = rows.reader.called if rows.reader else "the layer above"
+        title = f"{unread} is computed and never read: {layer.called} is read in its place"
         measured = f"the state of {layer.called} reaches the result, and the layer that reads it has no other use"
         fix = "probably the state of the top layer, states[-1]"
     elif rows.problem == "crossed":
         assert rows.reader is not None
         title = f"{rows.reader.called} goes on from the state of {layer.called}, another layer"
         measured = f"at each step but the first its state is the one that {layer.called} returned, not its own"
-        fix = f"probably a state of its own for each layer: the one that {rows.reader.called} returned at the step before"
+        own = f"the one that {rows.reader.called} returned at the step before"
+        fix = f"probably a state of its own for each layer: {own}"
     else:
         reader = rows.reader
         assert reader is not None
         title = f"{reader.called} starts from the wrong rows of {name}"
         taken = "; ".join(f"row {k} from {list(row)}" for k, row in enumerate(rows.by_row))
-        measured = f"{what}; {reader.called} (K = {reader.K}, R = {reader.R}) gets {taken}: rows are layer-major, {_order(layer)}"
+        gets = f"{reader.called} (K = {reader.K}, R = {reader.R}) gets {taken}"
+        measured = f"{what}; {gets}: rows are layer-major, {_order(layer)}"
         fix = f"probably {_handed_fix(name, rows)}"
     yield wrong_state_row.finding(title, measured, fix, rows.call.where, layer=layer.name)
 
@@ -119,8 +123,8 @@ def wrong_state_row(blame: Blame | None, rows: Rows | None, lab: Experiments) ->
 def cell_for_hidden(rows: Rows | None, lab: Experiments) -> Iterator[Finding]:
     """The cell state cn is used where hn was meant, or the two are exchanged.
 
-    An LSTM returns (hn, cn), and its cell (h, c), in this order. The hidden state h = o · tanh(c) is the output; the cell
-    state c is the memory behind it, unbounded and not gated by the output gate.
+    An LSTM returns (hn, cn), and its cell (h, c), in this order. The hidden state h = o · tanh(c) is the output; the
+    cell state c is the memory behind it, unbounded and not gated by the output gate.
 
     Wrong::
 
@@ -176,7 +180,8 @@ def no_recurrence(found: NoRecurrence | None, lab: Experiments) -> Iterator[Find
     called = layer.called
     if found.kind == "loop":
         title = f"{called} starts each of its steps from nothing: the loop never passes its state on"
-        measured = f"every call reads one step and starts from a zero state, and {layer_names(layer)['hn']} goes nowhere"
+        hn = layer_names(layer)["hn"]
+        measured = f"every call reads one step and starts from a zero state, and {hn} goes nowhere"
         state = "h" if layer.cell else "state"
         fix = f"probably {state} = {called}(x_t, {state}): hand the state that came back to the next step"
     else:
@@ -187,7 +192,7 @@ def no_recurrence(found: NoRecurrence | None, lab: Experiments) -> Iterator[Find
             "or the state handed on from call to call"
         )
     where = (found.call or layer.call).where
-    level = "warning" if found.kind == "step" else "error"
+    level: Level = "warning" if found.kind == "step" else "error"
     yield no_recurrence.finding(title, measured, fix, where, level=level, layer=layer.name)
 
 
@@ -196,8 +201,8 @@ def state_leak(blame: Blame | None, second: Second, lab: Experiments) -> Iterato
     """State is carried between sequences that have nothing to do with each other.
 
     The state that a layer returns belongs to the sequence that it has read. Handed to the next sequence, or kept from
-    one call to the next without a reset, it makes a row depend on what came before it. Kept without detach it also keeps
-    the graph of the call before, and the second backward raises.
+    one call to the next without a reset, it makes a row depend on what came before it. Kept without detach it also
+    keeps the graph of the call before, and the second backward raises.
 
     Wrong::
 
@@ -260,7 +265,8 @@ def unused_input(reading: Reading | None, unread: Unread | None, lab: Experiment
         layer = reading.layer
         name = layer_names(layer)["Y"]
         title = f"only the first step of {name} is read: the other {layer.L - 1} steps influence nothing"
-        measured = f"{name} {layer.outputs['Y'].shape} of {layer.called} reaches the result at step 0 alone, which has read one step"
+        shown = f"{name} {layer.outputs['Y'].shape} of {layer.called}"
+        measured = f"{shown} reaches the result at step 0 alone, which has read one step"
         index = f"{name}[:, -1]" if layer.batch_first else f"{name}[-1]"
         fix = f"probably {index}, the last step, which has read them all"
         yield unused_input.finding(title, measured, fix, reading.call.where, layer=layer.name)
@@ -272,7 +278,8 @@ def unused_input(reading: Reading | None, unread: Unread | None, lab: Experiment
         where = None if unread.call is None else unread.call.where
         if unread.read == 1:
             title = f"only the first step of {name} can influence the result"
-            measured = f"all steps of {name} {shape} but the first were replaced, twice, and no element of the result moved"
+            replaced = f"all steps of {name} {shape} but the first were replaced, twice"
+            measured = f"{replaced}, and no element of the result moved"
             fix = "probably a loop over all steps, range(x.size(1)), or the last step in the place of the first"
         else:
             where = loop_line(where)
@@ -284,7 +291,7 @@ def unused_input(reading: Reading | None, unread: Unread | None, lab: Experiment
         title = f"{unread.argument} is never read: it cannot influence the result"
         measured = "no call on the way to the result takes it, and nothing asks for its size"
         fix = (
-            f"probably reset the state that is kept where {unread.argument} says that a sequence starts: it goes on as if "
+            f"probably reset the state that is kept where {unread.argument} says that a sequence starts: it goes on as "
             "none did"
             if unread.keeps_state
             else "probably it was meant to be used; leave the argument out if not"
@@ -319,8 +326,10 @@ def dropout_one_layer(_: object, lab: Experiments) -> Iterator[Finding]:
         if rate and layer.K == 1 and not layer.cell and id(layer.module) not in seen:
             seen.add(id(layer.module))
             title = f"dropout={rate} of {layer.called} does nothing: it sits between stacked layers, and there is one"
-            fix = f"nn.Dropout({rate}) behind the layer, num_layers=2 or more, or dropout=0: {layer.constructor(dropout=0)}"
-            yield dropout_one_layer.finding(title, f"num_layers = 1, dropout = {rate}", fix, layer.call.where, level="note", layer=layer.name)
+            zero = f"dropout=0: {layer.constructor(dropout=0)}"
+            fix = f"nn.Dropout({rate}) behind the layer, num_layers=2 or more, or {zero}"
+            measured = f"num_layers = 1, dropout = {rate}"
+            yield dropout_one_layer.finding(title, measured, fix, layer.call.where, level="note", layer=layer.name)
 
 
 # ---------------------------------------------------------------------- words
@@ -330,7 +339,8 @@ def _definition(lab: Experiments) -> Where | None:
     code = getattr(function, "__code__", None)
     if code is None:
         return None
-    return Where(code.co_filename, code.co_firstlineno, source_line(code.co_filename, code.co_firstlineno), code.co_name)
+    file, line = code.co_filename, code.co_firstlineno
+    return Where(file, line, source_line(file, line), code.co_name)
 
 
 def _spoken(rows: Rows) -> str:

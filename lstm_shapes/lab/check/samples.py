@@ -9,6 +9,7 @@ from typing import Literal
 from torch import Tensor
 
 from lstm_shapes.lab.trace import Call, Value
+from lstm_shapes.lab.trace.families import names_in
 
 from .compare import OTHER_ORDER, differs
 from .experiments import Experiments
@@ -17,18 +18,17 @@ from .layout import Layout, Track, cuts, made_axis
 __all__ = ["Samples", "cut", "samples_of", "tracks_of"]
 
 Kind = Literal["untested", "apart", "pairs", "mixed", "dropped", "permuted"]
-_VIEWS = frozenset("view reshape unflatten flatten view_as reshape_as ravel resize _unsafe_view squeeze unsqueeze".split())
-_PRODUCTS = frozenset("matmul __matmul__ __rmatmul__ bmm mm mv dot einsum linear addmm baddbmm tensordot".split())
-_REDUCES = frozenset(
-    "sum mean amax amin max min std var std_mean var_mean logsumexp norm prod nansum nanmean median".split()
-)
+_VIEWS = names_in("view reshape unflatten flatten view_as reshape_as ravel resize _unsafe_view squeeze unsqueeze")
+_PRODUCTS = names_in("matmul __matmul__ __rmatmul__ bmm mm mv dot einsum linear addmm baddbmm tensordot")
+_REDUCES = names_in("sum mean amax amin max min std var std_mean var_mean logsumexp norm prod nansum nanmean median")
 
 
 @dataclass(eq=False, slots=True)
 class Samples:
     """What the experiment showed. `culprit`: the first call on the way to a wrong result that mixes the samples.
 
-    `statistics`: calls that standardise the batch by hand, held still. `tracks` holds what moved in every tensor, where it had to be asked; `rows` what moved in the results.
+    `statistics`: calls that standardise the batch by hand, held still. `tracks` holds what moved in every tensor,
+    where it had to be asked; `rows` what moved in the results.
     """
 
     kind: Kind
@@ -316,8 +316,10 @@ def _first_dropping(lab: Experiments, samples: Samples, way: set[int]) -> Call |
             if before is None or len(before.touched) <= len(result.touched):
                 continue
             after = [t for v in call.outputs if v.index in way and (t := samples.track(v)) is not None]
-            if after and all(set(t.touched) == set(result.touched) for t in after) and set(before.touched) > set(
-                result.touched
+            if (
+                after
+                and all(set(t.touched) == set(result.touched) for t in after)
+                and set(before.touched) > set(result.touched)
             ):
                 return call
     return None
@@ -328,7 +330,7 @@ def _from_tables(lab: Experiments, samples: Samples, way: set[int]) -> bool:
     return any((t := samples.track(v)) is not None and t.paired for call in _calls_on(lab, way) for v in call.outputs)
 
 
-_REORDERS = frozenset("__getitem__ index_select gather flip roll cat stack sort scatter take_along_dim index_copy".split())
+_REORDERS = names_in("__getitem__ index_select gather flip roll cat stack sort scatter take_along_dim index_copy")
 
 
 def _reorders(samples: Samples, call: Call) -> bool:
@@ -352,9 +354,9 @@ def _order_returned(lab: Experiments, samples: Samples, way: set[int]) -> bool:
         if value.index in orders or (maker is not None and any(v.index in orders for v in maker.outputs)):
             return True
         track = samples.track(value)
-        if maker is not None and any(v.index in orders for v in maker.inputs[1:]):
-            if track is None or not track.touched:
-                return True
+        ordered = maker is not None and any(v.index in orders for v in maker.inputs[1:])
+        if ordered and (track is None or not track.touched):
+            return True
     return False
 
 

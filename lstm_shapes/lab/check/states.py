@@ -129,9 +129,10 @@ def _others_take_top(lab: Experiments, layer: LayerCall, reader: LayerCall, part
     top = set(range(layer.K * layer.R - layer.R, layer.K * layer.R))
     for other in lab.layers:
         state = other.states.get(role)
-        if other.module is not reader.module and other.module is not layer.module and state is not None:
-            if state.index in parts.held and top & {k for _, k in parts.of(state)}:
-                return True
+        if state is None or other.module is reader.module or other.module is layer.module:
+            continue
+        if state.index in parts.held and top & {k for _, k in parts.of(state)}:
+            return True
     return False
 
 
@@ -310,7 +311,7 @@ def _stacked_cells(lab: Experiments) -> Rows | None:
         read = any(_readers(lab, calls, role, own, results) for role in ("hn", "cn"))
         under = [layer for layer in lab.layers if layer.module is below.module]
         skipped = own | {layer.call.index for layer in under}
-        instead = [c for c in _readers(lab, under, "hn", skipped, results)]
+        instead = list(_readers(lab, under, "hn", skipped, results))
         if not read and instead:
             return Rows("unread", below, "hn", instead[0], (), calls[0])
     return None
@@ -327,7 +328,8 @@ def _kept(lab: Experiments, layer: LayerCall, parts: Parts, role: str) -> Rows |
     count = layer.K * layer.R
     for axis, size in enumerate(value.shape[:-1]):
         if size == count and all({k for r, k in row} == {i} for i, row in enumerate(parts.along(value, axis))):
-            return Rows("kept", layer, role, _last_move(lab, value, layer.outputs[role]) or layer.call, tuple(range(count)))
+            call = _last_move(lab, value, layer.outputs[role]) or layer.call
+            return Rows("kept", layer, role, call, tuple(range(count)))
     return None
 
 
@@ -432,8 +434,8 @@ def _step_marks(lab: Experiments, layer: LayerCall, Y: Value) -> Tensor | None:
     else:
         steps = place if layer.batch_first else place.transpose(0, 1)
         steps[:, 0] = _FIRST
-        lengths = lab.ask(lengths_of)
-        known = None if isinstance(lengths, str) or len(lengths.steps) != steps.size(0) else lengths.steps
+        told = lab.ask(lengths_of)
+        known = None if isinstance(told, str) or len(told.steps) != steps.size(0) else told.steps
         if known is not None and max(known) <= steps.size(1):
             for row, n in enumerate(known):
                 steps[row, max(n - 1, 0)] = _LAST

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lstm_shapes.lab.trace import Call, LayerCall, Value, Where, layer_calls
+from lstm_shapes.lab.trace.families import names_in
 
 from .compare import differs
 from .experiments import Experiments
@@ -18,7 +19,7 @@ from .losses import Losses, Pair
 __all__ = ["Leak", "Seen", "leak_of", "sees_of"]
 
 _FEWEST = 8  # so many ids are equal by chance in no program that anybody means
-_HALVES = frozenset("chunk split tensor_split view reshape unflatten __getitem__ narrow".split())
+_HALVES = names_in("chunk split tensor_split view reshape unflatten __getitem__ narrow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +44,18 @@ class Leak:
 
 def sees_of(losses: Losses, pair: Pair) -> Seen | None:
     """Whether whole-number targets are ids of the input: those at the same step, or the next ones."""
-    places, target = losses.places(pair.output), pair.target.elements
-    if (
-        places is None
-        or target is None
-        or target.is_meta
-        or target.is_floating_point()
-        or len(places.features_on()) != 1
-    ):
+    places, target = losses.places(pair.output), _whole_numbers(pair.target)
+    if places is None or target is None or len(places.features_on()) != 1:
         return None
-    ids = places.source.elements
-    if ids is None or ids.is_meta or ids.is_floating_point() or ids.dim() not in (1, 2):
+    ids = _whole_numbers(places.source)
+    if ids is None or ids.dim() not in (1, 2):
         return None
     feature = places.features_on()[0]
     index = [None if t is None else t.select(feature, 0).flatten().long() for t in places.at]
     known = [t for t in index if t is not None]
-    wanted = target.detach().cpu().flatten()
+    wanted = target.flatten()
     if len(known) != len(index) or any(t.numel() != wanted.numel() for t in known):
         return None
-    ids = ids.detach().cpu()
     ignored = pair.call.argument(4, "ignore_index", -100) if pair.call is not None else -100
     here = torch.stack([t >= 0 for t in known]).all(0) & (wanted != ignored)
     for shift, axis in ((0, 0), *((1, k) for k in reversed(range(ids.dim())))):
@@ -73,6 +67,13 @@ def sees_of(losses: Losses, pair: Pair) -> Seen | None:
         if bool((read == wanted[counted]).all()) and torch.unique(read).numel() > 2:
             return Seen(places.source, shift, axis, int(counted.sum()), known[axis])
     return None
+
+
+def _whole_numbers(value: Value) -> Tensor | None:
+    numbers = value.elements
+    if numbers is None or numbers.is_meta or numbers.is_floating_point():
+        return None
+    return numbers.detach().cpu()
 
 
 def leak_of(losses: Losses, pair: Pair, seen: Seen, lab: Experiments | None) -> Leak | None:
@@ -130,17 +131,8 @@ def _moved(lab: Experiments, output: Value, call: Call, seen: Seen, step: int) -
     outcome = lab.follow(lab.inputs.same(), compare, edits=edits)
     if outcome.error is not None or not moved:
         return None
-    places = moved[0]
-    return _rows_of(places, seen)
-
-
-def _rows_of(moved: Tensor, seen: Seen) -> Tensor | None:
-    """One flag for each target: whether any of its features moved."""
-    for axis in range(moved.dim()):
-        rest = moved.any(axis)
-        if rest.numel() == seen.rows.numel():
-            return rest.flatten().cpu()
-    return None
+    flags = (moved[0].any(axis) for axis in range(moved[0].dim()))  # of the features of each target
+    return next((flag.flatten().cpu() for flag in flags if flag.numel() == seen.rows.numel()), None)
 
 
 def _holding(layer: LayerCall) -> Any:

@@ -56,16 +56,16 @@ def _boundaries(shape: Sequence[int]) -> list[int]:
 
 
 def _exchanged(before: Sequence[int], after: Sequence[int]) -> int | None:
-    crossing = [
-        (b, B) for b in _boundaries(before) for B in _boundaries(after) if b % B and B % b
-    ]
+    crossing = [(b, B) for b in _boundaries(before) for B in _boundaries(after) if b % B and B % b]
     if not crossing:
         return None
     for j, size in enumerate(after):
         places = [k for k, n in enumerate(before) if n == size]
-        if size > 1 and places and after.count(size) == 1 and len(places) == 1:
-            if prod(before[: places[0]]) != prod(after[:j]) and prod(before[places[0] + 1 :]) != prod(after[j + 1 :]):
-                return j
+        if size == 1 or len(places) != 1 or after.count(size) != 1:
+            continue
+        k = places[0]
+        if prod(before[:k]) != prod(after[:j]) and prod(before[k + 1 :]) != prod(after[j + 1 :]):
+            return j
     return None
 
 

@@ -16,19 +16,21 @@ from lstm_shapes.lab.trace import Trace, raised_at, theirs
 from lstm_shapes.lab.trace.bounded import Bounded
 from lstm_shapes.lab.trace.compiling import aside
 
-from .explain import explained
-from .loading import Loading, explain_load_error
-from .raised import Raised
+from .explain import explain_error
+from .loading import Loading
 from .report import Finding, Report, ordered
 from .roots import Roots
 from .rule import RULES
 from .rules_losses import seen_losses
-from .rules_raised import finding_of
 
 __all__ = ["Watch", "watch"]
 
 # The code of an exception that no rule explains: an error all the same, and no note.
 _UNEXPLAINED = "LS113"
+# What reads one recorded run without an experiment.
+observers: list[Callable[[Trace], list[Finding]]] = [seen_losses]
+
+
 class Watch(Shown):
     """What a `with watch() as report:` has seen. `.report`, and its `.ok`, `.findings`, `.codes` as shortcuts.
 
@@ -98,10 +100,11 @@ class Watch(Shown):
 
     def _see(self, trace: Trace) -> None:
         """Note what one run shows; a fault of ours is no reason to stop a program."""
-        try:
-            self._seen = list(ordered([*self._seen, *seen_losses(trace)]))
-        except Exception as error:
-            warnings.warn(f"lstm_shapes: the rules on losses stopped with {error!r}", stacklevel=2)
+        for observer in observers:
+            try:
+                self._seen = list(ordered([*self._seen, *observer(trace)]))
+            except Exception as error:
+                warnings.warn(f"lstm_shapes: an observer of the run stopped with {error!r}", stacklevel=2)
 
     # ------------------------------------------------------------------ exceptions
     def explain(self, error: BaseException, *, note: bool = True) -> Finding | None:
@@ -197,13 +200,9 @@ def watch(experiments: bool = True, seconds: float = 30) -> Watch:
 
 
 def _explained(error: Exception, trace: Trace, names: dict[int, str]) -> Finding:
-    """The one place where an exception meets the rules that know exceptions; no fault of theirs may hide it."""
-    loading = explain_load_error(error)
-    if loading is not None:
-        return loading
-    raised = Raised(error, trace, names)
+    """An exception as a finding; no fault of ours may hide it."""
     try:
-        return finding_of(raised, explained(raised))
+        return explain_error(error, trace, names)
     except Exception as ours:
         title = f"the program raises {type(error).__name__}, and explaining it stopped with {ours!r}"
         return RULES[_UNEXPLAINED].finding(title, str(error), "", raised_at(error.__traceback__), cause=error)

@@ -6,8 +6,8 @@ from .bounded import Bounded
 from .layers import LayerCall, layer_calls
 from .nested import leaves, rebuild
 from .reachable import Reached, reach
+from .recorder import LEAVES_TORCH, Call, Follower, Plain, Recorder, Trace, Value, is_loss, substituted, tensors_of
 from .recorder import RECURRENT as KERNELS
-from .recorder import LEAVES_TORCH, Call, Follower, Plain, Recorder, Trace, Value, is_loss, tensors_of
 from .snapshot import Snapshot
 from .still import Still
 from .where import Where, here, raised_at, theirs
@@ -34,6 +34,7 @@ __all__ = [
     "raised_at",
     "reach",
     "rebuild",
+    "substituted",
     "tensors_of",
     "theirs",
 ]

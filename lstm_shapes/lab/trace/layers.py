@@ -1,4 +1,4 @@
-"""A recorded call of a recurrent kernel, read as the layer it is: which value is X, h0, c0, Y, hn, cn, on which axes."""
+"""A recorded call of a recurrent kernel, read as the layer it is: which value is X, h0, c0, Y, hn, cn; which axes."""
 
 from __future__ import annotations
 

@@ -21,41 +21,42 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
 from .compiling import aside, uncompiled
+from .families import names_in
 from .still import Still
 from .where import Line, Where, line_now, resolve
 
-__all__ = ["Call", "Follower", "Plain", "Recorder", "Trace", "Value", "is_loss", "tensors_of"]
+__all__ = ["Call", "Follower", "Plain", "Recorder", "Trace", "Value", "is_loss", "substituted", "tensors_of"]
 
 # Questions about a tensor that read no element of it.
-_ATTRIBUTES = frozenset(
+_ATTRIBUTES = names_in(
     "size dim ndim __len__ numel nelement element_size is_floating_point is_complex is_contiguous is_signed stride "
     "storage_offset _set_grad_enabled get_device requires_grad_ retain_grad register_hook is_shared is_pinned _assert "
     "data_ptr untyped_storage __repr__ __format__ __hash__ has_names dim_order device is_inference backward "
     "is_same_size set_grad_enabled result_type get_default_dtype is_tensor is_storage _is_view __dir__ type "
-    "_set_view_replay_enabled".split()
+    "_set_view_replay_enabled"
 )
 # Attributes that are views of their tensor; every other attribute is a question.
-_VIEWS = frozenset("T mT H mH data real imag".split())
-_IN_PLACE = frozenset(
+_VIEWS = names_in("T mT H mH data real imag")
+_IN_PLACE = names_in(
     "__setitem__ __iadd__ __isub__ __imul__ __itruediv__ __ifloordiv__ __imod__ __iand__ __ior__ __ixor__ "
-    "__ipow__ __imatmul__".split()
+    "__ipow__ __imatmul__"
 )
-_LOSSES = frozenset("cross_entropy binary_cross_entropy binary_cross_entropy_with_logits kl_div".split())
+_LOSSES = names_in("cross_entropy binary_cross_entropy binary_cross_entropy_with_logits kl_div")
 # Functions that take nothing of a tensor but its type and sizes.
-_CREATES = frozenset(
+_CREATES = names_in(
     "new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like full_like empty_like rand_like randn_like "
-    "randint_like".split()
+    "randint_like"
 )
-_DRAWS = frozenset(
+_DRAWS = names_in(
     "rand randn randint rand_like randn_like randint_like bernoulli bernoulli_ normal normal_ uniform_ exponential_ "
-    "random_ geometric_ randperm poisson".split()
+    "random_ geometric_ randperm poisson"
 )
 # Writes that read nothing of what they overwrite.
 _BLIND = frozenset("__setitem__ copy_ fill_ zero_".split())
 # Functions that bring numbers into torch.
 _ENTERS = frozenset("tensor as_tensor asarray from_numpy frombuffer full".split())
 # Functions whose result leaves torch: what is computed from it comes back as a tensor of unknown descent.
-LEAVES_TORCH = frozenset("numpy tolist item __array__ __int__ __float__ __index__ __bool__ __contains__ cpu".split())
+LEAVES_TORCH = names_in("numpy tolist item __array__ __int__ __float__ __index__ __bool__ __contains__ cpu")
 
 
 @dataclass(eq=False, slots=True)
@@ -97,6 +98,22 @@ class Value:
     @property
     def parameter(self) -> bool:
         return isinstance(self.tensor, nn.Parameter)
+
+    def way_back(self) -> Iterator[tuple[Value, Call]]:
+        """The values and their makers along the first operand that is no parameter, nearest first."""
+        value: Value | None = self
+        for _ in range(40):
+            if value is None or value.maker is None:
+                return
+            yield value, value.maker
+            value = next((v for v in value.maker.inputs if not v.parameter), None)
+
+    def made_by(self, wanted: frozenset[str], through: frozenset[str]) -> Call | None:
+        """The nearest call of some functions on the way back, where only some others lie between."""
+        for _, call in self.way_back():
+            if call.name in wanted or call.name not in through:
+                return call if call.name in wanted else None
+        return None
 
 
 @dataclass(eq=False, slots=True)
@@ -179,10 +196,23 @@ class Trace:
         waiting = list(values)
         while waiting:
             value = waiting.pop()
-            if value.index not in seen:
+            if value.index not in seen and (value.tensor.requires_grad or not graph):
                 seen.add(value.index)
                 waiting.extend(value.parents)
         return seen
+
+
+def substituted(value: Any, change: Callable[[Value], Any]) -> Any:
+    """Recorded arguments with something else in the place of each value."""
+    if isinstance(value, Value):
+        return change(value)
+    if isinstance(value, tuple):
+        return tuple(substituted(item, change) for item in value)
+    if isinstance(value, dict):
+        return {key: substituted(item, change) for key, item in value.items()}
+    if isinstance(value, slice):
+        return slice(*(substituted(part, change) for part in (value.start, value.stop, value.step)))
+    return value
 
 
 def tensors_of(value: Any, depth: int = 6) -> Iterator[Tensor]:
@@ -500,8 +530,8 @@ class Recorder(_Mode):
 
 
 # The recurrent kernels; a cell's kernel is one step.
-RECURRENT = frozenset("lstm gru rnn_tanh rnn_relu quantized_lstm quantized_gru".split())
-CELLS = frozenset("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell".split())
+RECURRENT = names_in("lstm gru rnn_tanh rnn_relu quantized_lstm quantized_gru")
+CELLS = names_in("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell")
 RECURRENT = RECURRENT | CELLS
 
 

@@ -7,14 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .families import names_in
+
 __all__ = ["Still"]
 
-_DROPOUTS = frozenset(
+_DROPOUTS = names_in(
     "dropout dropout_ alpha_dropout alpha_dropout_ feature_dropout feature_dropout_ feature_alpha_dropout "
-    "feature_alpha_dropout_ dropout1d dropout2d dropout3d".split()
+    "feature_alpha_dropout_ dropout1d dropout2d dropout3d"
 )
-_KERNELS = frozenset("lstm gru rnn_tanh rnn_relu quantized_lstm quantized_gru".split())
-_FRESH = frozenset("empty empty_like new_empty empty_strided new_empty_strided".split())
+_KERNELS = names_in("lstm gru rnn_tanh rnn_relu quantized_lstm quantized_gru")
+_FRESH = names_in("empty empty_like new_empty empty_strided new_empty_strided")
 _BATCH_NORM = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
 
 
