@@ -28,6 +28,7 @@ def test_pytest_flag_explains_failing_tests_only(pytester: pytest.Pytester) -> N
     silent.assert_outcomes(failed=1, passed=1)
     silent.stdout.no_fnmatch_line("*LS104*")
 
+
 def test_experiments_fail_a_test_that_calls_a_wrong_model(pytester: pytest.Pytester) -> None:
     """With --lstm-shapes-experiments, and not with --lstm-shapes alone."""
     pytester.makepyfile(

@@ -310,6 +310,7 @@ def test_without_hypothesis_it_says_what_to_install() -> None:
 
 # ---- assert_shapes_checked
 
+
 def _last(rnn: nn.Module) -> Any:
     return lambda x: rnn(x)[0][:, -1]
 

@@ -148,7 +148,7 @@ def test_what_is_wrong_with_x(spec: Spec, x: Value, says: str, fix: str) -> None
         (CELL, Operand((4,)), pair(Operand((1, 5))), "x", "makes a batch of one", "x.unsqueeze(0)"),
         # dtype and device of the state
         (GRU, X, Operand((2, 3, 5), "float64"), "h0", "makes states of the dtype of x", "h0.float()"),
-        (LSTM, X, pair(H, Operand((2, 3, 5), device="cuda:0")), "c0", "makes states on the device of x", "c0.to('cpu')"),
+        (LSTM, X, pair(H, Operand((2, 3, 5), device="cuda:0")), "c0", "states on the device of x", "c0.to('cpu')"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_the_state(spec: Spec, x: Value, state: Value, name: str, says: str, fix: str) -> None:

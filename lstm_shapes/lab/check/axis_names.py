@@ -13,8 +13,9 @@ from math import prod
 from torch import Tensor
 
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotated
-from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value
-from lstm_shapes.theory.axes import UNKNOWN, Axes, Axis, unknown
+from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, substituted
+from lstm_shapes.theory.axes import Axes, Axis, unknown
+from lstm_shapes.theory.origins import UNKNOWN
 
 from .words import named_shape
 

@@ -13,8 +13,8 @@ from lstm_shapes.lab.trace import Call, LayerCall, Value, is_loss
 from lstm_shapes.lab.trace.families import PRODUCTS, VIEWS, broadcasts, names_in
 
 from .experiments import Experiments
-from .fixes import Fix
-from .layout import Layout, made_axis
+from .fixes import Edit, Fix
+from .layout import made_axis
 from .samples import Samples, cut, samples_of
 from .words import argument_text, call_text, layer_names, named, result_names, top_row, value_name
 
@@ -26,23 +26,20 @@ Kind = Literal[
 
 # Functions that work along `dim`, and the place of that argument.
 ALONG = {
-    name: 1
-    for name in (
-        "softmax log_softmax softmin gumbel_softmax sum mean max min amax amin argmax argmin cumsum cumprod std var "
-        "logsumexp norm median prod flip sort std_mean var_mean cummax cummin logcumsumexp mode nansum nanmean "
-        "normalize diff any all unbind"
-    ).split()
-} | {"norm": 2, "topk": 2, "kthvalue": 2, "roll": 2, "cat": 1, "stack": 1, "concat": 1, "glu": 1, "normalize": 2}
-_PRODUCTS = frozenset("matmul __matmul__ __rmatmul__ bmm mm mv dot einsum linear addmm baddbmm addbmm tensordot".split())
-_PICKS = frozenset("__getitem__ select narrow index_select gather take unbind split chunk take_along_dim".split())
-_VIEWS = frozenset("view reshape unflatten flatten view_as reshape_as ravel".split())
-_NORMS = frozenset("layer_norm instance_norm group_norm rms_norm batch_norm".split())
-_POINTWISE = frozenset(
-    "add sub mul div truediv __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ where masked_fill "
-    "maximum minimum lerp addcmul __iadd__ __imul__ add_ mul_ sub_".split()
-)
-_MOVE_AWAY = frozenset("flip roll prod any all max min amax amin mean sum view reshape __getitem__ index_select gather".split())
-_CONTRACTED = "a product sums over it"
+    **dict.fromkeys(
+        names_in(
+            "softmax log_softmax softmin gumbel_softmax sum mean max min amax amin argmax argmin cumsum cumprod "
+            "std var logsumexp median prod flip sort std_mean var_mean cummax cummin logcumsumexp mode nansum nanmean "
+            "diff any all unbind cat stack concat glu"
+        ),
+        1,
+    ),
+    **dict.fromkeys(names_in("norm topk kthvalue roll normalize"), 2),
+}
+_PICKS = names_in("__getitem__ select narrow index_select gather take unbind split chunk take_along_dim")
+_NORMS = names_in("layer_norm instance_norm group_norm rms_norm batch_norm")
+_PADS = names_in("_pad_packed_sequence")
+_MOVE_AWAY = names_in("flip roll prod any all max min amax amin mean sum view reshape __getitem__ index_select gather")
 
 
 @dataclass(eq=False, slots=True)
@@ -80,7 +77,7 @@ def blame_of(lab: Experiments) -> Blame | None:
         return None
     layer = next((layer for layer in lab.layers if layer.call is call), None)
     strayed = _strayed(samples, call) if samples.kind == "mixed" else None
-    if strayed is not None and call.name not in _VIEWS:
+    if strayed is not None and call.name not in VIEWS:
         return _moved_away(samples, *strayed)
     if samples.kind == "permuted":
         return Blame("order", call, _first(samples, call), 0, _unsort(call))
@@ -197,12 +194,14 @@ def _by_order(call: Call) -> bool:
 
 
 def _moved_away(samples: Samples, call: Call, value: Value, home: Value) -> Blame:
-    if call.name in _VIEWS:
+    if call.name in VIEWS:
         return _view(samples, call)
     spread = samples.layout(value)
     axis = None if spread is None else spread.axis
+    if call.name in ("flip", "roll"):
+        return Blame("order", call, value, axis, _unsort(call), against=home)
     if call.name in ALONG:
-        return Blame("order" if call.name in ("flip", "roll") else "along", call, value, axis, _unsort(call) if call.name in ("flip", "roll") else [], against=home)
+        return Blame("along", call, value, axis, [], against=home)
     return Blame("picked", call, value, axis, [Fix("rows of the same samples, in the order in which they were")])
 
 
@@ -371,11 +370,12 @@ def _misplacing_view(lab: Experiments, samples: Samples, value: Value) -> Call |
         maker = value.maker
         if maker is None or not maker.inputs:
             return None
-        if maker.name in ("view", "reshape", "unflatten") and not maker.inputs[0].parameter:
-            before, after = samples.layout(maker.inputs[0]), samples.layout(value)
-            asked = len(value.shape) > 2 and made_axis(lab.N, maker.inputs[0].shape, value.shape)
+        source = maker.inputs[0]
+        before, after = samples.layout(source), samples.layout(value)
+        if maker.name in ("view", "reshape", "unflatten") and not source.parameter and before is not None:
+            asked = len(value.shape) > 2 and made_axis(lab.N, source.shape, value.shape)
             clean = after is not None and value.shape[after.axis] == lab.N
-            if lab.N in value.shape and len(value.shape) > 2 and not clean and lab.N > 1:
+            if asked and not clean and lab.N > 1:
                 return maker
             recut = len(source.shape) == len(value.shape) and source.shape != value.shape
             if clean and after is not None and recut and before.axis == after.axis:
@@ -397,23 +397,26 @@ def _permuted(samples: Samples, call: Call, value: Value, axis: int) -> Iterator
     def edited(change: Callable[[Tensor], Tensor]) -> dict[int, Edit]:
         return {call.index: lambda func: lambda x, *_, **__: change(x.reshape(value.shape))}
 
-            if same and axis != j:
-
-                def swapped(func: Any, j: int = j) -> Any:
-                    return lambda x, *_, **__: x.reshape(value.shape).transpose(axis, j).contiguous()
-
-                yield Fix(text, {call.index: swapped})
-            yield Fix(text, {call.index: moved})
-    if spread.repeat > 1 and value.shape[axis] == N and N % spread.N == 0:
-        # Rows of one sample behind one another: the samples are cut off first, then brought to their place.
-        for j in targets:
-            rest = [size for k, size in enumerate(shape) if k != j]
-
-            def apart(func: Any, j: int = j, rest: list[int] = rest) -> Any:
-                return lambda x, *_, **__: x.reshape(spread.N, *rest).movedim(0, j)
-
+    for j in [j for j, size in enumerate(shape) if size == spread.N]:
+        N, rest = value.shape[axis], [size for k, size in enumerate(shape) if k != j]
+        if spread.repeat > 1 and N % spread.N == 0:
+            # Rows of one sample behind one another: the samples are cut off first, then brought to their place.
             text = f"{name}.reshape({', '.join(map(str, (spread.N, *rest)))})" + (f".transpose(0, {j})" if j else "")
-            yield Fix(f"{text}: the rows keep each sample's steps together", {call.index: apart})
+            apart = edited(_regrouped(0, j, (spread.N, *rest)))
+            yield Fix(f"{text}: the rows keep each sample's steps together", apart)
+        if spread.repeat > 1:
+            continue
+        moved = edited(_regrouped(axis, j, (N, *rest)))
+        order = [axis, *(k for k in range(len(value.shape)) if k != axis)]
+        text = f"{name}.permute({', '.join(map(str, order))}).reshape({sizes})"
+        if same and axis != j:
+            text = f"{name}.transpose({min(axis, j)}, {max(axis, j)})"
+            yield Fix(text, edited(partial(_exchanged, axis, j)))
+        elif axis and j == 0:
+            text = f"{name}.transpose(0, {axis}).reshape({sizes})"
+        elif axis == 0 and j:
+            text = f"{name}.reshape({', '.join(map(str, [N, *rest]))}).transpose(0, {j})"
+        yield Fix(text, moved)
     if spread.repeat == 1 and axis:
         turned = edited(lambda x: x.transpose(0, axis).reshape(shape))
         yield Fix(f"{name}.transpose(0, {axis}) before the {call.name}", turned)

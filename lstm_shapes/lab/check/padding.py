@@ -117,7 +117,7 @@ def _counted(lab: Experiments, pads: set[int]) -> Lengths | None:
 
 
 def in_front(rows: Tensor, steps: list[int]) -> bool:
-    """Whether what is no real step of (N, L, …) stands before the real ones: one and the same value, found nowhere else."""
+    """Whether what is no real step of (N, L, …) stands before the real ones: one value, found nowhere else."""
     if rows.dim() < 2 or rows.size(0) != len(steps) or max(steps, default=0) > rows.size(1):
         return False
     flat = rows.flatten(2) if rows.dim() > 2 else rows.unsqueeze(-1)

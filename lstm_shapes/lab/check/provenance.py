@@ -124,26 +124,11 @@ def _is_weight(call: Call) -> bool:
 
 def _run(call: Call, parts: Parts, part: int) -> list[Tensor]:
     """A call on the mark of one part in the place of its elements; what holds no part counts as zeros."""
-    if call.name in ("T", "mT", "H", "mH", "data"):
-        value = call.inputs[0]
-        mark = parts.held[value.index][part].float()
-        return [mark if call.name == "data" else getattr(mark, call.name)]
-    if call.name in ("contiguous", "clone", "detach", "to", "cpu", "dropout", "float", "double", "half", "type_as", "cuda"):
-        return [parts.held[call.inputs[0].index][part].float()]
 
-    def filled(item: Any) -> Any:
-        if isinstance(item, Value):
-            if item.index in parts.held:
-                return parts.held[item.index][part].float()
-            elements = item.elements
-            if elements is None:
-                raise ValueError
-            return torch.zeros_like(elements, dtype=torch.float) if elements.is_floating_point() else elements
-        if isinstance(item, tuple):
-            return tuple(filled(x) for x in item)
-        if isinstance(item, slice):
-            return slice(filled(item.start), filled(item.stop), filled(item.step))
-        return item
+    def mark(value: Value) -> Tensor | None:
+        if value.index in parts.held:
+            return parts.held[value.index][part].float()
+        return torch.zeros(value.shape) if value.tensor.is_floating_point() else None
 
     return moved(call, mark, name="sum" if call.name in ("mean", "nansum", "nanmean") else "")
 
@@ -185,17 +170,9 @@ def _pointwise(call: Call, parts: Parts) -> dict[Value, Tensor] | None:
 
 def _written(call: Call, parts: Parts, count: int) -> dict[Value, Tensor]:
     """A buffer with a part of it overwritten."""
-    target = call.args[0]
-    before = parts.held.get(target.index)
-    marks = torch.zeros(count, *target.shape, dtype=torch.bool) if before is None else before.clone()
-
-    def plain(item: Any) -> Any:
-        if isinstance(item, Value):
-            return item.elements
-        return tuple(plain(x) for x in item) if isinstance(item, tuple) else item
-
-    index, value = plain(call.args[1]), call.args[2]
-    for part in range(count):
-        mark = parts.held[value.index][part] if isinstance(value, Value) and value.index in parts.held else False
-        marks[part][index] = mark
-    return {call.outputs[0]: marks}
+    before, value = parts.held.get(call.args[0].index), call.args[2]
+    held = isinstance(value, Value) and value.index in parts.held
+    marks = parts.held[value.index] if held else torch.zeros(count, dtype=torch.bool)
+    olds = [None] * count if before is None else list(before)
+    made = [written(call, old, mark, 0.0) for old, mark in zip(olds, marks, strict=True)]
+    return {call.outputs[0]: torch.stack(made).bool()}

@@ -133,7 +133,8 @@ def unbatched(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
         layer, squeeze = found
         before, after = squeeze.inputs[0], squeeze.outputs[0]
         title = f"squeeze() removes the batch axis of one sample, and {layer.called} reads what is left as unbatched"
-        measured = f"{value_name(before, squeeze)} {named(before, {lab.batch_dim or 0: 'N'})} becomes {after.shape}: with two samples it stays {len(before.shape)}-D"
+        shown = f"{value_name(before, squeeze)} {named(before, {lab.batch_dim or 0: 'N'})}"
+        measured = f"{shown} becomes {after.shape}: with two samples it stays {len(before.shape)}-D"
         fix = "squeeze(dim) with the axis that is meant, or none; unsqueeze(0) puts a batch axis back"
         yield unbatched.finding(title, measured, fix, squeeze.where, layer=layer.name)
     if blame is None or blame.kind != "unbatched" or blame.layer is None:
@@ -148,7 +149,11 @@ def unbatched(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
 
 def _squeezed(lab: Experiments) -> tuple[LayerCall, Call] | None:
     """The unbatched call of a layer whose input lost the batch axis of the only sample in a squeeze() of all axes."""
-    if lab.batch_dim is None or lab.N != 1 or any(v.shape[lab.batch_dim : lab.batch_dim + 1] == (1,) for _, v in lab.results):
+    if (
+        lab.batch_dim is None
+        or lab.N != 1
+        or any(v.shape[lab.batch_dim : lab.batch_dim + 1] == (1,) for _, v in lab.results)
+    ):
         return None
     for layer in lab.layers:
         way = lab.baseline.ancestors(layer.X) if layer.unbatched else set()
@@ -156,7 +161,10 @@ def _squeezed(lab: Experiments) -> tuple[LayerCall, Call] | None:
             bare = call.name == "squeeze" and len(call.args) == 1 and not call.kwargs
             if not bare or not call.outputs or call.outputs[0].index not in way or len(call.outputs[0].shape) != 2:
                 continue
-            if any(v in lab.baseline.inputs for v in (call.inputs[0], *call.inputs[0].parents)) and len(call.inputs[0].shape) == 3:
+            if (
+                any(v in lab.baseline.inputs for v in (call.inputs[0], *call.inputs[0].parents))
+                and len(call.inputs[0].shape) == 3
+            ):
                 return layer, call
     return None
 
@@ -238,7 +246,10 @@ def on_batch_axis(blame: Blame, lab: Experiments) -> tuple[str, str, str]:
 
 
 # ---------------------------------------------------------------------- words
-_PURPOSE = "probably the axis on which the samples lie has to stay apart here; where samples see each other on purpose, check(…, mixes=True) declares it"
+_PURPOSE = (
+    "probably the axis on which the samples lie has to stay apart here; where samples see each other on purpose, "
+    "check(…, mixes=True) declares it"
+)
 
 
 def _finding(code: str, title: str, measured: str, blame: Blame, lab: Experiments) -> Finding:

@@ -231,9 +231,11 @@ def _placing_view(lab: Experiments, samples: Samples, value: Value) -> Call | No
     while value.maker is not None and value.maker.inputs:
         maker = value.maker
         before, after = samples.layout(maker.inputs[0]), samples.layout(value)
-        if maker.name in ("view", "reshape") and before is not None and made_axis(lab.N, maker.inputs[0].shape, value.shape):
-            if (after is None or value.shape[after.axis] != lab.N) and maker.inputs[0].shape[before.axis] == lab.N:
-                return maker if _grows(lab, result) else None
+        given = maker.inputs[0].shape
+        viewed = maker.name in ("view", "reshape") and made_axis(lab.N, given, value.shape)
+        elsewhere = after is None or value.shape[after.axis] != lab.N
+        if viewed and elsewhere and before is not None and given[before.axis] == lab.N:
+            return maker if _grows(lab, result) else None
         value = maker.inputs[0]
     return None
 

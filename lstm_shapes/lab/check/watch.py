@@ -27,8 +27,6 @@ __all__ = ["Watch", "watch"]
 
 # The code of an exception that no rule explains: an error all the same, and no note.
 _UNEXPLAINED = "LS113"
-# What reads one recorded run without an experiment.
-observers: list[Callable[[Trace], list[Finding]]] = [seen_losses]
 
 
 class Watch(Shown):
@@ -100,11 +98,10 @@ class Watch(Shown):
 
     def _see(self, trace: Trace) -> None:
         """Note what one run shows; a fault of ours is no reason to stop a program."""
-        for observer in observers:
-            try:
-                self._seen = list(ordered([*self._seen, *observer(trace)]))
-            except Exception as error:
-                warnings.warn(f"lstm_shapes: an observer of the run stopped with {error!r}", stacklevel=2)
+        try:
+            self._seen = list(ordered([*self._seen, *seen_losses(trace)]))
+        except Exception as error:
+            warnings.warn(f"lstm_shapes: the rules on losses stopped with {error!r}", stacklevel=2)
 
     # ------------------------------------------------------------------ exceptions
     def explain(self, error: BaseException, *, note: bool = True) -> Finding | None:

@@ -322,9 +322,9 @@ class Spelling:
     def text(self, given: Any) -> str:
         """What the line, or a variable of its function, calls an object; "" where neither names it."""
         found = self._texts.get(id(given), "")
-        return found or next((name for name, value in self._variables() if value is given), "")
+        return found or next((name for name, value in self.variables() if value is given), "")
 
-    def _variables(self) -> Iterator[tuple[str, Any]]:
+    def variables(self) -> Iterator[tuple[str, Any]]:
         """The variables of the user's function, and the items of its tuples."""
         frame = self.frame
         if frame is None or frame.f_code.co_name == "<module>":

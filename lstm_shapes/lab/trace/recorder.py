@@ -52,9 +52,9 @@ _DRAWS = names_in(
     "random_ geometric_ randperm poisson"
 )
 # Writes that read nothing of what they overwrite.
-_BLIND = frozenset("__setitem__ copy_ fill_ zero_".split())
+_BLIND = names_in("__setitem__ copy_ fill_ zero_")
 # Functions that bring numbers into torch.
-_ENTERS = frozenset("tensor as_tensor asarray from_numpy frombuffer full".split())
+_ENTERS = frozenset(["tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "full"])
 # Functions whose result leaves torch: what is computed from it comes back as a tensor of unknown descent.
 LEAVES_TORCH = names_in("numpy tolist item __array__ __int__ __float__ __index__ __bool__ __contains__ cpu")
 
@@ -190,8 +190,8 @@ class Trace:
             if value.tensor.grad_fn is not None:
                 value.tensor = value.tensor.detach().requires_grad_()
 
-    def ancestors(self, *values: Value) -> set[int]:
-        """The indices of all values that these descend from, themselves included."""
+    def ancestors(self, *values: Value, graph: bool = False) -> set[int]:
+        """The indices of all values that these descend from, themselves included; with `graph` as a gradient goes."""
         seen: set[int] = set()
         waiting = list(values)
         while waiting:

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from lstm_shapes.lab.trace.where import theirs
 from lstm_shapes.lab.torch_rules import axes_of
+from lstm_shapes.lab.trace.where import theirs
 
 __all__ = ["blanks", "followed", "packing", "tensors_of"]
 

@@ -191,7 +191,12 @@ def test_a_compiled_function_is_compiled_as_without(fullgraph: bool) -> None:
     net, x = nn.Sequential(nn.Linear(Q, D), nn.Tanh(), nn.Linear(D, C)), torch.randn(N, Q)
     alone = net(x).sum()
     torch._dynamo.reset()
-    function: Any = torch.compile(lambda value: net(value).sum(), backend="eager", fullgraph=fullgraph)
+
+    def total(value: torch.Tensor) -> torch.Tensor:
+        summed: torch.Tensor = net(value).sum()
+        return summed
+
+    function: Any = torch.compile(total, backend="eager", fullgraph=fullgraph)
     with ls.watch() as report:
         assert torch.equal(function(x), alone)
         assert torch.equal(function(x), alone)
