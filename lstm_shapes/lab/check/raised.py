@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, layer_calls, tensors_of
 
-from .axis_names import AxisNames, named_shape
+from lstm_shapes.lab.axis_names import AxisNames, named_shape
 from .experiments import Experiments
 from .spelled import Spelling
 from .words import value_name
@@ -208,7 +208,7 @@ class Raised:
             given = (*module.args[1:], module.kwargs.get("hx"))
             states |= {id(tensor) for tensor in tensors_of(given)}
         batch = {k: axis for k, axis in self.batch.items() if id(self.trace.values[k].tensor) not in states}
-        return AxisNames(self.trace, self.layers, batch)
+        return AxisNames(self.trace, batch)
 
     def value(self, tensor: Any) -> Value | None:
         """The recorded value of a tensor."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from lstm_shapes.lab.trace import Call, Value, tensors_of
 from lstm_shapes.theory.axes import Axes
 
-from .axis_names import disagree
+from lstm_shapes.lab.axis_names import disagree
 from .raised import Change, Entered, Explanation, Raised, Try, method
 from .spelled import chained
 from .words import layer_names, symbol

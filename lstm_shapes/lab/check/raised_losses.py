@@ -11,7 +11,7 @@ from torch import Tensor
 from lstm_shapes.lab.trace import Call, Value, is_loss
 from lstm_shapes.theory.axes import Axes
 
-from .axis_names import disagree
+from lstm_shapes.lab.axis_names import disagree
 from .raised import Change, Explanation, Raised, Try, method
 from .spelled import chained
 from .words import layer_names
