@@ -22,7 +22,9 @@ _SUBJECT = re.compile(
     r"(?:^|[\s,;>])([A-Za-z_][\w.]*?)(?:\.shape|\.size\(\))?(?:'s)?(?:\s+(?:shape|size))?\s*"
     r"(?::|==?|is|of shape|has shape)?\s*$"
 )
-_NAMELESS = re.compile(r"(?:^|[-=]>|[,;→⇒]|\b(?:shape|size|output|returns?|dims?|is|now|:))\s*[:=]?\s*$", re.IGNORECASE)
+_NAMELESS = re.compile(
+    r"(?:^|[-=]>|[,;→⇒]|\b(?:shape|size|output|returns?|dims?|is|now|:))\s*[:=]?\s*$", re.IGNORECASE
+)
 _ARROW = re.compile(r"[-=]+>|→|⇒")
 _DIM = re.compile(r"[\w+\-*/·. ]+")
 _SECOND = frozenset(

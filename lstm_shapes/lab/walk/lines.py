@@ -462,6 +462,7 @@ def _followed(code: CodeType, own: str) -> bool:
 def rows_of(name: str, value: Any, depth: int = 2) -> list[tuple[str, Tensor, str]]:
     """The tensors in a value, with a note, under the names that a program would use for them.
 
+    >>> import torch
     >>> [name for name, _, _ in rows_of("state", (torch.zeros(1), torch.zeros(2)))]
     ['state[0]', 'state[1]']
     """
