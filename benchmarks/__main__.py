@@ -8,7 +8,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from . import arithmetic, huge, layers, startup
+from . import arithmetic, checking, huge, layers, startup
 from .budget import Budget, SkipError
 
 
@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="only the budgets whose name has one of these in it")
     parser.add_argument("--huge", action="store_true", help="also LSTM(65536, 65536, 8): a minute and 9 GB of memory")
     asked = parser.parse_args()
-    budgets: list[Budget] = [*startup.BUDGETS, *arithmetic.BUDGETS, *layers.BUDGETS]
+    budgets: list[Budget] = [*startup.BUDGETS, *arithmetic.BUDGETS, *layers.BUDGETS, *checking.BUDGETS]
     budgets += huge.BUDGETS if asked.huge else ()
     if asked.words:
         budgets = [budget for budget in budgets if any(word in budget.what for word in asked.words)]
@@ -35,7 +35,7 @@ def main() -> int:
                 continue
         ok = measured <= budget.limit
         missed += not ok
-        number = f"1/{1 / measured:,.0f}" if measured < 0.5 and "ms" not in budget.unit else f"{measured:.2f}"
+        number = f"1/{1 / measured:,.0f}" if 0 < measured < 0.5 and "ms" not in budget.unit else f"{measured:.2f}"
         table.add_row(budget.what, budget.allowed(), f"{number}\n[dim]{note}[/dim]", "✓" if ok else "[bold red]✗")
     console.print(table)
     if missed:

@@ -384,6 +384,16 @@ def _permuted(samples: Samples, call: Call, value: Value, axis: int) -> Iterator
 
                 yield Fix(text, {call.index: swapped})
             yield Fix(text, {call.index: moved})
+    if spread.repeat > 1 and value.shape[axis] == N and N % spread.N == 0:
+        # Rows of one sample behind one another: the samples are cut off first, then brought to their place.
+        for j in targets:
+            rest = [size for k, size in enumerate(shape) if k != j]
+
+            def apart(func: Any, j: int = j, rest: list[int] = rest) -> Any:
+                return lambda x, *_, **__: x.reshape(spread.N, *rest).movedim(0, j)
+
+            text = f"{name}.reshape({', '.join(map(str, (spread.N, *rest)))})" + (f".transpose(0, {j})" if j else "")
+            yield Fix(f"{text}: the rows keep each sample's steps together", {call.index: apart})
     if spread.repeat == 1 and axis:
         yield Fix(
             f"{name}.transpose(0, {axis}) before the {call.name}",

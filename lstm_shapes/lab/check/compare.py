@@ -33,7 +33,8 @@ def differs(before: Tensor, after: Tensor, slack: float = 0.0) -> Tensor | None:
             return torch.zeros_like(before, dtype=torch.bool)
         moved = before != after
         if before.is_floating_point() or before.is_complex():
-            moved &= ~(torch.isnan(before) & torch.isnan(after))
+            if bool(torch.isnan(before).any()):
+                moved &= ~(torch.isnan(before) & torch.isnan(after))
             slack = max(slack, _NOISE.get(before.device.type, _ELSEWHERE))
             if slack:
                 moved &= ~((before - after).abs() <= slack * _scale(before))

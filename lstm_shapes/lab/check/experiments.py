@@ -131,6 +131,8 @@ class Experiments:
         held = [trace.value_of(tensor) for tensor in self.kept_tensors()]
         self.after = {value.index for value in held if value is not None}
         self.inputs.learn(trace, layer_calls(trace, self.reached.names))
+        if trace.error is None:
+            trace.release()
         return trace
 
     def record(self, given: Given) -> Trace:

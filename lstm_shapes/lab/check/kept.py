@@ -38,14 +38,16 @@ def second_call_of(lab: Experiments) -> Second:
         return Second("untested", why=f"the program raises {type(first.error).__name__} the second time it runs")
     if not lab.state_changed():
         return Second("nothing")
-    before = [t.detach().clone() for _, t in first.results]
     graph = _any_graph(lab)
+    before = [t.detach().clone() for _, t in first.results]
+    del first
     second = lab.again(lab.inputs.same())
     if second.error is not None:
         return Second("untested", why=f"the second call raises {type(second.error).__name__}: {second.error}")
     after = [t for _, t in second.results]
     moved = [differs(a, b, lab.slack) for a, b in zip(before, after, strict=False)]
     changed = len(before) != len(after) or any(m is None or bool(m.any()) for m in moved)
+    del before, after, moved, second
     layer = _starting_from_kept(lab)
     if layer is None:
         return Second("nothing")

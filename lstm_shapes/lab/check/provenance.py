@@ -40,7 +40,7 @@ _POINTWISE = frozenset(
 class Parts:
     """Where the parts of a tensor lie, by the index of each value that holds any, and which calls read them.
 
-    `held[value][part]`: a float tensor of the value's shape, not zero where elements come from that part.
+    `held[value][part]`: true where elements of the value come from that part.
     `read`: (call, value) pairs at which parts are computed with and their places are lost.
     """
 
@@ -77,7 +77,7 @@ def follow_parts(
     """
     parts = Parts(names)
     for value, marks in sources.items():
-        parts.held[value.index] = marks.float()
+        parts.held[value.index] = marks.bool()
     if not sources:
         return parts
     first = min(value.maker.index if value.maker is not None else -1 for value in sources)
@@ -115,7 +115,7 @@ def _through(call: Call, parts: Parts, count: int) -> dict[Value, Tensor] | None
             return _pointwise(call, parts)
         if name in ("linear", "__matmul__", "matmul") and _is_weight(call):
             value = call.inputs[0]
-            marks = parts.held[value.index].any(-1, keepdim=True).float()
+            marks = parts.held[value.index].any(-1, keepdim=True)
             return {call.outputs[0]: marks.expand(count, *call.outputs[0].shape)}
         if name == "embedding":
             value = call.inputs[0]
@@ -140,15 +140,15 @@ def _run(call: Call, parts: Parts, part: int) -> list[Tensor]:
     """A call on the mark of one part in the place of its elements; what holds no part counts as zeros."""
     if call.name in ("T", "mT", "H", "mH", "data"):
         value = call.inputs[0]
-        mark = parts.held[value.index][part]
+        mark = parts.held[value.index][part].float()
         return [mark if call.name == "data" else getattr(mark, call.name)]
     if call.name in ("contiguous", "clone", "detach", "to", "cpu", "dropout", "float", "double", "half", "type_as", "cuda"):
-        return [parts.held[call.inputs[0].index][part]]
+        return [parts.held[call.inputs[0].index][part].float()]
 
     def filled(item: Any) -> Any:
         if isinstance(item, Value):
             if item.index in parts.held:
-                return parts.held[item.index][part]
+                return parts.held[item.index][part].float()
             elements = item.elements
             if elements is None:
                 raise ValueError
@@ -169,7 +169,7 @@ def _run(call: Call, parts: Parts, part: int) -> list[Tensor]:
 
 def _reduced(call: Call, parts: Parts, part: int) -> list[Tensor]:
     value = call.inputs[0]
-    mark = parts.held[value.index][part]
+    mark = parts.held[value.index][part].float()
     dim = call.argument(1, "dim")
     if not isinstance(dim, (int, tuple)):
         return [mark.amax() for _ in call.outputs]
@@ -180,10 +180,10 @@ def _reduced(call: Call, parts: Parts, part: int) -> list[Tensor]:
 def _stacked(call: Call, made: list[list[Tensor]]) -> dict[Value, Tensor]:
     found = {}
     for k, value in enumerate(call.outputs):
-        marks = torch.stack([outputs[k] for outputs in made])
+        marks = torch.stack([outputs[k] != 0 for outputs in made])
         if tuple(marks.shape[1:]) != value.shape:
             raise ValueError
-        found[value] = (marks != 0).float()
+        found[value] = marks
     return found
 
 
@@ -198,7 +198,7 @@ def _pointwise(call: Call, parts: Parts) -> dict[Value, Tensor] | None:
         if pad < 0:
             return None
         wide = marks.reshape(marks.size(0), *([1] * pad), *marks.shape[1:]).expand(marks.size(0), *value.shape)
-        total = wide if total is None else total + wide
+        total = wide if total is None else total | wide
     return None if total is None else {value: total}
 
 
@@ -206,7 +206,7 @@ def _written(call: Call, parts: Parts, count: int) -> dict[Value, Tensor]:
     """A buffer with a part of it overwritten."""
     target = call.args[0]
     before = parts.held.get(target.index)
-    marks = torch.zeros(count, *target.shape) if before is None else before.clone()
+    marks = torch.zeros(count, *target.shape, dtype=torch.bool) if before is None else before.clone()
 
     def plain(item: Any) -> Any:
         if isinstance(item, Value):
@@ -215,6 +215,6 @@ def _written(call: Call, parts: Parts, count: int) -> dict[Value, Tensor]:
 
     index, value = plain(call.args[1]), call.args[2]
     for part in range(count):
-        mark = parts.held[value.index][part] if isinstance(value, Value) and value.index in parts.held else 0.0
+        mark = parts.held[value.index][part] if isinstance(value, Value) and value.index in parts.held else False
         marks[part][index] = mark
     return {call.outputs[0]: marks}

@@ -145,9 +145,9 @@ def _compared(
                 before = value.elements
                 moved[value.index] = None if before is None else differs(before, tensor, slack)
 
-        outcome = lab.follow(lab.inputs.sample(s, masks=masks), compare)
-        if outcome.error is not None and not lab.stops_alike(outcome.error):
-            why = f"with sample {s} replaced the program raises {type(outcome.error).__name__}"
+        error = lab.follow(lab.inputs.sample(s, masks=masks), compare).error
+        if error is not None and not lab.stops_alike(error):
+            why = f"with sample {s} replaced the program raises {type(error).__name__}"
             continue
         if wanted is not None and any(moved.get(index) is None for index in wanted):
             why = f"with sample {s} replaced the program takes another path or gives another shape"

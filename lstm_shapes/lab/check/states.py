@@ -73,13 +73,13 @@ def rows_of(lab: Experiments) -> Rows | None:
 
 
 def _row_marks(layer: LayerCall, value: Value, offset: int, count: int) -> Tensor:
-    marks = torch.zeros(count, *value.shape)
+    marks = torch.zeros(count, *value.shape, dtype=torch.bool)
     rows = value.shape[0] if not layer.cell else 1
     for k in range(rows):
         if layer.cell:
-            marks[offset] = 1
+            marks[offset] = True
         else:
-            marks[offset + k, k] = 1
+            marks[offset + k, k] = True
     return marks
 
 
@@ -429,9 +429,9 @@ def _step_marks(lab: Experiments, layer: LayerCall, Y: Value) -> Tensor | None:
             for row, n in enumerate(known):
                 steps[row, max(n - 1, 0)] = _LAST
         steps[:, -1] = _LAST
-    marks = torch.zeros(3 * layer.R, *Y.shape)
+    marks = torch.zeros(3 * layer.R, *Y.shape, dtype=torch.bool)
     for k in range(layer.R):
         columns = slice(k * half, (k + 1) * half)
         for step in (_FIRST, _BETWEEN, _LAST):
-            marks[3 * k + step][..., columns] = (place == step).float().unsqueeze(-1)
+            marks[3 * k + step][..., columns] = (place == step).unsqueeze(-1)
     return marks

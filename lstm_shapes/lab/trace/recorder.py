@@ -163,6 +163,13 @@ class Trace:
         given = [self.value_of(tensor) for tensor in tensors_of(self.pending[-1][2])] if self.pending else []
         return [value for value in given if value is not None]
 
+    def release(self) -> None:
+        """Let go of the graph that training would need; the elements stay, and whether each value has a gradient."""
+        self.output = None
+        for value in self.values:
+            if value.tensor.grad_fn is not None:
+                value.tensor = value.tensor.detach().requires_grad_()
+
     def ancestors(self, *values: Value) -> set[int]:
         """The indices of all values that these descend from, themselves included."""
         seen: set[int] = set()
