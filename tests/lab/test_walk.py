@@ -642,3 +642,28 @@ def test_statements_of_a_file() -> None:
     assert len(spread) == 4
     assert len(set(spread)) == 1
     assert spread[0].targets == ("rnn_out", "hn", "cn")
+
+
+class Spread(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        output = self.fc(x)
+
+        # output = [batch size, hid dim]
+
+        # (batch size, hid dim) -> (batch size, 1, hid dim)
+        # (batch size, 1, hid dim)
+        output = output.unsqueeze(1)
+        for width in (2, 3):
+            part = output[..., :width]  # (batch size, 1, width)
+        return part
+
+
+def test_comments_above_lines_and_in_loops() -> None:
+    """A comment between two lines may speak of either; a number of the program stands for what it is now."""
+    found = walk(Spread(), torch.randn(3, 4))
+    assert [one.true for one in found.comments] == [True, True, True]
+    assert [one.text for one in found.comments][1] == "(batch size, 1, hid dim)"

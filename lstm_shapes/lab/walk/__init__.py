@@ -250,12 +250,12 @@ class _View:
             scope, verdicts = known.setdefault(reading.scope, {}), self._comments.setdefault(id(reading.node), {})
             for claim, meant in reading.meant:
                 told: list[Verdict] = []
-                for rows in meant:
-                    made = self.made(rows[0])
+                for row in meant:
+                    made = self.made(row)
                     axes = None if self._names.clashes else made.axes
                     whose = claim.subject or made.name or "it"
-                    true = judged(claim, made.sizes, scope, axes)
-                    told.append(Verdict(claim.text, bool(true), "" if true else f"{whose} is {made.plain}"))
+                    true = judged(claim, made.sizes, scope, axes, reading.numbers)
+                    told.append(Verdict(claim.text, true, "" if true else f"{whose} is {made.plain}"))
                     if true:
                         break
                 if told:

@@ -10,6 +10,7 @@ import ast
 import io
 import re
 import tokenize
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lstm_shapes.lab.axis_names import meaning_of
@@ -22,9 +23,7 @@ _SUBJECT = re.compile(
     r"(?:^|[\s,;>])([A-Za-z_][\w.]*?)(?:\.shape|\.size\(\))?(?:'s)?(?:\s+(?:shape|size))?\s*"
     r"(?::|==?|is|of shape|has shape)?\s*$"
 )
-_NAMELESS = re.compile(
-    r"(?:^|[-=]>|[,;→⇒]|\b(?:shape|size|output|returns?|dims?|is|now|:))\s*[:=]?\s*$", re.IGNORECASE
-)
+_NAMELESS = re.compile(r"(?:^|[-=]>|[,;→⇒]|\b(?:shape|size|output|returns?|dims?|is|now|:))\s*[:=]?\s*$", re.IGNORECASE)
 _ARROW = re.compile(r"[-=]+>|→|⇒")
 _DIM = re.compile(r"[\w+\-*/·. ]+")
 _SECOND = frozenset(
@@ -44,7 +43,7 @@ _SECOND = frozenset(
     ]
 )
 _SIZED = re.compile(r"size|dim|len|hid|emb|chan|feat|vocab|class|layer|head|num|step|unit|width|height")
-_ANY = frozenset(["?", "_", "-1", "None", ":"])
+_ANY = frozenset(["?", "_", "-1", "None"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,9 @@ def claims_in(text: str) -> Claims:
         elif token.type == tokenize.NL and not token.line.strip():
             waiting = [claim for claim in waiting if claim.subject]  # a blank line parts what stands above from below
         elif token.type not in (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT) and waiting:
-            found.above.setdefault(line, []).extend(waiting)
+            # Of several shapes above one line, those before the last are of what goes into it.
+            last = next((claim.text for claim in reversed(waiting) if not claim.subject), "")
+            found.above.setdefault(line, []).extend(one for one in waiting if one.subject or one.text == last)
             waiting = []
     return found
 
@@ -128,12 +129,14 @@ def read(comment: str, above: bool = False) -> list[Claim]:
     for match in _GROUP.finditer(text):
         before, begin = text[begin : match.start()], match.end()
         dims = _dims(match.group(1), ".shape" in before or ".size" in before or match.group(0)[0] == "[")
-        if not dims:
+        if not dims or re.match(r"\s*[*/@+]\s*\w", text[match.end() :]):
             continue
         given = any(match.end() <= arrow for arrow in arrows)
         subject = _SUBJECT.search(before)
         nameless = _NAMELESS.search(before)
-        whose = subject.group(1) if subject and not (nameless and subject.group(1).lower() in _WORDS) else ""
+        whose = subject.group(1) if subject else ""
+        if nameless and whose.lower() in _WORDS and not re.search(r"[:=]\s*$", before):
+            whose = ""
         if whose or (nameless and not given):
             found.append(Claim(text, dims, whose, given, above=above))
     unnamed = [one for one in found if not one.subject]
@@ -188,8 +191,16 @@ def _dim(part: str) -> str:
     return ast.unparse(tree).replace(" ", "") if plain and whole else ""
 
 
-def judged(claim: Claim, sizes: tuple[int, ...], known: dict[str, int], axes: Axes | None = None) -> bool | None:
-    """Whether a claim is true of a shape; None where nothing of it can be told. What it teaches goes into `known`.
+def judged(
+    claim: Claim,
+    sizes: tuple[int, ...],
+    known: dict[str, int],
+    axes: Axes | None = None,
+    now: Mapping[str, int] | None = None,
+) -> bool:
+    """Whether a claim is true of a shape. What it teaches goes into `known`.
+
+    `now` holds numbers that the program itself calls so: a name that it counts on with may stand for another size.
 
     >>> known: dict[str, int] = {}
     >>> judged(read("# x: (batch, seq, 2*hidden)")[0], (3, 10, 8), known), known
@@ -200,10 +211,10 @@ def judged(claim: Claim, sizes: tuple[int, ...], known: dict[str, int], axes: Ax
     if len(claim.dims) != len(sizes):
         return False
     learnt = dict(known)
-    open_dims = list(zip(claim.dims, sizes, strict=True))
-    for dim, size in sorted(open_dims, key=lambda one: not one[0].isidentifier()):
-        told = _told(dim, size, learnt)
-        if told is False:
+    open_dims = sorted(zip(claim.dims, sizes, strict=True), key=lambda one: not one[0].isidentifier())
+    if any(_told(dim, size, learnt) is False for dim, size in open_dims):
+        learnt = {**known, **(now or {})}
+        if not now or any(_told(dim, size, learnt) is False for dim, size in open_dims):
             return False
     if axes is not None and any(_against(dim, axis.name) for dim, axis in zip(claim.dims, axes, strict=True)):
         return False

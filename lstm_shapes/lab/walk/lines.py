@@ -161,7 +161,9 @@ class Reading:
 
     node: Node
     scope: int
-    meant: tuple[tuple[Claim, tuple[tuple[Row, ...], ...]], ...]
+    meant: tuple[tuple[Claim, tuple[Row, ...]], ...]
+    numbers: dict[str, int]
+    """What the program itself holds under names of the claims."""
 
 
 @dataclass(eq=False, slots=True)
@@ -353,7 +355,11 @@ class Lines(Recorder):
             node = visit.node.inner[statement.line] = Node("line", file, statement.line, statement.source, statement)
         node.count += 1
         visit.line = node
-        visit.before = {one.subject: self._named(visit, one.subject) for one in statement.claims if one.given}
+        visit.before = {
+            one.subject: self._named(visit, one.subject)
+            for one in statement.claims
+            if one.given or (one.above and one.subject)
+        }
 
     def _finish(self, visit: _Visit, ending: bool = False, output: Any = None) -> None:
         """The statement is over: what it has bound are tensors that were made while it ran."""
@@ -379,7 +385,9 @@ class Lines(Recorder):
         node.last = rows
         if statement.claims:
             meant = tuple((one, self._meant(visit, one, rows)) for one in statement.claims)
-            self.readings.append(Reading(node, visit.scope, meant))
+            held = {dim: visit.frame.f_locals.get(dim) for one in statement.claims for dim in one.dims}
+            numbers = {dim: value for dim, value in held.items() if type(value) is int}
+            self.readings.append(Reading(node, visit.scope, meant, numbers))
         visit.now, visit.line, visit.previous = None, None, rows
 
     def _new(self, value: Value, since: int) -> bool:
@@ -387,14 +395,13 @@ class Lines(Recorder):
             return True
         return any(value in call.outputs for call in self.trace.calls[since:])
 
-    def _meant(self, visit: _Visit, claim: Claim, rows: list[Row]) -> tuple[tuple[Row, ...], ...]:
+    def _meant(self, visit: _Visit, claim: Claim, rows: list[Row]) -> tuple[Row, ...]:
         """The tensors that a claim may be about."""
         if claim.subject:
-            named = visit.before.get(claim.subject, []) if claim.given else []
-            return tuple((row,) for row in (named or self._named(visit, claim.subject))[:1])
-        made = (rows[claim.place],) if claim.place < len(rows) and claim.of in (1, len(rows)) else ()
-        before = (visit.previous[0],) if claim.above and len(visit.previous) == 1 else ()
-        return tuple(one for one in (made, before) if one)
+            before = visit.before.get(claim.subject, [])[:1]
+            return tuple(before if before and claim.given else [*before, *self._named(visit, claim.subject)[:1]])
+        made = rows[claim.place : claim.place + 1] if claim.of in (1, len(rows)) else []
+        return (*made, *(visit.previous if claim.above and len(visit.previous) == 1 else []))
 
     def _named(self, visit: _Visit, text: str, name: str = "") -> list[Row]:
         """The tensors that a name or an attribute holds now."""
