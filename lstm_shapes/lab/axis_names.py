@@ -20,7 +20,7 @@ from lstm_shapes.lab.torch_rules.scrambles import on_scramble
 from lstm_shapes.lab.trace import CELLS, KERNELS, Call, Trace, Value
 from lstm_shapes.theory.axes import Axes, Axis, Span, renewed, unknown, unnamed
 from lstm_shapes.theory.axis_rules.reshaping import Scramble
-from lstm_shapes.theory.origins import UNKNOWN, Conflict, Naming, Origin
+from lstm_shapes.theory.origins import UNKNOWN, Atom, Conflict, Naming, Origin
 
 __all__ = ["AxisNames", "Clash", "disagree", "meaning_of", "named_shape"]
 
@@ -77,13 +77,18 @@ class AxisNames:
             names = ["N" if axis == at else UNKNOWN for axis in range(len(sizes))]
             self._given.setdefault(index, Axes.of(names, sizes))
         self._outside: dict[int, Axes] = {}
+        self._aligned: dict[Origin, Origin] = {}
         self._play()
+        if self._aligned:
+            self._play()
         self._suppose()
         self._play()
 
     def _play(self) -> None:
         """Go through the calls; with the names that the time before has given to what comes from outside."""
         before, self._outside = self._outside, {}
+        aligned, self._aligned = self._aligned, {}
+        groups: dict[Origin, Axis] = {}
         self._known: dict[int, Axes | None] = {}
         self.naming = Naming()
         self.clashes: list[Clash] = []
@@ -96,22 +101,37 @@ class AxisNames:
             self._enter(index, renewed(axes))
         for index, axes in before.items():
             if index not in self._given:
-                self._enter(index, axes)
+                self._enter(index, axes, aligned, groups)
         for call in self._trace.calls:
             if call.error is None and call.outputs:
                 self.naming.where = call
                 self._call(call)
 
-    def _enter(self, index: int, axes: Axes) -> Axes:
-        """What comes from outside: axes without a name wait for one, and N of one size is the same N everywhere."""
+    def _enter(
+        self,
+        index: int,
+        axes: Axes,
+        aligned: Mapping[Origin, Origin] | None = None,
+        groups: dict[Origin, Axis] | None = None,
+    ) -> Axes:
+        """What comes from outside: axes without a name wait for one.
+
+        N of one size is the same N everywhere, and so are axes that the program has laid beside each other.
+        """
         rows: list[Axis] = []
         for axis in axes:
             if len(axis.atoms) == 1 and axis.atoms[0].origin.naming is not None:
-                name, (free,) = axis.name, unnamed(self.naming, (axis.size,))
+                old, name = axis.atoms[0].origin, axis.name
+                first = _first(old, aligned or {})
+                together = (groups or {}).get(first)
+                if together is not None and together.size == axis.size and name in (together.name, UNKNOWN):
+                    rows.append(together)
+                    continue
+                (axis,) = unnamed(self.naming, (axis.size,))
                 if name != UNKNOWN:
-                    old = axis.atoms[0].origin
-                    self.naming.bind(free.atoms[0].origin, name, old.naming and old.naming.place(old))
-                axis = free
+                    self.naming.bind(axis.atoms[0].origin, name, old.naming and old.naming.place(old))
+                if groups is not None:
+                    groups[first] = axis
             elif not axis.known:
                 (axis,) = unnamed(self.naming, (axis.size,))
             for atom in axis.atoms:
@@ -129,7 +149,7 @@ class AxisNames:
     # ------------------------------------------------------------------ answers
     def axes(self, value: Value) -> Axes | None:
         """The named axes of a value."""
-        found = self._known.get(value.index)
+        found = self._known.get(value.index) if value.maker is not None else self._before(value)
         return found if found is not None and found.sizes == value.shape else None
 
     def names(self, value: Value) -> tuple[str, ...]:
@@ -183,6 +203,10 @@ class AxisNames:
             base = value.bases[-1]
             same = base.shape == value.shape and base.tensor.stride() == value.tensor.stride()
             axes = self._before(base) if same else None
+        else:
+            # Written through another view: all of it, if that one shows the same elements.
+            alike = [one for one in value.maker.outputs if _view(one.tensor) == _view(value.tensor)]
+            axes = self._known.get(alike[0].index) if alike else None
         self._known[value.index] = axes
         return axes
 
@@ -241,10 +265,17 @@ class AxisNames:
                 (axis.atoms[0].origin, name) for axis, name in zip(named[0], layout, strict=True) if _waits(axis)
             ]
         if call.name in _JOINS[:3] and len({len(axes) for axes in named}) == 1:
-            for rows in zip(*named, strict=True):
+            dim = call.argument(1, "dim", call.kwargs.get("axis", 0))
+            for place, rows in enumerate(zip(*named, strict=True)):
+                if place == dim % len(named[0]):
+                    continue
+                self._align([axis.atoms[0] for axis in rows if _waits(axis)], len(rows))
                 names = {axis.name for axis in rows} - {UNKNOWN}
                 if names in ({"N"}, {"L"}) and len({axis.size for axis in rows}) == 1:
                     self._hints += [(axis.atoms[0].origin, *names) for axis in rows if _waits(axis)]
+        if call.name == "_pack_padded_sequence":
+            lengths = self._before(call.inputs[1]) or ()
+            self._hints += [(axis.atoms[0].origin, "N") for axis in lengths if _waits(axis)]
         if call.name in CELLS and named:
             for origin, where in named[0].fixed:
                 at = where.high if isinstance(where, Span) else where
@@ -252,6 +283,15 @@ class AxisNames:
                     steps = self._steps.setdefault((id(call.module), origin), set())
                     steps.add(at)
                     self._hints += [(origin, "L")] if len(steps) == 2 else []
+
+    def _align(self, atoms: list[Atom], count: int) -> None:
+        """Axes of inputs that a program lays beside each other, step by step, are one axis."""
+        if len(atoms) == count and len({atom.origin for atom in atoms}) > 1 and len({atom.at for atom in atoms}) == 1:
+            first = _first(atoms[0].origin, self._aligned)
+            for atom in atoms[1:]:
+                other = _first(atom.origin, self._aligned)
+                if other is not first:
+                    self._aligned[other] = first
 
     def _differ(self, call: Call, conflicts: list[Conflict]) -> None:
         """Names that a call gives to other axes, while it reads one against its name, are none."""
@@ -281,6 +321,16 @@ def meaning_of(word: str) -> str:
     ('N', 'L', '')
     """
     return _MEANINGS.get(word.lower().replace(" ", "_").replace("-", "_"), "")
+
+
+def _view(tensor: Tensor) -> tuple[object, ...]:
+    return tensor.data_ptr(), tensor.shape, tensor.stride()
+
+
+def _first(origin: Origin, aligned: Mapping[Origin, Origin]) -> Origin:
+    while origin in aligned:
+        origin = aligned[origin]
+    return origin
 
 
 def _waits(axis: Axis) -> bool:

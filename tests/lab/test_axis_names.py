@@ -56,3 +56,27 @@ def test_nothing_that_is_not_certain() -> None:
     assert named(lambda x: rnn(x)[0], x)[1] == "(N=4, 7, D=8)"
     assert named(lambda x: torch.cat([x, x, x]), x)[1] == "(12, 7, 5)"
     assert named(lambda x: F.pad(x, (0, 3)), x)[1] == "(N=4, 7, 8)"
+
+
+def test_inputs_laid_beside_each_other_are_named_together() -> None:
+    """A layer names both inputs that were joined before it, except along the axis on which they were joined."""
+    rnn = nn.GRU(2 * Q, D)
+    recorder = Recorder()
+    inputs = [torch.randn(L, N, Q) for _ in range(2)]
+    values = [recorder.value(tensor) for tensor in inputs]
+    with recorder:
+        rnn(torch.cat(inputs, dim=-1))
+    names = AxisNames(recorder.trace)
+    assert [names.shape(value) for value in values] == ["(L=7, N=4, 5)"] * 2
+
+
+def test_a_write_through_a_view_keeps_names() -> None:
+    """`scores.data.masked_fill_(…)` leaves scores what they are."""
+    x = torch.randn(N, L, Q)
+
+    def program(x: Tensor) -> Tensor:
+        y = x * 2
+        y.data.masked_fill_(y > 0, 0.0)
+        return y + 1
+
+    assert named(program, x)[1] == "(N=4, 7, 5)"

@@ -659,7 +659,7 @@ class Spread(nn.Module):
         output = output.unsqueeze(1)
         for width in (2, 3):
             part = output[..., :width]  # (batch size, 1, width)
-        return part
+        return part  # type: ignore[no-any-return]
 
 
 def test_comments_above_lines_and_in_loops() -> None:
