@@ -605,6 +605,7 @@ def test_a_name_stands_for_the_size_it_had_first() -> None:
     assert judged(read("# (N, 2*D)")[0], (4, 16), known)
     assert not judged(read("# (N, D, Q)")[0], (4, 7, 5), known)
     assert known == {"N": 4, "D": 8}
+    assert not judged(read("# (N, D)")[0], (4, 7, 5), known)
     assert not judged(read("# (N, 2*E)")[0], (4, 7), known)
     assert judged(read("# (N, E*F)")[0], (4, 7), known)
     assert not judged(read("# (L, Q)")[0], (9, 5), {}, Axes.of("N Q", (9, 5)))

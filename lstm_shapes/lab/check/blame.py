@@ -13,7 +13,7 @@ from lstm_shapes.lab.trace import Call, LayerCall, Value, is_loss
 
 from .experiments import Experiments
 from .fixes import Fix
-from .layout import Layout
+from .layout import Layout, made_axis
 from .samples import Samples, cut, samples_of
 from .words import argument_text, call_text, layer_names, named, result_names, value_name
 
@@ -38,6 +38,7 @@ _POINTWISE = frozenset(
     "add sub mul div truediv __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ where masked_fill "
     "maximum minimum lerp addcmul __iadd__ __imul__ add_ mul_ sub_".split()
 )
+_MOVE_AWAY = frozenset("flip roll prod any all max min amax amin mean sum view reshape __getitem__ index_select gather".split())
 _CONTRACTED = "a product sums over it"
 
 
@@ -75,6 +76,9 @@ def blame_of(lab: Experiments) -> Blame | None:
     if call is None or samples.kind not in ("mixed", "dropped", "permuted"):
         return None
     layer = next((layer for layer in lab.layers if layer.call is call), None)
+    strayed = _strayed(samples, call) if samples.kind == "mixed" else None
+    if strayed is not None and call.name not in _VIEWS:
+        return _moved_away(samples, *strayed)
     if samples.kind == "permuted":
         return Blame("order", call, _first(samples, call), 0, _unsort(call))
     if samples.kind == "mixed" and call.name in _VIEWS:
@@ -154,6 +158,51 @@ def _unlike(samples: Samples, call: Call) -> tuple[Value, Value] | None:
     """Two operands that hold whole rows of the samples in different orders."""
     spread = _spread(samples, call)
     return next(((a, b) for k, a in enumerate(spread) for b in spread[k + 1 :] if _orders_differ(samples, a, b)), None)
+
+
+def _strayed(samples: Samples, call: Call) -> tuple[Call, Value, Value] | None:
+    """Where one operand holds every sample in its place and another does not: the call that moved it away.
+
+    With that call come what it read and the operand in place. Rows that are sorted, or written one by one, are away on
+    purpose, and the line where they meet the others is the one.
+    """
+    spread = [v for v in _spread(samples, call) if len(samples.tracks[v.index].touched) > 1]
+    away = [v for v in call.inputs if (t := samples.track(v)) is not None and t.moved and not t.kept]
+    home = next((v for v in spread if samples.tracks[v.index].kept), None)
+    if home is None or not away:
+        return None
+    value = away[0]
+    for _ in range(40):
+        maker = value.maker
+        if maker is None or not maker.inputs:
+            return None
+        before = [v for v in maker.inputs if (t := samples.track(v)) is not None and t.moved]
+        further = [v for v in before if not samples.tracks[v.index].kept]
+        if not further:
+            return (maker, before[0], home) if before and maker.name in _MOVE_AWAY and not _by_order(maker) else None
+        value = further[0]
+    return None
+
+
+def _by_order(call: Call) -> bool:
+    """Whether an index was made by sorting."""
+    waiting = list(call.inputs[1:])
+    for value in waiting:
+        maker = value.maker
+        if maker is not None and (maker.name in ("sort", "argsort", "randperm") or len(waiting) > 40):
+            return True
+        waiting.extend([] if maker is None else maker.inputs)
+    return False
+
+
+def _moved_away(samples: Samples, call: Call, value: Value, home: Value) -> Blame:
+    if call.name in _VIEWS:
+        return _view(samples, call)
+    spread = samples.layout(value)
+    axis = None if spread is None else spread.axis
+    if call.name in ALONG:
+        return Blame("order" if call.name in ("flip", "roll") else "along", call, value, axis, _unsort(call) if call.name in ("flip", "roll") else [], against=home)
+    return Blame("picked", call, value, axis, [Fix("rows of the same samples, in the order in which they were")])
 
 
 def _turned(samples: Samples, *values: Value | None) -> Call | None:
@@ -338,7 +387,7 @@ def _misplacing_view(lab: Experiments, samples: Samples, value: Value) -> Call |
             return None
         if maker.name in ("view", "reshape", "unflatten") and not maker.inputs[0].parameter:
             before, after = samples.layout(maker.inputs[0]), samples.layout(value)
-            asked = lab.N in value.shape and len(value.shape) > 2
+            asked = len(value.shape) > 2 and made_axis(lab.N, maker.inputs[0].shape, value.shape)
             clean = after is not None and value.shape[after.axis] == lab.N
             if before is not None and asked and not clean and lab.N > 1:
                 return maker
@@ -431,7 +480,7 @@ def _along(lab: Experiments, call: Call, value: Value, made: tuple[str, LayerCal
     final = any(v in call.outputs for _, v in lab.baseline.results)
     steps = {layer.L for layer in lab.layers} | {s.tensor.size(s.time) for s in lab.inputs.slots if s.time is not None}
     order = [axis for axis in range(rank) if axis != wrong and value.shape[axis] > 1]
-    classes = final and "softmax" in call.name
+    classes = final and "softmax" in call.name and not (rank == 2 and value.shape[-1] in steps)
     order.sort(key=lambda axis: (axis != rank - 1 if classes else value.shape[axis] not in steps, axis))
     for axis in order:
         fix = with_dim(call, -1 if classes and axis == rank - 1 else axis)

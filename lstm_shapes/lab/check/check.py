@@ -11,10 +11,15 @@ from functools import partial
 from typing import Any
 
 from torch import nn
+from torch.nn.utils.rnn import PackedSequence
+
+from lstm_shapes.errors import SpecError
+from lstm_shapes.lab.trace import tensors_of
 
 from . import rules_losses, rules_padding, rules_raised, rules_samples, rules_states
 from .blame import blame_of
 from .experiments import Experiments, OutOfTime, unwrapped
+from .inputs import whole_numbers
 from .padding import lengths_of, padding_of
 from .report import Finding, Report, ordered
 from .rule import MORE, RULES
@@ -48,7 +53,10 @@ def check(
     >>> report = check(lambda x: rnn(x)[0][:, -1], torch.randn(3, 5, 4))
     >>> report.ok, report.codes
     (False, ('LS201',))
+
+    Raises `SpecError` where a class, an array, a shape or nothing is given in the place of a model and its tensors.
     """
+    _understood(model, inputs, kwargs, batch_dim, lengths)
     progress = _Progress()
     kwargs = _passed_on(model, inputs, kwargs, {"lengths": lengths, "target": target, "loss": loss})
     if loss is not None and target is not None:
@@ -62,14 +70,62 @@ def check(
         progress.done()
 
 
+def _understood(
+    model: object, inputs: tuple[Any, ...], kwargs: dict[str, Any], batch_dim: object, lengths: object
+) -> None:
+    """Refuse what is no model and no tensor, with a sentence that says what to pass."""
+    if isinstance(model, type):
+        raise SpecError("model", "an instance", model, f"{model.__name__}(…), with its arguments, makes one")
+    if not callable(model):
+        raise SpecError("model", "a module, or a function of tensors", type(model))
+    if batch_dim is not None and (not isinstance(batch_dim, int) or batch_dim < 0):
+        raise SpecError("batch_dim", "the batch axis, counted from 0, or None where there is none", batch_dim)
+    signature = _signature(model)
+    names = () if signature is None else tuple(signature.parameters)
+    if lengths is not None and whole_numbers(lengths) is None and "lengths" not in names:
+        raise SpecError("lengths", "whole numbers, the steps of each sample", lengths)
+    if not inputs and not kwargs and signature is not None:
+        missing = [
+            name
+            for name, parameter in signature.parameters.items()
+            if parameter.default is parameter.empty and parameter.kind not in _MANY
+        ]
+        if missing:
+            raise SpecError("inputs", f"what the model is called with: {', '.join(missing)}", None, "check(model, x)")
+    given = [*((names[k] if k < len(names) else f"input {k}", v) for k, v in enumerate(inputs)), *kwargs.items()]
+    if any(isinstance(value, PackedSequence) or next(tensors_of(value), None) is not None for _, value in given):
+        return
+    for name, value in given:
+        if isinstance(value, type):
+            raise SpecError(name, "a tensor", value, "An instance is meant, no class")
+        if type(value).__module__ == "numpy" and hasattr(value, "__array__"):
+            raise SpecError(name, "a tensor", type(value), f"torch.from_numpy({name}) makes one")
+        if isinstance(value, tuple) and value and all(type(size) is int for size in value):
+            shape = ", ".join(map(str, value))
+            raise SpecError(name, "a tensor", value, f"torch.randn({shape}) is one of this shape")
+
+
+_MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _signature(model: Callable[..., Any]) -> inspect.Signature | None:
+    """What a call takes, None where Python cannot say it."""
+    try:
+        return inspect.signature(model.forward if isinstance(model, nn.Module) else model)
+    except (TypeError, ValueError):
+        return None
+
+
 def _passed_on(
     model: Callable[..., Any], inputs: tuple[Any, ...], kwargs: dict[str, Any], told: dict[str, Any]
 ) -> dict[str, Any]:
     """What check is told is the model's too, where forward has a parameter of that name that is not given already."""
+    signature = _signature(model)
+    if signature is None:
+        return kwargs
     try:
-        signature = inspect.signature(model.forward if isinstance(model, nn.Module) else model)
         given = signature.bind_partial(*inputs, **kwargs).arguments
-    except (TypeError, ValueError):
+    except TypeError:
         return kwargs
     more = {name: value for name, value in told.items() if value is not None and name in signature.parameters}
     return {**{name: value for name, value in more.items() if name not in given}, **kwargs}

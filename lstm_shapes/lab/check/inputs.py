@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.lab.trace import LayerCall, Trace, Value, is_loss, rebuild
 
-__all__ = ["Given", "Inputs", "Slot"]
+__all__ = ["Given", "Inputs", "Slot", "whole_numbers"]
 
 Given = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -102,7 +102,7 @@ class Inputs:
         sequence = value.dim() >= 3 or (value.dim() == 2 and (not value.is_floating_point() or self.batch_dim is None))
         time = others[0] if sequence and others and batch in (0, 1, None) else None
         fixed = value.dtype == torch.bool or value.is_complex() or value.numel() == 0 or self._is_lengths(value)
-        return Slot(k, value, batch, time, fixed or value.is_sparse or value.is_meta, uneven=uneven)
+        return Slot(k, value, batch, time, fixed or _opaque(value), uneven=uneven)
 
     # ------------------------------------------------------------------ what the run showed of them
     def learn(self, trace: Trace, layers: Sequence[LayerCall]) -> None:
@@ -130,6 +130,7 @@ class Inputs:
         value = slot.tensor
         return (
             value.dim() in (1, 2)
+            and not _opaque(value)
             and slot.batch is not None
             and value.numel() > 1
             and bool(((value == 0) | (value == 1)).all())
@@ -161,7 +162,7 @@ class Inputs:
             if not slot.movable and slot.index not in flags:
                 return _copy(slot.value)
             new = _copy(slot.value)
-            with torch.no_grad(), torch.inference_mode(new.is_inference()):
+            with torch.inference_mode(new.is_inference()), torch.no_grad():
                 row = new.select(slot.batch, i)
                 row.copy_(_flipped(row, i) if slot.index in flags else _other(row, slot.value, seed + 17 * i, self.pads))
             return new
@@ -220,6 +221,11 @@ class Inputs:
     def movable(self) -> list[Slot]:
         """The slots in which a sample can be replaced."""
         return [slot for slot in self.slots if slot.movable]
+
+
+def _opaque(value: Tensor) -> bool:
+    """Whether elements cannot be taken out row by row: sparse in any layout, quantised, or without memory."""
+    return value.layout != torch.strided or value.is_quantized or value.is_meta
 
 
 def _flipped(row: Tensor, i: int) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from lstm_shapes.lab.trace import LEAVES_TORCH, Call, LayerCall, Value
+from lstm_shapes.lab.trace import LEAVES_TORCH, Call, LayerCall, Value, leaves
 
 from .compare import differs
 from .experiments import Experiments
@@ -164,12 +164,7 @@ def _argument_names(lab: Experiments) -> list[str]:
         bound = inspect.signature(forward).bind_partial(*lab.inputs.args, **lab.inputs.kwargs).arguments
     except (TypeError, ValueError):
         return []
-    from lstm_shapes.lab.trace import tensors_of
-
-    found: list[str] = []
-    for k, (name, value) in enumerate(bound.items()):
-        found += [f"input {k} ({name})"] * len(list(tensors_of(value)))
-    return found
+    return [f"input {k} ({name}{path})" for k, (name, value) in enumerate(bound.items()) for path, _ in leaves(value)]
 
 
 def _loop(lab: Experiments) -> Unread | None:
@@ -226,8 +221,8 @@ def _first_only(lab: Experiments) -> Unread | None:
         return None
     slot = slots[0]
     axis = slot.time or 0
-    if slot.tensor.dim() > 3 or not any(v.tensor.is_floating_point() for _, v in lab.results) or not lab.repeatable:
-        return None
+    if slot.tensor.dim() > 3 or not any(_finite(v) for _, v in lab.results) or not lab.repeatable:
+        return None  # NaN stays NaN, and whole numbers may stay what they are
     first = slot.tensor.narrow(axis, 0, 1)
     for seed, rest in ((3, True), (8, True), (5, False)):
         other = lab.inputs.other(slot, seed)
@@ -238,6 +233,12 @@ def _first_only(lab: Experiments) -> Unread | None:
         if _moves(lab, {slot.index: other}) is not (not rest):
             return None
     return Unread(value=lab.baseline.inputs[slot.index], call=_last_pick(lab), read=1, steps=slot.tensor.size(axis))
+
+
+def _finite(value: Value) -> bool:
+    """Whether a tensor holds numbers that could move."""
+    elements = value.elements
+    return elements is not None and elements.is_floating_point() and bool(elements.isfinite().any())
 
 
 def _copied(tensor: Tensor, other: Tensor, axis: int) -> Tensor:

@@ -9,7 +9,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-__all__ = ["Layout", "Track", "cuts"]
+__all__ = ["Layout", "Track", "cuts", "made_axis"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,16 @@ class Track:
             for axis in range(len(self.shape))
         )
 
+    @property
+    def moved(self) -> bool:
+        """Whether any element moved, also that of a number without axes."""
+        return self._any is not None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the samples lie in their own order, one row each or some neighbours."""
+        return self.in_place() or self.layout() is not None
+
     def places(self) -> dict[int, int] | None:
         """Where each sample lies on an axis of size N, if each has one index of its own there."""
         for axis in self.axes if self.touched else ():
@@ -132,13 +142,19 @@ def cuts(layout: Layout, shape: Sequence[int]) -> bool:
     for k in range(len(sizes) - 1, 0, -1):
         size = sizes[k]
         B = right * size
-        if not (inner % B == 0 or B % outer == 0):
-            if B % inner or outer % B:
-                return True
-            if right % inner or outer % (B * sizes[k - 1]):
-                return True
+        if inner % B and B % outer and (right % inner or outer % (B * sizes[k - 1])):
+            return True
         right = B
     return False
+
+
+def made_axis(N: int, before: Sequence[int], after: Sequence[int]) -> bool:
+    """Whether a view made an axis of N: not one that it has left as it was behind the axes that it joined or cut."""
+    left, right = list(before), list(after)
+    while left and right and left[-1] == right[-1]:
+        left.pop()
+        right.pop()
+    return N in right
 
 
 def _along(moved: Tensor, axis: int) -> frozenset[int]:

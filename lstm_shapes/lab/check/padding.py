@@ -52,7 +52,9 @@ def lengths_of(lab: Experiments) -> Lengths | str:
     if lab.batch_dim is None:
         return "batch_dim=None: the input has no batch axis"
     given = lab.inputs.lengths
-    if given is not None and len(given) == lab.N:
+    if given is not None and len(given) != lab.N:
+        return f"lengths holds {len(given)} numbers and the batch N = {lab.N} samples"
+    if given is not None:
         found = _timed(lab, max(given))
         return Lengths(given, "lengths", *found) if found is not None else "no input has a time axis as long as lengths say"
     packed = [call for call in lab.baseline.calls if call.name == "_pack_padded_sequence"]
@@ -112,6 +114,19 @@ def _counted(lab: Experiments, pads: set[int]) -> Lengths | None:
     return None
 
 
+def in_front(rows: Tensor, steps: list[int]) -> bool:
+    """Whether what is no real step of (N, L, …) stands before the real ones: one and the same value, found nowhere else."""
+    if rows.dim() < 2 or rows.size(0) != len(steps) or max(steps, default=0) > rows.size(1):
+        return False
+    flat = rows.flatten(2) if rows.dim() > 2 else rows.unsqueeze(-1)
+    pads = [flat[k, : flat.size(1) - n] for k, n in enumerate(steps) if 0 < n < flat.size(1)]
+    if sum(map(len, pads)) < 2:
+        return False
+    padding = pads[0][0]
+    real = [flat[k, flat.size(1) - n :] for k, n in enumerate(steps) if n]
+    return all(bool((p == padding).all()) for p in pads) and all(bool((r != padding).any(-1).all()) for r in real)
+
+
 def padding_of(lab: Experiments) -> Padding:
     """Does a row depend on how much padding stands behind it?"""
     lengths = lab.ask(lengths_of)
@@ -121,12 +136,14 @@ def padding_of(lab: Experiments) -> Padding:
         return Padding("untested", "samples influence each other already")
     if any(slot.uneven for slot in lab.inputs.slots):
         return Padding("untested", "an input holds several rows of each sample, in an order that is not known")
+    if lab.ask(packing_of) is not None:
+        return Padding("untested", "the lengths that are packed with are wrong already")
+    if in_front(lengths.slot.tensor.movedim((lengths.slot.batch or 0, lengths.axis), (0, 1)), lengths.steps):
+        return Padding("untested", "rows are padded in front")
     steps = [n for n in lengths.steps if n > 0]
     full = lengths.slot.tensor.size(lengths.axis)
     if not steps or min(steps) >= full:
         return Padding("untested", "no row is padded")
-    if lab.ask(packing_of) is not None:
-        return Padding("untested", "the lengths that are packed with are wrong already")
     samples = lab.ask(samples_of)
     wanted = {value.index for _, value in lab.results}
     for length in sorted(set(steps))[:2]:  # the shortest row, and the next longer one
@@ -162,6 +179,7 @@ class Packing:
     real: tuple[int, ...]
     source: str
     sample: int | None = None  # the lengths are those of other rows, as for this sample
+    front: bool = False  # the rows are padded in front, and packing takes their first steps
 
 
 def packing_of(lab: Experiments) -> Packing | None:
@@ -175,6 +193,8 @@ def packing_of(lab: Experiments) -> Packing | None:
         data = call.inputs[0]
         if packed is None or len(packed) != lab.N:
             continue
+        if (rows := data.elements) is not None and in_front(rows if call.args[2] else rows.transpose(0, 1), packed):
+            return Packing(call, tuple(packed), (), "", front=True)
         crossed = _of_other_rows(lab, data, packed)
         if crossed is not None:
             sample, real, given = crossed

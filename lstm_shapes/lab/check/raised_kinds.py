@@ -4,6 +4,7 @@ and whatever a library or the program itself refuses."""
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -120,6 +121,8 @@ def _taken(raised: Raised) -> Iterator[Any]:
         yield from (v for v in list(frame.f_locals.values()) if isinstance(v, (tuple, PackedSequence)))
     if isinstance(raised.error, TypeError) or raised.module is not None:
         yield from (value for _, value in raised.spelling.mentioned())
+    if raised.where is not None and not raised.where.source and re.search("tuple|PackedSequence", raised.message):
+        yield from (value for _, value in raised.spelling.variables())  # no line says which
 
 
 def _returned(raised: Raised, value: Any) -> tuple[LayerCall, str] | None:
@@ -215,7 +218,7 @@ def _unpacked(raised: Raised) -> Explanation | None:
     if there is None or (there.file, there.line) != (where.file, where.line) or "unpack" not in raised.message:
         return None
     name, hn = last.called, last.outputs.get("hn")
-    if not isinstance(raised.spelling.assigned, ast.Call):
+    if where.source and not isinstance(raised.spelling.assigned, ast.Call):
         return None
     if last.kind == "LSTM":
         what = "(h, c)" if last.cell else "(output, (hn, cn))"

@@ -137,7 +137,11 @@ def truncated(packing: Packing | None, lab: Experiments) -> Iterator[Finding]:
     """
     if packing is None:
         return
-    if packing.sample is not None:
+    if packing.front:
+        title = "rows are padded in front, and packing takes the first steps of each: padding instead of real steps"
+        measured = f"packed with lengths {list(packing.given)}; the steps before the last ones of each row hold one value"
+        fix = "probably padding behind the real steps (pad_sequence does so); or no packing, and the last step"
+    elif packing.sample is not None:
         title = "rows are packed with the lengths of other rows"
         measured = f"sample {packing.sample} has {packing.real[0]} real steps and is packed with {packing.given[0]}"
         fix = "probably the lengths in the order of the rows, lengths[order] where the rows are x[order]"

@@ -360,7 +360,7 @@ def checkpoint(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
 
 @rule("LS215", "nothing-loaded", loads_of)
 def nothing_loaded(found: tuple[Finding, ...], lab: Experiments) -> Iterator[Finding]:
-    """strict=False, and recurrent weights were not loaded.
+    """Recurrent weights were not loaded, and strict=False let it pass.
 
     With strict=False a key that the model does not have is passed over, and a weight that the file does not have stays
     as it was drawn. Where all keys have another prefix nothing is loaded, and nothing is said.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lstm_shapes.lab.trace import Call, LayerCall
+
 from .blame import Blame, blame_of
 from .coincidence import Coincidence, coincidence_of
 from .experiments import Experiments
@@ -44,6 +46,10 @@ def batch_time_swap(blame: Blame | None, samples: Samples, lab: Experiments) -> 
         measured = f"{value_name(value, call)} {named(value, _axes(lab, value))}: mean and deviation along the batch; held still for the other experiments"
         fix = "probably another axis, or nn.BatchNorm1d, which keeps running statistics for evaluation"
         yield batch_time_swap.finding(title, measured, fix, call.where, level="warning")
+    if blame is None and samples.kind in ("mixed", "dropped") and samples.culprit is None:
+        where = ", ".join(sorted(lab.baseline.unseen)) or "numpy or another library"
+        title = f"samples influence each other in what no call of torch shows: {where}"
+        yield batch_time_swap.finding(title, _moved_result(lab), _PURPOSE, None, evidence=tuple(_evidence(lab)))
     if blame is None or blame.state or blame.kind == "order" or _coincides(lab):
         return
     says = {
@@ -120,6 +126,13 @@ def unbatched(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
         model = lambda x: rnn(x)[0][:, -1]
         inputs = (torch.randn(1, 7, 5),)
     """
+    if blame is None and (found := _squeezed(lab)) is not None:
+        layer, squeeze = found
+        before, after = squeeze.inputs[0], squeeze.outputs[0]
+        title = f"squeeze() removes the batch axis of one sample, and {layer.called} reads what is left as unbatched"
+        measured = f"{value_name(before, squeeze)} {named(before, {lab.batch_dim or 0: 'N'})} becomes {after.shape}: with two samples it stays {len(before.shape)}-D"
+        fix = "squeeze(dim) with the axis that is meant, or none; unsqueeze(0) puts a batch axis back"
+        yield unbatched.finding(title, measured, fix, squeeze.where, layer=layer.name)
     if blame is None or blame.kind != "unbatched" or blame.layer is None:
         return
     title = f"{blame.layer.called} reads the {blame.layer.L} rows of a 2-D input as the steps of one sequence"
@@ -128,6 +141,21 @@ def unbatched(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
         "batch_dim=None says that it is one sequence on purpose"
     )
     yield _finding(unbatched.code, title, measured, blame, lab)
+
+
+def _squeezed(lab: Experiments) -> tuple[LayerCall, Call] | None:
+    """The unbatched call of a layer whose input lost the batch axis of the only sample in a squeeze() of all axes."""
+    if lab.batch_dim is None or lab.N != 1 or any(v.shape[lab.batch_dim : lab.batch_dim + 1] == (1,) for _, v in lab.results):
+        return None
+    for layer in lab.layers:
+        way = lab.baseline.ancestors(layer.X) if layer.unbatched else set()
+        for call in lab.baseline.calls:
+            bare = call.name == "squeeze" and len(call.args) == 1 and not call.kwargs
+            if not bare or not call.outputs or call.outputs[0].index not in way or len(call.outputs[0].shape) != 2:
+                continue
+            if any(v in lab.baseline.inputs for v in (call.inputs[0], *call.inputs[0].parents)) and len(call.inputs[0].shape) == 3:
+                return layer, call
+    return None
 
 
 @rule("LS208", "legal-by-coincidence", coincidence_of)
@@ -207,15 +235,15 @@ def on_batch_axis(blame: Blame, lab: Experiments) -> tuple[str, str, str]:
 
 
 # ---------------------------------------------------------------------- words
+_PURPOSE = "probably the axis on which the samples lie has to stay apart here; where samples see each other on purpose, check(…, mixes=True) declares it"
+
+
 def _finding(code: str, title: str, measured: str, blame: Blame, lab: Experiments) -> Finding:
     from .rule import RULES
 
     fix = best(lab, blame.fixes, samples_hold)
     if not fix:
-        fix = (
-            "probably the axis on which the samples lie has to stay apart here; where samples see each other on purpose, "
-            "check(…, mixes=True) declares it"
-        )
+        fix = _PURPOSE
     call = blame.call
     layer = blame.layer.name if blame.layer is not None else ""
     made = tuple(_history(blame))

@@ -117,7 +117,7 @@ def wrong_state_row(blame: Blame | None, rows: Rows | None, lab: Experiments) ->
 
 @rule("LS206", "cell-for-hidden", rows_of)
 def cell_for_hidden(rows: Rows | None, lab: Experiments) -> Iterator[Finding]:
-    """cn is used where hn was meant, or the two are exchanged.
+    """The cell state cn is used where hn was meant, or the two are exchanged.
 
     An LSTM returns (hn, cn), and its cell (h, c), in this order. The hidden state h = o · tanh(c) is the output; the cell
     state c is the memory behind it, unbounded and not gated by the output gate.

@@ -12,7 +12,7 @@ from lstm_shapes.lab.trace import Call, Value
 
 from .compare import OTHER_ORDER, differs
 from .experiments import Experiments
-from .layout import Layout, Track, cuts
+from .layout import Layout, Track, cuts, made_axis
 
 __all__ = ["Samples", "cut", "samples_of", "tracks_of"]
 
@@ -74,6 +74,8 @@ def samples_of(lab: Experiments) -> Samples:
         if trace.error is not None:
             return Samples("untested", why="the program stops with an exception")
         return Samples("untested", why=quick.why or "the program takes another path with other samples")
+    if trace.error is None and not any(track.touched for track in quick.tracks.values()):
+        return Samples("untested", quick.tested, "no result moved with any sample")
     masks = False
     if _wrong(lab, quick.tracks) is None:
         if not lab.inputs.masks:
@@ -184,8 +186,7 @@ def _rows(track: Track) -> bool:
 def _ordered(track: Track) -> bool:
     """Samples apart on an axis that holds several rows of each, in the samples' own order."""
     layout = track.layout()
-    elsewhere = track.N in track.shape and len(track.shape) > 2
-    return layout is not None and not elsewhere and not (track.shape[layout.axis] == track.N)
+    return layout is not None and track.N not in track.shape
 
 
 def _judged(lab: Experiments, samples: Samples) -> Samples:
@@ -225,15 +226,27 @@ def _judged(lab: Experiments, samples: Samples) -> Samples:
 
 
 def _placing_view(lab: Experiments, samples: Samples, value: Value) -> Call | None:
-    """A view on the way that was given an axis of N, on which the samples do not lie."""
+    """A view on the way that was given an axis of N, on which the samples do not lie; it grows with one sample more."""
+    result = value
     while value.maker is not None and value.maker.inputs:
         maker = value.maker
         before, after = samples.layout(maker.inputs[0]), samples.layout(value)
-        if maker.name in ("view", "reshape") and lab.N in value.shape and before is not None:
+        if maker.name in ("view", "reshape") and before is not None and made_axis(lab.N, maker.inputs[0].shape, value.shape):
             if (after is None or value.shape[after.axis] != lab.N) and maker.inputs[0].shape[before.axis] == lab.N:
-                return maker
+                return maker if _grows(lab, result) else None
         value = maker.inputs[0]
     return None
+
+
+def _grows(lab: Experiments, result: Value) -> bool:
+    """Whether an axis of N of a result is the batch's size and no other that is equal: one sample more shows it."""
+    lab.says("one sample more")
+    trace = lab.record(lab.inputs.wider(1))
+    at = next((k for k, (_, value) in enumerate(lab.baseline.results) if value is result), None)
+    if trace.error is not None or at is None or len(trace.results) <= at:
+        return trace.error is not None
+    after = trace.results[at][1].shape
+    return any(n == lab.N and m == lab.N + 1 for n, m in zip(result.shape, after, strict=False))
 
 
 def _calls_on(lab: Experiments, way: set[int]) -> Iterator[Call]:

@@ -158,8 +158,10 @@ def _wrong_rows(layer: LayerCall, reader: LayerCall, by_row: list[list[int]]) ->
             return "layer"
         if R == reader.R == 2 and any(len(row) == 1 and row[0] % 2 != k % 2 for k, row in enumerate(by_row)):
             return "direction"
-        if R == 2 and reader.R == 1 and any(len(held) > 1 for held in layers) and any(len(held) < K for held in layers):
-            return "layer"
+        if R == 2 and reader.R == 1 and any(len(held) > 1 for held in layers):
+            shared = len({k for row in by_row for k in row}) < sum(map(len, by_row))
+            if not shared or any(len(held) < K for held in layers):
+                return "layer"
         return None
     if R == 2 and reader.R == 1 and all(len(row) == 1 for row in by_row) and K < reader.K:
         # the two directions of one layer start two layers
@@ -196,8 +198,15 @@ def _cell_only(lab: Experiments) -> Rows | None:
         calls = [other for other in lab.layers if other.module is layer.module]
         readers = {role: _readers(lab, calls, role, own, results) for role in ("Y", "hn", "cn")}
         if readers["cn"] and not readers["hn"] and not readers["Y"]:
-            return Rows("cell", layer, "cn", readers["cn"][0], ())
+            return Rows("cell", layer, "cn", _unpacked(lab, readers["cn"][0], layer), ())
     return None
+
+
+def _unpacked(lab: Experiments, reader: Call, layer: LayerCall) -> Call:
+    """The call that reads a state outside the layer, which puts the rows of packed sequences back in order itself."""
+    inside = reader.name == "index_select" and reader.where == layer.call.where
+    further = [call for value in reader.outputs for call in value.readers] if inside else []
+    return next((call for call in further if any(v.index in lab.on_path for v in call.outputs)), reader)
 
 
 def _readers(lab: Experiments, calls: list[LayerCall], role: str, own: set[int], results: set[int]) -> list[Call]:

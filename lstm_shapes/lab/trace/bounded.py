@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
@@ -41,7 +40,6 @@ class Bounded(Recorder):
         self.paused = False
         self._turned = turned
         self._functions = functions
-        self._thread = threading.get_ident()
         self._stepping = False
         self._bytes = 0
         self._backwards = 0
@@ -50,7 +48,6 @@ class Bounded(Recorder):
         self._holding: list[Value] = []
 
     def __enter__(self) -> Any:
-        self._thread = threading.get_ident()
         if not self._functions:
             self._handles = [
                 register_module_forward_pre_hook(aside(self._module_begins)),
@@ -194,7 +191,7 @@ class Bounded(Recorder):
 
     # ------------------------------------------------------------------ modules
     def _elsewhere(self) -> bool:
-        return self.paused or threading.get_ident() != self._thread or torch._C._get_tracing_state() is not None
+        return self.paused or super()._elsewhere() or torch._C._get_tracing_state() is not None
 
     def _module_begins(self, module: nn.Module, args: Any) -> None:
         if self._elsewhere():

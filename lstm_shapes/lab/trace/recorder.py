@@ -7,6 +7,7 @@ the tensors that correspond to the recorded ones, so that two runs are compared 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,8 @@ _DRAWS = frozenset(
 )
 # Writes that read nothing of what they overwrite.
 _BLIND = frozenset("__setitem__ copy_ fill_ zero_".split())
+# Functions that bring numbers into torch.
+_ENTERS = frozenset("tensor as_tensor asarray from_numpy frombuffer full".split())
 # Functions whose result leaves torch: what is computed from it comes back as a tensor of unknown descent.
 LEAVES_TORCH = frozenset("numpy tolist item __array__ __int__ __float__ __index__ __bool__ __contains__ cpu".split())
 
@@ -89,7 +92,7 @@ class Value:
         """What it was made from."""
         if self.maker is None:
             return self.bases
-        return () if self.maker.name in _CREATES else self.maker.inputs
+        return () if self.maker.name in _CREATES else (*self.maker.inputs, *self.bases)
 
     @property
     def parameter(self) -> bool:
@@ -247,6 +250,7 @@ class _Mode:
         self._stack: list[nn.Module] = []
         self._handles: list[Any] = []
         self._inside_script = 0
+        self._thread = threading.get_ident()
         self.edits: dict[int, Callable[..., Any]] = {}
 
     def __enter__(self) -> Any:
@@ -295,7 +299,13 @@ class _Mode:
         raise NotImplementedError
 
     # ------------------------------------------------------------------ modules
+    def _elsewhere(self) -> bool:
+        """Whether another thread runs, of which no function is handed over."""
+        return threading.get_ident() != self._thread
+
     def _module_begins(self, module: nn.Module, args: Any) -> None:
+        if self._elsewhere():
+            return
         self._stack.append(module)
         if isinstance(module, torch.jit.ScriptModule):
             self._inside_script += 1
@@ -304,6 +314,8 @@ class _Mode:
                 self._script_begins(index, module, args if isinstance(args, tuple) else (args,))
 
     def _module_ends(self, module: nn.Module, args: Any, output: Any) -> None:
+        if self._elsewhere():
+            return
         while self._stack:
             if self._stack.pop() is module:
                 break
@@ -350,6 +362,8 @@ class Recorder(_Mode):
                 bases = (siblings[-1],)
             elif not isinstance(tensor, nn.Parameter):
                 bases = tuple(self._left)
+        elif maker.name in _ENTERS:
+            bases = tuple(self._left)
         made = Value(len(self.trace.values), tensor, maker, count, version, origin, bases, deferred)
         made.shape = tuple(tensor.shape)
         self.trace.values.append(made)
@@ -448,11 +462,14 @@ class Recorder(_Mode):
 
     # ------------------------------------------------------------------ modules
     def _module_begins(self, module: nn.Module, args: Any) -> None:
+        if self._elsewhere():
+            self.trace.unseen.add("what runs in another thread")
+            return
         self.trace.pending.append((module, self._names.get(id(module), ""), args if type(args) is tuple else (args,)))
         super()._module_begins(module, args)
 
     def _module_ends(self, module: nn.Module, args: Any, output: Any) -> None:
-        if output is not None or sys.exc_info()[0] is None:
+        if not self._elsewhere() and (output is not None or sys.exc_info()[0] is None):
             while self.trace.pending:
                 if self.trace.pending.pop()[0] is module:
                     break

@@ -29,11 +29,13 @@ class Still:
     def __init__(self) -> None:
         self._held: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._turn: dict[int, int] = {}
+        self._first = True
         self.batch_norms = 0
 
     def begin(self) -> None:
         """A run begins."""
         self._turn = {}
+        self._first = not self._held
 
     def held(
         self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -71,7 +73,7 @@ class Still:
             return func, args, kwargs  # it raises, in its own words
         layer = id(given.get("weight")) if given.get("weight") is not None else id(given.get("running_mean"))
         turn = self._turn[layer] = self._turn.get(layer, -1) + 1
-        while turn >= 0 and (layer, turn) not in self._held and (layer, 0) in self._held:
+        while not self._first and turn and (layer, turn) not in self._held and (layer, 0) in self._held:
             turn -= 1  # a loop that makes more steps than the first run: the last statistics that there are
         if (layer, turn) not in self._held:
             axes = [axis for axis in range(x.dim()) if axis != 1]

@@ -33,7 +33,8 @@ def test_documented(rule: Rule) -> None:
     """Code, name, title and why are there, as sentences."""
     assert re.fullmatch(r"LS[123]\d\d", rule.code)
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", rule.name)
-    assert rule.title and rule.title[0].isupper() and "\n" not in rule.title
+    assert rule.title[:1].isupper()
+    assert "\n" not in rule.title
     assert len(rule.why) > 40
 
 
