@@ -1,10 +1,12 @@
 """Show a model's forward line by line with named axes.
 
-Exit code 1 if it stops or mixes axes.
+Exit code 1 if it stops or mixes axes; with --comments, also if a comment gives a shape that is not so.
 
 Examples:
 
   lstm-shapes walk mymodels.tagger:Tagger --input int:8,20
+
+  lstm-shapes walk lesson.py:make --input 64,28,28 --comments
 
   lstm-shapes walk model.py:make --input 64,28,28 --axes "N L Q" --html walk.html
 """
@@ -27,6 +29,8 @@ def declare(parser: Parser) -> None:
     parser.model()
     about = "names of that input's axes; repeat; ? for none"
     parser.add_argument("--axes", "-a", action="append", metavar='"N L Q"', help=about)
+    parser.add_argument("--depth", type=int, metavar="1", help="leave out what is called further inside")
+    parser.add_argument("--comments", action="store_true", help="a comment with a wrong shape is an error")
     parser.json()
     parser.html()
 
@@ -36,6 +40,8 @@ def main(
     *,
     input: tuple[str, ...] = (),
     axes: list[str] | None = None,
+    depth: int | None = None,
+    comments: bool = False,
     dtype: str = "float32",
     json: bool = False,
     html: Path | None = None,
@@ -46,7 +52,7 @@ def main(
         from lstm_shapes.lab.walk import walk
 
     with _screen.waiting("Walking …"):
-        walked = walk(made, *given, axes=axes)
+        walked = walk(made, *given, axes=axes, depth=depth)
     if json:
         _screen.data(walked.to_dict())
     else:
@@ -54,4 +60,4 @@ def main(
     if html is not None:
         html.write_text(as_document(walked), encoding="utf-8")
         _screen.say(f"Wrote {html}", sys.stderr)
-    return 0 if walked.ok else 1
+    return 0 if walked.ok and not (comments and any(not one.true for one in walked.comments)) else 1

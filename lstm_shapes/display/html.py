@@ -78,7 +78,7 @@ def _rows(sheet: Sheet, rows: tuple[tuple[Cell, ...], ...]) -> str:
     return "".join(
         "<tr>"
         + "".join(
-            f"<td{_classes(column.right, column.whole)}>{_cell(cell)}</td>"
+            f"<td{_classes(column.right, column.whole and not column.fold)}>{_cell(cell)}</td>"
             for column, cell in zip(sheet.columns, row, strict=True)
         )
         + "</tr>"

@@ -61,11 +61,12 @@ def tick(ok: bool) -> Mark:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's heading. `whole` columns are never wrapped; `right` ones hold numbers."""
+    """A column's heading. `whole` columns are never wrapped; `right` ones hold numbers; `fold` breaks long words."""
 
     name: str
     whole: bool = True
     right: bool = False
+    fold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,7 @@ def _headed(sheet: Sheet) -> bool:
 def _needs(sheet: Sheet) -> int:
     """Columns below which rich would cut words: what must stay whole, and room to wrap the rest in."""
     least = (
-        _least(sheet, number) if column.whole else max(16, _least(sheet, number))
+        16 if column.fold else _least(sheet, number) if column.whole else max(16, _least(sheet, number))
         for number, column in enumerate(sheet.columns)
     )
     # rich reserves the gap of two behind the last column, too, and a heading's rule parts columns by one more.
@@ -231,6 +232,9 @@ def _table(sheet: Sheet) -> Iterator[RenderableType]:
     )
     for number, column in enumerate(sheet.columns):
         side: Literal["left", "right"] = "right" if column.right else "left"
+        if column.fold:
+            table.add_column(Text(column.name), justify=side, overflow="fold")
+            continue
         least, full = _least(sheet, number), _least(sheet, number, whole=True)
         # rich cuts what may wrap before it looks at the words: a column of single words would push the last one out.
         whole = column.whole or least == full

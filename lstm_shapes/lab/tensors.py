@@ -6,9 +6,7 @@ every respect; each torch function runs as it is, and what it returns is annotat
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from copy import deepcopy
 from typing import Any, cast
 
@@ -115,26 +113,9 @@ class AnnotatedTensor(Tensor):
             # A compiler reads these lines instead of running them: names are for people, and stay outside.
             with _plain():  # pragma: no cover
                 return func(*args, **kwargs)
-        tell = on_call.get()
-        if tell is None:
-            with _plain():
-                out = func(*args, **kwargs)
-            return annotated(func, out, args, kwargs)
-        # A walk follows the user's lines; what happens in here is none of them.
-        follow = sys.gettrace()
-        sys.settrace(None)
-        try:
-            with _plain():
-                out = func(*args, **kwargs)
-            out = annotated(func, out, args, kwargs)
-            tell(func, args, out)
-            return out
-        finally:
-            sys.settrace(follow)
-
-
-on_call: ContextVar[Callable[[Any, Sequence[Any], Any], None] | None] = ContextVar("on_call", default=None)
-"""Who is told of every torch function that an annotated tensor went through: `walk`, while it walks."""
+        with _plain():
+            out = func(*args, **kwargs)
+        return annotated(func, out, args, kwargs)
 
 
 def annotate(tensor: Tensor, names: str | Iterable[str] | Axes, **sizes: int) -> AnnotatedTensor:

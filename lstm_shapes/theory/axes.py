@@ -392,17 +392,17 @@ def forget(axes: Axes, operands: Iterable[Axes], made: bool = False) -> Axes:
     2
     """
     gone = dict(axes.fixed)
-    present = {atom.origin for axis in axes for atom in axis.atoms} | gone.keys()
-    origins = [
-        one
-        for operand in operands
-        for one in (*(atom.origin for axis in operand for atom in axis.atoms), *(origin for origin, _ in operand.fixed))
-    ]
-    lost = {
-        one
-        for one in origins
-        if one not in present and (one.root._name or one.naming) and not one.blank and not (made and one.made)
-    }
+    seen = {atom.origin for axis in axes for atom in axis.atoms} | gone.keys()
+    lost: list[Origin] = []
+    for operand in operands:
+        here = [origin for origin, _ in operand.fixed]
+        for axis in operand.axes:
+            here += [atom.origin for atom in axis.atoms]
+        for one in here:
+            if one not in seen:
+                seen.add(one)
+                if not one.blank and not (made and one.made) and (one.naming or one.root._name):
+                    lost.append(one)
     if not lost:
         return axes
     return Axes(axes.axes, freeze({**gone, **{origin: forgotten() for origin in lost}}))

@@ -175,6 +175,16 @@ class Naming:
         if a._name != b._name:
             self._differ(Conflict(a.name, self._bound.get(a), b.name, self._bound.get(b, self.where)))
 
+    def place(self, origin: Origin) -> object:
+        """Where an origin got its name, None where it had it from the beginning."""
+        return self._bound.get(origin.root)
+
+    def unbind(self, where: object) -> None:
+        """Take back the names that were given at a place that is not to be believed."""
+        for origin in [origin for origin, place in self._bound.items() if place is where]:
+            origin._name = ""
+            del self._bound[origin]
+
     def _differ(self, conflict: Conflict) -> None:
         if conflict not in self.conflicts:
             self.conflicts.append(conflict)

@@ -14,7 +14,7 @@ __all__ = ["walk_view"]
 @view.register(Walk)
 def walk_view(walk: Walk) -> Page:
     """What `walk` returns."""
-    columns = (Column("line", right=True), Column("program, and what each line makes", whole=False))
+    columns = (Column("line", right=True), Column("program, and what each line makes", fold=True))
     rows: list[tuple[Cell, ...]] = []
     for made in walk.inputs:
         rows.append(("", Mark(_made(made), "symbol")))
@@ -40,9 +40,13 @@ def walk_view(walk: Walk) -> Page:
 def _verdict(walk: Walk) -> str:
     if walk.error is not None:
         return "It stops with an exception; the lines up to there:"
-    mixed = len(walk.mixed)
-    if mixed:
-        return f"{mixed} reshape{'s' if mixed > 1 else ''} mixed axes, marked ✗."
+    mixed, wrong = len(walk.mixed), sum(not one.true for one in walk.comments)
+    said = [f"{mixed} reshape{'s' if mixed > 1 else ''} mixed axes, marked ✗."] if mixed else []
+    said += (
+        [f"{wrong} of {len(walk.comments)} comments on shapes {'are' if wrong > 1 else 'is'} wrong."] if wrong else []
+    )
+    if said:
+        return " ".join(said)
     return "Every axis is named as long as its name is true."
 
 
@@ -58,6 +62,9 @@ def _rows(step: Step) -> list[tuple[Cell, ...]]:
     rows += [
         ("", Mark(f"{inner}✗ {mark}", "bad") if mark in step.mixed else Mark(f"{inner}? {mark}", "quiet"))
         for mark in step.marks
+    ]
+    rows += [
+        ("", Mark(f"{inner}{'✓' if one.true else '✗'} {one}", "good" if one.true else "bad")) for one in step.comments
     ]
     if step.raised:
         rows.append(("", Mark(f"{inner}✗ {step.raised}", "bad")))

@@ -57,6 +57,17 @@ def test_a_walk_as_json_with_axes_of_ones_own(capsys: pytest.CaptureFixture[str]
     assert "mixes elements of B, T and D" in data["steps"][1]["marks"][0]
 
 
+@pytest.mark.parametrize(("said", "code"), [("(batch, 8)", 0), ("(batch, 5, 8)", 1)])
+def test_a_wrong_comment_is_an_error_where_that_is_asked_for(
+    folder: Path, said: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--comments` tests a course; without it the comment is marked and no error; `--depth 0` shows the same lines."""
+    (folder / "walked_model.py").write_text(MODEL.replace("[:, -1]", f"[:, -1]  # {said}"))
+    arguments = ("walk", "walked_model.py:Right", "-i", "2,5,4", "--depth", "0")
+    assert here(capsys, *arguments).code == 0
+    assert here(capsys, *arguments, "--comments").code == code
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -16,11 +16,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
 from lstm_shapes.lab.torch_rules import called
-from lstm_shapes.lab.walk import Step, Walk, walk
-from lstm_shapes.lab.walk.naming import named_inputs, named_weights, recurrent_in
-from lstm_shapes.lab.walk.opened import opened
-from lstm_shapes.lab.walk.result import Made, made_of
-from lstm_shapes.lab.walk.statements import statements_of
+from lstm_shapes.lab.walk import Step, Walk, named_weights, walk
+from lstm_shapes.lab.walk.comments import judged, read
+from lstm_shapes.lab.walk.lines import rows_of, statements_of
 from lstm_shapes.theory.axes import Axes
 from tests.oracle import base
 
@@ -59,7 +57,7 @@ class Lesson(nn.Module):
 def test_the_lesson_line_by_line() -> None:
     """Inputs by the layer's layout, every line with its tensors, the layer opened, the head's axis called fc."""
     found = walk(Lesson(), torch.randn(4, 7, 28))
-    assert texts(step_at(found, "h0 = ")) == ["h0 (3, 4, 16) no names"]
+    assert texts(step_at(found, "h0 = ")) == ["h0 (K=3, N=4, D=16)"]
     assert texts(step_at(found, "rnn_out, (hn, cn) = self.rnn( x, (h0, c0), )")) == [
         "rnn_out (N=4, L=7, D=16)",
         "hn (K=3, N=4, D=16)",
@@ -154,7 +152,7 @@ class Tagger(nn.Module):
 def test_a_tagger_with_packed_sequences_and_a_viterbi_loop() -> None:
     """Packing and padding keep N and L; torch's own sorting is no mark; the helper is indented."""
     found = walk(Tagger(), torch.randint(0, 20, (4, 9)), torch.tensor([9, 3, 5, 2]))
-    assert [made.text for made in found.inputs] == ["(N=4, L=9)", "(N=4,)"]
+    assert [made.text for made in found.inputs] == ["(N=4, L=9)", "(?=4,)"]
     packed = step_at(found, "packed = ")
     assert [(made.name, made.text, made.note) for made in packed.made] == [("packed.data", "(T=19, embed=6)", "packed")]
     assert packed.marks == []
@@ -185,8 +183,8 @@ class ConvFront(nn.Module):
 def test_a_convolutional_front_end_reshaped_into_steps() -> None:
     """Windows that shorten H make H′, channels are called after their convolution, and both survive the reshape."""
     found = walk(ConvFront(), torch.randn(3, 1, 28, 40))
-    assert texts(step_at(found, "f = self.conv")) == ["f (N=3, conv0=8, H′=14, W=40)"]
-    assert texts(step_at(found, "f = f.permute")) == ["f (N=3, W=40, conv0·H′=112)"]
+    assert texts(step_at(found, "f = self.conv")) == ["f (N=3, conv0=8, H′=14, L=40)"]
+    assert texts(step_at(found, "f = f.permute")) == ["f (N=3, L=40, conv0·H′=112)"]
 
 
 class LanguageModel(nn.Module):
@@ -258,12 +256,11 @@ class Spelled(nn.Module):
 
 
 def test_generators_lambdas_with_and_try() -> None:
-    """A generator is called once and its lines are shown; a with runs once; an exception that is caught is no end."""
+    """A generator is called once and its lines are shown; an exception that is caught is no end."""
     found = walk(Spelled(), torch.randn(4, 6, 5))
     assert found.ok
     assert [step.count for step in found.steps if step.source.startswith("Spelled.rows")] == [1]
     assert step_at(found, "yield y[:, t]").count == 6
-    assert step_at(found, "with torch.no_grad").count == 1
     assert step_at(found, "for row in").count == 6
     assert step_at(found, "y = self.rnn(x[None, None])").made == []
     assert step_at(found, "y, _ = self.rnn(x)").raised == ""
@@ -353,7 +350,7 @@ def test_without_source_calls_are_shown_instead_of_lines() -> None:
     assert found.notes == ("no source lines of this model can be read: calls are shown instead",)
     plain = walk(nn.Sequential(nn.Linear(4, 5), nn.ReLU()), torch.randn(3, 4))
     assert "nobody named" in plain.notes[0]
-    assert [texts(step) for step in plain.steps] == [[" (N=3, linear0=5)"], [" (N=3, linear0=5)"]]
+    assert [texts(step) for step in plain.steps] == [[" (?=3, linear0=5)"], [" (?=3, linear0=5)"]]
 
 
 def test_compiled_and_scripted_modules_get_a_note() -> None:
@@ -417,46 +414,6 @@ def test_axes_can_be_given_for_each_input() -> None:
 # ---------------------------------------------------------------- the parts by themselves
 
 
-@pytest.mark.parametrize(
-    ("layer", "given", "expected"),
-    [
-        (nn.LSTM(4, 8), torch.zeros(5, 2, 4), "L N Q"),
-        (nn.LSTM(4, 8), torch.zeros(5, 4), "L Q"),
-        (nn.LSTM(4, 8), torch.zeros(4), "Q"),
-        (nn.LSTM(4, 8), torch.zeros(2, 16), "N ?"),
-        (nn.LSTM(4, 8, batch_first=True), torch.zeros(2, 5).long(), "N L"),
-        (nn.LSTM(4, 8, 2, bidirectional=True), torch.zeros(4, 3, 8), "K·R N D"),
-        (nn.LSTM(4, 8, proj_size=3), torch.zeros(1, 2, 3), "K N P"),
-        (nn.LSTMCell(4, 8), torch.zeros(2, 4), "N Q"),
-        (nn.LSTMCell(4, 8), torch.zeros(2, 5, 4), "N L Q"),
-        (nn.Linear(4, 8), torch.zeros(2, 4), "N ?"),
-        (nn.Linear(4, 8), torch.zeros(()), ""),
-        (nn.Sequential(nn.Conv1d(3, 4, 1), nn.GRU(4, 5)), torch.zeros(2, 3, 9), "N C L"),
-        (nn.GRU(4, 5), torch.zeros(2, 3, 9, 9), "N C H W"),
-        (nn.GRU(4, 5), torch.zeros(2, 3, 9, 9, 9), "N ? ? ? ?"),
-    ],
-)
-def test_inputs_are_named_by_what_the_first_layer_reads(layer: nn.Module, given: Tensor, expected: str) -> None:
-    """Layout, rank and dtype say what an input is, as far as they can."""
-    (value,), _ = named_inputs(layer, [given], {}, None)
-    assert value.axes.names == tuple(expected.split())
-
-
-def test_inputs_after_the_first_are_named_by_its_sizes() -> None:
-    """Masks, lengths and dicts follow the first input; N is one N; what is no tensor stays as it is."""
-    values, more = named_inputs(
-        nn.GRU(4, 5, batch_first=True),
-        [torch.zeros(2, 3, 4), {"mask": torch.ones(2, 3)}, [torch.zeros(2)], 7, annotate(torch.zeros(9), "T")],
-        {"lengths": torch.tensor([3, 1])},
-        None,
-    )
-    x, mask, extra = values[0], values[1]["mask"], values[2][0]
-    assert (mask.axes.names, extra.axes.names, more["lengths"].axes.names) == (("N", "L"), ("N",), ("N",))
-    assert mask.axes[0].same(x.axes[0])
-    assert (values[3], values[4].axes.names) == (7, ("T",))
-    assert recurrent_in(len) is None
-
-
 def test_new_axes_are_called_after_their_layers_for_as_long_as_it_lasts() -> None:
     """fc, conv′s channels, sums and rows side by side; two of one name are told apart by their paths."""
     model = nn.ModuleDict(
@@ -487,40 +444,197 @@ def test_new_axes_are_called_after_their_layers_for_as_long_as_it_lasts() -> Non
 def test_a_layer_is_opened_under_its_contracts_names() -> None:
     """Plain states that were accepted have the contract's axes; packed input says so; a cell has no Y."""
     layer = nn.LSTM(4, 8, 2, bidirectional=True, proj_size=3)
-    x, state = torch.zeros(5, 4), (torch.zeros(4, 3), torch.zeros(4, 8))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")
-        title, rows = opened(layer, "", (x, state), {}, layer(x, state))
-    assert title == "LSTM = LSTM(Q=4, D=8, K=2, R=2, P=3, batch_first=False)"
-    assert [(row.name, row.text) for row in rows[1:3]] == [("h0", "(K·R=4, P=3)"), ("c0", "(K·R=4, D=8)")]
-    packed = pack_padded_sequence(annotate(torch.zeros(5, 2, 4), "L N Q"), torch.tensor([5, 2]))
-    gru = nn.GRU(4, 8)
-    _, rows = opened(gru, "g", (packed, None), {}, gru(packed))
-    assert [(row.name, row.note) for row in rows] == [("X", "packed"), ("Y", "packed"), ("hn", "")]
-    cell = nn.GRUCell(4, 8)
-    _, rows = opened(cell, "c", (torch.zeros(2, 4), torch.zeros(2, 8)), {}, cell(torch.zeros(2, 4)))
-    assert [(row.name, row.text) for row in rows[1:]] == [("h0", "(N=2, D=8)"), ("hn", "(N=2, D=8)")]
-    assert opened(cell, "c", (torch.zeros(2, 4), (None,)), {}, torch.zeros(2, 8))[1][-1].name == "hn"
+        found = walk(layer, torch.zeros(5, 4), (torch.zeros(4, 3), torch.zeros(4, 8)))
+    (step,) = [step for step in found.steps if step.kind == "layer"]
+    assert step.source == "LSTM = LSTM(Q=4, D=8, K=2, R=2, P=3, batch_first=False)"
+    assert texts(step) == [
+        "X (L=5, Q=4)",
+        "h0 (K·R=4, P=3)",
+        "c0 (K·R=4, D=8)",
+        "Y (L=5, R·P=6)",
+        "hn (K·R=4, P=3)",
+        "cn (K·R=4, D=8)",
+    ]
+    packed = pack_padded_sequence(torch.zeros(5, 2, 4), torch.tensor([5, 2]))
+    (step,) = [step for step in walk(nn.GRU(4, 8), packed).steps if step.kind == "layer"]
+    assert [(row.name, row.note) for row in step.made] == [("X", "packed"), ("Y", "packed"), ("hn", "")]
+    (step,) = walk(nn.GRUCell(4, 8), torch.zeros(2, 4), torch.zeros(2, 8)).steps
+    assert texts(step) == ["X (N=2, Q=4)", "h0 (N=2, D=8)", "hn (N=2, D=8)"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "sizes", "expected"),
+    [
+        (nn.LSTM(4, 8), (5, 2, 4), "(L=5, N=2, Q=4)"),
+        (nn.LSTM(4, 8), (5, 4), "(L=5, Q=4)"),
+        (nn.LSTM(4, 8, batch_first=True), (2, 5, 4), "(N=2, L=5, Q=4)"),
+        (nn.LSTMCell(4, 8), (2, 4), "(N=2, Q=4)"),
+        (nn.LSTMCell(4, 8), (4,), "(Q=4,)"),
+        (nn.Conv2d(3, 4, 3), (2, 3, 9, 8), "(N=2, C=3, H=9, W=8)"),
+        (nn.Linear(4, 8), (2, 4), "(?=2, ?=4)"),
+    ],
+)
+def test_inputs_are_named_by_what_reads_them(layer: nn.Module, sizes: tuple[int, ...], expected: str) -> None:
+    """Layout and rank are the layer's; what nothing reads has no name."""
+    assert walk(layer, torch.zeros(sizes)).inputs[0].text == expected
+
+
+def test_an_embedding_before_a_permute() -> None:
+    """Tokens are named by the layer further on, whatever was turned before."""
+
+    class Turned(Tagger):
+        def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
+            y, _ = nn.GRU(6, 5)(self.embed(tokens).permute(1, 0, 2))
+            return y.sum(2).t() * mask  # type: ignore[no-any-return]
+
+    found = walk(Turned(), torch.randint(0, 20, (4, 9)), torch.ones(4, 9))
+    assert [made.text for made in found.inputs] == ["(N=4, L=9)", "(N=4, L=9)"]
+    assert found.marks == ()
+
+
+class Crossed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(5, 5, batch_first=True)
+        self.next = nn.GRU(5, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y, _ = self.rnn(x)
+        y, _ = self.next(y, torch.zeros(1, 3, 6))
+        return y  # type: ignore[no-any-return]
+
+
+def test_layers_that_read_an_axis_differently_are_marked() -> None:
+    """X (N=7, L=3) beside h0 (N=3) is never shown without a mark, whoever said N first."""
+    found = walk(Crossed(), torch.zeros(7, 3, 5))
+    line = step_at(found, "y, _ = self.rnn").line
+    assert step_at(found, "y, _ = self.next").marks == [
+        f"this layer reads an axis as {one} that is {other} since line {line}" for one, other in ("NL", "LN")
+    ]
+    for given in ({"axes": "N L Q"}, {"batch_dim": 0}):
+        said = walk(nn.LSTM(5, 6), torch.zeros(7, 3, 5), **given)
+        assert said.inputs[0].text.startswith("(N=7, ")
+        assert "this layer reads an axis as L that is N as it was given" in said.marks
+    assert walk(nn.LSTM(5, 6), torch.zeros(7, 3, 5), axes="T B F").marks == ()
+    with pytest.raises(ShapeError, match="batch_dim"):
+        walk(nn.LSTM(5, 6), torch.zeros(7, 3, 5), batch_dim=3)
+
+
+def test_depth_leaves_out_what_is_further_inside() -> None:
+    """The model's own lines stay, and the marks of what is left out."""
+    found = walk(Translator(), torch.randint(0, 50, (4, 9)), torch.randint(0, 50, (4, 7)), depth=0)
+    assert not [step for step in found.steps if step.source.startswith("scores")]
+    assert step_at(found, "e = self.embed").count == 7
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Scrambled()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner(x).relu()  # type: ignore[no-any-return]
+
+    assert not walk(Outer(), torch.randn(4, 7, 28), depth=0).ok
+
+
+def test_models_get_plain_tensors() -> None:
+    """A test of the type is passed, and names of an input that has some are kept."""
+
+    def model(x: Tensor) -> Tensor:
+        assert type(x) == Tensor  # noqa: E721
+        return x.relu()
+
+    assert walk(model, annotate(torch.zeros(2, 3), "A B")).output[0].text == "(A=2, B=3)"
+
+
+class Commented(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(28, 16, 3, batch_first=True)
+        self.fc = nn.Linear(16, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # x: [N x L x Q]
+        h0 = torch.zeros(3, x.size(0), 16)  # (K, N, D)
+        rnn_out, _ = self.rnn(x, (h0, h0))  # x: [N x L x Q] => rnn_out: [N x L x D]
+        last = rnn_out[:, -1, :]  # (seq_len, hidden)
+        # out.shape = (4, 11)
+        out: Tensor = self.fc(last)
+        return out.relu()  # see the paper (or its appendix)
+
+
+def test_comments_on_shapes_are_judged() -> None:
+    """True ones are marked so, a wrong one says what is so, and prose is left alone."""
+    found = walk(Commented(), torch.randn(4, 7, 28))
+    assert [(one.text, one.true) for one in found.comments] == [
+        ("x: [N x L x Q]", True),
+        ("(K, N, D)", True),
+        ("x: [N x L x Q] => rnn_out: [N x L x D]", True),
+        ("(seq_len, hidden)", False),
+        ("out.shape = (4, 11)", False),
+    ]
+    assert str(found.comments[-1]) == "# out.shape = (4, 11): out is (N=4, fc=10)"
+    assert found.to_dict()["steps"][-2]["comments"][0]["true"] is False
+
+
+@pytest.mark.parametrize(
+    ("comment", "shapes"),
+    [
+        ("# (batch, seq, 2*hidden)", [("", "batch seq 2*hidden")]),
+        ("# out.shape = (3, 10, 8)", [("out", "3 10 8")]),
+        ("# x is [T × B × 2D]", [("x", "T B 2*D")]),
+        ("# (batch size, sequence length)", [("", "batch_size sequence_length")]),
+        ("# (batch, l) -> (2, batch, l)", [("", "2 batch l")]),
+        ("# h: (-1, N), c: (?, N)", [("h", "? N"), ("c", "? N")]),
+        ("# (batch, l) * (batch, l, d)", []),
+        ("# call f(x, y) (tiled)", []),
+        ("# for each pair (left, right)", []),
+        ("# type: ignore[union-attr]", []),
+    ],
+)
+def test_shapes_are_read_from_comments(comment: str, shapes: list[tuple[str, str]]) -> None:
+    """Brackets or parentheses, commas or crosses, products; a shape before an arrow is not the result's."""
+    assert [(one.subject, " ".join(one.dims)) for one in read(comment)] == shapes
+
+
+def test_a_name_stands_for_the_size_it_had_first() -> None:
+    """Products are solved for one name, and a claim that is wrong teaches nothing."""
+    known: dict[str, int] = {}
+    assert judged(read("# (N, 2*D)")[0], (4, 16), known)
+    assert not judged(read("# (N, D, Q)")[0], (4, 7, 5), known)
+    assert known == {"N": 4, "D": 8}
+    assert not judged(read("# (N, D)")[0], (4, 7, 5), known)
+    assert not judged(read("# (N, 2*E)")[0], (4, 7), known)
+    assert judged(read("# (N, E*F)")[0], (4, 7), known)
+    assert not judged(read("# (L, Q)")[0], (9, 5), {}, Axes.of("N Q", (9, 5)))
 
 
 def test_tensors_are_named_as_a_program_would_write_them() -> None:
     """Lists of alike tensors are one entry, parts of a cut axis say of what, numbers are none."""
-    x = annotate(torch.zeros(2, 8), "N D")
-    rows = made_of("outputs", [x[:, 0]] * 5)
-    assert rows == [Made("outputs[…]", (2,), Axes.of("N", (2,)), "5 tensors")]
-    assert made_of("pair", ([torch.zeros(1)], {"a": 1}))[0].name == "pair[0][0]"
-    assert made_of("n", 3) == []
-    assert made_of("deep", [[[torch.zeros(1)]]]) == []
-    assert made_of("x", x.reshape(2, 2, 4))[0].text == "(N=2, part of D=2, part of D=4)"
-    assert made_of("x", x.reshape(16).reshape(4, 4))[0].text == "(?=4, part of D=4)"
+    ((name, tensor, note),) = rows_of("outputs", [torch.zeros(2)] * 5)
+    assert (name, tensor.shape, note) == ("outputs[…]", (2,), "5 tensors")
+    assert rows_of("pair", ([torch.zeros(1)], {"a": 1}))[0][0] == "pair[0][0]"
+    assert rows_of("n", 3) == []
+    assert rows_of("deep", [[[torch.zeros(1)]]]) == []
+
+    def cut(x: Tensor) -> Tensor:
+        a = x.reshape(2, 2, 4)
+        b = a.reshape(16).reshape(4, 4)
+        return b.relu()
+
+    found = walk(cut, torch.zeros(2, 8), axes="N D")
+    assert texts(step_at(found, "a = ")) == ["a (N=2, part of D=2, part of D=4)"]
+    assert texts(step_at(found, "b = ")) == ["b (?=4, part of D=4)"]
 
 
 def test_statements_of_a_file() -> None:
-    """An expression over three lines is one statement; heads of loops know their bodies; no source, none."""
+    """An expression over three lines is one statement; lines know the loops around them; no source, none."""
     statements = statements_of(Translator.forward.__code__, {})
-    heads = [one for one in set(statements.values()) if one.body is not None]
+    heads = [one for one in set(statements.values()) if one.head]
     assert heads
-    assert all(head.source.startswith(("for ", "while ")) for head in heads)
+    assert all(head.source.startswith(("for ", "while ")) and head.loops[-1] == head.line for head in heads)
     assert statements_of(compile("x = 1", "<nowhere>", "exec"), {}) == {}
     others = statements_of(base.__code__, {})
     assert any(one.returns for one in others.values())
@@ -528,3 +642,29 @@ def test_statements_of_a_file() -> None:
     spread = [one for one in statements.values() if one.source.startswith("rnn_out, (hn, cn)")]
     assert len(spread) == 4
     assert len(set(spread)) == 1
+    assert spread[0].targets == ("rnn_out", "hn", "cn")
+
+
+class Spread(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        output = self.fc(x)
+
+        # output = [batch size, hid dim]
+
+        # (batch size, hid dim) -> (batch size, 1, hid dim)
+        # (batch size, 1, hid dim)
+        output = output.unsqueeze(1)
+        for width in (2, 3):
+            part = output[..., :width]  # (batch size, 1, width)
+        return part  # type: ignore[no-any-return]
+
+
+def test_comments_above_lines_and_in_loops() -> None:
+    """A comment between two lines may speak of either; a number of the program stands for what it is now."""
+    found = walk(Spread(), torch.randn(3, 4))
+    assert [one.true for one in found.comments] == [True, True, True]
+    assert [one.text for one in found.comments][1] == "(batch size, 1, hid dim)"

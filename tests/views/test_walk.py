@@ -66,5 +66,21 @@ def test_notes_html_and_plain_data() -> None:
     assert "Every axis is named as long as its name is true." in found._repr_html_()
     data = found.to_dict()
     assert data["ok"] is True
-    assert data["steps"][0]["made"] == [{"name": "", "axes": ["N", "linear0"], "sizes": [3, 2], "note": ""}]
+    assert data["steps"][0]["made"] == [{"name": "", "axes": ["?", "linear0"], "sizes": [3, 2], "note": ""}]
     assert data["report"] is None
+
+
+class Long(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        a_name_that_is_as_long_as_names_are_in_generated_code_and_longer_than_a_line_of_eighty_columns = x.relu()
+        # (batch, 5)
+        return a_name_that_is_as_long_as_names_are_in_generated_code_and_longer_than_a_line_of_eighty_columns + 1
+
+
+def test_a_long_name_is_folded_and_comments_are_marked() -> None:
+    """One long word leaves the page a table; a wrong comment is counted at the top."""
+    text = as_text(walk(Long(), torch.randn(3, 4)), width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "line   program, and what each line makes" in text
+    assert "1 of 1 comments on shapes is wrong." in text
+    assert "✗ # (batch, 5): return is (3, 4)" in text

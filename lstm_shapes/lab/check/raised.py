@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lstm_shapes.lab.axis_names import AxisNames
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, layer_calls, substituted, tensors_of
 from lstm_shapes.lab.trace.families import names_in
 
-from .axis_names import AxisNames
 from .experiments import Experiments
 from .words import Spelling, named_shape, value_name
 
@@ -227,7 +227,7 @@ class Raised:
             given = (*module.args[1:], module.kwargs.get("hx"))
             states |= {id(tensor) for tensor in tensors_of(given)}
         batch = {k: axis for k, axis in self.batch.items() if id(self.trace.values[k].tensor) not in states}
-        return AxisNames(self.trace, self.layers, batch)
+        return AxisNames(self.trace, batch)
 
     def value(self, tensor: Any) -> Value | None:
         """The recorded value of a tensor."""

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lstm_shapes.lab.axis_names import axes_of, disagree
 from lstm_shapes.lab.trace import Call, Value, tensors_of
 from lstm_shapes.lab.trace.families import PRODUCTS, broadcasts, names_in
 from lstm_shapes.theory.axes import Axes, Axis
 
-from .axis_names import axes_of, disagree
 from .raised import Change, Entered, Explanation, Raised, Try, method, whole_range
 from .words import chained, kind_of, last_step, layer_names, symbol, top_row
 

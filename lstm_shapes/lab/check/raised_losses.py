@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lstm_shapes.lab.axis_names import axes_of, disagree
 from lstm_shapes.lab.trace import Call, Recorder, Value, is_loss
 from lstm_shapes.theory.axes import Axes
 
-from .axis_names import axes_of, disagree
 from .experiments import Experiments
 from .losses import CLASSES
 from .raised import Change, Explanation, Raised, Try, method, whole_range

@@ -6,13 +6,26 @@ from .bounded import Bounded
 from .layers import LayerCall, layer_calls
 from .nested import leaves, rebuild
 from .reachable import Reached, reach
-from .recorder import LEAVES_TORCH, Call, Follower, Plain, Recorder, Trace, Value, is_loss, substituted, tensors_of
+from .recorder import (
+    CELLS,
+    LEAVES_TORCH,
+    Call,
+    Follower,
+    Plain,
+    Recorder,
+    Trace,
+    Value,
+    is_loss,
+    substituted,
+    tensors_of,
+)
 from .recorder import RECURRENT as KERNELS
 from .snapshot import Snapshot
 from .still import Still
 from .where import Where, here, raised_at, theirs
 
 __all__ = [
+    "CELLS",
     "KERNELS",
     "LEAVES_TORCH",
     "Bounded",

@@ -535,8 +535,8 @@ CELLS = names_in("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell")
 RECURRENT = RECURRENT | CELLS
 
 
-# The frames between a kernel's caller and the recorder are those of this folder.
-_BETWEEN = str(Path(__file__).parent)
+# The frames between a kernel's caller and the recorder are ours.
+_BETWEEN = str(Path(__file__).parents[1])
 
 
 def _recurrent_frame() -> tuple[nn.Module | None, bool]:

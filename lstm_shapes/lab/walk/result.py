@@ -5,21 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence
-
 from lstm_shapes.display import Shown
-from lstm_shapes.lab.torch_rules import axes_of
 from lstm_shapes.theory.axes import Axes, Axis
 from lstm_shapes.theory.origins import UNKNOWN
+
+from .comments import Verdict
 
 if TYPE_CHECKING:
     from lstm_shapes.lab.check.report import Report
 
-__all__ = ["Made", "Mixed", "Step", "Walk", "made_of"]
-
-_MOST = 6
-"""How many tensors of a list or dict are shown."""
+__all__ = ["Made", "Mixed", "Step", "Walk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +32,11 @@ class Made:
         if self.axes is None:
             return f"{self.sizes} no names"
         return f"({', '.join(map(_axis, self.axes))}{',' if len(self.axes) == 1 else ''})"
+
+    @property
+    def plain(self) -> str:
+        """The axes with their sizes, those without a name as sizes alone."""
+        return self.text.replace("?=", "").removesuffix(" no names")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -69,7 +69,9 @@ class Step:
     count: int = 1
     made: list[Made] = field(default_factory=list)
     marks: list[str] = field(default_factory=list)
-    """What broke off a name here, or mixed axes."""
+    """What broke off a name here, mixed axes, or called an axis something else."""
+    comments: list[Verdict] = field(default_factory=list)
+    """What comments say of shapes here, and whether it is so."""
     raised: str = ""
     loop: bool = False
     """The head of a loop; `count` is its rounds."""
@@ -93,6 +95,7 @@ class Step:
             "loop": self.loop,
             "made": [made.to_dict() for made in self.made],
             "marks": list(self.marks),
+            "comments": [{"text": one.text, "true": one.true, "so": one.so} for one in self.comments],
             "raised": self.raised,
         }
 
@@ -125,6 +128,11 @@ class Walk(Shown):
         """Everything that broke off a name, in order."""
         return tuple(mark for step in self.steps for mark in step.marks)
 
+    @property
+    def comments(self) -> tuple[Verdict, ...]:
+        """Every comment that gives a shape, and whether it is so, in order."""
+        return tuple(one for step in self.steps for one in step.comments)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {
@@ -137,32 +145,3 @@ class Walk(Shown):
             "error": None if self.error is None else f"{type(self.error).__name__}: {self.error}",
             "report": None if self.report is None else self.report.to_dict(),
         }
-
-
-def made_of(name: str, value: Any, depth: int = 2) -> list[Made]:
-    """The tensors in a value under the names that a program would use for them.
-
-    >>> import torch
-    >>> [made.name for made in made_of("state", (torch.zeros(1), torch.zeros(2)))]
-    ['state[0]', 'state[1]']
-    """
-    if isinstance(value, Tensor):
-        return [Made(name, tuple(value.shape), axes_of(value))]
-    if isinstance(value, PackedSequence):
-        return [Made(f"{name}.data", tuple(value.data.shape), axes_of(value.data), "packed")]
-    if depth == 0:
-        return []
-    if isinstance(value, dict):
-        return [made for key in list(value)[:_MOST] for made in made_of(f"{name}[{key!r}]", value[key], depth - 1)]
-    if isinstance(value, tuple | list):
-        return _row(name, value, depth)
-    return []
-
-
-def _row(name: str, value: tuple[Any, ...] | list[Any], depth: int) -> list[Made]:
-    found = [made_of(f"{name}[{at}]", one, depth - 1) for at, one in enumerate(value[: _MOST + 1])]
-    flat = [made for row in found for made in row]
-    if len(value) > 2 and flat and len({(made.text) for made in flat}) == 1 and isinstance(value, list):
-        # Outputs gathered in a loop: one line for all of them.
-        return [Made(f"{name}[…]", flat[0].sizes, flat[0].axes, f"{len(value)} tensors")]
-    return flat[:_MOST]

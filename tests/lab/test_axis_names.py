@@ -8,32 +8,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lstm_shapes.lab.check.axis_names import AxisNames
-from lstm_shapes.lab.trace import Recorder, layer_calls
+from lstm_shapes.lab.axis_names import AxisNames
+from lstm_shapes.lab.trace import Recorder, Value
 
 N, L, Q, D = 4, 7, 5, 8
 
 
-def named(program: Callable[..., Tensor], *inputs: Tensor, batch: bool = True) -> tuple[AxisNames, str]:
+def named(program: Callable[..., Tensor], *inputs: Tensor, batch: bool = True) -> tuple[AxisNames, str, list[Value]]:
     """The names of a run, and the shape of what it returned."""
     recorder = Recorder()
     values = [recorder.value(tensor) for tensor in inputs]
     with recorder:
         out = program(*inputs)
     trace = recorder.trace
-    names = AxisNames(trace, layer_calls(trace, {}), {value.index: 0 for value in values} if batch else {})
+    names = AxisNames(trace, {value.index: 0 for value in values} if batch else {})
     value = trace.value_of(out)
     assert value is not None
-    return names, names.shape(value)
+    return names, names.shape(value), trace.values
 
 
 def test_layers_name_what_they_read() -> None:
     """A layer gives N, L and R·D to its output, and N and L to what its input was made of."""
     rnn = nn.LSTM(Q, D, 2, bidirectional=True)
     x = torch.randn(L, N, Q)
-    names, shape = named(lambda x: rnn(x)[0], x, batch=False)
+    names, shape, recorded = named(lambda x: rnn(x)[0], x, batch=False)
     assert shape == "(L=7, N=4, R·D=16)"
-    value = names._trace.values[0]
+    value = recorded[0]
     assert names.shape(value) == "(L=7, N=4, Q=5)"
 
 
@@ -41,12 +41,12 @@ def test_products() -> None:
     """A size is taken apart by the axes that were merged into it, and an axis that is cut has no name."""
     rnn = nn.GRU(Q, D, 2, batch_first=True, bidirectional=True)
     x = torch.randn(N, L, Q)
-    names, shape = named(lambda x: rnn(x)[1].view(-1, D), x)
+    names, shape, recorded = named(lambda x: rnn(x)[1].view(-1, D), x)
     assert shape == "(K·R·N=16, D=8)"
-    last = names._trace.values[-1]
+    last = recorded[-1]
     assert names.product(last, 0) == "16 = K·R·N = 2·2·4"
     assert names.count(last) == "128 = K·R·N·D = 16·8"
-    assert named(lambda x: rnn(x)[0].reshape(N, 4, -1), x)[1] == "(4, 4, 28)"
+    assert named(lambda x: rnn(x)[0].reshape(N, 4, -1), x)[1] == "(N=4, 4, 28)"
 
 
 def test_nothing_that_is_not_certain() -> None:
@@ -56,3 +56,27 @@ def test_nothing_that_is_not_certain() -> None:
     assert named(lambda x: rnn(x)[0], x)[1] == "(N=4, 7, D=8)"
     assert named(lambda x: torch.cat([x, x, x]), x)[1] == "(12, 7, 5)"
     assert named(lambda x: F.pad(x, (0, 3)), x)[1] == "(N=4, 7, 8)"
+
+
+def test_inputs_laid_beside_each_other_are_named_together() -> None:
+    """A layer names both inputs that were joined before it, except along the axis on which they were joined."""
+    rnn = nn.GRU(2 * Q, D)
+    recorder = Recorder()
+    inputs = [torch.randn(L, N, Q) for _ in range(2)]
+    values = [recorder.value(tensor) for tensor in inputs]
+    with recorder:
+        rnn(torch.cat(inputs, dim=-1))
+    names = AxisNames(recorder.trace)
+    assert [names.shape(value) for value in values] == ["(L=7, N=4, 5)"] * 2
+
+
+def test_a_write_through_a_view_keeps_names() -> None:
+    """`scores.data.masked_fill_(…)` leaves scores what they are."""
+    x = torch.randn(N, L, Q)
+
+    def program(x: Tensor) -> Tensor:
+        y = x * 2
+        y.data.masked_fill_(y > 0, 0.0)
+        return y + 1
+
+    assert named(program, x)[1] == "(N=4, 7, 5)"

@@ -1,0 +1,374 @@
+"""The named axes of a recorded run: the rules for named tensors, played over the calls of a trace.
+
+An axis of what comes from outside begins without a name and gets it from the recurrent layers that read it; a name that
+the caller gives stays. Where two of them differ, that is kept as a conflict, at the call where it shows. What a rule
+does not foresee has no names: `?` is printed as its size alone. `check` explains exceptions with it, `walk` shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from torch import Tensor
+
+from lstm_shapes.lab.tensors import AnnotatedTensor
+from lstm_shapes.lab.torch_rules import answer, rule_of
+from lstm_shapes.lab.torch_rules.scrambles import on_scramble
+from lstm_shapes.lab.trace import CELLS, KERNELS, Call, Trace, Value
+from lstm_shapes.theory.axes import Axes, Axis, Span, renewed, unknown, unnamed
+from lstm_shapes.theory.axis_rules.reshaping import Scramble
+from lstm_shapes.theory.origins import UNKNOWN, Atom, Conflict, Naming, Origin
+
+__all__ = ["AxisNames", "Clash", "axes_of", "disagree", "meaning_of", "named_shape"]
+
+# Functions that make tensors from the shape of another: nothing is lost in them.
+_FRESH = ("_like", "new_zeros", "new_ones", "new_full", "new_empty", "new_tensor")
+# Words that programs and comments use for the symbols of the field.
+_WORDS = """
+N: n b bs bsz batch batches batch_size batchsize num_batch samples sequences
+L: l t time steps timesteps time_steps seq sequence seq_len seq_length seqlen sequence_length length len
+K: k k·r num_layers layers num_layers·num_directions
+"""
+_MEANINGS = {word: line[0] for line in _WORDS.strip().splitlines() for word in line[2:].split()}
+_LAYOUTS = {"conv1d": "NCL", "conv2d": "NCHW", "max_pool2d": "NCHW", "conv3d": "NCTHW"}
+_JOINS = ("cat", "concat", "concatenate", "repeat", "tile", "repeat_interleave")
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Two meanings of one axis, at the call where that shows."""
+
+    call: Call
+    conflict: Conflict
+
+    def __str__(self) -> str:
+        one, where = self.conflict.name, self.conflict.where
+        since = f" since line {where.line[1]}" if isinstance(where, Call) and where.line else " as it was given"
+        if self.call.name in KERNELS:
+            return f"this layer reads an axis as {self.conflict.other} that is {one}{since}"
+        return f"{self.call.name} computes an axis {one} with an axis {self.conflict.other}"
+
+
+class AxisNames:
+    """What the axes of each value of a trace are called, as far as it is certain.
+
+    `clashes`, `scrambles` and `lost` say at which calls names differed, were mixed, and came to an end.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        batch: Mapping[int, int] | None = None,
+        given: Mapping[int, Axes] | None = None,
+        weights: Collection[int] = (),
+    ) -> None:
+        """`batch` and `given` say what the caller does of inputs, by the index of their value: the batch axis, or all.
+
+        `weights` are the ids of tensors that are no inputs, as parameters are none.
+        """
+        self._trace = trace
+        self._weights = weights
+        self._given = dict(given or {})
+        for index, at in (batch or {}).items():
+            sizes = trace.values[index].shape
+            names = ["N" if axis == at else UNKNOWN for axis in range(len(sizes))]
+            self._given.setdefault(index, Axes.of(names, sizes))
+        self._outside: dict[int, Axes] = {}
+        self._aligned: dict[Origin, Origin] = {}
+        self._play()
+        if self._aligned:
+            self._play()
+        self._suppose()
+        self._play()
+
+    def _play(self) -> None:
+        """Go through the calls; with the names that the time before has given to what comes from outside."""
+        before, self._outside = self._outside, {}
+        aligned, self._aligned = self._aligned, {}
+        groups: dict[Origin, Axis] = {}
+        self._known: dict[int, Axes | None] = {}
+        self.naming = Naming()
+        self.clashes: list[Clash] = []
+        self.scrambles: list[tuple[Call, Scramble]] = []
+        self.lost: list[tuple[Call, str]] = []
+        self._shared: dict[int, Axis] = {}
+        self._hints: list[tuple[Origin, str]] = []
+        self._steps: dict[tuple[int, Origin], set[int]] = {}
+        for index, axes in self._given.items():
+            self._enter(index, renewed(axes))
+        for index, axes in before.items():
+            if index not in self._given:
+                self._enter(index, axes, aligned, groups)
+        for call in self._trace.calls:
+            if call.error is None and call.outputs:
+                self.naming.where = call
+                self._call(call)
+
+    def _enter(
+        self,
+        index: int,
+        axes: Axes,
+        aligned: Mapping[Origin, Origin] | None = None,
+        groups: dict[Origin, Axis] | None = None,
+    ) -> Axes:
+        """What comes from outside: axes without a name wait for one.
+
+        N of one size is the same N everywhere, and so are axes that the program has laid beside each other.
+        """
+        rows: list[Axis] = []
+        for axis in axes:
+            if len(axis.atoms) == 1 and axis.atoms[0].origin.naming is not None:
+                old, name = axis.atoms[0].origin, axis.name
+                first = _first(old, aligned or {})
+                together = (groups or {}).get(first)
+                if together is not None and together.size == axis.size and name in (together.name, UNKNOWN):
+                    rows.append(together)
+                    continue
+                (axis,) = unnamed(self.naming, (axis.size,))
+                if name != UNKNOWN:
+                    self.naming.bind(axis.atoms[0].origin, name, old.naming and old.naming.place(old))
+                if groups is not None:
+                    groups[first] = axis
+            elif not axis.known:
+                (axis,) = unnamed(self.naming, (axis.size,))
+            for atom in axis.atoms:
+                atom.origin.naming = self.naming
+            rows.append(self._shared.setdefault(axis.size, axis) if axis.name == "N" else axis)
+        self._known[index] = self._outside[index] = entered = Axes(tuple(rows), axes.fixed)
+        return entered
+
+    def _suppose(self) -> None:
+        """Axes that no recurrent layer has read are called after what else was done with them."""
+        for origin, name in self._hints:
+            if origin.naming is self.naming and origin.name == UNKNOWN:
+                self.naming.bind(origin, name)
+
+    # ------------------------------------------------------------------ answers
+    def axes(self, value: Value) -> Axes | None:
+        """The named axes of a value."""
+        found = self._known.get(value.index) if value.maker is not None else self._before(value)
+        return found if found is not None and found.sizes == value.shape else None
+
+    def names(self, value: Value) -> tuple[str, ...]:
+        """One name an axis, "" where there is none."""
+        axes = self.axes(value)
+        return tuple(map(_shown, axes)) if axes is not None else ("",) * len(value.shape)
+
+    def tensor(self, value: Value) -> Tensor:
+        """The value's tensor with its axes, for trying what becomes of them."""
+        axes = self.axes(value)
+        return value.tensor if axes is None else AnnotatedTensor(value.tensor.detach(), axes)
+
+    def shape(self, value: Value) -> str:
+        """(N=4, L=7, R·D=24)."""
+        return named_shape(value.shape, self.names(value))
+
+    def product(self, value: Value, axis: int) -> str:
+        """`24 = R·D = 2·12` where an axis is a product of named ones, else ""."""
+        axes = self.axes(value)
+        if axes is None or axis >= len(axes):
+            return ""
+        atoms = [atom for atom in axes[axis].atoms if atom.size != 1]
+        names = [atom.name for atom in atoms]
+        if len(atoms) < 2 or any(name == UNKNOWN or "·" in name for name in names):
+            return ""
+        sizes = "·".join(str(atom.size) for atom in atoms)
+        return f"{value.shape[axis]} = {'·'.join(names)} = {sizes}"
+
+    def atoms(self, value: Value, axis: int) -> tuple[str, ...]:
+        """The names of the factors of an axis that are longer than one, () where not all are known."""
+        axes = self.axes(value)
+        atoms = [atom for atom in axes[axis].atoms if atom.size != 1] if axes is not None else []
+        return tuple(atom.name for atom in atoms) if atoms and all(atom.name != UNKNOWN for atom in atoms) else ()
+
+    def count(self, value: Value) -> str:
+        """`224 = N·L·D = 4·7·8`: the elements of a value by its axes."""
+        names = self.names(value)
+        if not all(names) or len(names) < 2:
+            return f"{prod(value.shape)} = {'·'.join(map(str, value.shape))}" if len(value.shape) > 1 else ""
+        return f"{prod(value.shape)} = {'·'.join(names)} = {'·'.join(map(str, value.shape))}"
+
+    # ------------------------------------------------------------------ playing the calls
+    def _before(self, value: Value) -> Axes | None:
+        """The axes of a value that a call reads."""
+        if value.index in self._known or value.parameter or id(value.tensor) in self._weights:
+            return self._known.get(value.index)
+        axes: Axes | None = None
+        if value.maker is None and not value.bases:
+            return self._enter(value.index, unnamed(self.naming, value.shape))
+        elif value.maker is None:
+            base = value.bases[-1]
+            same = base.shape == value.shape and base.tensor.stride() == value.tensor.stride()
+            axes = self._before(base) if same else None
+        else:
+            # Written through another view: all of it, if that one shows the same elements.
+            alike = [one for one in value.maker.outputs if _view(one.tensor) == _view(value.tensor)]
+            axes = self._known.get(alike[0].index) if alike else None
+        self._known[value.index] = axes
+        return axes
+
+    def _call(self, call: Call) -> None:
+        values: dict[int, Value] = {}
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, Value):
+                # Positions are read as they were; a weight is known by the very object.
+                tensor = value.tensor if value.copy is None else value.copy
+                values[id(tensor)] = value
+                return tensor
+            if type(value) is tuple:
+                return tuple(map(plain, value))
+            if type(value) is dict:
+                return {key: plain(item) for key, item in value.items()}
+            if isinstance(value, slice):
+                return slice(plain(value.start), plain(value.stop), plain(value.step))
+            return value
+
+        def axes_of(tensor: object) -> Axes | None:
+            value = values.get(id(tensor))
+            return None if value is None else self._before(value)
+
+        args, kwargs = plain(call.args), plain(call.kwargs)
+        results = [value.tensor for value in call.outputs]
+        alone = isinstance(call.result, Value) or call.result is None
+        told = on_scramble.set(lambda scramble: self.scrambles.append((call, scramble)))
+        conflicts = len(self.naming.conflicts)
+        try:
+            said = answer(call.func, results[0] if alone else results, args, kwargs, axes_of)
+        finally:
+            on_scramble.reset(told)
+        each = [said] * len(results) if isinstance(said, Axes) or said is None else list(said)
+        longest = 0
+        if call.name in _JOINS:
+            longest = max((axis.size for one in call.inputs for axis in self._before(one) or ()), default=0)
+        for value, axes in zip(call.outputs, each, strict=False):
+            if axes is not None and axes.sizes == value.shape:
+                if longest and any(axis.size > longest and axis.name == "N" for axis in axes):
+                    rows = (unknown(one.size) if one.size > longest and one.name == "N" else one for one in axes)
+                    axes = Axes(tuple(rows), axes.fixed)  # several batches in a row are no batch
+                self._known[value.index] = axes
+            elif value.index not in self._known or value not in call.inputs:
+                self._known[value.index] = None
+        self._hint(call)
+        self._differ(call, self.naming.conflicts[conflicts:])
+        self._end(call)
+
+    def _hint(self, call: Call) -> None:
+        """What a call takes axes for that have no name yet: less than what a recurrent layer says."""
+        named = [axes for value in call.inputs if (axes := self._before(value)) is not None]
+        layout = _LAYOUTS.get(call.name, "")
+        if named and len(named[0]) == len(layout):
+            self._hints += [
+                (axis.atoms[0].origin, name) for axis, name in zip(named[0], layout, strict=True) if _waits(axis)
+            ]
+        if call.name in _JOINS[:3] and len({len(axes) for axes in named}) == 1:
+            dim = call.argument(1, "dim", call.kwargs.get("axis", 0))
+            for place, rows in enumerate(zip(*named, strict=True)):
+                if place == dim % len(named[0]):
+                    continue
+                self._align([axis.atoms[0] for axis in rows if _waits(axis)], len(rows))
+                names = {axis.name for axis in rows} - {UNKNOWN}
+                if names in ({"N"}, {"L"}) and len({axis.size for axis in rows}) == 1:
+                    self._hints += [(axis.atoms[0].origin, *names) for axis in rows if _waits(axis)]
+        if call.name == "_pack_padded_sequence":
+            lengths = self._before(call.inputs[1]) or ()
+            self._hints += [(axis.atoms[0].origin, "N") for axis in lengths if _waits(axis)]
+        if call.name in CELLS and named:
+            for origin, where in named[0].fixed:
+                at = where.high if isinstance(where, Span) else where
+                if isinstance(at, int) and origin.naming is not None and origin.name == UNKNOWN:
+                    steps = self._steps.setdefault((id(call.module), origin), set())
+                    steps.add(at)
+                    self._hints += [(origin, "L")] if len(steps) == 2 else []
+
+    def _align(self, atoms: list[Atom], count: int) -> None:
+        """Axes of inputs that a program lays beside each other, step by step, are one axis."""
+        if len(atoms) == count and len({atom.origin for atom in atoms}) > 1 and len({atom.at for atom in atoms}) == 1:
+            first = _first(atoms[0].origin, self._aligned)
+            for atom in atoms[1:]:
+                other = _first(atom.origin, self._aligned)
+                if other is not first:
+                    self._aligned[other] = first
+
+    def _differ(self, call: Call, conflicts: list[Conflict]) -> None:
+        """Names that a call gives to other axes, while it reads one against its name, are none."""
+        for one in conflicts:
+            if {meaning_of(one.name), meaning_of(one.other)} in ({"N", "L"}, {"N", "K"}, {"L", "K"}):
+                self.clashes.append(Clash(call, one))
+                self.naming.unbind(call)
+
+    def _end(self, call: Call) -> None:
+        """Whether names came to an end here."""
+        before = [axes for value in call.inputs if (axes := self._known.get(value.index)) is not None]
+        if not before or call.name.endswith(_FRESH) or (call.name.startswith("__") and call.name != "__getitem__"):
+            return
+        value = call.outputs[0]
+        axes = self._known.get(value.index)
+        name = "indexing" if call.name == "__getitem__" else call.name
+        if axes is None and value not in call.inputs and call.name != "script" and rule_of(call.func) is None:
+            self.lost.append((call, f"names end here: there is no rule for {name}"))
+        elif axes is not None and _blanks(axes) > max(map(_blanks, before)):
+            self.lost.append((call, f"{name} makes an axis that no name is true of"))
+
+
+def meaning_of(word: str) -> str:
+    """N, L or K for a word that means it, "" for another.
+
+    >>> meaning_of("batch size"), meaning_of("T"), meaning_of("fc")
+    ('N', 'L', '')
+    """
+    return _MEANINGS.get(word.lower().replace(" ", "_").replace("-", "_"), "")
+
+
+def _view(tensor: Tensor) -> tuple[object, ...]:
+    return tensor.data_ptr(), tensor.shape, tensor.stride()
+
+
+def _first(origin: Origin, aligned: Mapping[Origin, Origin]) -> Origin:
+    while origin in aligned:
+        origin = aligned[origin]
+    return origin
+
+
+def _waits(axis: Axis) -> bool:
+    """Whether it is an axis of an input that has no name yet."""
+    return not axis.known and len(axis.atoms) == 1 and axis.atoms[0].origin.naming is not None
+
+
+def _blanks(axes: Axes) -> int:
+    """How many axes no single coordinate runs along; those that wait for a name are none of them."""
+    return sum(not axis.known and not any(atom.origin.gives_way for atom in axis.atoms) for axis in axes)
+
+
+def axes_of(tensor: Tensor) -> Axes:
+    """The axes that a tensor carries, all of them unknown where it carries none."""
+    carried = getattr(tensor, "axes", None)
+    return carried if isinstance(carried, Axes) else Axes.of(["?"] * tensor.dim(), tuple(tensor.shape))
+
+
+def disagree(one: Axis, other: Axis) -> bool:
+    """Whether two axes of one size are known to be different: another name, or factors in another order."""
+    left, right = ([atom for atom in axis.atoms if atom.size != 1] for axis in (one, other))
+    if len(left) != len(right):
+        return False
+    if [atom.size for atom in left] != [atom.size for atom in right]:
+        return len(left) > 1
+    return any(a.name != b.name for a, b in zip(left, right, strict=True) if _certain(a.name) and _certain(b.name))
+
+
+def _certain(name: str) -> bool:
+    return name not in (UNKNOWN, "1")
+
+
+def _shown(axis: Axis) -> str:
+    name = axis.name
+    return "" if name in (UNKNOWN, "1") else name
+
+
+def named_shape(shape: Iterable[int], names: Iterable[str]) -> str:
+    """Sizes with the names that are known."""
+    parts = [f"{name}={size}" if name else str(size) for size, name in zip(shape, names, strict=True)]
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"

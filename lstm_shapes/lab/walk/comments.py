@@ -1,0 +1,263 @@
+"""Shapes in comments: `# x: [N x L x Q] => rnn_out: [N x L x D]` says what can be measured, and may be wrong.
+
+A name stands for the size that it has where it is first read in a function; after that it is a claim. What cannot be
+read as a shape is left alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lstm_shapes.lab.axis_names import meaning_of
+from lstm_shapes.theory.axes import Axes
+
+__all__ = ["Claim", "Claims", "Verdict", "claims_in", "judged", "read"]
+
+_GROUP = re.compile(r"(?<![\w\]])[\[(]([^\[\]()]*)[\])]")
+_SUBJECT = re.compile(
+    r"(?:^|[\s,;>])([A-Za-z_][\w.]*?)(?:\.shape|\.size\(\))?(?:'s)?(?:\s+(?:shape|size))?\s*"
+    r"(?::|==?|is|of shape|has shape)?\s*$"
+)
+_NAMELESS = re.compile(r"(?:^|[-=]>|[,;→⇒]|\b(?:shape|size|output|returns?|dims?|is|now|:))\s*[:=]?\s*$", re.IGNORECASE)
+_ARROW = re.compile(r"[-=]+>|→|⇒")
+_DIM = re.compile(r"[\w+\-*/·. ]+")
+_SECOND = frozenset(
+    [
+        "size",
+        "len",
+        "length",
+        "dim",
+        "dims",
+        "dimension",
+        "layers",
+        "steps",
+        "directions",
+        "heads",
+        "features",
+        "channels",
+    ]
+)
+_SIZED = re.compile(r"size|dim|len|hid|emb|chan|feat|vocab|class|layer|head|num|step|unit|width|height")
+_ANY = frozenset(["?", "_", "-1", "None"])
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A shape that a comment gives. `subject` is whose it is, "" where that is what the line makes."""
+
+    text: str
+    dims: tuple[str, ...]
+    subject: str = ""
+    given: bool = False
+    """Whether it stands before an arrow: the shape before the line has run."""
+    place: int = 0
+    of: int = 1
+    """Which of so many results of the line it speaks of."""
+    above: bool = False
+    """Whether it has a line of its own, above the line that it speaks of."""
+
+
+@dataclass(slots=True)
+class Claims:
+    """The claims of a file, by the line that they speak of."""
+
+    trailing: dict[int, list[Claim]] = field(default_factory=dict)
+    above: dict[int, list[Claim]] = field(default_factory=dict)
+    starts: dict[int, int] = field(default_factory=dict)
+    """Where the comment of a line begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a comment says, whether that is so, and what is so."""
+
+    text: str
+    true: bool
+    so: str = ""
+
+    def __str__(self) -> str:
+        return f"# {self.text}" if self.true else f"# {self.text}: {self.so}"
+
+
+def claims_in(text: str) -> Claims:
+    """The claims in the comments of a source text."""
+    found = Claims()
+    if "#" not in text:
+        return found
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    except (tokenize.TokenError, SyntaxError, IndentationError):
+        return found
+    waiting: list[Claim] = []
+    for token in tokens:
+        line = token.start[0]
+        if token.type == tokenize.COMMENT:
+            own = not token.line[: token.start[1]].strip()
+            claims = read(token.string, own)
+            found.starts[line] = token.start[1]
+            if own:
+                waiting += claims
+            else:
+                found.trailing.setdefault(line, []).extend(claims)
+        elif token.type == tokenize.NL and not token.line.strip():
+            waiting = [claim for claim in waiting if claim.subject]  # a blank line parts what stands above from below
+        elif token.type not in (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT) and waiting:
+            # Of several shapes above one line, those before the last are of what goes into it.
+            last = next((claim.text for claim in reversed(waiting) if not claim.subject), "")
+            found.above.setdefault(line, []).extend(one for one in waiting if one.subject or one.text == last)
+            waiting = []
+    return found
+
+
+def read(comment: str, above: bool = False) -> list[Claim]:
+    """The shapes that a comment gives.
+
+    >>> [(one.subject, one.dims, one.given) for one in read("# x: [N x L x Q] => out: [N x L x 2*D]")]
+    [('x', ('N', 'L', 'Q'), True), ('out', ('N', 'L', '2*D'), False)]
+    >>> read("# see the paper (and its appendix)")
+    []
+    """
+    text = comment.lstrip("#").strip()
+    arrows = [match.start() for match in _ARROW.finditer(text)]
+    found: list[Claim] = []
+    begin = 0
+    for match in _GROUP.finditer(text):
+        before, begin = text[begin : match.start()], match.end()
+        dims = _dims(match.group(1), ".shape" in before or ".size" in before or match.group(0)[0] == "[")
+        if not dims or re.match(r"\s*[*/@+]\s*\w", text[match.end() :]):
+            continue
+        given = any(match.end() <= arrow for arrow in arrows)
+        subject = _SUBJECT.search(before)
+        nameless = _NAMELESS.search(before)
+        whose = subject.group(1) if subject else ""
+        if nameless and whose.lower() in _WORDS and not re.search(r"[:=]\s*$", before):
+            whose = ""
+        if whose or (nameless and not given):
+            found.append(Claim(text, dims, whose, given, above=above))
+    unnamed = [one for one in found if not one.subject]
+    if unnamed and re.search(r"[\])]\s*[*/@+]\s*[\[(]", text[arrows[-1] if arrows else 0 :]):
+        return [one for one in found if one.subject]
+    of = len(unnamed)
+    return [
+        one if one.subject else Claim(one.text, one.dims, "", False, unnamed.index(one), of, above) for one in found
+    ]
+
+
+_WORDS = ("shape", "size", "output", "return", "returns", "dim", "dims", "is", "now")
+
+
+def _dims(inside: str, certain: bool) -> tuple[str, ...]:
+    """The sizes between two brackets; () where they are none."""
+    text = inside.replace("torch.Size", "").strip()
+    if "," in text:
+        parts = [part.strip() for part in text.rstrip(", ").split(",")]
+        text = text.replace("×", "*").replace("·", "*")
+        least = 1 if inside.rstrip().endswith(",") else 2
+    else:
+        parts = [part.strip() for part in re.split(r"\s+[xX]\s+|\s*×\s*|(?<=[A-Z0-9])x(?=[A-Z0-9])", text)]
+        if len(parts) == 1:
+            parts = [part.strip() for part in text.split("*")]
+        least = 2
+    dims = tuple(map(_dim, parts))
+    if len(dims) < least or "" in dims:
+        return ()
+    said = any(re.search(r"\d", dim) or len(dim) == 1 or meaning_of(dim) or _SIZED.search(dim.lower()) for dim in dims)
+    return dims if said else ()
+
+
+def _dim(part: str) -> str:
+    """One size as an expression, "" where it is none."""
+    if part in _ANY:
+        return "?"
+    if not _DIM.fullmatch(part):
+        return ""
+    words = part.split()
+    if len(words) == 2 and words[1].lower() in _SECOND:
+        part = "_".join(words)
+    part = part.replace("·", "*").replace("self.", "")
+    part = re.sub(r"(?<![\w.])(\d+)([A-Za-z_]\w*)", r"\1*\2", part)
+    try:
+        tree = ast.parse(part, mode="eval").body
+    except SyntaxError:
+        return ""
+    allowed = (ast.BinOp, ast.Name, ast.Constant, ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Div, ast.Load)
+    plain = all(isinstance(node, allowed) for node in ast.walk(tree))
+    whole = all(isinstance(node.value, int) for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return ast.unparse(tree).replace(" ", "") if plain and whole else ""
+
+
+def judged(
+    claim: Claim,
+    sizes: tuple[int, ...],
+    known: dict[str, int],
+    axes: Axes | None = None,
+    now: Mapping[str, int] | None = None,
+) -> bool:
+    """Whether a claim is true of a shape. What it teaches goes into `known`.
+
+    `now` holds numbers that the program itself calls so: a name that it counts on with may stand for another size.
+
+    >>> known: dict[str, int] = {}
+    >>> judged(read("# x: (batch, seq, 2*hidden)")[0], (3, 10, 8), known), known
+    (True, {'batch': 3, 'seq': 10, 'hidden': 4})
+    >>> judged(read("# x: (seq, batch, hidden)")[0], (3, 10, 4), known)
+    False
+    """
+    if len(claim.dims) != len(sizes):
+        return False
+    learnt = dict(known)
+    open_dims = sorted(zip(claim.dims, sizes, strict=True), key=lambda one: not one[0].isidentifier())
+    if any(_told(dim, size, learnt) is False for dim, size in open_dims):
+        learnt = {**known, **(now or {})}
+        if not now or any(_told(dim, size, learnt) is False for dim, size in open_dims):
+            return False
+    if axes is not None and any(_against(dim, axis.name) for dim, axis in zip(claim.dims, axes, strict=True)):
+        return False
+    known.update(learnt)
+    return True
+
+
+def _told(dim: str, size: int, known: dict[str, int]) -> bool | None:
+    """Whether a size is what a comment says, None where that cannot be told; one unknown name is solved for."""
+    if dim == "?":
+        return None
+    names = {node.id for node in ast.walk(ast.parse(dim, mode="eval")) if isinstance(node, ast.Name)}
+    unknown = sorted(names - known.keys())
+    if len(unknown) > 1:
+        return None
+    try:
+        if not unknown:
+            return bool(_value(dim, known) == size)
+        low, high = (_value(dim, {**known, unknown[0]: at}) for at in (0, 1))
+    except ZeroDivisionError:
+        return None
+    if high == low or (size - low) % (high - low):
+        return None if "/" in dim else False
+    known[unknown[0]] = int((size - low) // (high - low))
+    return True
+
+
+def _value(dim: str, known: dict[str, int]) -> float:
+    """A size from the names in it."""
+
+    def of(node: ast.expr) -> float:
+        if isinstance(node, ast.BinOp):
+            a, b = of(node.left), of(node.right)
+            if isinstance(node.op, ast.Add):
+                return a + b
+            if isinstance(node.op, ast.Sub):
+                return a - b
+            return a * b if isinstance(node.op, ast.Mult) else a / b
+        return known[node.id] if isinstance(node, ast.Name) else int(node.value)  # type: ignore[attr-defined]
+
+    return of(ast.parse(dim, mode="eval").body)
+
+
+def _against(dim: str, name: str) -> bool:
+    """Whether a comment calls an axis the batch that is the steps, or the other way round."""
+    return {meaning_of(dim), meaning_of(name)} == {"N", "L"}
