@@ -136,3 +136,19 @@ def test_a_window_given_as_features() -> None:
     rnn = nn.LSTM(L, D, batch_first=True)
     report = check(lambda x: rnn(x.unsqueeze(1))[0][:, -1], torch.randn(N, L))
     assert "LS210" in report.codes
+
+
+def test_a_decoder_that_is_fed_all_steps_but_the_last_is_right() -> None:
+    """With N + 1 steps it takes N of them, by chance."""
+    table, cell = nn.Embedding(17, 4), nn.GRUCell(4, 5)
+
+    def model(target: Tensor) -> Tensor:
+        h, steps = torch.zeros(target.size(0), 5), []
+        word = torch.zeros(target.size(0), dtype=torch.long)
+        for t in range(target.size(1)):
+            h = cell(table(word), h)
+            steps.append(h)
+            word = target[:, t]
+        return torch.stack(steps, dim=1)
+
+    assert check(model, torch.randint(0, 17, (6, 7))).ok
