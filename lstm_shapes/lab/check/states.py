@@ -16,6 +16,7 @@ from .experiments import Experiments
 from .padding import lengths_of
 from .provenance import Parts, follow_parts
 from .samples import samples_of
+from .words import layer_names, state_words
 
 __all__ = ["Reading", "Rows", "readings_of", "rows_of"]
 
@@ -182,9 +183,20 @@ def _exchanged_or_cell(lab: Experiments) -> Rows | None:
                 continue
             kinds = [{role for role, _ in parts.of(state)} for state in (h0, c0)]
             if kinds == [{"cn"}, {"hn"}]:
-                at = next((call for call, _ in reversed(_chain(lab, h0, layer.outputs["cn"]))), reader.call)
+                at = _exchanging(lab, layer, reader, h0)
                 return Rows("exchanged", layer, "cn", at, (), reader)
     return _cell_only(lab)
+
+
+def _exchanging(lab: Experiments, layer: LayerCall, reader: LayerCall, h0: Value) -> Call:
+    """The line that exchanges h and c: where they are bound, where they are handed on, or what lies between."""
+    names = layer_names(layer)
+    if names["hn"].startswith("c") and names["cn"].startswith("h"):
+        return layer.call
+    one, other = state_words(reader.call)
+    if one.startswith("c") and other.startswith("h"):
+        return reader.call
+    return next((call for call, _ in reversed(_chain(lab, h0, layer.outputs["cn"]))), reader.call)
 
 
 def _cell_only(lab: Experiments) -> Rows | None:

@@ -384,6 +384,16 @@ def layer_names(layer: LayerCall) -> dict[str, str]:
     return {role: name if (name := found.get(role, role)) != "_" else role for role in roles}
 
 
+def state_words(call: Call) -> tuple[str, str]:
+    """How a pair of states is written in a call: `rnn(x, (h, c))` gives h, c; empty where it is not written out."""
+    calls: list[ast.Call] = _covering(call.where, ast.Call)
+    pairs = [a for node in calls for a in node.args if isinstance(a, ast.Tuple) and len(a.elts) == 2]
+    if len(pairs) != 1:
+        return "", ""
+    one, other = (ast.unparse(part).removeprefix("self.") for part in pairs[0].elts)
+    return one, other
+
+
 def last_step(layer: LayerCall) -> str:
     """The last step of a layer's output, as an expression."""
     Y = layer_names(layer)["Y"]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lstm_shapes.lab.check import Report, check
+from tests.lab.check.cases import run
 
 N, L, Q, D = 5, 7, 4, 6
 
@@ -160,3 +161,25 @@ def test_stacked_cells_that_go_on_from_each_other() -> None:
     report = check(model, x, False, True)
     assert report.codes == ("LS206",)
     assert "steps.append" in line(report)
+
+
+@pytest.mark.parametrize(
+    ("read", "handed", "line"), [("h, c = s", "(c, h)", 7), ("c, h = s", "(h, c)", 6), ("(c, h) = s", "(h, c)", 6)]
+)
+def test_the_line_that_exchanges_h_and_c(read: str, handed: str, line: int) -> None:
+    """Where they are handed on in the wrong order, else the first call that takes one for the other."""
+    program = f"""
+enc, dec = nn.LSTM(5, 8, batch_first=True), nn.LSTM(6, 8, batch_first=True)
+def model(x, y):
+    _, s = enc(x)
+    {read}
+    h, c = torch.tanh(h), torch.tanh(c)
+    Y, _ = dec(y, {handed})
+    return Y
+inputs = (torch.randn(4, 7, 5), torch.randn(4, 3, 6))
+"""
+    report = run(program, file=f"<exchanged {read} {handed}>")
+    assert report.codes == ("LS206",)
+    where = report.findings[0].where
+    assert where is not None
+    assert where.line == line
