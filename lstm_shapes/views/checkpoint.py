@@ -5,11 +5,12 @@ from __future__ import annotations
 from lstm_shapes.display import view
 from lstm_shapes.display.page import Cell, Column, Lines, Mark, Page, Sheet, code
 from lstm_shapes.lab.checkpoint import Checkpoint
+from lstm_shapes.theory.checkpoint import Mismatch
 from lstm_shapes.theory.sources import UNTOLD, printable
 
 from .titles import headline, number_of_bytes
 
-__all__ = ["checkpoint_view"]
+__all__ = ["checkpoint_view", "mismatches_view"]
 
 
 @view.register(Checkpoint)
@@ -33,3 +34,17 @@ def checkpoint_view(checkpoint: Checkpoint) -> Page:
     found = (sheet,) if rows else () if problems else (nothing,)
     about = f"{checkpoint.format}, {checkpoint.tensors:,} tensors"
     return Page(printable(checkpoint.path, 200), about, (*found, *broken))
+
+
+def mismatches_view(checkpoint: Checkpoint, mismatches: tuple[Mismatch, ...]) -> Page:
+    """The layers of a file beside those of a model, where one does not fit the other."""
+    path = printable(checkpoint.path, 200)
+    if not mismatches:
+        return Page(path, "every recurrent layer of the model has its weights in the file", ())
+    columns = (Column(""), Column("", whole=False))
+    rows: list[tuple[Cell, ...]] = []
+    for mismatch in mismatches:
+        rows.append((Mark(mismatch.kind, "bad"), printable(mismatch.message, 1000)))
+        if mismatch.fix:
+            rows.append((Mark("fix", "bad"), code(mismatch.fix)))
+    return Page(path, "the file does not fit the model", (Sheet("Recurrent layers", columns, tuple(rows)),))

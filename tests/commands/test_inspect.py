@@ -92,3 +92,26 @@ def test_a_safetensors_file_is_read_without_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_a_file_beside_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 1, both layers and what would load; 0 where all fits; one line where it is no model."""
+    source = "from torch import nn\ndef make():\n    return nn.ModuleDict({'rnn': nn.LSTM(5, 7, 2)})\nnothing = 3\n"
+    (tmp_path / "models.py").write_text(source)
+    model = f"{tmp_path / 'models.py'}:make"
+    wide, same = nn.ModuleDict({"rnn": nn.LSTM(5, 9, 2)}), nn.ModuleDict({"rnn": nn.LSTM(5, 7, 2)})
+    for name, saved in (
+        ("wide", wide.state_dict()),
+        ("same", same.state_dict()),
+        ("wrapped", {f"module.{key}": value for key, value in same.state_dict().items()}),
+    ):
+        torch.save(saved, tmp_path / f"{name}.pt")
+    code, shown, _ = here(capsys, "inspect", str(tmp_path / "wide.pt"), "--model", model)
+    assert code == 1
+    assert "nn.LSTM(5, 9, num_layers=2)" in shown
+    assert here(capsys, "inspect", str(tmp_path / "same.pt"), "--model", model)[0] == 0
+    code, shown, _ = here(capsys, "inspect", str(tmp_path / "wrapped.pt"), "--model", model, "--json")
+    assert code == 1
+    (mismatch,) = json.loads(shown)["mismatches"]
+    assert mismatch["kind"] == "prefix"
+    assert "removeprefix('module.')" in mismatch["fix"]
