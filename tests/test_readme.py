@@ -114,7 +114,8 @@ def test_commands_run(tmp_path: Path) -> None:
     for name, code in FILES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(code, encoding="utf-8")
-    save_file(torch.nn.LSTM(7, 5).state_dict(), tmp_path / "model.safetensors")
+    weights = torch.nn.LSTM(28, 16).state_dict()
+    save_file({f"rnn.{name}": value for name, value in weights.items()}, tmp_path / "model.safetensors")
     for words, shown in readme_commands():
         if words[:1] == [SERVES]:
             continue
