@@ -51,10 +51,10 @@ class Track:
             return
         self.along[sample] = tuple(_along(moved, axis) for axis in range(moved.dim()))
         if self._any is None:
-            self._any = moved.clone()
+            self._any = moved
         else:
             self.meeting = self.meeting or bool((self._any & moved).any())
-            self._any |= moved
+            self._any = self._any | moved
         here = set(_pairs(moved, sample, self.N))
         self.pairs = here if self.pairs is None else self.pairs & here
 
