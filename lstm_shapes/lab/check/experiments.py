@@ -38,6 +38,8 @@ _DYNAMIC = ("quantized_lstm", "quantized_gru", "linear_dynamic", "linear_relu_dy
 _DYNAMIC_SLACK = 0.05
 
 
+# Functions whose result holds the elements that they were given.
+_COPIES = frozenset({"detach", "clone", "data", "__getitem__", "unbind", "squeeze", "view", "contiguous"})
 Value_ = TypeVar("Value_")
 
 
@@ -240,18 +242,8 @@ class Experiments:
 
     def is_kept(self, value: Value) -> bool:
         """Whether the program still holds a tensor, or a view or detached copy of it, after the baseline run."""
-        waiting, seen = [value], set()
-        while waiting:
-            current = waiting.pop()
-            if current.index in self.after:
-                return True
-            if current.index in seen:
-                continue
-            seen.add(current.index)
-            for call in current.readers:
-                if call.name in ("detach", "clone", "data", "__getitem__", "unbind", "squeeze", "view", "contiguous"):
-                    waiting.extend(call.outputs)
-        return False
+        copies = value.way_on(lambda call, _: call.name in _COPIES)
+        return any(copy.index in self.after for copy in copies)
 
     # ------------------------------------------------------------------ what is there
     @property

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from lstm_shapes.lab.trace import LayerCall, Trace, Value, is_loss, rebuild
+from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, is_loss, rebuild
 from lstm_shapes.lab.trace.families import names_in
 
 __all__ = ["Given", "Inputs", "Slot", "whole_numbers"]
@@ -246,18 +246,13 @@ def _flipped(row: Tensor, i: int) -> Tensor:
 
 def _is_data(value: Value, movable: int) -> bool:
     """Whether whole numbers are tokens or classes: they reach a table of vectors, a loss, or nothing else is data."""
-    waiting, seen = [value], set()
-    while waiting:
-        current = waiting.pop()
-        if current.index in seen:
-            continue
-        seen.add(current.index)
-        for call in current.readers:
-            if call.name in _READS_TOKENS or is_loss(call.name):
-                return True
-            if call.name in _MOVES and (not call.args or call.args[0] is current or isinstance(call.args[0], tuple)):
-                waiting.extend(call.outputs)
-    return movable == 1
+
+    def moves(call: Call, given: Value) -> bool:
+        first = call.args[0] if call.args else given
+        return call.name in _MOVES and (first is given or isinstance(first, tuple))
+
+    readers = (call.name for moved in value.way_on(moves) for call in moved.readers)
+    return movable == 1 or any(name in _READS_TOKENS or is_loss(name) for name in readers)
 
 
 def whole_numbers(value: Any) -> list[int] | None:

@@ -144,17 +144,7 @@ def unread_of(lab: Experiments) -> Unread | None:
 
 def _decides(value: Value) -> bool:
     """Whether numbers of a tensor leave torch, where they may decide what is computed."""
-    waiting, seen = [value], set()
-    while waiting:
-        current = waiting.pop()
-        if current.index in seen:
-            continue
-        seen.add(current.index)
-        for call in current.readers:
-            if call.name in LEAVES_TORCH:
-                return True
-            waiting.extend(call.outputs)
-    return False
+    return any(call.name in LEAVES_TORCH for made in value.way_on(lambda *_: True) for call in made.readers)
 
 
 def _argument_names(lab: Experiments) -> list[str]:

@@ -229,37 +229,22 @@ def _readers(lab: Experiments, calls: list[LayerCall], role: str, own: set[int],
         value = layer.outputs.get(role)
         if value is None:
             continue
-        waiting, seen = [value], set()
-        while waiting:
-            current = waiting.pop()
-            if current.index in seen:
-                continue
-            seen.add(current.index)
-            if current.index in results:
-                found.append(current.maker if current.maker is not None else layer.call)
-            for call in current.readers:
-                if call.index in own:
-                    continue
-                outputs = [v for v in call.outputs if v.index in lab.on_path]
-                if outputs and current is value and any(_reaches(lab, v, own, results) for v in outputs):
-                    found.append(call)
+        if value.index in results:
+            found.append(value.maker if value.maker is not None else layer.call)
+        for call in value.readers:
+            outputs = [] if call.index in own else [v for v in call.outputs if v.index in lab.on_path]
+            if any(_reaches(lab, v, own, results) for v in outputs):
+                found.append(call)
     return sorted(dict.fromkeys(found), key=lambda call: call.index)
 
 
 def _reaches(lab: Experiments, value: Value, own: set[int], results: set[int]) -> bool:
     """Whether a result is made of a value without passing through the layer's own calls."""
-    waiting, seen = [value], set()
-    while waiting:
-        current = waiting.pop()
-        if current.index in results:
-            return True
-        if current.index in seen:
-            continue
-        seen.add(current.index)
-        for call in current.readers:
-            if call.index not in own:
-                waiting.extend(v for v in call.outputs if v.index in lab.on_path)
-    return False
+
+    def through(call: Call, _: Value) -> bool:
+        return call.index not in own and any(v.index in lab.on_path for v in call.outputs)
+
+    return any(made.index in results for made in value.way_on(through))
 
 
 def _lower(lab: Experiments) -> Rows | None:

@@ -108,6 +108,16 @@ class Value:
             yield value, value.maker
             value = next((v for v in value.maker.inputs if not v.parameter), None)
 
+    def way_on(self, through: Callable[[Call, Value], bool]) -> Iterator[Value]:
+        """Itself and the values made of it, each once, by the calls that `through` lets pass: (call, what it reads)."""
+        waiting, seen = [self], set[int]()
+        while waiting:
+            value = waiting.pop()
+            if value.index not in seen:
+                seen.add(value.index)
+                yield value
+                waiting.extend(made for call in value.readers if through(call, value) for made in call.outputs)
+
     def made_by(self, wanted: frozenset[str], through: frozenset[str]) -> Call | None:
         """The nearest call of some functions on the way back, where only some others lie between."""
         for _, call in self.way_back():
