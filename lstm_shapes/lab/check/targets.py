@@ -24,13 +24,17 @@ _HALVES = names_in("chunk split tensor_split view reshape unflatten __getitem__ 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Targets equal to the ids of `source`, 0 or 1 step ahead on its `axis`; `rows` holds the index there of each."""
+    """Targets equal to the ids of `source`, 0 or 1 step ahead on its `axis`; `rows` holds the index there of each.
+
+    `features` is the axis of the prediction that holds the classes.
+    """
 
     source: Value
     shift: int
     axis: int
     count: int
     rows: Tensor
+    features: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ def sees_of(losses: Losses, pair: Pair) -> Seen | None:
             continue
         read = ids[tuple(t[counted] for t in moved)]
         if bool((read == wanted[counted]).all()) and torch.unique(read).numel() > 2:
-            return Seen(places.source, shift, axis, int(counted.sum()), known[axis])
+            return Seen(places.source, shift, axis, int(counted.sum()), known[axis], feature)
     return None
 
 
@@ -131,8 +135,8 @@ def _moved(lab: Experiments, output: Value, call: Call, seen: Seen, step: int) -
     outcome = lab.follow(lab.inputs.same(), compare, edits=edits)
     if outcome.error is not None or not moved:
         return None
-    flags = (moved[0].any(axis) for axis in range(moved[0].dim()))  # of the features of each target
-    return next((flag.flatten().cpu() for flag in flags if flag.numel() == seen.rows.numel()), None)
+    flags = moved[0].any(seen.features).flatten().cpu()  # of the classes of each target
+    return flags if flags.numel() == seen.rows.numel() else None
 
 
 def _holding(layer: LayerCall) -> Any:

@@ -472,3 +472,15 @@ def test_what_says_nothing() -> None:
     text = "model = lambda i: F.cross_entropy(head(lm(emb(i))[0]).transpose(1, 2), i)\ninputs = (ids * 0,)"
     assert "LS217" not in checked(text).codes
     assert watched(NEXT.format("head(both(emb(i[:, :-1]))[0].chunk(2, -1)[0])")) == []
+
+
+def test_a_causal_model_with_as_many_classes_as_targets_sees_nothing() -> None:
+    """The axis of the classes is known from the trace; that N·L is equal to C decides nothing."""
+    table, rnn, head = nn.Embedding(20, 6), nn.LSTM(6, 8, batch_first=True), nn.Linear(8, 20)
+
+    def model(tokens: torch.Tensor) -> torch.Tensor:
+        scores = head(rnn(table(tokens[:, :-1]))[0].reshape(-1, 8))
+        return F.cross_entropy(scores, tokens[:, 1:].reshape(-1))
+
+    report = check(model, torch.randint(0, 20, (2, 11), generator=torch.Generator().manual_seed(3)))
+    assert report.ok, str(report)
