@@ -169,6 +169,36 @@ def _squeezed(lab: Experiments) -> tuple[LayerCall, Call] | None:
     return None
 
 
+@rule("LS302", "equal-sizes", samples_of)
+def equal_sizes(samples: Samples, lab: Experiments) -> Iterator[Finding]:
+    """The call is right, but two axes have equal sizes, so a swap would raise nothing.
+
+    Where a sequence has as many steps as the batch has samples, a layer reads either layout without a word. Inputs of
+    distinct sizes, N = 4 beside L = 7, let torch refuse what is exchanged.
+
+    Wrong::
+
+        rnn = nn.LSTM(5, 8, batch_first=True)
+        model = lambda x: rnn(x)[0][:, -1]
+        inputs = (torch.randn(6, 6, 5),)
+
+    Right::
+
+        rnn = nn.LSTM(5, 8, batch_first=True)
+        model = lambda x: rnn(x)[0][:, -1]
+        inputs = (torch.randn(6, 7, 5),)
+    """
+    if samples.kind != "apart":
+        return
+    for layer in lab.layers:
+        if not layer.cell and not layer.packed and layer.N == layer.L == lab.N > 1:
+            title = f"{layer.called} reads as many steps as samples: a swap of the two would go unnoticed"
+            measured = f"x {layer.X.shape} has N == L == {lab.N}; the samples were found apart on the right axis"
+            fix = "inputs with N and L different, for this test"
+            yield equal_sizes.finding(title, measured, fix, layer.call.where, level="note", layer=layer.name)
+            return
+
+
 @rule("LS208", "legal-by-coincidence", coincidence_of)
 def legal_by_coincidence(found: Coincidence | None, lab: Experiments) -> Iterator[Finding]:
     """A wrong layout is accepted only because two sizes are equal.
