@@ -115,8 +115,8 @@ class Inputs:
             if slot is None or not isinstance(slot.value, Tensor):
                 continue
             if any(value in layer.states.values() and not layer.cell for layer in layers) and slot.tensor.dim() == 3:
-                slot.batch = 1 if self.batch_dim is not None else None
-                slot.time = None
+                apart = self.batch_dim is not None and slot.tensor.size(1) == self.N
+                slot.batch, slot.time = 1 if apart else None, None
             if not slot.tensor.is_floating_point() and not slot.fixed:
                 slot.fixed = not _is_data(value, len(movable))
             elif self._looks_like_mask(slot) and len(movable) > 1:

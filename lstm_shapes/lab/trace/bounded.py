@@ -226,15 +226,15 @@ def _frames(error: BaseException) -> Iterator[FrameType]:
         trace = trace.tb_next
 
 
-_SHAPES: dict[tuple[tuple[int, ...], torch.dtype], Tensor] = {}
+_SHAPES: dict[tuple[tuple[int, ...], torch.dtype, bool], Tensor] = {}
 
 
 def _shape_only(value: Value) -> Tensor:
     """A tensor without elements in the place of one; few shapes occur, so that each is made once."""
-    key = (value.shape, value.tensor.dtype)
+    key = (value.shape, value.tensor.dtype, value.tensor.requires_grad)
     if len(_SHAPES) > 1_000:
         _SHAPES.clear()
     if key not in _SHAPES:
         with torch._C.DisableTorchFunction():
-            _SHAPES[key] = torch.empty(value.shape, dtype=value.tensor.dtype, device="meta")
+            _SHAPES[key] = torch.empty(key[0], dtype=key[1], device="meta", requires_grad=key[2])
     return _SHAPES[key]

@@ -120,6 +120,36 @@ def test_rows_that_become_sequences_inside_show_the_batch() -> None:
     assert watched(Rows(batch_first=True), torch.randn(N, L * Q)).ok
 
 
+def test_a_time_major_language_model_that_keeps_its_state_is_right() -> None:
+    """Truncated backpropagation over many steps: a tensor that was let go still says whether it carried a gradient."""
+
+    class Words(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(11, Q)
+            self.rnn = nn.LSTM(Q, D, 2)
+            self.head = nn.Linear(D, 11)
+
+        def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+            out, state = self.rnn(self.table(x), state)
+            return self.head(out), state
+
+    model, steps = Words(), 9
+    data = torch.randint(11, (steps * L + 1, N))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with ls.watch() as report:
+        state = (torch.zeros(2, N, D), torch.zeros(2, N, D))
+        for t in range(0, steps * L, L):
+            state = (state[0].detach(), state[1].detach())
+            scores, state = model(data[t : t + L], state)
+            loss = nn.functional.cross_entropy(scores.view(-1, 11), data[t + 1 : t + L + 1].reshape(-1))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert report.findings == ()
+    assert "axis 1 of the input as the batch" in report.report.tested[0]
+
+
 def test_arguments_by_keyword_are_seen() -> None:
     """model(x=x, scale=2.0)."""
     assert watched(Net(), x=torch.randn(N, L, Q), scale=2.0).codes == ("LS201",)
