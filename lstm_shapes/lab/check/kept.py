@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from torch import Tensor, nn
@@ -133,12 +134,10 @@ def unread_of(lab: Experiments) -> Unread | None:
     results = trace.ancestors(*(value for _, value in trace.results))
     if not trace.results or trace.unseen or not any(v.index in results for v in trace.inputs):
         return _loop(lab)
-    names = _argument_names(lab)
-    for k, value in enumerate(trace.inputs):
-        if value.index in results or _decides(value) or (value.index in trace.asked and not value.readers):
+    for name, values in _arguments(lab).items():
+        if any(v.index in results or _decides(v) or (v.index in trace.asked and not v.readers) for v in values):
             continue
-        name = names[k] if k < len(names) else f"input {k}"
-        return Unread(argument=name, keeps_state=lab.ask(second_call_of).kind in ("state", "graph"), value=value)
+        return Unread(argument=name, keeps_state=lab.ask(second_call_of).kind in ("state", "graph"), value=values[0])
     return _loop(lab)
 
 
@@ -147,14 +146,25 @@ def _decides(value: Value) -> bool:
     return any(call.name in LEAVES_TORCH for made in value.way_on(lambda *_: True) for call in made.readers)
 
 
-def _argument_names(lab: Experiments) -> list[str]:
-    """Names of the arguments that hold the inputs, `input 1 (done)`."""
+def _arguments(lab: Experiments) -> dict[str, list[Value]]:
+    """The tensors of each argument, by words for it: a dict of a whole batch is read if one entry is."""
     forward = lab.model.forward if isinstance(lab.model, nn.Module) else lab.model
+    values = lab.baseline.inputs
     try:
         bound = inspect.signature(forward).bind_partial(*lab.inputs.args, **lab.inputs.kwargs).arguments
     except (TypeError, ValueError):
-        return []
-    return [f"input {k} ({name}{path})" for k, (name, value) in enumerate(bound.items()) for path, _ in leaves(value)]
+        return {f"input {k}": [value] for k, value in enumerate(values)}
+    rest, named = iter(values), dict[str, list[Value]]()
+    for name, given in bound.items():
+        if (
+            name
+            and isinstance(given, tuple)
+            and inspect.signature(forward).parameters[name].kind.name == "VAR_POSITIONAL"
+        ):
+            named |= {f"{name}[{k}]": list(islice(rest, len(list(leaves(one))))) for k, one in enumerate(given)}
+        else:
+            named[name] = list(islice(rest, len(list(leaves(given)))))
+    return {name: mine for name, mine in named.items() if mine}
 
 
 def _loop(lab: Experiments) -> Unread | None:

@@ -358,7 +358,12 @@ def _sums_elsewhere(losses: Losses, lab: Experiments | None) -> Iterator[Finding
         if made is None or elements is None or elements.is_meta or len(value.shape) <= axis:
             continue
         one = [k for k in range(len(value.shape)) if value.shape[k] > 1 and _adds_up(elements, k)]
-        if one and axis not in one:
+        # Behind a view the axis that it ran over may be gone: then the features say that it was another one.
+        source, dim = made.inputs[0], made.argument(1, "dim")
+        places = losses.places(source)
+        features = places.features_on() if places is not None else []
+        merged = isinstance(dim, int) and bool(features) and dim % len(source.shape) not in features
+        if axis not in one and (one or merged):
             wants = f"{pair.name} wants log-probabilities of the {value.shape[axis]} classes"
             yield _over_other_axis(losses, made, wants)
     results = [value for _, value in losses.trace.results]

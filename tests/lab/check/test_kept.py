@@ -75,12 +75,16 @@ def test_an_argument_that_is_never_read() -> None:
     def decides(x: Tensor, mask: Tensor) -> Any:
         return x * 2 if bool(mask.any()) else x
 
+    def batch(given: dict[str, Tensor]) -> Any:
+        return given["x"] * 2
+
     x, mask = torch.randn(N, Q), torch.ones(N, Q)
     report = check(unread, x, mask)
     assert levels(report) == {"LS213": "warning"}
-    assert "input 1 (mask) is never read" in report.warnings[0].title
+    assert "mask is never read" in report.warnings[0].title
     assert not check(asked, x, mask).warnings
     assert not check(decides, x, mask).warnings
+    assert not check(batch, {"x": x, "target": mask}).warnings, "the loss outside may read the rest of a batch"
 
 
 @pytest.mark.parametrize("axis", [0, 1])

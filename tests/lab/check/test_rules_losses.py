@@ -148,6 +148,7 @@ def test_classes_on_the_last_axis(text: str) -> None:
     "loss",
     [
         "F.nll_loss(logp.transpose(1, 2), torch.zeros(4, 7, dtype=torch.long))",
+        "F.nll_loss(logp.view(-1, logp.size(-1)), torch.zeros(28, dtype=torch.long))",
         "F.ctc_loss(logp.transpose(0, 1), classes[:, None].clamp(1), torch.full((4,), 7), torch.full((4,), 1))",
         "logp",
     ],
