@@ -51,11 +51,12 @@ class Cells:
         lengths = None if call.lengths is None else torch.tensor(call.lengths)
         return {**tensors, **states, **sizes, "torch": torch, "lengths": lengths}
 
-    def evaluate(self, expression: str) -> None:
-        """Let torch compute it, and send a gradient back to all that it read."""
+    def evaluate(self, expression: str) -> tuple[int, ...]:
+        """Let torch compute it, and send a gradient back to all that it read; returns the shape."""
         result = eval(expression, {}, self.names())
         if result.numel():
             (result * torch.rand_like(result).add(0.5)).sum().backward()
+        return tuple(result.shape)
 
     @staticmethod
     def reached(tensor: torch.Tensor, *at: int) -> bool:
