@@ -21,6 +21,7 @@ from lstm_shapes.theory.spec import Spec
 
 from .build import PLAIN, as_device, as_dtype, build, bytes_of_call, generator, require_memory
 from .calling import Inputs, call_plainly, read_inputs
+from .laws import RERUNS
 from .tensors import AnnotatedTensor, annotate
 
 __all__ = ["Run", "call_layer", "run"]
@@ -89,6 +90,10 @@ class Run(Shown):
         if name == "getitem":
             return first[tuple(_index(key) for key in arguments[0])]
         return getattr(first, name)(*arguments)
+
+    def again(self, law: str) -> list[tuple[Tensor, Tensor]]:
+        """The pairs of tensors that a law says are equal, for which the layer runs again, another way."""
+        return RERUNS[law](self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: the layer, and names and sizes of each tensor."""
