@@ -117,7 +117,11 @@ class _Parser:
             left, right = self._side(node.left), self._side(node.comparators[0])
             kinds = {"number" if side.op == "size" else side.op for side in (left, right)}
             # Shapes go with shapes, sizes with numbers, and tensors with tensors.
-            return Node("equal", (left, right)) if not kinds & {"shape", "number"} or len(kinds) == 1 else refuse(self.text)
+            return (
+                Node("equal", (left, right))
+                if not kinds & {"shape", "number"} or len(kinds) == 1
+                else refuse(self.text)
+            )
         if _called(node) == "torch.equal" and isinstance(node, ast.Call) and len(node.args) == 2 and not node.keywords:
             return Node("equal", tuple(self.tensor(side) for side in node.args))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "any":

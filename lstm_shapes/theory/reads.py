@@ -79,17 +79,12 @@ class Reads:
         return [
             part.rows
             for part in self.parts
-            if part.name == name
-            and layer in part.layers
-            and direction == part.direction
-            and t in part.cells_of(length)
+            if part.name == name and layer in part.layers and direction == part.direction and t in part.cells_of(length)
         ]
 
     def _names(self, names: Iterable[str], layer: int, direction: int, t: int, n: int) -> tuple[str, ...]:
         length = self.length(n)
-        return tuple(
-            name for name in names if any(n in rows for rows in self.rows(name, layer, direction, t, length))
-        )
+        return tuple(name for name in names if any(n in rows for rows in self.rows(name, layer, direction, t, length)))
 
     def states(self, layer: int, direction: int, t: int, n: int) -> tuple[str, ...]:
         """Which states of a cell are read in row n: `("h",)`, `("c",)`, both or none."""
@@ -141,7 +136,11 @@ class Reads:
                 missing.add("layers")
             lengths = {self.length(n) for n in ([None] if rows is None else rows) if n is None or n in part.rows}
             cells = (part.cells_of(length) for length in lengths)
-            if part.name not in ("h0", "c0") and (shown or part.name == "X") and any(_outside(one, steps) for one in cells):
+            if (
+                part.name not in ("h0", "c0")
+                and (shown or part.name == "X")
+                and any(_outside(one, steps) for one in cells)
+            ):
                 missing.add("steps")
         return tuple(name for name in ("layers", "steps", "rows") if name in missing)
 
@@ -174,9 +173,7 @@ def covers(ranges: Iterable[range], count: int) -> bool:
 
 def what_reads(step: Step, prediction: Prediction, expression: str) -> Reads:
     """The cells that are read for all elements of an expression's value; of a claim, for both sides."""
-    parts = [
-        part for name, box in _leaves(step, _whole(step.shape)) for part in _parts(name, box, prediction)
-    ]
+    parts = [part for name, box in _leaves(step, _whole(step.shape)) for part in _parts(name, box, prediction)]
     return Reads(prediction, expression, tuple(_merged(parts, prediction)))
 
 
@@ -288,7 +285,8 @@ Asked = Iterator[tuple[Step, Box]]
 
 
 def _of_getitem(step: Step, box: Box) -> Asked:
-    left, asked, rows = iter(box), [], range(0)
+    left, rows = iter(box), range(0)
+    asked: list[range | tuple[int, ...]] = []
     for key in step.arguments[0]:
         if key is None:
             next(left)
@@ -300,9 +298,7 @@ def _of_getitem(step: Step, box: Box) -> Asked:
         else:  # a position for each row, the same rows for all such keys
             rows = rows or next(left)
             asked.append(key)
-    if not rows:
-        yield step.inputs[0], tuple(asked)
-    for n in rows:
+    for n in rows or (0,):
         yield step.inputs[0], tuple(range(at[n], at[n] + 1) if isinstance(at, tuple) else at for at in asked)
 
 

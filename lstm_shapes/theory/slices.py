@@ -23,6 +23,7 @@ OPEN_QUESTION = (
 )
 """The lesson's open question, answered."""
 
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """An expression, the axes of what it gives, and what that is. `wanted`: what a classifier usually reads."""
@@ -78,9 +79,10 @@ def _of_Y(expression: Expression, prediction: Prediction) -> str:
     assert prediction.Y is not None  # only sequence layers come here
     spec, call = prediction.spec, prediction.call
     names = expression.axes(prediction).names
-    if call.batched and "N" not in names:
-        return "every step of the last sample only, not the last step of each"
     parts = expression.reads(prediction).parts
+    if call.batched and ("N" not in names or len(parts[0].steps) > 1 or len(parts[0].rows) < (call.N or 1)):
+        kept = ", batch axis kept" if "N" in names else ""
+        return f"every step of the last sample only, not the last step of each{kept}"
     step, directions = parts[0].steps[0], {part.direction for part in parts}
     last = step == call.L - 1
     text = f"{'last' if last else 'first'} step"

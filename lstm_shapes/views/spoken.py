@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from lstm_shapes.theory.reads import Part, Reads, covers
 
-from lstm_shapes.theory.reading import Part, Reading
-from lstm_shapes.theory.spans import below, covers
-from lstm_shapes.theory.unseen import unseen
-
-if TYPE_CHECKING:
-    from .unrolled import Grid
-
-__all__ = ["left_out", "spoken"]
+__all__ = ["spoken"]
 
 _PARTS_TOLD = 4
 
 
-def spoken(reading: Reading, n: int | None = None) -> tuple[str, ...]:
+def spoken(reads: Reads, n: int | None = None) -> tuple[str, ...]:
     """Sentences on what is read; `n`: the one row that is drawn.
 
-    >>> from lstm_shapes.theory.call import Call
-    >>> from lstm_shapes.theory.highlight import read
-    >>> from lstm_shapes.theory.spec import Spec
-    >>> spoken(read("Y[:, -1]", Spec(28, 256, 3, batch_first=False), Call(N=3, L=20)))
+    >>> from lstm_shapes.theory.expression import Expression
+    >>> from lstm_shapes.theory.predict import predict
+    >>> spoken(Expression.of("Y[:, -1]").reads(predict(28, 256, 3, batch_first=False, N=3, L=20)))
     ('Y[:, -1] reads h of layer 2 at every step, of row n=2 only.',)
     """
-    told = _told(reading)
+    told = _told(reads)
     more = len(told) - _PARTS_TOLD
     items = "; ".join(told[:_PARTS_TOLD]) + (f"; and {more} more" if more > 0 else "")
-    lines = [f"{reading.expression} reads {items or 'no cell, no input and no initial state'}."]
-    if n is not None and reading.parts and not any(part.has("N", n) for part in reading.parts):
+    lines = [f"{reads.expression} reads {items or 'no cell, no input and no initial state'}."]
+    if n is not None and reads.parts and not any(n in part.rows for part in reads.parts):
         lines.append(f"Nothing of it is in row n={n}, which is drawn.")
-    padded = reading.padded_rows(6)
+    padded = reads.padded_rows(6)
     if padded:
         rows = ", ".join(map(str, padded[:5])) + (", …" if len(padded) > 5 else "")
         many = len(padded) > 1
@@ -42,103 +34,73 @@ def spoken(reading: Reading, n: int | None = None) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def left_out(grids: tuple[Grid, ...]) -> tuple[str, ...]:
-    """Whether it reads anything that the grids do not show, and in which direction to look for it."""
-    reading = grids[0].reading
-    if reading is None:
-        return ()
-    layers = [layer for layer in grids[0].layers if layer is not None]
-    steps = [t for t in grids[0].steps if t is not None]
-    rows = [grid.n for grid in grids if grid.n is not None]
-    missing = unseen(reading, layers, steps, rows or None)
-    return (f"It also reads cells left out here: other {' and other '.join(missing)}.",) if missing else ()
+def _told(reads: Reads) -> list[str]:
+    """What is read; both directions of a layer together, and h and c of the same cells."""
+    items: list[list[Part]] = []
+    for part in reads.parts:
+        if not part.computed or any(True for _ in reads.rows_of(part)):
+            before = items[-1] if items else []
+            if before and _halves(before[-1], part):
+                before.append(part)
+            else:
+                items.append([part])
+    told: dict[str, list[str]] = {}
+    for parts in items:
+        names = told.setdefault(_where(reads, parts) + _rows(reads, parts[0]), [])
+        names += [parts[0].name] if parts[0].name not in names else []
+    return ["+".join(names) + where for where, names in told.items()]
 
 
-def _told(reading: Reading) -> list[str]:
-    """What each part reads; h and c of the same cells together."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for part in reading.parts:
-        what, where = _of_part(reading, part)
-        if what:
-            names = found.setdefault((where, _rows(reading, part)), [])
-            names += [what] if what not in names else []
-    return ["+".join(names) + where + rows for (where, rows), names in found.items()]
+def _halves(one: Part, other: Part) -> bool:
+    """Whether these are the forward and the backward half of the same cells."""
+    same = (one.name, one.layers, one.rows) == (other.name, other.layers, other.rows)
+    return same and (one.direction, other.direction) == (0, 1)
 
 
-def _of_part(reading: Reading, part: Part) -> tuple[str, str]:
-    """What is read, and of which layers and steps; nothing where there is only padding."""
-    spec, call = reading.spec, reading.call
-    if part.source == "X":
-        return "X", "" if spec.kind.step else _steps(part, part.span("L"), call.L)
-    if part.source != "Y":
-        where = _layers(reading, part)
-        return part.state or part.source, where + (_end(reading, part) if part.state else "")
-    longest = call.L if call.lengths is None else max((reading.length(n) for n in reading.rows(part)), default=0)
-    found = part.span("L") if part.paired else below(part.span("L"), longest)
-    if not found or not longest:
-        return "", ""
-    sides = [r for r in range(spec.R) if part.meets("F", r * spec.H, (r + 1) * spec.H)]
-    return "h", f" of layer {spec.K - 1}{_side(reading, sides)}{_steps(part, found, longest)}"
+def _where(reads: Reads, parts: list[Part]) -> str:
+    """Of which layers and directions, and at which steps."""
+    spec, part = reads.prediction.spec, parts[0]
+    if spec.kind.step:
+        return " after the step" if part.computed else ""
+    if part.name == "X":
+        return _steps(reads, part)
+    every = len(part.layers) == spec.K > 1
+    layers = " of every layer" if every else f" of layer{'s' if len(part.layers) > 1 else ''} {_listed(part.layers)}"
+    sides = [" reverse" if one.direction else " forward" for one in parts]
+    where = layers + ("" if spec.R == 1 else " in both directions" if len(parts) == 2 else sides[0])
+    if not part.computed:
+        return where
+    steps = [_steps(reads, one) for one in parts]
+    if len(set(steps)) == 1:
+        return where + steps[0]
+    return where + " and".join(f"{step} ({side.strip()})" for step, side in zip(steps, sides, strict=True)).replace(
+        "and at", "and"
+    )
 
 
-def _steps(part: Part, found: range, L: int) -> str:
-    if part.paired:
+def _steps(reads: Reads, part: Part) -> str:
+    if part.own:
         return " at each row's last step"
-    return " at every step" if len(found) == L > 1 else f" at t={_listed(found)}"
+    lengths, longest = reads.prediction.call.lengths, reads.prediction.call.L
+    if lengths and part.computed:
+        longest = max(lengths[n] for n in reads.rows_of(part))
+    steps = part.cells_of(longest)
+    return " at every step" if len(steps) == longest > 1 else f" at t={_listed(steps)}"
 
 
-def _side(reading: Reading, sides: list[int]) -> str:
-    if reading.spec.R == 1:
-        return ""
-    return " in both directions" if len(sides) == 2 else " reverse" if sides == [1] else " forward"
-
-
-def _layers(reading: Reading, part: Part) -> str:
-    """`of layer 2 reverse`: the rows of hn's first axis as layers and directions."""
-    spec = reading.spec
-    if spec.kind.step:
-        return ""
-    layers, sides = part.span("K"), list(part.span("R"))
-    rows = part.span("KR")
-    if any(axis == "KR" for axis, _ in part.ranges):
-        if len(rows) == 1:
-            layers, sides = range(rows[0] // spec.R, rows[0] // spec.R + 1), [rows[0] % spec.R]
-        elif rows.step % spec.R == 0:
-            layers = range(rows[0] // spec.R, rows[-1] // spec.R + 1, rows.step // spec.R)
-            sides = [rows[0] % spec.R]
-        elif rows.step == 1 and rows[0] % 2 == len(rows) % 2 == 0:
-            layers, sides = range(rows[0] // 2, rows[-1] // 2 + 1), [0, 1]
-        else:
-            return f" of {part.source}'s rows {_listed(rows)}"
-    every = len(layers) == spec.K > 1
-    named = " of every layer" if every else f" of layer{'s' if len(layers) > 1 else ''} {_listed(layers)}"
-    return named + _side(reading, sides)
-
-
-def _end(reading: Reading, part: Part) -> str:
-    """The step whose states hn and cn hold."""
-    spec, call = reading.spec, reading.call
-    if spec.kind.step:
-        return " after the step"
-    forward = "each row's last step" if call.short else f"t={call.L - 1}"
-    ends = {(0,): forward, (1,): "t=0", (0, 1): f"{forward} (forward) and t=0 (reverse)"}
-    return f" at {ends[part.sides(spec.R)]}"
-
-
-def _rows(reading: Reading, part: Part) -> str:
+def _rows(reads: Reads, part: Part) -> str:
     """`, of row n=2 only`; nothing where all rows are read."""
-    found, N = part.span("N"), reading.call.N or 1
-    if covers([found], N):
+    if covers([part.rows], reads.prediction.call.N or 1):
         return ""
-    return f", of row{'s' if len(found) > 1 else ''} n={_listed(found)} only"
+    return f", of row{'s' if len(part.rows) > 1 else ''} n={_listed(part.rows)} only"
 
 
-def _listed(found: range) -> str:
+def _listed(places: range) -> str:
     """`3`, `3 and 5`, `3 to 9`, `0, 2, …, 98`."""
-    if len(found) == 1:
-        return f"{found[0]}"
-    if len(found) == 2:
-        return f"{found[0]} and {found[1]}"
-    if found.step == 1:
-        return f"{found[0]} to {found[-1]}"
-    return f"{found[0]}, {found[1]}, {'…, ' if len(found) > 3 else ''}{found[-1]}"
+    if len(places) == 1:
+        return f"{places[0]}"
+    if len(places) == 2:
+        return f"{places[0]} and {places[1]}"
+    if places.step == 1:
+        return f"{places[0]} to {places[-1]}"
+    return f"{places[0]}, {places[1]}, {'…, ' if len(places) > 3 else ''}{places[-1]}"

@@ -176,7 +176,9 @@ class Written:
 
     def index(self) -> str:
         if self.chance.random() < 0.1:
-            rows = self.one("torch.arange(N), lengths - 1", "lengths - 1, torch.arange(N)", "lengths - 1", ":, lengths - 1")
+            rows = self.one(
+                "torch.arange(N), lengths - 1", "lengths - 1, torch.arange(N)", "lengths - 1", ":, lengths - 1"
+            )
             return rows + self.one("", ", 0", ", 1:", ", torch.arange(N)")
         return ", ".join(self.item() for _ in range(self.chance.randint(1, 3)))
 
