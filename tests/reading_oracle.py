@@ -43,7 +43,8 @@ class Cells:
         if not call.batched:
             tensors = {name: tensor[:, 0] for name, tensor in tensors.items()}
         elif spec.batch_first:
-            tensors = {name: tensor.transpose(0, 1) for name, tensor in tensors.items()}
+            # X is made by whoever calls the layer, and lies in memory as it stands; Y is what the layer turned.
+            tensors = {"X": self.x.transpose(0, 1).contiguous(), "Y": Y.transpose(0, 1)}
         states = {**ends, **self.start}
         if not call.batched:
             states = {name: tensor[:, 0] for name, tensor in states.items()}

@@ -1,8 +1,8 @@
 """The laws that need the layer to run again: step by step, row by row, layer by layer, in the other layout.
 
-Each function takes a `Run`, or what is called like one, and returns pairs of tensors that its law says are equal; `RERUNS` holds them
-under the names of the rows in `theory/law_rules.py`. They call the run's own layer in the mode it is in
-(dropout at work stays at work), without gradients, and leave the global random state as it was.
+Each function takes a `Run` and returns pairs of tensors that its law says are equal; `RERUNS` holds them under the
+names of the rows in `theory/law_rules.py`. They call the run's own layer in the mode it is in (dropout at work stays at
+work), without gradients, and leave the global random state as it was.
 """
 
 from __future__ import annotations

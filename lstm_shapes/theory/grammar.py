@@ -1,4 +1,4 @@
-"""The language that slices, laws, highlights and the quiz are written in: a part of torch's, parsed and never evaluated.
+"""The language of slices, laws, highlights and the quiz: a part of torch's, parsed and never evaluated.
 
 `Y[:, -1] == hn[-1]` or `hn.transpose(0, 1).reshape(N, -1)` is turned into a syntax tree by `ast.parse`, which runs
 nothing, and each of its nodes is either one of those listed here or an error that shows the list. What comes out is a

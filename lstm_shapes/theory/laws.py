@@ -175,7 +175,7 @@ def rounding(run: Any) -> float:
 
 
 def distance(pairs: Iterable[tuple[Any, Any]]) -> float:
-    """Largest absolute difference over pairs of tensors, or of shapes; inf where two shapes differ, nan if one is there.
+    """Largest absolute difference over pairs of tensors, or of shapes; inf where shapes differ, nan if one is there.
 
     Broadcasting would compare (N, L) numbers with N; a law wants equal shapes.
     """

@@ -6,7 +6,7 @@ from the front, and its axes are those that the pure axis rules give.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -31,7 +31,7 @@ class Step:
     op: str
     inputs: tuple[Step, ...] = ()
     arguments: tuple[Any, ...] = ()
-    axes: Axes = Axes()
+    axes: Axes = field(default_factory=Axes)
 
     @property
     def shape(self) -> Shape:
