@@ -1,7 +1,7 @@
 """Which cells, inputs and initial states an expression reads of one call of one layer.
 
 All that is computed is asked for, and each operation says which elements of its operands it takes them from, down to X,
-Y, h0, c0, hn and cn. What is asked for is a box, one range for each axis, so that a billion steps cost as little as six.
+Y, h0, c0, hn and cn. What is asked for is a box, one range for each axis, so a billion steps cost as little as six.
 """
 
 from __future__ import annotations

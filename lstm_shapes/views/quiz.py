@@ -91,8 +91,10 @@ def score_view(score: Score) -> Page:
     stopped = f"You stopped after {score.asked} of {score.rounds}. " if score.asked < score.rounds else ""
     marks = (Column("topic"), Column("right", right=True), Column(""), Column(""))
     review = [f"{topic}: {_REVIEW[topic][not score.command]}" for topic, right, asked in score.topics if right < asked]
-    blocks: tuple[Block, ...] = (Sheet("By topic", marks, rows), *([Lines("To look at again", tuple(review))] if review else []))
-    return Page(f"Score, level {score.level}: {score.right} of {score.asked} right", f"{stopped}{seeds}", blocks)
+    blocks: list[Block] = [Sheet("By topic", marks, rows)]
+    if review:
+        blocks.append(Lines("To look at again", tuple(review)))
+    return Page(f"Score, level {score.level}: {score.right} of {score.asked} right", f"{stopped}{seeds}", tuple(blocks))
 
 
 # Where each topic is explained, on the command line and in Python: the table that has the answer.

@@ -108,8 +108,10 @@ def test_pairs_count_from_what_is_left() -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["hn.reshape(N, -1)[0]", "hn.reshape(5, -1)[1::2]", "Y.reshape(-1)[7:60:3]", "Y.reshape(-1)[5:50:10]", "Y.flatten(1)[1, 3:17]",
-     "Y.flatten()[::7]", "Y.reshape(9, 10)[2:8:3, 1::4]", "Y.reshape(5, 2, 9)[1:4, 1]", "X.reshape(6, 9)[4, ::2]", "Y.flip(1)[:, 0]",
+    ["hn.reshape(N, -1)[0]", "hn.reshape(5, -1)[1::2]", "Y.reshape(-1)[7:60:3]", "Y.reshape(-1)[5:50:10]",
+     "Y.flatten(1)[1, 3:17]", "Y.flatten()[::7]", "Y.reshape(9, 10)[2:8:3, 1::4]", "Y.reshape(5, 2, 9)[1:4, 1]",
+     "X.reshape(6, 9)[4, ::2]",
+     "Y.flip(1)[:, 0]",
      "hn.flip(0)[0]", "Y.flip((0, 1))[1, :2]", "hn.view(N, -1)[1]", "hn.transpose(0, 1).flatten(1)[1]",
      "Y.reshape(N, 2, -1)[:, 0]", "Y[:, 1:].reshape(N, -1)[1, 3]", "Y[torch.arange(N)]", "Y.reshape(-1, 1, 1)[20:40]",
      "Y == hn[-1]", "torch.equal(Y, X)"],
@@ -189,7 +191,8 @@ class Written:
             ".transpose((0, 1))",
             f".transpose({self.dim()}, 1)", ".permute(1, 0, 2)", ".permute((1, 0))", ".permute(0, 2, 1)", ".permute()",
             ".view(K, R, N, H)", ".view(K, R, -1, H)", ".view(-1, -1, N, H)", ".view(K, R, *Y)", ".sum(keepdim=True)",
-            ".sum(1, dim=0)", ".mean(0, True)", ".reshape(N, -1)", ".reshape(-1)", ".reshape(H, -1, 2)", ".reshape(9, 10)",
+            ".sum(1, dim=0)", ".mean(0, True)", ".reshape(N, -1)", ".reshape(-1)", ".reshape(H, -1, 2)",
+            ".reshape(9, 10)",
             ".reshape(-1, 4)", ".reshape(2, N, -1)", ".flatten()", ".flatten(1)", ".flatten(0, 1)", ".flatten(1, 0)",
             f".flip({self.dim()})", ".flip(0, 1)", ".view(-1)", ".view(N, -1)", ".view(K * R, -1)", ".view(-1, H, 1)",
         )  # fmt: skip
@@ -313,7 +316,9 @@ def test_padding_is_noticed() -> None:
     "expression",
     [
         "", "Z", "Y[", "1", "Y.exp()", "Y @ Y", "Y - Y", "Y[lambda: 0]", "Y['a']", "Y[0.5]", "Y[True]", "Y[x]",
-        "__import__('os').system('true')", "Y.__class__", "hn.shape == 3", "X.size(0) == Y", "not Y", "not Y.shape", "Y == hn == cn", "Y.any(0)", "(lambda: Y)()", "torch.load('f')", "torch.cat(Y)",
+        "__import__('os').system('true')", "Y.__class__", "hn.shape == 3",
+        "X.size(0) == Y", "not Y", "not Y.shape", "Y == hn == cn", "Y.any(0)", "(lambda: Y)()", "torch.load('f')",
+        "torch.cat(Y)",
         "torch.cat([])", "torch.cat([Y], out=Y)", "Y[1//0]", "Y[2**3]", "Y.sum(0, 1, 2)", "Y.sum(keepdim=N)",
         "Y.transpose(0)", "Y.permute(dims=0)", "[Y for Y in X]", "Y if X else X", "f'{Y}'", "Y; X",
         "Y\x00", "Y" + "[0:]" * 80, "(" * 200 + "Y" + ")" * 200, "Y" * 400,

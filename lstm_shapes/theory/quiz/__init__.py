@@ -1,1 +1,1 @@
-"""Questions about shapes, made from random layers and answered by the library itself: `topics` asks, `question` grades."""
+"""Questions about shapes, made from random layers, answered by the library: `topics` asks, `question` grades."""

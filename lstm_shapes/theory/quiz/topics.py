@@ -124,10 +124,9 @@ def written(axes: Axes, symbols: Mapping[str, int]) -> str:
     '(N, 1, D)'
     """
     names = [
-        name if all(part in symbols for part in name.split("·")) and prod(symbols[part] for part in name.split("·")) == size
-        else str(size)
+        name if prod(symbols.get(part, 0) for part in name.split("·")) == size else str(size)
         for name, size in zip(axes.names, axes.sizes, strict=True)
-    ]  # fmt: skip
+    ]
     return f"({', '.join(names)}{',' if len(names) == 1 else ''})"
 
 
