@@ -219,6 +219,19 @@ def test_a_layer_that_starts_elsewhere_is_noticed() -> None:
     assert not law("cell loop", found := run(Drifts(7, 8), X[:, 0])).agrees(found)
 
 
+def test_states_that_lie_otherwise_in_memory_are_measured() -> None:
+    """A layer whose hn is a transposed tensor: what view would refuse is compared all the same."""
+
+    class Turned(torch.nn.GRU):
+        def forward(self, X: Any, state: Any = None) -> Any:
+            Y, hn = super().forward(X, state)
+            return Y, hn.transpose(0, 1).contiguous().transpose(0, 1)
+
+    found = run(Turned(7, 8, 3, batch_first=True), torch.randn(4, 6, 7))
+    assert not found.hn.is_contiguous()
+    assert law("flattened to rows", found).residual(found) > 1e-3
+
+
 def test_measuring_leaves_no_trace() -> None:
     """The layer, its mode, its gradients and the global random state are what they were."""
     found = made({**DROPS, **BOTH})

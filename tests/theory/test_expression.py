@@ -126,6 +126,15 @@ def test_reshapes_that_cut_axes(expression: str) -> None:
             assert check(expression, SPECS[0], Call(N, L, lengths)) + expression.count("X") > 0
 
 
+def test_rows_are_told_apart_and_put_together() -> None:
+    """Single rows are one part where they are evenly spaced, and only there; a whole reshape is one part a direction."""
+    call = Call(7, L)
+    check("torch.stack([Y[0], Y[1], Y[4]])", SPECS[0], call)
+    assert [part.rows for part in read("torch.stack([Y[1], Y[3], Y[5]])", SPECS[0], call).parts] == [range(1, 6, 2)]
+    assert len(read("hn.transpose(0, 1).reshape(N, -1)", SPECS[0], call).parts) == 1
+    assert len(read("hn.reshape(-1)", SPECS[3], call).parts) == 2
+
+
 def test_what_is_scattered_is_refused_and_not_truncated() -> None:
     """A reshape that cuts long axes into more pieces than anybody could look at."""
     with pytest.raises(ShapeError, match="whose reshape keeps long axes whole"):
