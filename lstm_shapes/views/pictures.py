@@ -12,12 +12,12 @@ from lstm_shapes.theory.expression import Expression
 from lstm_shapes.theory.last_step import last_step
 from lstm_shapes.theory.packing import Packing
 from lstm_shapes.theory.predict import Prediction
+from lstm_shapes.theory.spoken import spoken
 
 from .cell import cell_body, cell_sentences, cell_text
 from .grid import grids, hidden
 from .grid_svg import grid_body
 from .grid_text import grid_text
-from .spoken import spoken
 from .staircase import staircase, staircase_body, staircase_sentences
 from .svg import frame, key, paragraph, text
 from .titles import headline, subtitle

@@ -127,7 +127,7 @@ def test_reshapes_that_cut_axes(expression: str) -> None:
 
 
 def test_rows_are_told_apart_and_put_together() -> None:
-    """Single rows are one part where they are evenly spaced, and only there; a whole reshape is one part a direction."""
+    """Single rows are one part where they are evenly spaced, and only there; a whole reshape is one a direction."""
     call = Call(7, L)
     check("torch.stack([Y[0], Y[1], Y[4]])", SPECS[0], call)
     assert [part.rows for part in read("torch.stack([Y[1], Y[3], Y[5]])", SPECS[0], call).parts] == [range(1, 6, 2)]

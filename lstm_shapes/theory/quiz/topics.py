@@ -24,6 +24,7 @@ from lstm_shapes.theory.packing import Packing
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.slices import slices
 from lstm_shapes.theory.spec import is_whole
+from lstm_shapes.theory.spoken import spoken
 
 from .draw import LEVELS, Draws, symbols_of
 from .question import TOPICS, Question
@@ -143,6 +144,12 @@ def _rule(p: Prediction, name: str) -> str:
     return f"`{name}` is {axes.formula} = {axes.sizes}{why}"
 
 
+def _told(p: Prediction, *texts: str) -> tuple[str, ...]:
+    """What each of these reads, in words."""
+    read = ((text, Expression.of(text).reads(p)) for text in texts)
+    return tuple(spoken(reads)[0].replace(reads.expression, f"`{text}`", 1) for text, reads in read)
+
+
 def _layout(p: Prediction) -> Layout:
     return Layout(p.spec, p.call)
 
@@ -206,12 +213,7 @@ def _last(draws: Draws) -> Question:
     p = draws.draw(step=False, bidirectional=False, packed=False, alone=False, deep=True)
     step = _layout(p).step("-1")
     wrong = ["Y[-1]" if p.spec.batch_first else "Y[:, -1]", "hn[0]", "cn[-1]" if p.spec.has_c else "hn[:, -1]"]
-    meet = "Y holds the top layer at every step, hn every layer after the last one. "
-    lines = (
-        _rule(p, "Y"),
-        f"{meet}They meet in one corner: `{step}` equals `hn[-1]`.",
-        "`cn` is cell state, and `hn[0]` is the bottom layer.",
-    )
+    lines = (_rule(p, "Y"), *_told(p, step, "hn[-1]", *wrong))
     text = "Which of these is the top layer's hidden state after the last step, for each sequence?"
     return _of_choice("slices", p, text, _equal([step, *wrong], "hn[-1]"), lines, (), draws.random)
 
@@ -269,14 +271,6 @@ def _weight(draws: Draws) -> Question:
 # ---- directions
 
 
-def _ends(p: Prediction) -> str:
-    forward, backward = _layout(p).step("-1", "f"), _layout(p).step("0", "b")
-    return (
-        f"Forward reads up to the last step: `hn[-2]` equals `{forward}`. "
-        f"Backward reads down to step 0: `hn[-1]` equals `{backward}`."
-    )
-
-
 def _final(draws: Draws) -> Question:
     p = draws.draw(bidirectional=True, packed=False, step=False)
     ends = (("backward", "hn[-1]", "0", "-1", "hn[-2]"), ("forward", "hn[-2]", "-1", "0", "hn[-1]"))
@@ -286,7 +280,7 @@ def _final(draws: Draws) -> Question:
     right, shown = draws.random.choice(((row, at), (at, row)))
     options = [right, other, wrong_end, *(["hn[0]"] if p.spec.K > 1 else [])]
     text = f"Which of these is the top layer's last hidden state of the {name} direction?"
-    return _of_choice("directions", p, text, _equal(options, shown), (_ends(p),), (), draws.random)
+    return _of_choice("directions", p, text, _equal(options, shown), _told(p, *options, shown), (), draws.random)
 
 
 def _summary(draws: Draws) -> Question:
@@ -294,7 +288,7 @@ def _summary(draws: Draws) -> Question:
     last = last_step(p.spec, p.call)
     claims = _equal([last.expression, _layout(p).step("-1"), _layout(p).step("0")], last.same[0])
     text = "Which of these has read the whole sequence in both directions?"
-    return _of_choice("directions", p, text, claims, (last.why, _ends(p)), (), draws.random)
+    return _of_choice("directions", p, text, claims, (last.why, *_told(p, *claims)), (), draws.random)
 
 
 def _features(draws: Draws) -> Question:
@@ -378,10 +372,7 @@ def _own_last(draws: Draws) -> Question:
     own, step = layout.own_last(), layout.step("-1")
     right, other = draws.random.choice((("hn[-1]", own), (own, "hn[-1]")))
     wrong = [step, "Y[:, lengths - 1]" if p.spec.batch_first else "Y[lengths - 1]", "hn[:, -1]"]
-    lines = (
-        f"`{step}` is padding for every row shorter than L = {p.call.L}.",
-        f"Each row ends at step length - 1: `{own}`. `hn[-1]` holds the same.",
-    )
+    lines = (f"`{step}` is padding for every row shorter than L = {p.call.L}.", *_told(p, right, other, *wrong))
     text = "Which of these is the top layer's hidden state after each row's own last step?"
     return _of_choice("packing", p, text, _equal([right, *wrong], other), lines, (), draws.random)
 

@@ -1,8 +1,8 @@
-"""Spoken: what an expression reads, in words, also for those who do not see the drawing."""
+"""Spoken: what an expression reads, in words."""
 
 from __future__ import annotations
 
-from lstm_shapes.theory.reads import Part, Reads, covers
+from .reads import Part, Reads, covers
 
 __all__ = ["spoken"]
 
@@ -12,8 +12,8 @@ _PARTS_TOLD = 4
 def spoken(reads: Reads, n: int | None = None) -> tuple[str, ...]:
     """Sentences on what is read; `n`: the one row that is drawn.
 
-    >>> from lstm_shapes.theory.expression import Expression
-    >>> from lstm_shapes.theory.predict import predict
+    >>> from .expression import Expression
+    >>> from .predict import predict
     >>> spoken(Expression.of("Y[:, -1]").reads(predict(28, 256, 3, batch_first=False, N=3, L=20)))
     ('Y[:, -1] reads h of layer 2 at every step, of row n=2 only.',)
     """
