@@ -1,6 +1,6 @@
 """Questions about random layers; a wrong answer is derived.
 
-Shapes are answered as 7,1 or (7, 1) or Q,Q; numbers as 1,234 or 7*(Q + 3).
+Shapes are answered as 7,1 or (7, 1) or Q,1; numbers as 1,234 or 7*(Q + 3).
 The score comes by topic. Every quiz is another one, unless --seed is given.
 
 Examples:

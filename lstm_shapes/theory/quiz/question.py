@@ -17,7 +17,7 @@ TOPICS = ("shapes", "layout", "slices", "parameters", "directions", "packing", "
 """In the order in which they are learnt, which is the order of the score."""
 
 _LETTERS = "abcdefgh"
-_SHAPE = "a shape, such as 7,1 or Q,Q"
+_SHAPE = "a shape, such as 7,1 or Q,1"
 _NUMBER = "a whole number or arithmetic, such as 1,234 or 7*(Q + 3)"
 
 

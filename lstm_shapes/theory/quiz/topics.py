@@ -7,6 +7,7 @@ that whose claim holds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 from random import Random
 from typing import Any
@@ -113,11 +114,6 @@ def _true(claim: str, p: Prediction) -> bool:
         return False
 
 
-def _equal(options: Sequence[str], to: str, part: str = "") -> dict[str, str]:
-    """Expressions, and the claim that each (of a part of it) is this."""
-    return {option: f"torch.equal({option}{part}, {to})" for option in options}
-
-
 def written(axes: Axes, symbols: Mapping[str, int]) -> str:
     """The axes as a formula whose symbols have these values: an axis cut to size 1 is a 1, not an L.
 
@@ -142,16 +138,6 @@ def _rule(p: Prediction, name: str) -> str:
     elif p.call.batched:
         why = ", in both layouts: batch_first never moves the axes of a state."
     return f"`{name}` is {axes.formula} = {axes.sizes}{why}"
-
-
-def _told(p: Prediction, *texts: str) -> tuple[str, ...]:
-    """What each of these reads, in words."""
-    read = ((text, Expression.of(text).reads(p)) for text in texts)
-    return tuple(spoken(reads)[0].replace(reads.expression, f"`{text}`", 1) for text, reads in read)
-
-
-def _layout(p: Prediction) -> Layout:
-    return Layout(p.spec, p.call)
 
 
 # ---- shapes
@@ -208,16 +194,6 @@ def _slice(draws: Draws) -> Question:
     return _of_shape("slices", p, one.expression, one.axes, lines, {name: p.tensors[name]})
 
 
-def _last(draws: Draws) -> Question:
-    """Y and hn meet in one corner: the top layer after the last step."""
-    p = draws.draw(step=False, bidirectional=False, packed=False, alone=False, deep=True)
-    step = _layout(p).step("-1")
-    wrong = ["Y[-1]" if p.spec.batch_first else "Y[:, -1]", "hn[0]", "cn[-1]" if p.spec.has_c else "hn[:, -1]"]
-    lines = (_rule(p, "Y"), *_told(p, step, "hn[-1]", *wrong))
-    text = "Which of these is the top layer's hidden state after the last step, for each sequence?"
-    return _of_choice("slices", p, text, _equal([step, *wrong], "hn[-1]"), lines, (), draws.random)
-
-
 # ---- parameters
 
 
@@ -269,26 +245,6 @@ def _weight(draws: Draws) -> Question:
 
 
 # ---- directions
-
-
-def _final(draws: Draws) -> Question:
-    p = draws.draw(bidirectional=True, packed=False, step=False)
-    ends = (("backward", "hn[-1]", "0", "-1", "hn[-2]"), ("forward", "hn[-2]", "-1", "0", "hn[-1]"))
-    name, row, step, wrong, other = draws.random.choice(ends)
-    at, wrong_end = (_layout(p).step(one, name[0]) for one in (step, wrong))
-    # Asked for a row of hn, or for a half of Y: the one is the evidence for the other.
-    right, shown = draws.random.choice(((row, at), (at, row)))
-    options = [right, other, wrong_end, *(["hn[0]"] if p.spec.K > 1 else [])]
-    text = f"Which of these is the top layer's last hidden state of the {name} direction?"
-    return _of_choice("directions", p, text, _equal(options, shown), _told(p, *options, shown), (), draws.random)
-
-
-def _summary(draws: Draws) -> Question:
-    p = draws.draw(bidirectional=True, packed=False, step=False)
-    last = last_step(p.spec, p.call)
-    claims = _equal([last.expression, _layout(p).step("-1"), _layout(p).step("0")], last.same[0])
-    text = "Which of these has read the whole sequence in both directions?"
-    return _of_choice("directions", p, text, claims, (last.why, *_told(p, *claims)), (), draws.random)
 
 
 def _features(draws: Draws) -> Question:
@@ -366,17 +322,6 @@ def _zeros(draws: Draws) -> Question:
     return _of_choice("packing", p, f"What is in `{at}`?", claims, lines, words)
 
 
-def _own_last(draws: Draws) -> Question:
-    p, _ = _packed(draws, bidirectional=False)
-    layout = _layout(p)
-    own, step = layout.own_last(), layout.step("-1")
-    right, other = draws.random.choice((("hn[-1]", own), (own, "hn[-1]")))
-    wrong = [step, "Y[:, lengths - 1]" if p.spec.batch_first else "Y[lengths - 1]", "hn[:, -1]"]
-    lines = (f"`{step}` is padding for every row shorter than L = {p.call.L}.", *_told(p, right, other, *wrong))
-    text = "Which of these is the top layer's hidden state after each row's own last step?"
-    return _of_choice("packing", p, text, _equal([right, *wrong], other), lines, (), draws.random)
-
-
 # ---- reshapes
 
 
@@ -400,42 +345,71 @@ def _mixed(draws: Draws) -> Question:
     return _of_choice("reshapes", p, f"What does a row of `{text}` hold?", claims, lines)
 
 
-def _states(draws: Draws) -> Question:
-    p = draws.draw(alone=False, step=False, packed=False, deep=True)
-    options = ["hn.transpose(0, 1).reshape(N, -1)", "hn.view(N, -1)", "hn.reshape(N, -1).flip(1)"]
-    N = p.call.N or 1
-    lines = (
-        f"`hn` is {p.hn.formula}: N is axis 1. Bring it to the front, then join the rest.",
-        f"Mixed: {scramble_of(p.hn, (N, prod(p.hn.sizes) // N))}",
-    )
-    claims = _equal(options, "hn[:, 0].flatten()", "[0]")
-    text = "Which of these gives row n all the states of sequence n?"
-    return _of_choice("reshapes", p, text, claims, lines, (), draws.random)
+# ---- which of these expressions: what each reads says why
 
 
-def _other_layout(draws: Draws) -> Question:
-    """view(L, N, Q) has the right shape and the wrong numbers."""
-    p = draws.draw(alone=False, step=False, packed=False)
-    first, second = p.X.names[:2]
-    options = ["X.transpose(0, 1)", f"X.view({second}, {first}, Q)", "X.permute(2, 1, 0)"]
-    lines = (
-        "`transpose` moves axes; `view` only counts the same numbers in the same order again.",
-        f"{scramble_of(p.X, (p.X.sizes[1], p.X.sizes[0], p.X.sizes[2]))}",
-    )
-    text = f"Which of these turns X into ({second}, {first}, Q), every number where it belongs?"
-    return _of_choice("reshapes", p, text, _equal(options, "X[:, 0]", "[0]"), lines, (), draws.random)
+@dataclass(frozen=True, slots=True)
+class _Which:
+    """Which of these expressions is it? Asked of layers that are so (+) or not so (-).
+
+    Of two that are `right` one is an option and the other the evidence; of one alone this `part` is, which is `same`.
+    """
+
+    topic: str
+    level: int
+    layers: str
+    text: str
+    right: tuple[str, ...]
+    wrong: tuple[str, ...]
+    same: str = ""
+    part: str = ""
+
+    def __call__(self, draws: Draws) -> Question:
+        p = draws.draw(step=False, **{word[1:]: word[0] == "+" for word in self.layers.split()})
+        layout, names = Layout(p.spec, p.call), p.X.names
+        words = layout.words | {
+            "first": layout.step("0"),
+            "first_forward": layout.step("0", "f"),
+            "lengths_alone": "Y[:, lengths - 1]" if p.spec.batch_first else "Y[lengths - 1]",
+            "turned": f"{names[1]}, {names[0]}",
+            "width": p.spec.width,
+        }
+        right = draws.random.sample(self.right, len(self.right))
+        same, *options = (one.format_map(words) for one in (self.same or right[1], right[0], *self.wrong))
+        options = [one for one in options if p.spec.has_c or "cn" not in one]
+        claims = {one: f"torch.equal({one}{self.part}, {same})" for one in options}
+        read = {f"{one}{self.part}": Expression.of(one + self.part).reads(p) for one in options}
+        read[same] = Expression.of(same).reads(p)
+        lines = [spoken(reads)[0].replace(reads.expression, f"`{one}`", 1) for one, reads in read.items()]
+        text = f"Which of these {self.text.format_map(words)}?"
+        return _of_choice(self.topic, p, text, claims, lines, (), draws.random)
 
 
-def _unflatten(draws: Draws) -> Question:
-    p = draws.draw(bidirectional=True, alone=False, packed=False, step=False, deep=True)
-    width = p.spec.width
-    options = [f"hn.view({order}, {width})" for order in ("K, R, N", "R, K, N", "N, K, R")]
-    lines = (
-        f"`hn` is {p.hn.formula}, layer-major: both directions of layer 0, then of layer 1.",
-        f"A cut between atoms keeps them: (K·R, N, {width}) becomes (K, R, N, {width}).",
-    )
-    text = "Which of these tells layers and directions apart?"
-    return _of_choice("reshapes", p, text, _equal(options, "hn[2]", "[1, 0]"), lines, (), draws.random)
+_BOTH, _BATCH = "+bidirectional -packed +deep", "-packed -alone +deep"
+# fmt: off
+_WHICH = (
+    _Which("slices", 1, f"{_BATCH} -bidirectional",
+           "is the top layer's hidden state after the last step, for each sequence",
+           ("{last}", "hn[-1]"), ("{last_of_the_wrong_axis}", "hn[0]", "hn[:, -1]", "cn[-1]")),
+    _Which("directions", 3, _BOTH, "is the top layer's last hidden state of the backward direction",
+           ("hn[-1]", "{first_backward}"), ("hn[-2]", "{last_backward}", "hn[0]")),
+    _Which("directions", 3, _BOTH, "is the top layer's last hidden state of the forward direction",
+           ("hn[-2]", "{last_forward}"), ("hn[-1]", "{first_forward}", "hn[0]")),
+    _Which("directions", 3, _BOTH, "has read the whole sequence in both directions",
+           ("torch.cat([hn[-2], hn[-1]], dim=-1)", "torch.cat([{last_forward}, {first_backward}], dim=-1)"),
+           ("{last}", "{first}")),
+    _Which("packing", 4, "+packed -bidirectional", "is the top layer's hidden state after each row's own last step",
+           ("hn[-1]", "{own_last}"), ("{last}", "{lengths_alone}", "hn[:, -1]")),
+    _Which("reshapes", 2, _BATCH, "gives row n all the states of sequence n",
+           ("hn.transpose(0, 1).reshape(N, -1)",), ("hn.view(N, -1)", "hn.reshape(N, -1).flip(1)"),
+           "hn[:, 0].flatten()", "[0]"),
+    _Which("reshapes", 2, "-packed -alone", "turns X into ({turned}, Q), every number where it belongs",
+           ("X.transpose(0, 1)",), ("X.view({turned}, Q)", "X.permute(2, 1, 0)"), "X[:, 0]", "[0]"),
+    _Which("reshapes", 3, f"{_BATCH} +bidirectional", "tells layers and directions apart",
+           ("hn.view(K, R, N, {width})",), ("hn.view(R, K, N, {width})", "hn.view(N, K, R, {width})"),
+           "hn[2]", "[1, 0]"),
+)
+# fmt: on
 
 
 # ---- laws
@@ -456,10 +430,13 @@ def _law(draws: Draws) -> Question:
 _MAKERS: dict[str, tuple[tuple[int, Callable[[Draws], Question]], ...]] = {
     "shapes": ((1, _output), (1, _output), (2, _start)),
     "layout": ((1, _size), (1, _batch_axis)),
-    "slices": ((1, _slice), (1, _last)),
+    "slices": ((1, _slice),),
     "parameters": ((1, _layer), (2, _weight), (3, _total)),
-    "directions": ((3, _final), (3, _final), (3, _summary), (3, _features), (3, _row)),
-    "packing": ((4, _steps), (4, _rows_at), (4, _data), (4, _zeros), (4, _own_last)),
-    "reshapes": ((2, _mixed), (2, _mixed), (2, _states), (2, _other_layout), (3, _unflatten)),
+    "directions": ((3, _features), (3, _row)),
+    "packing": ((4, _steps), (4, _rows_at), (4, _data), (4, _zeros)),
+    "reshapes": ((2, _mixed), (2, _mixed)),
     "laws": ((2, _law),),
 }
+"""From which level on a question is asked; twice for one that comes up twice as often."""
+for _which in _WHICH:
+    _MAKERS[_which.topic] += ((_which.level, _which),)
