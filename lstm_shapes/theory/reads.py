@@ -222,7 +222,7 @@ def _parts(name: str, box: Box, prediction: Prediction) -> Iterator[Part]:
             yield Part(name, layers, direction, range(1), rows, features)
         elif direction:
             yield Part(name[0], layers, direction, range(1), rows, features)
-        elif call.short and call.lengths and len(rows) > 1:
+        elif len(rows) > 1 and call.short:
             yield Part(name[0], layers, direction, range(call.L), rows, features, own=True)
         else:
             end = call.lengths[rows[0]] if call.lengths else call.L
@@ -241,14 +241,15 @@ def _layers(rows: range, direction: int, R: int) -> range:
 
 def _merged(parts: Sequence[Part], prediction: Prediction) -> Iterator[Part]:
     """Single rows that are read alike, each at its own last step perhaps, as one part where they are evenly spaced."""
-    lengths = prediction.call.lengths
+    # How short the rows are is looked up once: a batch may have as many as there are parts.
+    lengths, short = prediction.call.lengths, prediction.call.short
     alike: dict[Part, list[int]] = {}
     for part in dict.fromkeys(parts):
         key = part
         if len(part.rows) == 1:
             (n,) = part.rows
             key = replace(part, rows=range(0))
-            if lengths and part.computed and part.steps == range(lengths[n] - 1, lengths[n]) and prediction.call.short:
+            if lengths and short and part.computed and part.steps == range(lengths[n] - 1, lengths[n]):
                 key = replace(key, steps=range(prediction.call.L), own=True)
         alike.setdefault(key, []).append(part.rows[0])
     for key, rows in alike.items():
