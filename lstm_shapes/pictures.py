@@ -10,9 +10,9 @@ from typing import Any
 from .display import Shown, drawing
 from .errors import ShapeError, SpecError
 from .theory.call import DEFAULT_N
-from .theory.highlight import read
+from .theory.expression import Expression
 from .theory.predict import Prediction, predict
-from .theory.reading import Reading
+from .theory.reads import Reads
 from .theory.spec import whole
 
 __all__ = ["KINDS", "Picture", "picture"]
@@ -26,7 +26,7 @@ class Picture(Shown):
 
     prediction: Prediction
     kind: str = "grid"
-    reading: Reading | None = None
+    reading: Reads | None = None
     n: int | None = None
     layer: int = 0
 
@@ -118,5 +118,5 @@ def picture(
         raise ShapeError("layer", f"one of the K = {spec.K} layers, 0 to {spec.K - 1}", got=layer)
     if highlight and kind != "grid":
         raise SpecError("highlight", f"left out of kind={kind!r}", highlight, "Only kind='grid' has cells to light")
-    reading = read(highlight, spec, call) if highlight else None
+    reading = Expression.of(highlight).reads(prediction) if highlight else None
     return Picture(prediction, kind, reading, n, layer)

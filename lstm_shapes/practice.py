@@ -7,31 +7,30 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from itertools import islice
-from typing import TYPE_CHECKING
+from random import SystemRandom
 
 from .errors import SpecError
-from .theory.quiz.deck import questions
-from .theory.quiz.score import Answered, Score
+from .theory.quiz.question import Answered, Question, Score
+from .theory.quiz.topics import questions
 from .theory.spec import whole
 
-if TYPE_CHECKING:
-    from rich.console import Console
+__all__ = ["Show", "a_seed", "play", "quiz"]
 
-    from .theory.quiz.question import Question
-
-__all__ = ["quiz"]
-
-_QUIT = ("quit", "exit")
+_QUIT = ("q", "quit", "exit")
+Show = Callable[[object], None]
 
 
-def quiz(level: int = 1, *, rounds: int = 10, seed: int = 0, ask: Callable[[str], str] | None = None) -> Score:
+def quiz(
+    level: int = 1, *, rounds: int = 10, seed: int | None = None, ask: Callable[[str], str] | None = None
+) -> Score:
     """Practise: questions about random layers, each wrong answer derived; returns the score by topic.
 
-    Levels 1 to 5 go from one direction, batch first, to projections and packed rows. `ask` gets the prompt and
-    returns an answer, or None for no more; it is `input` if left out. An answer that cannot be read is asked for
-    again. Ctrl-C and the end of the input end the quiz with the score so far. Loads no torch.
+    Levels 1 to 5 go from one direction, batch first, to projections and packed rows. Every quiz is another one, unless
+    a `seed` is given; the score says which it was. `ask` gets the prompt and returns an answer, or None for no more;
+    it is `input` if left out. An answer that cannot be read is asked for again. `q`, Ctrl-C and the end of the input
+    end the quiz with the score so far. Loads no torch.
 
-    >>> answers = iter(["(2, 3, 20)", "quit"])
+    >>> answers = iter(["(2, 3, 20)", "q"])
     >>> score = quiz(level=1, seed=0, ask=lambda prompt: next(answers))
     Quiz, level 1: one direction, batch first
     ...
@@ -40,6 +39,19 @@ def quiz(level: int = 1, *, rounds: int = 10, seed: int = 0, ask: Callable[[str]
 
     Raises: SpecError for a level, a seed or rounds that are none.
     """
+    return play(level, rounds, seed, ask)
+
+
+def a_seed(seed: int | None) -> int:
+    """The seed that was given, or another one each time; the chance of everybody else is left alone."""
+    return SystemRandom().randrange(10_000) if seed is None else seed
+
+
+def play(
+    level: int, rounds: int, seed: int | None, ask: Callable[[str], str] | None = None, command: bool = False
+) -> Score:
+    """A quiz; `command`: in the words of the command line, else in Python's."""
+    seed = a_seed(seed)
     cards = questions(level, seed)
     rounds = whole("rounds", rounds)
     if ask is not None and not callable(ask):
@@ -50,18 +62,18 @@ def quiz(level: int = 1, *, rounds: int = 10, seed: int = 0, ask: Callable[[str]
 
     screen = Console(highlight=False)
     answers: list[Answered] = []
-    screen.print(opening(level))
+    screen.print(opening(level, command))
     try:
         for number, question in enumerate(islice(cards, rounds), start=1):
             screen.print(question_view(question, number, rounds))
-            answered = _answer(question, ask or _typed, screen)
+            answered = _answer(question, ask or _typed, screen.print)
             if answered is None:
                 break
             answers.append(answered)
     except (KeyboardInterrupt, EOFError):
         screen.print()  # the prompt's line is still open
     screen.print()
-    return Score(level, seed, rounds, tuple(answers))
+    return Score(level, seed, rounds, tuple(answers), command)
 
 
 def _typed(prompt: str) -> str:
@@ -73,7 +85,7 @@ def _typed(prompt: str) -> str:
     return input(prompt)
 
 
-def _answer(question: Question, ask: Callable[[str], str], screen: Console) -> Answered | None:
+def _answer(question: Question, ask: Callable[[str], str], show: Show) -> Answered | None:
     """Ask until the answer can be read; None where somebody has had enough."""
     from .views.quiz import verdict_view
 
@@ -83,6 +95,6 @@ def _answer(question: Question, ask: Callable[[str], str], screen: Console) -> A
         if told is None or given.lower() in _QUIT:
             return None
         verdict = question.grade(given)
-        screen.print(verdict_view(question, verdict, given))
+        show(verdict_view(question, verdict, given))
         if verdict.right is not None or not given:
             return Answered(question, given, bool(verdict.right))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from itertools import islice
 
-from lstm_shapes.theory.quiz.answers import Choice
-from lstm_shapes.theory.quiz.deck import questions
 from lstm_shapes.theory.quiz.question import Question
+from lstm_shapes.theory.quiz.topics import questions
 
 __all__ = ["cards", "right"]
 
@@ -18,7 +17,6 @@ def cards(level: int, seed: int, count: int = 10) -> list[Question]:
 
 def right(question: Question) -> str:
     """The right answer as somebody would type it."""
-    answer = question.answer
-    if isinstance(answer, Choice):
-        return answer.lettered[answer.right][0]
-    return str(answer.expected)
+    if question.options and isinstance(question.expected, int):
+        return question.lettered[question.expected][0]
+    return str(question.expected)

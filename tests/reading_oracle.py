@@ -43,7 +43,8 @@ class Cells:
         if not call.batched:
             tensors = {name: tensor[:, 0] for name, tensor in tensors.items()}
         elif spec.batch_first:
-            tensors = {name: tensor.transpose(0, 1) for name, tensor in tensors.items()}
+            # X is made by whoever calls the layer, and lies in memory as it stands; Y is what the layer turned.
+            tensors = {"X": self.x.transpose(0, 1).contiguous(), "Y": Y.transpose(0, 1)}
         states = {**ends, **self.start}
         if not call.batched:
             states = {name: tensor[:, 0] for name, tensor in states.items()}
@@ -51,11 +52,12 @@ class Cells:
         lengths = None if call.lengths is None else torch.tensor(call.lengths)
         return {**tensors, **states, **sizes, "torch": torch, "lengths": lengths}
 
-    def evaluate(self, expression: str) -> None:
-        """Let torch compute it, and send a gradient back to all that it read."""
+    def evaluate(self, expression: str) -> tuple[int, ...]:
+        """Let torch compute it, and send a gradient back to all that it read; returns the shape."""
         result = eval(expression, {}, self.names())
         if result.numel():
             (result * torch.rand_like(result).add(0.5)).sum().backward()
+        return tuple(result.shape)
 
     @staticmethod
     def reached(tensor: torch.Tensor, *at: int) -> bool:

@@ -97,7 +97,7 @@ def test_highlight_lights_its_cells() -> None:
 @pytest.mark.parametrize(
     ("moved", "sentence"),
     [
-        ({"highlight": "Y[:, -1"}, "highlight must be an expression of this grammar, got &#x27;Y[:, -1&#x27;.\n"),
+        ({"highlight": "Y[:, -1"}, "expression must be of this grammar, got &#x27;Y[:, -1&#x27;.\n"),
         ({"highlight": "Y[:, 99]"}, "99"),
         ({"picture": "packed"}, "write lengths, such as 5, 3, 2, for a layer with a batch."),
         ({"picture": "packed", "cell": "LSTMCell", "lengths": "5, 3"}, "for a layer with a batch."),

@@ -81,7 +81,6 @@ KNOWN_CIRCLES = {
 KNOWN_STRINGS = {
     "lstm_shapes",  # the table of public names
     "lstm_shapes.lab.target",  # the user's own model
-    "lstm_shapes.theory.laws",  # the experiment that measures a law
 }
 
 

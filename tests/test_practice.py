@@ -56,8 +56,8 @@ def test_ctrl_c_from_python(capsys: pytest.CaptureFixture[str]) -> None:
 def test_none_is_an_end_and_a_tuple_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
     """A dialog that was closed returns None; a function may return the shape itself."""
     place, card = next((place, card) for place, card in enumerate(cards(1, 0)) if card.topic == "shapes")
-    told: list[Any] = [*("" for _ in range(place)), card.answer.expected, None]
-    score = ls.quiz(ask=lambda prompt: told.pop(0))
+    told: list[Any] = [*("" for _ in range(place)), card.expected, None]
+    score = ls.quiz(seed=0, ask=lambda prompt: told.pop(0))
     assert (score.right, score.asked, told) == (1, place + 1, [])
     assert "✓ Right." in capsys.readouterr().out
 
@@ -72,9 +72,30 @@ def test_ask_must_be_callable(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_score_without_answers_shows_itself() -> None:
     """A quiz left at once has a score that says so, and how to play it again."""
-    score = ls.quiz(ask=prompts([]))
+    score = ls.quiz(seed=8, ask=prompts([]))
     assert "nothing answered" in as_text(score)
-    assert "--level 1 --seed 0" in as_text(score)
+    assert "ls.quiz(1, seed=8)" in as_text(score)
+
+
+def test_python_is_told_how_to_go_on_in_python(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing of the command line is mentioned, before the first question or after the last."""
+    score = ls.quiz(5, rounds=8, ask=lambda prompt: "")
+    said = capsys.readouterr().out + as_text(score)
+    assert "`ls.quiz(ask=f)`".strip("`") in " ".join(said.split())
+    assert "lstm-shapes" not in said
+    assert "--" not in said.replace("─", "")
+
+
+def test_another_quiz_each_time_unless_a_seed_is_given() -> None:
+    """Without a seed the questions change; random itself is left alone."""
+    import random
+
+    random.seed(3)
+    state = random.getstate()
+    seeds = {ls.quiz(ask=lambda prompt: "q").seed for _ in range(5)}
+    assert len(seeds) > 1
+    assert random.getstate() == state
+    assert ls.quiz(seed=4, ask=lambda prompt: "q").seed == 4
 
 
 def test_no_torch() -> None:

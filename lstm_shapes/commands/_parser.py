@@ -105,8 +105,8 @@ class Parser(ArgumentParser):
     def json(self) -> None:
         self.add_argument("--json", action="store_true", help="print plain data for another program")
 
-    def html(self) -> None:
-        self.add_argument("--html", metavar="FILE", type=_page, help="write the page to FILE as well")
+    def html(self, what: str = "write the page to FILE as well") -> None:
+        self.add_argument("--html", metavar="FILE", type=_page, help=what)
 
     def switch(self, name: str, help: str) -> None:
         """`--name` and `--no-name`; on where neither is given."""

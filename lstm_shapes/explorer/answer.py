@@ -12,7 +12,7 @@ from lstm_shapes.errors import LstmShapesError, SpecError
 from lstm_shapes.explanation import Explanation, explain
 from lstm_shapes.pictures import Picture, picture
 from lstm_shapes.theory.cells import CELLS
-from lstm_shapes.theory.tensor_view import view_of
+from lstm_shapes.theory.grammar import TENSORS
 from lstm_shapes.views.explorer import explorer_view
 
 __all__ = ["answer"]
@@ -33,8 +33,8 @@ def answer(values: Mapping[str, Any]) -> str:
     explanation, left_out, alerts = _explained(wanted)
     if explanation is None:
         return alerts
-    spec, call = explanation.spec, explanation.call
-    absent = [name for name in _TENSORS if view_of(spec, call, name) is None]
+    call = explanation.call
+    absent = [name for name in TENSORS if name not in explanation.prediction.tensors]
     if missing := [name for name in absent if re.search(rf"\b{name}\b", highlight)]:
         highlight, left_out = "", (*left_out, *(f"{name} (highlight)" for name in missing))
     trouble = ""
@@ -49,7 +49,6 @@ def answer(values: Mapping[str, Any]) -> str:
 
 # Controls that a page can do without, and how an error begins that is about them.
 _SPARED = {"lengths": "lengths", "proj_size": "P ("}
-_TENSORS = ("X", "Y", "h0", "c0", "hn", "cn")
 _UNPACKED = "Rows are packed where they differ in length: write lengths, such as 5, 3, 2, for a layer with a batch."
 
 

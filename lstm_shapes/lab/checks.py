@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lstm_shapes.errors import SpecError
+from lstm_shapes.theory.expression import Expression
 from lstm_shapes.theory.laws import laws
 from lstm_shapes.theory.slices import slices
 
@@ -151,7 +152,7 @@ def _slice_checks(result: Run) -> Iterator[Check]:
     found = slices(result.prediction)
     same = 0
     for one in found:
-        taken = result.tensors[one.of][one.key]
+        taken = Expression.of(one.expression).value(result)
         same += one.axes.sizes == tuple(taken.shape) and one.axes == axes_of(taken)
     if found:
         claim = f"the {len(found)} slices have the axes shown"

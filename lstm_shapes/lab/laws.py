@@ -1,8 +1,8 @@
 """The laws that need the layer to run again: step by step, row by row, layer by layer, in the other layout.
 
-Each function takes a `Run` and returns pairs of tensors that its law says are equal; `RERUNS` holds them
-under the names of the rows in `theory/law_rules.py`. They call the run's own layer in the mode it is in
-(dropout at work stays at work), without gradients, and leave the global random state as it was.
+Each function takes a `Run` and returns pairs of tensors that its law says are equal; `RERUNS` holds them under the
+names of the rows in `theory/law_rules.py`. They call the run's own layer in the mode it is in (dropout at work stays at
+work), without gradients, and leave the global random state as it was.
 """
 
 from __future__ import annotations
@@ -10,31 +10,56 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from functools import wraps
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from lstm_shapes.theory.places import Place
+from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec
 
 from .calling import as_state, call_plainly, read_inputs
 from .parts import as_sequence_layer, one_direction, some_layers
 from .random_state import untouched_random_state
-from .run import Run
 from .tensors import AnnotatedTensor
 
-__all__ = ["RERUNS"]
+__all__ = ["RERUNS", "Called"]
 
 Pairs = list[tuple[Tensor, Tensor]]
-RERUNS: dict[str, Callable[[Run], Pairs]] = {}
 
 
-def _law(name: str) -> Callable[[Callable[[Run], Pairs]], Callable[[Run], Pairs]]:
+class Called(Protocol):
+    """A layer that was called, as a `Run` is."""
+
+    @property
+    def layer(self) -> nn.Module: ...
+    @property
+    def spec(self) -> Spec: ...
+    @property
+    def call(self) -> Call: ...
+    @property
+    def X(self) -> AnnotatedTensor: ...
+    @property
+    def h0(self) -> AnnotatedTensor: ...
+    @property
+    def c0(self) -> AnnotatedTensor | None: ...
+    @property
+    def Y(self) -> AnnotatedTensor | None: ...
+    @property
+    def hn(self) -> AnnotatedTensor: ...
+    @property
+    def cn(self) -> AnnotatedTensor | None: ...
+
+
+RERUNS: dict[str, Callable[[Called], Pairs]] = {}
+
+
+def _law(name: str) -> Callable[[Callable[[Called], Pairs]], Callable[[Called], Pairs]]:
     """Enter a function under its law's name; it leaves no gradients and no used-up random numbers."""
 
-    def enter(function: Callable[[Run], Pairs]) -> Callable[[Run], Pairs]:
+    def enter(function: Callable[[Called], Pairs]) -> Callable[[Called], Pairs]:
         @wraps(function)
-        def alone(run: Run) -> Pairs:
+        def alone(run: Called) -> Pairs:
             with torch.no_grad(), untouched_random_state(run.X.device):
                 return function(run)
 
@@ -45,7 +70,7 @@ def _law(name: str) -> Callable[[Callable[[Run], Pairs]], Callable[[Run], Pairs]
 
 
 @_law("zero start")
-def zero_start(run: Run) -> Pairs:
+def zero_start(run: Called) -> Pairs:
     """No state against a state of zeros, on this run's X."""
     zeros = [torch.zeros_like(state) for state in _starts(run)]
     without = _again(run.layer, run.spec, _plain(run.X), None, run.call.lengths)
@@ -53,7 +78,7 @@ def zero_start(run: Run) -> Pairs:
 
 
 @_law("feedback")
-def feedback(run: Run) -> Pairs:
+def feedback(run: Called) -> Pairs:
     """One call for each step, starting from the state that the call before returned."""
     axis, state, steps = _time_axis(run), _starts(run), []
     for t in range(run.call.L):
@@ -64,7 +89,7 @@ def feedback(run: Run) -> Pairs:
 
 
 @_law("cell loop")
-def cell_loop(run: Run) -> Pairs:
+def cell_loop(run: Called) -> Pairs:
     """The cell in a loop over five steps made from X, against the layer with its weights."""
     x, state, outputs = _plain(run.X), _starts(run), []
     X = torch.stack([x.roll(t, -1) + 0.1 * t for t in range(5)])
@@ -77,7 +102,7 @@ def cell_loop(run: Run) -> Pairs:
 
 
 @_law("layout")
-def layout(run: Run) -> Pairs:
+def layout(run: Called) -> Pairs:
     """The same layer with the other batch_first, on X transposed; its Y transposed back."""
     layer, spec = _other_layout(run)
     Y, *ends = _again(layer, spec, _plain(run.X).transpose(0, 1), _starts(run), run.call.lengths)
@@ -85,14 +110,14 @@ def layout(run: Run) -> Pairs:
 
 
 @_law("layout, one sequence")
-def layout_alone(run: Run) -> Pairs:
+def layout_alone(run: Called) -> Pairs:
     """The same layer with the other batch_first, on the same unbatched X."""
     layer, spec = _other_layout(run)
     return _pairs(_results(run), _again(layer, spec, _plain(run.X), _starts(run)))
 
 
 @_law("chain")
-def chain(run: Run) -> Pairs:
+def chain(run: Called) -> Pairs:
     """K·R layers of one layer and one direction each; the backward ones read reversed rows."""
     below, ends = _plain(run.X), []
     for index in range(run.spec.K):
@@ -110,7 +135,7 @@ def chain(run: Run) -> Pairs:
 
 
 @_law("one step seen")
-def one_step_seen(run: Run) -> Pairs:
+def one_step_seen(run: Called) -> Pairs:
     """The top layer alone, on the last step of what the layers below hand to it."""
     X, top = _plain(run.X), run.spec.K - 1
     if top:
@@ -121,13 +146,13 @@ def one_step_seen(run: Run) -> Pairs:
 
 
 @_law("one step seen of X")
-def one_step_seen_of_x(run: Run) -> Pairs:
+def one_step_seen_of_x(run: Called) -> Pairs:
     """The whole layer, on the last step of X."""
     return _backward_ends(run, run.layer, run.spec, _plain(run.X), _starts(run))
 
 
 @_law("rows alone")
-def rows_alone(run: Run) -> Pairs:
+def rows_alone(run: Called) -> Pairs:
     """Each sequence in a batch of its own, cut to its own length."""
     cell = run.spec.kind.step
     batch, of_state = 0 if cell or run.spec.batch_first else 1, 0 if cell else 1
@@ -146,7 +171,7 @@ def rows_alone(run: Run) -> Pairs:
 
 
 @_law("padding read")
-def padding_read(run: Run) -> Pairs:
+def padding_read(run: Called) -> Pairs:
     """The padded X as it is, not packed."""
     return _pairs(_results(run), _again(run.layer, run.spec, _plain(run.X), _starts(run)))
 
@@ -166,11 +191,11 @@ def _again(
     return call_plainly(layer, spec, read_inputs(layer, spec, X, given, lengths)).results
 
 
-def _results(run: Run) -> list[Tensor]:
+def _results(run: Called) -> list[Tensor]:
     return [_plain(tensor) for tensor in (run.Y, run.hn, run.cn) if tensor is not None]
 
 
-def _starts(run: Run) -> list[Tensor]:
+def _starts(run: Called) -> list[Tensor]:
     return [_plain(tensor) for tensor in (run.h0, run.c0) if tensor is not None]
 
 
@@ -182,17 +207,17 @@ def _pairs(left: Sequence[Tensor], right: Sequence[Tensor]) -> Pairs:
     return list(zip(left, right, strict=True))
 
 
-def _time_axis(run: Run) -> int:
-    return 1 if Place(run.spec, run.call).batch_leads else 0
+def _time_axis(run: Called) -> int:
+    return 1 if run.spec.batch_first and run.call.batched else 0
 
 
-def _other_layout(run: Run) -> tuple[nn.Module, Spec]:
+def _other_layout(run: Called) -> tuple[nn.Module, Spec]:
     layer = copy.deepcopy(run.layer)
     setattr(layer, "batch_first", not run.spec.batch_first)  # noqa: B010 - a Module's attributes have no types
     return layer, run.spec.replace(batch_first=not run.spec.batch_first)
 
 
-def _reversed(run: Run, tensor: Tensor) -> Tensor:
+def _reversed(run: Called, tensor: Tensor) -> Tensor:
     """Each row backwards, its padding left where it is."""
     axis = _time_axis(run)
     if run.call.lengths is None:
@@ -204,9 +229,16 @@ def _reversed(run: Run, tensor: Tensor) -> Tensor:
     return turned.transpose(0, 1) if axis == 0 else turned
 
 
-def _backward_ends(run: Run, layer: nn.Module, spec: Spec, X: Tensor, state: Sequence[Tensor]) -> Pairs:
+def _backward_ends(run: Called, layer: nn.Module, spec: Spec, X: Tensor, state: Sequence[Tensor]) -> Pairs:
     """The backward half of Y at each row's own last step, against the same of `layer` on that step of X."""
-    place, axis = Place(run.spec, run.call), _time_axis(run)
-    last = place.take_own_last(X).unsqueeze(axis)
-    once = _again(layer, spec, last, state)[0].squeeze(axis)
-    return [(place.take_own_last(_results(run)[0], "b"), once[..., run.spec.H :])]
+    axis = _time_axis(run)
+    once = _again(layer, spec, _own_last(run, X).unsqueeze(axis), state)[0].squeeze(axis)
+    return [(_own_last(run, _results(run)[0])[..., run.spec.H :], once[..., run.spec.H :])]
+
+
+def _own_last(run: Called, tensor: Tensor) -> Tensor:
+    """The last step of each row of X or Y: step length - 1 where rows are packed."""
+    if run.call.lengths is None:
+        return tensor.select(_time_axis(run), -1)
+    rows, steps = list(range(len(run.call.lengths))), [length - 1 for length in run.call.lengths]
+    return tensor[rows, steps] if run.spec.batch_first else tensor[steps, rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +21,7 @@ from lstm_shapes.theory.spec import Spec
 
 from .build import PLAIN, as_device, as_dtype, build, bytes_of_call, generator, require_memory
 from .calling import Inputs, call_plainly, read_inputs
+from .laws import RERUNS
 from .tensors import AnnotatedTensor, annotate
 
 __all__ = ["Run", "call_layer", "run"]
@@ -67,6 +68,33 @@ class Run(Shown):
         """The tensors of the call by name, in the order of the call."""
         every = {name: getattr(self, name) for name in ("X", "h0", "c0", "Y", "hn", "cn")}
         return {name: tensor for name, tensor in every.items() if tensor is not None}
+
+    def compute(self, name: str, operands: Sequence[Any], arguments: Sequence[Any]) -> Any:
+        """One operation of an expression by torch, on values that are computed already; X, Y, hn, … are without any."""
+        if not operands:
+            return self.tensors[name]
+        first = operands[0]
+        if name == "equal":
+            both_tensors = all(isinstance(operand, Tensor) for operand in operands)
+            return torch.equal(*operands) if both_tensors else first == operands[1]
+        if name == "shape":
+            return tuple(first.shape)
+        if name == "not":
+            return not first
+        if name == "any":
+            return bool(first.any())
+        if name == "add":
+            return first + operands[1]
+        if name in ("cat", "stack"):
+            return getattr(torch, name)(operands, *arguments)
+        if name == "getitem":
+            return first[tuple(_index(key) for key in arguments[0])]
+        # A layer of one's own may return states that lie in memory otherwise: there view would raise, and not mix.
+        return getattr(first, "reshape" if name == "view" else name)(*arguments)
+
+    def again(self, law: str) -> list[tuple[Tensor, Tensor]]:
+        """The pairs of tensors that a law says are equal, for which the layer runs again, another way."""
+        return RERUNS[law](self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: the layer, and names and sizes of each tensor."""
@@ -135,6 +163,13 @@ def run(
     layer = build(spec, device=where, dtype=dtype, seed=seed)
     X = _drawn(spec, call, where, as_dtype(dtype), seed + 1)
     return call_layer(layer, spec, read_inputs(layer, spec, X, state, call.lengths))
+
+
+def _index(key: Any) -> Any:
+    """A position, a range of them, or one for each row, as torch takes it."""
+    if isinstance(key, range):
+        return slice(key.start, key.stop, key.step)
+    return list(key) if isinstance(key, tuple) else key
 
 
 def _off_graph(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .call import Call
-from .places import Place
+from .layout import Layout
 from .spec import Spec
 
 __all__ = ["LastStep", "last_step"]
@@ -43,21 +43,21 @@ def last_step(spec: Spec, call: Call | None = None) -> LastStep:
     >>> last.expression, last.formula, last.width
     ('torch.cat([hn[-2], hn[-1]], dim=-1)', '2·D', 512)
     """
-    place = Place(spec, Call() if call is None else call)
+    layout = Layout(spec, Call() if call is None else call)
     W, H = spec.width, spec.H
     if spec.kind.step:
         why = "A cell does one step and returns its state: h is the output."
         return LastStep("hn", W, H, why)
     if spec.bidirectional:
-        halves = f"torch.cat([{place.own_last('f')}, {place.step('0', 'b')}], dim=-1)"
+        halves = f"torch.cat([{layout.own_last('f')}, {layout.step('0', 'b')}], dim=-1)"
         why = (
-            f"The directions end at opposite ends: {place.step('-1')} would hold a backward half "
+            f"The directions end at opposite ends: {layout.step('-1')} would hold a backward half "
             "that has read one step only."
         )
         return LastStep("torch.cat([hn[-2], hn[-1]], dim=-1)", f"2·{W}", 2 * H, why, (halves,))
-    if place.packed:
-        padded = place.step("-1")
+    if layout.packed:
+        padded = layout.step("-1")
         why = f"hn holds each row after its own last step; {padded} is padding for rows shorter than L."
-        return LastStep("hn[-1]", W, H, why, (place.own_last(),))
+        return LastStep("hn[-1]", W, H, why, (layout.own_last(),))
     why = "The top layer's hidden state after the last step has read every step."
-    return LastStep(place.step("-1"), W, H, why, ("hn[-1]",))
+    return LastStep(layout.step("-1"), W, H, why, ("hn[-1]",))

@@ -1,7 +1,7 @@
 """Laws: identities between X, Y, hn and cn, the condition under which each holds, and their false friends.
 
 A false friend is an expression that looks like an identity and is none for the layer at hand:
-`Y[:, -1] == hn[-1]` of a bidirectional LSTM. Nothing here computes a tensor; a law measures itself on a `Run`
+`Y[:, -1] == hn[-1]` of a bidirectional LSTM. Nothing here computes a tensor; a law is measured on a `Run`
 that somebody else made.
 
 Source: "Outputs" of the RNN, LSTM and GRU documentation in torch; each law is tested where it is claimed to
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import import_module
 from math import inf, isnan
 from typing import Any
 
@@ -20,8 +19,9 @@ from lstm_shapes.display import Shown
 from lstm_shapes.errors import ShapeError, SpecError
 
 from .call import DEFAULT_N, Call, dtype_name
+from .expression import Expression, is_law
 from .law_rules import RULES, Rule
-from .places import Place
+from .layout import Layout
 from .predict import as_spec
 
 __all__ = ["TOLERANCES", "Law", "Laws", "distance", "largest", "laws", "rounding"]
@@ -73,19 +73,17 @@ class Law:
 
         Raises: ShapeError for a run that this law does not speak of, or that holds no numbers.
         """
-        rule, place = RULES[self.name], Place(run.spec, run.call, getattr(run.layer, "training", True))
-        if not rule.applies(place) or rule.holds(place) != self.holds:
+        rule, layout = RULES[self.name], Layout(run.spec, run.call, getattr(run.layer, "training", True))
+        if not rule.applies(layout) or _holds(rule, layout) != self.holds:
             hint = f"Ask laws({run.spec!r}, call={run.call!r}) for those of this run"
             rule_of_use = f"measured on a run of which the same is true: {self.condition}"
             raise ShapeError(self.expression, rule_of_use, hint=hint)
         if run.X.device.type == "meta":
             raise ShapeError(self.expression, "measured on a device that computes numbers", got="meta")
-        if rule.sides is not None:
-            plain = {name: _plain(getattr(run, name)) for name in ("X", "Y", "hn", "cn")}
-            return distance(rule.sides(place, _Tensors(**plain)))
-        # Theory imports no lab: what needs the layer to run again is found by name when it is asked for.
-        rerun = import_module("lstm_shapes.lab.laws").RERUNS[self.name]
-        return distance(rerun(run))
+        if rule.measured_again:
+            return distance(run.again(self.name))
+        # The run may have other sizes: the law is written for it as its own user would.
+        return distance([Expression.of(rule.expression(layout)).sides(run)])
 
     def tolerance(self, run: Any) -> float:
         """The largest residual that counts as equal: 0 if exact, else by dtype and size of values.
@@ -147,36 +145,26 @@ def laws(
         call = Call.of(spec, N=N, L=L, lengths=lengths)
     elif L is not None or lengths is not None or N is not DEFAULT_N:
         raise SpecError("call", "given without N, L and lengths, which it holds", call)
-    place = Place(spec, call, getattr(Q, "training", True) if training is None else training)
-    return Laws(_law(rule, place) for rule in RULES.values() if rule.applies(place))
+    layout = Layout(spec, call, getattr(Q, "training", True) if training is None else training)
+    return Laws(_law(rule, layout) for rule in RULES.values() if rule.applies(layout))
 
 
-def _law(rule: Rule, place: Place) -> Law:
-    holds = rule.holds(place)
+def _law(rule: Rule, layout: Layout) -> Law:
+    holds = _holds(rule, layout)
     why = rule.why if holds else rule.why_not
-    return Law(rule.name, rule.expression(place), holds, rule.condition, why, rule.sides is not None)
+    return Law(rule.name, rule.expression(layout), holds, rule.condition, why, not rule.measured_again)
 
 
-@dataclass(frozen=True, slots=True)
-class _Tensors:
-    """What a rule reads: a run's tensors without their names, which would only be carried along."""
-
-    X: Any
-    Y: Any
-    hn: Any
-    cn: Any
-
-
-def _plain(tensor: Any) -> Any:
-    if tensor is None:
-        return None
-    return (tensor.plain() if hasattr(tensor, "plain") else tensor).detach()
+def _holds(rule: Rule, layout: Layout) -> bool:
+    if rule.measured_again:
+        return bool(getattr(layout, rule.where))
+    return is_law(rule.expression(layout), layout.spec, layout.call)
 
 
 def largest(run: Any) -> float:
     """The largest absolute value in Y, hn and cn, at least 1: what rounding is measured against."""
     tensors = [tensor for tensor in (run.Y, run.hn, run.cn) if tensor is not None]
-    return max(1.0, *(float(_plain(tensor).abs().max()) for tensor in tensors))
+    return max(1.0, *(float(tensor.plain().detach().abs().max()) for tensor in tensors))
 
 
 def rounding(run: Any) -> float:
@@ -187,16 +175,19 @@ def rounding(run: Any) -> float:
 
 
 def distance(pairs: Iterable[tuple[Any, Any]]) -> float:
-    """Largest absolute difference over pairs of tensors; inf where two shapes differ, nan if one is there.
+    """Largest absolute difference over pairs of tensors, or of shapes; inf where shapes differ, nan if one is there.
 
     Broadcasting would compare (N, L) numbers with N; a law wants equal shapes.
     """
     greatest = 0.0
     for left, right in pairs:
+        if isinstance(left, tuple):
+            greatest = greatest if left == right else inf
+            continue
         if tuple(left.shape) != tuple(right.shape):
             return inf
-        found = float((left.double() - right.double()).detach().abs().max())
-        if isnan(found):
-            return found
-        greatest = max(greatest, found)
+        largest_here = float((left.double() - right.double()).detach().abs().max())
+        if isnan(largest_here):
+            return largest_here
+        greatest = max(greatest, largest_here)
     return greatest

@@ -1,18 +1,18 @@
 """What the usual slices of Y and hn give, and which of them a classifier wants.
 
-The axes come from the same indexing rule that AnnotatedTensor uses; the sentence is read off the axes, so a
-slice means another thing in another layout, and says so.
+Each is a text in the grammar of expressions; the sentence is read off its axes and the cells that it reads, so a slice
+means another thing in another layout, and says so.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from .axes import Axes
-from .axis_rules.indexing import index
+from .expression import Expression, is_law
+from .layout import Layout
 from .predict import Prediction
-from .spec import Spec
 
 __all__ = ["OPEN_QUESTION", "Slice", "slices"]
 
@@ -23,9 +23,6 @@ OPEN_QUESTION = (
 )
 """The lesson's open question, answered."""
 
-_ALL = slice(None)
-_LAST = slice(-1, None)
-
 
 @dataclass(frozen=True, slots=True)
 class Slice:
@@ -35,9 +32,6 @@ class Slice:
     axes: Axes
     meaning: str
     wanted: bool = False
-    of: str = "Y"
-    key: Any = field(default=(), repr=False, compare=False)
-    """What `tensor[key]` is asked: `of` names the tensor."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -58,109 +52,68 @@ def slices(prediction: Prediction) -> tuple[Slice, ...]:
     Y[:, -1] (N=2, D=256)
     Y[:, -1:] (N=2, L=1, D=256)
     """
-    Y, hn = prediction.Y, prediction.hn
-    if Y is None:
+    if prediction.Y is None:
         return ()
-    spec, call = prediction.spec, prediction.call
-    H = spec.H
-    rows: list[tuple[str, str, Any]] = []
-    if call.batched:
-        rows += [
-            ("Y", "[:, -1, :]", (_ALL, -1, _ALL)),
-            ("Y", "[:, -1]", (_ALL, -1)),
-            ("Y", "[:, -1:]", (_ALL, _LAST)),
-            ("Y", "[:, -1:, :]", (_ALL, _LAST, _ALL)),
-            ("Y", "[-1]", (-1,)),
-        ]
+    return tuple(_slice(text, prediction) for text in _texts(Layout(prediction.spec, prediction.call)))
+
+
+def _texts(layout: Layout) -> list[str]:
+    if layout.batched:
+        texts = ["Y[:, -1, :]", "Y[:, -1]", "Y[:, -1:]", "Y[:, -1:, :]", "Y[-1]"]
     else:
-        rows += [("Y", "[-1]", (-1,)), ("Y", "[-1:]", (_LAST,)), ("Y", "[0]", (0,))]
-    if spec.R == 2:
-        last, first = _at_step(prediction, -1), _at_step(prediction, 0)
-        width = spec.width
-        rows += [
-            ("Y", _written(last, f":{width}"), (*last, slice(None, H))),
-            ("Y", _written(first, f"{width}:"), (*first, slice(H, None))),
-            ("Y", _written(last, f"{width}:"), (*last, slice(H, None))),
-            ("hn", "[-2]", (-2,)),
-        ]
-    rows += [("hn", "[-1]", (-1,)), ("hn", "[0]", (0,))]
-    if call.batched:
-        rows.append(("hn", "[:, 0]", (_ALL, 0)))
-    return tuple(
-        Slice(
-            name + text,
-            index(Y if name == "Y" else hn, key),
-            _of_Y(prediction, key) if name == "Y" else _of_hn(spec, key),
-            _wanted(prediction, name, key),
-            name,
-            key,
-        )
-        for name, text, key in rows
-    )
+        texts = ["Y[-1]", "Y[-1:]", "Y[0]"]
+    if layout.two_way:
+        texts += [layout.step("-1", "f"), layout.step("0", "b"), layout.step("-1", "b"), "hn[-2]"]
+    return [*texts, "hn[-1]", "hn[0]", *(["hn[:, 0]"] if layout.batched else [])]
 
 
-def _at_step(prediction: Prediction, step: int) -> tuple[Any, ...]:
-    """The key of one step of Y, up to the axis after it."""
+def _slice(text: str, prediction: Prediction) -> Slice:
+    expression = Expression.of(text)
+    axes = expression.axes(prediction)
+    meaning = _of_Y(expression, prediction) if text[0] == "Y" else _of_hn(expression, prediction)
+    return Slice(text, axes, meaning, _wanted(text, axes, prediction))
+
+
+def _of_Y(expression: Expression, prediction: Prediction) -> str:
+    """The sentence for a slice of Y, one clause for each axis that it narrows."""
     assert prediction.Y is not None  # only sequence layers come here
-    place = prediction.Y.names.index("L")
-    return (_ALL,) * place + (step,) + (_ALL,) * (len(prediction.Y) - 2 - place)
-
-
-def _written(key: tuple[Any, ...], last: str) -> str:
-    return "[" + ", ".join([*(":" if part == _ALL else str(part) for part in key), last]) + "]"
-
-
-def _of_Y(prediction: Prediction, key: tuple[Any, ...]) -> str:
-    """The sentence for a slice of Y, one clause for each axis that the key narrows."""
-    assert prediction.Y is not None
     spec, call = prediction.spec, prediction.call
-    parts = dict(zip(prediction.Y.names, (*key, *[_ALL] * (len(prediction.Y) - len(key))), strict=True))
-    step, row, width = parts["L"], parts.get("N", _ALL), list(parts.values())[-1]
-    if step == _ALL and row != _ALL:
-        kept = ", batch axis kept" if isinstance(row, slice) else ""
+    names = expression.axes(prediction).names
+    parts = expression.reads(prediction).parts
+    if call.batched and ("N" not in names or len(parts[0].steps) > 1 or len(parts[0].rows) < (call.N or 1)):
+        kept = ", batch axis kept" if "N" in names else ""
         return f"every step of the last sample only, not the last step of each{kept}"
-    short = call.short
-    half = ""
-    if width != _ALL:
-        forward = width.start is None
-        seen_all = forward == (step == -1)
-        half = " of the forward half" if forward else " of the backward half"
-        if step != -1 or not short:
-            half += ", which has read everything" if seen_all else ", which has read one step only"
-    which = "first" if step == 0 else "last"
-    text = f"{which} step{half}"
-    if step == _LAST:
+    step, directions = parts[0].steps[0], {part.direction for part in parts}
+    last = step == call.L - 1
+    text = f"{'last' if last else 'first'} step"
+    if len(directions) < spec.R:
+        (backward,) = directions
+        text += f" of the {'backward' if backward else 'forward'} half"
+        if not (last and call.short):
+            everything = step == (0 if backward else call.L - 1)
+            text += f", which has read {'everything' if everything else 'one step only'}"
+    if "L" in names:
         text += ", step axis kept with size 1"
-    elif half == "" and spec.R == 2:
-        text += "; the backward half of it has read one step only" if step == -1 else ""
-    if short and which == "last":
-        text += "; zeros for rows shorter than L"
-    return text
+    elif len(directions) == 2 and last:
+        text += "; the backward half of it has read one step only"
+    return f"{text}; zeros for rows shorter than L" if call.short and last else text
 
 
-def _of_hn(spec: Spec, key: tuple[Any, ...]) -> str:
+def _of_hn(expression: Expression, prediction: Prediction) -> str:
     """The sentence for a slice of hn, whose first axis is K·R."""
-    if len(key) == 2:
+    spec = prediction.spec
+    if prediction.call.batched and "N" not in expression.axes(prediction).names:
         return "every layer for sample 0 only: the batch is axis 1"
-    row = key[0]
-    layer = "bottom layer" if row == 0 else "top layer"
-    if spec.K == 1:
-        layer = "the only layer"
-    direction = ""
-    if spec.R == 2:
-        direction = ", forward" if row in (0, -2) else ", backward"
+    (part,) = expression.reads(prediction).parts
+    layer = "the only layer" if spec.K == 1 else "top layer" if part.layers[0] else "bottom layer"
+    direction = "" if spec.R == 1 else ", backward" if part.direction else ", forward"
     return f"last hidden state, {layer}{direction}"
 
 
-def _wanted(prediction: Prediction, name: str, key: tuple[Any, ...]) -> bool:
+def _wanted(text: str, axes: Axes, prediction: Prediction) -> bool:
     """Whether this is the summary of the sequence that a classifier head usually reads."""
-    spec, call = prediction.spec, prediction.call
-    if spec.R == 2:
-        # Both directions after all steps: hn[-2] and hn[-1], to be joined.
-        return name == "hn" and key in ((-2,), (-1,))
-    if name == "hn":
-        return key == (-1,)
-    if call.short:
+    if prediction.spec.R == 2:
+        return text in ("hn[-2]", "hn[-1]")  # both directions after all steps, to be joined
+    if "-1" not in text or axes.names != Expression.of("hn[-1]").axes(prediction).names:
         return False
-    place = _at_step(prediction, -1).index(-1)
-    return key[: place + 1] == _at_step(prediction, -1)[: place + 1] and set(map(str, key[place + 1 :])) <= {str(_ALL)}
+    return is_law(f"{text} == hn[-1]", prediction.spec, prediction.call)

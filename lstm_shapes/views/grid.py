@@ -1,173 +1,204 @@
-"""The unrolled grid in characters: the same cells as the SVG, on as many columns as there are."""
+"""The grid of cells, layers × steps, as SVG and console both draw it: what of it is shown, and what is lit.
+
+A picture has one grid for rows of the batch that are alike, else one a row; all with the same steps.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from textwrap import wrap
+from itertools import islice, zip_longest
+from typing import NamedTuple
 
 from lstm_shapes.pictures import Picture
+from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.numerals import counted
+from lstm_shapes.theory.reads import Reads, covers
+from lstm_shapes.theory.spec import Spec
 
-from .panels import panels
-from .spoken import left_out
-from .unrolled import Grid, Lit, Row
+from .choice import chosen
 
-__all__ = ["grid_text"]
+__all__ = ["Grid", "Lit", "Row", "grids", "hidden"]
 
-_LEAST, _MOST = 5, 30  # room for the first and the last step; more than any terminal's
-
-
-def grid_text(picture: Picture, width: int) -> str:
-    """Rows of cells from the top layer down, with as many steps as fit, and a key to the marks that occur.
-
-    h0, c0, hn and cn are named at the ends of the rows, unless that costs the first or the last step that is read.
-    """
-    grids, blocks = _fitting(picture, width)
-    drawing = "\n\n".join(
-        f"{grid.name}\n{block}" if grid.name else block for grid, block in zip(grids, blocks, strict=True)
-    )
-    below = [line for sentence in (*_key(grids, drawing), *left_out(grids)) for line in wrap(sentence, width)]
-    return "\n".join([drawing, *([""] if below else []), *below])
+_ROWS_SHOWN = 3
+_ROOM = 14  # seven steps without a gap
+_MOST_ROOM = 20  # for steps that are read: as many again may stand apart
 
 
-def _fitting(picture: Picture, width: int) -> tuple[tuple[Grid, ...], list[str]]:
-    named, plain = (_largest(picture, width, named) for named in (True, False))
-    if plain is None:  # not even two steps fit: what is cut is marked where it is shown
-        grids = panels(picture, _LEAST, _LEAST)
-        return grids, [_Drawn(grid, False).text for grid in grids]
-    return named if named is not None and _reach(named[0]) == _reach(plain[0]) else plain
+class Lit(NamedTuple):
+    """What is read of a cell, an input or an initial state: of which names, and whether in every row drawn."""
 
+    names: tuple[str, ...]
+    every: bool
 
-def _largest(picture: Picture, width: int, named: bool) -> tuple[tuple[Grid, ...], list[str]] | None:
-    """The drawing with the most steps that fit."""
-    for room in range(min(_MOST, max(_LEAST, width // 3)), _LEAST - 1, -1):
-        grids = panels(picture, room, room)
-        blocks = [_Drawn(grid, named).text for grid in grids]
-        if max(len(line) for block in blocks for line in block.splitlines()) <= width:
-            return grids, blocks
-    return None
-
-
-def _reach(grids: tuple[Grid, ...]) -> tuple[int, ...]:
-    """The first and the last step that is lit."""
-    steps = [t for t in grids[0].steps if t is not None]
-    lit = [t for t in steps if any(_lit(grid, t) for grid in grids)]
-    return (lit[0], lit[-1]) if lit else ()
-
-
-def _lit(grid: Grid, t: int) -> bool:
-    return bool(grid.inputs(t).names) or any(grid.lit(row, t).names for row in grid.rows if row)
-
-
-def _key(grids: tuple[Grid, ...], drawing: str) -> tuple[str, ...]:
-    """What the marks mean that the drawing has."""
-    spec, steps = grids[0].spec, [t for t in grids[0].steps if t is not None]
-    finals = " and ".join(f"{state}n" for state in spec.kind.states)
-    many = len(spec.kind.states) > 1
-    told = ["[…] read"] if grids[0].reading is not None else []
-    if "( )" in drawing:
-        told.append(f"( ) its state{'s are' if many else ' is'} what {finals} hold{'' if many else 's'}")
-    if "*]" in drawing:
-        told.append("* read for some rows only")
-    if any(grid.padding(t) for grid in grids for t in steps):
-        told.append("[0] zeros of padding that are read")
-    return (", ".join(told) + ".",) if told else ()
+    @property
+    def style(self) -> str:
+        """The class of its box: filled, outlined, or none."""
+        return "" if not self.names else "l-lit" if self.every else "l-some"
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawn:
-    """One grid: `[h]` is read, `[ ]` is not, `( )` is what hn and cn hold, `·` is no cell but padding."""
+class Row:
+    """One direction of one layer in the grid; `index` is its place in hn's first axis."""
 
-    grid: Grid
-    named: bool
-    """Whether h0, c0, hn and cn are named at the ends of each row; those that are read always are."""
-
-    @property
-    def text(self) -> str:
-        grid, spec = self.grid, self.grid.spec
-        lines: list[str] = []
-        if not spec.kind.step:
-            lines.append(self._steps_line("Y", self._output))
-        upward = self._steps_line("", lambda t: "↑" if grid.real(t) else "")
-        if not grid.real(grid.call.L - 1):  # nothing enters padding
-            upward = upward[: upward.rindex("↑") + 1]
-        for row in grid.rows:
-            if row is None:
-                lines += [upward, " " * self._indent + "⋮"]
-                continue
-            if row.direction == spec.R - 1 and lines:
-                lines.append(upward)
-            lines.append(self._row(row))
-        lines.append(upward)
-        lines.append(self._steps_line("X", self._input))
-        return "\n".join(line.rstrip() for line in lines)
+    layer: int
+    direction: int
+    index: int
 
     @property
-    def _head(self) -> int:
-        return max(len(self._label(row)) for row in self.grid.rows if row)
+    def arrow(self) -> str:
+        return "←" if self.direction else "→"
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The grid of row n of the batch, or of all where they are alike (None), with what an expression reads of it.
+
+    Of `layers`, from the bottom, and `steps` None stands where some are left out.
+    """
+
+    spec: Spec
+    call: Call
+    reads: Reads | None
+    n: int | None
+    layers: tuple[int | None, ...]
+    steps: tuple[int | None, ...]
+    name: str = ""
 
     @property
-    def _side(self) -> int:
-        return max(len(side) for row in self.grid.rows if row for side in self._sides(row))
+    def rows(self) -> tuple[Row | None, ...]:
+        """Rows from the top layer down, None where layers are left out."""
+        R = self.spec.R
+        rows: list[Row | None] = []
+        for layer in reversed(self.layers):
+            if layer is None:
+                rows.append(None)
+            else:
+                rows += [Row(layer, r, layer * R + r) for r in reversed(range(R))]
+        return tuple(rows)
 
     @property
-    def _indent(self) -> int:
-        return self._head + (1 + self._side if self._side else 0)
+    def shown(self) -> tuple[int, ...]:
+        """The steps that are shown."""
+        return tuple(t for t in self.steps if t is not None)
 
-    def _wide(self, t: int) -> int:
-        """As wide as the widest that stands at this step."""
-        return max(3, len(self._input(t)), *(len(self._cell(row, t)) for row in self.grid.rows if row))
+    def short(self, t: int) -> str:
+        """A step as a short word: counted from the end where its number is long."""
+        return str(t) if t < 100_000 or self.call.L - t >= 100_000 else f"L−{self.call.L - t}"
 
-    def _label(self, row: Row) -> str:
-        if self.grid.spec.kind.step:
-            return "the cell"
-        return f"layer {row.layer} {row.arrow}" if self.named else f"layer {row.layer}"
+    @property
+    def length(self) -> int:
+        """Steps of the rows drawn."""
+        return self.call.lengths[self.n] if self.call.lengths and self.n is not None else self.call.L
 
-    def _sides(self, row: Row) -> tuple[str, str]:
-        """What stands left and right of a row; an initial state that is read in brackets, as cells are."""
-        lit = self.grid.start(row)
-        start = f"[{self._states(row, lit.names)}{_star(lit)}]" if lit.names else ""
-        end = ""
-        if self.named:
-            states = self.grid.spec.kind.states
-            start = start or self._states(row, tuple(f"{state}0" for state in states))
-            end = self._states(row, tuple(f"{state}n" for state in states))
-        return (end, start) if row.direction else (start, end)
+    def real(self, t: int) -> bool:
+        """Whether that step is there, and no padding."""
+        return t < self.length
 
-    def _states(self, row: Row, names: tuple[str, ...]) -> str:
-        return ",".join(name if self.grid.spec.kind.step else f"{name}[{row.index}]" for name in names)
+    def lit(self, row: Row, t: int) -> Lit:
+        """The states of a cell that are read."""
+        return self._lit(self.spec.kind.states, row.layer, row.direction, t)
 
-    def _output(self, t: int) -> str:
-        return "Y" if self.grid.real(t) else "[0]" if self.grid.padding(t) else "0"
+    def start(self, row: Row) -> Lit:
+        """The initial states that are read."""
+        return self._lit(tuple(f"{state}0" for state in self.spec.kind.states), row.layer, row.direction, 0)
 
-    def _input(self, t: int) -> str:
-        lit = self.grid.inputs(t)
-        name = "x" if self.grid.spec.kind.step else self.grid.short(t) if self.grid.real(t) else "pad"
-        return f"[{name}{_star(lit)}]" if lit.names else name
+    def inputs(self, t: int) -> Lit:
+        """Whether X is read at this step."""
+        return self._lit(("X",), 0, 0, t)
 
-    def _steps_line(self, name: str, cell: Callable[[int], str]) -> str:
-        cells = ["…" if t is None else f"{cell(t):^{self._wide(t)}}" for t in self.grid.steps]
-        return f"{name:<{self._indent}}   " + "   ".join(cells)
+    def _lit(self, names: tuple[str, ...], layer: int, direction: int, t: int) -> Lit:
+        if self.reads is None:
+            return Lit((), True)
+        rows = {name: self.reads.rows(name, layer, direction, t, self.length) for name in names}
+        if self.n is not None:
+            return Lit(tuple(name for name in names if any(self.n in one for one in rows[name])), True)
+        read = tuple(name for name in names if rows[name])
+        return Lit(read, all(covers(rows[name], self.call.N or 1) for name in read))
 
-    def _row(self, row: Row) -> str:
-        grid = self.grid
-        left, right = self._sides(row)
-        wire = f" {row.arrow} "
-        body = f"{self._label(row):<{self._head}}" + (f" {left:>{self._side}}" if self._side else "")
-        shown = [t for t in grid.steps if t is not None and grid.real(t)]
-        for t in grid.steps[: grid.steps.index(shown[-1]) + 1]:
-            body += wire + ("…" if t is None else f"{self._cell(row, t):^{self._wide(t)}}")
-        # The last state stands where the row ends: padding is computed by nobody.
-        return f"{body}{wire}{right}"
+    def padding(self, t: int) -> bool:
+        """Whether the zeros are read that Y holds at a step that this row does not have."""
+        return self.reads is not None and self.n is not None and self.reads.padding(self.n, t)
 
-    def _cell(self, row: Row, t: int) -> str:
-        if not self.grid.real(t):
-            return "·"
-        lit = self.grid.lit(row, t)
-        if not lit.names:
-            return "( )" if self.grid.is_last(row, t) else "[ ]"
-        return f"[{' '.join(lit.names)}{_star(lit)}]"
+    def is_last(self, row: Row, t: int) -> bool:
+        """Whether this cell's states are what hn and cn hold."""
+        return t == (0 if row.direction else self.length - 1)
 
 
-def _star(lit: Lit) -> str:
-    return "" if lit.every else "*"
+def grids(picture: Picture, room: int = _ROOM, most: int = _MOST_ROOM) -> tuple[Grid, ...]:
+    """The grids of a picture: steps, layers and rows at both ends, and the first and the last that are read.
+
+    `room` is what steps may take (see `choice.chosen`), `most` what they may take where they are read.
+    """
+    spec, call, reads = picture.prediction.spec, picture.prediction.call, picture.reading
+    rows = _rows(picture)
+    lengths = [call.lengths[n] if call.lengths and n is not None else call.L for n in rows]
+    wanted = list(_steps_read(reads, rows, lengths)) if reads else []
+    steps = chosen(call.L, most, [*wanted, *(length - 1 for length in lengths)], room, max(lengths) - 1)
+    layers = chosen(spec.K, 11, _layers_read(reads) if reads else (), 10 if spec.R == 1 else 6)
+    return tuple(
+        Grid(spec, call, reads, n, layers, steps, _name(picture, n, last=place == len(rows) - 1))
+        for place, n in enumerate(rows)
+    )
+
+
+def hidden(drawn: tuple[Grid, ...]) -> tuple[str, ...]:
+    """A sentence on what is read and not shown, in which direction to look for it; none where all is shown."""
+    reads = drawn[0].reads
+    if reads is None:
+        return ()
+    layers = [layer for layer in drawn[0].layers if layer is not None]
+    missing = reads.hidden(layers, drawn[0].shown, [grid.n for grid in drawn if grid.n is not None] or None)
+    return (f"It also reads cells left out here: other {' and other '.join(missing)}.",) if missing else ()
+
+
+def _rows(picture: Picture) -> list[int | None]:
+    """The rows of the batch that get a grid of their own; None is one grid for all."""
+    call, reads = picture.prediction.call, picture.reading
+    if picture.n is not None:
+        return [picture.n]
+    if call.lengths is None:
+        return [None]
+    read = sorted(_row_ends(reads)) if reads else []
+    order = [*read[:1], *read[-1:], *read, *range(min(call.N or 1, _ROWS_SHOWN))]
+    return [*sorted(islice(dict.fromkeys(order), _ROWS_SHOWN))]
+
+
+def _row_ends(reads: Reads) -> set[int]:
+    """The first and the last row of each part."""
+    return {n for part in reads.parts for back in (False, True) for n in islice(reads.rows_of(part, back), 1)}
+
+
+def _steps_read(reads: Reads, rows: list[int | None], lengths: list[int]) -> Iterator[int]:
+    """First and last steps that are read, those of the whole picture first, then each part's in each row."""
+    cells = [
+        part.cells_of(length)
+        for part in reads.parts
+        for n, length in zip(rows, lengths, strict=True)
+        if part.name not in ("h0", "c0") and (n is None or n in part.rows)
+    ]
+    read = [steps for steps in cells if steps]
+    firsts, lasts = sorted({steps[0] for steps in read}), sorted({steps[-1] for steps in read}, reverse=True)
+    for pair in zip_longest(firsts, lasts):
+        yield from (t for t in pair if t is not None)
+
+
+def _layers_read(reads: Reads) -> Iterator[int]:
+    """The first and the last layer that each part reads."""
+    for part in reads.parts:
+        if part.name != "X":
+            yield from (part.layers[0], part.layers[-1])
+
+
+def _name(picture: Picture, n: int | None, last: bool) -> str:
+    """`row n=0, 3 of 5 steps`, and after the last how many rows are not drawn."""
+    call = picture.prediction.call
+    if n is None or not call.batched:
+        return ""
+    name = f"row n={n}"
+    if call.lengths:
+        name += f", {call.lengths[n]:,} of {counted(call.L, 'step')}"
+    more = (call.N or 1) - _ROWS_SHOWN
+    if picture.n is None and last and more > 0:
+        name += f"; {counted(more, 'more row')}: picture(…, n=…)"
+    return name

@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from html import unescape
+from pathlib import Path
 
 import pytest
 
@@ -19,8 +21,9 @@ from tests.snapshot import Snapshot
 
 
 def play(level: int, typed: list[str], *extra: str) -> str:
-    """The command's output for these lines of input."""
-    code, out, err = process("quiz", "--level", str(level), *extra, input="".join(f"{line}\n" for line in typed))
+    """The command's output for these lines of input; seed 0 unless `extra` says otherwise."""
+    seed = () if "--seed" in extra else ("--seed", "0")
+    code, out, err = process("quiz", "--level", str(level), *seed, *extra, input="".join(f"{line}\n" for line in typed))
     assert (code, err) == (0, "")
     return out
 
@@ -40,9 +43,9 @@ def test_wrong_answers_are_derived() -> None:
     card = next(card for card in cards(1, 0) if card.topic == "shapes")
     place = cards(1, 0).index(card)
     output = play(1, [right(one) for one in cards(1, 0, place)] + ["99,98,97"], "--rounds", str(place + 1))
-    assert f"✗ No. The answer: {card.answer.shown}" in output
+    assert f"✗ No. The answer: {card.shown}" in output
     assert " ".join(card.derivation[0].replace("`", "").split()) in " ".join(output.split())
-    assert f"In torch: {card.evidence}" in output
+    assert f"In torch: {card.proof}" in output
     assert f"Score, level 1: {place} of {place + 1} right" in output
     assert "shapes: the first table" in output
 
@@ -63,9 +66,9 @@ def test_unreadable_answer_is_asked_for_again() -> None:
     assert "You stopped after 1 of 10." in output
 
 
-@pytest.mark.parametrize("word", ["quit", "exit", "QUIT"])
+@pytest.mark.parametrize("word", ["q", "quit", "exit", "QUIT"])
 def test_quit(word: str) -> None:
-    """Two words end the quiz; nothing was answered, so nothing is scored."""
+    """Three words end the quiz; nothing was answered, so nothing is scored."""
     output = play(1, [word])
     assert "nothing answered" in output
 
@@ -74,7 +77,7 @@ def test_empty_answer_shows_the_solution() -> None:
     """Passing over is no mistake to be told about, but no point either."""
     first = cards(1, 0)[0]
     output = play(1, ["", "quit"])
-    assert f"The answer: {first.answer.shown}" in output
+    assert f"The answer: {first.shown}" in output
     assert "✗" not in output
     assert "0 of 1 right" in output
 
@@ -102,6 +105,21 @@ def test_bad_options(arguments: list[str], message: str, capsys: pytest.CaptureF
     assert ended.out == ""
 
 
+def test_sheet_with_its_key(tmp_path: Path) -> None:
+    """A file to be printed: every question, and below all of them the key; nothing is asked."""
+    file = tmp_path / "quiz.html"
+    code, out, err = process("quiz", "--level", "4", "--seed", "3", "--html", str(file))
+    assert (code, out, err) == (0, "", f"Wrote {file}\n")
+    page = file.read_text(encoding="utf-8")
+    questions, key = (unescape(re.sub(r"<[^>]+>", "", part)) for part in page.split("<h3>Key</h3>"))
+    assert "The same sheet again: seed 3." in questions
+    for number, card in enumerate(cards(4, 3), start=1):
+        assert f"{number}. {card.topic}" in questions
+        for answer in (card.shown, card.proof, *(line.replace("`", "") for line in card.derivation)):
+            assert answer in key
+            assert answer not in questions or answer in card.shown
+
+
 def _ended(game: subprocess.Popen[bytes]) -> bool:
     try:
         game.wait(timeout=2)
@@ -114,7 +132,7 @@ def test_ctrl_c_at_a_real_prompt() -> None:
     """In a terminal: Up brings the last line back; one answer, then Ctrl-C; the score, exit code 0, no traceback."""
     ours, theirs = pty.openpty()
     game = subprocess.Popen(
-        [sys.executable, "-m", "lstm_shapes", "quiz"],
+        [sys.executable, "-m", "lstm_shapes", "quiz", "--seed", "0"],
         cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
         # A job in the background inherits an ignored SIGINT; somebody at a terminal does not.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),

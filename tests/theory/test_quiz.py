@@ -10,12 +10,11 @@ import pytest
 
 from lstm_shapes import Axes, Spec, SpecError
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.quiz.answers import Choice, Number, Shape, written
-from lstm_shapes.theory.quiz.arithmetic import as_number, value_of
-from lstm_shapes.theory.quiz.deck import questions
-from lstm_shapes.theory.quiz.draw import LETTERS, LEVELS, Draws
-from lstm_shapes.theory.quiz.question import TOPICS, Question
-from lstm_shapes.theory.quiz.score import Answered, Score
+from lstm_shapes.theory.predict import Prediction
+from lstm_shapes.theory.quiz.answers import as_number
+from lstm_shapes.theory.quiz.draw import LETTERS, LEVELS, Draws, symbols_of
+from lstm_shapes.theory.quiz.question import TOPICS, Answered, Question, Score
+from lstm_shapes.theory.quiz.topics import questions, written
 from tests.scale import examples
 
 SEEDS = range(examples(6))
@@ -41,7 +40,7 @@ def ran(question: Question) -> dict[str, Any]:
     }
     with torch.no_grad():
         exec("\n".join(question.given), scope)
-    spec, call = question.spec, question.call
+    spec, call = question.prediction.spec, question.prediction.call
     sizes = {"N": call.N, "L": call.L, "Q": spec.Q, "D": spec.D, "K": spec.K, "R": spec.R, "P": spec.P, "H": spec.H}
     return {**scope, **sizes}
 
@@ -61,13 +60,12 @@ def test_every_answer_is_what_torch_says(level: int, seed: int) -> None:
     """The lines under each question run, and torch gives the answer that the library gives."""
     for question in dealt(level, seed):
         scope = ran(question)
-        if isinstance(question.answer, Choice):
-            found = [value(line, scope) for line in question.answer.evidence]
+        found = [value(line, scope) for line in question.evidence]
+        if question.options:
             right = [number for number, holds in enumerate(found) if holds]
-            assert right == [question.answer.right], (question.given, question.text, question.options, found)
+            assert right == [question.expected], (question.given, question.text, question.options, found)
         else:
-            found = value(question.evidence, scope)
-            assert found == question.answer.expected, (question.given, question.text, found)
+            assert found == [question.expected], (question.given, question.text, found)
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
@@ -77,8 +75,8 @@ def test_ends_of_directions_are_what_single_layers_give(seed: int) -> None:
     import torch
 
     for question in (one for one in dealt(3, seed) if one.topic == "directions"):
-        scope, spec = ran(question), question.spec
-        time = 0 if not spec.batch_first or not question.call.batched else 1
+        scope, spec = ran(question), question.prediction.spec
+        time = 0 if not spec.batch_first or not question.prediction.call.batched else 1
         below = scope["X"]
         ends = []
         for layer in range(spec.K):
@@ -110,8 +108,9 @@ def test_sizes_are_all_different() -> None:
         draws = Draws(Random("sizes"), level)
         for _ in range(examples(100)):
             draw = draws.draw()
-            sizes = [size for name, size in draw.symbols.items() if name in "NLQDKPT" and (name, size) != ("K", 1)]
-            assert len(set(sizes)) >= len(sizes) - ("T" in draw.symbols)
+            symbols = symbols_of(draw)
+            sizes = [size for name, size in symbols.items() if name in "NLQDKPT" and (name, size) != ("K", 1)]
+            assert len(set(sizes)) >= len(sizes) - ("T" in symbols)
 
 
 def test_seed_decides() -> None:
@@ -138,10 +137,13 @@ def test_bad_level_or_seed(level: Any, seed: Any) -> None:
         questions(level, seed)
 
 
-HN = Shape(
-    Axes.of("K·R N H", K=3, R=2, N=4, H=20),
-    {"N": 4, "L": 7, "Q": 5, "D": 20, "K": 3, "R": 2, "H": 20},
-    (("Y", Axes.of("N L D", (4, 7, 40))),),
+def question(expected: Any, symbols: dict[str, int], **fields: Any) -> Question:
+    prediction = Prediction(Spec(5, 20, 3), Call(4, 7))
+    return Question("shapes", prediction, "?", expected, "the answer", (), ("1",), symbols, **fields)
+
+
+HN = question(
+    (6, 4, 20), {"N": 4, "L": 7, "Q": 5, "D": 20, "K": 3, "R": 2, "H": 20}, remarks={(4, 7, 40): "the shape of `Y`"}
 )
 
 
@@ -230,7 +232,7 @@ def test_what_is_no_shape_is_asked_for_again(text: str) -> None:
         ("-X", None),
         ("1e6", None),
         ("4 // 2", None),
-        ("+5", None),
+        ("+5", 5),
         ("1 < 2", None),
         ("'a' * 9", None),
     ],
@@ -242,13 +244,13 @@ def test_numbers_as_people_write_them(text: str, expected: int | None) -> None:
 
 def test_symbols_in_any_case() -> None:
     """`k*r` is K·R; a symbol that the layer lacks has no value."""
-    assert value_of("k*r", {"K": 3, "R": 2}) == 6
-    assert value_of("P", {"K": 3}) is None
+    assert as_number("k*r", {"K": 3, "R": 2}) == 6
+    assert as_number("P", {"K": 3}) is None
 
 
 def test_wrong_number_is_told_where_it_comes_from() -> None:
     """The parameter count of one gate is recognised; an unknown mistake gets no remark."""
-    answer = Number(400, {}, ((100, "That is one gate."),))
+    answer = question(400, {}, remarks={100: "That is one gate."})
     assert answer.grade("100").remark == "That is one gate."
     assert answer.grade("101").remark == ""
     assert answer.grade("lots").right is None
@@ -256,7 +258,7 @@ def test_wrong_number_is_told_where_it_comes_from() -> None:
 
 def test_choice_by_letter_or_by_text() -> None:
     """The letter in any dress, or the option itself."""
-    answer = Choice(("Y[:, -1]", "hn[0]", "Q, the features"), 0, ("1", "0", "0"))
+    answer = question(0, {}, options=("Y[:, -1]", "hn[0]", "Q, the features"))
     grades = {text: answer.grade(text).right for text in ("a", "A", "a)", "(a)", "a.", " a ", "Y[:,-1]", "`Y[:, -1]`")}
     assert set(grades.values()) == {True}
     assert {answer.grade(text).right for text in ("b", "hn[0]", "c", "Q, the features")} == {False}
@@ -279,12 +281,11 @@ def asked(word: str) -> Question:
 def test_choice_in_other_words(word: str, right: tuple[str, ...], wrong: str) -> None:
     """A symbol, an axis' number, yes or no: what is meant is clear, so it is not asked for again."""
     question = asked(word)
-    answer = question.answer
-    assert isinstance(answer, Choice)
-    option = answer.options[answer.right]
+    assert isinstance(question.expected, int)
+    option = question.options[question.expected]
     words = {
         "N": option[0],
-        "other": next(one[0] for one in answer.options if one != option),
+        "other": next(one[0] for one in question.options if one != option),
         "axis": option[-1],
         "yes": "no" if "not" in option else "yes",
         "no": "yes" if "not" in option else "no",
@@ -302,8 +303,7 @@ def test_every_letter_is_explained(level: int) -> None:
 
     for seed in range(5):
         for question in dealt(level, seed):
-            options = [option for _, option in question.options]
-            for text in (question.text, *question.derivation, *options, question.answer.shown):
+            for text in (question.text, *question.derivation, *question.options, question.shown, question.form):
                 letters = re.findall(r"(?<![A-Za-z.])[0-9]*([NLQDKRPHGT])\b", text)
                 assert set(letters) <= set(LETTERS[level]), text
 
@@ -317,8 +317,8 @@ def test_cut_axes_are_written_as_numbers() -> None:
 def test_given_lines_leave_defaults_out() -> None:
     """The layer is written as torch's users write it."""
     spec = Spec(5, 8, 2, bidirectional=True, proj_size=3, bias=False)
-    question = Question("shapes", spec, Call(N=2, L=7), "?", Number(1, {}), (), "1")
-    assert question.given == (
+    given = Question("shapes", Prediction(spec, Call(N=2, L=7)), "?", 1, "1", (), ("1",), {}).given
+    assert given == (
         "layer = nn.LSTM(5, 8, num_layers=2, batch_first=True, bidirectional=True, proj_size=3, bias=False)",
         "X = torch.randn(2, 7, 5)",
         "Y, (hn, cn) = layer(X)",
@@ -327,12 +327,34 @@ def test_given_lines_leave_defaults_out() -> None:
 
 def test_plain_data_of_a_question() -> None:
     """Enough for another program to ask it: text, options, the form of an answer, what is expected."""
-    by_kind = {type(question.answer): question.to_dict() for question in dealt(2, seed=0)}
-    assert isinstance(by_kind[Shape]["expected"], list)
-    assert isinstance(by_kind[Number]["expected"], int)
-    assert by_kind[Choice]["options"][by_kind[Choice]["expected"]]
-    assert by_kind[Choice]["form"].startswith("a letter from a to")
-    assert all(plain["evidence"] and plain["derivation"] for plain in by_kind.values())
+    for question in dealt(2, seed=0):
+        plain = question.to_dict()
+        assert plain["evidence"]
+        assert plain["derivation"]
+        assert isinstance(plain["expected"], list) is plain["form"].startswith("a shape")
+        assert bool(plain["options"]) is plain["form"].startswith("a letter from a to")
+        if plain["options"]:
+            assert plain["options"][plain["expected"]]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_no_hint_contains_the_answer(level: int) -> None:
+    """What is said of an answer that cannot be read, and a wrong one's remark, have nothing in them that is right."""
+    import re
+
+    for seed in SEEDS:
+        for question in dealt(level, seed):
+            hint = question.grade("??").remark
+            assert hint.startswith("I need")
+            if question.options:
+                assert question.shown not in hint
+                continue
+            examples = re.split(r" or (?=[A-Z0-9])", hint.partition("such as ")[2].partition(";")[0].rstrip("."))
+            assert len(examples) == 2
+            assert {question.grade(example).right for example in examples} == {False}, (question.text, examples)
+            for wrong, remark in question.remarks.items():
+                assert wrong != question.expected
+                assert str(question.expected) not in remark
 
 
 def test_score_by_topic() -> None:

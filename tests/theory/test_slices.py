@@ -43,6 +43,7 @@ def test_time_major_turns_the_meanings_round() -> None:
     assert rows["Y[-1]"].meaning == "last step"
     assert rows["Y[-1]"].axes.names == ("N", "D")
     assert "last sample only" in rows["Y[:, -1]"].meaning
+    assert rows["Y[:, -1:]"].meaning.endswith("not the last step of each, batch axis kept")
 
 
 @pytest.mark.parametrize(

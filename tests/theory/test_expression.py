@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
-from lstm_shapes import ShapeError, Spec
+from lstm_shapes import ShapeError, Spec, predict, run
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.highlight import GRAMMAR, read
+from lstm_shapes.theory.expression import Expression
+from lstm_shapes.theory.grammar import GRAMMAR
+from lstm_shapes.theory.predict import Prediction
+from lstm_shapes.theory.reads import Reads
 from tests.reading_oracle import Cells
 from tests.scale import examples
 
@@ -39,10 +43,16 @@ SPECS = [
 ]
 
 
+def read(expression: str, spec: Spec, call: Call) -> Reads:
+    """What an expression reads."""
+    return Expression.of(expression).reads(Prediction(spec, call))
+
+
 def check(expression: str, spec: Spec, call: Call) -> int:
     """Hold what is lit against the gradient of the evaluated expression; how many cells there were."""
     cells = Cells(spec, call)
-    cells.evaluate(expression)
+    shape = cells.evaluate(expression)
+    assert Expression.of(expression).axes(Prediction(spec, call)).sizes == shape
     reading = read(expression, spec, call)
     count = 0
     for n in range(call.N or 1):
@@ -89,10 +99,70 @@ def test_pairs_count_from_what_is_left() -> None:
     assert check(f"Y[:, 1:]{own}", spec, call) == 0
     assert [read(f"Y[:, 1:]{own}", spec, call).padding(n) for n in range(3)] == [True, True, True]
     assert check(f"Y[:, :5]{own}", spec, call) == 3
-    with pytest.raises(ShapeError, match=r"at least 5 steps, got \(3, 4, 5\)"):
+    with pytest.raises(ShapeError, match=r"an axis of at least 5: lengths - 1, got \(3, 4, 5\)"):
         read(f"Y[:, ::2]{own}", spec, call)
-    with pytest.raises(ShapeError, match=r"from 3 rows of at least 5 steps, got \(1, 7, 5\)"):
+    with pytest.raises(ShapeError, match=r"an axis of at least 3: torch.arange\(N\), got \(1, 7, 5\)"):
         read(f"Y[:1]{own}", spec, call)
+    assert [part.own for part in read(f"Y{own}", spec, call).parts] == [True]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["hn.reshape(N, -1)[0]", "hn.reshape(5, -1)[1::2]", "Y.reshape(-1)[7:60:3]", "Y.reshape(-1)[5:50:10]",
+     "Y.flatten(1)[1, 3:17]", "Y.flatten()[::7]", "Y.reshape(9, 10)[2:8:3, 1::4]", "Y.reshape(5, 2, 9)[1:4, 1]",
+     "X.reshape(6, 9)[4, ::2]",
+     "Y.flip(1)[:, 0]",
+     "hn.flip(0)[0]", "Y.flip((0, 1))[1, :2]", "hn.view(N, -1)[1]", "hn.transpose(0, 1).flatten(1)[1]",
+     "Y.reshape(N, 2, -1)[:, 0]", "Y[:, 1:].reshape(N, -1)[1, 3]", "Y[torch.arange(N)]", "Y.reshape(-1, 1, 1)[20:40]",
+     "Y == hn[-1]", "torch.equal(Y, X)"],
+)  # fmt: skip
+def test_reshapes_that_cut_axes(expression: str) -> None:
+    """A cut through an axis is followed element by element."""
+    for lengths in (None, LENGTHS):
+        if "=" in expression or "equal" in expression:
+            reads = read(expression, SPECS[0], Call(N, L, lengths))
+            assert reads.states(K - 1, 0, 1, 0) == ("h",)
+        else:
+            assert check(expression, SPECS[0], Call(N, L, lengths)) + expression.count("X") > 0
+
+
+def test_rows_are_told_apart_and_put_together() -> None:
+    """Single rows are one part where they are evenly spaced, and only there; a whole reshape is one a direction."""
+    call = Call(7, L)
+    check("torch.stack([Y[0], Y[1], Y[4]])", SPECS[0], call)
+    assert [part.rows for part in read("torch.stack([Y[1], Y[3], Y[5]])", SPECS[0], call).parts] == [range(1, 6, 2)]
+    assert len(read("hn.transpose(0, 1).reshape(N, -1)", SPECS[0], call).parts) == 1
+    assert len(read("hn.reshape(-1)", SPECS[3], call).parts) == 2
+
+
+def test_what_is_scattered_is_refused_and_not_truncated() -> None:
+    """A reshape that cuts long axes into more pieces than anybody could look at."""
+    with pytest.raises(ShapeError, match="whose reshape keeps long axes whole"):
+        read("Y.reshape(-1)[3:1000000:5]", Spec(3, 7), Call(N, 10**6))
+
+
+CLAIMS: list[tuple[str, dict[str, object], bool]] = [
+    ("Y[:, -1] == hn[-1]", {}, True), ("Y[:, -1] == hn[-1]", {"bidirectional": True}, False),
+    ("Y[:, -1, :H] == hn[-2]", {"bidirectional": True}, True), ("Y[:, 0, H:] == hn[-1]", {"bidirectional": True}, True),
+    ("Y[:, -1] == hn[-1]", {"lengths": (4, 2)}, False), ("Y[:, 0] == Y[:, 1]", {"lengths": (1, 1), "L": 3}, False),
+    ("Y[:, 1] == Y[:, 2]", {"lengths": (1, 1), "L": 3}, True), ("hn.shape == cn.shape", {}, True),
+    ("hn.shape == cn.shape", {"proj_size": 2}, False), ("X.size(0) == N", {}, True), ("X.size(0) == L", {}, False),
+    ("Y[0].any()", {}, True), ("Y[:, 2].any()", {"lengths": (1, 1), "L": 3}, False), ("not hn == cn", {}, True),
+    ("not X[:, 2].any()", {"lengths": (1, 1), "L": 3}, False), ("hn == hn[None]", {}, False),
+    ("hn.view(N, -1) == hn.transpose(0, 1).reshape(N, -1)", {}, False),
+    ("hn.transpose(0, 1).flatten(1)[1] == hn[:, 1].flatten()", {}, True),
+    ("X.transpose(0, 1)[0] == X[:, 0]", {}, True), ("X.view(L, N, Q)[0] == X[:, 0]", {}, False),
+    ("torch.equal(hn.view(K, R, N, H)[-1, 0], Y[:, -1, :H])", {"bidirectional": True}, True),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::lstm_shapes.ScrambledAxesWarning")
+@pytest.mark.parametrize(("claim", "options", "holds"), CLAIMS, ids=str)
+def test_claims_without_a_number(claim: str, options: dict[str, Any], holds: bool) -> None:
+    """Whether both sides are made of the same cells; and torch, on a run, says the same."""
+    options = {"L": 4, **({} if "lengths" in options else {"N": 3}), **options}
+    assert Expression.of(claim).holds(predict(7, 5, 2, **options)) is holds
+    assert Expression.of(claim).value(run(7, 5, 2, **options)) is holds
 
 
 class Written:
@@ -117,9 +187,10 @@ class Written:
 
     def index(self) -> str:
         if self.chance.random() < 0.1:
-            return self.one("torch.arange(N), lengths - 1", "lengths - 1, torch.arange(N)") + self.one(
-                "", ", 0", ", 1:"
+            rows = self.one(
+                "torch.arange(N), lengths - 1", "lengths - 1, torch.arange(N)", "lengths - 1", ":, lengths - 1"
             )
+            return rows + self.one("", ", 0", ", 1:", ", torch.arange(N)")
         return ", ".join(self.item() for _ in range(self.chance.randint(1, 3)))
 
     def method(self) -> str:
@@ -129,7 +200,10 @@ class Written:
             ".transpose((0, 1))",
             f".transpose({self.dim()}, 1)", ".permute(1, 0, 2)", ".permute((1, 0))", ".permute(0, 2, 1)", ".permute()",
             ".view(K, R, N, H)", ".view(K, R, -1, H)", ".view(-1, -1, N, H)", ".view(K, R, *Y)", ".sum(keepdim=True)",
-            ".sum(1, dim=0)", ".mean(0, True)",
+            ".sum(1, dim=0)", ".mean(0, True)", ".reshape(N, -1)", ".reshape(-1)", ".reshape(H, -1, 2)",
+            ".reshape(9, 10)",
+            ".reshape(-1, 4)", ".reshape(2, N, -1)", ".flatten()", ".flatten(1)", ".flatten(0, 1)", ".flatten(1, 0)",
+            f".flip({self.dim()})", ".flip(0, 1)", ".view(-1)", ".view(N, -1)", ".view(K * R, -1)", ".view(-1, H, 1)",
         )  # fmt: skip
 
     def tensor(self, depth: int = 0) -> str:
@@ -194,8 +268,8 @@ def test_what_torch_refuses_is_refused(situation: int) -> None:
         ("torch.cat([Y[0, 0, 0], Y[0, 0, 0]])", "at least one"),
         ("Y.sum((0, 0))", "each named once"),
         ("Y.squeeze((0, 0))", "each named once"),
-        ("hn.view(-1, -1, N, H)", "the one reshape"),
-        ("hn[:, 0:0].view(K, R, 0, -1)", "the one reshape"),
+        ("hn.view(-1, -1, N, H)", "one size of -1 at most"),
+        ("hn[:, 0:0].view(K, R, 0, -1)", "no -1 beside a 0"),
         ("Y[2:2][0]", "no index: size 0, got 0"),
     ],
 )
@@ -229,7 +303,7 @@ def test_a_cells_state_is_its_only_output() -> None:
     assert read("X[1]", spec, Call(N, 1)).inputs(0, 1)
     with pytest.raises(ShapeError, match="a tensor of LSTMCell: X, h0, c0, hn, cn"):
         read("Y[:, -1]", spec, Call(N, 1))
-    with pytest.raises(ShapeError, match="a tensor of GRU: X, Y, h0, hn"):
+    with pytest.raises(ShapeError, match="a tensor of GRU: X, h0, Y, hn"):
         read("cn[-1]", Spec(3, D, cell="GRU"), Call(N, L))
 
 
@@ -251,10 +325,12 @@ def test_padding_is_noticed() -> None:
     "expression",
     [
         "", "Z", "Y[", "1", "Y.exp()", "Y @ Y", "Y - Y", "Y[lambda: 0]", "Y['a']", "Y[0.5]", "Y[True]", "Y[x]",
-        "__import__('os').system('true')", "Y.__class__", "(lambda: Y)()", "torch.load('f')", "torch.cat(Y)",
+        "__import__('os').system('true')", "Y.__class__", "hn.shape == 3",
+        "X.size(0) == Y", "not Y", "not Y.shape", "Y == hn == cn", "Y.any(0)", "(lambda: Y)()", "torch.load('f')",
+        "torch.cat(Y)",
         "torch.cat([])", "torch.cat([Y], out=Y)", "Y[1//0]", "Y[2**3]", "Y.sum(0, 1, 2)", "Y.sum(keepdim=N)",
         "Y.transpose(0)", "Y.permute(dims=0)", "[Y for Y in X]", "Y if X else X", "f'{Y}'", "Y; X",
-        "Y\x00", "Y" + "[0:]" * 80, "Y[" + "-" * 60 + "1]", "(" * 200 + "Y" + ")" * 200, "Y" * 400,
+        "Y\x00", "Y" + "[0:]" * 80, "(" * 200 + "Y" + ")" * 200, "Y" * 400,
         " + ".join("Y" * 60), "Y.sum(1)[y]", "Y[:, P_]",
     ],
 )  # fmt: skip
@@ -271,9 +347,11 @@ def test_what_is_outside_the_grammar_is_refused_with_the_grammar(expression: str
         ("Y[3]", "an index from -3 to 2 on axis N"), ("Y[:, :, :, 0]", "at most 3 indices"),
         ("Y[..., ...]", "at most 3 indices"), ("Y[:, ::-1]", "a step of at least 1"), ("Y[:, ::0]", "a step of at"),
         ("Y.permute(0, 0, 1)", "each of the 3 axes once"), ("Y.sum(5)", "an axis from -3 to 2"),
-        ("Y.unsqueeze(9)", "an axis from -4 to 3"), ("hn.view(N, -1)", "the one reshape that keeps"),
-        ("Y.view(K, R, N, H)", "the one reshape that keeps"), ("Y[torch.arange(N), lengths - 1]", "without lengths"),
-        ("Y[torch.arange(N)]", "rows and steps in pairs"), ("hn[torch.arange(N), 0]", "rows and steps in pairs"),
+        ("Y.unsqueeze(9)", "an axis from -4 to 3"), ("hn.view(N, 4)", "as many elements as .* has, 30"),
+        ("Y.view(N, -1)", "write reshape"), ("hn.transpose(0, 1).view(N, -1)", "write reshape"),
+        ("Y[torch.arange(N), lengths - 1]", "without lengths"), ("Y.flatten(2, 1)", "the first axis to join"),
+        ("hn[torch.arange(N), 0]", "an axis of at least 3"), ("Y[torch.arange(N), :, torch.arange(N)]", "beside"),
+        ("Y.flip(0, 0)", "each named once"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_named(expression: str, says: str) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from lstm_shapes.views.unrolled import Grid, Lit, Row
-
-from .frame import arrow, box, text, wide
+from .grid import Grid, Lit, Row
+from .svg import arrow, box, text, wide
 
 __all__ = ["grid_body"]
 
@@ -32,7 +31,7 @@ class _Drawing:
         rows = [row for row in grid.rows if row]
         self.end_w = max(88.0, 7.8 * max(len(_label(_states(spec.kind.states, "n"), grid, row)) for row in rows) + 12)
         self.left = max(108 + self.end_w + WIRE, 50 + 6.6 * max(len(self.wide), len(self.features)))
-        labels = [self._index(t) for t in grid.steps if t is not None]
+        labels = [self._index(t) for t in grid.shown]
         self.cell_w = max(72.0, 10 + max(wide(label, "l-code l-quiet") for label in labels))
         self.places: list[tuple[int | None, float]] = []
         x = self.left

@@ -1,0 +1,475 @@
+"""Which cells, inputs and initial states an expression reads of one call of one layer.
+
+All that is computed is asked for, and each operation says which elements of its operands it takes them from, down to X,
+Y, h0, c0, hn and cn. What is asked for is a box, one range for each axis, so a billion steps cost as little as six.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise, product
+from math import lcm, prod
+
+from lstm_shapes.errors import ShapeError
+
+from .operations import Step
+from .predict import Prediction
+
+__all__ = ["Part", "Reads", "covers", "same_elements", "what_reads"]
+
+Box = tuple[range, ...]
+_MOST = 10_000
+"""So many boxes may come of one, where a reshape cuts across axes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is read of one tensor: of these layers and of one direction, these steps of these rows of the batch.
+
+    `name` says what: h or c of a cell (Y and hn hold h, cn holds c), X, h0 or c0. `own`: not these steps, but the last
+    one that each row has.
+    """
+
+    name: str
+    layers: range
+    direction: int
+    steps: range
+    rows: range
+    features: range
+    own: bool = False
+
+    @property
+    def computed(self) -> bool:
+        """Whether the layer computed it: beyond the end of a row there is none, only padding."""
+        return self.name in ("h", "c")
+
+    def steps_of(self, length: int) -> range:
+        """The steps that are read in a row of this length, padding included."""
+        return range(length - 1, length) if self.own else self.steps
+
+    def cells_of(self, length: int) -> range:
+        """The steps that are read in a row of this length and are there: X has all, its padding included."""
+        steps = self.steps_of(length)
+        return range(steps.start, min(steps.stop, length), steps.step) if self.computed else steps
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What an expression reads of one call of one layer.
+
+    >>> from .expression import Expression
+    >>> from .predict import predict
+    >>> reads = Expression.of("Y[:, -1]").reads(predict(28, 256, 3, N=2, L=20))
+    >>> reads.states(layer=2, direction=0, t=19, n=0), reads.states(layer=1, direction=0, t=19, n=0)
+    (('h',), ())
+    """
+
+    prediction: Prediction
+    expression: str
+    parts: tuple[Part, ...]
+
+    def length(self, n: int | None) -> int:
+        """Steps of row n; of all rows, where they are alike."""
+        call = self.prediction.call
+        return call.lengths[n] if call.lengths and n is not None else call.L
+
+    def rows(self, name: str, layer: int, direction: int, t: int, length: int) -> list[range]:
+        """The rows, if they have this length, for which h or c of a cell, X, h0 or c0 is read: one range a part."""
+        return [
+            part.rows
+            for part in self.parts
+            if part.name == name and layer in part.layers and direction == part.direction and t in part.cells_of(length)
+        ]
+
+    def _names(self, names: Iterable[str], layer: int, direction: int, t: int, n: int) -> tuple[str, ...]:
+        length = self.length(n)
+        return tuple(name for name in names if any(n in rows for rows in self.rows(name, layer, direction, t, length)))
+
+    def states(self, layer: int, direction: int, t: int, n: int) -> tuple[str, ...]:
+        """Which states of a cell are read in row n: `("h",)`, `("c",)`, both or none."""
+        return self._names(self.prediction.spec.kind.states, layer, direction, t, n)
+
+    def initial(self, layer: int, direction: int, n: int) -> tuple[str, ...]:
+        """Which initial states are read in row n: of h0 and c0."""
+        return self._names(("h0", "c0"), layer, direction, 0, n)
+
+    def inputs(self, t: int, n: int) -> bool:
+        """Whether X is read at that step of row n."""
+        return bool(self._names(("X",), 0, 0, t, n))
+
+    def padding(self, n: int, t: int | None = None) -> bool:
+        """Whether Y is read beyond the end of row n (at step t), where it holds zeros that nobody computed."""
+        end = self.length(n)
+        steps = (part.steps_of(end) for part in self.parts if part.computed and n in part.rows)
+        return any(one[-1] >= end and (t is None or (t >= end and t in one)) for one in steps)
+
+    def padded_rows(self, most: int) -> tuple[int, ...]:
+        """The first few rows that are read beyond their end."""
+        rows: set[int] = set()
+        for part in self.parts if self.prediction.call.lengths else ():
+            rows |= set(islice((n for n in part.rows if self.padding(n)), most))
+        return tuple(sorted(rows))[:most]
+
+    def rows_of(self, part: Part, backwards: bool = False) -> Iterator[int]:
+        """The rows of which a part reads anything that is there."""
+        order = part.rows[::-1] if backwards else part.rows
+        return iter(order) if not part.computed else (n for n in order if part.cells_of(self.length(n)))
+
+    def hidden(self, layers: Collection[int], steps: Collection[int], rows: Collection[int] | None) -> tuple[str, ...]:
+        """What is also read besides these: other layers, steps or rows; rows None: all of them are drawn as one.
+
+        >>> from .expression import Expression
+        >>> from .predict import predict
+        >>> reads = Expression.of("Y[:, 9]").reads(predict(28, 256, 3, L=20))
+        >>> reads.hidden((0, 1, 2), (0, 1, 18, 19), None), reads.hidden((0, 1, 2), (0, 9, 19), None)
+        (('steps',), ())
+        """
+        missing: set[str] = set()
+        for part in self.parts:
+            if rows is not None and any(n not in rows for n in self.rows_of(part)):
+                missing.add("rows")
+            if not (rows is None or any(n in part.rows for n in rows)):
+                continue
+            shown = [layer for layer in layers if layer in part.layers]
+            if part.name != "X" and len(part.layers) > len(shown):
+                missing.add("layers")
+            lengths = {self.length(n) for n in ([None] if rows is None else rows) if n is None or n in part.rows}
+            cells = (part.cells_of(length) for length in lengths)
+            if (
+                part.name not in ("h0", "c0")
+                and (shown or part.name == "X")
+                and any(_outside(one, steps) for one in cells)
+            ):
+                missing.add("steps")
+        return tuple(name for name in ("layers", "steps", "rows") if name in missing)
+
+
+def _outside(places: range, shown: Collection[int]) -> bool:
+    """Whether a range has a member that is not shown; as cheap for a billion members as for ten."""
+    return len(places) > sum(place in places for place in set(shown))
+
+
+def covers(ranges: Iterable[range], count: int) -> bool:
+    """Whether every position 0 … count - 1 is in one of the ranges, whose steps are positive.
+
+    Between two ends of ranges what is covered repeats after the least common multiple of the steps; and n
+    progressions that cover 2ⁿ positions in a row cover all (Crittenden and Vanden Eynden, 1970).
+
+    >>> covers([range(0, 10**9, 2), range(1, 10**9, 2)], 10**9), covers([range(1, 9)], 9)
+    (True, False)
+    """
+    given = {one for one in ranges if len(one)}
+    cuts = sorted({0, count, *(end for one in given for end in (one.start, one[-1] + 1) if 0 < end < count)})
+    for low, high in pairwise(cuts):
+        here = [one for one in given if one.start <= low and high <= one[-1] + 1]
+        if any(one.step == 1 for one in here):
+            continue
+        enough = min(high - low, lcm(*(one.step for one in here)), 2 ** len(here))
+        if not all(any(place in one for one in here) for place in range(low, low + enough)):
+            return False
+    return True
+
+
+def what_reads(step: Step, prediction: Prediction, expression: str) -> Reads:
+    """The cells that are read for all elements of an expression's value; of a claim, for both sides."""
+    parts = [part for name, box in _leaves(step, _whole(step.shape)) for part in _parts(name, box, prediction)]
+    return Reads(prediction, expression, tuple(_merged(parts, prediction)))
+
+
+def same_elements(left: Step, right: Step, prediction: Prediction) -> bool:
+    """Whether two tensors have the same shape, and each element of one is what stands in its place in the other.
+
+    True only if they are equal whatever the weights and the inputs are: zeros of padding are equal to each other.
+    """
+    return left.shape == right.shape and all(
+        elements(left, index, prediction) == elements(right, index, prediction)
+        for index in product(*map(range, left.shape))
+    )
+
+
+def elements(step: Step, index: Sequence[int], prediction: Prediction) -> frozenset[Part]:
+    """What one element of a tensor is made of; nothing where it is padding."""
+    box = tuple(range(place, place + 1) for place in index)
+    parts = (part for name, leaf in _leaves(step, box) for part in _parts(name, leaf, prediction))
+    lengths = prediction.call.lengths
+    return frozenset(part for part in parts if part.cells_of(lengths[part.rows[0]] if lengths else prediction.call.L))
+
+
+def _whole(shape: Iterable[int]) -> Box:
+    return tuple(map(range, shape))
+
+
+def _parts(name: str, box: Box, prediction: Prediction) -> Iterator[Part]:
+    """A box of X, Y or a state as what of the layer it holds, one part for each direction."""
+    spec, call = prediction.spec, prediction.call
+    roles = [role if role in "NL" else "KR" for role in prediction.tensors[name].names[:-1]]
+    places = dict(zip([*roles, "features"], box, strict=True))
+    steps, rows, features = places.get("L", range(1)), places.get("N", range(1)), places["features"]
+    if name == "X":
+        yield Part("X", range(1), 0, steps, rows, features)
+        return
+    for direction in range(spec.R):
+        if name == "Y":
+            half = _between(features, direction * spec.H, (direction + 1) * spec.H)
+            if half:
+                yield Part("h", range(spec.K - 1, spec.K), direction, steps, rows, half)
+            continue
+        layers = _layers(places.get("KR", range(1)), direction, spec.R)
+        if not layers:
+            continue
+        if name in ("h0", "c0"):
+            yield Part(name, layers, direction, range(1), rows, features)
+        elif direction:
+            yield Part(name[0], layers, direction, range(1), rows, features)
+        elif len(rows) > 1 and call.short:
+            yield Part(name[0], layers, direction, range(call.L), rows, features, own=True)
+        else:
+            end = call.lengths[rows[0]] if call.lengths else call.L
+            yield Part(name[0], layers, direction, range(end - 1, end), rows, features)
+
+
+def _layers(rows: range, direction: int, R: int) -> range:
+    """The layers whose state of a direction is in these rows of hn, which are layer-major."""
+    of_direction = [row for row in rows[:R] if row % R == direction]
+    if not of_direction:
+        return range(0)
+    step = lcm(rows.step, R)
+    found = range(of_direction[0], rows[-1] + 1, step)
+    return range(found[0] // R, found[-1] // R + 1, step // R)
+
+
+def _merged(parts: Sequence[Part], prediction: Prediction) -> Iterator[Part]:
+    """Single rows that are read alike, each at its own last step perhaps, as one part where they are evenly spaced."""
+    # How short the rows are is looked up once: a batch may have as many as there are parts.
+    lengths, short = prediction.call.lengths, prediction.call.short
+    alike: dict[Part, list[int]] = {}
+    for part in dict.fromkeys(parts):
+        key = part
+        if len(part.rows) == 1:
+            (n,) = part.rows
+            key = replace(part, rows=range(0))
+            if lengths and short and part.computed and part.steps == range(lengths[n] - 1, lengths[n]):
+                key = replace(key, steps=range(prediction.call.L), own=True)
+        alike.setdefault(key, []).append(part.rows[0])
+    for key, rows in alike.items():
+        if len(key.rows):
+            yield key
+            continue
+        steps = {b - a for a, b in pairwise(rows)} or {1}
+        if len(rows) == 1 and key.own and lengths:
+            yield replace(key, rows=range(rows[0], rows[0] + 1), steps=range(lengths[rows[0]])[-1:], own=False)
+        elif len(steps) == 1 and min(steps) > 0:
+            yield replace(key, rows=range(rows[0], rows[-1] + 1, min(steps)))
+        else:
+            yield from (replace(key, rows=range(n, n + 1)) for n in rows)
+
+
+# ---- from what is asked of a value to what is asked of its operands
+
+
+def _leaves(step: Step, box: Box) -> Iterator[tuple[str, Box]]:
+    """What is asked of X, Y, h0, c0, hn and cn, where this is asked of a value."""
+    if not all(box):
+        return
+    if step.op in ("equal", "any", "not"):
+        for operand in step.inputs:
+            yield from _leaves(operand, _whole(operand.shape))
+    elif step.op in _ASKED:
+        for operand, asked in _ASKED[step.op](step, box):
+            yield from _leaves(operand, asked)
+    elif not step.inputs and step.op != "number":  # shapes and sizes are known without reading anything
+        yield step.op, box
+
+
+Asked = Iterator[tuple[Step, Box]]
+
+
+def _of_getitem(step: Step, box: Box) -> Asked:
+    left, rows = iter(box), range(0)
+    asked: list[range | tuple[int, ...]] = []
+    for key in step.arguments[0]:
+        if key is None:
+            next(left)
+        elif isinstance(key, int):
+            asked.append(range(key, key + 1))
+        elif isinstance(key, range):
+            one = next(left)
+            asked.append(key[one.start : one.stop : one.step])
+        else:  # a position for each row, the same rows for all such keys
+            rows = rows or next(left)
+            asked.append(key)
+    for n in rows or (0,):
+        yield step.inputs[0], tuple(range(at[n], at[n] + 1) if isinstance(at, tuple) else at for at in asked)
+
+
+def _of_permute(step: Step, box: Box) -> Asked:
+    order = dict(zip(step.arguments, box, strict=True))
+    yield step.inputs[0], tuple(order[place] for place in range(len(box)))
+
+
+def _of_transpose(step: Step, box: Box) -> Asked:
+    a, b = step.arguments
+    swapped = list(box)
+    swapped[a], swapped[b] = box[b], box[a]
+    yield step.inputs[0], tuple(swapped)
+
+
+def _of_sum(step: Step, box: Box) -> Asked:
+    places, keep = step.arguments
+    left = iter(box)
+    asked = []
+    for place, size in enumerate(step.inputs[0].shape):
+        kept = next(left) if keep or place not in places else None
+        asked.append(range(size) if kept is None or place in places else kept)
+    yield step.inputs[0], tuple(asked)
+
+
+def _of_squeeze(step: Step, box: Box) -> Asked:
+    left = iter(box)
+    yield (
+        step.inputs[0],
+        tuple(range(1) if place in step.arguments[0] else next(left) for place in range(len(step.inputs[0].shape))),
+    )
+
+
+def _of_unsqueeze(step: Step, box: Box) -> Asked:
+    (place,) = step.arguments
+    yield step.inputs[0], (*box[:place], *box[place + 1 :])
+
+
+def _of_flip(step: Step, box: Box) -> Asked:
+    def turned(one: range, size: int) -> range:
+        return range(size - 1 - one[-1], size - one[0], one.step)
+
+    sizes = enumerate(zip(box, step.shape, strict=True))
+    yield step.inputs[0], tuple(turned(one, size) if at in step.arguments[0] else one for at, (one, size) in sizes)
+
+
+def _of_add(step: Step, box: Box) -> Asked:
+    for operand in step.inputs:
+        new = len(box) - len(operand.shape)
+        sizes = zip(box[new:], operand.shape, strict=True)
+        yield operand, tuple(range(1) if size == 1 else one for one, size in sizes)
+
+
+def _of_cat(step: Step, box: Box) -> Asked:
+    (place,), start = step.arguments, 0
+    for operand in step.inputs:
+        end = start + operand.shape[place]
+        yield operand, (*box[:place], _between(box[place], start, end), *box[place + 1 :])
+        start = end
+
+
+def _of_stack(step: Step, box: Box) -> Asked:
+    (place,) = step.arguments
+    for number, operand in enumerate(step.inputs):
+        if number in box[place]:
+            yield operand, (*box[:place], *box[place + 1 :])
+
+
+def _of_reshape(step: Step, box: Box) -> Asked:
+    """Axes are flattened and cut again, each group of them by itself that holds the same elements before and after."""
+    (operand,) = step.inputs
+    groups = []
+    for new, old in _groups(step.shape, operand.shape):
+        flat = _flattened([box[at] for at in new], [step.shape[at] for at in new])
+        groups.append([cut for piece in flat for cut in _cut(piece, [operand.shape[at] for at in old])])
+    _few(prod(map(len, groups)))
+    for pieces in product(*groups):
+        yield operand, tuple(one for piece in pieces for one in piece)
+
+
+_ASKED: dict[str, Callable[[Step, Box], Asked]] = {
+    "add": _of_add,
+    "cat": _of_cat,
+    "flatten": _of_reshape,
+    "flip": _of_flip,
+    "getitem": _of_getitem,
+    "mean": _of_sum,
+    "permute": _of_permute,
+    "reshape": _of_reshape,
+    "squeeze": _of_squeeze,
+    "stack": _of_stack,
+    "sum": _of_sum,
+    "transpose": _of_transpose,
+    "unsqueeze": _of_unsqueeze,
+    "view": _of_reshape,
+}
+
+
+def _between(one: range, low: int, high: int) -> range:
+    """The members of a range from low to high - 1, counted from low."""
+    first = one.start if one.start >= low else one.start - (one.start - low) // one.step * one.step
+    return range(first - low, min(one.stop, high) - low, one.step)
+
+
+def _groups(new: Sequence[int], old: Sequence[int]) -> Iterator[tuple[range, range]]:
+    """Neighbouring axes that hold the same elements in both shapes, as few at a time as can be."""
+    i = j = 0
+    while i < len(new) or j < len(old):
+        a, b = i, j
+        size_new = size_old = 1
+        while i == a or size_new != size_old:
+            if i < len(new) and (size_new <= size_old or j == len(old)):
+                size_new, i = size_new * new[i], i + 1
+            elif j < len(old):
+                size_old, j = size_old * old[j], j + 1
+            else:
+                break
+        if i == len(new):  # axes of size 1 are left
+            j = len(old)
+        yield range(a, i), range(b, j)
+
+
+def _flattened(box: Sequence[range], sizes: Sequence[int]) -> list[range]:
+    """The elements of a box in row-major order, as ranges of positions."""
+    pieces, inner = [range(1)], 1
+    for outer, size in zip(reversed(box), reversed(sizes), strict=True):
+        pieces = [one for piece in pieces for one in _repeated(outer, piece, inner)]
+        inner *= size
+    return pieces
+
+
+def _repeated(outer: range, piece: range, inner: int) -> Iterator[range]:
+    """A piece of a row of so many elements, in each of these rows."""
+    if outer.step == 1 and piece.start < piece.step and len(piece) * piece.step == inner:
+        yield range(outer[0] * inner + piece.start, (outer[-1] + 1) * inner, piece.step)
+    elif len(piece) == 1:
+        yield range(outer[0] * inner + piece[0], outer[-1] * inner + piece[0] + 1, outer.step * inner)
+    else:
+        _few(len(outer))
+        yield from (_shifted(piece, row * inner) for row in outer)
+
+
+def _cut(piece: range, sizes: Sequence[int]) -> Iterator[Box]:
+    """Evenly spaced positions of a row-major order as boxes of these sizes."""
+    if len(sizes) < 2:
+        yield (piece,) if sizes else ()
+        return
+    inner, step = prod(sizes[1:]), piece.step
+    first, last = piece[0] // inner, piece[-1] // inner
+    if first == last:
+        within = [(range(first, last + 1), _shifted(piece, -first * inner))]
+    elif step % inner == 0:
+        within = [(range(first, last + 1, step // inner), range(piece[0] % inner, piece[0] % inner + 1))]
+    else:
+        # Rows are alike where the step divides them; the first and the last may be cut.
+        alike = range(piece[0] % step, inner, step) if inner % step == 0 else range(0)
+        low = first if alike and piece[0] % inner == alike[0] else first + 1
+        high = last + 1 if alike and piece[-1] % inner == alike[-1] else last
+        cut = {*range(first, low), *range(high, last + 1)} if alike else range(first, last + 1)
+        _few(len(cut))
+        within = [(range(row, row + 1), _between(piece, row * inner, (row + 1) * inner)) for row in sorted(cut)]
+        within += [(range(low, high), alike)] if alike and low < high else []
+    for outer, inside in within:
+        yield from ((outer, *rest) for rest in (_cut(inside, sizes[1:]) if inside else ()))
+
+
+def _shifted(one: range, by: int) -> range:
+    return range(one.start + by, one.stop + by, one.step)
+
+
+def _few(count: int) -> None:
+    if count > _MOST:
+        raise ShapeError("expression", "one whose reshape keeps long axes whole", got=f"{count:,} pieces of one")
