@@ -4,113 +4,155 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lstm_shapes.display import Shown
+
 from .call import Call
 from .counts import Counts
 from .spec import Spec
 
-__all__ = ["notes"]
-
-_Note = tuple[Callable[[Spec, Call], bool], Callable[[Spec, Call], str]]
+__all__ = ["Notes", "notes"]
 
 
-def notes(spec: Spec, call: Call) -> tuple[str, ...]:
-    """The notes that apply to this layer and call, most often needed first; code stands in backticks.
+class Notes(Shown, tuple[str, ...]):
+    """Sentences about one layer and call, code in backticks: a tuple that shows itself as a list."""
 
-    >>> notes(Spec(28, 256, dropout=0.5), Call())[-3]
+    __slots__ = ()
+
+
+def notes(spec: Spec, call: Call, *, first: bool = False) -> Notes:
+    """The notes that apply to this layer and call, most often needed first; `first`: those of the first screen only.
+
+    >>> notes(Spec(28, 256, dropout=0.5), Call(), first=True)[-2]
     '`dropout=0.5` does nothing here: it acts between layers, and K = 1 has no between.'
     """
-    return tuple(text(spec, call) for applies, text in _NOTES if applies(spec, call))
+    counts = Counts(spec, call)
+    half = Counts(spec.replace(D=spec.D // 2)) if spec.D // 2 > spec.P else counts
+    gaps = {
+        "last": "Y[:, -1]" if spec.batch_first and call.batched else "Y[-1]",
+        "own_last": "Y[torch.arange(N), lengths - 1]" if spec.batch_first else "Y[lengths - 1, torch.arange(N)]",
+        "share": f"{counts.recurrent_share:.0%}",
+        "half": half.spec.D,
+        "half_total": f"{half.total:,}",
+        "total": f"{counts.total:,}",
+        "dropout": f"{spec.dropout:g}",
+        "D": spec.D,
+        "P": spec.P,
+    }
+    texts = (text for applies, text in (_FIRST if first else _FIRST + _LATER) if applies(spec, call))
+    return Notes(text.format(**gaps) for text in texts)
 
 
-def _size0(spec: Spec, call: Call) -> str:
-    first, other = ("N, the batch", "L, the steps") if spec.batch_first else ("L, the steps", "N, the batch")
-    return f"`x.size(0)` is {first}, and `x.size(1)` is {other}, because `batch_first={spec.batch_first}`."
+_Note = tuple[Callable[[Spec, Call], bool], str]
 
 
-def _cheaper(spec: Spec, call: Call) -> str:
-    counts, half = Counts(spec), spec.D // 2
-    text = f"{counts.recurrent_share:.0%} of the parameters sit in the recurrent matrices"
-    if counts.D_costs:
-        text = f"D is what costs: {text}"
-    if half <= spec.P:
-        return f"{text}."  # the half could not be projected to the same width
-    less = Counts(spec.replace(D=half)).total
-    return f"{text}. With D = {half} it is {less:,} in place of {counts.total:,} parameters."
+def _lasts(spec: Spec, call: Call) -> bool:
+    """One direction of several layers: its last step is the top row of hn."""
+    return not spec.kind.step and spec.R == 1 and spec.K > 1
 
 
-# One row a note: when it applies, what it says.
-_NOTES: tuple[_Note, ...] = (
+def _halved(spec: Spec) -> bool:
+    """Whether D can be halved: not below the width that is projected to."""
+    return spec.D // 2 > spec.P
+
+
+# One row a note: when it applies, what it says. These stand on the first screen, most often needed first.
+_FIRST: tuple[_Note, ...] = (
     (
-        lambda s, c: not s.kind.step and c.batched,
-        lambda s, c: (
-            f"`hn`{' and `cn` are' if s.has_c else ' is'} (K·R, N, …) in both layouts: "
-            "`batch_first` never moves the axes of a state."
-        ),
+        lambda s, c: s.batch_first and not s.kind.step and c.batched,
+        "Is `Y[:, -1, :]` different from `Y[:, -1:]`? Yes: an integer takes its axis away, a slice keeps it with size 1: "
+        "the same numbers with one axis more. Linear takes either, but cross entropy against N labels wants the first.",
     ),
-    (lambda s, c: not s.kind.step and c.batched, _size0),
+    (
+        lambda s, c: not s.kind.step and c.batched and s.has_c,
+        "`hn` and `cn` are (K·R, N, …) in both layouts: `batch_first` never moves the axes of a state.",
+    ),
+    (
+        lambda s, c: not s.kind.step and c.batched and not s.has_c,
+        "`hn` is (K·R, N, …) in both layouts: `batch_first` never moves the axes of a state.",
+    ),
+    (
+        lambda s, c: not s.kind.step and c.batched and s.batch_first,
+        "`x.size(0)` is N, the batch, and `x.size(1)` is L, the steps, because `batch_first=True`.",
+    ),
+    (
+        lambda s, c: not s.kind.step and c.batched and not s.batch_first,
+        "`x.size(0)` is L, the steps, and `x.size(1)` is N, the batch, because `batch_first=False`.",
+    ),
     (
         lambda s, c: s.has_c and not s.kind.step,
-        lambda s, c: (
-            f"`{_last(s, c)}` is hidden state, not cell state. The cell state never appears in Y; "
-            "it is `cn`, at the last step only."
-        ),
+        "`{last}` is hidden state, not cell state. The cell state never appears in Y; it is `cn`, at the last step only.",
     ),
     (
-        lambda s, c: not s.kind.step and s.R == 1 and s.K > 1,
-        lambda s, c: (
-            f"`hn[-1]` is the top layer, `hn[0]` the bottom one; Y holds the top layer only, "
-            f"so `{_last(s, c)}` equals `hn[-1]`" + (" for rows of full length." if c.short else ".")
-        ),
+        lambda s, c: c.short and s.R == 1,
+        "Rows are shorter than L, and Y is zero beyond each row's length: read `hn[-1]`, or `{own_last}`.",
     ),
     (
-        lambda s, c: s.R == 2,
-        lambda s, c: (
-            f"`{_last(s, c)}` is no summary of both directions: its backward half has read one step only. "
-            "Join `hn[-2]` (forward) and `hn[-1]` (backward)."
-        ),
-    ),
-    (
-        lambda s, c: c.short,
-        lambda s, c: (
-            "Rows are shorter than L, and Y is zero beyond each row's length: read `hn[-1]`, or "
-            f"`{'Y[torch.arange(N), lengths - 1]' if s.batch_first else 'Y[lengths - 1, torch.arange(N)]'}`"
-            f"{' for the forward half' if s.R == 2 else ''}."
-        ),
+        lambda s, c: c.short and s.R == 2,
+        "Rows are shorter than L, and Y is zero beyond each row's length: read `hn[-1]`, or `{own_last}` for the forward "
+        "half.",
     ),
     (
         lambda s, c: s.P > 0,
-        lambda s, c: f"The projection makes h and Y P = {s.P} wide; c stays D = {s.D} wide, so h0 and c0 differ.",
+        "The projection makes h and Y P = {P} wide; c stays D = {D} wide, so h0 and c0 differ.",
     ),
     (
         lambda s, c: not c.batched and not s.kind.step,
-        lambda s, c: "A 2-D x is one sequence, (L, Q), never a batch: states are (K·R, H) without N.",
+        "A 2-D x is one sequence, (L, Q), never a batch: states are (K·R, H) without N.",
     ),
     (
-        lambda s, c: s.kind.step,
-        lambda s, c: (
-            f"A cell does one step of one layer and returns {'(h, c)' if len(s.kind.states) > 1 else 'h'}, "
-            "no Y: the loop over steps is yours."
-        ),
+        lambda s, c: s.kind.step and s.has_c,
+        "A cell does one step of one layer and returns (h, c), no Y: the loop over steps is yours.",
+    ),
+    (
+        lambda s, c: s.kind.step and not s.has_c,
+        "A cell does one step of one layer and returns h, no Y: the loop over steps is yours.",
     ),
     (
         lambda s, c: s.dropout > 0 and s.K == 1 and not s.kind.step,
-        lambda s, c: f"`dropout={s.dropout:g}` does nothing here: it acts between layers, and K = 1 has no between.",
+        "`dropout={dropout}` does nothing here: it acts between layers, and K = 1 has no between.",
     ),
-    (
-        lambda s, c: s.dropout > 0 and s.K > 1,
-        lambda s, c: f"`dropout={s.dropout:g}` acts on the output of each layer but the last, in train mode only.",
-    ),
-    (lambda s, c: s.D > 1, _cheaper),
     (
         lambda s, c: not s.kind.step,
-        lambda s, c: (
-            "torch's own default is `batch_first=False`; this library's is True. "
-            "torch's docs write D for directions; here D is the hidden width."
-        ),
+        "torch's own default is `batch_first=False`; this library's is True. "
+        "torch's docs write D for directions; here D is the hidden width.",
     ),
 )
 
-
-def _last(spec: Spec, call: Call) -> str:
-    """The last step of Y as this layout writes it."""
-    return "Y[:, -1]" if spec.batch_first and call.batched else "Y[-1]"
+_LATER: tuple[_Note, ...] = (
+    (
+        lambda s, c: s.R == 2,
+        "`{last}` is no summary of both directions: its backward half has read one step only. "
+        "Join `hn[-2]` (forward) and `hn[-1]` (backward).",
+    ),
+    (
+        lambda s, c: _lasts(s, c) and not c.short,
+        "`hn[-1]` is the top layer, `hn[0]` the bottom one; Y holds the top layer only, so `{last}` equals `hn[-1]`.",
+    ),
+    (
+        lambda s, c: _lasts(s, c) and c.short,
+        "`hn[-1]` is the top layer, `hn[0]` the bottom one; Y holds the top layer only, so `{last}` equals `hn[-1]` for "
+        "rows of full length.",
+    ),
+    (
+        lambda s, c: s.dropout > 0 and s.K > 1,
+        "`dropout={dropout}` acts on the output of each layer but the last, in train mode only.",
+    ),
+    (
+        lambda s, c: _halved(s) and Counts(s).D_costs,
+        "D is what costs: {share} of the parameters sit in the recurrent matrices. With D = {half} it is {half_total} in "
+        "place of {total} parameters.",
+    ),
+    (
+        lambda s, c: _halved(s) and not Counts(s).D_costs,
+        "{share} of the parameters sit in the recurrent matrices. With D = {half} it is {half_total} in place of {total} "
+        "parameters.",
+    ),
+    (
+        lambda s, c: s.D > 1 and not _halved(s) and Counts(s).D_costs,
+        "D is what costs: {share} of the parameters sit in the recurrent matrices.",
+    ),
+    (
+        lambda s, c: s.D > 1 and not _halved(s) and not Counts(s).D_costs,
+        "{share} of the parameters sit in the recurrent matrices.",
+    ),
+)

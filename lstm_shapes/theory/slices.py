@@ -9,19 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from lstm_shapes.display import Shown
+
 from .axes import Axes
 from .axis_rules.indexing import index
 from .predict import Prediction
 from .spec import Spec
 
-__all__ = ["OPEN_QUESTION", "Slice", "slices"]
-
-OPEN_QUESTION = (
-    "Is `Y[:, -1, :]` different from `Y[:, -1:]`? Yes: an integer takes its axis away, a slice keeps it with size 1. "
-    "`Y[:, -1, :]` and `Y[:, -1]` are the same tensor; `Y[:, -1:]` holds the same numbers with one axis more. "
-    "Linear takes either, but cross entropy against N labels wants the first."
-)
-"""The lesson's open question, answered."""
+__all__ = ["Slice", "Slices", "slices"]
 
 _ALL = slice(None)
 _LAST = slice(-1, None)
@@ -48,7 +43,13 @@ class Slice:
         }
 
 
-def slices(prediction: Prediction) -> tuple[Slice, ...]:
+class Slices(Shown, tuple[Slice, ...]):
+    """The usual slices of one call: a tuple that shows itself as a table."""
+
+    __slots__ = ()
+
+
+def slices(prediction: Prediction) -> Slices:
     """The slices learners write, in the order of the lesson; none for a cell, which has no Y.
 
     >>> from lstm_shapes.theory.predict import predict
@@ -60,7 +61,7 @@ def slices(prediction: Prediction) -> tuple[Slice, ...]:
     """
     Y, hn = prediction.Y, prediction.hn
     if Y is None:
-        return ()
+        return Slices()
     spec, call = prediction.spec, prediction.call
     H = spec.H
     rows: list[tuple[str, str, Any]] = []
@@ -86,7 +87,7 @@ def slices(prediction: Prediction) -> tuple[Slice, ...]:
     rows += [("hn", "[-1]", (-1,)), ("hn", "[0]", (0,))]
     if call.batched:
         rows.append(("hn", "[:, 0]", (_ALL, 0)))
-    return tuple(
+    return Slices(
         Slice(
             name + text,
             index(Y if name == "Y" else hn, key),
@@ -118,7 +119,7 @@ def _of_Y(prediction: Prediction, key: tuple[Any, ...]) -> str:
     step, row, width = parts["L"], parts.get("N", _ALL), list(parts.values())[-1]
     if step == _ALL and row != _ALL:
         kept = ", batch axis kept" if isinstance(row, slice) else ""
-        return f"every step of the last sample only, not the last step of each{kept}"
+        return f"the last sample, not the last step{kept}"
     short = call.short
     half = ""
     if width != _ALL:
@@ -130,9 +131,9 @@ def _of_Y(prediction: Prediction, key: tuple[Any, ...]) -> str:
     which = "first" if step == 0 else "last"
     text = f"{which} step{half}"
     if step == _LAST:
-        text += ", step axis kept with size 1"
+        text += ", step axis kept"
     elif half == "" and spec.R == 2:
-        text += "; the backward half of it has read one step only" if step == -1 else ""
+        text += "; its backward half has read one step only" if step == -1 else ""
     if short and which == "last":
         text += "; zeros for rows shorter than L"
     return text
