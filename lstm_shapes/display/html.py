@@ -48,7 +48,9 @@ def to_html(page: Page, *, inline: bool = False) -> str:
     """
     parts = [f"<h2>{escape(page.title)}</h2>" if page.title else "", _paragraph(page.subtitle)]
     parts += [_drawing(page.picture(), inline) if page.picture else ""]
-    parts += [(f"<h3>{escape(block.title)}</h3>" if block.title else "") + _block(block, inline) for block in page.blocks]
+    parts += [
+        (f"<h3>{escape(block.title)}</h3>" if block.title else "") + _block(block, inline) for block in page.blocks
+    ]
     parts += [
         f"<details><summary>{escape(block.title)}</summary>{_block(block, inline)}</details>" for block in page.folded
     ]
@@ -79,8 +81,7 @@ def _drawing(svg: str, inline: bool) -> str:
     if not svg:
         return ""
     if not inline:
-        description = re.search("<desc>(.*?)</desc>", svg, re.DOTALL)
-        about = description[1] if description else ""
+        about = ": ".join(re.findall("<(?:title|desc)>(.*?)</", svg, re.DOTALL)[:2])
         svg = f'<img src="data:image/svg+xml;base64,{b64encode(svg.encode()).decode()}" alt="{about}">'
     return f'<div class="drawing">{svg}</div>'
 

@@ -177,7 +177,7 @@ def renderables(page: Page, width: int = 80) -> Iterator[RenderableType]:
             lines.overflow = "ignore" if isinstance(block.text, str) else "ellipsis"
             yield lines
     if page.more:
-        if page.blocks:
+        if page.blocks and page.blocks[-1].title:
             yield Text("")
         yield written(page.more)
 

@@ -11,6 +11,7 @@ from typing import get_args
 import pytest
 
 import lstm_shapes as ls
+from lstm_shapes.display import as_document
 from lstm_shapes.display.html import document, to_html
 from lstm_shapes.display.page import Cell, Column, Drawing, Lines, Mark, Page, Role, Sheet
 from tests.browser import Page as Tab
@@ -38,6 +39,7 @@ class Tags(HTMLParser):
         self.attributes += attrs
         if tag not in VOID:
             self.open.append(tag)
+        self.text += "\n" * (tag == "br")
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -84,11 +86,14 @@ def test_backticks_are_code() -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_every_result_is_self_contained(value: object) -> None:
-    """No script, no address, no handler: nothing is fetched when a notebook is opened."""
+    """No script, no address, no handler: nothing is fetched when a notebook is opened; a picture is in the page."""
     fragment = value._repr_html_()  # type: ignore[attr-defined]
     tags = Tags(fragment)
-    assert not {"script", "link", "iframe", "object", "embed", "form", "img"} & set(tags.names)
-    assert not [name for name, _ in tags.attributes if name in ("src", "href", "xlink:href") or name.startswith("on")]
+    assert not {"script", "link", "iframe", "object", "embed", "form", "svg"} & set(tags.names)
+    assert not [name for name, _ in tags.attributes if name in ("href", "xlink:href") or name.startswith("on")]
+    assert all(
+        (value or "").startswith("data:image/svg+xml;base64,") for name, value in tags.attributes if name == "src"
+    )
     assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/)", fragment)
 
 
@@ -127,8 +132,10 @@ def test_saved_page(tmp_path: Path) -> None:
 )
 def test_page_has_the_picture(value: object, lit: str) -> None:
     """What describes a call of a layer comes with its picture, lit where a classifier reads; counts come without."""
-    assert lit in Tags(value._repr_html_()).text  # type: ignore[attr-defined]
-    assert "<svg" not in ls.count(3, 5)._repr_html_()
+    attributes = Tags(value._repr_html_()).attributes  # type: ignore[attr-defined]
+    assert any(name == "alt" and lit in (text or "") for name, text in attributes)
+    assert lit in Tags(as_document(value)).text  # type: ignore[arg-type]
+    assert "<img" not in ls.count(3, 5)._repr_html_()
 
 
 # ---------------------------------------------------------------- in a browser
@@ -162,6 +169,7 @@ def test_readable_in_light_and_dark(tab: Tab, tmp_path: Path) -> None:
         tab.scheme(scheme)
         tab.open(file.as_uri())
         tab.shows("Shapes", "Laws")
+        tab.driver.execute_script("document.querySelectorAll('details').forEach(one => one.open = true)")
         worst, ground = tab.driver.execute_script(_CONTRAST)
         assert worst >= 4.5, (scheme, worst)
         grounds.append(ground)

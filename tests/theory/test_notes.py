@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.notes import notes
 from lstm_shapes.theory.spec import Spec
+from tests.strategies import cases
 
 
 def text(D: int = 5, K: int = 3, call: Call | None = None, **fields: Any) -> str:
@@ -55,3 +57,20 @@ def test_what_half_of_D_would_cost_is_counted() -> None:
     from lstm_shapes.theory.counts import Counts
 
     assert f"With D = 3 it is {Counts(Spec(7, 3, 3)).total:,}" in text(D=6)
+
+
+def test_the_open_question_is_answered_where_it_can_be_asked() -> None:
+    """`[:, -1, :]` or `[:, -1:]` is a question about batches that come first; it is the first note then."""
+    asked = "Is `Y[:, -1, :]` different from `Y[:, -1:]`? Yes"
+    assert notes(Spec(7, 5), Call())[0].startswith(asked)
+    for spec, call in ((Spec(7, 5, 1, False), Call()), (Spec(7, 5), Call(None)), (Spec(7, 5, cell="GRUCell"), Call())):
+        assert asked not in "".join(notes(spec, call))
+
+
+@given(cases())
+def test_the_first_screen_has_the_first_notes(case: tuple[Spec, Call]) -> None:
+    """No gap is left unfilled, nothing is said twice, and the first screen's notes lead the list."""
+    every, first = notes(*case), notes(*case, first=True)
+    assert every[: len(first)] == first
+    assert len(set(every)) == len(every)
+    assert not any("{" in text or "}" in text for text in every)

@@ -47,7 +47,10 @@ def test_a_backtick_in_a_file_name_is_one() -> None:
     text = as_text(report, width=80)
     assert "/a`b/c.py:3" in text
     assert "print('`', x)  # <`>" in text
-    assert '<span class="code">/a`b/c.py:3\nprint(&#x27;`&#x27;, x)  # &lt;`&gt;</span>' in report._repr_html_()
+    assert (
+        '<span class="code">/a`b/c.py:3<br>print(&#x27;`&#x27;, x)\u00a0\u00a0# &lt;`&gt;</span>'
+        in report._repr_html_()
+    )
 
 
 def test_a_large_dependence_matrix_is_left_to_its_sentence() -> None:
