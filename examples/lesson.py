@@ -12,16 +12,16 @@ from typing import Any
 
 import torch
 import torchinfo
+from lstm_shapes.views.notes import notes_lines
+from lstm_shapes.views.parameters import parameters_sheet
+from lstm_shapes.views.slices import slices_sheet
 from rich.console import Console
 from rich.rule import Rule
 from torch import Tensor, nn
 
 import lstm_shapes as ls
 from lstm_shapes.display.page import Page
-from lstm_shapes.views.notes import notes_lines
-from lstm_shapes.views.parameters import parameters_sheet
 from lstm_shapes.views.shapes import shapes_sheet
-from lstm_shapes.views.slices import slices_sheet
 
 Q, D, K, CLASSES = 28, 256, 3, 10
 N, L = 2, 20

@@ -11,8 +11,8 @@ from .page import Block, Cell, Column, Lines, Mark, Page, Sheet
 
 __all__ = ["document", "to_html"]
 
-# Colours are inherited, so that a dark notebook stays dark; rules are the text's colour, thinned. A notebook has a theme
-# of its own, which need not be the system's: it decides `color-scheme`, and that decides the rest, pictures included.
+# Colours are inherited, so that a dark notebook stays dark; rules are the text's colour. A notebook has a theme of its
+# own, which need not be the system's: it decides `color-scheme`, and that decides the rest, pictures included.
 _STYLE = """
 .lstm-shapes{font:14px/1.5 system-ui,sans-serif;color:inherit;max-width:60rem;overflow-x:auto;color-scheme:light dark}
 [data-jp-theme-light=true] .lstm-shapes,[data-theme=light] .lstm-shapes,[theme=light] .lstm-shapes,

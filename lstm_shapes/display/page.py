@@ -70,7 +70,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table: every row has a cell for each column; `totals` rows stand apart below. Without a title it has no head."""
+    """A table: every row has a cell for each column; `totals` rows stand apart below, `caption` under them."""
 
     title: str
     columns: tuple[Column, ...]

@@ -59,8 +59,8 @@ def _halved(spec: Spec) -> bool:
 _FIRST: tuple[_Note, ...] = (
     (
         lambda s, c: s.batch_first and not s.kind.step and c.batched,
-        "Is `Y[:, -1, :]` different from `Y[:, -1:]`? Yes: an integer takes its axis away, a slice keeps it with size 1: "
-        "the same numbers with one axis more. Linear takes either, but cross entropy against N labels wants the first.",
+        "Is `Y[:, -1, :]` different from `Y[:, -1:]`? Yes: an integer takes its axis away, a slice keeps it with size "
+        "1: the same numbers with one axis more. Linear takes either, but cross entropy against N labels wants the first.",
     ),
     (
         lambda s, c: not s.kind.step and c.batched and s.has_c,
@@ -80,7 +80,8 @@ _FIRST: tuple[_Note, ...] = (
     ),
     (
         lambda s, c: s.has_c and not s.kind.step,
-        "`{last}` is hidden state, not cell state. The cell state never appears in Y; it is `cn`, at the last step only.",
+        "`{last}` is hidden state, not cell state. The cell state never appears in Y; it is `cn`, at the "
+        "last step only.",
     ),
     (
         lambda s, c: c.short and s.R == 1,
@@ -88,8 +89,8 @@ _FIRST: tuple[_Note, ...] = (
     ),
     (
         lambda s, c: c.short and s.R == 2,
-        "Rows are shorter than L, and Y is zero beyond each row's length: read `hn[-1]`, or `{own_last}` for the forward "
-        "half.",
+        "Rows are shorter than L, and Y is zero beyond each row's length: read `hn[-1]`, or `{own_last}` for the "
+        "forward half.",
     ),
     (
         lambda s, c: s.P > 0,
@@ -130,8 +131,8 @@ _LATER: tuple[_Note, ...] = (
     ),
     (
         lambda s, c: _lasts(s, c) and c.short,
-        "`hn[-1]` is the top layer, `hn[0]` the bottom one; Y holds the top layer only, so `{last}` equals `hn[-1]` for "
-        "rows of full length.",
+        "`hn[-1]` is the top layer, `hn[0]` the bottom one; Y holds the top layer only, so `{last}` equals `hn[-1]` "
+        "for rows of full length.",
     ),
     (
         lambda s, c: s.dropout > 0 and s.K > 1,
@@ -139,13 +140,13 @@ _LATER: tuple[_Note, ...] = (
     ),
     (
         lambda s, c: _halved(s) and Counts(s).D_costs,
-        "D is what costs: {share} of the parameters sit in the recurrent matrices. With D = {half} it is {half_total} in "
-        "place of {total} parameters.",
+        "D is what costs: {share} of the parameters sit in the recurrent matrices. With D = {half} it is {half_total} "
+        "in place of {total} parameters.",
     ),
     (
         lambda s, c: _halved(s) and not Counts(s).D_costs,
-        "{share} of the parameters sit in the recurrent matrices. With D = {half} it is {half_total} in place of {total} "
-        "parameters.",
+        "{share} of the parameters sit in the recurrent matrices. With D = {half} it is {half_total} in place of "
+        "{total} parameters.",
     ),
     (
         lambda s, c: s.D > 1 and not _halved(s) and Counts(s).D_costs,

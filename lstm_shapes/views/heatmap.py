@@ -1,4 +1,4 @@
-"""A gate over time, units down and steps across: in characters, the higher the block the greater the value, and as SVG."""
+"""A gate over time, units down and steps across: in characters, the higher the greater, and as SVG."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def shapes_view(prediction: Prediction) -> Page:
 
 
 def shapes_sheet(prediction: Prediction) -> Sheet:
-    """Every tensor of the call: name, axes, sizes, what it is; hidden and cell state in one row where they are alike."""
+    """Every tensor of the call: name, axes, sizes, what it is; hidden and cell state share a row where alike."""
     spec, call = prediction.spec, prediction.call
     tensors = dict(prediction.tensors)
     for h, c in (("h0", "c0"), ("hn", "cn")):

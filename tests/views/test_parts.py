@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,7 +32,7 @@ def test_every_slice_has_a_row(case: tuple[Spec, Call]) -> None:
 @pytest.mark.parametrize("name", ["slices", "notes", "laws"])
 def test_a_part_is_a_tuple_that_shows_itself(name: str) -> None:
     """Still a tuple in every way; a REPL and a notebook show a page in place of every field."""
-    found = getattr(explain(28, 256, 3, proof=False), name)
+    found: Any = getattr(explain(28, 256, 3, proof=False), name)
     assert isinstance(found, tuple)
     assert (*found,) == found
     assert pickle.loads(pickle.dumps(found)) == found

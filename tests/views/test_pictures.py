@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 import xml.etree.ElementTree as ET
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
