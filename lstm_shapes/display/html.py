@@ -7,7 +7,7 @@ from base64 import b64encode
 from functools import partial
 from html import escape
 
-from .page import Block, Cell, Column, Lines, Mark, Page, Sheet
+from .page import Block, Cell, Column, Drawing, Lines, Mark, Page, Sheet
 
 __all__ = ["document", "to_html"]
 
@@ -23,13 +23,13 @@ _STYLE = """
 .lstm-shapes h3,.lstm-shapes summary{font-size:1em;font-weight:600;margin:1.2em 0 .3em}
 .lstm-shapes details,.lstm-shapes summary{margin:.3em 0}
 .lstm-shapes ul{list-style:disc;margin:0;padding-left:1.3em}
-.lstm-shapes table{border-collapse:collapse;margin:0;font-size:1em;color:inherit}
+.lstm-shapes table{border-collapse:collapse;margin:.3em 0;font-size:1em;color:inherit}
 .lstm-shapes tr:is(tr,tr:hover){background:none}
 .lstm-shapes :is(th,td){vertical-align:top;padding:.15em 1.2em .15em 0;background:none;border:0}
 .lstm-shapes thead th{font-weight:normal;font-style:italic;border-bottom:1px solid currentColor}
 .lstm-shapes tbody.totals tr:first-child td{border-top:1px solid currentColor}
 .lstm-shapes .right{font-variant-numeric:tabular-nums}
-.lstm-shapes :is(code,.code,pre){font-family:ui-monospace,monospace;font-size:.95em;background:none;color:inherit;
+.lstm-shapes :is(code,samp,pre){font-family:ui-monospace,monospace;font-size:.95em;background:none;color:inherit;
 padding:0}
 .lstm-shapes :is(.code,.strong){font-weight:600}
 .lstm-shapes .good{color:#1a7f37;color:light-dark(#1a7f37,#3fb950);font-weight:700}
@@ -48,9 +48,9 @@ def to_html(page: Page, *, inline: bool = False) -> str:
     """
     parts = [f"<h2>{escape(page.title)}</h2>" if page.title else "", _paragraph(page.subtitle)]
     parts += [_drawing(page.picture(), inline) if page.picture else ""]
-    parts += [
-        (f"<h3>{escape(block.title)}</h3>" if block.title else "") + _block(block, inline) for block in page.blocks
-    ]
+    for block in page.blocks:
+        drawn = isinstance(block, Drawing) and block.svg  # it has its title in it
+        parts += [f"<h3>{escape(block.title)}</h3>" if block.title and not drawn else "", _block(block, inline)]
     parts += [
         f"<details><summary>{escape(block.title)}</summary>{_block(block, inline)}</details>" for block in page.folded
     ]
@@ -109,7 +109,11 @@ def _aligned(tag: str, column: Column, content: str) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    found = f'<span class="{cell.role}">{escape(cell.text)}</span>' if isinstance(cell, Mark) else _written(cell)
+    if isinstance(cell, Mark):
+        tag = "samp" if cell.role in ("code", "number") else "span"
+        found = f'<{tag} class="{cell.role}">{escape(cell.text)}</{tag}>'
+    else:
+        found = _written(cell)
     return re.sub("  +|(?<=\n) ", lambda blanks: "\u00a0" * len(blanks[0]), found).replace("\n", "<br>")
 
 

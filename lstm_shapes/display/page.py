@@ -1,6 +1,6 @@
 """Page: what a view says, before it is text or HTML; and how it is printed, in colour or as plain characters.
 
-A cell is a str, or a `Mark` where a word has a role: code, symbol, number, good, bad or quiet.
+A cell is a str, or a `Mark` where it has a role: code, symbol, number (figures in columns), good, bad, quiet, strong.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def notes(spec: Spec, call: Call, *, first: bool = False) -> Notes:
     '`dropout=0.5` does nothing here: it acts between layers, and K = 1 has no between.'
     """
     counts = Counts(spec, call)
-    half = Counts(spec.replace(D=spec.D // 2)) if spec.D // 2 > spec.P else counts
+    half = Counts(spec.replace(D=spec.D // 2)) if _halved(spec) else counts
     gaps = {
         "last": "Y[:, -1]" if spec.batch_first and call.batched else "Y[-1]",
         "own_last": "Y[torch.arange(N), lengths - 1]" if spec.batch_first else "Y[lengths - 1, torch.arange(N)]",
@@ -60,7 +60,8 @@ _FIRST: tuple[_Note, ...] = (
     (
         lambda s, c: s.batch_first and not s.kind.step and c.batched,
         "Is `Y[:, -1, :]` different from `Y[:, -1:]`? Yes: an integer takes its axis away, a slice keeps it with size "
-        "1: the same numbers with one axis more. Linear takes either, but cross entropy against N labels wants the first.",
+        "1: the same numbers with one axis more. Linear takes either, but cross entropy against N labels wants the "
+        "first.",
     ),
     (
         lambda s, c: not s.kind.step and c.batched and s.has_c,

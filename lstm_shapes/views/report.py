@@ -40,14 +40,16 @@ def _verdict(report: Report) -> str:
 
 
 def _finding(finding: Finding) -> Sheet:
-    rows = [(word, _row(finding, word, text)) for word, text in finding.rows]
-    drawn = [_matrix(item) for item in finding.evidence]
-    rows += [("moved", text) for text in drawn if text]
-    rows.append(("rule", f"{finding.code} {finding.name} (`lstm-shapes rules {finding.code}`)"))
+    rows: list[tuple[str, Cell]] = [(word, _row(finding, word, text)) for word, text in finding.rows]
+    drawn = [("moved", Mark(text, "number")) for text in map(_matrix, finding.evidence) if text]
+    rule = ("rule", f"{finding.code} {finding.name} (`lstm-shapes rules {finding.code}`)")
     return Sheet(
         f"{_MARKS[finding.level]} {finding.title}",
         (Column(""), Column("", whole=False)),
-        tuple((Mark(word, _ROLES[finding.level] if word == "fix" else "quiet"), cell) for word, cell in rows),
+        tuple(
+            (Mark(word, _ROLES[finding.level] if word == "fix" else "quiet"), cell)
+            for word, cell in (*rows, *drawn, rule)
+        ),
     )
 
 

@@ -48,7 +48,7 @@ def test_a_backtick_in_a_file_name_is_one() -> None:
     assert "/a`b/c.py:3" in text
     assert "print('`', x)  # <`>" in text
     assert (
-        '<span class="code">/a`b/c.py:3<br>print(&#x27;`&#x27;, x)\u00a0\u00a0# &lt;`&gt;</span>'
+        '<samp class="code">/a`b/c.py:3<br>print(&#x27;`&#x27;, x)\u00a0\u00a0# &lt;`&gt;</samp>'
         in report._repr_html_()
     )
 
