@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import torch
+from importlib.metadata import version
 
 from lstm_shapes.display import view
 from lstm_shapes.display.page import Block, Cell, Column, Mark, Page, Sheet, code, tick
@@ -31,7 +31,7 @@ def proof_lines(proof: Proof) -> tuple[Block, ...]:
     told = "{held:,} of {all:,} claims hold against torch {version} and torchinfo ({device}, {dtype})".format(
         held=held,
         all=len(proof.checks),
-        version=torch.__version__.partition("+")[0],
+        version=version("torch").partition("+")[0],
         device=proof.device,
         dtype=proof.dtype,
     )
