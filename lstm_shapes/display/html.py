@@ -21,7 +21,8 @@ _STYLE = """
 .vscode-dark .lstm-shapes,.vscode-high-contrast:not(.vscode-high-contrast-light) .lstm-shapes{color-scheme:dark}
 .lstm-shapes h2{font-size:1.2em;font-weight:600;margin:.2em 0}
 .lstm-shapes h3,.lstm-shapes summary{font-size:1em;font-weight:600;margin:1.2em 0 .3em}
-.lstm-shapes details,.lstm-shapes summary{margin:.3em 0}
+.lstm-shapes :is(details,summary){margin:.3em 0}
+.lstm-shapes summary{display:list-item;cursor:pointer}
 .lstm-shapes ul{list-style:disc;margin:0;padding-left:1.3em}
 .lstm-shapes table{border-collapse:collapse;margin:.3em 0;font-size:1em;color:inherit}
 .lstm-shapes tr:is(tr,tr:hover){background:none}
@@ -31,6 +32,7 @@ _STYLE = """
 .lstm-shapes .right{font-variant-numeric:tabular-nums}
 .lstm-shapes :is(code,samp,pre){font-family:ui-monospace,monospace;font-size:.95em;background:none;color:inherit;
 padding:0}
+.lstm-shapes samp{white-space:inherit}
 .lstm-shapes :is(.code,.strong){font-weight:600}
 .lstm-shapes .good{color:#1a7f37;color:light-dark(#1a7f37,#3fb950);font-weight:700}
 .lstm-shapes .bad{color:#cf222e;color:light-dark(#cf222e,#ff7b72);font-weight:700}

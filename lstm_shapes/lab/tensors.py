@@ -87,7 +87,7 @@ class AnnotatedTensor(Tensor):
             return f"{kind}, no numbers"  # a tensor of a compiler's or a transformation's has none to show
 
     def _repr_html_(self) -> str:
-        numbers = f"<details><summary>numbers</summary><pre>{escape(repr(self.plain()))}</pre></details>"
+        numbers = f"<details><summary style="display:list-item">numbers</summary><pre>{escape(repr(self.plain()))}</pre></details>"
         return f'<div style="text-align:left"><code>{escape(repr(self))}</code>{numbers}</div>'
 
     def __format__(self, spec: str) -> str:

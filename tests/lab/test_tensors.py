@@ -152,7 +152,7 @@ def test_a_notebook_has_the_numbers_on_demand() -> None:
     """The line, and folded what torch prints; nothing of it is read as markup."""
     page = annotate(torch.tensor([1.0, 2.0]), "N")._repr_html_()
     assert "(N=2,) float32 cpu, 1 to 2: 1, 2" in page
-    assert "<details><summary>numbers</summary><pre>tensor([1., 2.])</pre>" in page
+    assert '<summary style="display:list-item">numbers</summary><pre>tensor([1., 2.])</pre>' in page
     page = annotate(torch.ones(2, requires_grad=True) * 2, "N")._repr_html_()
     assert "grad_fn=&lt;" in page
 
