@@ -163,7 +163,8 @@ def renderables(page: Page, width: int = 80) -> Iterator[RenderableType]:
         if block.title:
             yield Text(block.title, style="bold underline")
         if isinstance(block, Sheet):
-            yield _table(block) if _needs(block) <= width else _records(block)
+            table, needs = _table(block)
+            yield table if needs <= width else _records(block)
             if block.caption:
                 yield written(block.caption)
         elif isinstance(block, Lines):
@@ -194,29 +195,6 @@ def _cell(cell: Cell) -> Text:
     return Text(cell.text, style=STYLES[cell.role]) if isinstance(cell, Mark) else written(cell)
 
 
-def _headed(sheet: Sheet) -> bool:
-    return any(column.name for column in sheet.columns)
-
-
-def _needs(sheet: Sheet) -> int:
-    """Columns below which rich would cut words: what must stay whole, and room to wrap the rest in."""
-    least = (
-        16 if column.fold else _least(sheet, number) if column.whole else max(16, _least(sheet, number))
-        for number, column in enumerate(sheet.columns)
-    )
-    # rich reserves the gap of two behind the last column, too, and a heading's rule parts columns by one more.
-    return sum(columns + 2 for columns in least) + (len(sheet.columns) - 1) * _headed(sheet)
-
-
-def _least(sheet: Sheet, number: int, *, whole: bool = False) -> int:
-    """The narrowest that a column may be: its widest line where that must stay whole, else its longest word."""
-    column = sheet.columns[number]
-    texts = [column.name, *(_cell(row[number]).plain for row in (*sheet.rows, *sheet.totals))]
-    if column.whole or whole:
-        return max(cell_len(line) for text in texts for line in text.split("\n"))
-    return max((cell_len(word) for text in texts for word in text.split()), default=0)
-
-
 def _records(sheet: Sheet) -> RenderableType:
     """What is too wide for a table: each row as lines of heading and value."""
     grid = Table.grid(padding=(0, 2, 0, 0))
@@ -230,8 +208,9 @@ def _records(sheet: Sheet) -> RenderableType:
     return grid
 
 
-def _table(sheet: Sheet) -> RenderableType:
-    headed = _headed(sheet)
+def _table(sheet: Sheet) -> tuple[Table, int]:
+    """A table, and the columns below which rich would cut words: what must stay whole, and room to wrap the rest in."""
+    headed = any(column.name for column in sheet.columns)
     table = Table(
         box=box.SIMPLE_HEAD if headed else None,
         show_header=headed,
@@ -240,19 +219,24 @@ def _table(sheet: Sheet) -> RenderableType:
         header_style="italic",
         padding=(0, 2, 0, 0),
     )
+    # rich reserves the gap of two behind the last column, too, and a heading's rule parts columns by one more.
+    needs = len(sheet.columns) * (3 if headed else 2) - headed
     for number, column in enumerate(sheet.columns):
-        least, full = _least(sheet, number), _least(sheet, number, whole=True)
+        texts = [column.name, *(_cell(row[number]).plain for row in (*sheet.rows, *sheet.totals))]
+        word = max((cell_len(word) for text in texts for word in text.split()), default=0)
+        line = max((cell_len(line) for text in texts for line in text.split("\n")), default=0)
         # rich cuts what may wrap before it looks at the words: a column of single words would push the last one out.
-        whole = not column.fold and (column.whole or least == full)
+        whole = not column.fold and (column.whole or word == line)
         table.add_column(
             Text(column.name),
             justify="right" if column.right else "left",
             overflow="fold" if column.fold else "ellipsis",
             no_wrap=whole,
-            min_width=None if whole or column.fold else least,
+            min_width=None if whole or column.fold else word,
         )
+        needs += 16 if column.fold else line if whole else max(16, word)
     for rows in (sheet.rows, sheet.totals):
         table.add_section()
         for row in rows:
             table.add_row(*map(_cell, row))
-    return table
+    return table, needs

@@ -87,8 +87,9 @@ class AnnotatedTensor(Tensor):
             return f"{kind}, no numbers"  # a tensor of a compiler's or a transformation's has none to show
 
     def _repr_html_(self) -> str:
-        numbers = f"<details><summary style="display:list-item">numbers</summary><pre>{escape(repr(self.plain()))}</pre></details>"
-        return f'<div style="text-align:left"><code>{escape(repr(self))}</code>{numbers}</div>'
+        line, numbers = escape(repr(self)), escape(repr(self.plain()))
+        opened = f'<details><summary style="display:list-item">numbers</summary><pre>{numbers}</pre></details>'
+        return f'<div style="text-align:left"><code>{line}</code>{opened}</div>'
 
     def __format__(self, spec: str) -> str:
         return format(self.plain(), spec) if spec else str(self)
