@@ -26,13 +26,14 @@ def notes(spec: Spec, call: Call, *, first: bool = False) -> Notes:
     '`dropout=0.5` does nothing here: it acts between layers, and K = 1 has no between.'
     """
     counts = Counts(spec, call)
-    half = Counts(spec.replace(D=spec.D // 2)) if _halved(spec) else counts
+    last = "Y[:, -1]" if spec.batch_first and call.batched else "Y[-1]"
+    own_last = "Y[torch.arange(N), lengths - 1" if spec.batch_first else "Y[lengths - 1, torch.arange(N)"
     gaps = {
-        "last": "Y[:, -1]" if spec.batch_first and call.batched else "Y[-1]",
-        "own_last": "Y[torch.arange(N), lengths - 1]" if spec.batch_first else "Y[lengths - 1, torch.arange(N)]",
+        "last": last,
+        "own_last": f"{own_last}{f', :{spec.width}' * (spec.R == 2)}]" if call.short else last,
         "share": f"{counts.recurrent_share:.0%}",
-        "half": half.spec.D,
-        "half_total": f"{half.total:,}",
+        "half": spec.D // 2,
+        "half_total": f"{Counts(spec.replace(D=spec.D // 2)).total:,}" if _halves(spec) else "",
         "total": f"{counts.total:,}",
         "dropout": f"{spec.dropout:g}",
         "D": spec.D,
@@ -45,12 +46,7 @@ def notes(spec: Spec, call: Call, *, first: bool = False) -> Notes:
 _Note = tuple[Callable[[Spec, Call], bool], str]
 
 
-def _lasts(spec: Spec, call: Call) -> bool:
-    """One direction of several layers: its last step is the top row of hn."""
-    return not spec.kind.step and spec.R == 1 and spec.K > 1
-
-
-def _halved(spec: Spec) -> bool:
+def _halves(spec: Spec) -> bool:
     """Whether D can be halved: not below the width that is projected to."""
     return spec.D // 2 > spec.P
 
@@ -64,12 +60,8 @@ _FIRST: tuple[_Note, ...] = (
         "first.",
     ),
     (
-        lambda s, c: not s.kind.step and c.batched and s.has_c,
-        "`hn` and `cn` are (K·R, N, …) in both layouts: `batch_first` never moves the axes of a state.",
-    ),
-    (
-        lambda s, c: not s.kind.step and c.batched and not s.has_c,
-        "`hn` is (K·R, N, …) in both layouts: `batch_first` never moves the axes of a state.",
+        lambda s, c: not s.kind.step and c.batched,
+        "Every state is (K·R, N, …) in both layouts: `batch_first` never moves the axes of a state.",
     ),
     (
         lambda s, c: not s.kind.step and c.batched and s.batch_first,
@@ -85,13 +77,8 @@ _FIRST: tuple[_Note, ...] = (
         "last step only.",
     ),
     (
-        lambda s, c: c.short and s.R == 1,
-        "Rows are shorter than L, and Y is zero beyond each row's length: read `hn[-1]`, or `{own_last}`.",
-    ),
-    (
-        lambda s, c: c.short and s.R == 2,
-        "Rows are shorter than L, and Y is zero beyond each row's length: read `hn[-1]`, or `{own_last}` for the "
-        "forward half.",
+        lambda s, c: c.short,
+        "Rows are shorter than L, and Y is zero beyond each row's length: read `hn`, or `{own_last}`.",
     ),
     (
         lambda s, c: s.P > 0,
@@ -102,12 +89,8 @@ _FIRST: tuple[_Note, ...] = (
         "A 2-D x is one sequence, (L, Q), never a batch: states are (K·R, H) without N.",
     ),
     (
-        lambda s, c: s.kind.step and s.has_c,
-        "A cell does one step of one layer and returns (h, c), no Y: the loop over steps is yours.",
-    ),
-    (
-        lambda s, c: s.kind.step and not s.has_c,
-        "A cell does one step of one layer and returns h, no Y: the loop over steps is yours.",
+        lambda s, c: s.kind.step,
+        "A cell does one step of one layer and returns its new state, no Y: the loop over steps is yours.",
     ),
     (
         lambda s, c: s.dropout > 0 and s.K == 1 and not s.kind.step,
@@ -127,34 +110,17 @@ _LATER: tuple[_Note, ...] = (
         "Join `hn[-2]` (forward) and `hn[-1]` (backward).",
     ),
     (
-        lambda s, c: _lasts(s, c) and not c.short,
-        "`hn[-1]` is the top layer, `hn[0]` the bottom one; Y holds the top layer only, so `{last}` equals `hn[-1]`.",
-    ),
-    (
-        lambda s, c: _lasts(s, c) and c.short,
-        "`hn[-1]` is the top layer, `hn[0]` the bottom one; Y holds the top layer only, so `{last}` equals `hn[-1]` "
-        "for rows of full length.",
+        lambda s, c: not s.kind.step and s.R == 1 and s.K > 1,
+        "`hn[-1]` is the top layer, `hn[0]` the bottom one; Y holds the top layer only, so `{own_last}` equals "
+        "`hn[-1]`.",
     ),
     (
         lambda s, c: s.dropout > 0 and s.K > 1,
         "`dropout={dropout}` acts on the output of each layer but the last, in train mode only.",
     ),
     (
-        lambda s, c: _halved(s) and Counts(s).D_costs,
+        lambda s, c: _halves(s) and Counts(s).D_costs,
         "D is what costs: {share} of the parameters sit in the recurrent matrices. With D = {half} it is {half_total} "
         "in place of {total} parameters.",
-    ),
-    (
-        lambda s, c: _halved(s) and not Counts(s).D_costs,
-        "{share} of the parameters sit in the recurrent matrices. With D = {half} it is {half_total} in place of "
-        "{total} parameters.",
-    ),
-    (
-        lambda s, c: s.D > 1 and not _halved(s) and Counts(s).D_costs,
-        "D is what costs: {share} of the parameters sit in the recurrent matrices.",
-    ),
-    (
-        lambda s, c: s.D > 1 and not _halved(s) and not Counts(s).D_costs,
-        "{share} of the parameters sit in the recurrent matrices.",
     ),
 )
