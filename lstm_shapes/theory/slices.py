@@ -16,7 +16,14 @@ from .axis_rules.indexing import index
 from .predict import Prediction
 from .spec import Spec
 
-__all__ = ["Slice", "Slices", "slices"]
+__all__ = ["OPEN_QUESTION", "Slice", "Slices", "slices"]
+
+OPEN_QUESTION = (
+    "Is `Y[:, -1, :]` different from `Y[:, -1:]`? Yes: an integer takes its axis away, a slice keeps it with size 1. "
+    "`Y[:, -1, :]` and `Y[:, -1]` are the same tensor; `Y[:, -1:]` holds the same numbers with one axis more. "
+    "Linear takes either, but cross entropy against N labels wants the first."
+)
+"""The lesson's open question, answered."""
 
 _ALL = slice(None)
 _LAST = slice(-1, None)

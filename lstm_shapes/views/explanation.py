@@ -10,7 +10,7 @@ from lstm_shapes.explanation import Explanation
 from lstm_shapes.theory.notes import notes
 from lstm_shapes.theory.packing import Packing
 from lstm_shapes.theory.predict import Prediction
-from lstm_shapes.theory.slices import Slice, slices
+from lstm_shapes.theory.slices import OPEN_QUESTION, Slice, slices
 
 from .counts import counts_blocks, parameters_sheet
 from .parts import laws_sheet, notes_lines, slices_sheet
@@ -58,7 +58,9 @@ def prediction_view(prediction: Prediction) -> Page:
 def first_blocks(prediction: Prediction) -> tuple[Block, ...]:
     """What follows the shapes on the first screen."""
     reading = slices_sheet("Reading it", _reading(prediction))
-    mind = Lines("Mind", notes(prediction.spec, prediction.call, first=True))
+    asked = prediction.spec.batch_first and prediction.Y is not None and prediction.call.batched
+    question = (OPEN_QUESTION,) if asked else ()
+    mind = Lines("Mind", (*question, *notes(prediction.spec, prediction.call, first=True)))
     return (parameters_sheet(prediction.counts), *([reading] if reading.rows else []), mind)
 
 

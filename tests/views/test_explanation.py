@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
 
-from lstm_shapes import explain, predict
+from lstm_shapes import Spec, explain, predict
 from lstm_shapes.display import as_text
-from lstm_shapes.display.page import Page, Sheet
+from lstm_shapes.display.page import Lines, Page, Sheet
+from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.notes import notes
+from lstm_shapes.theory.predict import Prediction
+from lstm_shapes.theory.slices import OPEN_QUESTION
 from lstm_shapes.views.explanation import every_block, explanation_view, first_blocks, prediction_view
 from lstm_shapes.views.shapes import shapes_view
 from tests.snapshot import Snapshot
+from tests.strategies import cases
 
 LAYERS: dict[str, dict[str, Any]] = {
     "lesson": {"N": 2, "L": 20},
@@ -70,6 +76,19 @@ def test_the_lesson_is_answered_at_first_sight() -> None:
         "more: .slices .notes .laws .counts .proof",
     ):
         assert words in text
+
+
+@given(cases())
+def test_what_to_mind_is_the_first_of_the_notes(case: tuple[Spec, Call]) -> None:
+    """In their order; before them the lesson's open question, where batches come first so that it can be asked."""
+    spec, call = case
+    mind = first_blocks(Prediction(spec, call))[-1]
+    assert isinstance(mind, Lines)
+    asked = spec.batch_first and not spec.kind.step and call.batched
+    assert mind.items[:1] == (OPEN_QUESTION,) if asked else OPEN_QUESTION not in mind.items
+    first = mind.items[asked:]
+    assert list(first) == [note for note in notes(spec, call) if note in first]
+    assert len(first) <= 7
 
 
 def test_what_is_named_as_more_is_there() -> None:
