@@ -86,6 +86,15 @@ def test_the_rules_are_shown_with_their_programs() -> None:
     assert "nn.GRU" in one
 
 
+@pytest.mark.parametrize("width", [40, 80])
+def test_the_programs_of_a_rule_are_whole(width: int) -> None:
+    """A program's lines are never cut: on a narrow screen the terminal wraps them, and they can be copied."""
+    rule = RULES["LS203"]
+    lines = as_text(rule_view(rule), width=width).splitlines()
+    assert max(map(len, rule.wrong.strip().splitlines())) >= 80
+    assert {f" {line}".rstrip() for line in (rule.wrong + rule.right).strip().splitlines()} <= set(lines)
+
+
 @pytest.mark.parametrize("code", sorted(RULES))
 def test_every_rule_is_documented(code: str) -> None:
     """Code, name, title, why and two programs, none of them empty."""
