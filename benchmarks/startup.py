@@ -20,8 +20,8 @@ SCRIPT = [
     "from torch import nn; from torchinfo import summary; "
     "print(summary(nn.LSTM(28, 256, 3, batch_first=True), (2, 20, 28), verbose=0))",
 ]
-# The first table ends with the row of cn.
-FIRST_TABLE = re.compile(rb"\ncn\s.*\n", re.DOTALL)
+# The first table ends with the row of hn and cn.
+FIRST_TABLE = re.compile(rb"\nhn, cn\s.*\n", re.DOTALL)
 
 
 def importing(module: str) -> float:

@@ -18,10 +18,9 @@ from torch import Tensor, nn
 
 import lstm_shapes as ls
 from lstm_shapes.display.page import Page
-from lstm_shapes.views.notes import notes_lines
-from lstm_shapes.views.parameters import parameters_sheet
+from lstm_shapes.views.counts import parameters_sheet
+from lstm_shapes.views.explanation import first_blocks
 from lstm_shapes.views.shapes import shapes_sheet
-from lstm_shapes.views.slices import slices_sheet
 
 Q, D, K, CLASSES = 28, 256, 3, 10
 N, L = 2, 20
@@ -82,11 +81,9 @@ def main() -> None:
         screen.print(f"  D = {narrower:3}: {ls.count(Q, narrower, K).total:>9,} parameters")
 
     chapter(screen, "5. The question the lesson leaves open")
-    slices = slices_sheet(prediction)
-    assert slices is not None  # an LSTM has a Y to slice
-    show(screen, slices)
-    screen.print()
-    show(screen, notes_lines(prediction))
+    for block in first_blocks(prediction)[1:]:
+        show(screen, block)
+        screen.print()
 
     chapter(screen, "6. The lesson's model under torchinfo, and the prediction beside it")
     model = MnistRows(K)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from .display import Shown, as_document, page_of
 from .errors import SpecError
 from .theory.call import DEFAULT_N, Call
+from .theory.counts import Counts
 from .theory.laws import Laws, laws
-from .theory.notes import notes
+from .theory.notes import Notes, notes
 from .theory.predict import Prediction, predict
-from .theory.slices import Slice, slices
+from .theory.slices import Slices, slices
 from .theory.spec import Spec
 
 if TYPE_CHECKING:
@@ -41,7 +42,12 @@ class Explanation(Shown):
         return self.prediction.call
 
     @property
-    def slices(self) -> tuple[Slice, ...]:
+    def counts(self) -> Counts:
+        """Parameters, MACs and bytes."""
+        return self.prediction.counts
+
+    @property
+    def slices(self) -> Slices:
         """What the usual slices of Y and hn give."""
         return slices(self.prediction)
 
@@ -51,7 +57,7 @@ class Explanation(Shown):
         return laws(self.spec, call=self.call, training=self.training)
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> Notes:
         """Where learners slip with this layer."""
         return notes(self.spec, self.call)
 

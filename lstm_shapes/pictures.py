@@ -40,12 +40,6 @@ class Picture(Shown):
         """The same drawing in characters."""
         return drawing(self).at(80)
 
-    def _repr_svg_(self) -> str:
-        return self.svg
-
-    def _repr_html_(self) -> str:
-        return self.svg
-
     def reads(self, layer: int, direction: int, t: int, n: int = 0) -> tuple[str, ...]:
         """The states of a cell that the highlighted expression reads: `("h",)`, `("c",)`, both or none."""
         return self.reading.states(layer, direction, t, n) if self.reading else ()

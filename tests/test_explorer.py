@@ -24,6 +24,7 @@ from lstm_shapes.explorer.answer import answer
 from lstm_shapes.pictures import KINDS
 from lstm_shapes.theory.cells import CELLS
 from tests.browser import Page, browser
+from tests.command_line import here, refused
 from tests.scale import examples
 
 ROOT = Path(__file__).parent.parent
@@ -36,8 +37,10 @@ LESSON = {"Q": 28, "D": 256, "K": 3, "N": 2, "L": 20, "proj_size": 0, "cell": "L
 def test_lesson() -> None:
     """The lesson's layer: the very tables that explain shows."""
     page = answer(LESSON)
-    for sheet in ("Shapes", "Parameters", "Slices", "Laws", "Mind"):
+    for sheet in ("Shapes", "Parameters", "Reading it", "Mind"):
         assert f"<h3>{sheet}</h3>" in page
+    for sheet in ("Slices", "Notes", "Laws", "Kept for backward"):
+        assert f"<summary>{sheet}</summary>" in page
     assert "(2, 20, 256)" in page
     assert "1,345,536" in page
 
@@ -197,11 +200,12 @@ def test_bad_port() -> None:
         server.serve(70000)
 
 
-def test_without_marimo(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_marimo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Without the extra: what to install, in one line."""
     monkeypatch.setattr(server, "find_spec", lambda name: None)
-    with pytest.raises(ls.SpecError, match=r"pip install 'lstm-shapes\[explore\]'"):
-        server.serve()
+    refused(
+        here(capsys, "explore"), "needs marimo, which is missing: install it with pip install 'lstm-shapes[explore]'"
+    )
 
 
 def test_app_loads_no_torch() -> None:
@@ -328,7 +332,9 @@ def test_switches_cell_and_lengths(page: Page, tmp_path: Path) -> None:
     labelled(page, "marimo-dropdown", "cell").find_element("css selector", "option[value=GRU]").click()
     page.shows("GRU(Q=28, D=256, K=3, bidirectional)")
     counts = ls.count(28, 256, 3, cell="GRU", bidirectional=True, lengths=(7, 4, 4))
-    page.shows(f"{counts.total:,}", f"{counts.macs:,}")
+    page.shows(f"{counts.total:,}")
+    page.driver.execute_script("document.querySelectorAll('.lstm-shapes details').forEach(one => one.open = true)")
+    page.shows(f"{counts.macs:,} MACs")
     write(page, "highlight", "hn[-1]")
     page.shows("hn[-1] reads h of layer 2 reverse at t=0", "row n=2, 4 of 7 steps")
     assert page.picture(tmp_path / "explorer.png").stat().st_size > 20_000

@@ -27,7 +27,7 @@ def put(value: Any) -> None:
 
     screen = Console(highlight=False)
     if screen.is_terminal:
-        screen.print(value)
+        screen.print(value, crop=False)  # a program's lines are whole: the terminal wraps them
     else:
         say(as_text(value))
 

@@ -1,6 +1,7 @@
 """Shapes, parameters and slices of a layer: predicted, then proved.
 
 The prediction is on the screen at once, the proof when torch has loaded.
+--full shows all slices, notes, laws, counts and every line of the proof.
 
 Examples:
 
@@ -10,7 +11,7 @@ Examples:
 
   lstm-shapes explain 28 64 2 --cell GRU --json | jq .counts.total
 
-  lstm-shapes explain 28 256 3 --html lstm.html
+  lstm-shapes explain 28 256 3 --full --html lstm.html
 """
 
 from __future__ import annotations
@@ -42,9 +43,18 @@ def declare(parser: Parser) -> None:
     parser.json()
     parser.html()
     parser.switch("proof", "run the layer and check every number")
+    parser.add_argument("--full", action="store_true", help="also slices, notes, laws, counts and every line of proof")
 
 
-def main(*, device: str = "cpu", json: bool = False, html: Path | None = None, proof: bool = True, **layer: Any) -> int:
+def main(
+    *,
+    device: str = "cpu",
+    json: bool = False,
+    html: Path | None = None,
+    proof: bool = True,
+    full: bool = False,
+    **layer: Any,
+) -> int:
     prediction = predict(**layer)
     if not json:
         from lstm_shapes.views.shapes import shapes_view
@@ -52,31 +62,39 @@ def main(*, device: str = "cpu", json: bool = False, html: Path | None = None, p
         _screen.put(shapes_view(prediction))  # on the screen before the rest is even imported
     from lstm_shapes.explanation import Explanation
 
-    explanation = Explanation(prediction)
     if not json:
-        from lstm_shapes.views.explanation import below_shapes
+        from lstm_shapes.views.explanation import every_block, first_blocks
 
-        _put_below(*below_shapes(explanation))
-    if proof:
-        explanation = Explanation(prediction, _prove(prediction, device))
+        _put_below(*(every_block(Explanation(prediction)) if full else first_blocks(prediction)))
+    explanation = Explanation(prediction, _prove(prediction, device) if proof else None)
     if json:
         _screen.data(explanation.to_dict())
-    elif explanation.proof is not None:
-        from lstm_shapes.views.proof import proof_sheet
-
-        _put_below(proof_sheet(explanation.proof))
+    else:
+        _put_proof(explanation.proof, full)
     if html is not None:
         explanation.save(html)
         _screen.say(f"Wrote {html}", sys.stderr)
     return 0 if explanation.proof is None or explanation.proof.ok else 1
 
 
-def _put_below(*blocks: Block) -> None:
+def _put_below(*blocks: Block, more: str = "") -> None:
     """Continue the page that is on the screen."""
     from lstm_shapes.display.page import Page
 
     _screen.say()
-    _screen.put(Page("", "", blocks))
+    _screen.put(Page("", "", blocks, more=more))
+
+
+def _put_proof(proof: Proof | None, full: bool) -> None:
+    """The end of the page: the proof, if there is one, and what else there is."""
+    more = "" if full else "more: `--full`"
+    blocks: tuple[Block, ...] = ()
+    if proof is not None:
+        from lstm_shapes.views.measured import proof_lines, proof_sheet
+
+        blocks = (proof_sheet(proof),) if full else proof_lines(proof)
+    if blocks or more:
+        _put_below(*blocks, more=more)
 
 
 def _prove(prediction: Prediction, device: str) -> Proof:

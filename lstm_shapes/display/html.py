@@ -3,41 +3,60 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
+from functools import partial
 from html import escape
 
-from .page import Block, Cell, Lines, Mark, Page, Sheet
+from .page import Block, Cell, Column, Drawing, Lines, Mark, Page, Sheet
 
 __all__ = ["document", "to_html"]
 
-# Colours are inherited, so that a dark notebook stays dark; rules are the text's colour, thinned.
+# Colours are inherited, so that a dark notebook stays dark; rules are the text's colour. A notebook has a theme of its
+# own, which need not be the system's: it decides `color-scheme`, and that decides the rest, pictures included.
 _STYLE = """
-.lstm-shapes{font:14px/1.5 system-ui,sans-serif;color:inherit;max-width:60rem;overflow-x:auto}
+.lstm-shapes{font:14px/1.5 system-ui,sans-serif;color:inherit;max-width:60rem;overflow-x:auto;color-scheme:light dark}
+[data-jp-theme-light=true] .lstm-shapes,[data-theme=light] .lstm-shapes,[theme=light] .lstm-shapes,
+.vscode-light .lstm-shapes,.vscode-high-contrast-light .lstm-shapes{color-scheme:light}
+[data-jp-theme-light=false] .lstm-shapes,[data-theme=dark] .lstm-shapes,[theme=dark] .lstm-shapes,
+.vscode-dark .lstm-shapes,.vscode-high-contrast:not(.vscode-high-contrast-light) .lstm-shapes{color-scheme:dark}
 .lstm-shapes h2{font-size:1.2em;font-weight:600;margin:.2em 0}
-.lstm-shapes h3{font-size:1em;font-weight:600;margin:1.2em 0 .3em}
+.lstm-shapes h3,.lstm-shapes summary{font-size:1em;font-weight:600;margin:1.2em 0 .3em}
+.lstm-shapes :is(details,summary){margin:.3em 0}
+.lstm-shapes summary{display:list-item;cursor:pointer}
 .lstm-shapes ul{list-style:disc;margin:0;padding-left:1.3em}
-.lstm-shapes table{border-collapse:collapse;margin:0}
-.lstm-shapes th,.lstm-shapes td{text-align:left;vertical-align:top;padding:.15em 1.2em .15em 0;white-space:pre-line;
-background:none;border:0}
+.lstm-shapes table{border-collapse:collapse;margin:.3em 0;font-size:1em;color:inherit}
+.lstm-shapes tr:is(tr,tr:hover){background:none}
+.lstm-shapes :is(th,td){vertical-align:top;padding:.15em 1.2em .15em 0;background:none;border:0}
 .lstm-shapes thead th{font-weight:normal;font-style:italic;border-bottom:1px solid currentColor}
 .lstm-shapes tbody.totals tr:first-child td{border-top:1px solid currentColor}
-.lstm-shapes td.right,.lstm-shapes th.right{text-align:right;font-variant-numeric:tabular-nums}
-.lstm-shapes td.whole{white-space:pre}
-.lstm-shapes code,.lstm-shapes .code,.lstm-shapes pre{font-family:ui-monospace,monospace;font-size:.95em;
-background:none;color:inherit}
-.lstm-shapes .code,.lstm-shapes .strong{font-weight:600}
-.lstm-shapes .good{color:#1a7f37;font-weight:700}.lstm-shapes .bad{color:#cf222e;font-weight:700}
-.lstm-shapes .quiet,.lstm-shapes .caption{opacity:.8}
+.lstm-shapes .right{font-variant-numeric:tabular-nums}
+.lstm-shapes :is(code,samp,pre){font-family:ui-monospace,monospace;font-size:.95em;background:none;color:inherit;
+padding:0}
+.lstm-shapes samp{white-space:inherit}
+.lstm-shapes :is(.code,.strong){font-weight:600}
+.lstm-shapes .good{color:#1a7f37;color:light-dark(#1a7f37,#3fb950);font-weight:700}
+.lstm-shapes .bad{color:#cf222e;color:light-dark(#cf222e,#ff7b72);font-weight:700}
+.lstm-shapes :is(.quiet,.caption){opacity:.8}
 .lstm-shapes .drawing{overflow-x:auto}
-.lstm-shapes .drawing svg{max-width:max(100%,760px)!important;height:auto}
-@media (prefers-color-scheme:dark){.lstm-shapes .good{color:#3fb950}.lstm-shapes .bad{color:#ff7b72}}
+.lstm-shapes .drawing :is(svg,img){max-width:max(100%,760px)!important;height:auto}
 """.replace("\n", "")
 
 
-def to_html(page: Page) -> str:
-    """A page as a fragment for a notebook's cell, its picture above the tables."""
-    head = f"<h2>{escape(page.title)}</h2>{_paragraph(page.subtitle)}"
-    body = f"{head}{_drawing(page.picture() if page.picture else '')}{''.join(map(_block, page.blocks))}"
-    return f'<div class="lstm-shapes"><style>{_STYLE}</style>{body}</div>'
+def to_html(page: Page, *, inline: bool = False) -> str:
+    """A page as a fragment for a notebook's cell: its picture, its tables, and folded what a reader may open.
+
+    A picture is an image, with its description as text beside it: a notebook that is not trusted takes a drawing apart
+    and leaves the words of it. `inline` keeps it a drawing, whose cells say what they are under a pointer.
+    """
+    parts = [f"<h2>{escape(page.title)}</h2>" if page.title else "", _paragraph(page.subtitle)]
+    parts += [_drawing(page.picture(), inline) if page.picture else ""]
+    for block in page.blocks:
+        drawn = isinstance(block, Drawing) and block.svg  # it has its title in it
+        parts += [f"<h3>{escape(block.title)}</h3>" if block.title and not drawn else "", _block(block, inline)]
+    parts += [
+        f"<details><summary>{escape(block.title)}</summary>{_block(block, inline)}</details>" for block in page.folded
+    ]
+    return f'<div class="lstm-shapes"><style>{_STYLE}</style>{"".join(parts)}</div>'
 
 
 def document(page: Page) -> str:
@@ -47,54 +66,57 @@ def document(page: Page) -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(page.title)}</title>"
         "<style>:root{color-scheme:light dark}body{margin:2rem;background:Canvas;color:CanvasText}</style>"
-        f"</head><body>{to_html(page)}</body></html>\n"
+        f"</head><body>{to_html(page, inline=True)}</body></html>\n"
     )
 
 
-def _block(block: Block) -> str:
-    title = f"<h3>{escape(block.title)}</h3>"
+def _block(block: Block, inline: bool) -> str:
     if isinstance(block, Sheet):
-        return title + _sheet(block)
+        return _sheet(block)
     if isinstance(block, Lines):
-        return f"{title}<ul>{''.join(f'<li>{_written(item)}</li>' for item in block.items)}</ul>"
-    return title + (_drawing(block.svg) or f"<pre>{escape(block.at(80))}</pre>")
+        return f"<ul>{''.join(f'<li>{_written(item)}</li>' for item in block.items)}</ul>"
+    return _drawing(block.svg, inline) or f"<pre>{escape(block.at(80))}</pre>"
 
 
-def _drawing(svg: str) -> str:
+def _drawing(svg: str, inline: bool) -> str:
     """A picture that is scrolled where the page is narrow: made as small as a phone, nobody could read it."""
-    return f'<div class="drawing">{svg}</div>' if svg else ""
+    if not svg:
+        return ""
+    if not inline:
+        about = ": ".join(re.findall("<(?:title|desc)>(.*?)</", svg, re.DOTALL)[:2])
+        svg = f'<img src="data:image/svg+xml;base64,{b64encode(svg.encode()).decode()}" alt="{about}">'
+    return f'<div class="drawing">{svg}</div>'
 
 
 def _sheet(sheet: Sheet) -> str:
-    heads = "".join(
-        f'<th scope="col"{_classes(column.right, False)}>{escape(column.name)}</th>' for column in sheet.columns
-    )
+    heads = (_aligned("th", column, escape(column.name)) for column in sheet.columns)
+    head = f"<thead><tr>{''.join(heads)}</tr></thead>" if any(column.name for column in sheet.columns) else ""
     totals = f'<tbody class="totals">{_rows(sheet, sheet.totals)}</tbody>' if sheet.totals else ""
-    head = f"<thead><tr>{heads}</tr></thead>" if any(column.name for column in sheet.columns) else ""
     return f"<table>{head}<tbody>{_rows(sheet, sheet.rows)}</tbody>{totals}</table>{_paragraph(sheet.caption)}"
 
 
 def _rows(sheet: Sheet, rows: tuple[tuple[Cell, ...], ...]) -> str:
-    return "".join(
-        "<tr>"
-        + "".join(
-            f"<td{_classes(column.right, column.whole and not column.fold)}>{_cell(cell)}</td>"
-            for column, cell in zip(sheet.columns, row, strict=True)
-        )
-        + "</tr>"
-        for row in rows
-    )
+    cells = (map(partial(_aligned, "td"), sheet.columns, map(_cell, row)) for row in rows)
+    return "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
 
 
-def _classes(right: bool, whole: bool) -> str:
-    names = " ".join(name for name, has in (("right", right), ("whole", whole)) if has)
-    return f' class="{names}"' if names else ""
+def _aligned(tag: str, column: Column, content: str) -> str:
+    """A cell with its side written into it: JupyterLab sets all to the right, by a rule stronger than a class of ours.
+
+    Lines and indentation are written with characters: where a notebook is not trusted, a style sheet keeps none.
+    """
+    side = ' class="right" style="text-align:right' if column.right else ' style="text-align:left'
+    wrap = "" if not column.whole or column.fold else ";white-space:nowrap"
+    return f'<{tag}{side}{wrap}">{content}</{tag}>'
 
 
 def _cell(cell: Cell) -> str:
     if isinstance(cell, Mark):
-        return f'<span class="{cell.role}">{escape(cell.text)}</span>'
-    return _written(cell)
+        tag = "samp" if cell.role in ("code", "number") else "span"
+        found = f'<{tag} class="{cell.role}">{escape(cell.text)}</{tag}>'
+    else:
+        found = _written(cell)
+    return re.sub("  +|(?<=\n) ", lambda blanks: "\u00a0" * len(blanks[0]), found).replace("\n", "<br>")
 
 
 def _written(sentence: str) -> str:

@@ -1,6 +1,6 @@
 """Page: what a view says, before it is text or HTML; and how it is printed, in colour or as plain characters.
 
-A cell is a str, or a `Mark` where a word has a role: code, symbol, number, good, bad or quiet.
+A cell is a str, or a `Mark` where it has a role: code, symbol, number (figures in columns), good, bad, quiet, strong.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any, Literal
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -71,7 +70,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table: every row has a cell for each column; `totals` rows stand apart below."""
+    """A table: every row has a cell for each column; `totals` rows stand apart below, `caption` under them."""
 
     title: str
     columns: tuple[Column, ...]
@@ -90,7 +89,7 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A picture: `svg` for pages, `text` (lines of characters, laid out already or for a width) for consoles."""
+    """A picture: `svg` for pages, `text` for consoles: laid out for a width, or lines as they are, a program's."""
 
     title: str
     text: str | Callable[[int], str]
@@ -113,6 +112,10 @@ class Page:
     blocks: tuple[Block, ...]
     picture: Callable[[], str] | None = None
     """An SVG that stands above the blocks where pictures can be shown; drawn when it is asked for."""
+    folded: tuple[Block, ...] = ()
+    """What a notebook shows when a reader opens it, and a console not at all."""
+    more: str = ""
+    """The line that says, on a console, where the folded blocks are."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from renderables(self, options.max_width)
@@ -143,7 +146,7 @@ def console(value: Any, *, width: int | None = None, colour: bool = False) -> st
         highlight=False,
         _environ={},
     )
-    screen.print(value)
+    screen.print(value, crop=False)  # a program's lines are whole, however long
     text: str = screen.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.rstrip().split("\n"))
 
@@ -157,12 +160,27 @@ def renderables(page: Page, width: int = 80) -> Iterator[RenderableType]:
     for number, block in enumerate(page.blocks):
         if number or page.title:
             yield Text("")
+        if block.title:
+            yield Text(block.title, style="bold underline")
         if isinstance(block, Sheet):
-            yield from _sheet(block, width)
+            table, needs = _table(block)
+            yield table if needs <= width else _records(block)
+            if block.caption:
+                yield written(block.caption)
         elif isinstance(block, Lines):
-            yield from _lines(block)
+            grid = Table.grid(padding=(0, 1, 0, 0))
+            for item in block.items:
+                grid.add_row("•", written(item))
+            yield grid
         else:
-            yield from _drawing(block, width)
+            # Drawings lay themselves out; where even the smallest does not fit, an ellipsis says so.
+            lines = Text.assemble(*(f" {line}\n" for line in block.at(width - 1).splitlines()), no_wrap=True, end="")
+            lines.overflow = "ignore" if isinstance(block.text, str) else "ellipsis"
+            yield lines
+    if page.more:
+        if page.blocks and page.blocks[-1].title:
+            yield Text("")
+        yield written(page.more)
 
 
 def written(sentence: str) -> Text:
@@ -177,51 +195,22 @@ def _cell(cell: Cell) -> Text:
     return Text(cell.text, style=STYLES[cell.role]) if isinstance(cell, Mark) else written(cell)
 
 
-def _sheet(sheet: Sheet, width: int) -> Iterator[RenderableType]:
-    yield Text(sheet.title, style="bold underline")
-    yield from _table(sheet) if _needs(sheet) <= width else _records(sheet)
-    if sheet.caption:
-        yield written(sheet.caption)
-
-
-def _headed(sheet: Sheet) -> bool:
-    return any(column.name for column in sheet.columns)
-
-
-def _needs(sheet: Sheet) -> int:
-    """Columns below which rich would cut words: what must stay whole, and room to wrap the rest in."""
-    least = (
-        16 if column.fold else _least(sheet, number) if column.whole else max(16, _least(sheet, number))
-        for number, column in enumerate(sheet.columns)
-    )
-    # rich reserves the gap of two behind the last column, too, and a heading's rule parts columns by one more.
-    return sum(columns + 2 for columns in least) + (len(sheet.columns) - 1) * _headed(sheet)
-
-
-def _least(sheet: Sheet, number: int, *, whole: bool = False) -> int:
-    """The narrowest that a column may be: its widest line where that must stay whole, else its longest word."""
-    column = sheet.columns[number]
-    texts = [column.name, *(_cell(row[number]).plain for row in (*sheet.rows, *sheet.totals))]
-    if column.whole or whole:
-        return max(cell_len(line) for text in texts for line in text.split("\n"))
-    return max((cell_len(word) for text in texts for word in text.split()), default=0)
-
-
-def _records(sheet: Sheet) -> Iterator[RenderableType]:
+def _records(sheet: Sheet) -> RenderableType:
     """What is too wide for a table: each row as lines of heading and value."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="italic", no_wrap=True)
+    grid.add_column(overflow="fold")
     for row in (*sheet.rows, *sheet.totals):
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        grid.add_column(style="italic", no_wrap=True)
-        grid.add_column(overflow="fold")
         for column, cell in zip(sheet.columns, row, strict=True):
             if _cell(cell).plain:
                 grid.add_row(Text(column.name), _cell(cell))
-        yield grid
-        yield Text("")
+        grid.add_row()
+    return grid
 
 
-def _table(sheet: Sheet) -> Iterator[RenderableType]:
-    headed = _headed(sheet)
+def _table(sheet: Sheet) -> tuple[Table, int]:
+    """A table, and the columns below which rich would cut words: what must stay whole, and room to wrap the rest in."""
+    headed = any(column.name for column in sheet.columns)
     table = Table(
         box=box.SIMPLE_HEAD if headed else None,
         show_header=headed,
@@ -230,35 +219,24 @@ def _table(sheet: Sheet) -> Iterator[RenderableType]:
         header_style="italic",
         padding=(0, 2, 0, 0),
     )
+    # rich reserves the gap of two behind the last column, too, and a heading's rule parts columns by one more.
+    needs = len(sheet.columns) * (3 if headed else 2) - headed
     for number, column in enumerate(sheet.columns):
-        side: Literal["left", "right"] = "right" if column.right else "left"
-        if column.fold:
-            table.add_column(Text(column.name), justify=side, overflow="fold")
-            continue
-        least, full = _least(sheet, number), _least(sheet, number, whole=True)
+        texts = [column.name, *(_cell(row[number]).plain for row in (*sheet.rows, *sheet.totals))]
+        word = max((cell_len(word) for text in texts for word in text.split()), default=0)
+        line = max((cell_len(line) for text in texts for line in text.split("\n")), default=0)
         # rich cuts what may wrap before it looks at the words: a column of single words would push the last one out.
-        whole = column.whole or least == full
-        table.add_column(Text(column.name), justify=side, no_wrap=whole, min_width=None if whole else least)
-    for row in sheet.rows:
-        table.add_row(*map(_cell, row))
-    if sheet.totals:
+        whole = not column.fold and (column.whole or word == line)
+        table.add_column(
+            Text(column.name),
+            justify="right" if column.right else "left",
+            overflow="fold" if column.fold else "ellipsis",
+            no_wrap=whole,
+            min_width=None if whole or column.fold else word,
+        )
+        needs += 16 if column.fold else line if whole else max(16, word)
+    for rows in (sheet.rows, sheet.totals):
         table.add_section()
-    for row in sheet.totals:
-        table.add_row(*map(_cell, row))
-    yield table
-
-
-def _lines(lines: Lines) -> Iterator[RenderableType]:
-    yield Text(lines.title, style="bold underline")
-    for item in lines.items:
-        grid = Table.grid(padding=(0, 1, 0, 0))
-        grid.add_column(no_wrap=True)
-        grid.add_column()
-        grid.add_row(Text("•"), written(item))
-        yield grid
-
-
-def _drawing(drawing: Drawing, width: int) -> Iterator[RenderableType]:
-    yield Text(drawing.title, style="bold underline")
-    # Drawings lay themselves out; where even the smallest does not fit, an ellipsis says so.
-    yield Padding(Text(drawing.at(width - 1), no_wrap=True, overflow="ellipsis"), (0, 0, 0, 1))
+        for row in rows:
+            table.add_row(*map(_cell, row))
+    return table, needs

@@ -8,12 +8,13 @@ from html import escape
 from typing import Any
 
 from lstm_shapes.display.html import to_html
+from lstm_shapes.display.page import Block, Drawing, Lines, Page
 from lstm_shapes.errors import LstmShapesError, SpecError
 from lstm_shapes.explanation import Explanation, explain
 from lstm_shapes.pictures import Picture, picture
 from lstm_shapes.theory.cells import CELLS
 from lstm_shapes.theory.grammar import TENSORS
-from lstm_shapes.views.explorer import explorer_view
+from lstm_shapes.views.explanation import explanation_view
 
 __all__ = ["answer"]
 
@@ -44,7 +45,18 @@ def answer(values: Mapping[str, Any]) -> str:
         drawn = _drawn(explanation, kind, highlight)
     except LstmShapesError as error:  # the tables do not depend on what is lit
         drawn, trouble = _drawn(explanation, "grid", ""), _in_lines(error)
-    return f"{alerts}{to_html(explorer_view(explanation, lambda: drawn.svg, trouble, left_out))}"
+    page = explanation_view(explanation)
+    blocks: list[Block] = []
+    if trouble:
+        blocks.append(Drawing("Not drawn", trouble))  # as written: the grammar is laid out in lines
+    if left_out:
+        names = ", ".join(_NAMES.get(name, name) for name in left_out)
+        blocks.append(Lines("Left out", (f"{explanation.spec.cell} does not have: {names}.",)))
+    shown = Page(page.title, page.subtitle, (*blocks, *page.blocks), lambda: drawn.svg, page.folded)
+    return alerts + to_html(shown, inline=True)
+
+
+_NAMES = {"proj_size": "P", "bidirectional": "directions", "batch_first": "layout"}
 
 
 # Controls that a page can do without, and how an error begins that is about them.

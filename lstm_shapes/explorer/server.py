@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lstm_shapes.errors import SpecError
+from lstm_shapes.errors import LstmShapesError, SpecError
 
 __all__ = ["HOST", "serve"]
 
@@ -19,12 +19,14 @@ HOST = "127.0.0.1"
 def serve(port: int = 0, ready: Callable[[str], None] = lambda url: None) -> None:
     """Serve until Ctrl-C. Port 0 takes a free one; `ready` gets the URL once the server listens.
 
-    Raises: SpecError without marimo or for a port that is none; OSError where the port is taken.
+    Raises: LstmShapesError without marimo; SpecError for a port that is none; OSError where the port is taken.
     """
     if not 0 <= port <= 65535:
         raise SpecError("--port", "0 (a free one) to 65535", port)
     if find_spec("marimo") is None:
-        raise SpecError("explore", "installed with its extra", "no marimo", "pip install 'lstm-shapes[explore]'")
+        raise LstmShapesError(
+            "The explorer needs marimo, which is missing: install it with pip install 'lstm-shapes[explore]'."
+        )
     import marimo
     import uvicorn
     from starlette.middleware.trustedhost import TrustedHostMiddleware

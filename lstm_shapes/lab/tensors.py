@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from html import escape
 from typing import Any, cast
 
 import torch
@@ -72,7 +73,23 @@ class AnnotatedTensor(Tensor):
         return self
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
-        return f"{self.axes}\n{self.plain()!r}"
+        """One line: axes, dtype, device, range and a few values; `.plain()` shows the numbers as torch prints them.
+
+        >>> annotate(torch.arange(6.0).view(2, 3), "N D")
+        (N=2, D=3) float32 cpu, 0 to 5: 0, 1, 2, 3, 4, 5
+        """
+        grad = " grad" if self.requires_grad else ""
+        plain = self.plain().detach()
+        kind = f"{self.axes} {str(plain.dtype).removeprefix('torch.')} {plain.device}{grad}"
+        try:
+            return f"{kind}{_numbers(plain)}"
+        except RuntimeError:
+            return f"{kind}, no numbers"  # a tensor of a compiler's or a transformation's has none to show
+
+    def _repr_html_(self) -> str:
+        line, numbers = escape(repr(self)), escape(repr(self.plain()))
+        opened = f'<details><summary style="display:list-item">numbers</summary><pre>{numbers}</pre></details>'
+        return f'<div style="text-align:left"><code>{line}</code>{opened}</div>'
 
     def __format__(self, spec: str) -> str:
         return format(self.plain(), spec) if spec else str(self)
@@ -209,6 +226,30 @@ def _wrap(tensor: Tensor, axes: Axes) -> AnnotatedTensor:
         found = tensor.as_subclass(AnnotatedTensor)
     found._axes = axes
     return found
+
+
+_VALUES = 6
+"""So many values are written out; of more, the first ones."""
+
+
+def _numbers(tensor: Tensor) -> str:
+    """What is not finite, the range, and the first values."""
+    flat = tensor.reshape(-1)
+    if flat.is_floating_point() and flat.dtype.itemsize < 4:
+        flat = flat.float()
+    odd, finite = "", flat
+    if flat.is_floating_point():
+        finite = flat[flat.isfinite()]
+        counted = {"nan": int(flat.isnan().sum()), "inf": int(flat.isinf().sum())}
+        odd = "".join(f", {number:,} {name}" for name, number in counted.items() if number)
+    spans = len(finite) > 1 and not flat.is_complex() and flat.dtype != torch.bool
+    ends = [_written(end.item()) for end in finite.aminmax()] if spans else []
+    first = [_written(value) for value in flat[:_VALUES].tolist()] + ["…"] * (len(flat) > _VALUES)
+    return f"{odd}{f', {ends[0]} to {ends[1]}' if ends else ''}: {', '.join(first) or 'empty'}"
+
+
+def _written(value: complex) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.3g}"
 
 
 def _unknown(tensor: Tensor) -> Axes:

@@ -7,33 +7,51 @@ from .spec import Spec
 
 __all__ = ["meaning"]
 
-# (tensor) -> sentence; {…} is filled from the layer, so that one row serves every kind.
+# The tensor, or a pair of one shape, and what is special about the call -> the sentence.
 _SENTENCES = {
-    "X": "the input: {Q} features at {steps}{sequences}",
-    "h0": "hidden state before the first step, zeros if left out",
-    "c0": "cell state before the first step, zeros if left out",
-    "Y": "hidden state of the top layer after every step{halves}",
-    "hn": "hidden state of every layer{directions} after {last} step",
-    "cn": "cell state of every layer{directions} after {last} step",
-}
-_CELL_SENTENCES = {
-    "hn": "hidden state after this step; feed it back as h0",
-    "cn": "cell state after this step; feed it back as c0",
+    "X": "input: N sequences, L steps, Q features",
+    "X unbatched": "input: L steps, Q features",
+    "X cell": "input: one step of N sequences, Q features",
+    "X unbatched cell": "input: one step, Q features",
+    "X.data": "packed input: T real steps, no padding",
+    "Y.data": "packed output: T real steps, no padding",
+    "h0": "hidden state before step 0, zeros if left out",
+    "c0": "cell state before step 0, zeros if left out",
+    "h0, c0": "states before step 0, zeros if left out",
+    "Y": "top layer's hidden state after every step",
+    "Y both": "top layer's hidden state, forward half first",
+    "hn": "every layer's hidden state after its last step",
+    "cn": "every layer's cell state after its last step",
+    "hn, cn": "every layer's states after its last step",
+    "hn both": "each layer's and direction's last hidden state",
+    "cn both": "each layer's and direction's last cell state",
+    "hn, cn both": "each layer's and direction's last states",
+    "hn rows": "every layer's hidden state at each row's own end",
+    "cn rows": "every layer's cell state at each row's own end",
+    "hn, cn rows": "every layer's states at each row's own end",
+    "hn both rows": "each layer's and direction's hidden state at each row's own end",
+    "cn both rows": "each layer's and direction's cell state at each row's own end",
+    "hn, cn both rows": "each layer's and direction's states at each row's own end",
+    "h0 cell": "hidden state before this step, zeros if left out",
+    "c0 cell": "cell state before this step, zeros if left out",
+    "h0, c0 cell": "states before this step, zeros if left out",
+    "hn cell": "hidden state after this step; feed it back as h0",
+    "cn cell": "cell state after this step; feed it back as c0",
+    "hn, cn cell": "states after this step; feed them back as h0 and c0",
 }
 
 
 def meaning(spec: Spec, call: Call, tensor: str) -> str:
-    """The sentence for X, h0, c0, Y, hn or cn of this layer.
+    """The sentence for X, h0, c0, Y, hn or cn of this layer, or for the pairs `"h0, c0"` and `"hn, cn"`.
 
     >>> meaning(Spec(28, 256, 3), Call(), "Y")
-    'hidden state of the top layer after every step'
+    "top layer's hidden state after every step"
     """
-    sentence = _CELL_SENTENCES.get(tensor) if spec.kind.step else None
-    return (sentence or _SENTENCES[tensor]).format(
-        Q=spec.Q,
-        steps="one step" if spec.kind.step else f"each of {call.L} steps",
-        sequences=f", for {call.N} sequences" if call.batched else "",
-        halves=", forward half first" if spec.R == 2 else "",
-        directions=" and direction" if spec.R == 2 else "",
-        last="its last" if call.lengths is None else "each row's own last",
-    )
+    said = {
+        "unbatched": tensor == "X" and not call.batched,
+        "both": tensor[0] in "Yhc" and spec.R == 2,
+        "rows": tensor[0] in "hc" and call.lengths is not None,
+        "cell": spec.kind.step,
+    }
+    key = " ".join([tensor, *(word for word, holds in said.items() if holds)])
+    return _SENTENCES[key if key in _SENTENCES else tensor]

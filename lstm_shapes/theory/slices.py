@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from lstm_shapes.display import Shown
+
 from .axes import Axes
 from .expression import Expression, is_law
 from .layout import Layout
 from .predict import Prediction
 
-__all__ = ["OPEN_QUESTION", "Slice", "slices"]
+__all__ = ["OPEN_QUESTION", "Slice", "Slices", "slices"]
 
 OPEN_QUESTION = (
     "Is `Y[:, -1, :]` different from `Y[:, -1:]`? Yes: an integer takes its axis away, a slice keeps it with size 1. "
@@ -42,7 +44,13 @@ class Slice:
         }
 
 
-def slices(prediction: Prediction) -> tuple[Slice, ...]:
+class Slices(Shown, tuple[Slice, ...]):
+    """The usual slices of one call: a tuple that shows itself as a table."""
+
+    __slots__ = ()
+
+
+def slices(prediction: Prediction) -> Slices:
     """The slices learners write, in the order of the lesson; none for a cell, which has no Y.
 
     >>> from lstm_shapes.theory.predict import predict
@@ -53,8 +61,8 @@ def slices(prediction: Prediction) -> tuple[Slice, ...]:
     Y[:, -1:] (N=2, L=1, D=256)
     """
     if prediction.Y is None:
-        return ()
-    return tuple(_slice(text, prediction) for text in _texts(Layout(prediction.spec, prediction.call)))
+        return Slices()
+    return Slices(_slice(text, prediction) for text in _texts(Layout(prediction.spec, prediction.call)))
 
 
 def _texts(layout: Layout) -> list[str]:
@@ -82,7 +90,7 @@ def _of_Y(expression: Expression, prediction: Prediction) -> str:
     parts = expression.reads(prediction).parts
     if call.batched and ("N" not in names or len(parts[0].steps) > 1 or len(parts[0].rows) < (call.N or 1)):
         kept = ", batch axis kept" if "N" in names else ""
-        return f"every step of the last sample only, not the last step of each{kept}"
+        return f"the last sample, not the last step{kept}"
     step, directions = parts[0].steps[0], {part.direction for part in parts}
     last = step == call.L - 1
     text = f"{'last' if last else 'first'} step"
@@ -93,9 +101,9 @@ def _of_Y(expression: Expression, prediction: Prediction) -> str:
             everything = step == (0 if backward else call.L - 1)
             text += f", which has read {'everything' if everything else 'one step only'}"
     if "L" in names:
-        text += ", step axis kept with size 1"
+        text += ", step axis kept"
     elif len(directions) == 2 and last:
-        text += "; the backward half of it has read one step only"
+        text += "; its backward half has read one step only"
     return f"{text}; zeros for rows shorter than L" if call.short and last else text
 
 

@@ -1,50 +1,115 @@
-"""What `count` returns: parameters, and for a call what is kept for backward and what other tools print."""
+"""Parameters, and for a call what is kept for backward and why other tools print other numbers."""
 
 from __future__ import annotations
 
 from lstm_shapes.display import view
-from lstm_shapes.display.page import Cell, Column, Mark, Page, Sheet
+from lstm_shapes.display.page import Block, Cell, Column, Mark, Page, Sheet
 from lstm_shapes.theory.call import DTYPES
+from lstm_shapes.theory.conventions import conventions
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.memory import kept_for_backward
 
-from .conventions import conventions_sheet
-from .parameters import parameters_sheet
 from .titles import headline, number_of_bytes, subtitle
 
-__all__ = ["counts_view", "memory_sheet"]
+__all__ = ["conventions_sheet", "counts_blocks", "counts_view", "parameters_sheet"]
+
+_FORMULA = 53
+"""Columns that a formula and its numbers may take side by side."""
 
 
 @view.register(Counts)
 def counts_view(counts: Counts) -> Page:
     """Parameters alone; with a call also MACs, memory and the table of other tools."""
     title = f"Parameters of {headline(counts.spec)}"
-    if counts.call is None:
-        return Page(title, "give N and L, or lengths, for MACs", (parameters_sheet(counts),))
-    sheets = (parameters_sheet(counts), memory_sheet(counts), conventions_sheet(counts.spec, counts.call))
-    return Page(title, subtitle(counts.spec, counts.call), sheets)
+    about = "give N and L, or lengths, for MACs" if counts.call is None else subtitle(counts.spec, counts.call)
+    return Page(title, about, (parameters_sheet(counts, full=True), *counts_blocks(counts)))
 
 
-def memory_sheet(counts: Counts) -> Sheet:
+def counts_blocks(counts: Counts) -> tuple[Block, ...]:
+    """What there is to count of a call besides parameters; nothing without a call."""
+    return () if counts.call is None else (_memory_sheet(counts), conventions_sheet(counts))
+
+
+def parameters_sheet(counts: Counts, *, full: bool = False) -> Sheet:
+    """Each layer's parameters with the formula, in symbols and in numbers; `full`: also as others count, and MACs."""
+    spec = counts.spec
+    layers = [("layer 0", counts.first, 1)]
+    if counts.upper is not None:
+        upper = {2: "layer 1", 3: "layers 1, 2"}.get(spec.K, f"layers 1 to {spec.K - 1:,}")
+        layers.append((upper, counts.upper, spec.K - 1))
+    formulas = [f"{layer.formula} = {layer.substituted}" for _, layer, _ in layers]
+    if max(map(len, formulas)) > _FORMULA:
+        formulas = [text.replace(" = ", "\n= ") for text in formulas]
+    rows: list[tuple[Cell, ...]] = [
+        (name, formula, f"{layer.total:,}" if times == 1 else f"{times:,} × {layer.total:,}")
+        for (name, layer, times), formula in zip(layers, formulas, strict=True)
+    ]
+    told = _TOTALS["D costs" if counts.D_costs else "plain"].format(
+        size=number_of_bytes(counts.bytes), dtype=counts.dtype, share=f"{counts.recurrent_share:.0%}"
+    )
+    totals: list[tuple[Cell, ...]] = [(Mark("total", "strong"), told, Mark(f"{counts.total:,}", "strong"))]
+    if full:
+        totals += _other_totals(counts)
+    columns = (Column(""), Column("", whole=False), Column("", right=True))
+    return Sheet("Parameters", columns, tuple(rows), tuple(totals), _about_bias(counts))
+
+
+_TOTALS = {
+    "D costs": "{size} in {dtype}, {share} of it recurrent: D costs",
+    "plain": "{size} in {dtype}, {share} of it recurrent",
+}
+_BIASES = {
+    "LSTM": "2D: two biases a gate, because cuDNN has two; an LSTM only adds them.",
+    "GRU": "2D: two biases a gate, because cuDNN has two; in a GRU b_hn stands under the reset gate.",
+    "RNN": "2D: two biases, because cuDNN has two; an RNN only adds them.",
+}
+
+
+def _about_bias(counts: Counts) -> str:
+    """Why there are two biases."""
+    return _BIASES[counts.spec.cell.removesuffix("Cell")] if counts.spec.bias else ""
+
+
+def _other_totals(counts: Counts) -> list[tuple[Cell, ...]]:
+    """What of it is recurrent, what Keras counts, and MACs where there is a call."""
+    spec, call = counts.spec, counts.call
+    totals: list[tuple[Cell, ...]] = [("of it", "recurrent H·D matrices", f"{counts.recurrent:,}")]
+    if spec.bias and spec.kind.keras_biases == 1 and not spec.P:
+        fewer = spec.K * spec.R * spec.G * spec.D
+        totals.append(("Keras", f"one bias fewer a gate: minus {fewer:,}", f"{counts.total - fewer:,}"))
+    if counts.macs is not None and call is not None:
+        told = f"{call.T:,} steps × {counts.macs_per_step:,} a step ({call.T_formula} steps, biases not counted)"
+        totals.append(("MACs", told, f"{counts.macs:,}"))
+    return totals
+
+
+def _memory_sheet(counts: Counts) -> Sheet:
     """What training keeps until backward, in elements, and in bytes of the dtype."""
     assert counts.call is not None  # nothing is kept before there is a call
     terms = kept_for_backward(counts.spec, counts.call)
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (term.name, f"{term.formula} = {term.substituted}", f"{term.value:,}") for term in terms
-    )
-    size = DTYPES[counts.dtype]
     total = sum(term.value for term in terms)
+    size = f"{number_of_bytes(total * DTYPES[counts.dtype])} in {counts.dtype}"
     return Sheet(
         "Kept for backward",
         (Column("tensor", whole=False), Column("formula", whole=False), Column("elements", right=True)),
-        rows,
-        (
-            (
-                Mark("total", "strong"),
-                f"{number_of_bytes(total * size)} in {counts.dtype}",
-                Mark(f"{total:,}", "strong"),
-            ),
-        ),
+        tuple((term.name, f"{term.formula} = {term.substituted}", f"{term.value:,}") for term in terms),
+        ((Mark("total", "strong"), size, Mark(f"{total:,}", "strong")),),
         "What autograd saves where the layer is computed step by step, as in float64 on the CPU; weights and "
         "gradients not counted. Fused kernels keep the same facts in a larger form of their own.",
     )
+
+
+def conventions_sheet(counts: Counts) -> Sheet:
+    """One row a tool: its number, its formula and what is different about it."""
+    assert counts.call is not None  # other tools count calls
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            f"{one.tool}\n{one.version}",
+            "none" if one.value is None else f"{one.value:,}\n{one.unit}",
+            f"{one.formula}: {one.why}" if one.formula else one.why,
+        )
+        for one in conventions(counts.spec, counts.call)
+    )
+    here = f"{counts.macs:,} MACs, one for each product of a matrix product, and {counts.total:,} parameters."
+    columns = (Column("tool"), Column("its number", right=True), Column("how it comes about", whole=False))
+    return Sheet("Why another tool prints another number", columns, rows, caption=f"Here: {here}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from lstm_shapes.display import view
 from lstm_shapes.display.page import Block, Cell, Column, Drawing, Lines, Mark, Page, Role, Sheet, code
 from lstm_shapes.lab.check import Evidence, Finding, Report, Rule
 from lstm_shapes.lab.check.watch import Watch
 from lstm_shapes.lab.trace import Where
+
+from .titles import near
 
 __all__ = ["report_view", "rule_view", "rules_view", "watch_view"]
 
@@ -40,14 +41,16 @@ def _verdict(report: Report) -> str:
 
 
 def _finding(finding: Finding) -> Sheet:
-    rows = [(word, _row(finding, word, text)) for word, text in finding.rows]
-    drawn = [_matrix(item) for item in finding.evidence]
-    rows += [("moved", text) for text in drawn if text]
-    rows.append(("rule", f"{finding.code} {finding.name} (`lstm-shapes rules {finding.code}`)"))
+    rows: list[tuple[str, Cell]] = [(word, _row(finding, word, text)) for word, text in finding.rows]
+    drawn = [("moved", Mark(text, "number")) for text in map(_matrix, finding.evidence) if text]
+    rule = ("rule", f"{finding.code} {finding.name} (`lstm-shapes rules {finding.code}`)")
     return Sheet(
         f"{_MARKS[finding.level]} {finding.title}",
         (Column(""), Column("", whole=False)),
-        tuple((Mark(word, _ROLES[finding.level] if word == "fix" else "quiet"), cell) for word, cell in rows),
+        tuple(
+            (Mark(word, _ROLES[finding.level] if word == "fix" else "quiet"), cell)
+            for word, cell in (*rows, *drawn, rule)
+        ),
     )
 
 
@@ -59,15 +62,9 @@ def _row(finding: Finding, word: str, text: str) -> Cell:
     return Mark(text, "quiet") if word in ("raised", "made by") else text
 
 
-def _near(file: str) -> str:
-    """A path as short as it can be said from here."""
-    path = Path(file)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
-
-
 def _place(where: Where) -> Cell:
     """File and line, and below them what is written there; a backtick of theirs is one."""
-    line = f"{_near(where.file)}:{where.line}"
+    line = f"{near(where.file)}:{where.line}"
     if "`" in line + where.source:
         return code(f"{line}\n{where.source}".rstrip())
     return f"{line}\n`{where.source}`" if where.source else line

@@ -1,11 +1,11 @@
-"""Shapes as a table: every tensor of a call, in symbols, in numbers, and in a sentence."""
+"""The first table: every tensor of a call. It loads little, so that a command has it on the screen at once."""
 
 from __future__ import annotations
 
 from lstm_shapes.display.page import Cell, Column, Mark, Page, Sheet, code
 from lstm_shapes.theory.meanings import meaning
 from lstm_shapes.theory.predict import Prediction
-from lstm_shapes.theory.symbols import legend
+from lstm_shapes.theory.symbols import SYMBOLS
 
 from .titles import headline, sizes, subtitle
 
@@ -13,25 +13,36 @@ __all__ = ["shapes_sheet", "shapes_view"]
 
 
 def shapes_view(prediction: Prediction) -> Page:
-    """What stands on the screen first: which layer, and the shapes of one call."""
+    """Which layer, how much data, and the shapes of one call."""
     return Page(headline(prediction.spec), subtitle(prediction.spec, prediction.call), (shapes_sheet(prediction),))
 
 
 def shapes_sheet(prediction: Prediction) -> Sheet:
-    """Every tensor of the call: name, axes, sizes, what it is."""
+    """Every tensor of the call: name, axes, sizes, what it is; hidden and cell state share a row where alike."""
     spec, call = prediction.spec, prediction.call
-    rows: list[tuple[Cell, ...]] = [
-        (code(name), Mark(axes.formula, "symbol"), sizes(axes), meaning(spec, call, name))
-        for name, axes in prediction.tensors.items()
-    ]
+    tensors = dict(prediction.tensors)
+    for h, c in (("h0", "c0"), ("hn", "cn")):
+        if c in tensors and tensors[h] == tensors[c]:
+            del tensors[c]
+            tensors = {f"{h}, {c}" if name == h else name: axes for name, axes in tensors.items()}
     for name, packed in (("X.data", prediction.packed_X), ("Y.data", prediction.packed_Y)):
         if packed is not None:
-            text = "the same when packed: T real steps, no padding"
-            rows.append((code(name), Mark(packed.formula, "symbol"), sizes(packed), text))
-    letters = {letter for axes in prediction.tensors.values() for name in axes.names for letter in name.split("·")}
-    return Sheet(
-        "Shapes",
-        (Column("name"), Column("axes"), Column("sizes"), Column("what it is", whole=False)),
-        tuple(rows),
-        caption=legend("".join(letters)) + ".",
+            tensors[name] = packed
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (code(name), Mark(axes.formula, "symbol"), sizes(axes), meaning(spec, call, name))
+        for name, axes in tensors.items()
     )
+    columns = (Column("name"), Column("axes"), Column("sizes"), Column("what it is", whole=False))
+    return Sheet("Shapes", columns, rows, caption=f"In torch's words: {_torchs_words(prediction)}.")
+
+
+def _torchs_words(prediction: Prediction) -> str:
+    """The symbols of this layer and what torch calls them; Keras' name, where it is another one."""
+    spec = prediction.spec
+    words = [f"Q={SYMBOLS['Q'].argument} (behind an Embedding its embedding_dim)"]
+    words.append(f"D={SYMBOLS['D'].argument} (Keras: units)")
+    words += [] if spec.kind.step else [f"K={SYMBOLS['K'].argument}"]
+    words += [f"R=1+{SYMBOLS['R'].argument}"] if spec.R == 2 else []
+    words += [f"P={SYMBOLS['P'].argument}"] if spec.P else []
+    words += [] if spec.kind.step else ["Y=output", "hn=h_n", *(["cn=c_n"] if spec.has_c else [])]
+    return ", ".join(words)

@@ -1,13 +1,15 @@
-"""How a layer, a call, a shape and a number of bytes are written, in every table alike."""
+"""How a layer, a call, a shape, a number of bytes and a path are written, in every table alike."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.numerals import counted
 from lstm_shapes.theory.spec import Spec
 
-__all__ = ["headline", "number_of_bytes", "sizes", "subtitle"]
+__all__ = ["headline", "near", "number_of_bytes", "sizes", "subtitle"]
 
 
 def headline(spec: Spec) -> str:
@@ -57,3 +59,9 @@ def number_of_bytes(number: int) -> str:
         value /= 1024
         units.pop(0)
     return f"{number:,} bytes" if units[0] == "bytes" else f"{value:,.2f} {units[0]}"
+
+
+def near(file: str) -> str:
+    """A path as short as it can be said from here."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lstm_shapes.display import view
 from lstm_shapes.display.page import Block, Cell, Column, Lines, Mark, Page, Role, Sheet
 from lstm_shapes.lab.walk.result import Made, Step, Walk
+
+from .titles import near
 
 __all__ = ["walk_view"]
 
@@ -22,7 +22,7 @@ def walk_view(walk: Walk) -> Page:
     for step in walk.steps:
         if step.file and step.file != file and step.kind != "layer":
             file = step.file
-            rows.append(("", Mark(_near(file), "quiet")))
+            rows.append(("", Mark(near(file), "quiet")))
         rows += _rows(step)
     for made in walk.output:
         rows.append(("", Mark(_made(made), "symbol")))
@@ -74,8 +74,3 @@ def _rows(step: Step) -> list[tuple[Cell, ...]]:
 def _made(made: Made) -> str:
     note = f"  {made.note}" if made.note else ""
     return f"{made.name} {made.text}{note}".strip()
-
-
-def _near(file: str) -> str:
-    path = Path(file)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from math import prod
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,10 @@ def test_the_prediction_as_a_page(
     assert code == 0
     snapshot(name, out)
     table = out[out.index("Parameters") : out.index("total")]
-    rows = [int(number.replace(",", "")) for number in re.findall(r"^layer.*?([\d,]+)$", table, re.MULTILINE)]
+    rows = [
+        prod(int(factor.replace(",", "")) for factor in number.split(" × "))
+        for number in re.findall(r"^layer.*?  ((?:[\d,]+ × )?[\d,]+)$", table, re.MULTILINE)
+    ]
     total = int(re.findall(r"^total.*?([\d,]+)$", out, re.MULTILINE)[0].replace(",", ""))
     assert sum(rows) == total
 
@@ -41,8 +45,8 @@ def test_the_prediction_is_there_before_torch(tmp_path: Path) -> None:
     dies = "import os, sys; sys.stderr.write('loading'); sys.stderr.flush(); os._exit(7)"
     code, out, err = process("explain", "28", "256", "3", env=fake_torch(tmp_path, dies))
     assert (code, err) == (7, "loading")
-    assert out.index("Shapes") < out.index("1,345,536") < out.index("Laws")
-    assert "Proof" not in out
+    assert out.index("Shapes") < out.index("1,345,536") < out.index("Mind")
+    assert "claims hold" not in out
 
 
 # Each before anything is printed.
@@ -79,8 +83,8 @@ def test_a_device_that_is_not_here(capsys: pytest.CaptureFixture[str], device: s
     """Known only when torch has loaded: the prediction stays, then one line and exit 2."""
     ended = here(capsys, "explain", "7", "5", "--device", device)
     refused(ended, "device must be")
-    assert "Shapes" in ended.out
-    assert "Proof" not in ended.out
+    assert "Mind" in ended.out
+    assert "claims hold" not in ended.out
 
 
 @pytest.mark.parametrize("name", ["no/such/folder/a.html", "folder.html"])
@@ -167,6 +171,19 @@ def test_html_is_one_file(capsys: pytest.CaptureFixture[str], tmp_path: Path, na
     assert "1,345,536" in page.text
     for word in ("Proof", "torchinfo.summary"):
         assert (word in page.text) == (option == "--proof")
+
+
+@pytest.mark.parametrize("option", ["--proof", "--no-proof"])
+def test_full_is_everything(capsys: pytest.CaptureFixture[str], option: str) -> None:
+    """The first screen names it; it has every slice, note, law and count, and every line of the proof."""
+    short = here(capsys, "explain", "7", "5", "2", option).out
+    assert len(short.splitlines()) <= 50
+    assert short.endswith("more: --full\n")
+    assert ("claims hold" in short) == (option == "--proof")
+    full = here(capsys, "explain", "7", "5", "2", "--full", option).out
+    titles = ["Slices", "Notes", "Laws", "Kept for backward", *(["Proof"] if option == "--proof" else [])]
+    assert [title for title in full.splitlines() if title in titles] == titles
+    assert "more:" not in full
 
 
 def test_a_failed_proof_is_exit_1(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

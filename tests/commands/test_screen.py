@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import re
 import subprocess
@@ -10,7 +11,8 @@ import sys
 
 import pytest
 
-from lstm_shapes.commands._screen import loading
+from lstm_shapes.commands._screen import loading, put
+from lstm_shapes.display.page import Drawing, Page
 from tests.command_line import ROOT, here
 
 
@@ -20,6 +22,19 @@ def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     assert "\x1b" not in out
     assert all(line == line.rstrip() and len(line) <= 80 for line in out.splitlines())
+
+
+def test_a_terminal_gets_a_programs_lines_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It wraps them itself, so that they can be copied."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdout", screen := Terminal())
+    monkeypatch.setenv("COLUMNS", "60")
+    put(Page("", "", (Drawing("Wrong", "x" * 90),)))
+    assert f" {'x' * 90}\n" in screen.getvalue()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")

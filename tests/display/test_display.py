@@ -57,7 +57,7 @@ def test_a_result_shows_itself(name: str) -> None:
     page = io.StringIO()
     Console(file=page, width=80).print(value)
     assert page.getvalue().split() == text.split()
-    assert value._repr_html_().startswith(('<div class="lstm-shapes">', "<svg"))
+    assert value._repr_html_().startswith('<div class="lstm-shapes">')
 
 
 def test_every_kind_of_result_has_a_view() -> None:
@@ -148,5 +148,5 @@ def test_huge_sizes_are_not_cut() -> None:
     text = as_text(predict(Q, D, 2**59, N=N, L=2**60 - 3), width=80)
     assert f"({N}, {2**60 - 3}, {Q})" in text
     assert f"({2**59}, {N}, {D})" in text
-    assert "…" not in text
+    assert "…" not in text.replace("(K·R, N, …)", "")
     assert max(map(len, text.splitlines())) <= 80

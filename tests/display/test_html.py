@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import torch
 
 import lstm_shapes as ls
+from lstm_shapes.display import Shown, as_document
 from lstm_shapes.display.html import document, to_html
 from lstm_shapes.display.page import Cell, Column, Drawing, Lines, Mark, Page, Role, Sheet
 from tests.browser import Page as Tab
@@ -38,6 +40,7 @@ class Tags(HTMLParser):
         self.attributes += attrs
         if tag not in VOID:
             self.open.append(tag)
+        self.text += "\n" * (tag == "br")
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -84,11 +87,14 @@ def test_backticks_are_code() -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_every_result_is_self_contained(value: object) -> None:
-    """No script, no address, no handler: nothing is fetched when a notebook is opened."""
+    """No script, no address, no handler: nothing is fetched when a notebook is opened; a picture is in the page."""
     fragment = value._repr_html_()  # type: ignore[attr-defined]
     tags = Tags(fragment)
-    assert not {"script", "link", "iframe", "object", "embed", "form", "img"} & set(tags.names)
-    assert not [name for name, _ in tags.attributes if name in ("src", "href", "xlink:href") or name.startswith("on")]
+    assert not {"script", "link", "iframe", "object", "embed", "form", "svg"} & set(tags.names)
+    assert not [name for name, _ in tags.attributes if name in ("href", "xlink:href") or name.startswith("on")]
+    assert all(
+        (value or "").startswith("data:image/svg+xml;base64,") for name, value in tags.attributes if name == "src"
+    )
     assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/)", fragment)
 
 
@@ -127,8 +133,10 @@ def test_saved_page(tmp_path: Path) -> None:
 )
 def test_page_has_the_picture(value: object, lit: str) -> None:
     """What describes a call of a layer comes with its picture, lit where a classifier reads; counts come without."""
-    assert lit in Tags(value._repr_html_()).text  # type: ignore[attr-defined]
-    assert "<svg" not in ls.count(3, 5)._repr_html_()
+    attributes = Tags(value._repr_html_()).attributes  # type: ignore[attr-defined]
+    assert any(name == "alt" and lit in (text or "") for name, text in attributes)
+    assert lit in Tags(as_document(value)).text  # type: ignore[arg-type]
+    assert "<img" not in ls.count(3, 5)._repr_html_()
 
 
 # ---------------------------------------------------------------- in a browser
@@ -162,6 +170,7 @@ def test_readable_in_light_and_dark(tab: Tab, tmp_path: Path) -> None:
         tab.scheme(scheme)
         tab.open(file.as_uri())
         tab.shows("Shapes", "Laws")
+        tab.driver.execute_script("document.querySelectorAll('details').forEach(one => one.open = true)")
         worst, ground = tab.driver.execute_script(_CONTRAST)
         assert worst >= 4.5, (scheme, worst)
         grounds.append(ground)
@@ -179,3 +188,115 @@ def test_hostile_names_run_nothing(tab: Tab, tmp_path: Path) -> None:
     tab.shows("<script>alert(1)</script>")
     assert tab.driver.execute_script("return document.querySelectorAll('script, img').length") == 0
     assert tab.foreign() == []
+
+
+# ---------------------------------------------------------------- in a notebook
+
+# What the notebooks do to a table and to code, as their own style sheets say it: JupyterLab 4, Notebook 6, VS Code.
+_RULES = """
+body[data-jp-theme-light=false],body.vscode-dark{background:#111;color:#ddd}
+:not(.jp-RenderedMarkdown).jp-RenderedHTMLCommon :is(td,th,tr){text-align:right}
+.jp-RenderedHTMLCommon :is(td,th,tr){vertical-align:middle;padding:.5em;white-space:normal;max-width:none}
+.jp-RenderedHTMLCommon table{table-layout:fixed;margin-left:auto;margin-right:auto}
+.jp-RenderedHTMLCommon tbody tr:nth-child(odd){background:#222}
+.jp-ThemedContainer .jp-RenderedHTMLCommon :is(pre,code){white-space:pre-wrap}
+.rendered_html :is(tr,th,td){text-align:right;vertical-align:middle;white-space:normal}
+.vscode-light :is(table,th,tr),.vscode-dark :is(table,th,tr){text-align:right;vertical-align:middle}
+"""
+_NOTEBOOKS = {
+    "JupyterLab": ('data-jp-theme-light="true"', "jp-RenderedHTMLCommon", "light"),
+    "JupyterLab dark": ('data-jp-theme-light="false"', "jp-RenderedHTMLCommon", "dark"),
+    "VS Code": ('class="vscode-light"', "output", "light"),
+    "VS Code dark": ('class="vscode-dark"', "output", "dark"),
+    "Notebook 6": ("", "rendered_html", ""),
+}
+_SIDES = """
+return [...document.querySelectorAll('td, th')].map(cell => {
+    const range = document.createRange(); range.selectNodeContents(cell);
+    const text = range.getBoundingClientRect(), box = cell.getBoundingClientRect(), style = getComputedStyle(cell);
+    return [cell.classList.contains('right'), text.left - box.left - parseFloat(style.paddingLeft),
+            box.right - text.right - parseFloat(style.paddingRight), text.width];
+});
+"""
+
+
+def notebook(kind: str, fragment: str) -> str:
+    body, output, _ = _NOTEBOOKS[kind]
+    return (
+        f'<!doctype html><meta charset="utf-8"><style>{_RULES}</style><body class="jp-ThemedContainer" {body}>'
+        f'<div class="jp-ThemedContainer"><div class="{output}">{fragment}</div></div></body>'
+    ).replace('<body class="jp-ThemedContainer" class="', '<body class="jp-ThemedContainer ')
+
+
+def not_trusted(fragment: str) -> str:
+    """What JupyterLab leaves of a fragment in a notebook that is not trusted: no style sheet, no drawing."""
+    return re.sub(r"</?(?:svg|text|rect|path|title|desc)\b[^>]*>", "", re.sub(r"<style>.*?</style>", "", fragment))
+
+
+def everything() -> str:
+    """Tables, trees, prose and numbers of each kind, all of it opened."""
+    model = torch.nn.Sequential(torch.nn.LSTM(7, 5, batch_first=True))
+    trace = ls.gates(torch.nn.LSTM(7, 5, 2), torch.ones(4, 3, 7))
+    values: tuple[Shown, ...] = (
+        ls.explain(7, 5, 2, bidirectional=True, lengths=(4, 2)),
+        ls.walk(model, torch.ones(2, 3, 7)),
+        ls.check(torch.nn.LSTM(7, 5), torch.ones(4, 3, 7)),
+        trace,
+        trace.step(t=1),
+        ls.count(7, 5, N=2, L=3),
+    )
+    return "".join(value._repr_html_() for value in values).replace("<details>", "<details open>")
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "not trusted"])
+@pytest.mark.parametrize("kind", _NOTEBOOKS)
+def test_tables_stand_left_and_numbers_right_in_a_notebook(tab: Tab, tmp_path: Path, kind: str, trusted: bool) -> None:
+    """By where the words are on the screen, under the notebook's own rules, which set every cell to the right."""
+    file = tmp_path / "notebook.html"
+    file.write_text(notebook(kind, everything() if trusted else not_trusted(everything())), encoding="utf-8")
+    tab.open(file.as_uri())
+    tab.shows("Shapes", "Walk through", "Kept for backward")
+    cells = tab.driver.execute_script(_SIDES)
+    assert len(cells) > 300
+    for right, before, behind, width in cells:
+        assert width == 0 or abs(behind if right else before) < 1.5, (right, before, behind)
+    assert {right for right, *_ in cells} == {True, False}
+
+
+def test_a_notebook_that_is_not_trusted_reads_well() -> None:
+    """Lines of a cell stay lines, a tree keeps its branches, and a picture leaves its description, no loose labels."""
+    left = not_trusted(everything())
+    assert "W_ii·x + b_ii<br>(D=5, Q=7)·(Q=7,) + (D=5,)" in left
+    assert "│ X (N=2, L=3, Q=7)" in left
+    assert 'alt="LSTM(Q=7, D=5, K=2, bidirectional), unrolled over time: N=2 sequences of L=4 steps' in left
+    assert "t=0</" not in left
+    assert left.count("<img ") == 1
+
+
+@pytest.mark.parametrize("system", ["light", "dark"])
+@pytest.mark.parametrize("kind", _NOTEBOOKS)
+def test_pictures_follow_the_theme_of_the_notebook(tab: Tab, tmp_path: Path, kind: str, system: str) -> None:
+    """Not the system's, where the notebook says which it has; a drawing reads the scheme of the image that holds it."""
+    tab.scheme(system)
+    file = tmp_path / "notebook.html"
+    file.write_text(notebook(kind, ls.picture(3, 5, N=2, L=4)._repr_html_()), encoding="utf-8")
+    tab.open(file.as_uri())
+    box = tab.wait(lambda: tab.driver.execute_script(_PICTURE), "the picture")
+    shot = tab.driver.execute_cdp_cmd("Page.captureScreenshot", {"clip": {**box, "scale": 1}})["data"]
+    ground = tab.driver.execute_async_script(_GROUND, f"data:image/png;base64,{shot}")
+    assert (ground > 128) == ((_NOTEBOOKS[kind][2] or system) == "light"), ground
+
+
+_PICTURE = """
+const box = document.querySelector('img').getBoundingClientRect();
+return box.width ? {x: box.x + 5, y: box.y + 5, width: 8, height: 8} : null;
+"""
+_GROUND = """
+const [address, done] = arguments, image = new Image();
+image.onload = () => {
+    const canvas = document.createElement('canvas').getContext('2d');
+    canvas.drawImage(image, 0, 0);
+    done(canvas.getImageData(4, 4, 1, 1).data[0]);
+};
+image.src = address;
+"""

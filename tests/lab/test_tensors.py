@@ -110,11 +110,51 @@ def test_without_names_every_axis_is_unknown() -> None:
     assert bare.axes.sizes == (2, 3)
 
 
-def test_repr_shows_the_axes_and_then_the_tensor() -> None:
-    """One line of axes, then what torch prints."""
-    assert repr(annotate(torch.zeros(2), "N")) == "(N=2,)\ntensor([0., 0.])"
-    assert f"{annotate(torch.zeros(2), 'N')}" == "(N=2,)\ntensor([0., 0.])"
+@pytest.mark.parametrize(
+    ("tensor", "shown"),
+    [
+        (torch.arange(6.0).view(2, 3), "(N=2, L=3) float32 cpu, 0 to 5: 0, 1, 2, 3, 4, 5"),
+        (torch.arange(7), "(N=7,) int64 cpu, 0 to 6: 0, 1, 2, 3, 4, 5, …"),
+        (
+            torch.tensor([1.0, torch.nan, -torch.inf, 3.14159]),
+            "(N=4,) float32 cpu, 1 nan, 1 inf, 1 to 3.14: 1, nan, -inf, 3.14",
+        ),
+        (torch.tensor(2.5), "() float32 cpu: 2.5"),
+        (torch.tensor([True, False]), "(N=2,) bool cpu: True, False"),
+        (torch.tensor([1 + 2j]), "(N=1,) complex64 cpu: 1+2j"),
+        (torch.zeros(0, 3), "(N=0, L=3) float32 cpu: empty"),
+        (torch.zeros(2, dtype=torch.float8_e4m3fn), "(N=2,) float8_e4m3fn cpu, 0 to 0: 0, 0"),
+        (torch.zeros(2, 3, device="meta"), "(N=2, L=3) float32 meta, no numbers"),
+        (torch.ones(2, requires_grad=True), "(N=2,) float32 cpu grad, 1 to 1: 1, 1"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_tensor_is_one_line(tensor: torch.Tensor, shown: str) -> None:
+    """Axes, dtype, device, what is not finite, range and the first values; a number alone may be formatted."""
+    named = annotate(tensor, "N L"[: 2 * tensor.dim()])
+    assert repr(named) == str(named) == f"{named}" == shown
     assert f"{annotate(torch.tensor(1.25), ''):.1f}" == "1.2"
+
+
+def test_a_tensor_that_has_no_numbers_yet_shows_its_axes() -> None:
+    """Inside a transformation of torch's, as in a debugger's list of variables."""
+    seen = []
+
+    def watched(row: torch.Tensor) -> torch.Tensor:
+        seen.append(repr(annotate(row, "D")))
+        return row.sum()
+
+    torch.vmap(watched)(torch.ones(3, 2))
+    assert seen == ["(D=2,) float32 cpu, no numbers"]
+
+
+def test_a_notebook_has_the_numbers_on_demand() -> None:
+    """The line, and folded what torch prints; nothing of it is read as markup."""
+    page = annotate(torch.tensor([1.0, 2.0]), "N")._repr_html_()
+    assert "(N=2,) float32 cpu, 1 to 2: 1, 2" in page
+    assert '<summary style="display:list-item">numbers</summary><pre>tensor([1., 2.])</pre>' in page
+    page = annotate(torch.ones(2, requires_grad=True) * 2, "N")._repr_html_()
+    assert "grad_fn=&lt;" in page
 
 
 # ---------------------------------------------------------------- a tensor in every respect

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import assume, example, given, settings
 
-from lstm_shapes.display.page import console
+from lstm_shapes.display.page import Page, console
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.conventions import Convention, conventions
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.predict import predict
 from lstm_shapes.theory.spec import Spec
-from lstm_shapes.views.conventions import conventions_sheet, conventions_view
+from lstm_shapes.views.counts import conventions_sheet
 from tests.scale import examples
 from tests.strategies import cases
 
@@ -122,11 +122,11 @@ def test_formulas_read_as_they_compute() -> None:
 def test_the_table_fits_80_columns() -> None:
     """Number and formula in each row, our own number below; a tool that says nothing says why."""
     spec = Spec(28, 256, 2, bidirectional=True, proj_size=9)
-    text = console(conventions_view(spec, Call.of(spec, lengths=(5, 3))), width=80)
+    text = console(Page("", "", (conventions_sheet(Counts(spec, Call.of(spec, lengths=(5, 3)))),)), width=80)
     assert max(map(len, text.splitlines())) <= 80
     assert "packed input crashes it" in text
     assert "1,122,304 MACs" in " ".join(text.split())
-    assert len(conventions_sheet(spec, Call()).rows) == 5
+    assert len(conventions_sheet(Counts(spec, Call())).rows) == 5
 
 
 def test_as_plain_data() -> None:

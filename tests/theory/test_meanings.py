@@ -13,38 +13,29 @@ from tests.strategies import cases
 
 @given(cases())
 def test_every_tensor_has_a_sentence(case: tuple[Spec, Call]) -> None:
-    """No hole is left unfilled, and no sentence speaks of what the layer lacks."""
+    """Also the pairs that share a row; and no sentence speaks of what the layer lacks."""
     spec, call = case
-    for name in Prediction(spec, call).tensors:
+    prediction = Prediction(spec, call)
+    pairs = ["h0, c0", "hn, cn"] if prediction.c0 == prediction.h0 else []
+    for name in (*prediction.tensors, *pairs):
         text = meaning(spec, call, name)
-        assert text
-        assert not set("{}") & set(text)
-        assert ("sequences" in text) <= call.batched
+        assert ("N sequences" in text) <= call.batched
         assert ("direction" in text or "half" in text) <= (spec.R == 2)
-        assert ("each row's own" in text) <= (call.lengths is not None)
+        assert ("each row's own" in text) == (call.lengths is not None and name[:2] in ("hn", "cn"))
+        assert ("feed" in text) == (spec.kind.step and name[:2] in ("hn", "cn"))
 
 
-@given(cases(cells=("LSTM", "GRU", "RNN")))
-def test_X_says_its_sizes(case: tuple[Spec, Call]) -> None:
-    """The first sentence has Q, L and N in numbers."""
-    spec, call = case
-    text = meaning(spec, call, "X")
-    assert f"{spec.Q} features" in text
-    assert f"each of {call.L} steps" in text
-    assert (f"for {call.N} sequences" in text) == call.batched
+def test_X_says_what_its_axes_count() -> None:
+    """In symbols, which stand beside their sizes: nobody reads of "1 features"."""
+    assert meaning(Spec(1, 256), Call(), "X") == "input: N sequences, L steps, Q features"
+    assert meaning(Spec(1, 256), Call(N=None), "X") == "input: L steps, Q features"
+    assert meaning(Spec(1, 256, cell="LSTMCell"), Call(N=2, L=1), "X") == "input: one step of N sequences, Q features"
 
 
 def test_h_is_hidden_and_c_is_cell() -> None:
     """The lesson's slip: Y is hidden state."""
-    spec = Spec(28, 256, 3)
-    for name in ("h0", "Y", "hn"):
-        assert meaning(spec, Call(), name).startswith("hidden state")
-    for name in ("c0", "cn"):
-        assert meaning(spec, Call(), name).startswith("cell state")
-
-
-def test_a_cell_speaks_of_one_step() -> None:
-    """Its state is to be fed back."""
-    spec = Spec(28, 256, cell="LSTMCell")
-    assert meaning(spec, Call(), "hn") == "hidden state after this step; feed it back as h0"
-    assert meaning(spec, Call(N=2, L=1), "X") == "the input: 28 features at one step, for 2 sequences"
+    for spec in (Spec(28, 256, 3), Spec(28, 256, bidirectional=True), Spec(28, 256, cell="LSTMCell")):
+        for name in Prediction(spec, Call()).tensors:
+            text = meaning(spec, Call(), name)
+            assert ("hidden state" in text) == (name in ("h0", "Y", "hn"))
+            assert ("cell state" in text) == (name in ("c0", "cn"))

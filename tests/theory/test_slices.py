@@ -32,9 +32,9 @@ def test_the_lessons_table() -> None:
         "hn[:, 0]": (3, 5),
     }
     assert rows["Y[:, -1:]"].axes.names == ("N", "L", "D")
-    assert "size 1" in rows["Y[:, -1:]"].meaning
-    assert "last sample only" in rows["Y[-1]"].meaning
+    assert rows["Y[:, -1:]"].meaning == "last step, step axis kept"
     assert "takes its axis away" in OPEN_QUESTION
+    assert "the last sample, not" in rows["Y[-1]"].meaning
 
 
 def test_time_major_turns_the_meanings_round() -> None:
@@ -42,8 +42,8 @@ def test_time_major_turns_the_meanings_round() -> None:
     rows = by_expression(batch_first=False)
     assert rows["Y[-1]"].meaning == "last step"
     assert rows["Y[-1]"].axes.names == ("N", "D")
-    assert "last sample only" in rows["Y[:, -1]"].meaning
-    assert rows["Y[:, -1:]"].meaning.endswith("not the last step of each, batch axis kept")
+    assert "the last sample, not" in rows["Y[:, -1]"].meaning
+    assert rows["Y[:, -1:]"].meaning.endswith("not the last step, batch axis kept")
 
 
 @pytest.mark.parametrize(

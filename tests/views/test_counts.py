@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from math import prod
+from typing import Any
 
 import pytest
 
 import lstm_shapes as ls
 from lstm_shapes.display import as_text
+from lstm_shapes.display.page import Page
+from lstm_shapes.views.counts import parameters_sheet
 from tests.snapshot import Snapshot
 
-NUMBER = re.compile(r"^(layer \d+|layers \d+ to \d+|total)\b.*?([\d,]+)$")
+NUMBER = re.compile(r"^(layer \d+|layers \d+, \d+|layers \d+ to [\d,]+|total)  .*?((?:[\d,]+ × )?[\d,]+)$")
 
 
 def rows_of(text: str) -> dict[str, int]:
@@ -19,7 +23,8 @@ def rows_of(text: str) -> dict[str, int]:
     rows: dict[str, int] = {}
     for match in found:
         if match:
-            rows.setdefault(match[1], int(match[2].replace(",", "")))  # a later table has a total of its own
+            number = prod(int(factor.replace(",", "")) for factor in match[2].split(" × "))
+            rows.setdefault(match[1], number)  # a later table has a total of its own
     return rows
 
 
@@ -30,7 +35,7 @@ def test_parameter_rows_add_up(snapshot: Snapshot, K: int) -> None:
     total = rows.pop("total")
     assert total == ls.count(28, 256, K).total
     assert sum(rows.values()) == total
-    assert len(rows) == min(K, 3 if K > 4 else K)
+    assert len(rows) == min(K, 2)
 
 
 def test_without_a_call_there_are_parameters_only() -> None:
@@ -51,3 +56,46 @@ def test_with_a_call_memory_and_other_tools_follow() -> None:
     for tool in ("torchinfo", "FlopCounterMode", "thop", "ptflops", "Keras"):
         assert tool in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def parameters(Q: int, D: int, K: int = 1, **options: Any) -> str:
+    """The parameter table alone, as it is printed."""
+    return as_text(Page("", "", (parameters_sheet(ls.count(Q, D, K, **options), full=True),)), width=80)
+
+
+def test_D_costs_where_it_does() -> None:
+    """The sentence is not said of a layer that is all input."""
+    assert "D costs" in parameters(28, 256)
+    assert "D costs" not in parameters(65_536, 8)
+
+
+def test_a_formula_and_its_numbers_share_a_line_where_they_fit() -> None:
+    """Else the numbers stand below, beginning with the equals sign."""
+    assert "4·(Q·D + D·D + 2D) = 4·(28·256 + 256·256 + 2·256)" in parameters(28, 256)
+    assert re.search(r"\+ P·D\) +51,200\n += 2·\(4·\(", parameters(28, 128, 1, bidirectional=True, proj_size=16))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "an LSTM only adds them"),
+        ({"cell": "GRUCell"}, "b_hn stands under the reset gate"),
+        ({"cell": "RNN"}, "2D: two biases, because cuDNN has two; an RNN only adds them."),
+    ],
+    ids=str,
+)
+def test_why_there_are_two_biases(options: dict[str, Any], said: str) -> None:
+    """Said of each cell as it is true of it, and not of a layer without bias."""
+    assert said in " ".join(parameters(28, 64, **options).split())
+    assert "cuDNN" not in parameters(28, 64, bias=False, **options)
+
+
+def test_keras_has_a_row_where_it_differs() -> None:
+    """One bias fewer a gate, and the number it prints."""
+    assert re.search(r"Keras.*minus 3,072 +1,342,464", parameters(28, 256, 3))
+
+
+@pytest.mark.parametrize("options", [{"cell": "GRU"}, {"bias": False}, {"proj_size": 64}])
+def test_keras_has_no_row_where_it_is_alike_or_has_no_such_layer(options: dict[str, Any]) -> None:
+    """A GRU has two biases there too; without bias there is none to miss; it has no projection."""
+    assert "Keras" not in parameters(28, 256, 3, **options)

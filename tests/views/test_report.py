@@ -47,7 +47,10 @@ def test_a_backtick_in_a_file_name_is_one() -> None:
     text = as_text(report, width=80)
     assert "/a`b/c.py:3" in text
     assert "print('`', x)  # <`>" in text
-    assert '<span class="code">/a`b/c.py:3\nprint(&#x27;`&#x27;, x)  # &lt;`&gt;</span>' in report._repr_html_()
+    assert (
+        '<samp class="code">/a`b/c.py:3<br>print(&#x27;`&#x27;, x)\u00a0\u00a0# &lt;`&gt;</samp>'
+        in report._repr_html_()
+    )
 
 
 def test_a_large_dependence_matrix_is_left_to_its_sentence() -> None:
@@ -81,6 +84,15 @@ def test_the_rules_are_shown_with_their_programs() -> None:
     assert "Wrong" in one
     assert "Right" in one
     assert "nn.GRU" in one
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_the_programs_of_a_rule_are_whole(width: int) -> None:
+    """A program's lines are never cut: on a narrow screen the terminal wraps them, and they can be copied."""
+    rule = RULES["LS203"]
+    lines = as_text(rule_view(rule), width=width).splitlines()
+    assert max(map(len, rule.wrong.strip().splitlines())) >= 80
+    assert {f" {line}".rstrip() for line in (rule.wrong + rule.right).strip().splitlines()} <= set(lines)
 
 
 @pytest.mark.parametrize("code", sorted(RULES))

@@ -66,12 +66,6 @@ class HeatMap(Shown):
         file.write_text(self.svg, encoding="utf-8")
         return file
 
-    def _repr_svg_(self) -> str:
-        return self.svg
-
-    def _repr_html_(self) -> str:
-        return self.svg
-
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {
