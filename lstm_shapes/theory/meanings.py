@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from .call import Call
+from .numerals import counted
 from .spec import Spec
 
 __all__ = ["meaning"]
 
 # (tensor) -> sentence; {…} is filled from the layer, so that one row serves every kind.
 _SENTENCES = {
-    "X": "the input: {Q} features at {steps}{sequences}",
+    "X": "the input: {features} at {steps}{sequences}",
     "h0": "hidden state before the first step, zeros if left out",
     "c0": "cell state before the first step, zeros if left out",
     "Y": "hidden state of the top layer after every step{halves}",
@@ -30,9 +31,9 @@ def meaning(spec: Spec, call: Call, tensor: str) -> str:
     """
     sentence = _CELL_SENTENCES.get(tensor) if spec.kind.step else None
     return (sentence or _SENTENCES[tensor]).format(
-        Q=spec.Q,
-        steps="one step" if spec.kind.step else f"each of {call.L} steps",
-        sequences=f", for {call.N} sequences" if call.batched else "",
+        features=counted(spec.Q, "feature"),
+        steps="one step" if call.L == 1 else f"each of {call.L:,} steps",
+        sequences="" if call.N is None else f", for {counted(call.N, 'sequence')}",
         halves=", forward half first" if spec.R == 2 else "",
         directions=" and direction" if spec.R == 2 else "",
         last="its last" if call.lengths is None else "each row's own last",

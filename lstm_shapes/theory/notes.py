@@ -1,4 +1,8 @@
-"""Where learners slip: the sentences that belong to a layer, each with the condition under which it does."""
+"""Where learners slip: the sentences that belong to a layer, each with the condition under which it does.
+
+`SENTENCES` holds every sentence once, whole, by a key; what a layer puts into its {gaps} is no prose but code, symbols
+and numbers. A translation is a second table with the same keys and the same gaps.
+"""
 
 from __future__ import annotations
 
@@ -6,111 +10,189 @@ from collections.abc import Callable
 
 from .call import Call
 from .counts import Counts
+from .memory import kept_elements
 from .spec import Spec
 
-__all__ = ["notes"]
+__all__ = ["SENTENCES", "notes"]
 
-_Note = tuple[Callable[[Spec, Call], bool], Callable[[Spec, Call], str]]
+SENTENCES = {
+    "batch first": "`x.size(0)` is N, the batch, and `x.size(1)` is L, the steps, because `batch_first=True`.",
+    "time first": "`x.size(0)` is L, the steps, and `x.size(1)` is N, the batch, because `batch_first=False`.",
+    "states and layout": "States are (K·R, N, …) in both layouts: `batch_first` never moves the axes of a state.",
+    "hidden, not cell": "`{last}` is hidden state, not cell state. The cell state never appears in Y.",
+    "cell states": "`cn` is the cell state after the last step; after every step it is `gates(layer, x){top}.c`.",
+    "top layer": (
+        "`hn[-1]` is the top layer, `hn[0]` the bottom one. Y holds the top layer only, so `{last}` equals `hn[-1]`."
+    ),
+    "top layer, short rows": (
+        "`hn[-1]` is the top layer, `hn[0]` the bottom one. Y holds the top layer only, "
+        "so `{last}` equals `hn[-1]` for rows of full length."
+    ),
+    "half a summary": (
+        "`{last}` is no summary of both directions: its backward half has read one step only. "
+        "Join `hn[-2]` (forward) and `hn[-1]` (backward)."
+    ),
+    "short rows": (
+        "Rows are shorter than L: `hn` holds each row after its own last step, and Y is zero beyond it. "
+        "Read `hn[-1]`, or `{gathered}`."
+    ),
+    "short rows, two directions": (
+        "Rows are shorter than L: `hn` holds each row after its own last step, and Y is zero beyond it. "
+        "Read `hn[-2]` and `hn[-1]`; `{gathered}` is `hn[-2]`."
+    ),
+    "projection": "The projection makes h and Y P = {P} wide; c stays D = {D} wide, so h0 and c0 differ.",
+    "unbatched": "A 2-D x is one sequence, (L, Q), never a batch: states are (K·R, {H}) without N.",
+    "one step": "A cell does one step of one layer and returns `{returned}`, no Y: the loop over steps is yours.",
+    "no dropout": "`dropout={dropout}` does nothing here: it acts between layers, and K = 1 has no between.",
+    "dropout": "`dropout={dropout}` acts on the output of each layer but the last, in train mode only.",
+    "chained": "K = {K} layers are {K} one-layer {layer}s chained: each reads the Y of the one below it.",
+    "batch size": "N is the size of one batch, not the number of batches. Sequences of one batch never meet.",
+    "widths": "D need not be Q: the hidden width is free, and after an `nn.Embedding` Q is its `embedding_dim`.",
+    "shared weights": "All steps share one set of weights, so the number of parameters depends on neither N nor L.",
+    "D costs": "D is what costs: {share} of the parameters sit in the recurrent matrices.",
+    "D costs, half": (
+        "D is what costs: {share} of the parameters sit in the recurrent matrices. "
+        "With D = {half} it is {less} in place of {total} parameters."
+    ),
+    "share": "{share} of the parameters sit in the recurrent matrices.",
+    "share, half": (
+        "{share} of the parameters sit in the recurrent matrices. "
+        "With D = {half} it is {less} in place of {total} parameters."
+    ),
+    "memory": (
+        "A training step keeps about {kept} numbers of this layer for backward, beside the weights: "
+        "`count(…).activation_bytes` has the bytes, and under `torch.no_grad()` there are none."
+    ),
+    "nothing kept": (
+        "The layer keeps nothing between calls. To go on where a call ended, pass `{states}` to the next one, "
+        "in training each with `.detach()`."
+    ),
+    "nothing kept, two directions": (
+        "The layer keeps nothing between calls, and two directions cannot go on where a call ended: "
+        "the backward one begins at the end of the whole sequence."
+    ),
+    "which output": (
+        "One answer a step: `nn.Linear({width}, n)` on Y. "
+        "One answer a sequence, n classes or n future values: `nn.Linear({width}, n)` on `{summary}`."
+    ),
+    "Keras": "Keras' `return_sequences=True` is Y, `return_sequences=False` is `{summary}`; its `units` are D.",
+    "torch's words": (
+        "torch's own default is `batch_first=False`; this library's is True. "
+        "torch's docs write D for directions; here D is the hidden width."
+    ),
+}
+"""Key -> the sentence in English; code stands in backticks."""
+
+_Gaps = dict[str, object]
 
 
 def notes(spec: Spec, call: Call) -> tuple[str, ...]:
     """The notes that apply to this layer and call, most often needed first; code stands in backticks.
 
-    >>> notes(Spec(28, 256, dropout=0.5), Call())[-3]
+    >>> notes(Spec(28, 256, dropout=0.5), Call())[3]
     '`dropout=0.5` does nothing here: it acts between layers, and K = 1 has no between.'
     """
-    return tuple(text(spec, call) for applies, text in _NOTES if applies(spec, call))
+    return tuple(SENTENCES[key].format_map(gaps) for key, gaps in keyed_notes(spec, call))
 
 
-def _size0(spec: Spec, call: Call) -> str:
-    first, other = ("N, the batch", "L, the steps") if spec.batch_first else ("L, the steps", "N, the batch")
-    return f"`x.size(0)` is {first}, and `x.size(1)` is {other}, because `batch_first={spec.batch_first}`."
+def keyed_notes(spec: Spec, call: Call) -> tuple[tuple[str, _Gaps], ...]:
+    """The same as keys of `SENTENCES`, each with what goes into its gaps."""
+    return tuple((key, gaps(spec, call)) for key, applies, gaps in _NOTES if applies(spec, call))
 
 
-def _cheaper(spec: Spec, call: Call) -> str:
-    counts, half = Counts(spec), spec.D // 2
-    text = f"{counts.recurrent_share:.0%} of the parameters sit in the recurrent matrices"
-    if counts.D_costs:
-        text = f"D is what costs: {text}"
-    if half <= spec.P:
-        return f"{text}."  # the half could not be projected to the same width
-    less = Counts(spec.replace(D=half)).total
-    return f"{text}. With D = {half} it is {less:,} in place of {counts.total:,} parameters."
+def _layer(spec: Spec, call: Call) -> bool:
+    return not spec.kind.step
 
 
-# One row a note: when it applies, what it says.
-_NOTES: tuple[_Note, ...] = (
-    (
-        lambda s, c: not s.kind.step and c.batched,
-        lambda s, c: (
-            f"`hn`{' and `cn` are' if s.has_c else ' is'} (K·R, N, …) in both layouts: "
-            "`batch_first` never moves the axes of a state."
-        ),
-    ),
-    (lambda s, c: not s.kind.step and c.batched, _size0),
-    (
-        lambda s, c: s.has_c and not s.kind.step,
-        lambda s, c: (
-            f"`{_last(s, c)}` is hidden state, not cell state. The cell state never appears in Y; "
-            "it is `cn`, at the last step only."
-        ),
-    ),
-    (
-        lambda s, c: not s.kind.step and s.R == 1 and s.K > 1,
-        lambda s, c: (
-            f"`hn[-1]` is the top layer, `hn[0]` the bottom one; Y holds the top layer only, "
-            f"so `{_last(s, c)}` equals `hn[-1]`" + (" for rows of full length." if c.short else ".")
-        ),
-    ),
-    (
-        lambda s, c: s.R == 2,
-        lambda s, c: (
-            f"`{_last(s, c)}` is no summary of both directions: its backward half has read one step only. "
-            "Join `hn[-2]` (forward) and `hn[-1]` (backward)."
-        ),
-    ),
-    (
-        lambda s, c: c.short,
-        lambda s, c: (
-            "Rows are shorter than L, and Y is zero beyond each row's length: read `hn[-1]`, or "
-            f"`{'Y[torch.arange(N), lengths - 1]' if s.batch_first else 'Y[lengths - 1, torch.arange(N)]'}`"
-            f"{' for the forward half' if s.R == 2 else ''}."
-        ),
-    ),
-    (
-        lambda s, c: s.P > 0,
-        lambda s, c: f"The projection makes h and Y P = {s.P} wide; c stays D = {s.D} wide, so h0 and c0 differ.",
-    ),
-    (
-        lambda s, c: not c.batched and not s.kind.step,
-        lambda s, c: "A 2-D x is one sequence, (L, Q), never a batch: states are (K·R, H) without N.",
-    ),
-    (
-        lambda s, c: s.kind.step,
-        lambda s, c: (
-            f"A cell does one step of one layer and returns {'(h, c)' if len(s.kind.states) > 1 else 'h'}, "
-            "no Y: the loop over steps is yours."
-        ),
-    ),
-    (
-        lambda s, c: s.dropout > 0 and s.K == 1 and not s.kind.step,
-        lambda s, c: f"`dropout={s.dropout:g}` does nothing here: it acts between layers, and K = 1 has no between.",
-    ),
-    (
-        lambda s, c: s.dropout > 0 and s.K > 1,
-        lambda s, c: f"`dropout={s.dropout:g}` acts on the output of each layer but the last, in train mode only.",
-    ),
-    (lambda s, c: s.D > 1, _cheaper),
-    (
-        lambda s, c: not s.kind.step,
-        lambda s, c: (
-            "torch's own default is `batch_first=False`; this library's is True. "
-            "torch's docs write D for directions; here D is the hidden width."
-        ),
-    ),
-)
+def _batch(spec: Spec, call: Call) -> bool:
+    return not spec.kind.step and call.batched
+
+
+def _one_way(spec: Spec, call: Call) -> bool:
+    return not spec.kind.step and spec.R == 1
 
 
 def _last(spec: Spec, call: Call) -> str:
     """The last step of Y as this layout writes it."""
     return "Y[:, -1]" if spec.batch_first and call.batched else "Y[-1]"
+
+
+def _summary(spec: Spec, call: Call) -> str:
+    """What one answer a sequence is read from."""
+    if spec.R == 2:
+        return "torch.cat((hn[-2], hn[-1]), dim=-1)"
+    return "hn[-1]" if call.short else _last(spec, call)
+
+
+def _gathered(spec: Spec) -> str:
+    """Each row's own last step of Y; of two directions the forward half."""
+    half = f", :{spec.width}" if spec.R == 2 else ""
+    return f"Y[torch.arange(N), lengths - 1{half}]" if spec.batch_first else f"Y[lengths - 1, torch.arange(N){half}]"
+
+
+def _share(spec: Spec, call: Call) -> _Gaps:
+    return {"share": f"{Counts(spec).recurrent_share:.0%}"}
+
+
+def _half(spec: Spec, call: Call) -> _Gaps:
+    half = spec.D // 2
+    less, total = Counts(spec.replace(D=half)).total, Counts(spec).total
+    return {**_share(spec, call), "half": half, "less": f"{less:,}", "total": f"{total:,}"}
+
+
+def _dropout(spec: Spec, call: Call) -> _Gaps:
+    return {"dropout": f"{spec.dropout:g}"}
+
+
+def _names_last(spec: Spec, call: Call) -> _Gaps:
+    return {"last": _last(spec, call)}
+
+
+def _names_gathered(spec: Spec, call: Call) -> _Gaps:
+    return {"gathered": _gathered(spec)}
+
+
+def _names_states(spec: Spec, call: Call) -> _Gaps:
+    return {"states": "(hn, cn)" if spec.has_c else "hn"}
+
+
+def _names_output(spec: Spec, call: Call) -> _Gaps:
+    return {"width": spec.R * spec.H, "summary": _summary(spec, call)}
+
+
+def _none(spec: Spec, call: Call) -> _Gaps:
+    return {}
+
+
+# One row a note: its key, when it applies, what goes into its gaps.
+_NOTES: tuple[tuple[str, Callable[[Spec, Call], bool], Callable[[Spec, Call], _Gaps]], ...] = (
+    ("states and layout", _batch, _none),
+    ("batch first", lambda s, c: _batch(s, c) and s.batch_first, _none),
+    ("time first", lambda s, c: _batch(s, c) and not s.batch_first, _none),
+    ("hidden, not cell", lambda s, c: _layer(s, c) and s.has_c, _names_last),
+    ("top layer", lambda s, c: _one_way(s, c) and s.K > 1 and not c.short, _names_last),
+    ("top layer, short rows", lambda s, c: _one_way(s, c) and s.K > 1 and c.short, _names_last),
+    ("half a summary", lambda s, c: s.R == 2, _names_last),
+    ("short rows", lambda s, c: c.short and s.R == 1, _names_gathered),
+    ("short rows, two directions", lambda s, c: c.short and s.R == 2, _names_gathered),
+    ("projection", lambda s, c: s.P > 0, lambda s, c: {"P": s.P, "D": s.D}),
+    ("unbatched", lambda s, c: _layer(s, c) and not c.batched, lambda s, c: {"H": s.width}),
+    ("one step", lambda s, c: s.kind.step, lambda s, c: {"returned": "(h, c)" if s.has_c else "h"}),
+    ("no dropout", lambda s, c: _layer(s, c) and s.dropout > 0 and s.K == 1, _dropout),
+    ("dropout", lambda s, c: s.dropout > 0 and s.K > 1, _dropout),
+    ("D costs", lambda s, c: 1 < s.D <= 2 * s.P + 1 and Counts(s).D_costs, _share),
+    ("D costs, half", lambda s, c: s.D > 2 * s.P + 1 and Counts(s).D_costs, _half),
+    ("share", lambda s, c: 1 < s.D <= 2 * s.P + 1 and not Counts(s).D_costs, _share),
+    ("share, half", lambda s, c: s.D > 2 * s.P + 1 and not Counts(s).D_costs, _half),
+    ("shared weights", _layer, _none),
+    ("nothing kept", _one_way, _names_states),
+    ("nothing kept, two directions", lambda s, c: s.R == 2, _none),
+    ("which output", _layer, _names_output),
+    ("Keras", _layer, lambda s, c: {"summary": _summary(s, c)}),
+    ("chained", lambda s, c: s.K > 1, lambda s, c: {"K": s.K, "layer": s.kind.layer}),
+    ("cell states", lambda s, c: _layer(s, c) and s.has_c, lambda s, c: {"top": "[-1]" if s.R == 1 else "[-1, 0]"}),
+    ("batch size", _batch, _none),
+    ("widths", _layer, _none),
+    ("memory", _layer, lambda s, c: {"kept": f"{kept_elements(s, c):,}"}),
+    ("torch's words", _layer, _none),
+)

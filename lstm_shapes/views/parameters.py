@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lstm_shapes.display.page import Cell, Column, Mark, Sheet
 from lstm_shapes.theory.counts import Counts, LayerCount
+from lstm_shapes.theory.numerals import counted
 
 from .titles import number_of_bytes
 
@@ -46,7 +47,7 @@ def parameters_sheet(counts: Counts) -> Sheet:
         fewer = spec.K * spec.R * spec.G * spec.D
         totals.append(("Keras", f"one bias fewer a gate: minus {fewer:,}", f"{counts.total - fewer:,}"))
     if counts.macs is not None and counts.call is not None:
-        steps = f"{counts.call.T:,} steps × {counts.macs_per_step:,} a step"
+        steps = f"{counted(counts.call.T, 'step')} × {counts.macs_per_step:,} a step"
         totals.append(("MACs", f"{steps} ({counts.call.T_formula} steps, biases not counted)", f"{counts.macs:,}"))
     return Sheet(
         "Parameters",

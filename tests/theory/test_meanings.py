@@ -6,6 +6,7 @@ from hypothesis import given
 
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.meanings import meaning
+from lstm_shapes.theory.numerals import counted
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 from tests.strategies import cases
@@ -29,9 +30,9 @@ def test_X_says_its_sizes(case: tuple[Spec, Call]) -> None:
     """The first sentence has Q, L and N in numbers."""
     spec, call = case
     text = meaning(spec, call, "X")
-    assert f"{spec.Q} features" in text
-    assert f"each of {call.L} steps" in text
-    assert (f"for {call.N} sequences" in text) == call.batched
+    assert counted(spec.Q, "feature") in text
+    assert ("one step" if call.L == 1 else f"each of {call.L} steps") in text
+    assert (f"for {counted(call.N or 0, 'sequence')}" in text) == call.batched
 
 
 def test_h_is_hidden_and_c_is_cell() -> None:

@@ -1,57 +1,89 @@
-"""notes: each stands where its condition holds, and nowhere else."""
+"""notes: each stands where its condition holds and nowhere else; its sentence is whole. tests/lab holds them."""
 
 from __future__ import annotations
 
+import re
+import string
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.notes import notes
+from lstm_shapes.theory.counts import Counts
+from lstm_shapes.theory.notes import SENTENCES, keyed_notes, notes
 from lstm_shapes.theory.spec import Spec
+from tests.strategies import cases
+
+PACKED, ALONE = {"lengths": (4, 2)}, {"N": None}
+CELL = {"cell": "GRUCell", "K": 1}
+TWO = {"bidirectional": True}
 
 
-def text(D: int = 5, K: int = 3, call: Call | None = None, **fields: Any) -> str:
-    return "\n".join(notes(Spec(7, D, K, **fields), call or Call(N=2, L=4)))
+def told(D: int = 5, K: int = 3, lengths: Any = None, N: int | None = 2, **fields: Any) -> dict[str, str]:
+    """The notes of a layer by their keys."""
+    spec, call = Spec(7, D, K, **fields), Call(N, 4, lengths)
+    keys = [key for key, _ in keyed_notes(spec, call)]
+    return dict(zip(keys, notes(spec, call), strict=True))
 
 
-@pytest.mark.parametrize(
-    ("words", "there", "not_there"),
-    [
-        ("never moves the axes of a state", {}, {"cell": "LSTMCell", "K": 1}),
-        ("`x.size(0)` is N, the batch", {}, {"batch_first": False}),
-        ("`x.size(0)` is L, the steps", {"batch_first": False}, {}),
-        ("`Y[:, -1]` is hidden state, not cell state", {}, {"cell": "GRU"}),
-        ("`Y[-1]` is hidden state, not cell state", {"batch_first": False}, {}),
-        ("`hn[-1]` is the top layer", {}, {"K": 1}),
-        ("no summary of both directions", {"bidirectional": True}, {}),
-        ("c stays D = 5 wide", {"proj_size": 2}, {}),
-        ("A cell does one step", {"cell": "GRUCell", "K": 1}, {}),
-        ("`dropout=0.5` does nothing here", {"dropout": 0.5, "K": 1}, {"dropout": 0.5}),
-        ("in train mode only", {"dropout": 0.5}, {"dropout": 0.5, "K": 1}),
-        ("torch's own default is `batch_first=False`", {}, {"cell": "RNNCell", "K": 1}),
-        ("D is what costs", {}, {"D": 1}),
-    ],
-)
-def test_a_note_follows_its_condition(words: str, there: dict[str, Any], not_there: dict[str, Any]) -> None:
+# Key -> a layer and call that has the note with some of its words, and one that has it not.
+WHERE: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+    "batch first": ({}, "`x.size(0)` is N, the batch", {"batch_first": False}),
+    "time first": ({"batch_first": False}, "`x.size(0)` is L, the steps", ALONE),
+    "states and layout": ({"cell": "GRU"}, "`batch_first` never moves the axes of a state", ALONE),
+    "hidden, not cell": ({"batch_first": False}, "`Y[-1]` is hidden state", {"cell": "GRU"}),
+    "cell states": (TWO, "`gates(layer, x)[-1, 0].c`", {"cell": "RNN"}),
+    "top layer": ({}, "so `Y[:, -1]` equals `hn[-1]`.", {"K": 1}),
+    "top layer, short rows": (PACKED, "for rows of full length", {}),
+    "half a summary": (TWO, "Join `hn[-2]` (forward)", {}),
+    "short rows": (PACKED, "`Y[torch.arange(N), lengths - 1]`", {"lengths": (4, 4)}),
+    "short rows, two directions": (
+        {**PACKED, **TWO, "batch_first": False},
+        "`Y[lengths - 1, torch.arange(N), :D]` is `hn[-2]`",
+        PACKED,
+    ),
+    "projection": ({"proj_size": 2}, "c stays D = 5 wide", {}),
+    "unbatched": (ALONE, "one sequence, (L, Q), never a batch", {}),
+    "one step": (CELL, "returns `h`, no Y", {}),
+    "no dropout": ({"dropout": 0.5, "K": 1}, "`dropout=0.5` does nothing here", {"dropout": 0.5}),
+    "dropout": ({"dropout": 0.5}, "in train mode only", {"dropout": 0.5, "K": 1}),
+    "chained": ({"cell": "GRU"}, "3 one-layer GRUs chained", {"K": 1}),
+    "batch size": ({}, "not the number of batches", ALONE),
+    "widths": ({}, "D need not be Q", CELL),
+    "shared weights": ({}, "neither N nor L", CELL),
+    "D costs": ({"proj_size": 4, "K": 1, "bias": False}, "D is what costs: 3", {}),
+    "D costs, half": ({"D": 6}, f"With D = 3 it is {Counts(Spec(7, 3, 3)).total:,}", {"D": 1}),
+    "share": ({"D": 2, "proj_size": 1, "K": 1}, "% of the parameters", {"D": 1}),
+    "share, half": ({"D": 3, "K": 1}, "% of the parameters", {"D": 1}),
+    "memory": ({}, f"about {2 * 4 * (7 + 2 * 5 + 3 * 7 * 5)} numbers", CELL),
+    "nothing kept": ({"cell": "RNN"}, "pass `hn` to the next one", TWO),
+    "nothing kept, two directions": (TWO, "begins at the end", {}),
+    "which output": (TWO, "`nn.Linear(10, n)` on `torch.cat((hn[-2], hn[-1]), dim=-1)`", CELL),
+    "Keras": (PACKED, "`return_sequences=False` is `hn[-1]`", CELL),
+    "torch's words": (ALONE, "`batch_first=False`", CELL),
+}
+
+
+@pytest.mark.parametrize("key", SENTENCES)
+def test_a_note_follows_its_condition(key: str) -> None:
     """Said where it is true of the layer, and not said where it is not."""
-    assert words in text(**there)
-    assert words not in text(**not_there)
+    there, words, not_there = WHERE[key]
+    assert words in told(**there)[key]
+    assert key not in told(**not_there)
 
 
-def test_notes_about_the_call() -> None:
-    """Short rows and missing batch axes have notes of their own."""
-    packed = Call(2, 4, (4, 2))
-    assert "`Y[torch.arange(N), lengths - 1]`" in text(call=packed)
-    assert "`Y[lengths - 1, torch.arange(N)]`" in text(call=packed, batch_first=False)
-    assert "for rows of full length" in text(call=packed)
-    assert "beyond each row's length" not in text(call=Call(2, 4, (4, 4)))
-    assert "one sequence, (L, Q), never a batch" in text(call=Call(None, 4))
-    assert "never a batch" not in text()
+@given(cases())
+def test_no_note_is_said_twice_and_no_gap_stays_open(case: tuple[Spec, Call]) -> None:
+    """Every key occurs once, with what its sentence asks for and nothing else."""
+    found = keyed_notes(*case)
+    assert len({key for key, _ in found}) == len(found)
+    for key, gaps in found:
+        assert {name for _, name, _, _ in string.Formatter().parse(SENTENCES[key]) if name} == set(gaps), key
 
 
-def test_what_half_of_D_would_cost_is_counted() -> None:
-    """The number in the note is the count of that layer."""
-    from lstm_shapes.theory.counts import Counts
-
-    assert f"With D = 3 it is {Counts(Spec(7, 3, 3)).total:,}" in text(D=6)
+@pytest.mark.parametrize("key", SENTENCES)
+def test_sentences_are_whole(key: str) -> None:
+    """A capital or code in front, a full stop behind, and code in pairs of backticks: nothing is put together."""
+    assert re.fullmatch(r"([A-Z`{]|torch's).*\.", SENTENCES[key])
+    assert SENTENCES[key].count("`") % 2 == 0
