@@ -80,19 +80,25 @@ def page(text: str, name: str, folder: str = "") -> tuple[str, dict[str, str]]:
 def _run(code: str, above: str, names: dict[str, Any]) -> tuple[Any, str]:
     """The value of the last line, None where it has none, and what was printed."""
     lines = ast.parse(above + code).body
-    last = lines.pop() if lines and isinstance(lines[-1], ast.Expr) else None
+    last = lines[-1] if lines else None
+    if isinstance(last, ast.Expr):
+        lines.pop()
     printed = io.StringIO()
     with redirect_stdout(printed):
         exec(compile(ast.Module(lines, []), "example.py", "exec"), names)
-        value = eval(compile(ast.Expression(last.value), "example.py", "eval"), names) if last else None
+        value = (
+            eval(compile(ast.Expression(last.value), "example.py", "eval"), names)
+            if isinstance(last, ast.Expr)
+            else None
+        )
     return value, printed.getvalue()
 
 
 def _words(svg: str) -> str:
     """What a drawing says to who cannot see it."""
-    found = re.search(r"<title[^>]*>(.*?)</title>", svg, re.DOTALL)
-    assert found is not None, "a drawing has a title"
-    return re.sub(r"[\[\]]|\s+", lambda match: {"[": "(", "]": ")"}.get(match[0], " "), found[1]).strip()
+    found = re.search(r"<title[^>]*>(.*?)</title><desc[^>]*>(.*?)</desc>", svg, re.DOTALL)
+    assert found is not None, "a drawing has a title and a description"
+    return f"{found[1]}. {found[2]}".replace("[", "&#91;").replace("]", "&#93;")
 
 
 # ---------------------------------------------------------------------- the reference
@@ -113,8 +119,14 @@ def _reference() -> str:
         "The letters are those of the [symbols](../README.md#symbols).\n"
     ]
     groups: list[tuple[str, dict[str, Any]]] = [("Calls", functions), ("What comes back", types), ("Errors", errors)]
+    headings: list[str] = []  # of two that differ in capitals alone, picture and Picture, the second gets a number
     for title, members in groups:
-        parts.append(f"\n**{title}**: " + ", ".join(f"[`{name}`](#{name.lower()})" for name in members) + "\n")
+        links = []
+        for name in members:
+            again = headings.count(name.lower())
+            headings.append(name.lower())
+            links.append(f"[`{name}`](#{name.lower()}{f'-{again}' if again else ''})")
+        parts.append(f"\n**{title}**: {', '.join(links)}\n")
     for _, members in groups:
         parts += [_entry(name, value) for name, value in members.items()]
     return "".join(parts)
@@ -139,10 +151,11 @@ def _entry(name: str, value: Any) -> str:
 def _signature(name: str, value: Callable[..., Any]) -> str:
     """On one line, or with one line for each argument."""
     written: list[str] = []
+    stars: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
     for parameter in (found := signature(value)).parameters.values():
         if parameter.kind is Parameter.KEYWORD_ONLY and not any(part.startswith("*") for part in written):
             written.append("*")
-        star = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        star = stars.get(parameter.kind, "")
         noted = "" if parameter.annotation is Parameter.empty else f": {parameter.annotation}"
         default = "" if parameter.default is Parameter.empty else f" = {parameter.default!r}"
         written.append(f"{star}{parameter.name}{noted}{default}")
@@ -207,12 +220,14 @@ def _rules() -> str:
     for rule in rules:
         report = run_rule(rule.wrong, file="wrong.py")
         finding = next(finding for finding in report.findings if finding.code == rule.code)
+        cause = " ".join(str(finding.cause or "").split())
+        says = f"torch's own words: {_escaped(cause)}\n\n" if cause else ""
         where = f"line {finding.where.line}" if finding.where is not None else "no line of its own"
         parts.append(
             f"\n## {rule.code} {rule.name}\n\n{_escaped(rule.title)}.\n\n{_escaped(rule.why)}\n\n"
             f"Wrong:\n\n```python\n{rule.wrong}```\n\n"
             f"What `check` says of it ({where}):\n\n"
-            f"> {_escaped(finding.title)}\n>\n> {_escaped(finding.detail)}\n>\n> Fix: {_escaped(finding.fix)}\n\n"
+            f"> {_escaped(finding.title)}\n>\n> {_escaped(finding.detail)}\n>\n> Fix: {_escaped(finding.fix)}\n\n{says}"
             f"Right:\n\n```python\n{rule.right}```\n"
         )
     return "".join(parts)
