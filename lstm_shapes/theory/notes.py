@@ -13,7 +13,7 @@ from .counts import Counts
 from .memory import kept_elements
 from .spec import Spec
 
-__all__ = ["SENTENCES", "notes"]
+__all__ = ["SENTENCES", "keyed_notes", "notes"]
 
 SENTENCES = {
     "batch first": "`x.size(0)` is N, the batch, and `x.size(1)` is L, the steps, because `batch_first=True`.",
