@@ -42,8 +42,9 @@ bench: $(VENV)/.dev  ## the budgets, as ratios measured in one run (ARGS=--huge 
 fuzz: $(VENV)/.dev  ## the random tests, with 25 times the examples and new seeds
 	LSTM_SHAPES_FUZZ=25 $(PYTEST) -n $(JOBS) -m fuzz --hypothesis-profile=fuzz $(ARGS)
 
-docs: $(VENV)/.dev  ## write README's and docs' pages again: what their code shows, the reference, the rules
+docs: $(VENV)/.dev  ## write README, docs and the tutorial again: what their code shows, the reference, the rules
 	$(BIN)/python -m docs.build
+	$(BIN)/python -m docs.notebook
 
 snapshots: $(VENV)/.dev  ## write tests/snapshots again: read the diff before you commit it
 	$(PYTEST) -m snapshot --update-snapshots $(ARGS)
