@@ -69,8 +69,7 @@ def page(text: str, name: str, folder: str = "") -> tuple[str, dict[str, str]]:
             output += f"{as_text(value, width=80) if isinstance(value, Shown) else repr(value)}\n"
         if not output.strip():
             return block
-        lines = "\n".join(line.rstrip() for line in output.rstrip().splitlines())
-        return f"{block}\n```text\n{lines}\n```\n"
+        return f"{block}\n{_shown(output)}"
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -92,6 +91,12 @@ def _run(code: str, above: str, names: dict[str, Any]) -> tuple[Any, str]:
             else None
         )
     return value, printed.getvalue()
+
+
+def _shown(output: str) -> str:
+    """A block of what was shown, without the blanks that fill lines."""
+    lines = "\n".join(line.rstrip() for line in output.rstrip().splitlines())
+    return f"```text\n{lines}\n```\n"
 
 
 def _words(svg: str) -> str:
@@ -209,9 +214,9 @@ def _rules() -> str:
     parts = [
         "# The rules of check\n\n"
         "A finding of `check`, `watch` or `walk` has a code: 1xx explains an exception, 2xx is proved by an "
-        "experiment, 3xx is a note. Each rule is shown with a program that it finds and one that it leaves alone. Both "
-        "run in the tests as `check(model, *inputs)`, with `batch_dim`, `lengths` and `target` where they define "
-        "them, after\n\n"
+        "experiment, 3xx is a note. Each rule is shown with a program that it finds, what `check` says of that, and a "
+        "program that it leaves alone. Both run in the tests as `check(model, *inputs)`, with `batch_dim`, `lengths` and "
+        "`target` where they define them, after\n\n"
         "```python\nimport numpy as np\nimport torch\nimport torch.nn.functional as F\nfrom torch import nn\n"
         "from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pack_sequence, pad_sequence\n```\n\n"
         "| code | name | what is wrong |\n| --- | --- | --- |\n"
@@ -219,15 +224,9 @@ def _rules() -> str:
     parts += [f"| [{rule.code}](#{_anchor(rule)}) | {rule.name} | {_escaped(rule.title)} |\n" for rule in rules]
     for rule in rules:
         report = run_rule(rule.wrong, file="wrong.py")
-        finding = next(finding for finding in report.findings if finding.code == rule.code)
-        cause = " ".join(str(finding.cause or "").split())
-        says = f"torch's own words: {_escaped(cause)}\n\n" if cause else ""
-        where = f"line {finding.where.line}" if finding.where is not None else "no line of its own"
         parts.append(
             f"\n## {rule.code} {rule.name}\n\n{_escaped(rule.title)}.\n\n{_escaped(rule.why)}\n\n"
-            f"Wrong:\n\n```python\n{rule.wrong}```\n\n"
-            f"What `check` says of it ({where}):\n\n"
-            f"> {_escaped(finding.title)}\n>\n> {_escaped(finding.detail)}\n>\n> Fix: {_escaped(finding.fix)}\n\n{says}"
+            f"Wrong:\n\n```python\n{rule.wrong}```\n\n{_shown(as_text(report, width=80))}\n"
             f"Right:\n\n```python\n{rule.right}```\n"
         )
     return "".join(parts)
