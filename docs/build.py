@@ -22,6 +22,7 @@ import torch
 import lstm_shapes as ls
 from lstm_shapes.display import Shown, as_text
 from lstm_shapes.lab.check import RULES
+from lstm_shapes.pictures import Picture
 from tests.lab.check.cases import run as run_rule
 
 __all__ = ["BLOCK", "ROOT", "built", "page"]
@@ -61,7 +62,7 @@ def page(text: str, name: str, folder: str = "") -> tuple[str, dict[str, str]]:
         linecache.cache["example.py"] = (0, None, program, "example.py")
         value, output = _run(match["code"], "\n" * before, names)
         block = f"```python\n{match['code']}```\n"
-        if isinstance(value, ls.Picture):
+        if isinstance(value, Picture):
             file = f"pictures/{name}-{len(pictures) + 1}.svg"
             pictures[file] = value.svg
             return f"{block}\n![{_words(value.svg)}]({folder}{file})\n"
