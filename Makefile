@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 JOBS ?= 2
 ARGS ?=
 
-.PHONY: help demo test check lint types layers tests bench fuzz pictures snapshots pythons clean
+.PHONY: help demo test check lint types layers tests bench fuzz docs snapshots pythons clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -e 's/:.*## /	/' | expand -t 12
@@ -42,8 +42,9 @@ bench: $(VENV)/.dev  ## the budgets, as ratios measured in one run (ARGS=--huge 
 fuzz: $(VENV)/.dev  ## the random tests, with 25 times the examples and new seeds
 	LSTM_SHAPES_FUZZ=25 $(PYTEST) -n $(JOBS) -m fuzz --hypothesis-profile=fuzz $(ARGS)
 
-pictures: $(VENV)/.dev  ## draw README's pictures again
-	$(BIN)/python -m docs.pictures
+docs: $(VENV)/.dev  ## write README, docs and the tutorial again: what their code shows, the reference, the rules
+	$(BIN)/python -m docs.build
+	$(BIN)/python -m docs.notebook
 
 snapshots: $(VENV)/.dev  ## write tests/snapshots again: read the diff before you commit it
 	$(PYTEST) -m snapshot --update-snapshots $(ARGS)

@@ -1,118 +1,203 @@
-"""The lesson, in its own order, each sentence answered by the library.
+"""The lesson, question by question in its own order, each answered by the library.
 
     python examples/lesson.py
 
-It ends with the lesson's model under `torchinfo.summary(model, (2, 20, 28))`, and the same numbers predicted.
+The lesson classifies MNIST digits with an LSTM that reads an image row by row. What it says is quoted; where a learner
+would copy a slip, the answer says so.
 """
 
 from __future__ import annotations
 
+import math
 import sys
+import textwrap
 from typing import Any
 
 import torch
 import torchinfo
-from rich.console import Console
-from rich.rule import Rule
 from torch import Tensor, nn
 
 import lstm_shapes as ls
-from lstm_shapes.display.page import Page
-from lstm_shapes.views.counts import parameters_sheet
-from lstm_shapes.views.explanation import first_blocks
-from lstm_shapes.views.shapes import shapes_sheet
+from lstm_shapes.theory.notes import SENTENCES, keyed_notes
+from lstm_shapes.theory.slices import OPEN_QUESTION
 
 Q, D, K, CLASSES = 28, 256, 3, 10
 N, L = 2, 20
 
+LAYER = ls.predict(Q, D, K, N=N, L=L)
+RUN = ls.run(Q, D, K, N=N, L=L)
+Y: Any = RUN.Y  # with the names of its axes
+NOTES = {key: SENTENCES[key].format_map(gaps) for key, gaps in keyed_notes(LAYER.spec, LAYER.call)}
+LAWS = {law.name: law for law in ls.laws(Q, D, K, N=N, L=L)}
+
 
 class MnistRows(nn.Module):
-    """The lesson's model: the rows of an image are the steps, the last step is classified."""
+    """The lesson's model, with its two names that do not exist put right: its class, and D for `self.hidm`."""
 
     def __init__(self, K: int = 3) -> None:
         super().__init__()
         self.K = K
         self.rnn = nn.LSTM(Q, D, K, batch_first=True)
-        self.head = nn.Linear(D, CLASSES)
+        self.fc = nn.Linear(D, CLASSES)
 
     def forward(self, x: Tensor) -> Tensor:
-        # x.size(0) is the batch. The lesson calls it the sequence length; with batch_first it is not.
-        h0 = x.new_zeros(self.K, x.size(0), D)
-        c0 = x.new_zeros(self.K, x.size(0), D)
-        Y, (hn, cn) = self.rnn(x, (h0, c0))
-        # The last hidden state of the top layer. The lesson calls it a cell state; that would be cn[-1].
-        logits: Tensor = self.head(Y[:, -1, :])
-        return logits
+        h0 = torch.zeros(self.K, x.size(0), D)
+        c0 = torch.zeros(self.K, x.size(0), D)
+        rnn_out, (hn, cn) = self.rnn(x, (h0, c0))
+        scores = self.fc(rnn_out[:, -1, :])
+        return scores.view([-1, CLASSES])  # type: ignore[no-any-return]
+
+
+class AsPrinted(MnistRows):
+    """The lesson's forward as it is printed."""
+
+    hidm: int  # used, and never given
+
+    def forward(self, x: Tensor) -> Tensor:
+        h0 = torch.zeros(self.K, x.size(0), self.hidm)
+        c0 = torch.zeros(self.K, x.size(0), self.hidm)
+        return self.fc(self.rnn(x, (h0, c0))[0][:, -1, :])  # type: ignore[no-any-return]
+
+
+def symbols() -> None:
+    say(NOTES["batch size"])
+    hold("rows alone")
+    say(NOTES["shared weights"])
+    say(NOTES["widths"])
+
+
+def goes_in_and_comes_out() -> None:
+    for name in ("X", "Y", "hn", "cn"):
+        print(f"  {name:3}{getattr(RUN, name).axes}")
+    say(NOTES["batch first"])
+    say(NOTES["torch's words"])
+    say(NOTES["states and layout"])
+
+
+def one_width() -> None:
+    hold("equal widths")
+    wider = ls.predict(Q, D, K, proj_size=64, N=N, L=L)
+    say(
+        f"Not that of the input: here Q = {Q} and D = {D}. With a projection they differ: hn {wider.hn}, cn {wider.cn}."
+    )
+    say(NOTES["top layer"])
+    hold("last step")
+    say(NOTES["cell states"])
+
+
+def initial_states() -> None:
+    print(f"  h0 {LAYER.h0}\n  c0 {LAYER.c0}")
+    hold("zero start")
+    say(NOTES["nothing kept"])
+
+
+def fed_back() -> None:
+    trace = ls.gates(RUN.layer, RUN.X.plain())
+    for equation in trace.step(layer=K - 1, t=3).equations[-6:]:
+        print(f"  {equation.name} = {equation.formula}")
+    print("  (h' and c' are the states after the step before)\n")
+    print(trace.feedback)
+    hold("feedback")
+    hold("chain")
+
+
+def parameters() -> None:
+    print(LAYER.counts)
+    say(NOTES["D costs, half"])
+    for fewer in (D, D // 2, D // 4):
+        print(f"  D = {fewer:3}: {ls.count(Q, fewer, K).total:>9,} parameters")
+
+
+def three_or_two_layers() -> None:
+    for layers in (3, 2):
+        print(f"  K = {layers}: {ls.count(Q, D, layers).total:>9,} parameters")
+
+
+def names_that_do_not_exist() -> None:
+    say("The lesson defines neither `MyModel` nor `self.hidm`. check says so of the second:")
+    print(ls.check(AsPrinted(), torch.randn(N, L, Q)))
+
+
+def forward_line_by_line() -> None:
+    say(NOTES["batch first"])
+    say("walk names the axes of each line, and what x.size(0) is stands on the axis that it made:")
+    print(ls.walk(MnistRows(), torch.randn(N, L, Q)))
+
+
+def last_state() -> None:
+    say(NOTES["hidden, not cell"])
+    hold("output is cell state")
+    say(NOTES["which output"])
+
+
+def view() -> None:
+    scores = Y[:, -1, :] @ ls.annotate(torch.randn(D, CLASSES), "D classes")
+    print(f"  before {scores.axes}\n  after  {scores.view([-1, CLASSES]).axes}")
+    say("Nothing: it has this shape already, and the same numbers.")
+
+
+def summary() -> None:
+    for layers in (3, 2):
+        counted = torchinfo.summary(MnistRows(layers), (N, L, Q), verbose=0, col_width=18)
+        rnn, head = ls.count(Q, D, layers).total, D * CLASSES + CLASSES
+        if layers == 3:
+            print(counted)
+        same = "equal" if rnn + head == counted.total_params else "DIFFERENT"
+        print(f"  K = {layers}: predicted {rnn:,} + {head:,}, torchinfo {counted.total_params:,}: {same}")
+    say("torchinfo's mult-adds count biases too; the LSTM's matrix products alone are", f"{LAYER.counts.macs:,} MACs.")
+
+
+def open_question() -> None:
+    for code, part in (("Y[:, -1, :]", Y[:, -1, :]), ("Y[:, -1]", Y[:, -1]), ("Y[:, -1:]", Y[:, -1:])):
+        print(f"  {code:12}{part.axes}")
+    say(OPEN_QUESTION)
+    say("`Y[-1]` is something else:", f"{Y[-1].axes}.")
+    hold("wrong axis")
+    print(ls.picture(Q, D, K, N=N, L=L, highlight="Y[:, -1, :]").text)
+
+
+def proof() -> None:
+    print(ls.prove(Q, D, K, N=N, L=L))
+
+
+# What the lesson says or asks, in its order, and who answers.
+CHAPTERS = {
+    "N is the number of batches, L the sequence length, Q the input dim, K the layers, D the LSTM's dim": symbols,
+    "Y, (hn, cn) = LSTM(X): which axis is the batch, which the steps?": goes_in_and_comes_out,
+    "Cell state and output have the same width, that of the input. Why have hn and cn one shape?": one_width,
+    "How to initialise what is not x: what are h0 and c0, and what if they are left out?": initial_states,
+    "Initial cell state, initial output and input give the next output. What is fed back?": fed_back,
+    "Why has a recurrent net so many parameters, and what has fewer?": parameters,
+    "K is 3 by default in the lesson's class, and 2 where it is used": three_or_two_layers,
+    "model = MyModel(…) and torch.zeros(K, x.size(0), self.hidm)": names_that_do_not_exist,
+    "h0 = zeros(K, x.size(0), 256), where x.size(0) is the sequence length": forward_line_by_line,
+    "rnn_out[:, -1, :] is the last cell state": last_state,
+    "What does the final .view([-1, 10]) change?": view,
+    "torchinfo.summary(model, (2, 20, 28))": summary,
+    "Is [:, -1, :] different from [:, -1:]?": open_question,
+    "Is all of this so?": proof,
+}
+
+
+def say(*words: str) -> None:
+    """A sentence."""
+    print(textwrap.fill(" ".join(words), 80, break_on_hyphens=False))
+
+
+def hold(name: str) -> None:
+    """A law, measured: whether its two sides are equal, by how much they differ, and why."""
+    law = LAWS[name]
+    sign, far = "=" if law.holds else "≠", law.residual(RUN)
+    print(f"  {sign}  {law.expression}  ({f'largest difference {far:.1g}' if math.isfinite(far) else 'other shapes'})")
+    print(textwrap.fill(law.why, 80, initial_indent="     ", subsequent_indent="     "))
 
 
 def main() -> None:
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # symbols such as · may be lacking
-    screen = Console(highlight=False)
-    prediction = ls.predict(Q, D, K, N=N, L=L)
-
-    chapter(screen, "1. What goes in, what comes out: Y, (hn, cn) = LSTM(X)")
-    show(screen, shapes_sheet(prediction))
-    screen.print("\nThe same, held in hand. The tensors know their axes:")
-    X, Y, hn, cn = ls.run(Q, D, K, N=N, L=L)
-    named: dict[str, Any] = {"X": X, "Y": Y, "hn": hn, "cn": cn, "Y[:, -1]": Y[:, -1]}
-    for name, tensor in named.items():
-        screen.print(f"  {name:9}{tensor.axes}")
-
-    chapter(screen, "2. How to initialise what is not x")
-    screen.print(f"h0 and c0 have the shape of hn and cn, {prediction.h0}; left out, they are zeros. Both ways:")
-    layer = ls.build(Q, D, K)
-    assert prediction.c0 is not None  # an LSTM has a cell state
-    state = (torch.zeros(prediction.h0.sizes), torch.zeros(prediction.c0.sizes))
-    same = torch.equal(layer(X.plain())[0], layer(X.plain(), state)[0])
-    screen.print(f"  layer(X) == layer(X, (h0, c0)): {same}")
-
-    chapter(screen, "3. The feedback loop: state and input give the next output")
-    Y_once, _ = layer(X.plain())
-    steps, fed = [], None
-    for t in range(L):
-        y, fed = layer(X.plain()[:, t : t + 1], fed)
-        steps.append(y)
-    gap = (torch.cat(steps, dim=1) - Y_once).abs().max().item()
-    screen.print(f"One call over {L} steps against {L} calls that feed (hn, cn) back: largest difference {gap:.1e}.")
-
-    chapter(screen, "4. Recurrent nets have many parameters")
-    show(screen, parameters_sheet(prediction.counts))
-    for narrower in (D, D // 2, D // 4):
-        screen.print(f"  D = {narrower:3}: {ls.count(Q, narrower, K).total:>9,} parameters")
-
-    chapter(screen, "5. The question the lesson leaves open")
-    for block in first_blocks(prediction)[1:]:
-        show(screen, block)
-        screen.print()
-
-    chapter(screen, "6. The lesson's model under torchinfo, and the prediction beside it")
-    model = MnistRows(K)
-    summary = torchinfo.summary(model, (N, L, Q), verbose=0, col_width=18)
-    screen.print(str(summary), markup=False, soft_wrap=True)
-    head = D * CLASSES + CLASSES
-    predicted = prediction.counts.total + head
-    screen.print(f"\n  LSTM     {prediction.counts.formula}")
-    screen.print(f"         = {prediction.counts.total:,}")
-    screen.print(f"  Linear   D·10 + 10 = {head:,}")
-    screen.print(f"  predicted {predicted:,}, torchinfo {summary.total_params:,}: {verdict(predicted, summary)}")
-    screen.print("  torchinfo's mult-adds count biases too. The LSTM's matrix products alone")
-    screen.print(f"  are {prediction.counts.macs:,} MACs.")
-
-    chapter(screen, "7. The proof")
-    screen.print(ls.prove(Q, D, K, N=N, L=L))
-
-
-def verdict(predicted: int, summary: torchinfo.ModelStatistics) -> str:
-    return "equal" if predicted == summary.total_params else "DIFFERENT"
-
-
-def chapter(screen: Console, title: str) -> None:
-    screen.print()
-    screen.print(Rule(title, align="left", style="none"))
-
-
-def show(screen: Console, block: object) -> None:
-    screen.print(Page("", "", (block,)))  # type: ignore[arg-type]  # any block
+    torch.manual_seed(0)
+    for number, (question, answer) in enumerate(CHAPTERS.items(), start=1):
+        print(f"\n{textwrap.fill(f'{number}. {question}', 80)}\n{'─' * 80}")
+        answer()
 
 
 if __name__ == "__main__":

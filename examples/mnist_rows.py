@@ -14,11 +14,14 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import copy
 import gzip
 import math
+import os
 import sys
+import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -164,30 +167,73 @@ def read_idx(path: Path, ndim: int) -> Tensor:
 # ---------------------------------------------------------------------- training
 
 
-def train(model: RowReader, digits: Digits, epochs: int, seed: int, console: Console) -> None:
-    """Cross entropy, Adam at 1e-3 rising to 3e-3 and falling to 0, batches of 32 in a new order each epoch."""
+def train(model: RowReader, digits: Digits, epochs: int, seed: int) -> Iterator[tuple[int, float, float | None]]:
+    """Cross entropy, Adam at 1e-3 rising to 3e-3 and falling to 0, batches of 32 in a new order each epoch.
+
+    Yields after each batch the epoch and the loss, and after the last one of an epoch also the share that is right.
+    """
     batches = math.ceil(len(digits.train_x) / BATCH)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, epochs * batches, div_factor=3)
     loss_of = nn.CrossEntropyLoss()
     draws = torch.Generator().manual_seed(seed)
+
+    def right() -> float:
+        guesses = classify(model, digits.test_x)[:, -1].argmax(dim=-1)
+        return (guesses == digits.test_y).float().mean().item()
+
+    for epoch in range(1, epochs + 1):
+        for at, rows in enumerate(torch.split(torch.randperm(len(digits.train_x), generator=draws), BATCH), start=1):
+            loss = loss_of(model(vary(digits.train_x[rows], draws)), digits.train_y[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            yield epoch, loss.item(), right() if at == batches else None
+
+
+def seconds_needed(model: RowReader, digits: Digits, epochs: int) -> float:
+    """What training will take: a batch is learned and a batch is looked at, on a copy, the quickest of three counts."""
+    trial = copy.deepcopy(model)
+    optimizer = torch.optim.Adam(trial.parameters())
+    x, y, draws = digits.train_x[:BATCH], digits.train_y[:BATCH], torch.Generator()
+
+    def learn() -> None:
+        nn.CrossEntropyLoss()(trial(vary(x, draws)), y).backward()
+        optimizer.step()
+
+    def seconds(work: Callable[[], object]) -> float:
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    look = seconds(lambda: trial.beliefs(x).sum().item())  # a number is waited for, on a GPU too
+    return epochs * (len(digits.train_x) * seconds(learn) + len(digits.test_x) * look) / BATCH
+
+
+def follow(steps: Iterable[tuple[int, float, float | None]], epochs: int, batches: int, console: Console) -> None:
+    """Train, and show how far it is: a bar on a terminal, a line for each epoch in a log."""
+    if not console.is_terminal:
+        start, losses = time.perf_counter(), []
+        for epoch, loss, right in steps:
+            losses.append(loss)
+            if right is not None:
+                mean, since = sum(losses[-batches:]) / batches, time.perf_counter() - start
+                console.print(f"epoch {epoch}/{epochs}  loss {mean:.3f}  held out {right:.1%}  {since:.0f} s")
+        return
     columns = ("{task.description}", "loss {task.fields[loss]:>5}", "held out {task.fields[right]:>5}")
     texts = [TextColumn(column) for column in columns]
     # The numbers need 40 columns; the bar and the clock are for wider terminals.
     bar, clock = ([BarColumn(20)], [TimeElapsedColumn()]) if console.width >= 72 else ([], [])
     with Progress(texts[0], *bar, *texts[1:], *clock, console=console) as progress:
         task = progress.add_task("epoch 1", total=epochs * batches, loss="–", right="–")
-        for epoch in range(1, epochs + 1):
-            progress.update(task, description=f"epoch {epoch}/{epochs}")
-            for rows in torch.split(torch.randperm(len(digits.train_x), generator=draws), BATCH):
-                loss = loss_of(model(vary(digits.train_x[rows], draws)), digits.train_y[rows])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                progress.update(task, advance=1, loss=f"{loss.item():.3f}")
-            right = classify(model, digits.test_x)[:, -1].argmax(dim=-1) == digits.test_y
-            progress.update(task, right=f"{right.float().mean():.1%}")
+        for epoch, loss, right in steps:
+            progress.update(task, description=f"epoch {epoch}/{epochs}", advance=1, loss=f"{loss:.3f}")
+            if right is not None:
+                progress.update(task, right=f"{right:.1%}")
 
 
 def vary(x: Tensor, draws: torch.Generator) -> Tensor:
@@ -357,9 +403,14 @@ def program(arguments: Sequence[str] | None) -> None:
     parser.add_argument("--epochs", type=whole(1, 10_000), help="times over the images (default: 20, with --data 3)")
     parser.add_argument("--layers", type=whole(1, 100), default=2, help="K (default: 2)")
     parser.add_argument("--seed", type=whole(0, 2**64 - 1), default=0, help="of weights, order and split (default: 0)")
+    parser.add_argument("--threads", type=whole(1, 1024), help="of the CPU (default: 1, or OMP_NUM_THREADS)")
     parser.add_argument("--quick", action="store_true", help="one epoch over a few images: does it run?")
     given = parser.parse_args(arguments)
     console = Console(highlight=False)
+    if given.threads or "OMP_NUM_THREADS" not in os.environ:
+        # Batches are small, and threads that wait for each other spin: beside other programs, on two cores, two threads
+        # took 13 times as long as one.
+        torch.set_num_threads(given.threads or 1)
     device = usable(("cuda" if torch.cuda.is_available() else "cpu") if given.device is None else given.device)
     digits = (mnist_digits(given.data) if given.data else bundled_digits(given.seed)).move(device)
     if given.quick:
@@ -373,8 +424,12 @@ def program(arguments: Sequence[str] | None) -> None:
     learned, held_out = len(digits.train_x), len(digits.test_x)
     console.print(f"{learned:,} images to learn from, {held_out:,} held out, on {device}")
     console.print(f"X {shapes.X} → LSTM({Q}, {model.D}, {model.K}), h0 and c0 {shapes.h0}")
-    console.print(f"→ Y {shapes.Y} → Y[:, -1, :] (N={BATCH}, D={model.D}) → {CLASSES} scores\n")
-    train(model, digits, epochs, given.seed, console)
+    console.print(f"→ Y {shapes.Y} → Y[:, -1, :] (N={BATCH}, D={model.D}) → {CLASSES} scores")
+    batches = math.ceil(learned / BATCH)
+    seconds = seconds_needed(model, digits, epochs)
+    threads = "" if device.type != "cpu" else f", threads: {torch.get_num_threads()}"
+    console.print(f"{epochs * batches:,} batches of {BATCH} images: about {seconds:.0f} s{threads}\n")
+    follow(train(model, digits, epochs, given.seed), epochs, batches, console)
     share, shown = report(model, digits, console.width)
     console.print()
     console.print(shown)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.numerals import counted
 from lstm_shapes.theory.shapes import suffix
 from lstm_shapes.theory.spec import Spec
 
@@ -68,7 +69,7 @@ def cell_sentences(spec: Spec, layer: int) -> tuple[str, ...]:
         f"weight_ih{end} ({rows}, {spec.input_width(layer)}) multiplies x and "
         f"weight_hh{end} ({rows}, {spec.H}) the h before: {gates}."
     )
-    steps = "; ".join(f"{name} = {right} of {size} features" for name, right, size in equations(spec))
+    steps = "; ".join(f"{name} = {right} of {counted(size, 'feature')}" for name, right, size in equations(spec))
     projected = (f"weight_hr{end} ({spec.P}, {spec.D}) makes h narrower than c.",) if spec.P else ()
     return (weights, f"{steps}.", *projected)
 

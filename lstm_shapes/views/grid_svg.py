@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lstm_shapes.theory.numerals import counted
+
 from .grid import Grid, Lit, Row
 from .svg import arrow, box, text, wide
 
@@ -27,7 +29,7 @@ class _Drawing:
         self.top = top
         self.where = "" if grid.n is None else f"row n={grid.n}, "
         self.wide = f"{'R·' if spec.R > 1 else ''}{spec.width} = {spec.R * spec.H:,} wide"
-        self.features = f"Q = {spec.Q:,} features a step"
+        self.features = f"Q = {counted(spec.Q, 'feature')} a step"
         rows = [row for row in grid.rows if row]
         self.end_w = max(88.0, 7.8 * max(len(_label(_states(spec.kind.states, "n"), grid, row)) for row in rows) + 12)
         self.left = max(108 + self.end_w + WIRE, 50 + 6.6 * max(len(self.wide), len(self.features)))

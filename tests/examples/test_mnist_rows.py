@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,67 @@ def test_vary_moves_a_little() -> None:
 
 
 # ---------------------------------------------------------------------- the whole program
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    """The program chooses a number of threads; other tests keep theirs."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_log_gets_a_line_for_each_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    """What it will cost comes first, then a line an epoch with the mean loss and the share that is right."""
+    with torch.random.fork_rng():
+        assert main(["--quick", "--device", "cpu"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"10 batches of 32 images: about \d+ s, threads: \d+", lines[3])
+    assert re.fullmatch(r"epoch 1/1  loss 2\.\d{3}  held out \d+\.\d%  \d+ s", lines[5])
+    model, digits = RowReader(Q=8, D=7), mnist_rows.bundled_digits(0).head(40)
+    console = Console(file=io.StringIO(), width=80)
+    mnist_rows.follow(mnist_rows.train(model, digits, 3, 0), 3, 2, console)
+    assert [line.split()[1] for line in console.file.getvalue().splitlines()] == ["1/3", "2/3", "3/3"]  # type: ignore[attr-defined]
+
+
+def test_a_terminal_gets_a_bar() -> None:
+    """One line that is drawn again and again, and ends with the last epoch."""
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, highlight=False, color_system=None)
+    digits = mnist_rows.bundled_digits(0).head(40)
+    mnist_rows.follow(mnist_rows.train(RowReader(Q=8, D=7), digits, 3, 0), 3, 2, console)
+    drawn = console.file.getvalue()  # type: ignore[attr-defined]
+    assert re.search(r"epoch 3/3 ━+ loss 2\.\d{3} held out +\d+\.\d%", drawn)
+
+
+def test_the_cost_is_asked_of_a_copy() -> None:
+    """Asking changes no weight."""
+    model, digits = RowReader(Q=8, D=7), mnist_rows.bundled_digits(0).head(40)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    assert mnist_rows.seconds_needed(model, digits, 10) > 0
+    assert all(torch.equal(before[name], weight) for name, weight in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "threads"),
+    [((), None, 1), (("--threads", "2"), "1", 2), ((), "2", 2)],
+    ids=["default", "asked for", "environment"],
+)
+def test_threads(
+    given: tuple[str, ...],
+    environment: str | None,
+    threads: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One, unless the command or OMP_NUM_THREADS, which torch has read by then, says another number."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if environment is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", environment)
+    torch.set_num_threads(2)
+    monkeypatch.setattr(mnist_rows, "follow", lambda *_: None)
+    with torch.random.fork_rng():
+        assert main(["--quick", "--device", "cpu", *given]) == 0
+    assert f"threads: {threads}\n" in capsys.readouterr().out
 
 
 def test_quick_run_fits_in_40_columns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -300,7 +363,7 @@ def test_interruption_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(mnist_rows, "train", interrupted)
+    monkeypatch.setattr(mnist_rows, "follow", interrupted)
     with torch.random.fork_rng():
         assert main(["--quick", "--device", "cpu"]) == 130
     assert capsys.readouterr().err == ""

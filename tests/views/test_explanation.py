@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 
-from lstm_shapes import Spec, explain, predict
+from lstm_shapes import Spec, explain, picture, predict
 from lstm_shapes.display import as_text
 from lstm_shapes.display.page import Lines, Page, Sheet
 from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.cells import CELLS
 from lstm_shapes.theory.notes import notes
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.slices import OPEN_QUESTION
@@ -125,3 +127,14 @@ def test_everything_is_in_full(snapshot: Snapshot) -> None:
     snapshot("full", as_text(page, width=80))
     rows = {block.title: len(block.rows) for block in page.blocks if isinstance(block, Sheet)}
     assert (rows["Slices"], rows["Laws"]) == (len(found.slices), len(found.laws))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_one_is_singular(cell: str) -> None:
+    """Nowhere in words, drawings or their texts does a layer of one of everything have 1 features, steps or layers."""
+    sizes: dict[str, Any] = {"cell": cell, "N": 1} if cell.endswith("Cell") else {"cell": cell, "N": 1, "L": 1}
+    shown = [as_text(explain(1, 1, **sizes, proof=False))]
+    for drawn in (picture(1, 1, **sizes, kind=kind) for kind in ("cell", "grid")):
+        shown += [drawn.text, drawn.svg]
+    one_of_many = r"(?<![\d,.·=])1 (feature|step|sequence|layer|sample|row|unit|gate|parameter|direction)s\b"
+    assert not re.search(one_of_many, "\n".join(shown))

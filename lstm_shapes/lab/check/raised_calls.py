@@ -21,6 +21,7 @@ from lstm_shapes.lab.axis_names import axes_of, disagree
 from lstm_shapes.lab.trace import Call, Value, tensors_of
 from lstm_shapes.lab.trace.families import PRODUCTS, broadcasts, names_in
 from lstm_shapes.theory.axes import Axes, Axis
+from lstm_shapes.theory.numerals import counted
 
 from .raised import Change, Entered, Explanation, Raised, Try, method, whole_range
 from .words import chained, kind_of, last_step, layer_names, symbol, top_row
@@ -514,7 +515,7 @@ def _linear(call: Call, x: Value, module: Any) -> Sized | None:
     if not isinstance(weight, Value) or len(weight.shape) != 2 or not x.shape:
         return None
     out, want = weight.shape
-    wants = f"nn.Linear({want}, {out}) works on the last axis: {want} features wanted"
+    wants = f"nn.Linear({want}, {out}) works on the last axis: {counted(want, 'feature')} wanted"
     return Sized(wants, len(x.shape) - 1, want, f"nn.Linear({x.shape[-1]}, {out})", 1)
 
 

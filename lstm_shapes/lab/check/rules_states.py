@@ -8,6 +8,7 @@ from torch import nn
 
 from lstm_shapes.lab.trace import Where
 from lstm_shapes.lab.trace.where import source_line
+from lstm_shapes.theory.numerals import counted
 
 from .blame import Blame, blame_of
 from .experiments import Experiments
@@ -186,7 +187,7 @@ def no_recurrence(found: NoRecurrence | None, lab: Experiments) -> Iterator[Find
         fix = f"probably {state} = {called}(x_t, {state}): hand the state that came back to the next step"
     else:
         title = f"{called} reads one step from a zero state: nothing is remembered, W_hh never matters"
-        measured = f"x {layer.X.shape} has L = 1 and {layer.Q} features"
+        measured = f"x {layer.X.shape} has L = 1 and {counted(layer.Q, 'feature')}"
         fix = (
             "probably x.unsqueeze(-1) or view(N, L, 1) for a window of L values, and input_size=1; "
             "or the state handed on from call to call"

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lstm_shapes.lab.trace import Call, Value
 from lstm_shapes.lab.trace.families import names_in
+from lstm_shapes.theory.numerals import counted
 
 from .compare import OTHER_ORDER, differs
 from .experiments import Experiments
@@ -63,7 +64,7 @@ def samples_of(lab: Experiments) -> Samples:
     if trace.error is not None and not lab.results:
         return Samples("untested", why="the program stops with an exception")
     if lab.N < 2:
-        return Samples("untested", why=f"the batch holds N = {lab.N} samples; two show more")
+        return Samples("untested", why=f"the batch holds N = {counted(lab.N, 'sample')}; two show more")
     if not lab.inputs.movable:
         return Samples("untested", why="no input has a batch axis whose samples could be replaced")
     if not lab.results:

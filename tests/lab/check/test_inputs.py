@@ -173,7 +173,7 @@ def test_one_sample() -> None:
     """N = 1 shows nothing about samples."""
     report = check(Tagger(), torch.randn(1, L, Q))
     assert report.ok
-    assert "samples (the batch holds N = 1 samples; two show more)" in report.not_tested
+    assert "samples (the batch holds N = 1 sample; two show more)" in report.not_tested
 
 
 @pytest.mark.parametrize("token", [0, 1, 8])
