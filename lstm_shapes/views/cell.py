@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lstm_shapes.theory.shapes import suffix
-from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.spec import Spec, suffix
 
 __all__ = ["cell_sentences", "cell_text", "equations"]
 

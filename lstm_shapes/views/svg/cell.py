@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.shapes import suffix
-from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.spec import Spec, suffix
 from lstm_shapes.views.cell import equations
 
 from .frame import GATE_COLOURS, arrow, box, paragraph, text, wide

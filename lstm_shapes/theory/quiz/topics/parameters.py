@@ -6,7 +6,7 @@ from lstm_shapes.theory.counts import Counts, LayerCount
 from lstm_shapes.theory.quiz.answers import Number, Shape
 from lstm_shapes.theory.quiz.draw import Draw, Draws
 from lstm_shapes.theory.quiz.question import Question
-from lstm_shapes.theory.shapes import Weights
+from lstm_shapes.theory.spec import Weights
 
 __all__ = ["MAKERS"]
 
