@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["LstmShapesError", "ScrambledAxesWarning", "ShapeError", "SpecError", "in_one_sentence"]
 
 T = TypeVar("T")
-_ROOM = str(Path(__file__).parent)
+_ROOM = __file__.removesuffix("errors.py")
 _NOTHING = object()
 
 

@@ -64,7 +64,7 @@ def test_public_names_are_documented() -> None:
 def test_unknown_name_is_an_attribute_error() -> None:
     """A misspelt name fails like in any module."""
     with pytest.raises(AttributeError, match="no attribute 'predikt'"):
-        _ = lstm_shapes.predikt
+        _ = lstm_shapes.predikt  # type: ignore[attr-defined]
 
 
 def test_version_is_the_installed_one() -> None:

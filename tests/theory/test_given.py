@@ -30,7 +30,8 @@ def layer_of(result: Any) -> Spec:
     """The Spec that a result is about."""
     if isinstance(result, nn.Module):
         return Spec.of(result)
-    return getattr(result, "spec", None) or result.prediction.spec
+    spec: Spec = getattr(result, "spec", None) or result.prediction.spec
+    return spec
 
 
 class Encoder(nn.Module):
@@ -58,6 +59,7 @@ class Pair(nn.Module):
         self.encoder, self.decoder = Encoder(), nn.LSTM(5, 5)
 
 
+WRONG: Any = ls  # for calls that no type checker would let through
 ONE = Spec(7, 5, 2, cell="GRU")
 
 
@@ -268,11 +270,11 @@ def test_nonsense_in_first_place(Q: Any) -> None:
     [
         (lambda: ls.run(Encoder().state_dict(), torch.zeros(2, 3, 7)), "where the second is x, got 'OrderedDict'"),
         (lambda: ls.run(ONE, torch.zeros(2, 3, 7)), "a layer or a model where the second is x, got 'Spec'"),
-        (lambda: ls.gates(ONE, torch.zeros(2, 3, 7)), r"a layer or a model, as in gates\(layer, x\), got 'Spec'"),
-        (lambda: ls.gates(7, 5), r"a layer or a model, as in gates\(layer, x\), got 7"),
-        (lambda: ls.gates(), r"^a layer must be a layer or a model, as in gates\(layer, x\)\.$"),
-        (lambda: ls.gates(nn.LSTM(7, 5)), r"^x must be given, as in gates\(layer, x\)\.$"),
-        (lambda: ls.run(nn.LSTM(7, 5), torch.zeros(2, 3, 7), x=torch.zeros(2, 3, 7)), "^x must be given once"),
+        (lambda: WRONG.gates(ONE, torch.zeros(2, 3, 7)), r"a layer or a model, as in gates\(layer, x\), got 'Spec'"),
+        (lambda: WRONG.gates(7, 5), r"a layer or a model, as in gates\(layer, x\), got 7"),
+        (lambda: WRONG.gates(), r"^a layer must be a layer or a model, as in gates\(layer, x\)\.$"),
+        (lambda: WRONG.gates(nn.LSTM(7, 5)), r"^x must be given, as in gates\(layer, x\)\.$"),
+        (lambda: WRONG.run(nn.LSTM(7, 5), torch.zeros(2, 3, 7), x=torch.zeros(2, 3, 7)), "^x must be given once"),
     ],
     ids=range(7),
 )  # fmt: skip

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lstm_shapes import Axes, Spec, SpecError
+from lstm_shapes import Spec, SpecError
+from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.quiz.answers import Choice, Number, Shape, written
 from lstm_shapes.theory.quiz.arithmetic import as_number, value_of

@@ -236,7 +236,7 @@ def test_replace_changes_and_validates() -> None:
     with pytest.raises(SpecError, match=r"^D"):
         spec.replace(D=0)
     with pytest.raises(SpecError, match=r"^a field of Spec must be one of Q, D, K, batch_first, cell, .* got 'N'"):
-        spec.replace(N=2)
+        spec.replace(N=2)  # type: ignore[call-arg]
     with pytest.raises(SpecError, match="below D = 4"):
         Spec(28, 256, proj_size=5).replace(D=4)
 
@@ -333,7 +333,7 @@ def state_of(spec: Spec, prefix: str = "") -> dict[str, Any]:
 
 def known(spec: Spec) -> Spec:
     """A Spec without what no checkpoint can tell."""
-    defaults = {"batch_first": True, "dropout": 0.0, "nonlinearity": "tanh"}
+    defaults: Any = {"batch_first": True, "dropout": 0.0, "nonlinearity": "tanh"}
     assert set(defaults) == set(UNTOLD)
     return spec.replace(**defaults)
 

@@ -52,7 +52,14 @@ def gates(
 ) -> GateTrace: ...
 @overload
 def gates(
-    source: nn.Module, /, x: object, state: object = None, *, layer: str = "", grad: bool = False
+    source: nn.Module,
+    /,
+    x: object,
+    state: object = None,
+    lengths: Iterable[int] | None = None,
+    *,
+    layer: str = "",
+    grad: bool = False,
 ) -> GateTrace: ...
 @takes(Lengths, x=True, numbers=False)
 def gates(given: Given, *, grad: bool = False) -> GateTrace:
