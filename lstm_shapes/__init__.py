@@ -58,7 +58,7 @@ def unload_ipython_extension(shell: object) -> None:
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    value = getattr(import_module(_HOMES[name], __name__), name)
     globals()[name] = value  # the next look-up does not come here
     return value
 
