@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["LstmShapesError", "ScrambledAxesWarning", "ShapeError", "SpecError", "in_one_sentence"]
 
 T = TypeVar("T")
-_ROOM = __file__.removesuffix("errors.py")
 _NOTHING = object()
 
 
@@ -52,7 +51,7 @@ def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
     if traceback is None:
         return None
     after = _without_ours(traceback.tb_next)
-    if traceback.tb_frame.f_code.co_filename.startswith(_ROOM):
+    if traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
         return after
     return TracebackType(after, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
 

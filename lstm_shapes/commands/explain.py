@@ -17,14 +17,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from lstm_shapes.theory.given import LayerTyped, Placed
 from lstm_shapes.theory.predict import Prediction, predict
 
 from . import _screen
 from ._parser import Parser, decimal
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from lstm_shapes.display.page import Block
     from lstm_shapes.lab.proof import Proof
 
@@ -44,7 +47,14 @@ def declare(parser: Parser) -> None:
     parser.switch("proof", "run the layer and check every number")
 
 
-def main(*, device: str = "cpu", json: bool = False, html: Path | None = None, proof: bool = True, **layer: Any) -> int:
+def main(
+    *,
+    device: str = "cpu",
+    json: bool = False,
+    html: Path | None = None,
+    proof: bool = True,
+    **layer: Unpack[LayerTyped],
+) -> int:
     prediction = predict(**layer)
     if not json:
         from lstm_shapes.views.shapes import shapes_view
@@ -85,5 +95,5 @@ def _prove(prediction: Prediction, device: str) -> Proof:
         from lstm_shapes.lab.proof import prove
 
         call = prediction.call
-        where: dict[str, Any] = {"N": call.N, "L": call.L, "lengths": call.lengths}
-        return prove(prediction.spec, **where, device=device, dtype=prediction.dtype)
+        sizes = Placed(N=call.N, L=call.L, lengths=call.lengths, device=device, dtype=prediction.dtype)
+        return prove(prediction.spec, **sizes)

@@ -19,7 +19,7 @@ from difflib import get_close_matches
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
-from lstm_shapes.errors import SpecError
+from lstm_shapes.errors import SpecError, in_one_sentence
 
 from .axes import Axes
 from .cells import CELLS, CellKind
@@ -36,6 +36,7 @@ __all__ = [
     "Source",
     "Spec",
     "Weights",
+    "by_attributes",
     "find_layers",
     "is_source",
     "is_whole",
@@ -113,6 +114,7 @@ class Spec:
     dropout: float = 0.0
     nonlinearity: str = "tanh"
 
+    @in_one_sentence
     def __post_init__(self) -> None:
         if not isinstance(self.cell, str) or self.cell not in CELLS:
             raise SpecError("cell", f"one of {', '.join(CELLS)}", self.cell, _cell_like(self.cell))
@@ -557,18 +559,32 @@ def _live(module: Any) -> Spec | None:
         return None
     if not hasattr(module, "hidden_size"):  # a user's own class of the same name, scripted
         return None
-    fields: dict[str, Any] = {"bias": module.bias}
-    if step is not None:
-        cell = step
-        if CELLS[cell].nonlinearities:
-            fields["nonlinearity"] = module.nonlinearity
-    else:
-        cell = _MODES[str(mode)]
-        fields |= {"K": module.num_layers, "batch_first": module.batch_first, "dropout": module.dropout}
-        fields |= {"bidirectional": module.bidirectional, "proj_size": getattr(module, "proj_size", 0)}
-        if CELLS[cell].nonlinearities:
-            fields["nonlinearity"] = str(mode).removeprefix("RNN_").lower()
-    return Spec(module.input_size, module.hidden_size, cell=cell, **fields)
+    cell = step or _MODES[str(mode)]
+    told = {} if step or not CELLS[cell].nonlinearities else {"nonlinearity": str(mode).removeprefix("RNN_").lower()}
+    return by_attributes(module, cell, told)
+
+
+def by_attributes(module: Any, cell: str, told: Mapping[str, Any]) -> Spec:
+    """The Spec that a module's attributes with torch's names describe, and what is `told` beside them.
+
+    What is missing has torch's default, so batch_first is False.
+
+    Raises: SpecError where input_size or hidden_size is missing.
+    """
+    for name in ("input_size", "hidden_size"):
+        if not hasattr(module, name):
+            hint = "Pass spec=Spec(Q, D, K, ...) for a layer that does not say what it is"
+            raise SpecError(f"{type(module).__name__}.{name}", "there", hint=hint)
+    kind = CELLS[cell]
+    fields: dict[str, Any] = {"batch_first": False}
+    for field in Fields.__annotations__.keys() - {"Q", "D", "cell"}:
+        name = "num_layers" if field == "K" else field
+        of_cells = field in ("bias", "nonlinearity") or not kind.step
+        if hasattr(module, name) and of_cells and (field != "nonlinearity" or kind.nonlinearities):
+            fields[field] = getattr(module, name)
+    if not isinstance(bias := fields.get("bias", True), bool):  # a vector or none in place of a yes or no
+        fields["bias"] = bias is not None
+    return Spec(module.input_size, module.hidden_size, **{**fields, **told}, cell=cell)
 
 
 def is_source(value: object) -> bool:
