@@ -67,7 +67,7 @@ def build(given: Given) -> nn.RNNBase | nn.RNNCellBase:
     Raises: SpecError; ShapeError where the weights exceed the memory of this machine.
     Source: `RNNBase.reset_parameters` in torch/nn/modules/rnn.py.
     """
-    return new_layer(given.spec, given.device or "cpu", given.precision, given.seed)
+    return new_layer(given.spec, "cpu" if given.device is None else given.device, given.precision, given.seed)
 
 
 def new_layer(spec: Spec, device: Any, dtype: Any, seed: int = 0) -> nn.RNNBase | nn.RNNCellBase:

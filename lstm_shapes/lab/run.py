@@ -161,7 +161,8 @@ def run_given(given: Given) -> Run:
             return call_layer(layer, spec, read_inputs(layer, spec, x, state, given.lengths))
         call = given.call
     else:
-        device, dtype, call = as_device(given.device or "cpu"), as_dtype(given.precision), given.call
+        device = as_device("cpu" if given.device is None else given.device)
+        dtype, call = as_dtype(given.precision), given.call
         needed = bytes_of_call(spec, call, given.precision)
         require_memory(needed, device, f"X, Y and states for N={call.N}, L={call.L}")
         layer = new_layer(spec, device, dtype, given.seed)

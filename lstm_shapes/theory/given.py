@@ -232,6 +232,9 @@ def takes(
             for word in options:
                 if word not in known:
                     raise _unknown(function.__name__, word, known)
+            if not isinstance(name := options.get("layer", ""), str):
+                hint = f"Did you mean k={name}?" if "k" in known and is_whole(name) else ""
+                raise SpecError("layer", "the name of a layer inside the model, such as 'encoder.rnn'", name, hint)
             mine = {parameter.name: options.pop(parameter.name) for parameter in own if parameter.name in options}
             if not numbers and not (given and is_source(given[0]) and not isinstance(given[0], (Spec, Mapping))):
                 rule = f"a layer or a model, as in {function.__name__}(layer, x)"
@@ -336,8 +339,6 @@ def _of_source(function: str, places: tuple[object, ...], words: dict[str, Any],
             raise SpecError(word, "given once", words[word])
         words = words | {word: value}
     at = words.pop("layer", "")
-    if not isinstance(at, str):
-        raise SpecError("layer", "the name of a layer inside the model, such as 'encoder.rnn'", at)
     if isinstance(source, Spec):
         if words.get("x") is not None:
             raise SpecError("the first argument", "a layer or a model where the second is x", "Spec")

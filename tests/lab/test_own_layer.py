@@ -48,7 +48,7 @@ def test_torchs_layers_say_it_better() -> None:
 
 def test_without_attributes_a_spec_is_needed() -> None:
     """The message names the attribute and the way around."""
-    with pytest.raises(SpecError, match=r"Own.hidden_size must be there, got None. Pass spec=Spec"):
+    with pytest.raises(SpecError, match=r"Own.hidden_size must be there. Pass spec=Spec"):
         spec_by_attributes(Own(input_size=7))
 
 

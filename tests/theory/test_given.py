@@ -144,6 +144,9 @@ def test_of_several_layers_the_error_says_how_to_pick_one(name: str) -> None:
         call(Pair(), *x, layer="rnn")
     with pytest.raises(SpecError, match=r"^layer must be the name of a layer inside the model, .* got 1"):
         call(Pair(), *x, layer=1)
+    if name == "picture":
+        with pytest.raises(SpecError, match=r"Did you mean k=1\?$"):
+            call(7, 5, 3, kind="cell", layer=1)
     with pytest.raises(SpecError, match=r"^the model must be one that holds a recurrent layer, got 'Linear'\.$"):
         call(nn.Linear(3, 4), *x)
 
