@@ -7,6 +7,7 @@ in the call. Nothing here imports torch.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -205,7 +206,7 @@ _OTHERS = {
     "name": "layer",
     "prefix": "layer",
 }
-_UNKNOWN_THERE = {
+_ALWAYS = {
     "return_sequences": "Y always holds every step; its last one is Y[:, -1]",
     "return_state": "hn and cn always come back beside Y",
     "stateful": "Give the last state as state=, or zeros by leaving it out",
@@ -223,9 +224,8 @@ def takes(
 
     def at(function: Callable[Concatenate[Given, P], T]) -> Callable[..., T]:
         _, *own = inspect.signature(function).parameters.values()
-        places = {"Q": None, "D": None, "K": 1, "batch_first": True} if numbers else {"source": None, "x": None}
-        names = [*words.__annotations__, *(["x", "state"] if x else []), "layer"]
-        known = {*places, *names, *(parameter.name for parameter in own)}
+        shown = _shown(own, [*words.__annotations__, *(["x", "state"] if x else []), "layer"], numbers)
+        known = {parameter.name for parameter in shown if parameter.kind is not inspect.Parameter.POSITIONAL_ONLY}
 
         @wraps(function)
         def door(*given: object, **options: Any) -> T:
@@ -242,18 +242,24 @@ def takes(
             return function(_read(function.__name__, given, options, x), **mine)  # type: ignore[call-arg]
 
         found = in_one_sentence(door)
-        shown = [
-            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=v) for name, v in places.items()
-        ]
-        more = {name: _DEFAULTS.get(name) for name in names if name not in (*places, *_PLACES.values())}
-        shown += [
-            *own,
-            *(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=v) for name, v in more.items()),
-        ]
         found.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]  # for help and completion
         return found
 
     return at
+
+
+def _shown(own: Sequence[inspect.Parameter], names: Sequence[str], numbers: bool) -> list[inspect.Parameter]:
+    """The parameters of a door: its places, the function's own, and what goes by name only."""
+    kinds = inspect.Parameter
+    if numbers:
+        defaults = {"Q": None, "D": None, "K": 1, "batch_first": True}
+        places = [kinds(name, kinds.POSITIONAL_OR_KEYWORD, default=value) for name, value in defaults.items()]
+    else:
+        places = [kinds("source", kinds.POSITIONAL_ONLY), kinds("x", kinds.POSITIONAL_OR_KEYWORD)]
+        places += [kinds(name, kinds.POSITIONAL_OR_KEYWORD, default=None) for name in ("state", "lengths")]
+    taken = {place.name for place in places}
+    more = [kinds(name, kinds.KEYWORD_ONLY, default=_DEFAULTS.get(name)) for name in names if name not in taken]
+    return [*places, *own, *more]
 
 
 def _short(value: object) -> object:
@@ -263,18 +269,10 @@ def _short(value: object) -> object:
 
 def _unknown(function: str, word: str, known: Collection[str]) -> SpecError:
     """The error for a keyword that is none, with the one that was probably meant."""
-    other = _OTHERS.get(word, "")
-    plain = {name.lower(): name for name in (*known, *_OTHERS)}
-    near = get_close_matches(word.lower(), plain, 1, 0.7)
-    if word in _UNKNOWN_THERE:
-        hint = _UNKNOWN_THERE[word]
-    elif other.partition("=")[0].partition(" ")[0].rstrip(",") in {*known, "N"}:
-        hint = f"Did you mean {other}?"
-    elif near:
-        meant = plain[near[0]]
-        hint = f"Did you mean {_OTHERS.get(meant, '') or _told(meant)}?"
-    else:
-        hint = ""
+    others = {name: meant for name, meant in _OTHERS.items() if re.split(r"\W", meant)[0] in known}
+    meant = {name.lower(): meant for name, meant in others.items()} | {name.lower(): _told(name) for name in known}
+    near = get_close_matches(word.lower(), meant, 1, 0.7)
+    hint = _ALWAYS.get(word) or (f"Did you mean {meant[near[0]]}?" if near else "")
     rule = f"one that {function} has" if hint else f"one of {', '.join(sorted(known))}"
     return SpecError("a keyword", rule, word, hint)
 

@@ -192,6 +192,13 @@ def test_what_keras_asks_for_is_always_there(call: Any, word: str, says: str) ->
         call(28, 256, **{word: True})
 
 
+@pytest.mark.parametrize("word", ["batch_size", "seq_len"])
+def test_only_what_the_call_has_is_offered(word: str) -> None:
+    """build has no sizes of a call."""
+    with pytest.raises(SpecError, match=rf"a keyword must be one of D, K, .*, got '{word}'\.$"):
+        ls.build(28, 256, **{word: 3})  # type: ignore[call-overload]
+
+
 def test_what_is_like_nothing_gets_the_list() -> None:
     """Of the keywords that this call has, its own among them."""
     with pytest.raises(SpecError, match=r"a keyword must be one of D, K, .*highlight.*, got 'colour'"):
@@ -311,8 +318,7 @@ def test_the_docstring_defines_every_argument(name: str) -> None:
     entries = [line.strip().partition(": ") for line in block.splitlines() if line.startswith(" " * 8 + line.strip())]
     said = {word: text for words, _, text in entries for word in words.split(", ")}
     taken = set(inspect.signature(call).parameters)
-    also = {"input_size", "hidden_size", "num_layers"} if "Q" in taken else set()
-    assert set(said) == taken | also
+    assert set(said) == taken
     for symbol in SYMBOLS.values():
         argument = symbol.argument if symbol.letter in "RP" else symbol.letter
         if argument in taken and argument:
@@ -327,6 +333,7 @@ def test_completion_sees_every_keyword(name: str) -> None:
     found = inspect.signature(getattr(ls, name)).parameters
     assert "layer" in found
     if "Q" in found:
+        assert "num_layers" in found
         assert [found[word].default for word in ("K", "batch_first", "cell", "proj_size")] == [1, True, "LSTM", 0]
 
 
