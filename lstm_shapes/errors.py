@@ -9,7 +9,7 @@ Both carry their parts as attributes, so a program can act on what a person read
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
 
-__all__ = ["LstmShapesError", "ScrambledAxesWarning", "ShapeError", "SpecError", "in_one_sentence"]
+__all__ = ["LstmShapesError", "ScrambledAxesWarning", "ShapeError", "SpecError", "in_one_sentence", "nearest"]
 
 T = TypeVar("T")
 _NOTHING = object()
@@ -112,6 +112,17 @@ class ShapeError(LstmShapesError):
 
 class ScrambledAxesWarning(UserWarning):
     """A reshape cut through an axis: the result mixes elements that belong to different owners."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that is most like this one; empty where none is like it.
+
+    >>> nearest("num_layer", ["num_layers", "hidden_size"])
+    'num_layers'
+    """
+    from difflib import get_close_matches  # loaded where something is wrong, and not before the first table
+
+    return next(iter(get_close_matches(word, list(known), 1)), "")
 
 
 def _sentence(first: str, hint: str) -> str:

@@ -10,11 +10,10 @@ import inspect
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
-from lstm_shapes.errors import SpecError, in_one_sentence
+from lstm_shapes.errors import SpecError, in_one_sentence, nearest
 
 from .call import DEFAULT_N, Call, dtype_name
 from .cells import CELLS
@@ -271,8 +270,8 @@ def _unknown(function: str, word: str, known: Collection[str]) -> SpecError:
     """The error for a keyword that is none, with the one that was probably meant."""
     others = {name: meant for name, meant in _OTHERS.items() if re.split(r"\W", meant)[0] in known}
     meant = {name.lower(): meant for name, meant in others.items()} | {name.lower(): _told(name) for name in known}
-    near = get_close_matches(word.lower(), meant, 1, 0.7)
-    hint = _ALWAYS.get(word) or (f"Did you mean {meant[near[0]]}?" if near else "")
+    near = "" if word in _OTHERS and word not in others else nearest(word.lower(), meant)
+    hint = _ALWAYS.get(word) or (f"Did you mean {meant[near]}?" if near else "")
     rule = f"one that {function} has" if hint else f"one of {', '.join(sorted(known))}"
     return SpecError("a keyword", rule, word, hint)
 

@@ -15,11 +15,10 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
-from lstm_shapes.errors import SpecError, in_one_sentence
+from lstm_shapes.errors import SpecError, in_one_sentence, nearest
 
 from .axes import Axes
 from .cells import CELLS, CellKind
@@ -296,8 +295,8 @@ def _cell_like(value: object) -> str:
     """Which cell somebody means who writes "lstm", or hands over torch's class."""
     name = value.__name__ if isinstance(value, type) else str(value)
     plain = {cell.lower(): cell for cell in CELLS}
-    near = get_close_matches(name.lower().replace("_", ""), plain, 1)
-    return f"Did you mean {plain[near[0]]!r}?" if near else ""
+    near = nearest(name.lower().replace("_", ""), plain)
+    return f"Did you mean {plain[near]!r}?" if near else ""
 
 
 def is_whole(value: object) -> bool:
