@@ -310,7 +310,7 @@ def test_x_and_the_state_also_go_by_name() -> None:
         ls.run(layer, x, hx=h0)  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize("name", [*ABOUT_A_LAYER, "gates"])
+@pytest.mark.parametrize("name", [*ABOUT_A_LAYER, "gates", "check"])
 def test_the_docstring_defines_every_argument(name: str) -> None:
     """Each argument that the call takes, and no other; those with a symbol in the words of the table of symbols."""
     call = getattr(ls, name)
