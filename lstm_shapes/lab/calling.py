@@ -70,7 +70,8 @@ def arriving(given: Given) -> tuple[Any, Any]:
 
     Raises: ShapeError for a model that does not call its layer.
     """
-    layer, model = given.layer, given.module
+    layer = given.layer
+    model = getattr(given.module, "_orig_mod", given.module)  # what torch.compile wraps is run as it was written
     if layer is model:
         return given.x, given.state
     got: list[tuple[Any, Any]] = []
