@@ -168,42 +168,24 @@ _DEFAULTS |= {"N": DEFAULT_N, "seed": 0, "layer": ""}
 _PLACES = {"Q": "input_size", "D": "hidden_size", "K": "num_layers", "batch_first": "batch_first"}
 # What other tools and other people call it, and what it is here.
 _OTHERS = {
-    "P": "proj_size",
-    "R": "bidirectional=True",
-    "H": "hidden_size (D)",
-    "T": "L",
-    "B": "N",
-    "units": "hidden_size (D)",
-    "hidden": "hidden_size (D)",
-    "hidden_dim": "hidden_size (D)",
-    "input_dim": "input_size (Q)",
-    "input_shape": "N, L and Q",
-    "features": "input_size (Q)",
-    "n_layers": "num_layers (K)",
-    "layers": "num_layers (K)",
-    "batch": "N",
-    "batch_size": "N",
-    "seq_len": "L",
-    "seq_length": "L",
-    "sequence_length": "L",
-    "timesteps": "L",
-    "time_steps": "L",
-    "steps": "L",
-    "time_major": "batch_first=False",
-    "directions": "bidirectional=True",
-    "num_directions": "bidirectional=True",
-    "mode": "cell",
-    "kind": "cell",
-    "rnn_type": "cell",
-    "cell_type": "cell",
-    "activation": "nonlinearity",
-    "use_bias": "bias",
-    "initial_state": "state",
-    "hx": "state",
-    "h0": "state",
-    "c0": "state",
-    "name": "layer",
-    "prefix": "layer",
+    word: meant
+    for meant, words in {
+        "proj_size (P)": "P",
+        "bidirectional=True": "R directions num_directions",
+        "hidden_size (D)": "H units hidden hidden_dim",
+        "L": "T seq_len seq_length sequence_length timesteps time_steps steps",
+        "N": "B batch batch_size",
+        "input_size (Q)": "input_dim features",
+        "N, L and Q": "input_shape",
+        "num_layers (K)": "n_layers layers",
+        "batch_first=False": "time_major",
+        "cell": "mode kind rnn_type cell_type",
+        "nonlinearity": "activation",
+        "bias": "use_bias",
+        "state": "initial_state hx h0 c0",
+        "layer": "name prefix",
+    }.items()
+    for word in words.split()
 }
 _ALWAYS = {
     "return_sequences": "Y always holds every step; its last one is Y[:, -1]",
@@ -278,7 +260,7 @@ def _unknown(function: str, word: str, known: Collection[str]) -> SpecError:
 
 def _told(word: str) -> str:
     """A word with its symbol, or a symbol with torch's word: `num_layers (K)`."""
-    letter = next((s.letter for s in SYMBOLS.values() if s.argument == word and s.letter in "QDK"), "")
+    letter = next((s.letter for s in SYMBOLS.values() if s.argument == word and s.letter in "QDKP"), "")
     return f"{word} ({letter})" if letter else word
 
 

@@ -157,7 +157,7 @@ def test_of_several_layers_the_error_says_how_to_pick_one(name: str) -> None:
         ("num_layer", "num_layers (K)"),
         ("numLayers", "num_layers (K)"),
         ("hidden_sizes", "hidden_size (D)"),
-        ("P", "proj_size"),
+        ("P", "proj_size (P)"),
         ("units", "hidden_size (D)"),
         ("Units", "hidden_size (D)"),
         ("hidden_dim", "hidden_size (D)"),
