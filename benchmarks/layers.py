@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import lstm_shapes as ls
+from lstm_shapes.lab.gates.trace import GateTrace
 
 from .budget import Budget, ratio
 
@@ -38,12 +39,12 @@ def cell_loop(cells: list[nn.LSTMCell], x: Tensor) -> Tensor:
 SIZES = ((2, 20, 28, 256, 3), (16, 40, 28, 96, 2), (64, 100, 28, 128, 1))
 
 
-def _gates(look: Callable[[ls.GateTrace], object]) -> tuple[float, str]:
+def _gates(look: Callable[[GateTrace], object]) -> tuple[float, str]:
     """The worst of several layers."""
     return max(_gates_of(look, *sizes) for sizes in SIZES)
 
 
-def _gates_of(look: Callable[[ls.GateTrace], object], N: int, L: int, Q: int, D: int, K: int) -> tuple[float, str]:
+def _gates_of(look: Callable[[GateTrace], object], N: int, L: int, Q: int, D: int, K: int) -> tuple[float, str]:
     layer = nn.LSTM(Q, D, K, batch_first=True)
     cells = [nn.LSTMCell(Q if k == 0 else D, D) for k in range(K)]
     for k, cell in enumerate(cells):

@@ -12,117 +12,21 @@ Importing this module loads neither torch nor rich; each name loads what it need
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from .display import load_when_shown
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:
-    from .errors import LstmShapesError, ScrambledAxesWarning, ShapeError, SpecError
-    from .explanation import Explanation, explain
-    from .lab.build import build
-    from .lab.check.check import check
-    from .lab.check.report import Finding, Report
-    from .lab.check.session import install, load_ipython_extension, uninstall, unload_ipython_extension
-    from .lab.check.watch import Watch, watch
-    from .lab.gates import gates
-    from .lab.gates.trace import GateTrace
-    from .lab.proof import Proof, prove
-    from .lab.run import Run, run
-    from .lab.tensors import AnnotatedTensor, annotate
-    from .lab.walk import Walk, walk
-    from .pictures import Picture, picture
-    from .practice import quiz
-    from .theory.axes import Axes
-    from .theory.call import Call
-    from .theory.counts import Counts
-    from .theory.laws import Law, laws
-    from .theory.predict import Prediction, count, predict
-    from .theory.spec import Spec
 
-# Public name -> the module that holds it (PEP 562).
-_HOME: dict[str, str] = {
-    "AnnotatedTensor": "lab.tensors",
-    "Axes": "theory.axes",
-    "Call": "theory.call",
-    "Counts": "theory.counts",
-    "Explanation": "explanation",
-    "Finding": "lab.check.report",
-    "GateTrace": "lab.gates.trace",
-    "Law": "theory.laws",
-    "LstmShapesError": "errors",
-    "Picture": "pictures",
-    "Prediction": "theory.predict",
-    "Proof": "lab.proof",
-    "Report": "lab.check.report",
-    "Run": "lab.run",
-    "ScrambledAxesWarning": "errors",
-    "ShapeError": "errors",
-    "Spec": "theory.spec",
-    "SpecError": "errors",
-    "Walk": "lab.walk",
-    "Watch": "lab.check.watch",
-    "annotate": "lab.tensors",
-    "build": "lab.build",
-    "check": "lab.check.check",
-    "count": "theory.predict",
-    "explain": "explanation",
-    "gates": "lab.gates",
-    "install": "lab.check.session",
-    "laws": "theory.laws",
-    "load_ipython_extension": "lab.check.session",
-    "picture": "pictures",
-    "predict": "theory.predict",
-    "prove": "lab.proof",
-    "quiz": "practice",
-    "run": "lab.run",
-    "uninstall": "lab.check.session",
-    "unload_ipython_extension": "lab.check.session",
-    "walk": "lab.walk",
-    "watch": "lab.check.watch",
-}
+def _read_stub() -> dict[str, str]:
+    """Public name -> the module that holds it, as the stub beside this file has them: type checkers read the same."""
+    with open(f"{__path__[0]}/__init__.pyi", encoding="utf-8") as stub:
+        words = [line.split() for line in stub if line.startswith("from .")]
+    return {name: home for _, home, _, name, *_ in words}
 
-__all__ = [
-    "AnnotatedTensor",
-    "Axes",
-    "Call",
-    "Counts",
-    "Explanation",
-    "Finding",
-    "GateTrace",
-    "Law",
-    "LstmShapesError",
-    "Picture",
-    "Prediction",
-    "Proof",
-    "Report",
-    "Run",
-    "ScrambledAxesWarning",
-    "ShapeError",
-    "Spec",
-    "SpecError",
-    "Walk",
-    "Watch",
-    "annotate",
-    "build",
-    "check",
-    "count",
-    "explain",
-    "gates",
-    "install",
-    "laws",
-    "load_ipython_extension",
-    "picture",
-    "predict",
-    "prove",
-    "quiz",
-    "run",
-    "uninstall",
-    "unload_ipython_extension",
-    "walk",
-    "watch",
-]
+
+_HOMES = _read_stub()
+__all__ = sorted(_HOMES)
 
 
 def _views_without_torch() -> None:
@@ -137,11 +41,24 @@ def _views_of_tensors() -> None:
 load_when_shown(_views_without_torch, _views_of_tensors)
 
 
+def load_ipython_extension(shell: object) -> None:
+    """`%load_ext lstm_shapes`: exceptions are explained, as after `install()`."""
+    from .lab.check.session import load_ipython_extension
+
+    load_ipython_extension(shell)
+
+
+def unload_ipython_extension(shell: object) -> None:
+    """`%unload_ext lstm_shapes`."""
+    from .lab.check.session import unload_ipython_extension
+
+    unload_ipython_extension(shell)
+
+
 def __getattr__(name: str) -> object:
-    home = _HOME.get(name)
-    if home is None:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{home}", __name__), name)
+    value = getattr(import_module(_HOMES[name], __name__), name)
     globals()[name] = value  # the next look-up does not come here
     return value
 

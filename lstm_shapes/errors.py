@@ -8,7 +8,21 @@ Both carry their parts as attributes, so a program can act on what a person read
 
 from __future__ import annotations
 
-__all__ = ["LstmShapesError", "ScrambledAxesWarning", "ShapeError", "SpecError"]
+import sys
+from collections.abc import Callable, Iterable
+from functools import wraps
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec
+
+    P = ParamSpec("P")
+
+__all__ = ["LstmShapesError", "ScrambledAxesWarning", "ShapeError", "SpecError", "in_one_sentence", "nearest"]
+
+T = TypeVar("T")
+_NOTHING = object()
 
 
 class LstmShapesError(ValueError):
@@ -19,12 +33,44 @@ class LstmShapesError(ValueError):
         # through multiprocessing and pytest-xdist.
         return (_revive, (type(self), self.args, self.__dict__.copy()))
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows of it: the caller's own lines and the sentence, and no frame of ours."""
+        shell = sys.modules["IPython"].get_ipython()
+        theirs = _without_ours(self.__traceback__)
+        return list(shell.InteractiveTB.structured_traceback(type(self), self, theirs, tb_offset=1))
+
 
 def _revive(kind: type[LstmShapesError], args: tuple[object, ...], parts: dict[str, object]) -> LstmShapesError:
     error = kind.__new__(kind)
     error.args = args
     error.__dict__.update(parts)
     return error
+
+
+def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
+    if traceback is None:
+        return None
+    after = _without_ours(traceback.tb_next)
+    if traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        return after
+    return TracebackType(after, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
+
+
+def in_one_sentence(function: Callable[P, T]) -> Callable[P, T]:
+    """The function, whose errors of ours carry none of the frames below it: the reader asks what to change, not where.
+
+    The cause stays where it was.
+    """
+
+    @wraps(function)
+    def door(*args: P.args, **kwargs: P.kwargs) -> T:
+        __tracebackhide__ = True
+        try:
+            return function(*args, **kwargs)
+        except LstmShapesError as error:
+            raise error.with_traceback(None) from error.__cause__
+
+    return door
 
 
 class SpecError(LstmShapesError):
@@ -35,12 +81,13 @@ class SpecError(LstmShapesError):
     lstm_shapes.errors.SpecError: Q must be a whole number of at least 1, got 0.
     """
 
-    def __init__(self, name: str, rule: str, got: object, hint: str = "") -> None:
+    def __init__(self, name: str, rule: str, got: object = _NOTHING, hint: str = "") -> None:
         self.name = name
         self.rule = rule
-        self.got = got
+        self.got = None if got is _NOTHING else got
         self.hint = hint
-        super().__init__(_sentence(f"{name} must be {rule}, got {_show(got)}", hint))
+        told = "" if got is _NOTHING else f", got {_show(got)}"
+        super().__init__(_sentence(f"{name} must be {rule}{told}", hint))
 
 
 class ShapeError(LstmShapesError):
@@ -67,9 +114,20 @@ class ScrambledAxesWarning(UserWarning):
     """A reshape cut through an axis: the result mixes elements that belong to different owners."""
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that is most like this one; empty where none is like it.
+
+    >>> nearest("num_layer", ["num_layers", "hidden_size"])
+    'num_layers'
+    """
+    from difflib import get_close_matches  # loaded where something is wrong, and not before the first table
+
+    return next(iter(get_close_matches(word, list(known), 1)), "")
+
+
 def _sentence(first: str, hint: str) -> str:
     hint = hint.strip().rstrip(".")
-    return f"{first}. {hint}." if hint else f"{first}."
+    return f"{first}. {hint}{'' if hint.endswith('?') else '.'}" if hint else f"{first}."
 
 
 def _show(value: object, limit: int = 80) -> str:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from .display import Shown, as_document, page_of
 from .errors import SpecError
-from .theory.call import DEFAULT_N, Call
+from .theory.axes import Axes
+from .theory.call import Call
 from .theory.counts import Counts
+from .theory.given import Given, LayerPlaced, Placed, Source, takes
 from .theory.laws import Laws, laws
 from .theory.notes import Notes, notes
-from .theory.predict import Prediction, predict
+from .theory.predict import Prediction
 from .theory.slices import Slices, slices
 from .theory.spec import Spec
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .lab.calling import State, X
     from .lab.proof import Proof
 
 __all__ = ["Explanation", "explain"]
@@ -42,9 +46,44 @@ class Explanation(Shown):
         return self.prediction.call
 
     @property
+    def X(self) -> Axes:
+        """The input."""
+        return self.prediction.X
+
+    @property
+    def h0(self) -> Axes:
+        """The hidden state before the first step."""
+        return self.prediction.h0
+
+    @property
+    def c0(self) -> Axes | None:
+        """The cell state before the first step; None where the layer has none."""
+        return self.prediction.c0
+
+    @property
+    def Y(self) -> Axes | None:
+        """The hidden state of the top layer after every step; None for a cell."""
+        return self.prediction.Y
+
+    @property
+    def hn(self) -> Axes:
+        """The hidden state of every layer at the end."""
+        return self.prediction.hn
+
+    @property
+    def cn(self) -> Axes | None:
+        """The cell state of every layer at the end; None where the layer has none."""
+        return self.prediction.cn
+
+    @property
     def counts(self) -> Counts:
         """Parameters, MACs and bytes."""
         return self.prediction.counts
+
+    @property
+    def total(self) -> int:
+        """Parameters in all."""
+        return self.counts.total
 
     @property
     def slices(self) -> Slices:
@@ -88,57 +127,69 @@ class Explanation(Shown):
         return path
 
 
+@overload
 def explain(
-    Q: Any,
-    D: Any = None,
-    K: Any = 1,
+    Q: int = ...,
+    D: int = ...,
+    K: int = 1,
     batch_first: bool = True,
     *,
-    N: int | None = DEFAULT_N,
-    L: int | None = None,
-    lengths: Iterable[int] | None = None,
-    device: Any = None,
-    dtype: Any = None,
-    seed: int = 0,
     proof: bool = True,
-    **fields: Any,
-) -> Explanation:
+    **words: Unpack[LayerPlaced],
+) -> Explanation: ...
+@overload
+def explain(
+    source: Source,
+    /,
+    x: X | None = None,
+    state: State | None = None,
+    *,
+    layer: str = "",
+    proof: bool = True,
+    **words: Unpack[Placed],
+) -> Explanation: ...
+@takes(LayerPlaced, x=True)
+def explain(given: Given, *, proof: bool = True) -> Explanation:
     """What goes in, what comes out, how many parameters: predicted by algebra, proved against torch.
 
-    Takes what `run` takes: numbers, a Spec, or your own layer, also with your x. Never prints: the value shows
-    itself in a REPL, a notebook and a pipe. `proof=False` predicts only, and never loads torch.
+    Never prints: the value shows itself in a REPL, a notebook and a pipe.
+
+    Args:
+        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
+        D: width of the cell state (hidden_size)
+        K: stacked layers (num_layers), 1 unless given
+        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
+        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
+        bidirectional: reading directions, 1 or 2: R is 2 where True
+        proj_size: P, the width of the projected hidden state, 0 = none
+        bias, dropout, nonlinearity: as torch has them
+        input_size, hidden_size, num_layers: torch's words for Q, D and K
+        N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
+        L: steps in a sequence, 20 unless given
+        lengths: steps of each row: the rows are padded to L and packed
+        x: beside a layer, the tensor or PackedSequence that it is called with; beside a model, what the model is
+        state: h0, or (h0, c0), also in third place as torch has it; zeros if left out
+        device: cpu unless given, cuda, meta, …; a layer of yours stays where it is
+        dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
+        seed: what weights and X are drawn from
+        proof: run the layer and check every number; False predicts only, and never loads torch
+        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 
     >>> explanation = explain(28, 256, 3, N=2, L=20)
-    >>> explanation.prediction.Y
+    >>> explanation.Y
     (N=2, L=20, D=256)
     >>> explanation.proof.ok
     True
 
     Raises: SpecError, ShapeError.
     """
-    where: dict[str, Any] = {"N": N, "L": L, "lengths": lengths}
-    if hasattr(Q, "named_parameters") and (proof or D is not None):
-        return _explain_yours(Q, D, K, batch_first, proof, {**where, "device": device, "seed": seed, **fields}, dtype)
-    prediction = predict(Q, D, K, batch_first, **where, dtype=dtype, **fields)
-    if not proof:
-        return Explanation(prediction, None, getattr(Q, "training", True))
-    from .lab.proof import prove
-
-    call = prediction.call
-    where = {"N": call.N, "L": call.L, "lengths": call.lengths, "device": device, "seed": seed}
-    return Explanation(prediction, prove(prediction.spec, **where, dtype=prediction.dtype))
-
-
-def _explain_yours(
-    layer: Any, x: Any, K: Any, batch_first: bool, proof: bool, where: dict[str, Any], dtype: Any
-) -> Explanation:
-    """A layer of the caller's, perhaps with x: the call and the dtype are read off them."""
     if proof:
-        from .lab.proof import prove
+        from .lab.proof import prove_given
 
-        found = prove(layer, x, K, batch_first, **where, dtype=dtype)
-        return Explanation(Prediction(found.spec, found.call, found.dtype), found, layer.training)
-    from .lab.run import run
+        proved = prove_given(given)
+        return Explanation(Prediction(proved.spec, proved.call, proved.dtype), proved, given.training)
+    if given.x is not None:
+        from .lab.run import run_given
 
-    made = run(layer, x, K, batch_first, **where, dtype=dtype)
-    return Explanation(made.prediction, None, layer.training)
+        return Explanation(run_given(given).prediction, None, given.training)
+    return Explanation(Prediction(given.spec, given.call, given.precision), None, given.training)

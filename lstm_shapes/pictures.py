@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from .display import Shown, drawing
 from .errors import ShapeError, SpecError
-from .theory.call import DEFAULT_N
 from .theory.expression import Expression
-from .theory.predict import Prediction, predict
+from .theory.given import Given, LayerSizes, Sizes, Source, takes
+from .theory.predict import Prediction
 from .theory.reads import Reads
 from .theory.spec import whole
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["KINDS", "Picture", "picture"]
 
@@ -65,27 +67,56 @@ class Picture(Shown):
         }
 
 
+@overload
 def picture(
-    Q: Any,
-    D: Any = None,
-    K: Any = 1,
+    Q: int = ...,
+    D: int = ...,
+    K: int = 1,
     batch_first: bool = True,
     *,
     highlight: str = "",
     kind: str = "grid",
-    N: int | None = DEFAULT_N,
-    L: int | None = None,
-    lengths: Iterable[int] | None = None,
     n: int | None = None,
-    layer: int = 0,
-    **fields: Any,
-) -> Picture:
+    k: int = 0,
+    **words: Unpack[LayerSizes],
+) -> Picture: ...
+@overload
+def picture(
+    source: Source,
+    /,
+    *,
+    layer: str = "",
+    highlight: str = "",
+    kind: str = "grid",
+    n: int | None = None,
+    k: int = 0,
+    **words: Unpack[Sizes],
+) -> Picture: ...
+@takes(LayerSizes)
+def picture(given: Given, *, highlight: str = "", kind: str = "grid", n: int | None = None, k: int = 0) -> Picture:
     """Draw a layer: the unrolled grid of K × L cells, with the cells lit that `highlight` reads.
 
-    `kind` is `"grid"` (which alone takes `highlight`), `"cell"` (inside one cell of `layer`: every weight block and
-    every wire's shape) or `"packed"` (what lengths leave of a batch). `n` picks one row of the batch. Q, D, K may be
-    replaced by a Spec or a torch layer. Of what is long, deep or many both ends are shown and what is read first and
-    last; what else is read is mentioned.
+    Of what is long, deep or many both ends are shown and what is read first and last; what else is read is mentioned.
+
+    Args:
+        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
+        D: width of the cell state (hidden_size)
+        K: stacked layers (num_layers), 1 unless given
+        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
+        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
+        bidirectional: reading directions, 1 or 2: R is 2 where True
+        proj_size: P, the width of the projected hidden state, 0 = none
+        bias, dropout, nonlinearity: as torch has them
+        input_size, hidden_size, num_layers: torch's words for Q, D and K
+        N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
+        L: steps in a sequence, 20 unless given
+        lengths: steps of each row: the rows are padded to L and packed
+        highlight: an expression such as "Y[:, -1]"; only for kind="grid"
+        kind: "grid", "cell" (inside one cell: every weight block and every wire's shape) or "packed" (what lengths
+            leave of a batch)
+        n: the row of the batch that is drawn; rows that differ in length are drawn apart unless given
+        k: the stacked layer whose cell is drawn, from 0; only for kind="cell"
+        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 
     >>> print(picture(3, 5, 2, L=4, highlight="Y[:, -1]").text)
     Y                         Y     Y     Y     Y
@@ -102,15 +133,15 @@ def picture(
     """
     if kind not in KINDS:
         raise SpecError("kind", f"one of {', '.join(KINDS)}", kind)
-    prediction = predict(Q, D, K, batch_first, N=N, L=L, lengths=lengths, **fields)
-    spec, call = prediction.spec, prediction.call
+    spec, call = given.spec, given.call
     if kind == "packed" and call.lengths is None:
         raise ShapeError("lengths", "given for a picture of packed rows", hint="Pass lengths=(5, 3)")
     if n is not None and whole("n", n, at_least=0) >= (call.N or 1):
         raise ShapeError("n", f"a row of the batch, 0 to {(call.N or 1) - 1}", got=n)
-    if whole("layer", layer, at_least=0) >= spec.K:
-        raise ShapeError("layer", f"one of the K = {spec.K} layers, 0 to {spec.K - 1}", got=layer)
+    if whole("k", k, at_least=0) >= spec.K:
+        raise ShapeError("k", f"one of the K = {spec.K} layers, 0 to {spec.K - 1}", got=k)
     if highlight and kind != "grid":
         raise SpecError("highlight", f"left out of kind={kind!r}", highlight, "Only kind='grid' has cells to light")
+    prediction = Prediction(spec, call)
     reading = Expression.of(highlight).reads(prediction) if highlight else None
-    return Picture(prediction, kind, reading, n, layer)
+    return Picture(prediction, kind, reading, n, k)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_shapes.errors import LstmShapesError, ScrambledAxesWarning, ShapeError, SpecError
+from lstm_shapes.errors import LstmShapesError, ScrambledAxesWarning, ShapeError, SpecError, in_one_sentence
 
 SPEC_ERROR = SpecError("Q", "a whole number of at least 1", got=0, hint="Use 28")
 SHAPE_ERROR = ShapeError("h0", "(K·R, N, H)", expected=(2, 3, 20), got=(3, 2, 20), hint="Keep it")
@@ -86,3 +89,58 @@ def test_messages_are_one_short_line(value: object) -> None:
     for error in (SpecError("Q", "a number", value), ShapeError("x", "(N,)", expected=value, got=value or 0)):
         assert len(str(error).splitlines()) == 1
         assert len(str(error)) < 250
+
+
+NOTEBOOK = """
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.run_line_magic("colors", "NoColor")
+shell.run_cell("import lstm_shapes as ls")
+shell.run_cell({cell!r})
+"""
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["ls.explain(28, 256, num_layer=3)", "ls.Spec(0, 1)", "def f():\n    ls.run(28, 0)\nf()", "ls.annotate(3, 'N')"],
+)
+def test_a_notebook_shows_the_readers_lines_and_the_sentence(cell: str) -> None:
+    """No frame of ours, and none that a dataclass wrote for us; the reader's own functions are there."""
+    pytest.importorskip("IPython")
+    done = subprocess.run(
+        [sys.executable, "-c", NOTEBOOK.format(cell=cell)], capture_output=True, text=True, check=True
+    )
+    said = done.stdout + done.stderr
+    assert cell.splitlines()[-1] in said
+    assert "File " not in said
+    assert re.search(r"^(Spec|Shape)Error: .+\.?$", said, re.MULTILINE)
+
+
+def test_a_repl_shows_two_frames_at_most() -> None:
+    """The caller's, and the door where the frames below were taken off."""
+    code = "import lstm_shapes as ls\nls.explain(28, 256, num_layer=3)\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.count('File "') == 2
+    assert done.stderr.splitlines()[-1].endswith("Did you mean num_layers (K)?")
+
+
+def test_the_cause_is_kept() -> None:
+    """Whoever wants to know what lay below finds it where Python keeps it."""
+
+    @in_one_sentence
+    def door() -> None:
+        try:
+            int("x")
+        except ValueError as error:
+            raise SpecError("size", "a number", "x") from error
+
+    with pytest.raises(SpecError, match="size must be a number") as caught:
+        door()
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_what_was_not_given_is_not_shown() -> None:
+    """An argument that is missing has no value to speak of."""
+    assert str(SpecError("D", "given")) == "D must be given."
+    assert str(SpecError("D", "given", None)) == "D must be given, got None."
+    assert SpecError("D", "given").got is None

@@ -8,6 +8,7 @@ import pickle
 import random
 import subprocess
 import sys
+from math import prod
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -194,3 +195,13 @@ def test_save_refuses_other_endings(ending: str, tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"^file must be a name that ends in \.html or \.svg"):
         explain(7, 5, proof=False).save(tmp_path / f"a{ending}")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "GRU", "LSTMCell"])
+def test_its_parts_are_attributes(cell: str) -> None:
+    """Every tensor of the call by its name, None where the layer has none, and the parameters."""
+    found = explain(7, 5, cell=cell, proof=False)
+    for name in ("X", "h0", "c0", "Y", "hn", "cn", "counts"):
+        assert getattr(found, name) == getattr(found.prediction, name)
+    assert found.total == found.counts.total == sum(prod(axes.sizes) for axes in found.prediction.weights.values())
+    assert (found.Y is None, found.c0 is None) == (cell == "LSTMCell", cell == "GRU")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from lstm_shapes.errors import LstmShapesError
+from lstm_shapes.errors import LstmShapesError, nearest
 
 __all__ = ["Parser", "UsageError", "decimal", "near", "whole", "whole_numbers"]
 
@@ -115,11 +115,9 @@ class Parser(ArgumentParser):
 
 def near(word: str, known: Iterable[str]) -> str:
     """` Did you mean 'explain'?` where one of the known words is like this one; nothing otherwise."""
-    from difflib import get_close_matches
-
     plain = {one.lstrip("-"): one for one in known}  # dashes would make every option like every other
-    meant = get_close_matches(word.lstrip("-"), plain, 1)
-    return f" Did you mean '{plain[meant[0]]}'?" if meant else ""
+    meant = nearest(word.lstrip("-"), plain)
+    return f" Did you mean '{plain[meant]}'?" if meant else ""
 
 
 def _cut(word: str) -> str:

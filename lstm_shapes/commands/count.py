@@ -12,12 +12,16 @@ Examples:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
+from lstm_shapes.theory.given import LayerTyped
 from lstm_shapes.theory.predict import count
 
 from . import _screen
 from ._parser import Parser
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["declare", "main"]
 
@@ -27,7 +31,7 @@ def declare(parser: Parser) -> None:
     parser.json()
 
 
-def main(*, json: bool = False, **layer: Any) -> int:
+def main(*, json: bool = False, **layer: Unpack[LayerTyped]) -> int:
     counts = count(**layer)
     if json:
         _screen.data(counts.to_dict())

@@ -18,14 +18,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from lstm_shapes.theory.given import LayerTyped, Placed
 from lstm_shapes.theory.predict import Prediction, predict
 
 from . import _screen
 from ._parser import Parser, decimal
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from lstm_shapes.display.page import Block
     from lstm_shapes.lab.proof import Proof
 
@@ -53,7 +56,7 @@ def main(
     html: Path | None = None,
     proof: bool = True,
     full: bool = False,
-    **layer: Any,
+    **layer: Unpack[LayerTyped],
 ) -> int:
     prediction = predict(**layer)
     if not json:
@@ -103,5 +106,5 @@ def _prove(prediction: Prediction, device: str) -> Proof:
         from lstm_shapes.lab.proof import prove
 
         call = prediction.call
-        where: dict[str, Any] = {"N": call.N, "L": call.L, "lengths": call.lengths}
-        return prove(prediction.spec, **where, device=device, dtype=prediction.dtype)
+        sizes = Placed(N=call.N, L=call.L, lengths=call.lengths, device=device, dtype=prediction.dtype)
+        return prove(prediction.spec, **sizes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import torch
 from torch import nn
@@ -10,8 +10,11 @@ from torch import nn
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.theory.call import DTYPES, Call, dtype_name
 from lstm_shapes.theory.counts import Counts
-from lstm_shapes.theory.predict import as_spec
+from lstm_shapes.theory.given import Built, Given, LayerBuilt, Source, takes
 from lstm_shapes.theory.spec import Spec, whole
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = [
     "PLAIN",
@@ -21,6 +24,7 @@ __all__ = [
     "build",
     "constructor_arguments",
     "generator",
+    "new_layer",
     "require_memory",
 ]
 
@@ -29,21 +33,33 @@ __all__ = [
 PLAIN: dict[str, Any] = {"device": "cpu", "dtype": torch.float32}
 
 
+@overload
 def build(
-    Q: Any,
-    D: Any = None,
-    K: Any = 1,
-    batch_first: bool = True,
-    *,
-    device: Any = "cpu",
-    dtype: Any = "float32",
-    seed: int = 0,
-    **fields: Any,
-) -> nn.Module:
+    Q: int = ..., D: int = ..., K: int = 1, batch_first: bool = True, **words: Unpack[LayerBuilt]
+) -> nn.RNNBase | nn.RNNCellBase: ...
+@overload
+def build(source: Source, /, *, layer: str = "", **words: Unpack[Built]) -> nn.RNNBase | nn.RNNCellBase: ...
+@takes(LayerBuilt)
+def build(given: Given) -> nn.RNNBase | nn.RNNCellBase:
     """A plain `torch.nn` layer: weights uniform in (-1/√D, 1/√D), as torch initialises them.
 
     The weights follow from `seed` and are the same on every device; torch's global random state is neither
     read nor moved. On the meta device the layer has shapes and no numbers.
+
+    Args:
+        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
+        D: width of the cell state (hidden_size)
+        K: stacked layers (num_layers), 1 unless given
+        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
+        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
+        bidirectional: reading directions, 1 or 2: R is 2 where True
+        proj_size: P, the width of the projected hidden state, 0 = none
+        bias, dropout, nonlinearity: as torch has them
+        input_size, hidden_size, num_layers: torch's words for Q, D and K
+        device: where the weights are: cpu unless given, cuda, meta, …
+        dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
+        seed: what the weights are drawn from
+        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 
     >>> build(28, 256, 3)
     LSTM(28, 256, num_layers=3, batch_first=True)
@@ -51,12 +67,16 @@ def build(
     Raises: SpecError; ShapeError where the weights exceed the memory of this machine.
     Source: `RNNBase.reset_parameters` in torch/nn/modules/rnn.py.
     """
-    spec = as_spec(Q, D, K, batch_first, **fields)
+    return new_layer(given.spec, "cpu" if given.device is None else given.device, given.precision, given.seed)
+
+
+def new_layer(spec: Spec, device: Any, dtype: Any, seed: int = 0) -> nn.RNNBase | nn.RNNCellBase:
+    """What `build` makes."""
     where, kind = as_device(device), as_dtype(dtype)
     require_memory(Counts(spec, None, dtype_name(dtype)).bytes, where, f"The weights of {spec!r}")
     torch_class = getattr(nn, spec.cell)
     # On meta the constructor's own initialisation draws nothing, so the global random state stays put.
-    layer: nn.Module = torch_class(**constructor_arguments(spec), device="meta", dtype=kind)
+    layer: nn.RNNBase | nn.RNNCellBase = torch_class(**constructor_arguments(spec), device="meta", dtype=kind)
     if isinstance(layer, nn.RNNBase):
         # With one layer torch's constructor warns that dropout does nothing; explain has a note for it.
         layer.dropout = spec.dropout

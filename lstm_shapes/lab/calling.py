@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,14 +15,20 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.theory.call import DEFAULT_N, Call
 from lstm_shapes.theory.contract import layouts
+from lstm_shapes.theory.given import Given
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
 from .contract import problems_of
 from .random_state import untouched_random_state
 from .tensors import AnnotatedTensor
+from .trace import Snapshot, reach
 
-__all__ = ["Inputs", "Returned", "as_state", "call_plainly", "read_inputs"]
+__all__ = ["Inputs", "Returned", "State", "X", "arriving", "as_state", "call_plainly", "read_inputs"]
+
+
+X = Tensor | PackedSequence
+State = Tensor | Sequence[Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,43 @@ class Returned(NamedTuple):
     def results(self) -> list[Tensor]:
         """Y, hn and cn, those of them that there are."""
         return [*([] if self.Y is None else [self.Y]), *self.finals]
+
+
+class _Arrived(BaseException):
+    """Ends a model's forward where its recurrent layer is called: what follows is not asked for."""
+
+
+def arriving(given: Given) -> tuple[Any, Any]:
+    """x and the state as the recurrent layer gets them: as given to a layer, or what a model makes of them.
+
+    The model runs as far as its layer's first call, without gradients, and everything is put back.
+
+    Raises: ShapeError for a model that does not call its layer.
+    """
+    layer = given.layer
+    model = getattr(given.module, "_orig_mod", given.module)  # what torch.compile wraps is run as it was written
+    if layer is model:
+        return given.x, given.state
+    got: list[tuple[Any, Any]] = []
+
+    def stop(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        named = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+        got.append((named.get("input"), named.get("hx")))
+        raise _Arrived
+
+    before = Snapshot(reach(model))
+    handle = layer.register_forward_pre_hook(stop, with_kwargs=True)
+    try:
+        with torch.no_grad(), suppress(_Arrived):
+            model(given.x) if given.state is None else model(given.x, given.state)
+    finally:
+        handle.remove()
+        before.restore()
+    if not got:
+        raise ShapeError(
+            "model(x)", f"a call of {given.name}", hint="It never calls it; give the layer itself, with its own x"
+        )
+    return got[0]
 
 
 def read_inputs(

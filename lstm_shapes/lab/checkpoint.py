@@ -22,7 +22,7 @@ from lstm_shapes.display import Shown
 from lstm_shapes.errors import LstmShapesError
 from lstm_shapes.theory.checkpoint import Mismatch, compare, loaded
 from lstm_shapes.theory.counts import Counts
-from lstm_shapes.theory.sources import UNTOLD, Found, find_layers, printable
+from lstm_shapes.theory.spec import UNTOLD, Found, find_layers, printable
 
 __all__ = ["Checkpoint", "CheckpointError", "Stored", "StoredLayer", "read_checkpoint"]
 

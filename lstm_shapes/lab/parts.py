@@ -7,8 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from lstm_shapes.theory.shapes import Weights, suffix
-from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.spec import Spec, Weights, suffix
 
 from .build import build
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
-
-from torch import nn
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, overload
 
 from lstm_shapes.display import Shown
-from lstm_shapes.theory.call import DEFAULT_N, Call, dtype_name
+from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.counts import Counts
-from lstm_shapes.theory.predict import as_spec
+from lstm_shapes.theory.given import Given, LayerPlaced, Placed, Source, takes
 from lstm_shapes.theory.spec import Spec
 
 from .build import bytes_of_call
+from .calling import State, X
 from .checks import Check, every_check
 from .modes import one_thread_below, plain_mode
-from .run import Run, run
+from .run import Run, run_given
 
-__all__ = ["Check", "Proof", "prove"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["Check", "Proof", "prove", "prove_given"]
 
 # Above these a layer is proved on a twin: half a gigabyte of weights or tensors, some seconds of arithmetic.
 _MOST_BYTES = 2**29
@@ -60,23 +61,43 @@ class Proof(Shown):
         }
 
 
+@overload
+def prove(Q: int = ..., D: int = ..., K: int = 1, batch_first: bool = True, **words: Unpack[LayerPlaced]) -> Proof: ...
+@overload
 def prove(
-    Q: Any,
-    D: Any = None,
-    K: Any = 1,
-    batch_first: bool = True,
+    source: Source,
+    /,
+    x: X | None = None,
+    state: State | None = None,
     *,
-    N: int | None = DEFAULT_N,
-    L: int | None = None,
-    lengths: Iterable[int] | None = None,
-    device: Any = None,
-    dtype: Any = None,
-    seed: int = 0,
-    **fields: Any,
-) -> Proof:
-    """Run the layer and hold every prediction against it; takes what `run` takes.
+    layer: str = "",
+    **words: Unpack[Placed],
+) -> Proof: ...
+@takes(LayerPlaced, x=True)
+def prove(given: Given) -> Proof:
+    """Run the layer and hold every prediction against it.
 
     A layer too large to run is proved on a small twin with the same structure, and the proof says so.
+
+    Args:
+        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
+        D: width of the cell state (hidden_size)
+        K: stacked layers (num_layers), 1 unless given
+        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
+        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
+        bidirectional: reading directions, 1 or 2: R is 2 where True
+        proj_size: P, the width of the projected hidden state, 0 = none
+        bias, dropout, nonlinearity: as torch has them
+        input_size, hidden_size, num_layers: torch's words for Q, D and K
+        N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
+        L: steps in a sequence, 20 unless given
+        lengths: steps of each row: the rows are padded to L and packed
+        x: beside a layer, the tensor or PackedSequence that it is called with; beside a model, what the model is
+        state: h0, or (h0, c0), also in third place as torch has it; zeros if left out
+        device: cpu unless given, cuda, meta, …; a layer of yours stays where it is
+        dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
+        seed: what weights and X are drawn from
+        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 
     >>> proof = prove(28, 256, 3, N=2, L=20)
     >>> proof.ok, len(proof.checks) > 10
@@ -84,18 +105,21 @@ def prove(
 
     Raises: SpecError, ShapeError.
     """
+    return prove_given(given)
+
+
+def prove_given(given: Given) -> Proof:
+    """What `prove` returns."""
     with plain_mode():
-        if isinstance(Q, nn.Module):
-            where = {"device": device, "dtype": dtype, "seed": seed}
-            result = run(Q, D, K, batch_first, N=N, L=L, lengths=lengths, **where, **fields)
-            return _prove_run(result, yours=True)
-        spec = as_spec(Q, D, K, batch_first, **fields)
-        call = Call.of(spec, N=N, L=L, lengths=lengths)
-        small_spec, small = _runnable(spec, call, dtype_name("float32" if dtype is None else dtype))
-        where = {"device": device, "dtype": dtype, "seed": seed}
+        if given.module is not None:
+            return _prove_run(run_given(given), yours=True)
+        spec, call = given.spec, given.call
+        small_spec, small = _runnable(spec, call, given.precision)
+        twin = (small_spec, small) != (spec, call)
+        state = None if twin else given.state
+        smaller = replace(given, spec=small_spec, state=state, N=small.N, L=small.L, lengths=small.lengths)
         with one_thread_below(Counts(small_spec, small).macs or 0):
-            result = run(small_spec, N=small.N, L=small.L, lengths=small.lengths, **where)
-            return _prove_run(result, original=(spec, call) if (small_spec, small) != (spec, call) else None)
+            return _prove_run(run_given(smaller), original=(spec, call) if twin else None)
 
 
 def _prove_run(result: Run, *, yours: bool = False, original: tuple[Spec, Call] | None = None) -> Proof:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from torch import Tensor, nn
@@ -15,16 +15,21 @@ from torch.nn.utils.rnn import PackedSequence
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import SpecError
 from lstm_shapes.theory.axes import Axes
-from lstm_shapes.theory.call import DEFAULT_N, Call, dtype_name
-from lstm_shapes.theory.predict import Prediction, as_spec
+from lstm_shapes.theory.call import Call, dtype_name
+from lstm_shapes.theory.given import Built, Given, LayerPlaced, Source, takes
+from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
-from .build import PLAIN, as_device, as_dtype, build, bytes_of_call, generator, require_memory
-from .calling import Inputs, call_plainly, read_inputs
+from .build import PLAIN, as_device, as_dtype, bytes_of_call, generator, new_layer, require_memory
+from .calling import Inputs, State, arriving, call_plainly, read_inputs
+from .calling import X as Input
 from .laws import RERUNS
 from .tensors import AnnotatedTensor, annotate
 
-__all__ = ["Run", "call_layer", "run"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["Run", "call_layer", "run", "run_given"]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -107,27 +112,56 @@ class Run(Shown):
         }
 
 
+@overload
 def run(
-    Q: Any,
-    D: Any = None,
-    K: Any = 1,
+    Q: int = ...,
+    D: int = ...,
+    K: int = 1,
     batch_first: bool = True,
     *,
-    N: int | None = DEFAULT_N,
-    L: int | None = None,
+    state: State | None = None,
+    **words: Unpack[LayerPlaced],
+) -> Run: ...
+@overload
+def run(
+    source: Source,
+    /,
+    x: Input | None = None,
+    state: State | None = None,
     lengths: Iterable[int] | None = None,
-    state: Any = None,
-    device: Any = None,
-    dtype: Any = None,
-    seed: int = 0,
-    **fields: Any,
-) -> Run:
+    *,
+    layer: str = "",
+    N: int | None = ...,
+    L: int | None = None,
+    **words: Unpack[Built],
+) -> Run: ...
+@takes(LayerPlaced, x=True)
+def run(given: Given) -> Run:
     """Call a layer and name what comes back: Y is (N, L, R·H), hn and cn (K·R, N, H).
 
-    `run(28, 256, 3)` or `run(spec)` builds the layer, in float32 on the CPU unless told otherwise, and draws X from
-    `seed`; `run(layer, x)` calls your layer, as it is and where it is, on your tensor or PackedSequence. `state` is
-    h0, or (h0, c0), also in third place as torch has it; zeros if left out. `lengths` packs the rows of a padded X.
+    `run(28, 256, 3)` or `run(spec)` builds the layer, and draws X from `seed`. `run(layer, x)` calls your layer, as it
+    is and where it is; `run(model, x)` calls your model as far as its recurrent layer, on what arrives there.
     The global random state stays as it was, also where dropout draws from it.
+
+    Args:
+        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
+        D: width of the cell state (hidden_size)
+        K: stacked layers (num_layers), 1 unless given
+        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
+        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
+        bidirectional: reading directions, 1 or 2: R is 2 where True
+        proj_size: P, the width of the projected hidden state, 0 = none
+        bias, dropout, nonlinearity: as torch has them
+        input_size, hidden_size, num_layers: torch's words for Q, D and K
+        N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
+        L: steps in a sequence, 20 unless given
+        lengths: steps of each row: the rows are padded to L and packed
+        x: beside a layer, the tensor or PackedSequence that it is called with; beside a model, what the model is
+        state: h0, or (h0, c0), also in third place as torch has it; zeros if left out
+        device: cpu unless given, cuda, meta, …; a layer of yours stays where it is
+        dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
+        seed: what weights and X are drawn from
+        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 
     >>> X, Y, hn, cn = run(28, 256, 3, N=2, L=20)
     >>> Y.axes, hn.axes
@@ -139,30 +173,29 @@ def run(
 
     Raises: SpecError; ShapeError for an x or a state that does not fit the layer.
     """
-    if isinstance(Q, nn.Module):
-        if state is None and isinstance(K, (Tensor, tuple)):
-            K, state = 1, K  # run(layer, x, (h0, c0)), as one calls the layer itself
-        spec = as_spec(Q, None, K, batch_first, **fields)
-        like = next(Q.parameters(), torch.empty(0, **PLAIN))  # a quantised layer keeps its weights elsewhere
-        _require_place(like, device, dtype)
-        if D is None:
-            call = Call.of(spec, N=N, L=L, lengths=lengths)
-            X = _drawn(spec, call, like.device, like.dtype, seed)
-            return call_layer(Q, spec, read_inputs(Q, spec, X, state, call.lengths))
-        for name, given in (("N", None if N is DEFAULT_N else N), ("L", L)):
-            if given is not None:
-                raise SpecError(name, "left out beside x, which has its own", given)
-        return call_layer(Q, spec, read_inputs(Q, spec, D, state, lengths))
-    if isinstance(D, (Tensor, PackedSequence)):
-        raise SpecError("the first argument", "a layer where the second is a tensor", type(Q).__name__)
-    spec = as_spec(Q, D, K, batch_first, **fields)
-    device, dtype = "cpu" if device is None else device, "float32" if dtype is None else dtype
-    call, name = Call.of(spec, N=N, L=L, lengths=lengths), dtype_name(dtype)
-    where = as_device(device)
-    require_memory(bytes_of_call(spec, call, name), where, f"X, Y and states for N={call.N}, L={call.L}")
-    layer = build(spec, device=where, dtype=dtype, seed=seed)
-    X = _drawn(spec, call, where, as_dtype(dtype), seed + 1)
-    return call_layer(layer, spec, read_inputs(layer, spec, X, state, call.lengths))
+    return run_given(given)
+
+
+def run_given(given: Given) -> Run:
+    """What `run` returns."""
+    spec = given.spec
+    if given.module is not None:
+        layer = given.layer
+        like = next(layer.parameters(), torch.empty(0, **PLAIN))  # a quantised layer keeps its weights elsewhere
+        _require_place(like, given.device, given.dtype)
+        device, dtype = like.device, like.dtype
+        if given.x is not None:
+            x, state = arriving(given)
+            return call_layer(layer, spec, read_inputs(layer, spec, x, state, given.lengths))
+        call = given.call
+    else:
+        device = as_device("cpu" if given.device is None else given.device)
+        dtype, call = as_dtype(given.precision), given.call
+        needed = bytes_of_call(spec, call, given.precision)
+        require_memory(needed, device, f"X, Y and states for N={call.N}, L={call.L}")
+        layer = new_layer(spec, device, dtype, given.seed)
+    X = _drawn(spec, call, device, dtype, given.seed + (given.module is None))
+    return call_layer(layer, spec, read_inputs(layer, spec, X, given.state, call.lengths))
 
 
 def _index(key: Any) -> Any:

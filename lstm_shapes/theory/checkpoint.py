@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, NamedTuple
 
-from .sources import Found, find_layers, printable
-from .spec import Spec
+from .spec import Found, Spec, find_layers, printable
 
 __all__ = ["Mismatch", "compare", "loaded"]
 
@@ -71,7 +70,7 @@ class Mismatch:
 def compare(file: Mapping[Any, Any], model: Mapping[Any, Any]) -> tuple[Mismatch, ...]:
     """Where the recurrent layers of a file and of a model do not fit: values are tensors, or anything with a shape.
 
-    >>> from lstm_shapes.theory.shapes import Weights
+    >>> from lstm_shapes.theory.spec import Weights
     >>> def state(spec): return {f"rnn.{name}": axes.sizes for name, axes in Weights(spec).items()}
     >>> (mismatch,) = compare(state(Spec(32, 128)), state(Spec(32, 64)))
     >>> mismatch.kind, mismatch.fix

@@ -13,16 +13,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf, isnan
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import ShapeError, SpecError
 
-from .call import DEFAULT_N, Call, dtype_name
+from .call import Call, dtype_name
 from .expression import Expression, is_law
+from .given import Given, LayerSizes, Sizes, Source, takes
 from .law_rules import RULES, Rule
 from .layout import Layout
-from .predict import as_spec
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["TOLERANCES", "Law", "Laws", "distance", "largest", "laws", "rounding"]
 
@@ -113,23 +116,47 @@ class Laws(Shown, tuple[Law, ...]):
         return {"laws": [law.to_dict() for law in self]}
 
 
+@overload
 def laws(
-    Q: Any,
-    D: Any = None,
-    K: Any = 1,
+    Q: int = ...,
+    D: int = ...,
+    K: int = 1,
     batch_first: bool = True,
     *,
-    N: int | None = DEFAULT_N,
-    L: int | None = None,
-    lengths: Iterable[int] | None = None,
     call: Call | None = None,
     training: bool | None = None,
-    **fields: Any,
-) -> Laws:
+    **words: Unpack[LayerSizes],
+) -> Laws: ...
+@overload
+def laws(
+    source: Source,
+    /,
+    *,
+    layer: str = "",
+    call: Call | None = None,
+    training: bool | None = None,
+    **words: Unpack[Sizes],
+) -> Laws: ...
+@takes(LayerSizes)
+def laws(given: Given, *, call: Call | None = None, training: bool | None = None) -> Laws:
     """The identities that concern this layer and call, each with `holds`: `Y[:, -1] == hn[-1]` and the like.
 
-    Takes Q, D, K, … and the sizes of a call, or `call` in their place. Dropout between layers counts as at work,
-    except for a layer in eval mode, or where `training` is False.
+    Args:
+        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
+        D: width of the cell state (hidden_size)
+        K: stacked layers (num_layers), 1 unless given
+        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
+        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
+        bidirectional: reading directions, 1 or 2: R is 2 where True
+        proj_size: P, the width of the projected hidden state, 0 = none
+        bias, dropout, nonlinearity: as torch has them
+        input_size, hidden_size, num_layers: torch's words for Q, D and K
+        N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
+        L: steps in a sequence, 20 unless given
+        lengths: steps of each row: the rows are padded to L and packed
+        call: the sizes of a call as one value, in place of N, L and lengths
+        training: whether dropout between layers counts as at work; that of a layer of yours, else True
+        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 
     >>> for law in laws(28, 256, 3)[:3]:
     ...     print(law.holds, law.expression)
@@ -140,12 +167,9 @@ def laws(
     Raises: SpecError for a size that is none; ShapeError where sizes contradict each other.
     Source: the "Outputs" and "Variables" sections of LSTM, GRU and RNN in torch/nn/modules/rnn.py.
     """
-    spec = as_spec(Q, D, K, batch_first, **fields)
-    if call is None:
-        call = Call.of(spec, N=N, L=L, lengths=lengths)
-    elif L is not None or lengths is not None or N is not DEFAULT_N:
+    if call is not None and given.asked:
         raise SpecError("call", "given without N, L and lengths, which it holds", call)
-    layout = Layout(spec, call, getattr(Q, "training", True) if training is None else training)
+    layout = Layout(given.spec, call or given.call, given.training if training is None else training)
     return Laws(_law(rule, layout) for rule in RULES.values() if rule.applies(layout))
 
 

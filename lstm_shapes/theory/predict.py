@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from lstm_shapes.display import Shown
-from lstm_shapes.errors import SpecError
 
 from .axes import Axes
-from .call import DEFAULT_N, Call, dtype_name
+from .call import Call
 from .counts import Counts, listed_layers
-from .shapes import Weights, axes_of_packed, axes_of_state, axes_of_X, axes_of_Y
-from .spec import Spec
+from .given import Given, LayerTyped, Source, Typed, takes
+from .shapes import axes_of_packed, axes_of_state, axes_of_X, axes_of_Y
+from .spec import Spec, Weights
 
-__all__ = ["Prediction", "as_spec", "count", "predict"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["Prediction", "count", "predict"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,87 +108,67 @@ class Prediction(Shown):
         }
 
 
-def as_spec(Q: Any, D: Any = None, K: Any = 1, batch_first: bool = True, **fields: Any) -> Spec:
-    """A Spec from what every call takes first: numbers, a Spec, or a torch layer in their place.
-
-    >>> as_spec(28, 256, 3, cell="GRU")
-    Spec(Q=28, D=256, K=3, batch_first=True, cell='GRU')
-
-    Raises: SpecError, also when a Spec or a layer comes with further fields.
-    """
-    if isinstance(Q, Spec) or (not isinstance(Q, (int, float, str, bytes)) and _is_source(Q)):
-        spec = Q if isinstance(Q, Spec) else Spec.of(Q)
-        places = (("D", D, None), ("K", K, 1), ("batch_first", batch_first, True))
-        given = {name: value for name, value, default in places if value is not default} | fields
-        if given:
-            name, value = next(iter(given.items()))
-            hint = "Change it with spec.replace(...)"
-            raise SpecError(name, "left out beside a Spec or a layer", value, hint)
-        return spec
-    if D is None:
-        raise SpecError("D (hidden_size)", "given with Q, as in explain(28, 256, 3)", D)
-    unknown = sorted(set(fields) - {"cell", "bidirectional", "proj_size", "bias", "dropout", "nonlinearity"})
-    if unknown:
-        known = "cell, bidirectional, proj_size, bias, dropout or nonlinearity"
-        raise SpecError("an option", known, unknown[0], "Sizes of the call are N, L and lengths")
-    return Spec(Q, D, K, batch_first, **fields)
-
-
-def _is_source(value: object) -> bool:
-    """Whether a value may be a layer or a state_dict: it has parameters, or maps names to them."""
-    return isinstance(value, Mapping) or hasattr(value, "named_parameters")
-
-
-def _dtype_of(source: Any, dtype: object) -> str:
-    """The dtype asked for, else that of a layer's weights, else torch's default."""
-    if dtype is None and hasattr(source, "parameters"):
-        dtype = next((weight.dtype for weight in source.parameters()), None)
-    return dtype_name("float32" if dtype is None else dtype)
-
-
+@overload
 def predict(
-    Q: Any,
-    D: Any = None,
-    K: Any = 1,
-    batch_first: bool = True,
-    *,
-    N: int | None = DEFAULT_N,
-    L: int | None = None,
-    lengths: Iterable[int] | None = None,
-    dtype: object = None,
-    **fields: Any,
-) -> Prediction:
-    """Every shape and count of a layer and one call of it: Y is (N, L, R·H), hn (K·R, N, H).
+    Q: int = ..., D: int = ..., K: int = 1, batch_first: bool = True, **words: Unpack[LayerTyped]
+) -> Prediction: ...
+@overload
+def predict(source: Source, /, *, layer: str = "", **words: Unpack[Typed]) -> Prediction: ...
+@takes(LayerTyped)
+def predict(given: Given) -> Prediction:
+    """Every shape and count of a layer and one call of it: Y is (N, L, R·H), hn (K·R, N, H). Loads no torch.
 
-    Q, D, K may be replaced by a Spec or a torch layer. N = 2 and L = 20 unless given; N=None is one unbatched
-    sequence; `lengths` packs padded rows. `dtype` is float32, or that of a layer's weights. `fields` are those of
-    Spec: cell, bidirectional, proj_size, bias, …
+    Args:
+        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
+        D: width of the cell state (hidden_size)
+        K: stacked layers (num_layers), 1 unless given
+        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
+        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
+        bidirectional: reading directions, 1 or 2: R is 2 where True
+        proj_size: P, the width of the projected hidden state, 0 = none
+        bias, dropout, nonlinearity: as torch has them
+        input_size, hidden_size, num_layers: torch's words for Q, D and K
+        N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
+        L: steps in a sequence, 20 unless given
+        lengths: steps of each row: the rows are padded to L and packed
+        dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
+        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 
     >>> predict(28, 256, 3, bidirectional=True).hn
     (K·R=6, N=2, D=256)
+    >>> predict(input_size=28, hidden_size=256, num_layer=3)
+    Traceback (most recent call last):
+    lstm_shapes.errors.SpecError: a keyword must be one that predict has, got 'num_layer'. ... num_layers (K)?
 
     Raises: SpecError for a size that is none; ShapeError where sizes contradict each other.
     Source: the LSTM, GRU, RNN and …Cell sections of torch's documentation.
     """
-    spec = as_spec(Q, D, K, batch_first, **fields)
-    return Prediction(spec, Call.of(spec, N=N, L=L, lengths=lengths), _dtype_of(Q, dtype))
+    return Prediction(given.spec, given.call, given.precision)
 
 
-def count(
-    Q: Any,
-    D: Any = None,
-    K: Any = 1,
-    batch_first: bool = True,
-    *,
-    N: int | None = DEFAULT_N,
-    L: int | None = None,
-    lengths: Iterable[int] | None = None,
-    dtype: object = None,
-    **fields: Any,
-) -> Counts:
-    """Parameters of a layer, 4·(Q·D + D·D + 2D) for the first; with N, L or lengths also MACs.
+@overload
+def count(Q: int = ..., D: int = ..., K: int = 1, batch_first: bool = True, **words: Unpack[LayerTyped]) -> Counts: ...
+@overload
+def count(source: Source, /, *, layer: str = "", **words: Unpack[Typed]) -> Counts: ...
+@takes(LayerTyped)
+def count(given: Given) -> Counts:
+    """Parameters of a layer, 4·(Q·D + D·D + 2D) for the first; with N, L or lengths also MACs. Loads no torch.
 
-    Of N and L the one that is left out is 2 or 20, as everywhere; N=None is one unbatched sequence.
+    Args:
+        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
+        D: width of the cell state (hidden_size)
+        K: stacked layers (num_layers), 1 unless given
+        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
+        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
+        bidirectional: reading directions, 1 or 2: R is 2 where True
+        proj_size: P, the width of the projected hidden state, 0 = none
+        bias, dropout, nonlinearity: as torch has them
+        input_size, hidden_size, num_layers: torch's words for Q, D and K
+        N: sequences in the batch, 2 where L or lengths is given; None is one sequence without a batch axis
+        L: steps in a sequence, 20 where N is given
+        lengths: steps of each row: the rows are padded to L and packed
+        dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
+        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 
     >>> c = count(28, 256, 3)
     >>> c.total
@@ -199,7 +181,4 @@ def count(
     Raises: SpecError for a size that is none; ShapeError where sizes contradict each other.
     Source: `RNNBase.__init__` in torch/nn/modules/rnn.py.
     """
-    spec = as_spec(Q, D, K, batch_first, **fields)
-    asked = N is not DEFAULT_N or L is not None or lengths is not None
-    call = Call.of(spec, N=N, L=L, lengths=lengths) if asked else None
-    return Counts(spec, call, _dtype_of(Q, dtype))
+    return Counts(given.spec, given.call if given.asked else None, given.precision)

@@ -1,16 +1,77 @@
-"""Spec: which recurrent layer is meant. Every rule about its fields is checked here, once."""
+"""Spec: which recurrent layer is meant; its rules, its weights, and how it is read off a layer or a checkpoint.
+
+Every rule about its fields is checked here, once. Nothing here imports torch: a live layer is known by its class and
+attributes, a weight by its `.shape`. A checkpoint is read in three steps: names are grouped by prefix, the sizes are
+taken from the first layer's weights, and then every name and every shape must be the one that `Weights` predicts for
+those sizes.
+
+Source: `RNNBase.__init__` and `RNNCellBase.__init__` in `torch/nn/modules/rnn.py`; for reparametrised weights
+`torch/nn/utils/parametrize.py`, `prune.py` and `weight_norm.py`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
-from lstm_shapes.errors import SpecError
+from lstm_shapes.errors import SpecError, in_one_sentence, nearest
 
+from .axes import Axes
 from .cells import CELLS, CellKind
 
-__all__ = ["Spec", "is_whole", "whole"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = [
+    "UNTOLD",
+    "WRAPPERS",
+    "Fields",
+    "Found",
+    "Module",
+    "Source",
+    "Spec",
+    "Weights",
+    "by_attributes",
+    "find_layers",
+    "is_source",
+    "is_whole",
+    "layers_of",
+    "only_layer",
+    "printable",
+    "suffix",
+    "whole",
+    "with_directions",
+]
+
+
+class Module(Protocol):
+    """What is read of a torch module: the modules inside it by name, itself among them."""
+
+    def named_modules(self) -> Any: ...
+
+
+class Options(TypedDict, total=False):
+    """What a Spec has besides its sizes, as keywords."""
+
+    cell: str
+    bidirectional: bool
+    proj_size: int
+    bias: bool
+    dropout: float
+    nonlinearity: str
+
+
+class Fields(Options, total=False):
+    """Every field of a Spec as a keyword."""
+
+    Q: int
+    D: int
+    K: int
+    batch_first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +113,10 @@ class Spec:
     dropout: float = 0.0
     nonlinearity: str = "tanh"
 
+    @in_one_sentence
     def __post_init__(self) -> None:
         if not isinstance(self.cell, str) or self.cell not in CELLS:
-            raise SpecError("cell", f"one of {', '.join(CELLS)}", self.cell)
+            raise SpecError("cell", f"one of {', '.join(CELLS)}", self.cell, _cell_like(self.cell))
         for name, label in (("Q", "Q (input_size)"), ("D", "D (hidden_size)"), ("K", "K (num_layers)")):
             self._set(name, whole(label, getattr(self, name), most=_ROWS if name == "D" else ""))
         for name in ("batch_first", "bidirectional", "bias"):
@@ -159,7 +221,18 @@ class Spec:
         """Features that one direction of a layer reads: Q at the bottom, R·H above."""
         return self.Q if layer == 0 else self.R * self.H
 
-    def replace(self, **changes: Any) -> Spec:
+    def axes(self, *names: str, **sizes: int) -> Axes:
+        """Axes by their symbols, sized by this layer and, for those of a call, by `sizes`; empty names are left out.
+
+        >>> Spec(28, 256).axes("G·D", "Q")
+        (G·D=1024, Q=28)
+        """
+        sizes |= {"Q": self.Q, "D": self.D, "K": self.K, "R": self.R, "P": self.P, "G": self.G}
+        present = [name for name in names if name]
+        atoms = {atom: sizes[atom] for name in present for atom in name.split("·")}
+        return Axes.of(" ".join(present), None, **atoms)
+
+    def replace(self, **changes: Unpack[Fields]) -> Spec:
         """The same layer with some fields changed, validated again.
 
         >>> Spec(28, 256, 3).replace(K=1)
@@ -174,21 +247,26 @@ class Spec:
         return dataclasses.replace(self, **changes)
 
     @classmethod
-    def of(cls, source: Any, prefix: str = "") -> Spec:
-        """The Spec of a live torch layer, or of a checkpoint's state_dict below `prefix`.
+    def of(cls, source: Source, prefix: str = "") -> Spec:
+        """The Spec of a torch layer, or of the only recurrent layer in a model or a checkpoint's state_dict.
 
-        A state_dict knows Q, D, K, R, P, the cell and the bias; it cannot tell batch_first, dropout, nor
-        tanh from relu, which get their defaults.
+        Of several layers `prefix` says which one, as in `Spec.of(model, prefix="encoder.rnn")`. A state_dict knows
+        Q, D, K, R, P, the cell and the bias; it cannot tell batch_first, dropout, nor tanh from relu, which get their
+        defaults.
 
         >>> import torch
         >>> Spec.of(torch.nn.GRU(28, 64, 2, bidirectional=True))
         Spec(Q=28, D=64, K=2, batch_first=False, cell='GRU', bidirectional=True)
+        >>> Spec.of(torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.LSTM(4, 5)))
+        Spec(Q=4, D=5, K=1, batch_first=False)
 
         Raises: SpecError for anything else, or for weights that fit no recurrent layer.
         """
-        from .sources import spec_of
-
-        return spec_of(source, prefix)
+        if not isinstance(prefix, str):
+            raise SpecError("prefix", "the text in front of weight_ih_l0, as in 'encoder.rnn'", prefix)
+        if isinstance(source, Spec) and not prefix:
+            return source
+        return only_layer(source, prefix, "Spec.of({}, prefix={!r})")[1]
 
     def to_dict(self) -> dict[str, int | float | bool | str]:
         """Every field as plain data, ready for JSON; `Spec(**spec.to_dict())` is the way back."""
@@ -207,7 +285,18 @@ class Spec:
 _MOST = 2**60
 _ROWS = ", so that G·D fits torch's 64 bits"
 
+Source = Spec | Module | Mapping[str, Any]
+"""What a Spec can be read off: itself, a torch layer, a model, a state_dict."""
+
 _SWAPPED = {"batch_first": "The fourth argument is batch_first; N and L go by name: N=2, L=20"}
+
+
+def _cell_like(value: object) -> str:
+    """Which cell somebody means who writes "lstm", or hands over torch's class."""
+    name = value.__name__ if isinstance(value, type) else str(value)
+    plain = {cell.lower(): cell for cell in CELLS}
+    near = nearest(name.lower().replace("_", ""), plain)
+    return f"Did you mean {plain[near]!r}?" if near else ""
 
 
 def is_whole(value: object) -> bool:
@@ -231,3 +320,344 @@ def whole(name: str, value: object, at_least: int = 1, *, most: str = "") -> int
     if number > _MOST:
         raise SpecError(name, f"{rule} and at most 2**60{most}", value)
     return int(number)
+
+
+def suffix(spec: Spec, layer: int, direction: int = 0) -> str:
+    """How torch ends the names of a layer's weights: none for a cell.
+
+    >>> suffix(Spec(28, 256, 3, bidirectional=True), 2, 1), suffix(Spec(28, 256, cell="GRUCell"), 0)
+    ('_l2_reverse', '')
+    """
+    return "" if spec.kind.step else f"_l{layer}" + ("_reverse" if direction else "")
+
+
+def with_directions(spec: Spec, name: str, *, last: bool = False) -> str:
+    """`name` with the directions it is crossed with, if there are two: R·D forward half first, K·R layer-major."""
+    if spec.R == 1:
+        return name
+    return f"{name}·R" if last else f"R·{name}"
+
+
+class Weights(Mapping[str, Axes]):
+    """torch's parameter names with their axes, in `named_parameters()` order.
+
+    G·D rows: the gates' blocks are stacked in torch's order. Computed when asked for, so that a layer of any
+    depth costs nothing to describe.
+
+    >>> weights = Weights(Spec(28, 256, 3))
+    >>> weights["weight_ih_l0"], weights["weight_hh_l2"]
+    ((G·D=1024, Q=28), (G·D=1024, D=256))
+    >>> len(weights)
+    12
+    """
+
+    __slots__ = ("_spec",)
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+
+    def _parts(self) -> tuple[str, ...]:
+        spec = self._spec
+        biases = ("bias_ih", "bias_hh") if spec.bias else ()
+        return ("weight_ih", "weight_hh", *biases, *(("weight_hr",) if spec.P else ()))
+
+    def __iter__(self) -> Iterator[str]:
+        spec = self._spec
+        for layer in range(spec.K):
+            for direction in range(spec.R):
+                end = suffix(spec, layer, direction)
+                yield from (part + end for part in self._parts())
+
+    def __len__(self) -> int:
+        return self._spec.K * self._spec.R * len(self._parts())
+
+    def __getitem__(self, name: str) -> Axes:
+        part, layer = self._parse(name)
+        spec = self._spec
+        gates = "G·D" if spec.G > 1 else "D"
+        below = "Q" if layer == 0 else with_directions(spec, spec.width)
+        # One row a weight: what stands in torch's RNNBase.__init__.
+        names = {
+            "weight_ih": f"{gates} {below}",
+            "weight_hh": f"{gates} {spec.width}",
+            "bias_ih": gates,
+            "bias_hh": gates,
+            "weight_hr": "P D",
+        }[part]
+        return spec.axes(*names.split())
+
+    def _parse(self, name: str) -> tuple[str, int]:
+        """The part and the layer that a parameter's name speaks of; KeyError for a name the layer lacks."""
+        if not isinstance(name, str):
+            raise KeyError(name)
+        spec = self._spec
+        stem = name.removesuffix("_reverse") if spec.R == 2 else name
+        part, _, number = (stem, "", "0") if spec.kind.step else stem.partition("_l")
+        canonical = number.isascii() and number.isdigit() and str(int(number[:9])) == number
+        if part not in self._parts() or not canonical or int(number) >= spec.K:
+            raise KeyError(name)
+        return part, int(number)
+
+    def __repr__(self) -> str:
+        shown = [f"{name}: {self[name]}" for name, _ in zip(self, range(24), strict=False)]
+        more = len(self) - len(shown)
+        return "\n".join([*shown, *([f"… and {more} more"] if more else [])])
+
+
+UNTOLD = ("batch_first", "dropout", "nonlinearity")
+"""What no weight depends on, so that no checkpoint can tell: these fields get their defaults."""
+
+_MODES = {"LSTM": "LSTM", "GRU": "GRU", "RNN_TANH": "RNN", "RNN_RELU": "RNN"}
+
+# A parameter of a recurrent layer, perhaps stored under another name by a reparametrisation: pruning and the
+# old spectral_norm append _orig, the old weight_norm _v, the new ones keep `original` or `original1`. Weight drop
+# (AWD-LSTM, fastai) keeps the weight itself as _raw.
+_NAME = re.compile(
+    r"(?:(?P<prefix>.*?)\.)??"
+    r"(?:parametrizations\.)?"
+    r"(?P<part>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)"
+    r"(?P<layer>_l[0-9]+)?(?P<reverse>_reverse)?"
+    r"(?P<stored>_raw|_orig|_v|\.original|\.original1)?",
+    re.DOTALL,
+)
+_PREFERRED = ("_raw", "", ".original", ".original1", "_orig", "_v")
+WRAPPERS = ("module", "model", "_orig_mod")
+"""What DataParallel, Lightning and torch.compile put in front of every name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One group of recurrent weights below a prefix: its Spec, or why it has none.
+
+    `names` are the parameters as the checkpoint spells them, below the prefix.
+    """
+
+    prefix: str
+    names: tuple[str, ...]
+    spec: Spec | None = None
+    problem: SpecError | None = None
+
+
+def find_layers(state_dict: Mapping[Any, Any]) -> tuple[Found, ...]:
+    """Every group of recurrent weights in a checkpoint, the sound and the broken."""
+    groups: dict[str, dict[str, tuple[int, str, Any]]] = {}
+    for name, value in state_dict.items():
+        match = _NAME.fullmatch(name) if isinstance(name, str) else None
+        if match is None:
+            continue
+        prefix = match["prefix"] or ""
+        canonical = match["part"] + (match["layer"] or "") + (match["reverse"] or "")
+        rank = _PREFERRED.index(match["stored"] or "")
+        group = groups.setdefault(prefix, {})
+        if canonical not in group or rank < group[canonical][0]:
+            group[canonical] = (rank, name[len(prefix) + 1 :] if prefix else name, value)
+    for prefix in [name for name in groups if _only_raw(groups[name])]:
+        # Weight drop wraps the layer: the weights that it drops are its own, the rest are those of its `module`.
+        inner = groups.pop(_join_names(prefix, "module"), {})
+        kept = {name: (rank, f"module.{spelled}", value) for name, (rank, spelled, value) in inner.items()}
+        groups[prefix] = kept | groups[prefix]
+    return tuple(_read(prefix, group) for prefix, group in groups.items())
+
+
+def _only_raw(group: dict[str, tuple[int, str, Any]]) -> bool:
+    return all(spelled.endswith("_raw") for _, spelled, _ in group.values())
+
+
+def _join_names(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
+
+
+def _read(prefix: str, group: dict[str, tuple[int, str, Any]]) -> Found:
+    stored = tuple(spelled for _, spelled, _ in group.values())
+    try:
+        shapes = {name: _shape(_join(prefix, spelled), value) for name, (_, spelled, value) in group.items()}
+        return Found(prefix, stored, _infer(prefix, shapes))
+    except SpecError as problem:
+        return Found(prefix, stored, problem=problem)
+
+
+def _infer(prefix: str, shapes: dict[str, tuple[int, ...]]) -> Spec:
+    """Sizes from the first layer's weights, then every weight against the algebra."""
+    layers = {_NAME.fullmatch(name)["layer"] for name in shapes}  # type: ignore[index]
+    step = layers == {None}
+    first = "" if step else "_l0"
+    Q = _matrix(prefix, "weight_ih" + first, "(G·D, Q)", shapes)[1]
+    rows, H = _matrix(prefix, "weight_hh" + first, "(G·D, H)", shapes)
+    projected = f"weight_hr{first}" in shapes
+    D = _matrix(prefix, "weight_hr" + first, "(P, D)", shapes)[1] if projected else H
+    cells = [kind for kind in CELLS.values() if kind.step == step and len(kind.gates) * D == rows]
+    if not cells:
+        rule = f"(G·D, H) with G = 4, 3 or 1 gates of D = {D} rows each"
+        raise SpecError(_join(prefix, "weight_hh" + first), rule, (rows, H))
+    try:
+        spec = Spec(
+            Q,
+            D,
+            len(layers),
+            cell=cells[0].name,
+            bidirectional=any(name.endswith("_reverse") for name in shapes),
+            proj_size=H if projected else 0,
+            bias=any(name.startswith("bias_") for name in shapes),
+        )
+    except SpecError as error:
+        raise SpecError(f"{error.name} of the layer at {prefix[:60]!r}", error.rule, error.got, error.hint) from None
+    _verify(prefix, spec, shapes)
+    return spec
+
+
+def _verify(prefix: str, spec: Spec, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Every weight is one of the layer's, has its shape, and none is missing."""
+    weights = Weights(spec)
+    layer = f"{spec.cell} of {spec.K} layer{'s' * (spec.K > 1)}"
+    for name, shape in shapes.items():
+        if name not in weights:
+            hint = "Layers are numbered from l0 without a gap, and a cell's weights have no number"
+            raise SpecError(_join(prefix, name), f"a weight of the {layer} around it", shape, hint)
+        axes = weights[name]
+        if shape != axes.sizes:
+            rule = f"({', '.join(axes.names)}) = {axes.sizes} in this {layer}"
+            raise SpecError(_join(prefix, name), rule, shape)
+    # All names are the layer's own, so a missing one comes within len(shapes) + 1 names.
+    missing = next((name for name in weights if name not in shapes), None)
+    if missing is not None:
+        raise SpecError(_join(prefix, missing), f"there, as a weight of the {layer} around it", None)
+
+
+def _matrix(prefix: str, name: str, formula: str, shapes: dict[str, tuple[int, ...]]) -> tuple[int, int]:
+    shape = shapes.get(name)
+    if shape is None:
+        raise SpecError(_join(prefix, name), f"there beside {next(iter(shapes))}", None)
+    if len(shape) != 2 or 0 in shape:
+        raise SpecError(_join(prefix, name), f"a matrix {formula}", shape)
+    return shape[0], shape[1]
+
+
+def _shape(name: str, value: Any) -> tuple[int, ...]:
+    """The sizes of one weight as plain ints; a bare shape is its own."""
+    try:
+        shape = value if isinstance(value, tuple) else tuple(value.shape)
+    except (AttributeError, TypeError):
+        raise SpecError(name, "a tensor, or anything with a .shape", type(value).__name__) from None
+    if not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in shape):
+        raise SpecError(f"the shape of {name}", "whole numbers", shape)
+    return tuple(int(size) for size in shape)
+
+
+def _live(module: Any) -> Spec | None:
+    """The Spec of one torch module by its class and attributes; None for any other module.
+
+    Subclasses, scripted, quantised and parametrised layers keep torch's class or its name.
+    """
+    names = {kind.__name__ for kind in type(module).__mro__ if kind.__module__.partition(".")[0] == "torch"}
+    original = getattr(module, "original_name", None)  # of a scripted module
+    names |= {original} if isinstance(original, str) else set()
+    step = next((name for name, kind in CELLS.items() if kind.step and name in names), None)
+    mode = getattr(module, "mode", None)
+    sequence = isinstance(mode, str) and mode in _MODES and names & {"RNNBase", *_MODES.values()}
+    if step is None and not sequence:
+        return None
+    if not hasattr(module, "hidden_size"):  # a user's own class of the same name, scripted
+        return None
+    cell = step or _MODES[str(mode)]
+    told = {} if step or not CELLS[cell].nonlinearities else {"nonlinearity": str(mode).removeprefix("RNN_").lower()}
+    return by_attributes(module, cell, told)
+
+
+def by_attributes(module: Any, cell: str, told: Mapping[str, Any]) -> Spec:
+    """The Spec that a module's attributes with torch's names describe, and what is `told` beside them.
+
+    What is missing has torch's default, so batch_first is False.
+
+    Raises: SpecError where input_size or hidden_size is missing.
+    """
+    for name in ("input_size", "hidden_size"):
+        if not hasattr(module, name):
+            hint = "Pass spec=Spec(Q, D, K, ...) for a layer that does not say what it is"
+            raise SpecError(f"{type(module).__name__}.{name}", "there", hint=hint)
+    kind = CELLS[cell]
+    fields: dict[str, Any] = {"batch_first": False}
+    for field in Fields.__annotations__.keys() - {"Q", "D", "cell"}:
+        name = "num_layers" if field == "K" else field
+        of_cells = field in ("bias", "nonlinearity") or not kind.step
+        if hasattr(module, name) and of_cells and (field != "nonlinearity" or kind.nonlinearities):
+            fields[field] = getattr(module, name)
+    if not isinstance(bias := fields.get("bias", True), bool):  # a vector or none in place of a yes or no
+        fields["bias"] = bias is not None
+    return Spec(module.input_size, module.hidden_size, **{**fields, **told}, cell=cell)
+
+
+def is_source(value: object) -> bool:
+    """Whether a Spec may be read off a value: it is one, holds modules, or maps names to weights."""
+    return isinstance(value, (Spec, Mapping)) or (hasattr(value, "named_modules") and not isinstance(value, type))
+
+
+def layers_of(source: Module | Mapping[Any, Any]) -> tuple[Found, ...]:
+    """The recurrent layers in a model or a state_dict, by their name."""
+    if isinstance(source, Mapping):
+        return find_layers(source)
+    # dict() keeps the last of a repeated name, as attribute look-up does.
+    layers = ((str(name), _live(module)) for name, module in source.named_modules())
+    return tuple(Found(name, (), spec) for name, spec in layers if spec is not None)
+
+
+def only_layer(source: Source, at: str, call: str) -> tuple[str, Spec]:
+    """The name and the Spec of the layer at `at`, or of the only one; `call` is how to pick one of several.
+
+    Raises: SpecError for a source without such a layer, or with several.
+    """
+    what = "the state_dict" if isinstance(source, Mapping) else "the model"
+    if isinstance(source, Spec) or not is_source(source):
+        hint = "lstm-shapes inspect reads a file" if isinstance(source, (str, PathLike)) else ""
+        kinds = "a torch LSTM, GRU, RNN or …Cell, a model that holds one, or a state_dict"
+        raise SpecError("the source" if at == "" else "what is picked from", kinds, source, hint)
+    found = layers_of(source)
+    name = at.removesuffix(".")
+    chosen = (
+        [layer for layer in found if layer.prefix == name]
+        or [layer for layer in found if ".".join(_unwrapped(layer.prefix)) == name]
+        or (list(found) if not name else [])
+    )
+    if len(chosen) == 1:
+        layer = chosen[0]
+        if layer.spec is None:
+            assert layer.problem is not None  # a Found has one or the other
+            raise layer.problem
+        return layer.prefix, layer.spec
+    sound = [printable(layer.prefix) for layer in found if layer.spec is not None]
+    if not sound:
+        raise SpecError(what, "one that holds a recurrent layer", type(source).__name__, _why_none(found))
+    calls = call.format("state_dict" if isinstance(source, Mapping) else "model", sound[0])
+    shown = ", ".join(map(repr, sound[:8])) + (", …" if len(sound) > 8 else "")
+    if not name:
+        hint = f"It holds {len(sound)}: {shown}. Pick one: {calls}"
+        raise SpecError(what, "one that holds a single recurrent layer", type(source).__name__, hint)
+    word = re.findall(r"(\w+)=", call)[-1]
+    raise SpecError(word, "the name of a recurrent layer in it", at, f"There are: {shown}. Write {calls}")
+
+
+def _why_none(found: tuple[Found, ...]) -> str:
+    problem = next((str(layer.problem) for layer in found if layer.problem is not None), "")
+    return f"Nearest: {problem}" if problem else ""
+
+
+def _unwrapped(prefix: str) -> Iterator[str]:
+    """The parts of a prefix without the names of wrappers in front."""
+    leading = True
+    for part in prefix.split("."):
+        leading = leading and part in WRAPPERS
+        if not leading:
+            yield part
+
+
+def printable(text: str, limit: int = 60) -> str:
+    """Text from a file, safe for a terminal: on one line, cut, control characters written out.
+
+    >>> printable("rnn\\x1b[2J")
+    'rnn\\\\x1b[2J'
+    """
+    cut = text if len(text) <= limit else f"{text[:limit]}…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{printable(prefix)}.{printable(name)}" if prefix else printable(name)

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.numerals import counted
-from lstm_shapes.theory.shapes import suffix
-from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.spec import Spec, suffix
 
 from .svg import GATE_COLOURS, arrow, box, paragraph, text, wide
 

@@ -6,7 +6,7 @@ from lstm_shapes.display import view
 from lstm_shapes.display.page import Cell, Column, Lines, Mark, Page, Sheet, code
 from lstm_shapes.lab.checkpoint import Checkpoint
 from lstm_shapes.theory.checkpoint import Mismatch
-from lstm_shapes.theory.sources import UNTOLD, printable
+from lstm_shapes.theory.spec import UNTOLD, printable
 
 from .titles import headline, number_of_bytes
 

@@ -16,8 +16,9 @@ import torch
 from torch import nn
 
 import lstm_shapes
-from lstm_shapes import Counts, Spec, check, count, explain, gates, laws, picture, predict, prove, run, walk
+from lstm_shapes import Spec, check, count, explain, gates, laws, picture, predict, prove, run, walk
 from lstm_shapes.display import Shown, as_text, view
+from lstm_shapes.theory.counts import Counts
 
 ESCAPE = re.compile("\x1b")
 

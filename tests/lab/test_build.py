@@ -137,7 +137,7 @@ def test_as_dtype_refuses_integers() -> None:
         as_dtype("int32")
 
 
-@pytest.mark.parametrize("fields", [{"proj_size": 300}, {"cell": "lstm"}, {"num_layers": 2}, {"dropout": 2.0}], ids=str)
+@pytest.mark.parametrize("fields", [{"proj_size": 300}, {"cell": "lstm"}, {"num_layer": 2}, {"dropout": 2.0}], ids=str)
 def test_bad_fields_are_spec_errors(fields: dict[str, Any]) -> None:
     """The same rules as everywhere."""
     with pytest.raises(SpecError, match="must be"):

@@ -214,7 +214,7 @@ def test_a_twin_has_the_same_structure(spec: Spec, call: Call) -> None:
     """Every field that is no size, batched or not, packed or not, rows uneven or not."""
     twin, small = _runnable(spec, call, "float32")
     assert (twin, small) != (spec, call)
-    sizes = {"Q": 1, "D": 9, "K": min(spec.K, 2), "proj_size": min(spec.P, 1)}
+    sizes: Any = {"Q": 1, "D": 9, "K": min(spec.K, 2), "proj_size": min(spec.P, 1)}
     assert twin.replace(**sizes) == spec.replace(**sizes)
     assert (small.batched, small.lengths is None) == (call.batched, call.lengths is None)
     if call.lengths is not None and small.lengths is not None:

@@ -123,7 +123,7 @@ def test_a_state_is_checked_before_torch_sees_it() -> None:
     with pytest.raises(ShapeError, match=r"^x must be of the weights' dtype = 'float32', got 'float64'.*x.float\("):
         run(layer, x.double())
     with pytest.raises(SpecError, match=r"^the first argument must be a layer"):
-        run(7, x)
+        run(7, x)  # type: ignore[call-overload]
 
 
 def test_dropout_only_masks_between_layers_and_moves_no_random_state() -> None:

@@ -728,7 +728,7 @@ def test_packed_data_that_nobody_packed_here() -> None:
 def test_padding_a_list_of_sequences() -> None:
     """N is which sequence it is; rows of one tensor come back under its N."""
     x = X()
-    rows = [x[0], x[1, :2], x[2, :4]]
+    rows: list[torch.Tensor] = [x[0], x[1, :2], x[2, :4]]
     padded = rnn.pad_sequence(rows, batch_first=True)
     assert names(padded) == ("N", "L", "Q")
     assert names(padded - x) == ("N", "L", "Q")

@@ -14,8 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 from lstm_shapes.lab.run import run
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
-from lstm_shapes.theory.sources import UNTOLD
-from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.spec import UNTOLD, Spec
 
 CLASSES = ["LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"]
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections:UserWarning")  # torch says it is not fused

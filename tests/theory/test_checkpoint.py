@@ -11,9 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstm_shapes.theory.checkpoint import Mismatch, compare, loaded
-from lstm_shapes.theory.shapes import Weights
-from lstm_shapes.theory.sources import recurrent_layers, spec_of
-from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.spec import Spec, Weights, find_layers
 from tests.scale import examples
 from tests.strategies import specs
 
@@ -179,7 +177,7 @@ def test_a_mismatch_is_said_if_and_only_if_there_is_one(file: Spec, model: Spec,
     """Sizes that differ come with the layer of the file; keys that differ with a line that fills the model."""
     for spec in (file, model):
         saved, wanted = state_of(spec, old), state_of(model, new)
-        known = spec_of(saved, old), spec_of(wanted, new)
+        known = Spec.of(saved, old), Spec.of(wanted, new)
         found = compare(saved, wanted)
         if saved == wanted:
             assert found == ()
@@ -221,7 +219,7 @@ def test_reparametrised_layers_are_read_and_told_apart(name: str) -> None:
         layer = torch.nn.LSTM(3, 4, 2, bidirectional=True)
         plain = torch.nn.ModuleDict({"rnn": torch.nn.LSTM(3, 4, 2, bidirectional=True)}).state_dict()
         saved = torch.nn.ModuleDict({"rnn": reparametrised(torch)[name](layer) or layer}).state_dict()
-    assert spec_of(saved, "rnn") == Spec(3, 4, 2, bidirectional=True)
+    assert Spec.of(saved, "rnn") == Spec(3, 4, 2, bidirectional=True)
     mismatch = one(saved, plain)
     assert (mismatch.kind, mismatch.found, mismatch.total) == ("names", 15, 16)
     assert mismatch.fix == ""
@@ -247,7 +245,7 @@ def test_a_raw_weight_wins_over_its_dropped_copy() -> None:
     plain = dict(model.state_dict())
     raw = {"rnn.weight_hh_l0_raw": plain["rnn.weight_hh_l0"]}
     saved = raw | {key.replace("rnn.", "rnn.module."): torch.zeros_like(value) for key, value in plain.items()}
-    assert recurrent_layers(saved) == {"rnn": Spec(3, 4)}
+    assert [(found.prefix, found.spec) for found in find_layers(saved)] == [("rnn", Spec(3, 4))]
     mismatch = one(saved, plain)
     made = eval(mismatch.fix, {"saved": saved, "sorted": sorted})
     assert torch.equal(made["rnn.weight_hh_l0"], plain["rnn.weight_hh_l0"])
@@ -257,5 +255,5 @@ def test_a_raw_weight_wins_over_its_dropped_copy() -> None:
 def test_wrapped_names_may_be_left_out_of_the_prefix() -> None:
     """What DataParallel, Lightning and torch.compile put in front."""
     for wrapper in ("module.", "model.", "_orig_mod.", "module.model."):
-        assert spec_of(state_of(LAYER, f"{wrapper}rnn."), "rnn") == LAYER
-        assert spec_of(state_of(LAYER, wrapper)) == LAYER
+        assert Spec.of(state_of(LAYER, f"{wrapper}rnn."), "rnn") == LAYER
+        assert Spec.of(state_of(LAYER, wrapper)) == LAYER

@@ -16,8 +16,7 @@ from lstm_shapes.theory.call import DTYPES, Call
 from lstm_shapes.theory.cells import CELLS
 from lstm_shapes.theory.counts import Counts, LayerCount, Term
 from lstm_shapes.theory.predict import count, predict
-from lstm_shapes.theory.shapes import Weights
-from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.spec import Spec, Weights
 from tests.scale import examples
 from tests.strategies import cases, dropping_specs, specs
 from tests.theory.test_shapes import torch_layer

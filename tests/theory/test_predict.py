@@ -16,7 +16,7 @@ from hypothesis import given
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.counts import Counts
-from lstm_shapes.theory.predict import Prediction, as_spec, count, predict
+from lstm_shapes.theory.predict import Prediction, count, predict
 from lstm_shapes.theory.spec import Spec
 from tests.strategies import cases, dropping_specs
 
@@ -64,50 +64,7 @@ def test_a_spec_stands_for_its_numbers(spec: Spec) -> None:
     Q, D, K, batch_first = (fields.pop(name) for name in ("Q", "D", "K", "batch_first"))
     assert predict(spec) == predict(Q, D, K, bool(batch_first), **fields)
     assert count(spec) == count(Q, D, K, bool(batch_first), **fields)
-    assert as_spec(spec) is spec
-
-
-@given(dropping_specs())
-def test_a_layer_stands_for_its_spec(spec: Spec) -> None:
-    """`predict(layer)` reads torch's own attributes."""
-    from lstm_shapes.lab.build import build
-
-    assert as_spec(build(spec, device="meta")) == spec
-
-
-@pytest.mark.parametrize(
-    ("given_", "name"),
-    [
-        ({"D": 256}, "D"), ({"K": 2}, "K"), ({"batch_first": False}, "batch_first"), ({"cell": "GRU"}, "cell"),
-        ({"bias": False}, "bias"),
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("call", [predict, count, as_spec])
-def test_a_spec_takes_no_further_fields(call: Any, given_: dict[str, Any], name: str) -> None:
-    """What would be ignored is refused, with the way to do it."""
-    with pytest.raises(SpecError, match=rf"^{name} must be left out beside a Spec or a layer.*spec.replace"):
-        call(SPEC, **given_)
-
-
-def test_D_is_needed() -> None:
-    """The message shows a call that works."""
-    with pytest.raises(SpecError, match=r"^D \(hidden_size\) must be given with Q, as in explain\(28, 256, 3\)"):
-        predict(28)
-
-
-def test_a_misspelt_option_is_named() -> None:
-    """torch's spelling of the sizes is not ours; the message lists what there is."""
-    with pytest.raises(SpecError, match=r"proj_size, bias, dropout or nonlinearity, got 'num_layers'"):
-        predict(28, 256, num_layers=3)
-
-
-@pytest.mark.parametrize("Q", [None, "28", 28.0, [28], b"28", {"a": 1}, pytest.param(object(), id="object")], ids=str)
-def test_nonsense_in_first_place(Q: object) -> None:
-    """No number, Spec, layer or state_dict."""
-    with pytest.raises(SpecError, match="must be"):
-        predict(Q, 256)
-    with pytest.raises(SpecError, match="must be"):
-        predict(Q)
+    assert predict(spec).spec is spec
 
 
 def test_sizes_of_the_call_are_validated() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lstm_shapes import Axes, Spec, SpecError
+from lstm_shapes import Spec, SpecError
+from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.quiz.answers import as_number

@@ -9,14 +9,8 @@ from hypothesis import given, settings
 
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import predict
-from lstm_shapes.theory.shapes import (
-    Weights,
-    axes_of_packed,
-    axes_of_state,
-    axes_of_X,
-    axes_of_Y,
-)
-from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.shapes import axes_of_packed, axes_of_state, axes_of_X, axes_of_Y
+from lstm_shapes.theory.spec import Spec, Weights
 from tests.scale import examples
 from tests.strategies import cases, dropping_specs, specs
 

@@ -234,7 +234,7 @@ def test_replace_changes_and_validates() -> None:
     with pytest.raises(SpecError, match=r"^D"):
         spec.replace(D=0)
     with pytest.raises(SpecError, match=r"^a field of Spec must be one of Q, D, K, batch_first, cell, .* got 'N'"):
-        spec.replace(N=2)
+        spec.replace(N=2)  # type: ignore[call-arg]
     with pytest.raises(SpecError, match="below D = 4"):
         Spec(28, 256, proj_size=5).replace(D=4)
 

@@ -11,7 +11,7 @@ import pytest
 
 import lstm_shapes as ls
 from lstm_shapes.display import as_text, drawing
-from lstm_shapes.pictures import KINDS
+from lstm_shapes.pictures import KINDS, Picture
 from lstm_shapes.views.choice import ends
 from tests.snapshot import Snapshot
 
@@ -41,8 +41,8 @@ EVERY: dict[str, dict[str, Any]] = {
     "seq first": {"batch_first": False, "highlight": "X[0]"},
     "unbatched": {"N": None, "L": 3},
     "cell": {"K": 1, "cell": "LSTMCell", "highlight": "hn"},
-    "inside": {"kind": "cell", "proj_size": 64, "layer": 1},
-    "inside GRU": {"kind": "cell", "cell": "GRU", "bidirectional": True, "layer": 2, "bias": False},
+    "inside": {"kind": "cell", "proj_size": 64, "k": 1},
+    "inside GRU": {"kind": "cell", "cell": "GRU", "bidirectional": True, "k": 2, "bias": False},
     "inside RNN": {"kind": "cell", "cell": "RNN", "nonlinearity": "relu"},
     "packed": {"kind": "packed", "lengths": (5, 3, 8, 1)},
     "packed, many": {"kind": "packed", "lengths": tuple(range(1, 40))},
@@ -51,7 +51,7 @@ EVERY: dict[str, dict[str, Any]] = {
 }
 
 
-def drawn(name: str) -> ls.Picture:
+def drawn(name: str) -> Picture:
     options = {"K": 3, **EVERY[name]}
     return ls.picture(28, 256, **options)
 
@@ -79,7 +79,7 @@ def test_nothing_is_drawn_outside_the_frame(name: str) -> None:
 @pytest.mark.parametrize("kind", ["grid", "cell"])
 def test_huge_sizes_stay_inside_the_frame(kind: str) -> None:
     """Numbers of sixteen digits, with a projection above the first layer."""
-    inside_the_frame(ls.picture(2**40, 2**50, 3, proj_size=2**49, layer=1, kind=kind).svg)
+    inside_the_frame(ls.picture(2**40, 2**50, 3, proj_size=2**49, k=1, kind=kind).svg)
 
 
 def test_long_expressions_are_wrapped() -> None:
@@ -189,7 +189,7 @@ def test_hostile_expression_is_refused(hostile: str) -> None:
 def test_inside_a_cell_every_shape_is_the_layers_own() -> None:
     """Blocks in torch's order with the sizes of torch's parameters."""
     spec = ls.Spec(28, 256, 2, bidirectional=True)
-    drawn_words = words(ls.picture(spec, kind="cell", layer=1).svg)
+    drawn_words = words(ls.picture(spec, kind="cell", k=1).svg)
     assert [w for w in drawn_words if w.startswith("W_i")] == ["W_ii", "W_if", "W_ig", "W_io"]
     assert "(4D=1,024, R·D=512)" in drawn_words
     assert "(4D=1,024, D=256)" in drawn_words
@@ -205,7 +205,7 @@ def test_wrong_requests_say_what_is_right() -> None:
     with pytest.raises(ls.ShapeError, match="a row of the batch, 0 to 1"):
         ls.picture(3, 5, n=2)
     with pytest.raises(ls.ShapeError, match="one of the K = 1 layers"):
-        ls.picture(3, 5, layer=1)
+        ls.picture(3, 5, k=1)
     with pytest.raises(ls.SpecError, match=r"ends in \.svg or \.txt"):
         ls.picture(3, 5).save("picture.png")
 

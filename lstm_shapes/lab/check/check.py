@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from lstm_shapes.errors import SpecError
+from lstm_shapes.errors import SpecError, in_one_sentence
 from lstm_shapes.lab.trace import tensors_of
 
 from . import rules_losses, rules_padding, rules_raised, rules_samples, rules_states
@@ -31,21 +31,29 @@ __all__ = ["check", "examine"]
 _RULE_MODULES = (rules_raised, rules_samples, rules_padding, rules_states, rules_losses)
 
 
+@in_one_sentence
 def check(
-    model: Callable[..., Any],
-    *inputs: Any,
+    model: Callable[..., object],
+    *inputs: object,
     batch_dim: int | None = 0,
-    lengths: Any = None,
-    target: Any = None,
-    loss: Callable[..., Any] | None = None,
+    lengths: object = None,
+    target: object = None,
+    loss: Callable[..., object] | None = None,
     mixes: bool = False,
-    **kwargs: Any,
+    **kwargs: object,
 ) -> Report:
     """Find silent shape bugs: `model(*inputs, **kwargs)` is run some times, and everything is put back afterwards.
 
-    `batch_dim` is the batch axis of the inputs, None where there is none; `lengths` the steps of each row of a padded
-    batch; `target` what the output is compared with by `loss`; `mixes=True` declares that samples see each other on
-    purpose. An exception of the model is explained in the report and never raised.
+    An exception of the model is explained in the report and never raised.
+
+    Args:
+        model: a module, or a function of tensors
+        inputs, kwargs: what it is called with; N sequences in the batch, L steps in a sequence
+        batch_dim: the axis of the inputs that holds the N samples; None where there is none
+        lengths: steps of each row of a padded batch: tests that padding does not matter; or what forward calls so
+        target: what the output is compared with
+        loss: with what, a function of output and target: tests what the two do to each other
+        mixes: True declares that samples see each other on purpose
 
     >>> import torch
     >>> from torch import nn

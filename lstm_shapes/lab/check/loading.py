@@ -10,7 +10,7 @@ from torch import nn
 
 from lstm_shapes.lab.trace import Where, here, raised_at
 from lstm_shapes.theory.checkpoint import Mismatch, compare, loaded
-from lstm_shapes.theory.sources import find_layers
+from lstm_shapes.theory.spec import find_layers
 
 from .report import Finding
 from .rule import RULES

@@ -54,8 +54,9 @@ def contract(raised: Raised) -> Explanation | None:
     words = _words(raised, entered)
     state = list(tensors_of((entered.args[1:], entered.kwargs.get("hx"))))
     makers = [made for tensor in state if (made := raised.output_of(raised.value(tensor))) is not None]
+    module = makers[0][0].module if makers and makers[0][1] != "Y" else None
     try:
-        maker = Spec.of(makers[0][0].module) if makers and makers[0][1] != "Y" else None
+        maker = None if module is None else Spec.of(module)
     except SpecError:
         maker = None
     try:

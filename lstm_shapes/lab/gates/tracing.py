@@ -17,15 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import overload
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.lab.calling import Inputs, Returned, call_plainly, read_inputs
+from lstm_shapes.lab.calling import Inputs, Returned, State, X, arriving, call_plainly, read_inputs
 from lstm_shapes.theory.call import Call, dtype_name
+from lstm_shapes.theory.given import Given, Lengths, takes
 from lstm_shapes.theory.spec import Spec
 
 from .agreement import agree, tolerance_of
@@ -39,14 +40,40 @@ from .weights import GateWeights
 __all__ = ["gates"]
 
 
+@overload
 def gates(
-    layer: nn.Module, x: Any, state: Any = None, lengths: Iterable[int] | None = None, *, grad: bool = False
-) -> GateTrace:
+    source: nn.RNNBase | nn.RNNCellBase,
+    /,
+    x: X,
+    state: State | None = None,
+    lengths: Iterable[int] | None = None,
+    *,
+    grad: bool = False,
+) -> GateTrace: ...
+@overload
+def gates(
+    source: nn.Module,
+    /,
+    x: object,
+    state: object = None,
+    lengths: Iterable[int] | None = None,
+    *,
+    layer: str = "",
+    grad: bool = False,
+) -> GateTrace: ...
+@takes(Lengths, x=True, numbers=False)
+def gates(given: Given, *, grad: bool = False) -> GateTrace:
     """Every gate at every step: i, f, g, o, c, h (GRU r, z, n, h; RNN h), each (N, L, D) or (L, N, D).
 
     Recomputed from the layer's weights in torch's gate order, and compared with what the layer itself returns.
-    `state` is h0, or (h0, c0); `lengths` packs padded rows; a PackedSequence is taken as well. `grad=True` keeps
-    the graph, so that a gate can be differentiated with respect to x, the state and the weights.
+
+    Args:
+        source: a torch layer, or a model whose recurrent layer is looked into
+        x: what the layer is called with, a tensor or a PackedSequence; for a model, what the model is called with
+        state: h0, or (h0, c0); zeros if left out
+        lengths: steps of each row of x: the rows are packed
+        grad: keep the graph, so that a gate can be differentiated with respect to x, the state and the weights
+        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 
     The layer is not touched: its training flag stays, no random number is drawn, and no hook fires but those of
     torch's that make the weights (weight_norm, prune). Dropout between layers cannot be recomputed. What was left out
@@ -63,12 +90,15 @@ def gates(
     Raises: SpecError for another module; ShapeError for inputs that do not fit, and, with the residual, where the
     recomputation and the layer disagree beyond the tolerance (see agreement.py).
     """
-    spec = Spec.of(layer)
+    spec, layer = given.spec, given.layer
+    if given.x is None:
+        raise SpecError("x", "given, as in gates(layer, x)")
     device = _device(layer, grad)
+    x, state = arriving(given)
     # Under autocast the layer would round where its own dtype does not; the trace is of the layer as it is.
     with torch.autocast(device.type, enabled=False), torch.set_grad_enabled(grad):
         # Here, where a graph is recorded: to take names away is an operation like any other.
-        inputs = read_inputs(layer, spec, x, state, lengths)
+        inputs = read_inputs(layer, spec, x, state, given.lengths)
         twin = quiet(layer)
         with torch.no_grad(), LayerByLayer() as kernel:
             own = call_plainly(twin, spec, inputs)

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from lstm_shapes.theory.shapes import suffix
-from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.spec import Spec, suffix
 
 __all__ = ["GateWeights"]
 

@@ -15,6 +15,7 @@ from torch.nn.modules import module as hooks
 import lstm_shapes as ls
 from lstm_shapes.lab.check import check
 from lstm_shapes.lab.check import experiments as experiments_module
+from lstm_shapes.lab.check.watch import Watch
 from tests.lab.check.programs import PROGRAMS, draws, picture, plain, trained
 
 
@@ -22,9 +23,9 @@ from tests.lab.check.programs import PROGRAMS, draws, picture, plain, trained
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_watched_program_gives_the_same_bits(name: str, evaluate: bool) -> None:
     """Losses, weights, gradients, the optimizer, buffers, attributes and all random states are those of a run alone."""
-    seen: list[ls.Watch] = []
+    seen: list[Watch] = []
 
-    def watching() -> ls.Watch:
+    def watching() -> Watch:
         seen.append(ls.watch())
         return seen[0]
 
@@ -41,9 +42,9 @@ def test_experiments_that_break_off_leave_the_same_bits(
     """An exception in the middle of a run of the experiments ends them, and the program goes on as if alone."""
     alone = trained(name, nullcontext)
     breaking(monkeypatch, error)
-    seen: list[ls.Watch] = []
+    seen: list[Watch] = []
 
-    def watching() -> ls.Watch:
+    def watching() -> Watch:
         seen.append(ls.watch())
         return seen[0]
 

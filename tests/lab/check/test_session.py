@@ -15,6 +15,7 @@ from torch import nn
 import lstm_shapes as ls
 from lstm_shapes.lab.check import session
 from lstm_shapes.lab.check.script import run_script
+from lstm_shapes.lab.check.watch import Watch
 
 FAILS = "import torch; torch.nn.LSTM(4, 8)(torch.randn(5, 3, 4), torch.zeros(1, 3, 8))"
 NET = """
@@ -144,7 +145,7 @@ def test_ipython_explains_a_cell_and_unloads() -> None:
 def script(tmp_path: Path) -> Any:
     """Write a training script and run it."""
 
-    def write_and_run(end: str = "", options: str = "", args: tuple[str, ...] = ()) -> tuple[int, ls.Watch]:
+    def write_and_run(end: str = "", options: str = "", args: tuple[str, ...] = ()) -> tuple[int, Watch]:
         file = tmp_path / "train.py"
         file.write_text(NET + TRAIN.replace("OPTIONS", options) + end)
         torch.manual_seed(3)

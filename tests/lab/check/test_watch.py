@@ -19,6 +19,7 @@ from torch.utils.checkpoint import checkpoint
 import lstm_shapes as ls
 from lstm_shapes.lab.check import watch as watch_module
 from lstm_shapes.lab.check.report import Finding
+from lstm_shapes.lab.check.watch import Watch
 from lstm_shapes.lab.trace import Trace, bounded
 from tests.lab.check.programs import PROGRAMS, trained
 
@@ -40,7 +41,7 @@ class Net(nn.Module):
         return result
 
 
-def watched(model: nn.Module, *args: Any, **kwargs: Any) -> ls.Watch:
+def watched(model: nn.Module, *args: Any, **kwargs: Any) -> Watch:
     """What one call of a model shows."""
     with ls.watch() as report:
         model(*args, **kwargs)

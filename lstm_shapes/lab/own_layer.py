@@ -1,4 +1,4 @@
-"""Somebody's own recurrent layer: what its attributes say it is, and a run of it on random data."""
+"""A recurrent layer of somebody's own: what it is, and a run of it on random data."""
 
 from __future__ import annotations
 
@@ -9,28 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from lstm_shapes.errors import ShapeError, SpecError
+from lstm_shapes.errors import ShapeError
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
-from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.spec import Spec, by_attributes
 
-from .build import PLAIN, as_device, as_dtype, build, generator
+from .build import PLAIN, as_device, as_dtype, generator, new_layer
 from .calling import Inputs, call_plainly
 from .random_state import untouched_random_state
 from .run import Run, call_layer
 
 __all__ = ["ignores_state", "is_torchs", "random_run", "spec_by_attributes"]
-
-# Spec's field -> torch's attribute.
-_ATTRIBUTES = {
-    "K": "num_layers",
-    "batch_first": "batch_first",
-    "bidirectional": "bidirectional",
-    "proj_size": "proj_size",
-    "bias": "bias",
-    "dropout": "dropout",
-    "nonlinearity": "nonlinearity",
-}
 
 
 def is_torchs(layer: nn.Module) -> bool:
@@ -41,21 +30,9 @@ def is_torchs(layer: nn.Module) -> bool:
 def spec_by_attributes(layer: nn.Module) -> Spec:
     """The Spec that a layer's attributes with torch's names describe: an LSTM, unless it is another of torch's.
 
-    What is missing has torch's default, so batch_first is False.
-
     Raises: SpecError where input_size or hidden_size is missing.
     """
-    if is_torchs(layer):
-        return Spec.of(layer)
-    for name in ("input_size", "hidden_size"):
-        if not hasattr(layer, name):
-            hint = "Pass spec=Spec(Q, D, K, ...) for a layer that does not say what it is"
-            raise SpecError(f"{type(layer).__name__}.{name}", "there", None, hint)
-    given = {field: getattr(layer, name) for field, name in _ATTRIBUTES.items() if hasattr(layer, name)}
-    if isinstance(given.get("bias", True), (Tensor, type(None))):  # a vector or none in place of a yes or no
-        given["bias"] = given["bias"] is not None
-    fields = {"batch_first": False, **given}
-    return Spec(layer.input_size, layer.hidden_size, cell="LSTM", **fields)  # type: ignore[arg-type]
+    return Spec.of(layer) if is_torchs(layer) else by_attributes(layer, "LSTM", {})
 
 
 def random_run(
@@ -75,7 +52,7 @@ def random_run(
     where, kind = as_device(device), as_dtype(dtype)
     own = layer is not None
     if layer is None:
-        layer = build(spec, device=where, dtype=dtype, seed=seed)
+        layer = new_layer(spec, where, dtype, seed)
     else:
         like = next(layer.parameters(), torch.empty(0, **PLAIN))
         where, kind = like.device, like.dtype

@@ -1,4 +1,4 @@
-"""A Spec is recovered from names and shapes alone, or from a live layer's class and attributes."""
+"""Spec.of: recovered from names and shapes alone, or from a live layer's class and attributes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstm_shapes.errors import SpecError
-from lstm_shapes.theory.shapes import Weights
-from lstm_shapes.theory.sources import UNTOLD, find_layers, printable, recurrent_layers, spec_of
-from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.spec import UNTOLD, Spec, Weights, find_layers, printable
 from tests.scale import examples
 from tests.strategies import dropping_specs, specs
 
@@ -31,7 +29,7 @@ def state_of(spec: Spec, prefix: str = "") -> dict[str, Any]:
 
 def known(spec: Spec) -> Spec:
     """A Spec without what no checkpoint can tell."""
-    defaults = {"batch_first": True, "dropout": 0.0, "nonlinearity": "tanh"}
+    defaults: Any = {"batch_first": True, "dropout": 0.0, "nonlinearity": "tanh"}
     assert set(defaults) == set(UNTOLD)
     return spec.replace(**defaults)
 
@@ -42,8 +40,8 @@ def known(spec: Spec) -> Spec:
 def test_a_checkpoint_gives_back_its_spec(spec: Spec, prefix: str) -> None:
     """The round trip over names and shapes keeps all that a checkpoint knows, below any prefix."""
     state: dict[Any, Any] = {"head.weight": Weight(10, 5), **state_of(spec, prefix), "epoch": 3, 7: "not a name"}
-    assert spec_of(state, prefix) == known(spec)
-    assert recurrent_layers(state) == {prefix.removesuffix("."): known(spec)}
+    assert Spec.of(state, prefix) == known(spec)
+    assert [(found.prefix, found.spec) for found in find_layers(state)] == [(prefix.removesuffix("."), known(spec))]
 
 
 @pytest.mark.fuzz
@@ -78,7 +76,7 @@ def test_any_single_change_is_noticed_or_is_another_layer(spec: Spec, data: st.D
     elif change == "rename":
         state[name.replace("_l0", "_l1") if "_l0" in name else f"{name}_l0"] = weight
     try:
-        found = spec_of(state)
+        found = Spec.of(state)
     except SpecError:
         return
     assert {key: axes.sizes for key, axes in Weights(found).items()} == {key: w.shape for key, w in state.items()}
@@ -113,11 +111,10 @@ BROKEN: list[tuple[dict[Any, Any], str]] = [
 
 @pytest.mark.parametrize(("state", "message"), BROKEN, ids=range(len(BROKEN)))
 def test_what_contradicts_itself_is_an_error(state: dict[Any, Any], message: str) -> None:
-    """One line that names the weight, the rule and what was found; `recurrent_layers` leaves the group out."""
+    """One line that names the weight, the rule and what was found."""
     with pytest.raises(SpecError, match=message) as caught:
-        spec_of(state)
+        Spec.of(state)
     assert "\n" not in str(caught.value)
-    assert recurrent_layers(state) == {}
     (found,) = find_layers(state)
     assert found.spec is None
     assert str(found.problem) == str(caught.value)
@@ -138,32 +135,38 @@ def test_wrappers_names_may_be_left_out(wrapper: str, prefix: str) -> None:
     spec = Spec(3, 4, 2)
     inner = f"{prefix.removesuffix('.')}." if prefix else ""
     state = state_of(spec, wrapper + inner)
-    assert spec_of(state, prefix) == spec
-    assert spec_of(state, wrapper + inner) == spec
+    assert Spec.of(state, prefix) == spec
+    assert Spec.of(state, wrapper + inner) == spec
 
 
 def test_an_exact_prefix_wins_over_a_wrapped_one() -> None:
     """A model may call a part of itself `module`."""
     state = {**state_of(Spec(3, 4), "module."), **state_of(Spec(5, 6, cell="GRU"))}
-    assert spec_of(state).cell == "GRU"
-    assert spec_of(state, "module").cell == "LSTM"
+    assert Spec.of(state).cell == "GRU"
+    assert Spec.of(state, "module").cell == "LSTM"
 
 
 def test_a_missing_prefix_lists_where_layers_are() -> None:
     """Eight of them at most; hostile names are written out."""
     state = {**state_of(Spec(3, 4), "encoder."), **state_of(Spec(5, 6), "a\x1b[2J.")}
-    with pytest.raises(SpecError, match=r"got 'decoder'\. Recurrent layers are at: 'encoder', 'a\\x1b\[2J'\.$"):
-        spec_of(state, "decoder")
+    with pytest.raises(
+        SpecError,
+        match=r"got 'decoder'\. There are: 'encoder', 'a.*x1b\[2J'\. Write Spec.of\(state_dict, prefix='encoder'\)\.$",
+    ):
+        Spec.of(state, "decoder")
     many = {name: w for i in range(12) for name, w in state_of(Spec(3, 4), f"r{i}.").items()}
-    with pytest.raises(SpecError, match=r"'r7', …\.$"):
-        spec_of(many)
+    with pytest.raises(
+        SpecError, match=r"It holds 12: 'r0', .*'r7', …\. Pick one: Spec.of\(state_dict, prefix='r0'\)\.$"
+    ):
+        Spec.of(many)
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ({}, "There is no recurrent layer in it"),
-        ({"a.weight_ih": 3}, "There is none; nearest: a.weight_hh|There is none; nearest: a.weight_ih"),
+        ({}, "the state_dict must be one that holds a recurrent layer, got 'dict'"),
+        ({"a.weight_ih": 3}, "a.weight_ih must be a tensor"),
+        ({"a.weight_ih": 3, "b.weight_ih": 4}, "holds a recurrent layer, got 'dict'. Nearest: a.weight_ih must be"),
         (3, "source must be a torch LSTM"),
         (None, "source must be a torch LSTM"),
         ("model.pt", "lstm-shapes inspect reads a file"),
@@ -173,19 +176,19 @@ def test_a_missing_prefix_lists_where_layers_are() -> None:
 def test_what_holds_no_layer_is_an_error(source: Any, message: str) -> None:
     """Each of them says what was expected."""
     with pytest.raises(SpecError, match=message):
-        spec_of(source)
+        Spec.of(source)
 
 
 def test_a_prefix_is_text() -> None:
     """And nothing that merely prints like it."""
     with pytest.raises(SpecError, match="prefix must be the text in front of weight_ih_l0"):
-        spec_of(LSTM, prefix=3)  # type: ignore[arg-type]
+        Spec.of(LSTM, prefix=3)  # type: ignore[arg-type]
 
 
 def test_a_spec_is_its_own_source() -> None:
     """So that every call can take either."""
     spec = Spec(3, 4, batch_first=False)
-    assert spec_of(spec) is spec
+    assert Spec.of(spec) is spec
 
 
 @pytest.mark.parametrize(
@@ -204,7 +207,7 @@ def test_reparametrised_weights_are_found(rename: str, extra: str, prefix: str) 
     state = state_of(spec, prefix)
     state[prefix + rename] = state.pop(f"{prefix}weight_hh_l0")
     state[prefix + extra] = Weight(16, 1)
-    assert spec_of(state, prefix) == spec
+    assert Spec.of(state, prefix) == spec
 
 
 def test_spectral_norm_keeps_the_matrix_and_not_its_vectors() -> None:
@@ -212,14 +215,14 @@ def test_spectral_norm_keeps_the_matrix_and_not_its_vectors() -> None:
     stored = {"weight_hh_l0_v": Weight(4), "weight_hh_l0_u": Weight(16), "weight_hh_l0_orig": Weight(16, 4)}
     for order in (list(stored), list(reversed(stored))):
         state = without(LSTM, "weight_hh_l0") | {name: stored[name] for name in order}
-        assert spec_of(state) == Spec(3, 4, 2)
+        assert Spec.of(state) == Spec(3, 4, 2)
         assert "weight_hh_l0_orig" in find_layers(state)[0].names
 
 
 def test_a_deep_layer_is_read() -> None:
     """A thousand layers are a thousand names, not a special case."""
     spec = Spec(3, 4, 1000, bidirectional=True, proj_size=2)
-    assert spec_of(state_of(spec)) == spec
+    assert Spec.of(state_of(spec)) == spec
 
 
 def test_text_from_a_file_is_safe_to_print() -> None:
@@ -254,18 +257,18 @@ def test_live_layers_of_every_make() -> None:
     """Subclasses, scripted and parametrised layers are what they are made from."""
     torch = pytest.importorskip("torch")
     for layer, spec in torch_sources(torch):
-        assert spec_of(layer) == spec
+        assert Spec.of(layer) == spec
 
 
 def test_a_layer_inside_a_model_goes_by_its_name() -> None:
     """As for a checkpoint: prefix with or without the dot, and the places listed where it is wrong."""
     torch = pytest.importorskip("torch")
     model = torch.nn.Sequential(torch.nn.LSTM(3, 4), torch.nn.Linear(4, 2), torch.nn.GRU(5, 6))
-    assert spec_of(model, "2") == spec_of(model, "2.") == Spec(5, 6, 1, False, cell="GRU")
-    with pytest.raises(SpecError, match="Recurrent layers are at: '0', '2'"):
-        spec_of(model)
-    with pytest.raises(SpecError, match="There is no recurrent layer in it"):
-        spec_of(model[1])
+    assert Spec.of(model, "2") == Spec.of(model, "2.") == Spec(5, 6, 1, False, cell="GRU")
+    with pytest.raises(SpecError, match=r"It holds 2: '0', '2'. Pick one: Spec.of\(model, prefix='0'\)"):
+        Spec.of(model)
+    with pytest.raises(SpecError, match="the model must be one that holds a recurrent layer"):
+        Spec.of(model[1])
 
 
 @pytest.mark.parametrize("make", ["own", "upsample"])
@@ -276,8 +279,8 @@ def test_other_modules_are_not_taken_for_layers(make: str) -> None:
         "own": lambda: type("LSTM", (torch.nn.Module,), {"mode": "LSTM", "hidden_size": 4})(),
         "upsample": lambda: torch.nn.Upsample(scale_factor=2, mode="nearest"),
     }
-    with pytest.raises(SpecError, match="There is no recurrent layer in it"):
-        spec_of(modules[make]())
+    with pytest.raises(SpecError, match="the model must be one that holds a recurrent layer"):
+        Spec.of(modules[make]())
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")  # torch 2.13 deprecates what is tested
@@ -290,5 +293,5 @@ def test_a_scripted_module_of_the_same_name_is_not_torchs() -> None:
             return x
 
     LSTMCell.forward.__annotations__.clear()  # TorchScript looks names up in the module, and torch is not there
-    with pytest.raises(SpecError, match="There is no recurrent layer in it"):
-        spec_of(torch.jit.script(LSTMCell()))
+    with pytest.raises(SpecError, match="the model must be one that holds a recurrent layer"):
+        Spec.of(torch.jit.script(LSTMCell()))

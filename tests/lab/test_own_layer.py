@@ -1,4 +1,4 @@
-"""lab/custom.py: reading somebody's own layer, and running it."""
+"""lab/own_layer.py: reading somebody's own layer, and running it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.lab.custom import random_run, spec_by_attributes
+from lstm_shapes.lab.own_layer import random_run, spec_by_attributes
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec
 
@@ -48,7 +48,7 @@ def test_torchs_layers_say_it_better() -> None:
 
 def test_without_attributes_a_spec_is_needed() -> None:
     """The message names the attribute and the way around."""
-    with pytest.raises(SpecError, match=r"Own.hidden_size must be there, got None. Pass spec=Spec"):
+    with pytest.raises(SpecError, match=r"Own.hidden_size must be there. Pass spec=Spec"):
         spec_by_attributes(Own(input_size=7))
 
 
