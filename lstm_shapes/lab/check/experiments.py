@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
+from lstm_shapes.lab.private import MODULE_TABLES, compiled_from
 from lstm_shapes.lab.trace import (
     Call,
     Follower,
@@ -228,7 +229,7 @@ class Experiments:
 
     def kept_tensors(self) -> list[Tensor]:
         """The tensors, no parameters and no buffers, that objects and modules hold now."""
-        spaces, not_held = self.reached.attributes, ("_parameters", "_buffers")
+        spaces, not_held = self.reached.attributes, MODULE_TABLES
         values = [v for space in spaces for name, v in space.items() if name not in not_held]
         values += [space[word] for space, word in self.reached.globals]
         return [t for value in values for t in tensors_of(value, 3) if not isinstance(t, nn.Parameter)]
@@ -367,7 +368,7 @@ def _modules_of(trace: Trace) -> Iterator[nn.Module]:
 def unwrapped(model: Callable[..., Any]) -> Callable[..., Any]:
     """The module inside what compiles or distributes it."""
     while isinstance(model, nn.Module):
-        inner = getattr(model, "_orig_mod", None)
+        inner = compiled_from(model)
         if inner is None and isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
             inner = model.module
         if not isinstance(inner, nn.Module):

@@ -17,6 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from lstm_shapes.lab.private import (
+    CALL_OF_MODULE,
+    dispatch_is_followed,
+    in_backward,
+    in_transform,
+    is_traced,
+    keywords_of_call,
+)
 from lstm_shapes.lab.trace import Trace, leaves, rebuild
 from lstm_shapes.lab.trace.recorder import RECURRENT
 
@@ -32,7 +40,6 @@ _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 _TRIES = 3
 # What ends the experiments and not the program. Ctrl-C is meant for the program.
 _ENDS = (Exception, SystemExit, OutOfTime)
-_CALL = nn.Module._call_impl.__code__
 
 
 class Roots:
@@ -56,15 +63,15 @@ class Roots:
         frames = _calls()
         if len(frames) != 1:
             return
-        kwargs = frames[0].f_locals.get("kwargs") or {}  # torch's global hooks are not given them
+        kwargs = keywords_of_call(frames[0])
         args = args if isinstance(args, tuple) else (args,)
-        why = self._try(module, args, dict(kwargs))
+        why = self._try(module, args, kwargs)
         if why is None:
             return
         if why:
             self.skipped[_name(module)] = why
         if any(is_lazy(p) for p in module.parameters()):
-            self._later[id(module)] = (args, dict(kwargs))
+            self._later[id(module)] = (args, kwargs)
 
     def ended(self, module: nn.Module, args: Any, output: Any) -> None:
         """Hook after every module's forward: a lazy module is examined after the call that makes its weights."""
@@ -263,13 +270,13 @@ def _not_now(module: nn.Module, given: Any) -> str | None:
         return "a scripted module does not show its inside"
     if any(is_lazy(value) for value in (*parameters, *module.buffers())):
         return "its lazy layers have no weights yet"
-    if torch._C._current_graph_task_id() != -1:
+    if in_backward():
         return "called inside a backward pass"
-    if torch._C._get_tracing_state() is not None:
+    if is_traced():
         return "called while it is traced"
-    if torch._C._functorch.peek_interpreter_stack() is not None:
+    if in_transform():
         return "called inside a transform of torch.func"
-    if torch._C._len_torch_dispatch_stack() > 0:
+    if dispatch_is_followed():
         return "called under a TorchDispatchMode, which would see the experiments"
     if torch.cuda.is_available() and torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():  # type: ignore[no-untyped-call]
         return "called while a CUDA graph is captured"
@@ -286,7 +293,7 @@ def _calls() -> list[FrameType]:
     frame: FrameType | None = sys._getframe(1)
     calls: list[FrameType] = []
     while frame is not None and len(calls) < 2:
-        if frame.f_code is _CALL:
+        if frame.f_code is CALL_OF_MODULE:
             calls.append(frame)
         frame = frame.f_back
     return calls

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab.axis_names import AxisNames
+from lstm_shapes.lab.private import compiled_from
 from lstm_shapes.lab.tensors import AnnotatedTensor
 from lstm_shapes.lab.torch_rules import axes_of, called
 from lstm_shapes.lab.trace import CELLS, LayerCall, Value, layer_calls, reach
@@ -104,8 +105,8 @@ def _own(model: Any) -> str:
 
 def _followable(model: Any) -> tuple[Any, list[str]]:
     """The model itself where it was compiled; a note where it cannot be followed."""
-    if hasattr(model, "_orig_mod"):
-        return model._orig_mod, ["compiled by torch.compile: the walk shows the module that was compiled"]
+    if (compiled := compiled_from(model)) is not None:
+        return compiled, ["compiled by torch.compile: the walk shows the module that was compiled"]
     if isinstance(model, torch.jit.ScriptModule | torch.jit.ScriptFunction):
         return model, ["scripted by torch.jit: its lines do not run in Python, so only what goes in and out is shown"]
     return model, []
