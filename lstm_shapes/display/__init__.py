@@ -34,9 +34,10 @@ def load_when_shown(*loads: Callable[[], None]) -> None:
 
 def page_of(value: Any) -> Page:
     """A result as a page; loads the views that it takes."""
-    while _waiting and view.dispatch(type(value)) is view.dispatch(object):
-        _waiting[0]()
-        del _waiting[0]
+    for load in _waiting:
+        if view.dispatch(type(value)) is not view.dispatch(object):
+            break
+        load()
     return view(value)
 
 

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import LstmShapesError
+from lstm_shapes.lab.alone import alone
 from lstm_shapes.theory.checkpoint import Mismatch, compare, loaded
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.sources import UNTOLD, Found, find_layers, printable
@@ -194,7 +195,7 @@ def _load(path: str, is_zip: bool, size: int) -> Any:
         # Until then weights_only could be led to execute code (CVE-2025-32434).
         raise CheckpointError(path, f"cannot be read safely by torch {torch.__version__}", "Torch 2.6 can")
     try:
-        with warnings.catch_warnings():
+        with alone(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except Exception as error:  # a broken pickle can raise anything

@@ -14,6 +14,7 @@ from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.predict import as_spec
 from lstm_shapes.theory.spec import Spec
 
+from .alone import alone
 from .build import bytes_of_call
 from .checks import Check, every_check
 from .modes import one_thread_below, plain_mode
@@ -84,7 +85,7 @@ def prove(
 
     Raises: SpecError, ShapeError.
     """
-    with plain_mode():
+    with alone(), plain_mode():
         if isinstance(Q, nn.Module):
             where = {"device": device, "dtype": dtype, "seed": seed}
             result = run(Q, D, K, batch_first, N=N, L=L, lengths=lengths, **where, **fields)

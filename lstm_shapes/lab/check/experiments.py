@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -380,17 +382,23 @@ def unwrapped(model: Callable[..., Any]) -> Callable[..., Any]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """The model's own warnings and words were shown when its owner ran it; experiments repeat none of them."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(_Nowhere()):
+    with warnings.catch_warnings(), contextlib.redirect_stdout(_Nowhere(sys.stdout)):
         warnings.simplefilter("ignore")
         yield
 
 
 class _Nowhere:
-    """A stream that keeps nothing."""
+    """A stream that keeps nothing of what this thread writes; the others write where they wrote before."""
 
     encoding = "utf-8"
 
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._thread = threading.get_ident()
+
     def write(self, text: str) -> int:
+        if threading.get_ident() != self._thread and self._stream is not None:
+            self._stream.write(text)
         return len(text)
 
     def flush(self) -> None: ...

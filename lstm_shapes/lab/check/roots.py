@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from lstm_shapes.lab.alone import alone
 from lstm_shapes.lab.private import (
     CALL_OF_MODULE,
     dispatch_is_followed,
@@ -51,14 +51,13 @@ class Roots:
         self.skipped: dict[str, str] = {}
         self.busy = False
         self._seconds = seconds
-        self._thread = threading.get_ident()
         self._done: dict[int, weakref.ref[nn.Module]] = {}
         self._tried: dict[int, list[list[tuple[int, ...]]]] = {}
         self._later: dict[int, tuple[tuple[Any, ...], dict[str, Any]]] = {}
 
     def begins(self, module: nn.Module, args: Any) -> None:
         """Hook before every module's forward."""
-        if self.busy or threading.get_ident() != self._thread or self._is_done(module):
+        if self.busy or self._is_done(module):
             return
         frames = _calls()
         if len(frames) != 1:
@@ -97,11 +96,15 @@ class Roots:
         if shapes in tried:
             return
         tried.append(shapes)
-        self.busy = True
-        try:
-            report = examined(module, args, kwargs, self._seconds)
-        finally:
-            self.busy = False
+        with alone(self._seconds) as ours:
+            if not ours:
+                self._end(module, f"another thread was in experiments of its own for {self._seconds:g} s")
+                return
+            self.busy = True
+            try:
+                report = examined(module, args, kwargs, self._seconds)
+            finally:
+                self.busy = False
         if report is None:
             self._end(module, "")
             return
@@ -312,7 +315,7 @@ def _unheard() -> Iterator[None]:
     torch.set_warn_always(True)
     logging.disable(logging.CRITICAL)
     try:
-        with contextlib.redirect_stderr(_Nowhere()), contextlib.redirect_stdout(_Nowhere()):
+        with contextlib.redirect_stderr(_Nowhere(sys.stderr)), contextlib.redirect_stdout(_Nowhere(sys.stdout)):
             yield
     finally:
         logging.disable(disabled)

@@ -236,7 +236,8 @@ def _shape_only(value: Value) -> Tensor:
     key = (value.shape, value.tensor.dtype)
     if len(_SHAPES) > 1_000:
         _SHAPES.clear()
-    if key not in _SHAPES:
+    made = _SHAPES.get(key)
+    if made is None:
         with without_functions():
-            _SHAPES[key] = torch.empty(value.shape, dtype=value.tensor.dtype, device="meta")
-    return _SHAPES[key]
+            made = _SHAPES[key] = torch.empty(value.shape, dtype=value.tensor.dtype, device="meta")
+    return made

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lstm_shapes.errors import ShapeError
+from lstm_shapes.lab.alone import alone
 from lstm_shapes.lab.axis_names import AxisNames
 from lstm_shapes.lab.private import compiled_from
 from lstm_shapes.lab.tensors import AnnotatedTensor
@@ -60,25 +61,26 @@ def walk(
     """
     model, notes = _followable(model)
     reached = reach(model)
-    snapshot = Snapshot(reached)
     paths = {key: reached.names.get(key, "") for key in reached.modules}
     modules = [(paths[key], module) for key, module in reached.modules.items()]
     lines = Lines(paths, _own(model))
     handed = _Inputs(model, inputs, kwargs, axes, batch_dim, lines)
     error: Exception | None = None
     output: Any = None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                with lines:
-                    output = model(*handed.args, **handed.kwargs)
-            except Exception as raised:
-                error = raised
-                lines.stopped(raised)
-        results = [Row(name, lines.value(tensor), note) for name, tensor, note in rows_of("output", output)]
-    finally:
-        snapshot.restore()
+    with alone():
+        snapshot = Snapshot(reached)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                try:
+                    with lines:
+                        output = model(*handed.args, **handed.kwargs)
+                except Exception as raised:
+                    error = raised
+                    lines.stopped(raised)
+            results = [Row(name, lines.value(tensor), note) for name, tensor, note in rows_of("output", output)]
+        finally:
+            snapshot.restore()
     report = None
     if error is not None:
         from lstm_shapes.lab.check import check
