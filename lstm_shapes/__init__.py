@@ -14,7 +14,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .display import load_when_shown
+from .display import load_when_shown, loading
 
 __version__ = "0.1.0"
 
@@ -141,7 +141,8 @@ def __getattr__(name: str) -> object:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{home}", __name__), name)
+    with loading:
+        value = getattr(import_module(f".{home}", __name__), name)
     globals()[name] = value  # the next look-up does not come here
     return value
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from lstm_shapes.display import encodable
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.lab.private import without_subclasses
 from lstm_shapes.lab.torch_rules import answer, axes_of, rule_of, tensors_in
@@ -72,7 +73,7 @@ class AnnotatedTensor(Tensor):
         return self
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
-        return f"{self.axes}\n{self.plain()!r}"
+        return encodable(f"{self.axes}\n{self.plain()!r}")
 
     def __format__(self, spec: str) -> str:
         return format(self.plain(), spec) if spec else str(self)

@@ -87,7 +87,7 @@ def walk(
 
         report = check(model, *inputs, **kwargs)
     weights = {id(buffer) for _, module in modules for buffer in module.buffers(recurse=False)}
-    with named_weights(modules):
+    with alone(), named_weights(modules):
         names = AxisNames(lines.trace, given=handed.axes, weights=weights)
         view = _View(lines, names, paths)
         steps = view.steps(depth)
