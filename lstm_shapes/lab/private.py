@@ -99,11 +99,9 @@ def not_compiled(code: CodeType) -> None:
     `torch.compiler.disable` would forbid both, and load the compiler; this is what it is made of.
     """
     frames: Any = getattr(getattr(torch._C, "_dynamo", None), "eval_frame", None)
-    if hasattr(frames, "_FrameExecStrategy"):
+    if frames is not None:  # a torch without a compiler compiles nothing
         skip = frames._FrameAction.SKIP
         frames.set_code_exec_strategy(code, frames._FrameExecStrategy(skip, skip))
-    elif hasattr(frames, "skip_code"):  # before torch 2.8
-        frames.skip_code(code)
 
 
 # ---------------------------------------------------------------- tensors
