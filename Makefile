@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 JOBS ?= 2
 ARGS ?=
 
-.PHONY: help demo test check lint types layers tests bench fuzz docs snapshots pythons clean
+.PHONY: help demo test check lint types layers tests release bench fuzz docs snapshots pythons oldest mutants clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -e 's/:.*## /	/' | expand -t 12
@@ -36,6 +36,9 @@ tests: $(VENV)/.dev  ## pytest with branch coverage
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+release:  ## build sdist and wheel, install the wheel in an empty environment and use it there
+	PYTHON="$(PYTHON)" sh tests/release.sh
+
 bench: $(VENV)/.dev  ## the budgets, as ratios measured in one run (ARGS=--huge adds the 275-billion layer)
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -49,11 +52,17 @@ docs: $(VENV)/.dev  ## write README, docs and the tutorial again: what their cod
 snapshots: $(VENV)/.dev  ## write tests/snapshots again: read the diff before you commit it
 	$(PYTEST) -m snapshot --update-snapshots $(ARGS)
 
-pythons: ## theory's tests, without torch, on every other Python found here
+pythons:  ## theory's tests, without torch, on every other Python found here
 	PYTHON="$(PYTHON)" sh tests/pythons.sh
 
+oldest:  ## every test with the oldest version of each dependency that pyproject.toml allows (downloads gigabytes)
+	PYTHON="$(PYTHON)" sh tests/oldest.sh $(ARGS)
+
+mutants: $(VENV)/.dev  ## change theory/ in small ways: which changes no test notices (an hour; ARGS=counts for one file)
+	PYTHON=$(BIN)/python sh tests/mutants.sh $(ARGS)
+
 clean:  ## remove what the commands made
-	rm -rf $(VENV) .venv-3.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) .venv-3.* .venv-oldest .mutants .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
 
 # A stamp is newer than what it was installed from, so a second run installs nothing.
 

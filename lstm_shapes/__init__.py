@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from .display import load_when_shown
+from .display import load_when_shown, loading
 
 __version__ = "0.1.0"
 
@@ -58,7 +58,8 @@ def unload_ipython_extension(shell: object) -> None:
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name], __name__), name)
+    with loading:
+        value = getattr(import_module(_HOMES[name], __name__), name)
     globals()[name] = value  # the next look-up does not come here
     return value
 

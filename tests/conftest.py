@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.snapshot import Snapshot
 
@@ -26,6 +26,10 @@ settings.register_profile("local", deadline=None)
 # Everyone's `make test` is the same run; `make fuzz` is where new seeds are drawn.
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("fuzz", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+# Whether a test fails is all that `make mutants` asks.
+settings.register_profile(
+    "mutants", deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
+)
 settings.load_profile("local")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .page import Drawing, Page
 
-__all__ = ["Shown", "as_document", "as_text", "drawing", "load_when_shown", "page_of", "view"]
+__all__ = ["Shown", "as_document", "as_text", "drawing", "encodable", "load_when_shown", "loading", "page_of", "view"]
 
 _waiting: list[Callable[[], None]] = []
+# One thread at a time loads what is loaded on first use: a package that another thread has half loaded looks whole.
+loading = threading.RLock()
 
 
 @singledispatch
@@ -34,9 +37,11 @@ def load_when_shown(*loads: Callable[[], None]) -> None:
 
 def page_of(value: Any) -> Page:
     """A result as a page; loads the views that it takes."""
-    while _waiting and view.dispatch(type(value)) is view.dispatch(object):
-        _waiting[0]()
-        del _waiting[0]
+    for load in _waiting:
+        if view.dispatch(type(value)) is not view.dispatch(object):
+            break
+        with loading:
+            load()
     return view(value)
 
 
@@ -49,7 +54,7 @@ class Shown:
         return page_of(self)
 
     def __repr__(self) -> str:
-        return as_text(self, colour=_wants_colour())
+        return encodable(as_text(self, colour=_wants_colour()))
 
     def _repr_html_(self) -> str:
         from .html import to_html
@@ -88,6 +93,12 @@ def drawing(value: Shown) -> Drawing:
     from .page import Drawing
 
     return next(block for block in page_of(value).blocks if isinstance(block, Drawing))
+
+
+def encodable(text: str) -> str:
+    """With question marks in the place of symbols that stdout cannot encode: printing a result never fails."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
 
 
 def _wants_colour() -> bool:

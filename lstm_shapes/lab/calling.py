@@ -19,6 +19,7 @@ from lstm_shapes.theory.given import Given
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
+from .alone import alone
 from .contract import problems_of
 from .random_state import untouched_random_state
 from .tensors import AnnotatedTensor
@@ -131,7 +132,7 @@ def call_plainly(layer: nn.Module, spec: Spec, inputs: Inputs) -> Returned:
     if inputs.packed is None and inputs.call.lengths is not None:
         lengths = torch.tensor(inputs.call.lengths, device="cpu")
         fed = pack_padded_sequence(inputs.X, lengths, batch_first=spec.batch_first, enforce_sorted=False)
-    with untouched_random_state(inputs.X.device), warnings.catch_warnings():
+    with alone(), untouched_random_state(inputs.X.device), warnings.catch_warnings():
         # A remark about speed, which nobody who asks for shapes wants to read.
         warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
         returned = layer(fed) if given is None else layer(fed, as_state(given))

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import LstmShapesError
+from lstm_shapes.lab.alone import alone
 from lstm_shapes.theory.checkpoint import Mismatch, compare, loaded
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.spec import UNTOLD, Found, find_layers, printable
@@ -28,7 +29,6 @@ __all__ = ["Checkpoint", "CheckpointError", "Stored", "StoredLayer", "read_check
 
 # Checkpoints nest a few levels, {"state_dict": …} or {"model": {"encoder": …}}; only an attack nests many.
 _MOST_LEVELS = 16
-_TORCH_WITH_SAFE_LOAD = (2, 6)
 _TORCH_NAMES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
 # What torch.save wrote first before it wrote zip archives; `MAGIC_NUMBER` in torch/serialization.py.
 _MAGIC = 0x1950A86A20F9469CFC6C.to_bytes(10, "little")
@@ -189,12 +189,8 @@ def _load(path: str, is_zip: bool, size: int) -> Any:
         _refuse_bombs(path, size)
     import torch
 
-    version = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
-    if version < _TORCH_WITH_SAFE_LOAD:
-        # Until then weights_only could be led to execute code (CVE-2025-32434).
-        raise CheckpointError(path, f"cannot be read safely by torch {torch.__version__}", "Torch 2.6 can")
     try:
-        with warnings.catch_warnings():
+        with alone(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except Exception as error:  # a broken pickle can raise anything

@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
+from lstm_shapes.lab.private import DispatchMode, operation_of
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.shapes import axes_of_X
@@ -94,7 +94,7 @@ def _count(layer: nn.Module, spec: Spec, call: Call, device: str) -> int:
     return int(formulas.macs)
 
 
-class _Formulas(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Formulas(DispatchMode):  # type: ignore[no-untyped-call]
     """FlopCounterMode without its module tree and the compiler: sums `flop_registry` over operations."""
 
     def __init__(self) -> None:
@@ -111,7 +111,7 @@ class _Formulas(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         out = func(*args, **(kwargs or {}))
-        formula = flop_registry.get(func._overloadpacket)
+        formula = flop_registry.get(operation_of(func))
         if formula is not None:
             self.macs += int(formula(*args, **(kwargs or {}), out_val=out)) // 2
         return out

@@ -14,6 +14,7 @@ from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec, by_attributes
 
+from .alone import alone
 from .build import PLAIN, as_device, as_dtype, generator, new_layer
 from .calling import Inputs, call_plainly
 from .random_state import untouched_random_state
@@ -88,7 +89,7 @@ def ignores_state(run: Run) -> bool:
 def _require_results(layer: nn.Module, prediction: Prediction, X: Tensor) -> None:
     """Y, hn and cn are there and have their shapes; each is named where it is not."""
     spec = prediction.spec
-    with torch.no_grad(), untouched_random_state(X.device), warnings.catch_warnings():
+    with alone(), torch.no_grad(), untouched_random_state(X.device), warnings.catch_warnings():
         # Without gradients torch says once which of its kernels it takes: no news to who tests a layer.
         warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
         returned = layer(X)

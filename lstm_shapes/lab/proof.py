@@ -11,6 +11,7 @@ from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.given import Given, LayerPlaced, Placed, Source, takes
 from lstm_shapes.theory.spec import Spec
 
+from .alone import alone
 from .build import bytes_of_call
 from .calling import State, X
 from .checks import Check, every_check
@@ -110,7 +111,7 @@ def prove(given: Given) -> Proof:
 
 def prove_given(given: Given) -> Proof:
     """What `prove` returns."""
-    with plain_mode():
+    with alone(), plain_mode():
         if given.module is not None:
             return _prove_run(run_given(given), yours=True)
         spec, call = given.spec, given.call

@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 import torch
 from torch import Tensor
 
+from lstm_shapes.display import encodable
 from lstm_shapes.errors import ShapeError, SpecError, in_one_sentence
+from lstm_shapes.lab.private import without_subclasses
 from lstm_shapes.lab.torch_rules import answer, axes_of, rule_of, tensors_in
 from lstm_shapes.theory.axes import Axes, unpacked
 from lstm_shapes.theory.origins import UNKNOWN
 
 __all__ = ["AnnotatedTensor", "annotate"]
 
-_plain = torch._C.DisableTorchFunctionSubclass
 _set_data: object = Tensor.data.__set__  # type: ignore[attr-defined]
 
 strict = False
@@ -127,7 +128,7 @@ class AnnotatedTensor(Tensor):
         def requires_grad_(self, requires_grad: _Bool = ...) -> AnnotatedTensor: ...
 
     def __new__(cls, data: Tensor, axes: Axes | None = None) -> AnnotatedTensor:
-        with _plain():
+        with without_subclasses():
             self = torch.as_tensor(data).as_subclass(cls)
         # as_subclass returns a tensor that is one already: what it carries stays its own.
         if "_axes" not in self.__dict__ or axes is not None:
@@ -148,13 +149,13 @@ class AnnotatedTensor(Tensor):
         >>> type(annotate(torch.zeros(2), "N").plain())
         <class 'torch.Tensor'>
         """
-        with _plain():
+        with without_subclasses():
             return self.as_subclass(Tensor)
 
     def set_(self, *args: Any, **kwargs: Any) -> AnnotatedTensor:
         """Another tensor's memory, and with it that tensor's axes; torch asks no __torch_function__ about this."""
         source = args[0] if args else kwargs.get("source")
-        with _plain():
+        with without_subclasses():
             super().set_(*args, **kwargs)
         found = axes_of(source)
         self._axes = found if found is not None and found.sizes == tuple(self.shape) else _unknown(self)
@@ -170,9 +171,9 @@ class AnnotatedTensor(Tensor):
         plain = self.plain().detach()
         kind = f"{self.axes} {str(plain.dtype).removeprefix('torch.')} {plain.device}{grad}"
         try:
-            return f"{kind}{_numbers(plain)}"
+            return encodable(f"{kind}{_numbers(plain)}")
         except RuntimeError:
-            return f"{kind}, no numbers"  # a tensor of a compiler's or a transformation's has none to show
+            return encodable(f"{kind}, no numbers")  # a compiler's or a transformation's tensor has none to show
 
     def _repr_html_(self) -> str:
         line, numbers = escape(repr(self)), escape(repr(self.plain()))
@@ -216,9 +217,9 @@ class AnnotatedTensor(Tensor):
         kwargs = kwargs or {}
         if torch.compiler.is_compiling():
             # A compiler reads these lines instead of running them: names are for people, and stay outside.
-            with _plain():  # pragma: no cover
+            with without_subclasses():  # pragma: no cover
                 return func(*args, **kwargs)
-        with _plain():
+        with without_subclasses():
             out = func(*args, **kwargs)
         return annotated(func, out, args, kwargs)
 
@@ -256,7 +257,7 @@ def annotate(tensor: Tensor, names: str | Iterable[str] | Axes, **sizes: int) ->
         for name, size in sizes.items():
             if name not in known:
                 raise SpecError(name, f"one of the axes in {axes.formula}", got=size)
-    with _plain():
+    with without_subclasses():
         # Even where the tensor is annotated already: the caller's own keeps its names.
         fresh = tensor.as_subclass(Tensor).view_as(tensor) if isinstance(tensor, AnnotatedTensor) else tensor
     return _wrap(fresh, axes)
@@ -266,7 +267,7 @@ def annotated(func: object, out: Any, args: Sequence[Any], kwargs: Mapping[str, 
     """What a torch function returned, with the axes that its rule gives; as it is where there is no rule."""
     if func is Tensor.__setitem__:
         if isinstance(args[0], AnnotatedTensor):
-            with _plain():
+            with without_subclasses():
                 axes = answer(func, args[0], args, kwargs, strict=strict)
             args[0]._axes = axes if isinstance(axes, Axes) else _unknown(args[0])
         return out
@@ -277,7 +278,7 @@ def annotated(func: object, out: Any, args: Sequence[Any], kwargs: Mapping[str, 
     if not isinstance(out, Tensor | tuple | list) or not tensors_in(out):
         return out
     given, into = [*args, *kwargs.values()], kwargs.get("out") is not None
-    with _plain():
+    with without_subclasses():
         said = answer(func, out, args, kwargs, strict=strict)
     if isinstance(out, Tensor):
         return _give(func, out, said if isinstance(said, Axes) else None, given, into)
@@ -311,7 +312,7 @@ def _give(func: object, out: Tensor, axes: Axes | None, given: Sequence[Any], in
 
 
 def _wrap(tensor: Tensor, axes: Axes) -> AnnotatedTensor:
-    with _plain():
+    with without_subclasses():
         found = tensor.as_subclass(AnnotatedTensor)
     found._axes = axes
     return found
@@ -342,7 +343,7 @@ def _written(value: complex) -> str:
 
 
 def _unknown(tensor: Tensor) -> Axes:
-    with _plain():
+    with without_subclasses():
         return Axes.of([UNKNOWN] * tensor.dim(), tuple(tensor.shape))
 
 

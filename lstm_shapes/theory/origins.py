@@ -7,11 +7,11 @@ two layers can not. What an origin is called may be decided later, by a layer th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import count, pairwise
 from typing import Any
+from weakref import WeakValueDictionary
 
 __all__ = [
     "COPIES",
@@ -24,6 +24,7 @@ __all__ = [
     "Origin",
     "Steps",
     "compact",
+    "derived",
     "factors",
     "injective",
     "joined",
@@ -59,6 +60,7 @@ class Origin:
         "_name",
         "_same",
         "blank",
+        "derived",
         "factor",
         "factors",
         "made",
@@ -80,6 +82,8 @@ class Origin:
         self.naming = naming
         """Who names it, where that is decided later."""
         self.serial = next(_serials)
+        self.derived: WeakValueDictionary[object, Origin] | None = None
+        """What came of it, by the reason, for as long as anybody holds that: an axis keeps no program alive."""
         self.factors: dict[int, tuple[Origin, Origin]] = {}
         self.factor: tuple[Origin, int] | None = None
         """What it is a factor of, and the size of the inner factor."""
@@ -237,7 +241,16 @@ def whole(name: str, size: int, made: bool = False) -> Atom:
     return Atom(Origin(name, made), range(size))
 
 
-@lru_cache(maxsize=4096)
+def derived(origin: Origin, reason: object, make: Callable[[], Origin]) -> Origin:
+    """What comes of an origin for some reason: the same one each time."""
+    if origin.derived is None:
+        origin.derived = WeakValueDictionary()
+    other = origin.derived.get(reason)
+    if other is None:
+        other = origin.derived[reason] = make()
+    return other
+
+
 def relabelled(origin: Origin, *reason: object) -> Origin:
     """Another origin of the same name: the same one each time for the same reason.
 
@@ -245,9 +258,13 @@ def relabelled(origin: Origin, *reason: object) -> Origin:
     >>> relabelled(N).name, relabelled(N) is N, relabelled(N) is relabelled(N), relabelled(N) is relabelled(N, 1)
     ('N', False, True, False)
     """
-    other = Origin(made=origin.made, naming=origin.naming)
-    other._same = origin.root
-    return other
+
+    def make() -> Origin:
+        other = Origin(made=origin.made, naming=origin.naming)
+        other._same = origin.root
+        return other
+
+    return derived(origin, reason, make)
 
 
 def factors(origin: Origin, inner: int) -> tuple[Origin, Origin]:

@@ -239,14 +239,6 @@ def test_a_scripted_model_is_refused(tmp_path: Path) -> None:
         read_checkpoint(path)
 
 
-def test_an_old_torch_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until 2.6, weights_only could be led to execute code."""
-    torch.save(nn.LSTM(2, 3).state_dict(), tmp_path / "a.pt")
-    monkeypatch.setattr(torch, "__version__", "2.5.1+cpu")
-    with pytest.raises(CheckpointError, match=r"cannot be read safely by torch 2\.5\.1\+cpu\. Torch 2\.6 can\."):
-        read_checkpoint(tmp_path / "a.pt")
-
-
 @pytest.mark.parametrize(
     ("name", "message"),
     [

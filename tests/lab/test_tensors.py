@@ -334,12 +334,12 @@ def test_under_autocast() -> None:
 
 
 def test_under_compile() -> None:
-    """A compiler works on the elements; what it returns is plain, and right."""
+    """A compiler works on the elements; what it returns is right, and plain or, before torch 2.9, rightly named."""
     x = X()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's compiler warns about itself
         out = torch.compile(lambda t: t.transpose(0, 1)[:, -1] * 2, backend="eager")(x)
-    assert type(out) is Tensor
+    assert type(out) is Tensor or names(out) == ("L", "Q")
     assert torch.equal(out, x.plain().transpose(0, 1)[:, -1] * 2)
 
 

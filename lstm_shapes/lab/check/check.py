@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.errors import SpecError, in_one_sentence
+from lstm_shapes.lab.alone import alone
 from lstm_shapes.lab.trace import tensors_of
 
 from . import rules_losses, rules_padding, rules_raised, rules_samples, rules_states
@@ -69,13 +70,14 @@ def check(
     kwargs = _passed_on(model, inputs, kwargs, {"lengths": lengths, "target": target, "loss": loss})
     if loss is not None and target is not None:
         model, inputs = partial(_compared, unwrapped(model), loss), (*inputs, target)
-    lab = Experiments(model, inputs, kwargs, batch_dim, lengths, progress=progress.says)
-    lab.target, lab.loss, lab.mixes = target, loss, mixes
-    try:
-        return examine(lab)
-    finally:
-        lab.close()
-        progress.done()
+    with alone():
+        lab = Experiments(model, inputs, kwargs, batch_dim, lengths, progress=progress.says)
+        lab.target, lab.loss, lab.mixes = target, loss, mixes
+        try:
+            return examine(lab)
+        finally:
+            lab.close()
+            progress.done()
 
 
 def _understood(

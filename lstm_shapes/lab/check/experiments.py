@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,6 +13,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
+from lstm_shapes.lab.private import MODULE_TABLES, compiled_from
 from lstm_shapes.lab.trace import (
     Call,
     Follower,
@@ -228,7 +231,7 @@ class Experiments:
 
     def kept_tensors(self) -> list[Tensor]:
         """The tensors, no parameters and no buffers, that objects and modules hold now."""
-        spaces, not_held = self.reached.attributes, ("_parameters", "_buffers")
+        spaces, not_held = self.reached.attributes, MODULE_TABLES
         values = [v for space in spaces for name, v in space.items() if name not in not_held]
         values += [space[word] for space, word in self.reached.globals]
         return [t for value in values for t in tensors_of(value, 3) if not isinstance(t, nn.Parameter)]
@@ -367,7 +370,7 @@ def _modules_of(trace: Trace) -> Iterator[nn.Module]:
 def unwrapped(model: Callable[..., Any]) -> Callable[..., Any]:
     """The module inside what compiles or distributes it."""
     while isinstance(model, nn.Module):
-        inner = getattr(model, "_orig_mod", None)
+        inner = compiled_from(model)
         if inner is None and isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
             inner = model.module
         if not isinstance(inner, nn.Module):
@@ -379,17 +382,23 @@ def unwrapped(model: Callable[..., Any]) -> Callable[..., Any]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """The model's own warnings and words were shown when its owner ran it; experiments repeat none of them."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(_Nowhere()):
+    with warnings.catch_warnings(), contextlib.redirect_stdout(_Nowhere(sys.stdout)):
         warnings.simplefilter("ignore")
         yield
 
 
 class _Nowhere:
-    """A stream that keeps nothing."""
+    """A stream that keeps nothing of what this thread writes; the others write where they wrote before."""
 
     encoding = "utf-8"
 
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._thread = threading.get_ident()
+
     def write(self, text: str) -> int:
+        if threading.get_ident() != self._thread and self._stream is not None:
+            self._stream.write(text)
         return len(text)
 
     def flush(self) -> None: ...

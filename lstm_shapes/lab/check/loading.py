@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
@@ -19,45 +20,69 @@ __all__ = ["Loading", "explain_load_error"]
 
 
 class Loading:
-    """Context manager that sees every call of `nn.Module.load_state_dict`; `findings` are what it has to say.
+    """Context manager that sees every call of `nn.Module.load_state_dict` in this thread; `findings` are what it says.
 
     torch has hooks for the loading of one module and none for that of all, so the method is replaced, here and
-    nowhere else, and put back on the way out.
+    nowhere else: by the first that is entered, and put back by the last.
     """
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
-        self._original: Callable[..., Any] | None = None
-        self._ours: Callable[..., Any] | None = None
-        self._inside = False
+        self._thread = 0
 
     def __enter__(self) -> Loading:
-        original = nn.Module.load_state_dict
-
-        def load_state_dict(module: nn.Module, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-            if self._inside:
-                return original(module, state_dict, *args, **kwargs)
-            self._inside = True
-            try:
-                result = original(module, state_dict, *args, **kwargs)
-            except Exception as error:
-                self.findings += [found for found in [explain_load_error(error)] if found is not None]
-                raise
-            finally:
-                self._inside = False
-            if not kwargs.get("strict", args[0] if args else True):
-                self.findings += _passed_over(state_dict, module, here())
-            return result
-
-        self._original, self._ours = original, load_state_dict
-        nn.Module.load_state_dict = load_state_dict  # type: ignore[method-assign,assignment]
+        self._thread = threading.get_ident()
+        with _METHOD.lock:
+            _METHOD.open.append(self)
+            if len(_METHOD.open) == 1:
+                _METHOD.original = nn.Module.load_state_dict
+                nn.Module.load_state_dict = _load_state_dict  # type: ignore[method-assign,assignment]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if nn.Module.load_state_dict is self._ours and self._original is not None:
-            nn.Module.load_state_dict = self._original  # type: ignore[method-assign]
+        with _METHOD.lock:
+            _METHOD.open.remove(self)
+            if not _METHOD.open and nn.Module.load_state_dict is _load_state_dict:
+                nn.Module.load_state_dict = _METHOD.original  # type: ignore[method-assign]
+
+    def sees(self) -> bool:
+        """Whether this thread is the one that entered it."""
+        return self._thread == threading.get_ident()
+
+
+class _Method:
+    """torch's method, and who sees its calls."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.open: list[Loading] = []
+        self.original: Callable[..., Any] = nn.Module.load_state_dict
+        self.inside = threading.local()
+
+
+_METHOD = _Method()
+
+
+def _load_state_dict(module: nn.Module, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+    seeing = [one for one in tuple(_METHOD.open) if one.sees()]
+    if not seeing or getattr(_METHOD.inside, "now", False):
+        return _METHOD.original(module, state_dict, *args, **kwargs)
+    said: list[Finding] = []
+    _METHOD.inside.now = True
+    try:
+        result = _METHOD.original(module, state_dict, *args, **kwargs)
+        if not kwargs.get("strict", args[0] if args else True):
+            said += _passed_over(state_dict, module, here())
+    except Exception as error:
+        said += [found for found in [explain_load_error(error)] if found is not None]
+        raise
+    finally:
+        _METHOD.inside.now = False
+        for one in seeing:
+            one.findings += said
+    return result
 
 
 def explain_load_error(error: BaseException) -> Finding | None:

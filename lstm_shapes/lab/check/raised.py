@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from lstm_shapes.lab.axis_names import AxisNames
+from lstm_shapes.lab.private import CALL_OF_MODULE, keywords_of_call
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, layer_calls, substituted, tensors_of
 from lstm_shapes.lab.trace.families import names_in
 
@@ -369,8 +370,8 @@ def _entered(frame: FrameType, depth: int) -> Entered | None:
     module = here.get("self")
     if not isinstance(module, nn.Module):
         return None
-    if code.co_name == "_call_impl" and isinstance(here.get("args"), tuple):
-        return Entered(module, here["args"], dict(here.get("kwargs") or {}), depth)
+    if code is CALL_OF_MODULE and isinstance(here.get("args"), tuple):
+        return Entered(module, here["args"], keywords_of_call(frame), depth)
     if code.co_name == "forward" and isinstance(module, RECURRENT_MODULES) and "input" in here:
         state = here.get("hx")
         return Entered(module, (here["input"],) if state is None else (here["input"], state), {}, depth)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lstm_shapes.lab.private import FUNCTIONS
 from lstm_shapes.lab.trace import Call, Value, substituted
 from lstm_shapes.lab.trace.families import SAME
 
@@ -52,7 +53,7 @@ def moved(
     return [t for t in (result if isinstance(result, (tuple, list)) else [result]) if isinstance(t, Tensor)]
 
 
-_SPACES: tuple[Any, ...] = (Tensor, torch, torch._C._VariableFunctions)
+_SPACES: tuple[Any, ...] = (Tensor, torch, FUNCTIONS)
 
 
 def written(call: Call, before: Tensor | None, value: Tensor, fill: float) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lstm_shapes.display import Shown
+from lstm_shapes.display import Shown, encodable
 from lstm_shapes.lab.trace import Where
 
 __all__ = ["Evidence", "Finding", "Level", "Report"]
@@ -96,7 +96,7 @@ class Finding:
         lines = [f"{mark} {self.title}"]
         lines += [f"  {word:<9} {text}" for word, text in self.rows]
         lines.append(f"  {self.code} {self.name} {self.level} (lstm-shapes rules {self.code})")
-        return "\n".join(lines)
+        return encodable("\n".join(lines))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -161,7 +161,7 @@ class Report(Shown):
 
     def __str__(self) -> str:
         lines = [str(finding) for finding in self.findings] or ["ok: nothing found"]
-        return "\n".join([*lines, *self.summary])
+        return encodable("\n".join([*lines, *self.summary]))
 
 
 def ordered(findings: list[Finding]) -> tuple[Finding, ...]:

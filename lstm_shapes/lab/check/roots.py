@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -17,6 +16,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from lstm_shapes.lab.alone import alone
+from lstm_shapes.lab.private import (
+    CALL_OF_MODULE,
+    dispatch_is_followed,
+    in_backward,
+    in_transform,
+    is_traced,
+    keywords_of_call,
+)
 from lstm_shapes.lab.trace import Trace, leaves, rebuild
 from lstm_shapes.lab.trace.recorder import RECURRENT
 
@@ -32,7 +40,6 @@ _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 _TRIES = 3
 # What ends the experiments and not the program. Ctrl-C is meant for the program.
 _ENDS = (Exception, SystemExit, OutOfTime)
-_CALL = nn.Module._call_impl.__code__
 
 
 class Roots:
@@ -44,27 +51,26 @@ class Roots:
         self.skipped: dict[str, str] = {}
         self.busy = False
         self._seconds = seconds
-        self._thread = threading.get_ident()
         self._done: dict[int, weakref.ref[nn.Module]] = {}
         self._tried: dict[int, list[list[tuple[int, ...]]]] = {}
         self._later: dict[int, tuple[tuple[Any, ...], dict[str, Any]]] = {}
 
     def begins(self, module: nn.Module, args: Any) -> None:
         """Hook before every module's forward."""
-        if self.busy or threading.get_ident() != self._thread or self._is_done(module):
+        if self.busy or self._is_done(module):
             return
         frames = _calls()
         if len(frames) != 1:
             return
-        kwargs = frames[0].f_locals.get("kwargs") or {}  # torch's global hooks are not given them
+        kwargs = keywords_of_call(frames[0])
         args = args if isinstance(args, tuple) else (args,)
-        why = self._try(module, args, dict(kwargs))
+        why = self._try(module, args, kwargs)
         if why is None:
             return
         if why:
             self.skipped[_name(module)] = why
         if any(is_lazy(p) for p in module.parameters()):
-            self._later[id(module)] = (args, dict(kwargs))
+            self._later[id(module)] = (args, kwargs)
 
     def ended(self, module: nn.Module, args: Any, output: Any) -> None:
         """Hook after every module's forward: a lazy module is examined after the call that makes its weights."""
@@ -90,11 +96,15 @@ class Roots:
         if shapes in tried:
             return
         tried.append(shapes)
-        self.busy = True
-        try:
-            report = examined(module, args, kwargs, self._seconds)
-        finally:
-            self.busy = False
+        with alone(self._seconds) as ours:
+            if not ours:
+                self._end(module, f"another thread was in experiments of its own for {self._seconds:g} s")
+                return
+            self.busy = True
+            try:
+                report = examined(module, args, kwargs, self._seconds)
+            finally:
+                self.busy = False
         if report is None:
             self._end(module, "")
             return
@@ -263,13 +273,13 @@ def _not_now(module: nn.Module, given: Any) -> str | None:
         return "a scripted module does not show its inside"
     if any(is_lazy(value) for value in (*parameters, *module.buffers())):
         return "its lazy layers have no weights yet"
-    if torch._C._current_graph_task_id() != -1:
+    if in_backward():
         return "called inside a backward pass"
-    if torch._C._get_tracing_state() is not None:
+    if is_traced():
         return "called while it is traced"
-    if torch._C._functorch.peek_interpreter_stack() is not None:
+    if in_transform():
         return "called inside a transform of torch.func"
-    if torch._C._len_torch_dispatch_stack() > 0:
+    if dispatch_is_followed():
         return "called under a TorchDispatchMode, which would see the experiments"
     if torch.cuda.is_available() and torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():  # type: ignore[no-untyped-call]
         return "called while a CUDA graph is captured"
@@ -286,7 +296,7 @@ def _calls() -> list[FrameType]:
     frame: FrameType | None = sys._getframe(1)
     calls: list[FrameType] = []
     while frame is not None and len(calls) < 2:
-        if frame.f_code is _CALL:
+        if frame.f_code is CALL_OF_MODULE:
             calls.append(frame)
         frame = frame.f_back
     return calls
@@ -305,7 +315,7 @@ def _unheard() -> Iterator[None]:
     torch.set_warn_always(True)
     logging.disable(logging.CRITICAL)
     try:
-        with contextlib.redirect_stderr(_Nowhere()), contextlib.redirect_stdout(_Nowhere()):
+        with contextlib.redirect_stderr(_Nowhere(sys.stderr)), contextlib.redirect_stdout(_Nowhere(sys.stdout)):
             yield
     finally:
         logging.disable(disabled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -12,6 +13,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from lstm_shapes.display import Shown
+from lstm_shapes.lab.alone import alone
 from lstm_shapes.lab.trace import Trace, raised_at, theirs
 from lstm_shapes.lab.trace.bounded import Bounded
 from lstm_shapes.lab.trace.compiling import aside
@@ -46,14 +48,14 @@ class Watch(Shown):
     ) -> None:
         self._roots = Roots(seconds, tell) if experiments else None
         self._recorder = Bounded(self._see, functions=functions)
-        self._lines = _UsersLines()
+        self._thread = threading.get_ident()
         self._loading = Loading() if functions else None
         self._handles: list[Any] = []
         self._seen: list[Finding] = []
         self._failed: Finding | None = None
 
     def __enter__(self) -> Watch:
-        self._lines.__enter__()
+        _LINES.open()
         if self._roots is not None:
             self._handles = [
                 register_module_forward_pre_hook(aside(self._module_begins)),
@@ -72,14 +74,14 @@ class Watch(Shown):
             self._loading.__exit__(kind, error, trace)
         for handle in self._handles:
             handle.remove()
-        self._lines.__exit__()
+        _LINES.close()
         if error is not None:
             self.explain(error)
         self._see(self._recorder.trace)
 
     # ------------------------------------------------------------------ hooks
     def _module_begins(self, module: nn.Module, args: Any) -> None:
-        if self._roots is None or self._roots.busy:
+        if self._roots is None or self._roots.busy or threading.get_ident() != self._thread:
             return
         self._recorder.paused = True
         try:
@@ -88,7 +90,7 @@ class Watch(Shown):
             self._recorder.paused = False
 
     def _module_ended(self, module: nn.Module, args: Any, output: Any) -> None:
-        if self._roots is None or self._roots.busy:
+        if self._roots is None or self._roots.busy or threading.get_ident() != self._thread:
             return
         self._recorder.paused = True
         try:
@@ -199,7 +201,8 @@ def watch(experiments: bool = True, seconds: float = 30) -> Watch:
 def _explained(error: Exception, trace: Trace, names: dict[int, str]) -> Finding:
     """An exception as a finding; no fault of ours may hide it."""
     try:
-        return explain_error(error, trace, names)
+        with alone():
+            return explain_error(error, trace, names)
     except Exception as ours:
         title = f"the program raises {type(error).__name__}, and explaining it stopped with {ours!r}"
         return RULES[_UNEXPLAINED].finding(title, str(error), "", raised_at(error.__traceback__), cause=error)
@@ -210,20 +213,40 @@ _OUR_HOOKS = r"Using `torch\.compile\(module\)` when there are global hooks"
 
 
 class _UsersLines:
-    """torch's warnings name the line of the user that they are about, and not one of torch's or ours."""
+    """torch's warnings name the line of the user that they are about, and not one of torch's or ours.
+
+    One for all watches of the process, put in place by the first and taken back by the last.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._watches = 0
         self._before: Callable[..., Any] | None = None
         self._said: set[tuple[str, str, int]] = set()
         self._filter: Any = None
 
-    def __enter__(self) -> None:
+    def open(self) -> None:
+        """A watch begins."""
+        with self._lock:
+            self._watches += 1
+            if self._watches == 1:
+                self._put()
+
+    def close(self) -> None:
+        """A watch ends."""
+        with self._lock:
+            self._watches -= 1
+            if not self._watches:
+                self._take_back()
+
+    def _put(self) -> None:
+        self._said.clear()
         self._before = warnings.showwarning
         warnings.showwarning = self._show
         warnings.filterwarnings("ignore", _OUR_HOOKS)
         self._filter = warnings.filters[0]
 
-    def __exit__(self) -> None:
+    def _take_back(self) -> None:
         if self._filter in warnings.filters:
             warnings.filters.remove(self._filter)  # type: ignore[attr-defined]
         if warnings.showwarning == self._show and self._before is not None:
@@ -251,3 +274,6 @@ class _UsersLines:
             self._said.add((str(message), filename, lineno))
         if self._before is not None:
             self._before(message, category, filename, lineno, file, line)
+
+
+_LINES = _UsersLines()

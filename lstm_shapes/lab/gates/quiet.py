@@ -10,12 +10,12 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
+from lstm_shapes.lab.private import FLAT_WEIGHTS, HOOKS, PRE_HOOKS
+
 __all__ = ["left_out", "make_weights", "quiet"]
 
 # Hooks of torch's own that work the weights out before each call: without them a layer computes with old ones.
 _MAKERS = (BasePruningMethod, SpectralNorm, WeightNorm)
-_PRE = "_forward_pre_hooks"
-_HOOKS = ("_forward_hooks", _PRE, "_backward_hooks", "_backward_pre_hooks")
 
 
 def quiet(layer: nn.Module) -> Any:
@@ -23,22 +23,22 @@ def quiet(layer: nn.Module) -> Any:
     twin: nn.Module = object.__new__(type(layer))
     twin.__dict__.update(layer.__dict__)
     twin.__dict__["training"] = False
-    if hasattr(layer, "_flat_weights"):  # what a hook sets by name is entered there, too
-        twin.__dict__["_flat_weights"] = list(layer._flat_weights)  # type: ignore[arg-type]
-    for name in _HOOKS:
+    if hasattr(layer, FLAT_WEIGHTS):  # what a hook sets by name is entered there, too
+        twin.__dict__[FLAT_WEIGHTS] = list(getattr(layer, FLAT_WEIGHTS))
+    for name in HOOKS:
         twin.__dict__[name] = OrderedDict()
-    makers = {key: hook for key, hook in getattr(layer, _PRE).items() if isinstance(hook, _MAKERS)}
-    twin.__dict__[_PRE] = OrderedDict(makers)
+    makers = {key: hook for key, hook in getattr(layer, PRE_HOOKS).items() if isinstance(hook, _MAKERS)}
+    twin.__dict__[PRE_HOOKS] = OrderedDict(makers)
     return twin
 
 
 def make_weights(twin: nn.Module) -> None:
     """Let the hooks that make weights do so once more, in the grad mode there is."""
-    for hook in getattr(twin, _PRE).values():
+    for hook in getattr(twin, PRE_HOOKS).values():
         hook(twin, ())
 
 
 def left_out(layer: nn.Module) -> int:
     """How many hooks of a layer `quiet` leaves out."""
-    every = [hook for name in _HOOKS for hook in getattr(layer, name).values()]
+    every = [hook for name in HOOKS for hook in getattr(layer, name).values()]
     return sum(not isinstance(hook, _MAKERS) for hook in every)

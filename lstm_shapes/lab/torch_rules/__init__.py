@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from lstm_shapes.lab.private import pointwise_operators
 from lstm_shapes.theory.axes import Axes, forget
 from lstm_shapes.theory.axis_rules.reshaping import Scramble
 from lstm_shapes.theory.axis_rules.table import RULES, Answer, Rule
@@ -33,14 +34,7 @@ _KEYS = {"__getitem__": 1, "__setitem__": 1, "masked_select": 1, "index_select":
 @cache
 def _pointwise() -> frozenset[str]:
     """The names of elementwise functions: those that torch itself tags so, and a few more."""
-    names = set(_POINTWISE.split())
-    for operator in torch._C._dispatch_get_all_op_names():
-        space, _, name = operator.partition("::")
-        name, _, overload = name.partition(".")
-        found = torch._C._get_operation_overload(operator.partition(".")[0], overload) if space == "aten" else None
-        if found is not None and torch.Tag.pointwise in found[2]:
-            names.add(name.strip("_"))
-    return frozenset(names)
+    return pointwise_operators() | frozenset(_POINTWISE.split())
 
 
 def rule_of(function: object) -> Rule | None:

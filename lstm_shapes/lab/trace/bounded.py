@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from lstm_shapes.lab.private import is_traced, storage_of, without_functions
+
 from .compiling import aside
-from .recorder import Call, Recorder, Trace, Value, _storage
+from .recorder import Call, Recorder, Trace, Value
 
 __all__ = ["Bounded"]
 
@@ -101,7 +103,7 @@ class Bounded(Recorder):
     # ------------------------------------------------------------------ what is recorded
     def function(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Called in the place of every torch function."""
-        if self.paused or self._stepping or torch._C._get_tracing_state() is not None:
+        if self.paused or self._stepping or is_traced():
             return func(*args, **kwargs)
         return super().function(func, types, args, kwargs)
 
@@ -150,7 +152,7 @@ class Bounded(Recorder):
 
     def _about_to_write(self, tensor: Tensor) -> None:
         """Nothing is copied: the elements are lost, the shape and the line stay."""
-        for value in self._on.get(_storage(tensor), ()):
+        for value in self._on.get(storage_of(tensor), ()):
             value.lost = True
 
     def _ask(self, name: str, args: tuple[Any, ...]) -> None:
@@ -171,7 +173,7 @@ class Bounded(Recorder):
 
     def _let_go(self) -> None:
         """Let each tensor go; those that somebody else holds are taken up again, the others leave their shape."""
-        held = [(value, weakref.ref(value.tensor), _storage(value.tensor)) for value in self._holding]
+        held = [(value, weakref.ref(value.tensor), storage_of(value.tensor)) for value in self._holding]
         for value, _, _ in held:
             value.tensor = _shape_only(value)
             value.copy = None
@@ -191,7 +193,7 @@ class Bounded(Recorder):
 
     # ------------------------------------------------------------------ modules
     def _elsewhere(self) -> bool:
-        return self.paused or super()._elsewhere() or torch._C._get_tracing_state() is not None
+        return self.paused or super()._elsewhere() or is_traced()
 
     def _module_begins(self, module: nn.Module, args: Any) -> None:
         if self._elsewhere():
@@ -234,7 +236,8 @@ def _shape_only(value: Value) -> Tensor:
     key = (value.shape, value.tensor.dtype, value.tensor.requires_grad)
     if len(_SHAPES) > 1_000:
         _SHAPES.clear()
-    if key not in _SHAPES:
-        with torch._C.DisableTorchFunction():
-            _SHAPES[key] = torch.empty(key[0], dtype=key[1], device="meta", requires_grad=key[2])
-    return _SHAPES[key]
+    made = _SHAPES.get(key)
+    if made is None:
+        with without_functions():
+            made = _SHAPES[key] = torch.empty(key[0], dtype=key[1], device="meta", requires_grad=key[2])
+    return made

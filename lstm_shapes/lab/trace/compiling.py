@@ -8,22 +8,16 @@ from typing import Any, TypeVar
 
 import torch
 
+from lstm_shapes.lab.private import not_compiled
+
 __all__ = ["aside", "uncompiled"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def uncompiled(function: Function) -> Function:
-    """The function: torch.compile does not begin at it nor at what it calls, and may still follow it on its way.
-
-    `torch.compiler.disable` would forbid both, and load the compiler; this is what it is made of.
-    """
-    frames: Any = getattr(getattr(torch._C, "_dynamo", None), "eval_frame", None)
-    if hasattr(frames, "_FrameExecStrategy"):
-        skip = frames._FrameAction.SKIP
-        frames.set_code_exec_strategy(function.__code__, frames._FrameExecStrategy(skip, skip))
-    elif hasattr(frames, "skip_code"):  # before torch 2.8
-        frames.skip_code(function.__code__)
+    """The function: torch.compile does not begin at it nor at what it calls, and may still follow it on its way."""
+    not_compiled(function.__code__)
     return function
 
 

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lstm_shapes.lab.private import MODULES
+
 from .where import theirs
 
 __all__ = ["Reached", "generator", "reach", "slots_of"]
@@ -99,7 +101,7 @@ class Reached:
         self.things.append(module)
         for attribute, item in list(vars(module).items()):
             prefix = f"{name}." if name else ""
-            if attribute == "_modules":
+            if attribute == MODULES:
                 for child, part in item.items():
                     self.add(part, prefix + child, _DEPTH)
             self.add(item, prefix + attribute, depth - 1)

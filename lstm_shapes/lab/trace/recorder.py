@@ -20,6 +20,8 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
+from lstm_shapes.lab.private import saw_unbatched, storage_of, version_of
+
 from .compiling import aside, uncompiled
 from .families import names_in
 from .still import Still
@@ -385,9 +387,9 @@ class Recorder(_Mode):
     def value(self, tensor: Tensor, maker: Call | None = None, origin: str = "") -> Value:
         """The value that a tensor holds now."""
         known = self.trace._known.get(id(tensor))
-        storage = _storage(tensor)
+        storage = storage_of(tensor)
         count, writer = self._written.get(storage, (0, None))
-        version = _version(tensor)
+        version = version_of(tensor)
         same_object = known is not None and known.tensor is tensor
         if known is not None and same_object and known.writes == count and known.version == version:
             return known
@@ -450,7 +452,7 @@ class Recorder(_Mode):
         targets = written_by(name, args, kwargs)
         for target in targets:
             self._about_to_write(target)
-        versions = [_version(v.tensor) for v in call.inputs]
+        versions = [version_of(v.tensor) for v in call.inputs]
         try:
             result = func(*args, **kwargs)
         except BaseException as error:
@@ -459,7 +461,7 @@ class Recorder(_Mode):
         for target in targets:
             self._wrote(target, call)
         for value, before in zip(call.inputs, versions, strict=True):
-            if _version(value.tensor) != before and not any(value.tensor is t for t in targets):
+            if version_of(value.tensor) != before and not any(value.tensor is t for t in targets):
                 self._wrote_unseen(value, call)
         outputs = [self.value(t, call) for t in targets]
         call.result = self._results(result, call, outputs)
@@ -481,7 +483,7 @@ class Recorder(_Mode):
     # ------------------------------------------------------------------ writing in place
     def _about_to_write(self, tensor: Tensor) -> None:
         """Keep what is needed of the values that are about to be overwritten."""
-        for value in self._on.get(_storage(tensor), ()):
+        for value in self._on.get(storage_of(tensor), ()):
             if value.copy is None and not value.lost and (not value.deferred or value.readers):
                 value.copy = _clone(value.tensor)
                 value.lost = value.copy is None
@@ -489,14 +491,14 @@ class Recorder(_Mode):
                 value.lost = True
 
     def _wrote(self, tensor: Tensor, call: Call) -> None:
-        storage = _storage(tensor)
+        storage = storage_of(tensor)
         count, _ = self._written.get(storage, (0, None))
         self._written[storage] = (count + 1, call)
         made = self.value(tensor, call)
         made.deferred = True
 
     def _wrote_unseen(self, value: Value, call: Call) -> None:
-        for other in self._on.get(_storage(value.tensor), ()):
+        for other in self._on.get(storage_of(value.tensor), ()):
             other.lost = other.copy is None
         self._wrote(value.tensor, call)
 
@@ -533,7 +535,7 @@ class Recorder(_Mode):
         self.trace.output = output
         self.trace.results = [(path, self.value(tensor)) for path, tensor in leaves]
         for value in self.trace.values:
-            storage = _storage(value.tensor)
+            storage = storage_of(value.tensor)
             outside = bool(self._on[storage]) and self._on[storage][0].maker is None
             if storage in self._written and outside and value.copy is None and not value.lost and not value.parameter:
                 value.copy = _clone(value.tensor)
@@ -559,7 +561,7 @@ def _recurrent_frame() -> tuple[nn.Module | None, bool]:
             break
         owner = frame.f_locals.get("self")
         if isinstance(owner, nn.Module) and not isinstance(owner, torch.jit.ScriptModule):
-            return owner, frame.f_locals.get("is_batched") is False
+            return owner, saw_unbatched(frame)
         frame = frame.f_back
     return None, False
 
@@ -685,20 +687,6 @@ def _distinct(result: Any) -> Iterator[Tensor]:
         if id(tensor) not in seen:
             seen.add(id(tensor))
             yield tensor
-
-
-def _storage(tensor: Tensor) -> int:
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError, AttributeError):
-        return -id(tensor)
-
-
-def _version(tensor: Tensor) -> int:
-    try:
-        return int(tensor._version)
-    except (RuntimeError, AttributeError):
-        return -1
 
 
 def _clone(tensor: Tensor) -> Tensor | None:

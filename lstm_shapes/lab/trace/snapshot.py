@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lstm_shapes.lab.private import MODULE_TABLES
+
 from .reachable import Reached, generator, slots_of
 
 __all__ = ["Snapshot"]
 
-_TABLES = ("_parameters", "_buffers", "_modules", "training")
 _MISSING = object()
 
 
@@ -113,7 +114,7 @@ class Snapshot:
             return any(
                 name not in before or before[name] is not value
                 for name, value in space.items()
-                if (name not in _TABLES and not name.startswith("_")) or name not in before
+                if (name not in MODULE_TABLES and not name.startswith("_")) or name not in before
             ) or any(getattr(thing, name, _MISSING) is not value for name, value in kept)
 
         self._undo.append(undo)

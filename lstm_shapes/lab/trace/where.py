@@ -8,6 +8,7 @@ import linecache
 import os
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any, TypeAlias
@@ -43,6 +44,7 @@ class Where:
         return {"file": self.file, "line": self.line, "source": self.source, "function": self.function}
 
 
+@lru_cache(4096)
 def theirs(file: str) -> bool:
     """Whether a file is the user's: not torch's, not ours, not Python's plumbing between the two."""
     return not file.startswith((_TORCH, _OURS, *_PLUMBING))
@@ -63,19 +65,12 @@ def here() -> Where | None:
     return resolve(line_now())
 
 
-_THEIRS: dict[CodeType, bool] = {}
-
-
 def line_now() -> Line | None:
     """The user's line that is being executed now, as (code, line)."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        code = frame.f_code
-        known = _THEIRS.get(code)
-        if known is None:
-            known = _THEIRS[code] = theirs(code.co_filename)
-        if known:
-            return code, frame.f_lineno
+        if theirs(frame.f_code.co_filename):
+            return frame.f_code, frame.f_lineno
         frame = frame.f_back
     return None
 

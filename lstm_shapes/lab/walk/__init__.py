@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from lstm_shapes.errors import ShapeError
+from lstm_shapes.lab.alone import alone
 from lstm_shapes.lab.axis_names import AxisNames
+from lstm_shapes.lab.private import compiled_from
 from lstm_shapes.lab.tensors import AnnotatedTensor
 from lstm_shapes.lab.torch_rules import axes_of, called
 from lstm_shapes.lab.trace import CELLS, LayerCall, Value, layer_calls, reach
@@ -59,32 +61,33 @@ def walk(
     """
     model, notes = _followable(model)
     reached = reach(model)
-    snapshot = Snapshot(reached)
     paths = {key: reached.names.get(key, "") for key in reached.modules}
     modules = [(paths[key], module) for key, module in reached.modules.items()]
     lines = Lines(paths, _own(model))
     handed = _Inputs(model, inputs, kwargs, axes, batch_dim, lines)
     error: Exception | None = None
     output: Any = None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                with lines:
-                    output = model(*handed.args, **handed.kwargs)
-            except Exception as raised:
-                error = raised
-                lines.stopped(raised)
-        results = [Row(name, lines.value(tensor), note) for name, tensor, note in rows_of("output", output)]
-    finally:
-        snapshot.restore()
+    with alone():
+        snapshot = Snapshot(reached)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                try:
+                    with lines:
+                        output = model(*handed.args, **handed.kwargs)
+                except Exception as raised:
+                    error = raised
+                    lines.stopped(raised)
+            results = [Row(name, lines.value(tensor), note) for name, tensor, note in rows_of("output", output)]
+        finally:
+            snapshot.restore()
     report = None
     if error is not None:
         from lstm_shapes.lab.check import check
 
         report = check(model, *inputs, **kwargs)
     weights = {id(buffer) for _, module in modules for buffer in module.buffers(recurse=False)}
-    with named_weights(modules):
+    with alone(), named_weights(modules):
         names = AxisNames(lines.trace, given=handed.axes, weights=weights)
         view = _View(lines, names, paths)
         steps = view.steps(depth)
@@ -104,8 +107,8 @@ def _own(model: Any) -> str:
 
 def _followable(model: Any) -> tuple[Any, list[str]]:
     """The model itself where it was compiled; a note where it cannot be followed."""
-    if hasattr(model, "_orig_mod"):
-        return model._orig_mod, ["compiled by torch.compile: the walk shows the module that was compiled"]
+    if (compiled := compiled_from(model)) is not None:
+        return compiled, ["compiled by torch.compile: the walk shows the module that was compiled"]
     if isinstance(model, torch.jit.ScriptModule | torch.jit.ScriptFunction):
         return model, ["scripted by torch.jit: its lines do not run in Python, so only what goes in and out is shown"]
     return model, []

@@ -20,6 +20,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from lstm_shapes.lab.private import BUFFERS
 from lstm_shapes.lab.trace import KERNELS, Call, Recorder, Value
 from lstm_shapes.lab.trace.where import theirs
 
@@ -409,7 +410,7 @@ class Lines(Recorder):
         value = visit.frame.f_locals.get(first)
         for word in rest:
             space = getattr(value, "__dict__", {})
-            value = space.get(word, space.get("_buffers", {}).get(word))
+            value = space.get(word, space.get(BUFFERS, {}).get(word))
         return self._rows(name or text, value)
 
     def _rows(self, name: str, value: Any) -> list[Row]:

@@ -11,11 +11,10 @@ import inspect
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from lstm_shapes.theory.axes import Axes, Axis, made
-from lstm_shapes.theory.origins import UNKNOWN, Atom, whole
+from lstm_shapes.theory.origins import UNKNOWN, Atom, Origin, derived, whole
 
 __all__ = ["RULES", "Answer", "Operand", "Plain", "Rule", "at_dim", "axis_at", "described", "describing", "dims_of"]
 __all__ += ["operands_in", "rule", "sizes_of"]
@@ -85,12 +84,11 @@ def described(words: str, size: int, of: Sequence[Axis] = ()) -> Axis:
     ?=3
     """
     words = words if describing.get() else UNKNOWN
-    return _described(words, size, tuple((atom.origin, atom.at) for axis in of for atom in axis.atoms) or (object(),))
-
-
-@lru_cache(maxsize=1024)
-def _described(words: str, size: int, of: tuple[object, ...]) -> Axis:
-    return Axis((whole(words, size),))
+    parts = tuple((atom.origin, atom.at) for axis in of for atom in axis.atoms)
+    if not parts:
+        return Axis((whole(words, size),))
+    origin = derived(parts[0][0], (words, size, parts), lambda: Origin(words))
+    return Axis((Atom(origin, range(size)),))
 
 
 def sizes_of(operand: Operand) -> tuple[int, ...]:
