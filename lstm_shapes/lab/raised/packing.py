@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +11,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from lstm_shapes.lab.trace import Call, Value
+from lstm_shapes.lab.words import argument_text, chained, kind_of, layout_of
 
-from .experiments import Experiments
 from .raised import RECURRENT_MODULES, Explanation, Raised, Try
-from .report import Finding
-from .rule import RULES
-from .words import argument_text, chained, kind_of, layout_of, value_name
 
-__all__ = ["dropped_rows", "packing"]
+__all__ = ["ITS_OWN", "packing", "sorted_from"]
 
 _REFUSES = {
     "pack_padded_sequence": "its lengths",
@@ -26,7 +23,7 @@ _REFUSES = {
     "pack_sequence": "its list",
     "pad_sequence": "its list",
 }
-_ITS_OWN = "one length a row; packing has a batch_first of its own"
+ITS_OWN = "one length a row; packing has a batch_first of its own"
 Look = tuple[str, list[Try]]
 
 
@@ -45,7 +42,7 @@ def packing(raised: Raised) -> Explanation | None:
     return _lost_steps(raised)
 
 
-def _sorted_from(call: Call) -> Value:
+def sorted_from(call: Call) -> Value:
     """The data that a packing call was given, before it put the rows in the order of their lengths."""
     data, sorting = call.inputs[0], call.inputs[0].maker
     theirs = sorting is not None and (sorting.name, sorting.line) == ("index_select", call.line)
@@ -101,7 +98,7 @@ class _Packing:
             measured = f"{len(counts)} lengths for {N} rows: {name} is {read}"
             if len(counts) != L:
                 return measured, [Try(f"one length for each of the {N} rows")]
-            whole = f"pack_padded_sequence({name}, {word}, batch_first={not first}, …), {_ITS_OWN}"
+            whole = f"pack_padded_sequence({name}, {word}, batch_first={not first}, …), {ITS_OWN}"
             turned = self.tried(chained(name, ".transpose(0, 1)"), self.x.transpose(0, 1), counts, 1.0)
             fixes = [self.tried(whole, None, counts, batch_first=not first), turned]
             return f"{measured}; {L} is its other axis, so it lies the other way round", fixes
@@ -182,7 +179,7 @@ def _in_layer(raised: Raised, packed: PackedSequence) -> Explanation | None:
     value = raised.value(packed.data)
     call = value.maker if value is not None else None
     if call is not None and call.name == "_pack_padded_sequence" and isinstance(call.args[1], Value):
-        first, source, lengths = bool(call.args[2]), _sorted_from(call), call.args[1].elements
+        first, source, lengths = bool(call.args[2]), sorted_from(call), call.args[1].elements
         N, L = source.shape[:2] if first else source.shape[1::-1]
         counts = [] if lengths is None else lengths.tolist()
         if counts and (len(counts) != N or max(counts) > L):
@@ -216,27 +213,9 @@ def _lost_steps(raised: Raised) -> Explanation | None:
         return None
     title = f"{call.name} meets the {before} steps of the input and the {after} that pad_packed_sequence gave back"
     shown = f"{raised.described(short[0])}, {raised.described(long[0])}"
-    total = f"total_length={raised.code(_sorted_from(packs[-1]))}.size({axis})"
+    total = f"total_length={raised.code(sorted_from(packs[-1]))}.size({axis})"
     fix = f"pad_packed_sequence(…, batch_first={first}, {total}), {before} steps as before packing"
     whole = torch.zeros([before if n == after else n for n in short[0].shape], dtype=short[0].tensor.dtype)
     fixes = [Try(fix, lambda: raised.runs(call, {short[0].index: lambda _: whole})), Try(fix)]
     measured = f"the longest row of this batch has {after} steps: {shown}"
     return Explanation("LS108", title, measured, fixes, [short[0], long[0]])
-
-
-def dropped_rows(lab: Experiments) -> Iterator[Finding]:
-    """Fewer lengths than rows raise nothing with enforce_sorted=False: the other rows are dropped."""
-    for call in lab.baseline.calls if lab.baseline.error is None else ():
-        if call.name != "_pack_padded_sequence" or not call.inputs:
-            continue
-        first, source = bool(call.args[2]), _sorted_from(call)
-        axis = 0 if first else 1
-        N, n = source.shape[axis], call.inputs[0].shape[axis]
-        if n < N:
-            lies = f"{value_name(source)} {source.shape} is read as {layout_of(first)}"
-            title = f"{n} lengths for {N} rows: the rows that have no length are dropped without a word"
-            fix = f"one length for each of the {N} rows"
-            if source.shape[1 - axis] == n:
-                fix = f"pack_padded_sequence(…, batch_first={not first}), {_ITS_OWN}"
-            yield RULES["LS108"].finding(title, lies, fix, call.where)
-            return

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from lstm_shapes.lab.axis_names import axes_of, disagree
 from lstm_shapes.lab.trace import Call, Value, tensors_of
 from lstm_shapes.lab.trace.families import PRODUCTS, broadcasts, names_in
+from lstm_shapes.lab.words import chained, kind_of, last_step, layer_names, symbol, top_row
 from lstm_shapes.theory.axes import Axes, Axis
 
 from .raised import Change, Entered, Explanation, Raised, Try, method, whole_range
-from .words import chained, kind_of, last_step, layer_names, symbol, top_row
 
 __all__ = ["function"]
 

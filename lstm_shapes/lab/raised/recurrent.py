@@ -11,12 +11,12 @@ from torch import Tensor
 from lstm_shapes.errors import SpecError
 from lstm_shapes.lab.contract import problems_of
 from lstm_shapes.lab.trace import Value, tensors_of
+from lstm_shapes.lab.words import layer_names
 from lstm_shapes.theory.operands import Problem, Words
 from lstm_shapes.theory.spec import Spec
 
+from .kinds import IN_SEQUENTIAL
 from .raised import RECURRENT_MODULES, Entered, Explanation, Raised
-from .raised_kinds import IN_SEQUENTIAL
-from .words import layer_names
 
 __all__ = ["contract"]
 

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from itertools import product
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from lstm_shapes.lab.axis_names import axes_of, disagree
-from lstm_shapes.lab.trace import Call, Recorder, Value, is_loss
+from lstm_shapes.lab.trace import Call, Value, is_loss
+from lstm_shapes.lab.words import chained, kind_of, last_step, layer_names
 from lstm_shapes.theory.axes import Axes
 
-from .experiments import Experiments
-from .losses import CLASSES
 from .raised import Change, Explanation, Raised, Try, method, whole_range
-from .words import chained, kind_of, last_step, layer_names
 
-__all__ = ["loss", "target_mismatch"]
+__all__ = ["loss"]
 
 _CTC = (
     "ctc_loss wants log-probabilities (T, N, C), the steps first, whatever batch_first is, and one input and target "
     "length a sample"
 )
+_CLASSES = frozenset(["cross_entropy", "nll_loss"])
 _SAME = Change("", lambda t: t)
 Look = tuple[str, list[Try]]
 
@@ -41,7 +38,7 @@ def loss(raised: Raised) -> Explanation | None:
     if call.name == "ctc_loss":
         measured, fixes = _ctc(raised, call, p)
     else:
-        measured, fixes = (_classes if call.name in CLASSES else _alike)(raised, call, p, t)
+        measured, fixes = (_classes if call.name in _CLASSES else _alike)(raised, call, p, t)
     products = raised.products(*((p, axis) for axis in range(len(p.shape))))
     measured += f"; {products}" if products else ""
     layer = raised.from_layer(p)
@@ -258,39 +255,3 @@ def _elsewhere(raised: Raised, call: Call, p: Value, t: Value) -> Iterator[Try]:
     elif "L" in atoms and len(atoms) > 1 and len(t.shape) == 1:
         last = f"one row a target: {last_step(layer)}, the last step, in front of the head"
         yield Try(f"{last}, and no reshape behind it", None, 3.0)
-
-
-# ---------------------------------------------------------------------- a target that check is given
-def target_mismatch(lab: Experiments) -> tuple[Raised, Explanation] | None:
-    """What the loss that belongs to the target says of the result, where it raises."""
-    target, trace = lab.target, lab.baseline
-    results = [value for _, value in trace.results if value.tensor.is_floating_point()]
-    if trace.error is not None or not isinstance(target, Tensor) or len(results) != 1 or not results[0].shape:
-        return None
-    result, compare = results[0], lab.loss
-    if compare is None:
-        compare = F.mse_loss if target.is_floating_point() or result.shape == target.shape else F.cross_entropy
-        pairs = zip(reversed(result.shape), reversed(target.shape), strict=False)
-        if compare is F.mse_loss and all(a == b or 1 in (a, b) for a, b in pairs):
-            return None  # silently compared: another rule's matter
-        if compare is F.cross_entropy and len(result.shape) == 2 and result.shape[0] == target.numel():
-            return None
-    recorder = Recorder(None, lab.reached.names)
-    recorder.trace = replace(trace, calls=list(trace.calls), values=list(trace.values), _known=dict(trace._known))
-    recorder.count = len(trace.calls)
-    value = recorder.value(target, origin="target")
-    axis = lab.batch_dim
-    batch = {v.index: axis for v in trace.inputs if axis is not None and len(v.shape) > axis}
-    if axis is not None and target.dim() and target.size(0) == lab.N:
-        batch[value.index] = 0
-    try:
-        with recorder, torch.no_grad():
-            compare(result.tensor.detach() if result.parameter else result.tensor, target)
-    except Exception as error:
-        raised = Raised(error, recorder.trace, lab.reached.names, batch)
-        raised.spelling.say(result.tensor, "output")
-        raised.spelling.say(target, "target")
-        explanation = loss(raised)
-        if explanation is not None:
-            return raised, replace(explanation, where=result.maker.where if result.maker is not None else None)
-    return None

@@ -13,31 +13,27 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.errors import SpecError
-from lstm_shapes.lab.trace import LayerCall, Trace, Value, tensors_of
+from lstm_shapes.lab.trace import LayerCall, Value, tensors_of
+from lstm_shapes.lab.words import layer_names
 from lstm_shapes.theory.contract import configuration as configured
 from lstm_shapes.theory.spec import Spec
 
-from .experiments import Experiments
-from .kept import second_call_of
 from .raised import Explanation, Raised, Try
-from .report import Finding
-from .rule import RULES
-from .words import layer_names
 
 __all__ = [
     "IN_SEQUENTIAL",
+    "IS_TUPLE",
+    "KEEP_NO_GRAPH",
     "configuration",
-    "graphs_kept",
     "kept_graph",
     "output_kind",
-    "packed_as_result",
     "refused",
     "unknown",
 ]
 
-_IS_TUPLE = "a PackedSequence is the named tuple (data, batch_sizes, sorted_indices, unsorted_indices)"
+IS_TUPLE = "a PackedSequence is the named tuple (data, batch_sizes, sorted_indices, unsorted_indices)"
 IN_SEQUENTIAL = "a module whose forward does out, _ = self.rnn(x): nn.Sequential cannot take a tuple apart"
-_KEEP_NO_GRAPH = (
+KEEP_NO_GRAPH = (
     "detach the state between pieces: h = h.detach(), for an LSTM state = tuple(s.detach() for s in state). "
     "Not retain_graph=True, as torch advises: it keeps every earlier graph, and fails at the next optimizer step"
 )
@@ -97,48 +93,7 @@ def kept_graph(raised: Raised) -> Explanation | None:
     layer = carried[-1]
     title = f"backward goes a second time through the graph of the state that {layer.called} starts from"
     measured = f"the state that {layer.called} is given still hangs on the graph of an earlier call"
-    return Explanation("LS109", title, measured, layer=layer.name, where=layer.call.where, certain=_KEEP_NO_GRAPH)
-
-
-def graphs_kept(lab: Experiments) -> Iterator[Finding]:
-    """A state that still hangs on the graph of an earlier backward, or of the call before."""
-    trace = lab.baseline
-    if trace.error is not None:
-        return
-    layers = lab.layers
-    if len(trace.backward_at) > 1:
-        for layer in layers:
-            first = next((k for k, at in enumerate(trace.backward_at) if at > layer.call.index), None)
-            if first:
-                earlier = [one for one in layers if one.call.index < trace.backward_at[first - 1]]
-                if _hangs(trace, layer, earlier, trace.backward_at[first - 1]):
-                    yield _kept(
-                        layer, f"backward number {first + 1} goes through the graph of backward number {first} again"
-                    )
-                    return
-        return
-    second = lab.ask(second_call_of)
-    if second.kind == "graph" and second.layer is not None:
-        yield _kept(second.layer, "the backward of a second call reaches into the graph of the first, which is gone")
-
-
-def _hangs(trace: Trace, layer: LayerCall, earlier: list[LayerCall], before: int) -> bool:
-    """Whether a state descends, through tensors with a graph, from a layer's output before a backward."""
-    held = trace.ancestors(*layer.states.values(), graph=True)
-    outputs = (value for one in earlier for value in one.outputs.values() if value.index in held)
-    return any(value.maker is not None and value.maker.index < before for value in outputs)
-
-
-def _kept(layer: LayerCall, what: str) -> Finding:
-    names = layer_names(layer)
-    title = f"the state that {layer.called} starts from still carries the graph of an earlier call"
-    return RULES["LS109"].finding(
-        title,
-        f"{what}: the state was kept without detach",
-        f"{_KEEP_NO_GRAPH}; here: {names.get('hn', 'hn')}.detach()",
-        layer.call.where,
-        layer=layer.name,
-    )
+    return Explanation("LS109", title, measured, layer=layer.name, where=layer.call.where, certain=KEEP_NO_GRAPH)
 
 
 # ---------------------------------------------------------------------- LS107, LS104
@@ -235,7 +190,7 @@ def _packed(raised: Raised, value: PackedSequence) -> Explanation:
     fix += f"order does not matter; the number of rows is {text}.batch_sizes[0]"
     made = raised.output_of(raised.value(value.data))
     title = f"{text} is a PackedSequence and is used as a tensor"
-    measured = f"{_IS_TUPLE}; its data are {shape}, the real steps of {rows} rows"
+    measured = f"{IS_TUPLE}; its data are {shape}, the real steps of {rows} rows"
     return Explanation("LS107", title, measured, layer=made[0].name if made else "", certain=fix)
 
 
@@ -277,32 +232,6 @@ def _unpacked(raised: Raised) -> Explanation | None:
     fix = f"h = {name}(x_t, h)" if last.cell else f"{out}, hn = {name}(x); hn[-1] is the top layer's state"
     measured = f"a {last.label} returns {'h' if last.cell else '(output, hn)'}{rows}"
     return Explanation("LS104", title, measured, layer=last.name, certain=fix)
-
-
-def packed_as_result(lab: Experiments) -> Iterator[Finding]:
-    """`packed[-1]` raises nothing: it is unsorted_indices, whole numbers that look like a result."""
-    results = {id(value.tensor) for _, value in lab.baseline.results if not value.tensor.is_floating_point()}
-    for layer in lab.layers if lab.baseline.error is None and results else ():
-        part = next((part for part, tensor in _indices(lab, layer) if id(tensor) in results), "")
-        if part:
-            returned = f"the PackedSequence that {layer.called} returns"
-            title = f"the result is {part} of {returned}, indices and no features"
-            fix = "out, lengths = pad_packed_sequence(out, batch_first=True) first, or out.data; the last states are "
-            yield RULES["LS107"].finding(title, _IS_TUPLE, f"{fix}hn[-1]", layer.call.where, layer=layer.name)
-            return
-
-
-def _indices(lab: Experiments, layer: LayerCall) -> Iterator[tuple[str, Tensor]]:
-    """The whole numbers of a packed input: its batch sizes, and the order and its inverse that packing made."""
-    if not layer.packed or "Y" not in layer.outputs:
-        return
-    if layer.batch_sizes is not None:
-        yield "batch_sizes", layer.batch_sizes
-    makers = {"sorted_indices": ("sort", "argsort"), "unsorted_indices": ("scatter_", "empty_like", "argsort")}
-    for value in lab.baseline.values:
-        for part, names in makers.items():
-            if value.maker is not None and value.maker.name in names and value.maker.index < layer.call.index:
-                yield part, value.tensor
 
 
 # ---------------------------------------------------------------------- LS113: a library, an assert, anything

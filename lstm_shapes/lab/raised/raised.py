@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from lstm_shapes.lab.axis_names import AxisNames
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, layer_calls, substituted, tensors_of
 from lstm_shapes.lab.trace.families import names_in
+from lstm_shapes.lab.words import named_shape, value_name
 
-from .experiments import Experiments
-from .words import Spelling, named_shape, value_name
+from .spelling import Spelling
 
 __all__ = [
     "RECURRENT_MODULES",
@@ -34,7 +34,6 @@ __all__ = [
     "Raised",
     "Try",
     "method",
-    "raised_of",
     "whole_range",
 ]
 
@@ -375,17 +374,3 @@ def _entered(frame: FrameType, depth: int) -> Entered | None:
         state = here.get("hx")
         return Entered(module, (here["input"],) if state is None else (here["input"], state), {}, depth)
     return None
-
-
-# ---------------------------------------------------------------------- from an experiment
-def raised_of(lab: Experiments) -> Raised | None:
-    """The exception of the program as it is, None where it came back."""
-    trace = lab.baseline
-    if trace.error is None:
-        return None
-    batch: dict[int, int] = {}
-    for value in trace.inputs:
-        axis = lab.batch_dim
-        if axis is not None and len(value.shape) > axis and value.shape[axis] == lab.N:
-            batch[value.index] = axis
-    return Raised(trace.error, trace, lab.reached.names, batch)
