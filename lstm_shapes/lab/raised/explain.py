@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import calls, kinds, losses, packing, recurrent
+from . import calls, kinds, packing, recurrent
 from .raised import Explanation, Raised
 
 __all__ = ["explained"]
@@ -16,7 +16,6 @@ _LOOKS = (
     packing.packing,
     recurrent.contract,
     kinds.output_kind,
-    losses.loss,
     calls.function,
     kinds.refused,
 )

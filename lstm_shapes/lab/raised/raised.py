@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
-from operator import methodcaller
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,17 +28,15 @@ from .spelling import Spelling
 
 __all__ = [
     "RECURRENT_MODULES",
-    "Change",
     "Entered",
     "Explanation",
     "Raised",
     "Try",
-    "method",
-    "whole_range",
 ]
 
 RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
 _MOST_ELEMENTS = 20_000_000
+_MOST_WEIGHTS = 5_000_000
 _TURNS = names_in("transpose permute t T mT movedim swapaxes flip roll view reshape")
 _MOVES = names_in("contiguous clone detach to float double half dropout identity requires_grad_ data cpu cuda")
 
@@ -50,27 +48,6 @@ class Try:
     text: str
     holds: Callable[[], bool] | None = None
     rank: float = 0.0
-
-
-class Change(NamedTuple):
-    """A change of one operand: what is written behind it, what it does, and how unlikely it is."""
-
-    suffix: str
-    does: Callable[..., Tensor]
-    rank: float = 0.0
-
-
-def method(name: str, *args: int, rank: float = 0.0) -> Change:
-    """The call of a tensor's method: `.transpose(1, 2)`."""
-    return Change(f".{name}({', '.join(map(str, args))})", methodcaller(name, *args), rank)
-
-
-def whole_range(value: Value | None) -> tuple[int, int] | None:
-    """The least and the largest of whole numbers, None where they are not known."""
-    numbers = value.elements if value is not None else None
-    if numbers is None or numbers.is_meta or not numbers.numel() or numbers.dtype == torch.bool:
-        return None
-    return int(numbers.min()), int(numbers.max())
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +137,46 @@ class Raised:
             if call.error is not None and any(call.error is error for error in self.chain):
                 return call
         return None
+
+    @cached_property
+    def failed(self) -> Call | None:
+        """What did not come back: a module of torch's with an eye on its own input, else the function of torch."""
+        entered = self.module
+        if entered is None or entered.depth <= self.spelling.depth or not entered.of_torch:
+            return self.call
+        if self.call is not None and entered.kind != "MultiheadAttention":
+            owner = entered.module if self.call.owner is None else self.call.owner
+            return replace(self.call, owner=owner)
+        return None if isinstance(entered.module, nn.Sequential) else self.called_module(entered)
+
+    def called_module(self, entered: Entered) -> Call:
+        """The call of a module as if it were a function of torch; trying it runs a copy."""
+        args, kwargs = self._seen(entered.args), self._seen(entered.kwargs)
+        inputs = tuple(value for tensor in tensors_of((entered.args, entered.kwargs)) if (value := self._seen(tensor)))
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            return self.copy_of(entered.module)(*args, **kwargs)
+
+        count = len(self.trace.calls)
+        return Call(count, entered.kind, None, args, kwargs, inputs, None, entered.module, error=self.error, func=run)
+
+    def copy_of(self, module: nn.Module) -> nn.Module:
+        """A module that may be run without a trace in the program: its buffers and counters are others."""
+        if sum(p.numel() for p in module.parameters()) > _MOST_WEIGHTS:
+            raise MemoryError
+        return deepcopy(module)
+
+    def _seen(self, given: Any) -> Any:
+        """Values in the place of tensors; what no recorder saw gets one."""
+        if isinstance(given, Tensor):
+            if self.value(given) is None:
+                shape, count = tuple(given.shape), len(self.trace.values)
+                self.trace.values.append(Value(count, given, None, 0, 0, shape=shape))
+                self.trace._known[id(given)] = self.trace.values[-1]
+            return self.value(given)
+        if type(given) in (tuple, list):
+            return tuple(map(self._seen, given))
+        return {name: self._seen(one) for name, one in given.items()} if type(given) is dict else given
 
     @cached_property
     def spelling(self) -> Spelling:
