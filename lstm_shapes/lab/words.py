@@ -216,7 +216,7 @@ def layer_names(layer: LayerCall) -> dict[str, str]:
     found: dict[str, str] = {}
     if len(names) == len(roles):
         found = dict(zip(roles, names, strict=True))
-    elif len(names) == 2 and roles[0] == "Y":
+    elif len(names) == 2 and roles[0] == "Y" and names[1] != "_":
         found = {"Y": names[0], "hn": names[1]}
         if "cn" in roles:
             found |= {"hn": f"{names[1]}[0]", "cn": f"{names[1]}[1]"}

@@ -47,13 +47,15 @@ def function(raised: Raised) -> Explanation | None:
         if contract is not None:
             said = contract.says()
             fixes = [_rebuilt(text, [o.value for o in contract.operands if o.value]) for text in contract.rebuilt()]
-        if not measured or _TYPES.search(raised.message):
-            code = "LS105" if _TYPES.search(raised.message) else ""
-            measured = ", ".join(f"{raised.described(v)} is {kind_of(v.tensor)}" for v in values[:4])
-            weight = next((v for v in call.inputs if v.parameter), None)
-            measured += f"; the weights are {kind_of(weight.tensor)}" if weight is not None and code else ""
-        if contract is None:
+        else:
             said = _plainly(call)
+        types = _TYPES.search(raised.message) is not None
+        code = "LS105" if types else ""
+        if not measured or types or is_loss(call.name):
+            kinds = [f"{raised.described(v)} is {kind_of(v.tensor)}" for v in values[:4]]
+            weight = next((v for v in call.inputs if v.parameter), None) if types else None
+            kinds += [f"the weights are {kind_of(weight.tensor)}"] if weight is not None else []
+            measured = "; ".join([*filter(None, [measured]), *kinds])
         fixes += changed(raised, call, contract, faulty)
         fixes += _others(raised, call, contract)
     layer = raised.from_layer(*values) if values else None
@@ -94,12 +96,12 @@ def _is_plain(value: Any) -> bool:
 
 
 def _rebuilt(text: str, given: list[Value]) -> Try:
-    """The layer for the sizes that came is built, without memory, and called."""
+    """The layer for the sizes that came is built and called, without memory where it is large."""
 
     def holds() -> bool:
-        with torch.device("meta"):
-            layer = eval(text, {"nn": nn})
-            layer(*(torch.empty_like(one.tensor, device="meta") for one in given))
+        device = "cpu" if prod(map(int, re.findall(r"\d+", text))) < 1_000_000 else "meta"
+        with torch.random.fork_rng(devices=[]), torch.device(device):
+            eval(text, {"nn": nn})(*(torch.zeros_like(one.tensor, device=device) for one in given))
         return True
 
     return Try(text, holds, 2.0)
@@ -129,7 +131,7 @@ def _joins(raised: Raised, call: Call) -> Iterator[Try]:
     rank = max(map(len, shapes))
     given = call.argument(1, "dim", call.kwargs.get("axis", 0))
     dim = given % rank if isinstance(given, int) and rank else 0
-    for other in range(rank):
+    for other in range(rank) if not any(0 in shape for shape in shapes) else ():
         rest = {tuple(n for k, n in enumerate(shape) if k != other) for shape in shapes}
         if len(rest) == 1 and {len(shape) for shape in shapes} == {rank}:
             place: int | str = 1 if len(call.args) > 1 else "dim"

@@ -117,13 +117,16 @@ def _nearby(raised: Raised, value: Value) -> Iterator[Change]:
         if call.name in VIEWS:
             tensor = cut.tensor.detach()
             rank = 3.0 if {"K", "R"} & atoms else 0.5
-            yield Change(raised.code(cut), lambda _, t=tensor: t, rank, f": no {call.name} is needed", True)
+            head = raised.called(raised.module) if raised.module is not None else ""
+            text = f"{head}({raised.code(cut)})" if head and not head.startswith("the ") else raised.code(cut)
+            yield Change(text, lambda _, t=tensor: t, rank, f": no {call.name} is needed", True)
     layer = raised.from_layer(value)
     hn = layer.outputs.get("hn") if layer is not None and not layer.cell else None
     if layer is None or hn is None or len(hn.shape) != 3:
         return
     word = layer_names(layer)["hn"]
-    if len(value.shape) == 2 or {"K", "R"} & atoms or (cut is not None and raised.state(cut)):
+    of_state = hn.index in raised.trace.ancestors(value)
+    if {"K", "R"} & atoms or (cut is not None and raised.state(cut)) or (of_state and len(value.shape) == 2):
         text, rows = top_row(word, hn.tensor.detach(), layer.R)
         says = ", the top layer's two directions" if layer.R == 2 else ", the top layer's row"
         yield Change(text, lambda _: rows, 1.0, says, True)

@@ -105,7 +105,7 @@ def _indexed(call: Call) -> str:
     return f"input ({axes}, …), mask ({axes})"
 
 
-_ATTENTION = "attention wants {layout} because batch_first={batch_first}, E = {E}, and one N for all three"
+_ATTENTION = "attention wants {layout} because batch_first={batch_first}, E = {E}, one N for all, and key_padding_mask (N, S)"
 _CLASSES = "{name} wants the classes on axis 1, logits (N, C, …) and class indices (N, …)"
 _FEATURES = "{kind} wants the features on axis 1, (N, C) or (N, C, L), with C = {C}"
 _STATISTICS = Row("input (N, C, …), running_mean (C), running_var (C), weight (C)", _FEATURES, "nn.{kind}({C})")
