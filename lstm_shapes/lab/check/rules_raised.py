@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lstm_shapes.lab.raised import Explanation, Raised, explained
-from lstm_shapes.lab.raised.kinds import IS_TUPLE, KEEP_NO_GRAPH
 from lstm_shapes.lab.raised.calls import loss
+from lstm_shapes.lab.raised.kinds import IS_TUPLE, KEEP_NO_GRAPH
 from lstm_shapes.lab.raised.packing import ITS_OWN, sorted_from
 from lstm_shapes.lab.trace import LayerCall, Recorder, Trace
 from lstm_shapes.lab.words import layer_names, layout_of, value_name

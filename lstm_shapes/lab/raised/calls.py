@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -19,7 +20,7 @@ from .changes import changed
 from .contracts import Contract, contract_of
 from .raised import Explanation, Raised, Try
 
-__all__ = ["function", "loss"]
+__all__ = ["function", "loss", "refused"]
 
 Look = tuple[str, list[Try]]
 _TYPES = re.compile(r"dtype|scalar type|not implemented for|bool|expected .* (Long|Int|Float|Double)|type (Long|Float)")
@@ -28,11 +29,18 @@ _SPOKEN = {"__getitem__": "the index", "__setitem__": "the assignment to an inde
 
 def function(raised: Raised) -> Explanation | None:
     """The torch function that raised, or the module of torch that refused its input in Python."""
-    call = raised.failed
-    if call is None or not call.inputs:
+    return refused(raised, raised.failed) if raised.failed is not None else None
+
+
+def refused(raised: Raised, call: Call) -> Explanation | None:
+    """What one call wants of its operands, which of them does not fit, and the changes with which it runs."""
+    if not call.inputs:
         return None
     values = [value for value in dict.fromkeys(call.inputs) if not value.parameter]
     values = [v for v in values if v.maker is not None or raised.name(v) != "a tensor"] or values
+    given = _tuple(raised, call)
+    if given is not None:
+        return given
     contract = contract_of(raised, call)
     measured, faulty = contract.misfits() if contract is not None else ("", [])
     code, said, fixes = "", "", []
@@ -72,6 +80,25 @@ def function(raised: Raised) -> Explanation | None:
 def loss(raised: Raised) -> Explanation | None:
     """A loss function that raised."""
     return function(raised) if raised.call is not None and is_loss(raised.call.name) else None
+
+
+def _tuple(raised: Raised, call: Call) -> Explanation | None:
+    """A tuple that holds the tensor, in the place of the tensor."""
+    if not isinstance(raised.error, (TypeError, AttributeError)) or "tuple" not in raised.message:
+        return None
+    lists = isinstance(call.args[0] if call.args else None, tuple) and any(isinstance(v, Value) for v in call.args[0])
+    flat = call.args[0] if lists and any(isinstance(v, tuple) for v in call.args[0]) else call.args
+    for place, one in enumerate(flat):
+        if not isinstance(one, tuple) or not one or not isinstance(one[0], Value):
+            continue
+        first = one[0]
+        inner = tuple(first if k == place else v for k, v in enumerate(flat))
+        places: dict[int | str, Any] = {place: first} if flat is call.args else {0: inner}
+        fix, name = raised.code(first), raised.name(first).removesuffix("[0]")
+        measured = f"{name} holds {raised.described(first)}" + (f" and {len(one) - 1} more" if len(one) > 1 else "")
+        title = f"{name} is a tuple, and {_spoken(raised, call)} wants a tensor"
+        return Explanation("LS107", title, measured, [Try(fix, partial(raised.runs, call, places=places))], [first])
+    return None
 
 
 def _spoken(raised: Raised, call: Call) -> str:
@@ -136,7 +163,7 @@ def _joins(raised: Raised, call: Call) -> Iterator[Try]:
         if len(rest) == 1 and {len(shape) for shape in shapes} == {rank}:
             place: int | str = 1 if len(call.args) > 1 else "dim"
             text = f"torch.cat(…, dim={other}), which joins along the axis that differs"
-            yield Try(text, lambda at=other: raised.runs(call, func=torch.cat, places={place: at}), 4.0)
+            yield Try(text, partial(raised.runs, call, func=torch.cat, places={place: other}), 4.0)
     norm = next(shape for shape in shapes if len(shape) == rank)
     for value in call.inputs:
         for axis in range(rank) if len(value.shape) == rank - 1 and call.name != "stack" else ():
@@ -155,8 +182,8 @@ def _joins(raised: Raised, call: Call) -> Iterator[Try]:
             made = raised.output_of(source)
             if made is not None and raised.state(source) and made[0].R == 1:
                 hn, both = raised.code(source, "hn"), made[0].constructor(bidirectional=True)
-                text = f"{hn}[-1], the final state of the top layer: K·R = {made[0].K}·1 rows, one direction has nothing to "
-                yield Try(f"{text}join; or {both}", None, 0.0)
+                text = f"{hn}[-1], the final state of the top layer: K·R = {made[0].K}·1, nothing to join; or {both}"
+                yield Try(text, None, 0.0)
 
 
 def _other_layout(raised: Raised) -> Try:
@@ -214,12 +241,12 @@ def _elsewhere(raised: Raised, call: Call, p: Value, t: Value) -> Iterator[Try]:
 
         if isinstance(index, int) and len(sizes) > 1 and raised.axes.names(source)[0] == "N":
             text = f"{name}[:, {index}]: axis 0 of {raised.shape(source)} is the batch"
-            yield Try(text, lambda again=again, k=index: again(lambda x, _: x[:, k], lambda x: x), 0.5)
+            yield Try(text, partial(again, lambda x, _, k=index: x[:, k], lambda x: x), 0.5)
         one_step = isinstance(index, tuple) and len(index) > 1 and index[0] == slice(None) and isinstance(index[1], int)
         if one_step and len(t.shape) > 1 and len(sizes) == 3 and sizes[1] == t.shape[1]:
             text = f"keep all steps, {name} in the place of its last one, and the classes on axis 1: "
             text += f"{raised.code(p, 'logits')}.transpose(1, 2)"
-            yield Try(text, lambda again=again: again(lambda x, _: x, lambda x: x.transpose(1, 2)), 2.0)
+            yield Try(text, partial(again, lambda x, _: x, lambda x: x.transpose(1, 2)), 2.0)
     atoms, layer = raised.axes.atoms(p, 0) if p.shape else (), raised.from_layer(p)
     if p.shape[:1] == t.shape[:1] or layer is None or layer.cell:
         return
@@ -271,7 +298,11 @@ def _resized(raised: Raised, call: Call, value: Value, sizes: list[int]) -> Iter
         name = "view" if call.name == "view" and value.tensor.is_contiguous() else "reshape"
         new = [own if k == axis else n for k, n in enumerate(sizes)]
         text = chained(raised.code(value), f".{name}({words})")
-        yield Try(text, lambda n=new: raised.runs(call, func=lambda x, *_, **__: x.reshape(n)), 1.0 + axis)
+        yield Try(text, partial(raised.runs, call, func=partial(_reshaped, new)), 1.0 + axis)
+
+
+def _reshaped(sizes: list[int], x: Tensor, *_: Any, **__: Any) -> Tensor:
+    return x.reshape(sizes)
 
 
 def _index(raised: Raised, call: Call) -> Look | None:
@@ -296,7 +327,7 @@ def _index(raised: Raised, call: Call) -> Look | None:
         new = [size - 1 if k == axis else one for k, one in enumerate(parts)]
         text = f"{raised.code(source)}[{', '.join(map(_written, new))}], the last one"
         last = tuple(new) if len(new) > 1 else new[0]
-        return measured, [Try(text, lambda: raised.runs(call, places={1: last}))] if size else []
+        return measured, [Try(text, partial(raised.runs, call, places={1: last}))] if size else []
     if len(call.args) > 2 and isinstance(call.args[2], Value) and not any(isinstance(one, Value) for one in parts):
         place = tuple(source.tensor[key].shape)
         return f"{described} at this index is {place}, and {raised.described(call.args[2])} is written there", []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import combinations, product
 from operator import methodcaller
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from lstm_shapes.lab.axis_names import axes_of
 from lstm_shapes.lab.trace import Call, Value
 from lstm_shapes.lab.trace.families import VIEWS
 from lstm_shapes.lab.words import chained, last_step, layer_names, top_row
+from lstm_shapes.theory.axes import Axes
 
 from .contracts import Contract, whole_range
 from .raised import Raised, Try
@@ -80,8 +82,8 @@ def _flat(value: Value) -> Iterator[Change]:
         yield method("reshape", -1, rank=1.8)
         yield Change(".t().reshape(-1)", lambda x: x.t().reshape(-1), 2.5)
         numbers = None if value.elements is None or value.elements.is_meta else value.elements.float()
-        known = numbers is not None and value.shape[-1] > 1
-        if known and bool(((numbers == 0) | (numbers == 1)).all() and (numbers.sum(-1) == 1).all()):  # type: ignore[union-attr,operator]
+        ones = numbers if numbers is not None and torch.equal(numbers, (numbers == 1).float()) else None
+        if ones is not None and value.shape[-1] > 1 and bool((ones.sum(-1) == 1).all()):
             yield method("argmax", -1, rank=0.5)
 
 
@@ -105,6 +107,10 @@ def _numbers(value: Value) -> Iterator[Change]:
         yield Change(f" + {-low}", lambda x: x - low, 1.4)
 
 
+def _other(tensor: Tensor, _: Tensor) -> Tensor:
+    return tensor
+
+
 def _nearby(raised: Raised, value: Value) -> Iterator[Change]:
     """Other tensors that may have been meant: what a view was made of, the top layer's rows, the last step."""
     atoms = {atom for axis in range(len(value.shape)) for atom in raised.axes.atoms(value, axis)}
@@ -119,7 +125,7 @@ def _nearby(raised: Raised, value: Value) -> Iterator[Change]:
             rank = 3.0 if {"K", "R"} & atoms else 0.5
             head = raised.called(raised.module) if raised.module is not None else ""
             text = f"{head}({raised.code(cut)})" if head and not head.startswith("the ") else raised.code(cut)
-            yield Change(text, lambda _, t=tensor: t, rank, f": no {call.name} is needed", True)
+            yield Change(text, partial(_other, tensor), rank, f": no {call.name} is needed", True)
     layer = raised.from_layer(value)
     hn = layer.outputs.get("hn") if layer is not None and not layer.cell else None
     if layer is None or hn is None or len(hn.shape) != 3:
@@ -129,13 +135,13 @@ def _nearby(raised: Raised, value: Value) -> Iterator[Change]:
     if {"K", "R"} & atoms or (cut is not None and raised.state(cut)) or (of_state and len(value.shape) == 2):
         text, rows = top_row(word, hn.tensor.detach(), layer.R)
         says = ", the top layer's two directions" if layer.R == 2 else ", the top layer's row"
-        yield Change(text, lambda _: rows, 1.0, says, True)
+        yield Change(text, partial(_other, rows), 1.0, says, True)
         for axis in (-1, 1):
-            yield Change(f"{text}.unsqueeze({axis})", lambda _, a=axis: rows.unsqueeze(a), 2.5, says, True)
+            yield Change(f"{text}.unsqueeze({axis})", partial(_other, rows.unsqueeze(axis)), 2.5, says, True)
     if "L" in atoms and merged and "Y" in layer.outputs:
         Y = layer.outputs["Y"].tensor.detach()
         step = Y[:, -1] if layer.batch_first else Y[-1]
-        yield Change(last_step(layer), lambda _: step, 1.2, ", the last step", True)
+        yield Change(last_step(layer), partial(_other, step), 1.2, ", the last step", True)
 
 
 # ---------------------------------------------------------------------- trying it
@@ -184,7 +190,7 @@ def _candidates(raised: Raised, value: Value, values: list[Value], contract: Con
         yield from _nearby(raised, value)
 
 
-def _axes_after(raised: Raised, value: Value, change: Change) -> object:
+def _axes_after(raised: Raised, value: Value, change: Change) -> Axes | None:
     try:
         return axes_of(change.does(raised.axes.tensor(value)))
     except Exception:  # a change that the tensor does not take

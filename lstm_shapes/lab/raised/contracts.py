@@ -105,7 +105,7 @@ def _indexed(call: Call) -> str:
     return f"input ({axes}, …), mask ({axes})"
 
 
-_ATTENTION = "attention wants {layout} because batch_first={batch_first}, E = {E}, one N for all, and key_padding_mask (N, S)"
+_ATTENTION = "attention wants {layout} because batch_first={batch_first}, E = {E}, one N, and key_padding_mask (N, S)"
 _CLASSES = "{name} wants the classes on axis 1, logits (N, C, …) and class indices (N, …)"
 _FEATURES = "{kind} wants the features on axis 1, (N, C) or (N, C, L), with C = {C}"
 _STATISTICS = Row("input (N, C, …), running_mean (C), running_var (C), weight (C)", _FEATURES, "nn.{kind}({C})")
@@ -160,7 +160,17 @@ ROWS: dict[str, Row] = {
         "ctc_loss wants log-probabilities (T, N, C), the steps first, whatever batch_first is, and one input and "
         "target length a sample",
     ),
-    "pack_padded_sequence": Row("input (N, L, …), lengths (N)"),
+    "pack_padded_sequence": Row(
+        lambda call: f"input ({'N, L' if call.args[2] else 'L, N'}, …), lengths (N)",
+        "pack_padded_sequence wants one whole number for each row, on the CPU",
+    ),
+    **dict.fromkeys(
+        ("pad_sequence", "pack_sequence"),
+        Row(
+            lambda call: ", ".join(f"sequences[{k}] (L{k}, …)" for k in range(len(call.inputs))),
+            "{name} wants sequences (L, …) that differ in their steps only",
+        ),
+    ),
 }
 _LOSS = Row("input (…), target (…)", "{name} wants one shape and one data type on both sides")
 _ELEMENTWISE = Row(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,8 +10,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from lstm_shapes.lab.trace import Call, Value
-from lstm_shapes.lab.words import argument_text, chained, kind_of, layout_of
+from lstm_shapes.lab.words import argument_text, chained, layout_of
 
+from .calls import refused
 from .raised import RECURRENT_MODULES, Explanation, Raised, Try
 
 __all__ = ["ITS_OWN", "packing", "sorted_from"]
@@ -32,9 +32,7 @@ def packing(raised: Raised) -> Explanation | None:
     for frame in reversed(raised.functions):
         name = frame.f_code.co_name
         if name in _REFUSES and "nn/utils/rnn.py" in frame.f_code.co_filename.replace("\\", "/"):
-            measured, fixes = _LOOKS[name](raised, frame.f_locals) or (raised.message, [])
-            operands = [v for v in raised.call.inputs if not v.parameter] if raised.call is not None else []
-            return Explanation("LS108", f"{name} refuses {_REFUSES[name]}", measured, fixes, operands)
+            return _function(raised, name, frame.f_locals)
     entered = raised.module
     x = entered.args[0] if entered is not None and entered.args else None
     if entered is not None and isinstance(entered.module, RECURRENT_MODULES) and isinstance(x, PackedSequence):
@@ -49,90 +47,84 @@ def sorted_from(call: Call) -> Value:
     return sorting.inputs[0] if sorting is not None and theirs else data
 
 
-# ---------------------------------------------------------------------- lengths beside data
-@dataclass
-class _Packing:
-    """Data and lengths of a call of pack_padded_sequence, and what the user calls them."""
-
-    x: Tensor
-    lengths: Any
-    batch_first: bool
-    name: str
-    word: str
-    shape: str
-
-    def tried(self, text: str, x: Tensor | None, lengths: Any, rank: float = 0.0, **options: Any) -> Try:
-        """A call of pack_padded_sequence. Lengths that do not belong to the rows can pack, so the steps count too."""
-
-        def holds() -> bool:
-            given = {"batch_first": self.batch_first, "enforce_sorted": False, **options}
-            packed = pack_padded_sequence(self.x if x is None else x, lengths, **given)
-            return int(packed.batch_sizes.sum()) == packed.data.size(0) and int(packed.batch_sizes[0]) > 0
-
-        return Try(text, holds, rank)
-
-    def look(self) -> Look:
-        """The first thing that is wrong with the lengths, and what makes them right."""
-        lengths, word = self.lengths, self.word
-        if isinstance(lengths, Tensor) and lengths.device.type != "cpu":
-            fix = f"pack_padded_sequence({self.name}, {chained(word, '.cpu()')}, batch_first={self.batch_first})"
-            why = f"lengths are on {lengths.device}; they must be on the CPU, wherever the data are"
-            return why, [Try(fix, lambda: True)]
-        if self.x.dim() < 2:
-            return f"the data {tuple(self.x.shape)} have no batch axis to pack", []
-        if isinstance(lengths, Tensor) and lengths.dim() != 1:
-            why = f"lengths have the shape {tuple(lengths.shape)}; they are one whole number a row, (N,)"
-            return why, [self.tried(chained(word, ".view(-1)"), None, lengths.view(-1))]
-        if isinstance(lengths, Tensor) and lengths.is_floating_point():
-            why = f"lengths are {kind_of(lengths)}; they count steps in whole numbers, int64"
-            return why, [self.tried(chained(word, ".long()"), None, lengths.long())]
-        return self.counts([int(n) for n in lengths])
-
-    def counts(self, counts: list[int]) -> Look:
-        """The same of whole numbers."""
-        name, word, first = self.name, self.word, self.batch_first
-        axis = 1 if first else 0
-        N, L = self.x.size(1 - axis), self.x.size(axis)
-        read = f"{self.shape}, read as {layout_of(first)}"
-        if len(counts) != N:
-            measured = f"{len(counts)} lengths for {N} rows: {name} is {read}"
-            if len(counts) != L:
-                return measured, [Try(f"one length for each of the {N} rows")]
-            whole = f"pack_padded_sequence({name}, {word}, batch_first={not first}, …), {ITS_OWN}"
-            turned = self.tried(chained(name, ".transpose(0, 1)"), self.x.transpose(0, 1), counts, 1.0)
-            fixes = [self.tried(whole, None, counts, batch_first=not first), turned]
-            return f"{measured}; {L} is its other axis, so it lies the other way round", fixes
-        if min(counts) <= 0:
-            measured = f"length {min(counts)} of row {counts.index(min(counts))}: an empty sequence cannot be packed"
-            fix = f"drop the empty rows (keep = {word} > 0) and put zeros back afterwards; or "
-            fix += f"{chained(word, '.clamp(min=1)')}, one step of padding that stands for the empty row"
-            return measured, [self.tried(fix, None, [max(1, n) for n in counts])]
-        if max(counts) > L:
-            measured = f"the largest of the lengths is {max(counts)} and {name} {read} has {L} steps"
-            fix = f"{chained(word, f'.clamp(max={name}.size({axis}))')}, or cut data and lengths together, "
-            cut = self.tried(f"{fix}min(length, {L})", None, [min(n, L) for n in counts])
-            return f"{measured}: it was cut, or time is another axis", [cut]
-        if counts != sorted(counts, reverse=True):
-            measured = (
-                f"lengths {counts[:8]} do not fall from row to row, which enforce_sorted=True, the default, demands"
-            )
-            fix = f"pack_padded_sequence({name}, {word}, batch_first={first}, enforce_sorted=False)"
-            return measured, [self.tried(f"{fix}: it sorts, and gives everything back in its order", None, counts)]
-        return f"{name} is {read}, lengths are {counts[:8]}", []
+def _function(raised: Raised, name: str, given: dict[str, Any]) -> Explanation:
+    title = f"{name} refuses {_REFUSES[name]}"
+    operands = [v for v in raised.call.inputs if not v.parameter] if raised.call is not None else []
+    if name == "pad_packed_sequence":
+        measured, fixes = _pad(given)
+        return Explanation("LS108", title, measured, fixes, operands)
+    if name == "pack_padded_sequence":
+        x, lengths, first = (given.get(word) for word in ("input", "lengths", "batch_first"))
+        chosen = [call for call in raised.trace.calls[-6:] if call.name == "index_select" and len(call.inputs) > 1]
+        if chosen and not given.get("enforce_sorted", True) and len(chosen[-1].inputs[0].shape) > 1:
+            x = chosen[-1].inputs[0].tensor  # its rows are sorted, and some may be cut off, by then
+        call = raised.called_with(name, packed, (x, lengths, bool(first), bool(given.get("enforce_sorted", True))))
+        counts = list(lengths) if isinstance(lengths, (list, tuple)) else None
+        if isinstance(lengths, Tensor) and lengths.dim() == 1 and not lengths.is_floating_point():
+            counts = lengths.tolist() if lengths.device.type == "cpu" else None
+        look: Look = ("", [])
+        if isinstance(x, Tensor) and x.dim() > 1 and counts:
+            words = raised.spelling.text(x) or "x", raised.spelling.text(lengths) or "lengths"
+            look = _counts(raised, call, x, counts, *words, raised.shape_of(x))
+    else:
+        rows = tuple(given.get("sequences") or ())
+        call, look = raised.called_with(name, getattr(torch.nn.utils.rnn, name), (rows,)), ("", [])
+        steps = [len(row) for row in rows if isinstance(row, Tensor) and row.dim()]
+        if "enforce_sorted" in given and len(steps) == len(rows) and steps != sorted(steps, reverse=True):
+            fix = "pack_sequence(…, enforce_sorted=False), or the longest sequence first"
+            look = f"the sequences have {steps[:8]} steps, which do not fall as enforce_sorted=True demands", [Try(fix)]
+    found = refused(raised, call)
+    fixes = [*look[1], *(found.fixes if found is not None else ())]
+    measured = look[0] or (found.measured if found is not None else raised.message)
+    certain = found.code == "LS107" if found is not None else False
+    return Explanation("LS107" if certain else "LS108", title, measured, fixes, operands)
 
 
-def _pack(raised: Raised, given: dict[str, Any]) -> Look | None:
-    x, lengths = given.get("input"), given.get("lengths")
-    if not isinstance(x, Tensor):
-        return None
-    chosen = [call for call in raised.trace.calls[-6:] if call.name == "index_select" and len(call.inputs) > 1]
-    if chosen and not given.get("enforce_sorted", True) and len(chosen[-1].inputs[0].shape) > 1:
-        x = chosen[-1].inputs[0].tensor  # its rows are sorted, and some may be cut off, by then
-    words = raised.spelling.text(x) or "x", raised.spelling.text(lengths) or "lengths"
-    return _Packing(x, lengths, bool(given.get("batch_first")), *words, raised.shape_of(x)).look()
+def packed(x: Tensor, lengths: Any, batch_first: bool, enforce_sorted: bool) -> PackedSequence:
+    """Lengths that do not belong to the rows can pack, so the steps count too."""
+    made = pack_padded_sequence(x, lengths, batch_first, enforce_sorted)
+    if int(made.batch_sizes.sum()) != made.data.size(0) or int(made.batch_sizes[0]) <= 0:
+        raise ValueError
+    return made
 
 
-def _pad(raised: Raised, given: dict[str, Any]) -> Look:
+def _counts(
+    raised: Raised, call: Call, x: Tensor, counts: list[int], name: str, word: str, shape: str
+) -> tuple[str, list[Try]]:
+    """The first thing that is wrong with lengths as numbers, and what makes them right."""
+    first = bool(call.args[2])
+    axis = 1 if first else 0
+    N, L = x.size(1 - axis), x.size(axis)
+    read = f"{shape}, read as {layout_of(first)}"
+
+    def tried(text: str, lengths: list[int] = counts, rank: float = 0.0, flip: bool = False) -> Try:
+        new: dict[int | str, Any] = {1: torch.tensor(lengths), 2: first != flip, 3: False}
+        return Try(text, lambda: raised.runs(call, places=new), rank)
+
+    if len(counts) != N:
+        measured = f"{len(counts)} lengths for {N} rows: {name} is {read}"
+        if len(counts) != L:
+            return measured, [Try(f"one length for each of the {N} rows")]
+        text = f"pack_padded_sequence({name}, {word}, batch_first={not first}, enforce_sorted=False), {ITS_OWN}"
+        return f"{measured}; {L} is its other axis, so it lies the other way round", [tried(text, flip=True)]
+    if min(counts) <= 0:
+        measured = f"length {min(counts)} of row {counts.index(min(counts))}: an empty sequence cannot be packed"
+        fix = f"drop the empty rows (keep = {word} > 0) and put zeros back afterwards; or "
+        fix += f"{chained(word, '.clamp(min=1)')}, one step of padding that stands for the empty row"
+        return measured, [tried(fix, [max(1, n) for n in counts])]
+    if max(counts) > L:
+        measured = f"the largest of the lengths is {max(counts)} and {name} {read} has {L} steps"
+        fix = f"{chained(word, f'.clamp(max={name}.size({axis}))')}, or cut data and lengths together, "
+        cut = tried(f"{fix}min(length, {L})", [min(n, L) for n in counts])
+        return f"{measured}: it was cut, or time is another axis", [cut]
+    if counts != sorted(counts, reverse=True):
+        measured = f"lengths {counts[:8]} do not fall from row to row, which enforce_sorted=True, the default, demands"
+        fix = f"pack_padded_sequence({name}, {word}, batch_first={first}, enforce_sorted=False)"
+        return measured, [tried(f"{fix}: it sorts, and gives everything back in its order")]
+    return f"{name} is {read}, lengths are {counts[:8]}", []
+
+
+def _pad(given: dict[str, Any]) -> Look:
     value, total = given.get("sequence"), given.get("total_length")
     if not isinstance(value, PackedSequence):
         fix = "out, _ = rnn(packed) first, and pad_packed_sequence(out, batch_first=True): a layer returns packed "
@@ -149,49 +141,26 @@ def _count(packed: PackedSequence) -> str:
     return f"batch_sizes count {int(packed.batch_sizes.sum())} steps and the data have {packed.data.size(0)} rows"
 
 
-def _list(raised: Raised, given: dict[str, Any]) -> Look:
-    rows = list(given.get("sequences") or ())
-    shapes = [tuple(row.shape) for row in rows if isinstance(row, Tensor)]
-    if not shapes:
-        return f"it was given {[type(row).__name__ for row in rows[:4]]} and wants tensors (L, …)", []
-    odd = next((k for k, shape in enumerate(shapes) if shape[1:] != shapes[0][1:]), None)
-    if odd is not None:
-        return f"sequence 0 is {shapes[0]} and sequence {odd} is {shapes[odd]}: (L, …), only the steps may differ", []
-    counts = [shape[0] for shape in shapes]
-    if "enforce_sorted" in given and counts != sorted(counts, reverse=True):
-        fix = "pack_sequence(…, enforce_sorted=False), or the longest sequence first"
-        measured = f"the sequences have {counts[:8]} steps, which do not fall as enforce_sorted=True demands"
-        return measured, [Try(fix, lambda: True)]
-    return f"the sequences are {shapes[:6]}", []
-
-
-_LOOKS: dict[str, Callable[[Raised, dict[str, Any]], Look | None]] = {
-    "pack_padded_sequence": _pack,
-    "pad_packed_sequence": _pad,
-    "pack_sequence": _list,
-    "pad_sequence": _list,
-}
-
-
 # ---------------------------------------------------------------------- behind packing
-def _in_layer(raised: Raised, packed: PackedSequence) -> Explanation | None:
+def _in_layer(raised: Raised, rows: PackedSequence) -> Explanation | None:
     """Packed rows whose number of steps and of data differ: torch did not compare the lengths with the data."""
-    value = raised.value(packed.data)
+    value = raised.value(rows.data)
     call = value.maker if value is not None else None
     if call is not None and call.name == "_pack_padded_sequence" and isinstance(call.args[1], Value):
         first, source, lengths = bool(call.args[2]), sorted_from(call), call.args[1].elements
         N, L = source.shape[:2] if first else source.shape[1::-1]
         counts = [] if lengths is None else lengths.tolist()
         if counts and (len(counts) != N or max(counts) > L):
-            spelled = Call(call.index, "pack_padded_sequence", call.line, call.args, call.kwargs, call.inputs, None)
+            spelled = replace(call, name="pack_padded_sequence", module=None)
             words = argument_text(spelled, 0) or raised.code(source), argument_text(spelled, 1) or "lengths"
-            found = _Packing(source.tensor, counts, first, *words, raised.shape(source)).counts(counts)
+            again = raised.called_with(spelled.name, packed, (source.tensor, lengths, first, False))
+            found = _counts(raised, again, source.tensor, counts, *words, raised.shape(source))
             title = "the lengths do not belong to the data that were packed"
             return Explanation("LS108", title, *found, [source], where=call.where)
-    if int(packed.batch_sizes.sum()) == packed.data.size(0):
+    if int(rows.batch_sizes.sum()) == rows.data.size(0):
         return None
     fix = "packed._replace(data=…) keeps the first axis of data; what changes the number of steps comes before packing"
-    return Explanation("LS108", "the packed rows do not belong to their batch_sizes", _count(packed), [Try(fix)])
+    return Explanation("LS108", "the packed rows do not belong to their batch_sizes", _count(rows), [Try(fix)])
 
 
 def _lost_steps(raised: Raised) -> Explanation | None:
@@ -212,10 +181,9 @@ def _lost_steps(raised: Raised) -> Explanation | None:
     if before == after or not short or not long or before in short[0].shape:
         return None
     title = f"{call.name} meets the {before} steps of the input and the {after} that pad_packed_sequence gave back"
-    shown = f"{raised.described(short[0])}, {raised.described(long[0])}"
     total = f"total_length={raised.code(sorted_from(packs[-1]))}.size({axis})"
     fix = f"pad_packed_sequence(…, batch_first={first}, {total}), {before} steps as before packing"
-    whole = torch.zeros([before if n == after else n for n in short[0].shape], dtype=short[0].tensor.dtype)
-    fixes = [Try(fix, lambda: raised.runs(call, {short[0].index: lambda _: whole})), Try(fix)]
-    measured = f"the longest row of this batch has {after} steps: {shown}"
-    return Explanation("LS108", title, measured, fixes, [short[0], long[0]])
+    measured = (
+        f"the longest row of this batch has {after} steps: {raised.described(short[0])}, {raised.described(long[0])}"
+    )
+    return Explanation("LS108", title, measured, [Try(fix)], [short[0], long[0]])

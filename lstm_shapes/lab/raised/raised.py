@@ -151,14 +151,19 @@ class Raised:
 
     def called_module(self, entered: Entered) -> Call:
         """The call of a module as if it were a function of torch; trying it runs a copy."""
-        args, kwargs = self._seen(entered.args), self._seen(entered.kwargs)
-        inputs = tuple(value for tensor in tensors_of((entered.args, entered.kwargs)) if (value := self._seen(tensor)))
 
         def run(*args: Any, **kwargs: Any) -> Any:
             return self.copy_of(entered.module)(*args, **kwargs)
 
-        count = len(self.trace.calls)
-        return Call(count, entered.kind, None, args, kwargs, inputs, None, entered.module, error=self.error, func=run)
+        return self.called_with(entered.kind, run, entered.args, entered.kwargs, entered.module)
+
+    def called_with(
+        self, name: str, func: Any, args: Any, kwargs: dict[str, Any] | None = None, owner: nn.Module | None = None
+    ) -> Call:
+        """A call that no recorder saw."""
+        inputs = tuple(self._seen(tensor) for tensor in tensors_of((args, kwargs or {})))
+        given, count = (self._seen(args), self._seen(kwargs or {})), len(self.trace.calls)
+        return Call(count, name, None, *given, inputs, None, owner, error=self.error, func=func)
 
     def copy_of(self, module: nn.Module) -> nn.Module:
         """A module that may be run without a trace in the program: its buffers and counters are others."""
@@ -353,10 +358,11 @@ class Raised:
 
         args, kwargs = list(substituted(call.args, tensor)), substituted(call.kwargs, tensor)
         for place, given in (places or {}).items():
+            new = substituted(given, tensor)
             if isinstance(place, int):
-                args[place] = given
+                args[place] = new
             else:
-                kwargs[place] = given
+                kwargs[place] = new
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             (func or call.func)(*args, **kwargs)
         return True

@@ -1,8 +1,10 @@
 """Random wrong calls: a right call of one function, one operand of which is made wrong so that torch raises.
 
-The wrong operand is known, so that it can be counted how often it is named, and how often the fix that is given, written
+The wrong operand is known, so that it can be counted how often it is named, and how often a fix that is given, written
 into the program, makes it run.
 """
+
+# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -76,9 +78,8 @@ _WRONG = {
     "bool": ".bool()",
     "counted from 1": " + 1",
     "negative": " - 1",
-    "a tuple": "{text}, None",
+    "a tuple": ", None",
 }
-_CASTS = ("double", "float", "long", "int", "bool")
 
 
 @dataclass(frozen=True)
@@ -132,11 +133,7 @@ def wrong_calls(seed: int, count: int) -> Iterator[WrongCall]:
         name, kind = draw.choice(list(operands)), draw.choice(list(_WRONG))
         shape = eval("torch." + operands[name], _space()).shape
         a, b = draw.sample(range(len(shape)), 2) if len(shape) > 1 else (0, 0)
-        text = f"torch.{operands[name]}"
-        if kind == "a tuple":
-            changed = f"({text}, None)"
-        else:
-            changed = f"({text}{_WRONG[kind].format(a=a, b=b, size=shape[0])})"
+        changed = f"(torch.{operands[name]}{_WRONG[kind].format(a=a, b=b, size=shape[0])})"
         right, wrong = written(layer, operands, call), written(layer, {**operands, name: changed}, call)
         assert runs(right), right
         if not runs(wrong):
@@ -160,43 +157,43 @@ def explained(program: str) -> Finding:
 
 # ---------------------------------------------------------------------- writing a fix into the program
 def applied(program: str, fix: str) -> bool | None:
-    """Whether a program runs with one of the fixes written into it; None where no fix is code."""
-    tried = [new for one in fix.split("; or ") for new in _with(program, one.removeprefix("probably").strip(": "))]
+    """Whether a program runs with a change written into it that the fix holds; None where the fix holds no code."""
+    lines = program.splitlines()
+    at = next(k for k, line in enumerate(lines) if line.startswith("    return"))
+    names = lines[at - 1].partition("(")[2].partition(")")[0].split(", ")
+    called = lines[at].removeprefix("    return ").partition("(")[0]
+    tried = []
+    for part in fix.split("; or "):
+        edits, layer, call = list[str](), lines[0], lines[at]
+        for start in re.finditer(
+            rf"(?<![\w.(])({'|'.join(names)}|nn\.\w+|{re.escape(called)}|torch\.\w+|F\.\w+)", part
+        ):
+            text = _code(part[start.start() :])
+            if text is None or text.startswith("x.size"):
+                continue
+            if text.startswith("x.new_zeros"):
+                edits += [f"    {name} = {text}" for name in names[1:]]
+            elif start[1] in names and not text.startswith(f"{called}("):
+                edits.append(f"    {start[1]} = {text}")
+            elif start[1].startswith("nn.") and f"= {start[1]}(" in layer:
+                layer = f"{layer.partition('= ')[0]}= {text}"
+            elif text.startswith(f"{called}("):
+                call = f"    return {text}"
+            elif start[1].startswith("F.") and "(" not in text:
+                call = call.replace(called, text)
+            elif text.startswith("torch.sigmoid("):
+                edits.append(f"    {names[0]} = {text}")
+        written = {(layer, k, line) for k in range(len(edits) + 1) for line in (call, lines[at])}
+        tried += ["\n".join([one, *lines[1:at], *edits[:k], line, *lines[at + 1 :]]) for one, k, line in written]
+    tried = [one for one in tried if one.splitlines() != lines]
     return any(map(runs, tried)) if tried else None
 
 
-def _with(program: str, fix: str) -> Iterator[str]:
-    """The program with a fix in it: another operand, another layer, another call."""
-    names = re.search(r"def model\((.*?)\)", program)
-    assert names is not None
-    lines, edits = program.splitlines(), []
-    for part in re.split(r" with |; ", fix):
-        code = _code(part)
-        if code is None:
-            continue
-        text = ast.unparse(code)
-        root: Any = code
-        while isinstance(root, (ast.Attribute, ast.Subscript, ast.Call, ast.BinOp)):
-            root = root.left if isinstance(root, ast.BinOp) else root.func if isinstance(root, ast.Call) else root.value
-        head = text.partition("(")[0]
-        if isinstance(root, ast.Name) and root.id in names[1].split(", ") and text != root.id:
-            edits.append(f"    {root.id} = {text}")
-        elif head.startswith("nn.") and lines[0].find(head + "(") >= 0 and "…" not in text:
-            lines[0] = re.sub(r"= .*", lambda _, text=text: f"= {text}", lines[0])
-            edits.append("")
-        elif isinstance(code, ast.Call) and f"{head}(" in program:
-            at = next(k for k, line in enumerate(lines) if line.startswith("    return"))
-            lines[at] = f"    return {text}"
-            edits.append("")
-    if edits:
-        at = next(k for k, line in enumerate(lines) if line.startswith("    return"))
-        yield "\n".join([*lines[:at], *filter(None, edits), *lines[at:]]) + "\n"
-
-
-def _code(text: str) -> ast.expr | None:
-    """The longest beginning of a text that is an expression of more than a word."""
-    for end in range(len(text), 2, -1):
+def _code(text: str) -> str | None:
+    """The longest beginning of a text that is an expression, and more than an operand's name."""
+    for end in range(len(text), 0, -1):
         with contextlib.suppress(SyntaxError, ValueError):
-            body = ast.parse(text[:end].strip().rstrip(",:"), mode="eval").body
-            return None if isinstance(body, (ast.Name, ast.Constant, ast.Tuple)) else body
+            body = ast.parse(text[:end].strip(), mode="eval").body
+            if isinstance(body, (ast.Call, ast.Subscript, ast.Attribute, ast.BinOp)):
+                return ast.unparse(body)
     return None
