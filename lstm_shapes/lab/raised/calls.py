@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from lstm_shapes.lab.trace import Call, Value, is_loss
 from lstm_shapes.lab.trace.families import VIEWS
-from lstm_shapes.lab.words import chained, kind_of, last_step, layer_names, symbol
+from lstm_shapes.lab.words import chained, kind_of, symbol
 
 from .changes import changed
 from .contracts import Contract, contract_of
@@ -149,7 +149,6 @@ def _others(raised: Raised, call: Call, contract: Contract | None) -> Iterator[T
         operands = [one.value for one in contract.operands if one.value is not None]
         if len(operands) > 1:
             yield from _head(raised, call, contract, operands[0])
-            yield from _elsewhere(raised, call, *operands[:2])
 
 
 def _joins(raised: Raised, call: Call) -> Iterator[Try]:
@@ -224,40 +223,6 @@ def _head(raised: Raised, call: Call, contract: Contract, p: Value) -> Iterator[
     if low < 0:
         text = f"{call.name}(…, ignore_index={low}), if {low} marks what does not count"
         yield Try(text, lambda: raised.runs(call, places={"ignore_index": low}), 1.0)
-
-
-def _elsewhere(raised: Raised, call: Call, p: Value, t: Value) -> Iterator[Try]:
-    """A change further back: an index that took one sample, rows that are steps or directions."""
-    for _, earlier in p.way_back():
-        index = earlier.args[1] if earlier.name == "__getitem__" and len(earlier.args) > 1 else None
-        source = earlier.inputs[0]
-        name, sizes = raised.code(source, "out"), source.shape
-
-        def again(does: Callable[..., Tensor], then: Callable[[Tensor], Tensor], earlier: Call = earlier) -> bool:
-            new = raised.replayed(p, earlier, does)
-            return (
-                new is not None and new.shape[:1] == t.shape[:1] and raised.runs(call, {p.index: lambda _: then(new)})
-            )
-
-        if isinstance(index, int) and len(sizes) > 1 and raised.axes.names(source)[0] == "N":
-            text = f"{name}[:, {index}]: axis 0 of {raised.shape(source)} is the batch"
-            yield Try(text, partial(again, lambda x, _, k=index: x[:, k], lambda x: x), 0.5)
-        one_step = isinstance(index, tuple) and len(index) > 1 and index[0] == slice(None) and isinstance(index[1], int)
-        if one_step and len(t.shape) > 1 and len(sizes) == 3 and sizes[1] == t.shape[1]:
-            text = f"keep all steps, {name} in the place of its last one, and the classes on axis 1: "
-            text += f"{raised.code(p, 'logits')}.transpose(1, 2)"
-            yield Try(text, partial(again, lambda x, _: x, lambda x: x.transpose(1, 2)), 2.0)
-    atoms, layer = raised.axes.atoms(p, 0) if p.shape else (), raised.from_layer(p)
-    if p.shape[:1] == t.shape[:1] or layer is None or layer.cell:
-        return
-    if {"R", "K"} & set(atoms) and "N" in atoms:
-        hn = layer_names(layer)["hn"]
-        both = f"torch.cat(({hn}[-2], {hn}[-1]), dim=-1), one row a sample, with a head of {2 * layer.H} features"
-        top = f"{hn}[-1], the top layer, one row a sample, in front of the head"
-        yield Try(both if layer.R == 2 else top, None, 3.0)
-    elif "L" in atoms and len(atoms) > 1 and len(t.shape) == 1:
-        last = f"one row a target: {last_step(layer)}, the last step, in front of the head"
-        yield Try(f"{last}, and no reshape behind it", None, 3.0)
 
 
 # ---------------------------------------------------------------------- views and indices: numbers beside one tensor

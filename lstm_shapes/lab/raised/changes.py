@@ -186,8 +186,7 @@ def _candidates(raised: Raised, value: Value, values: list[Value], contract: Con
             yield one
     if contract.call.name.endswith(("_loss", "entropy", "logits", "kl_div")):
         yield from _flat(value)
-    else:
-        yield from _nearby(raised, value)
+    yield from _nearby(raised, value)
 
 
 def _axes_after(raised: Raised, value: Value, change: Change) -> Axes | None:

@@ -63,6 +63,10 @@ def _function(raised: Raised, name: str, given: dict[str, Any]) -> Explanation:
         if isinstance(lengths, Tensor) and lengths.dim() == 1 and not lengths.is_floating_point():
             counts = lengths.tolist() if lengths.device.type == "cpu" else None
         look: Look = ("", [])
+        if isinstance(lengths, Tensor) and (lengths.dim() != 1 or lengths.device.type != "cpu"):
+            suffix = ".view(-1)" if lengths.dim() != 1 else ".cpu()"
+            word = f"{chained(raised.spelling.text(lengths) or 'lengths', suffix)}: one whole number a row, on the CPU"
+            look = f"lengths are {tuple(lengths.shape)} on {lengths.device}", [Try(word, lambda: True, -1.0)]
         if isinstance(x, Tensor) and x.dim() > 1 and counts:
             words = raised.spelling.text(x) or "x", raised.spelling.text(lengths) or "lengths"
             look = _counts(raised, call, x, counts, *words, raised.shape_of(x))

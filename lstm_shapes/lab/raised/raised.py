@@ -367,24 +367,6 @@ class Raised:
             (func or call.func)(*args, **kwargs)
         return True
 
-    def replayed(self, wanted: Value, first: Call, func: Callable[..., Any]) -> Tensor | None:
-        """What a value would be if one call before it had been another."""
-        made: dict[int, Tensor] = {}
-
-        def tensor(value: Value) -> Tensor:
-            return made.get(value.index, value.tensor.detach().clone())
-
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            for call in self.trace.calls:
-                again = call is first or any(value.index in made for value in call.inputs)
-                if again and any(value.deferred for value in call.outputs):
-                    return None  # written in place: what else shares the memory is not replayed
-                if call.error is None and again and call.outputs:
-                    run = func if call is first else call.func
-                    result = run(*substituted(call.args, tensor), **substituted(call.kwargs, tensor))
-                    made.update(zip((v.index for v in call.outputs), tensors_of(result), strict=False))
-        return made.get(wanted.index)
-
 
 def _entered(frame: FrameType, depth: int) -> Entered | None:
     code, here = frame.f_code, frame.f_locals

@@ -5,13 +5,11 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from lstm_shapes.errors import SpecError
 from lstm_shapes.lab.contract import problems_of
-from lstm_shapes.lab.trace import Value, tensors_of
-from lstm_shapes.lab.words import layer_names
+from lstm_shapes.lab.trace import tensors_of
 from lstm_shapes.theory.operands import Problem, Words
 from lstm_shapes.theory.spec import Spec
 
@@ -126,54 +124,10 @@ def _explained(raised: Raised, entered: Entered, problem: Problem, words: Words,
     if code == "LS104":
         hint = f"{problem.formula.replace(' for', ', the state of')}: {hint}"
         hint = hint.replace("(h0, c0), ", "the tuple (h0, c0), ").replace("h0, the state", "one tensor h0, the state")
-    elif code == "LS103":
-        joined = _joined_states(raised, problem, state)
-        hint, certain = joined or _no_state(raised, problem, words, state) or hint, bool(joined) or certain
-    elif code == "LS102" and value is not None:
-        hint = _ids(value) or hint
     operands = [one for tensor in (data, *state) if (one := raised.value(tensor)) is not None]
     title, name = _TITLES[code].format(layer=raised.called(entered)), raised.names.get(id(entered.module), "")
     fix = hint if certain or not hint else f"probably: {hint}"
     return Explanation(code, title, measured, operands=operands, layer=name, certain=fix)
-
-
-def _joined_states(raised: Raised, problem: Problem, state: list[Tensor]) -> str:
-    """States of parts of a batch, joined along axis 0, which is layers and directions."""
-    for tensor in state:
-        value = raised.value(tensor)
-        maker = value.maker if value is not None else None
-        if value is None or maker is None or maker.name not in ("cat", "concat") or value.shape != problem.got:
-            continue
-        new = raised.replayed(value, maker, lambda *args, **_: torch.cat(args[0], 1))
-        if new is not None and tuple(new.shape) == problem.expected:
-            joins = f"{raised.code(value, 'state')} joins states along axis 0, layers × directions"
-            return f"{joins}; torch.cat(…, dim=1) joins them along the batch"
-    return ""
-
-
-def _no_state(raised: Raised, problem: Problem, words: Words, state: list[Tensor]) -> str:
-    """What stands in the place of a state and is none: the output of every step, or a tensor of other axes."""
-    made = raised.output_of(raised.value(state[0])) if state else None
-    if made is not None and made[1] == "Y":
-        hn = layer_names(made[0])["hn"]
-        return f"{words.of('h0')} is the output of every step; the state is what {made[0].called} returns second, {hn}"
-    got, wanted = problem.got, problem.expected
-    if not isinstance(got, tuple) or not isinstance(wanted, tuple) or len(got) != len(wanted):
-        return ""
-    if sum(a != b for a, b in zip(got, wanted, strict=True)) < 2 or sorted(got) == sorted(wanted):
-        return ""
-    return f"leave the state out to start from zeros: {got} is no {problem.formula} = {wanted}"
-
-
-def _ids(x: Value) -> str:
-    """Ids with an axis too many in front of an embedding."""
-    maker = x.maker
-    if maker is None or maker.name != "embedding" or len(x.shape) != 4:
-        return ""
-    ids = next((v for v in maker.inputs if not v.tensor.is_floating_point()), None)
-    if ids is not None and ids.maker is not None and ids.maker.name == "one_hot":
-        return "give the embedding the ids without one_hot: it looks rows up by them"
-    return ""
 
 
 def _sentence(problem: Problem, words: Words, shape: str) -> str:
