@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lstm_shapes.lab.axis_names import axes_of
-from lstm_shapes.lab.trace import Call, Value
+from lstm_shapes.lab.trace import Call, Value, is_loss
 from lstm_shapes.lab.trace.families import VIEWS
 from lstm_shapes.lab.words import chained, last_step, layer_names, top_row
 from lstm_shapes.theory.axes import Axes
@@ -111,7 +111,7 @@ def _other(tensor: Tensor, _: Tensor) -> Tensor:
     return tensor
 
 
-def _nearby(raised: Raised, value: Value) -> Iterator[Change]:
+def _nearby(raised: Raised, value: Value, loss: bool) -> Iterator[Change]:
     """Other tensors that may have been meant: what a view was made of, the top layer's rows, the last step."""
     atoms = {atom for axis in range(len(value.shape)) for atom in raised.axes.atoms(value, axis)}
     merged = any(len(raised.axes.atoms(value, axis)) > 1 for axis in range(len(value.shape)))
@@ -138,10 +138,15 @@ def _nearby(raised: Raised, value: Value) -> Iterator[Change]:
         yield Change(text, partial(_other, rows), 1.0, says, True)
         for axis in (-1, 1):
             yield Change(f"{text}.unsqueeze({axis})", partial(_other, rows.unsqueeze(axis)), 2.5, says, True)
-    if "L" in atoms and merged and "Y" in layer.outputs:
+    if "Y" in layer.outputs and not layer.packed:
         Y = layer.outputs["Y"].tensor.detach()
         step = Y[:, -1] if layer.batch_first else Y[-1]
-        yield Change(last_step(layer), partial(_other, step), 1.2, ", the last step", True)
+        where = ", one row a sample, in front of the head" if loss else ""
+        if "L" in atoms and (merged or loss):
+            yield Change(last_step(layer), partial(_other, step), 2.7, f", the last step{where}", True)
+        if loss and layer.batch_first and "L" not in atoms:
+            says = ", every step, in front of the head, and behind it .transpose(1, 2): the classes on axis 1"
+            yield Change(layer_names(layer)["Y"], partial(_other, Y.transpose(1, 2)), 4.0, says, True)
 
 
 # ---------------------------------------------------------------------- trying it
@@ -184,9 +189,9 @@ def _candidates(raised: Raised, value: Value, values: list[Value], contract: Con
     for one in _shapes(raised, value, most, elementwise):
         if moves or not one.suffix.startswith((".transpose", ".permute", ".movedim", "[:")) or raised.state(value):
             yield one
-    if contract.call.name.endswith(("_loss", "entropy", "logits", "kl_div")):
+    if is_loss(contract.call.name):
         yield from _flat(value)
-    yield from _nearby(raised, value)
+    yield from _nearby(raised, value, is_loss(contract.call.name))
 
 
 def _axes_after(raised: Raised, value: Value, change: Change) -> Axes | None:

@@ -412,9 +412,6 @@ def _operands(call: Call, text: str) -> Iterator[Operand]:
 def whole_range(value: Value | None) -> tuple[int, int] | None:
     """The least and the largest of whole numbers, None where they are not known."""
     numbers = value.elements if value is not None else None
-    if numbers is None or numbers.is_meta or not numbers.numel() or kind_of(numbers) not in _WHOLE:
+    if numbers is None or numbers.is_meta or not numbers.numel() or "int" not in kind_of(numbers):
         return None
     return int(numbers.min()), int(numbers.max())
-
-
-_WHOLE = ("int64", "int32", "int16", "int8", "uint8")

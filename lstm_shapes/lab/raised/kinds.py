@@ -137,43 +137,33 @@ def _taken(raised: Raised) -> Iterator[Any]:
 
 
 def _returned(raised: Raised, value: Any) -> tuple[LayerCall, str] | None:
-    """Whether a tuple is what a recurrent layer returned, whole or its state."""
+    """The layer and the role of the first part, where a tuple is what a recurrent layer returned, or its state."""
     if not isinstance(value, (tuple, list)) or isinstance(value, (PackedSequence, torch.Size)) or len(value) != 2:
         return None
     first, second = value
+    first = first.data if isinstance(first, PackedSequence) else first
     made = raised.output_of(raised.value(first))
-    if made is None and isinstance(first, PackedSequence):
-        made = raised.output_of(raised.value(first.data))
-    if made is None and isinstance(first, Tensor) and isinstance(second, (Tensor, tuple)):
-        inner = next(tensors_of(second), None)  # Y of one sequence lost its batch axis on the way out
-        behind = raised.output_of(raised.value(inner)) if inner is not None else None
-        made = (behind[0], "Y") if behind is not None and isinstance(second, tuple) else None
-    if made is None:
-        return None
-    layer, role = made
-    if role == "hn" and isinstance(second, Tensor) and not layer.cell:
-        return layer, "state"
-    return layer, "all"
+    if made is None and isinstance(first, Tensor) and isinstance(second, tuple):
+        # Y of one sequence lost its batch axis on the way out.
+        made = next((found for one in tensors_of(second) if (found := raised.output_of(raised.value(one)))), None)
+        return None if made is None else (made[0], "Y")
+    return made if made is None or isinstance(second, Tensor) or made[1] != "hn" else (made[0], "Y")
 
 
-def _tuple(raised: Raised, value: Any, layer: LayerCall, what: str) -> Explanation:
+def _tuple(raised: Raised, value: Any, layer: LayerCall, role: str) -> Explanation:
     name, text = _called(layer), raised.spelling.text(value) if value is not None else ""
-    title = f"the tuple that {name} returns is used as a tensor"
-    if what == "state":
-        title = f"the tuple (hn, cn) that {name} returns is used as a tensor"
-        measured = "an LSTM returns (output, (hn, cn)): its second part is a pair of tensors inside the first tuple"
+    pair = "(h, c)" if layer.cell else "(output, (hn, cn))" if layer.kind == "LSTM" else "(output, hn)"
+    measured = f"{name} returns the tuple {pair}" + (f", which is {text} here" if text else "")
+    fix = f"out, {pair[9:-1]} = {name}(x), or out, _ = {name}(x); or {text or f'{name}(x)'}[0]"
+    if layer.cell:
+        fix = f"h, c = {name}(…)" + (f", or {text}[0]" if text else "")
+    elif role == "hn" and isinstance(value[1], Tensor):
+        pair, measured = "(hn, cn)", "an LSTM returns (output, (hn, cn)): its second part is a pair of tensors"
         fix = "take it apart: out, (hn, cn) = …, and use hn; where the output of any module is handled, test "
         fix += "isinstance(output, tuple) at every level"
-    elif layer.cell:
-        title = f"the tuple (h, c) that {name} returns is used as a tensor"
-        measured = "an LSTMCell returns (h, c)"
-        fix = f"h, c = {name}(…)" + (f", or {text}[0]" if text else "")
-    else:
-        pair = "(hn, cn)" if layer.kind == "LSTM" else "hn"
-        measured = f"{name} returns the tuple (output, {pair})" + (f", which is {text} here" if text else "")
-        fix = f"out, {pair} = {name}(x), or out, _ = {name}(x); or {text or f'{name}(x)'}[0]"
-        if any(isinstance(one.module, nn.Sequential) for one in raised.entered):
-            fix = f"{IN_SEQUENTIAL}; or a small module between the two whose forward returns output[0]"
+    elif any(isinstance(one.module, nn.Sequential) for one in raised.entered):
+        fix = f"{IN_SEQUENTIAL}; or a small module between the two whose forward returns output[0]"
+    title = f"the tuple {pair} that {name} returns is used as a tensor"
     return Explanation("LS107", title, measured, layer=layer.name, where=raised.where, certain=fix)
 
 
@@ -196,17 +186,12 @@ def _packed(raised: Raised, value: PackedSequence) -> Explanation:
 
 def _inline(raised: Raised) -> Explanation | None:
     """`rnn(x)[:, -1]`: the tuple has no name."""
-    node = raised.spelling.node
-    if raised.call is not None or not isinstance(node, (ast.Subscript, ast.Attribute, ast.Call)):
-        return None
-    inner = node.func if isinstance(node, ast.Call) else node.value
-    inner = inner.value if isinstance(inner, ast.Attribute) else inner
     last = raised.layers[-1] if raised.layers else None
-    if last is None or last.call.where is None or raised.where is None or last.call.where.line != raised.where.line:
+    there = last.call.where if last is not None else None
+    if last is None or raised.call is not None or "tuple" not in raised.message or there != raised.where:
         return None
-    if not isinstance(inner, ast.Call) or "tuple" not in raised.message:
-        return None
-    return _tuple(raised, None, last, "all")
+    calls = [node for node in ast.walk(raised.spelling.node or ast.Module([], [])) if isinstance(node, ast.Call)]
+    return _tuple(raised, None, last, "Y") if calls else None
 
 
 def _unpacked(raised: Raised) -> Explanation | None:
@@ -221,16 +206,16 @@ def _unpacked(raised: Raised) -> Explanation | None:
     name, hn = last.called, last.outputs.get("hn")
     if where.source and not isinstance(raised.spelling.assigned, ast.Call):
         return None
+    pair = "(h, c)" if last.cell else "(output, (hn, cn))"
+    fix = f"h, c = {name}(x_t, (h, c))" if last.cell else f"out, (hn, cn) = {name}(x)"
     if last.kind == "LSTM":
-        what = "(h, c)" if last.cell else "(output, (hn, cn))"
-        title = f"{name} returns {what}, which was taken apart in another way"
-        fix = f"h, c = {name}(x_t, (h, c))" if last.cell else f"out, (hn, cn) = {name}(x)"
+        title = f"{name} returns {pair}, which was taken apart in another way"
         return Explanation("LS107", title, raised.message, layer=last.name, certain=fix)
-    rows = "" if hn is None else f": hn {raised.shape(hn)} is one tensor, and taking it apart takes its layers apart"
-    title = f"a {last.label} has no cell state: hn is one tensor and no pair (h, c)"
     out = layer_names(last).get("Y", "out")
     fix = f"h = {name}(x_t, h)" if last.cell else f"{out}, hn = {name}(x); hn[-1] is the top layer's state"
+    rows = "" if hn is None else f": hn {raised.shape(hn)} is one tensor, and taking it apart takes its layers apart"
     measured = f"a {last.label} returns {'h' if last.cell else '(output, hn)'}{rows}"
+    title = f"a {last.label} has no cell state: hn is one tensor and no pair (h, c)"
     return Explanation("LS104", title, measured, layer=last.name, certain=fix)
 
 
