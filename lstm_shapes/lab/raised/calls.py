@@ -18,12 +18,11 @@ from lstm_shapes.lab.words import chained, kind_of, symbol
 
 from .changes import changed
 from .contracts import Contract, contract_of
-from .raised import Explanation, Raised, Try
+from .raised import TYPES, Explanation, Raised, Try
 
 __all__ = ["function", "loss", "refused"]
 
 Look = tuple[str, list[Try]]
-_TYPES = re.compile(r"dtype|scalar type|not implemented for|bool|expected .* (Long|Int|Float|Double)|type (Long|Float)")
 _SPOKEN = {"__getitem__": "the index", "__setitem__": "the assignment to an index"}
 
 
@@ -54,10 +53,13 @@ def refused(raised: Raised, call: Call) -> Explanation | None:
     else:
         if contract is not None:
             said = contract.says()
-            fixes = [_rebuilt(text, [o.value for o in contract.operands if o.value]) for text in contract.rebuilt()]
+            later = contract.outside() is None
+            fixes = [
+                _rebuilt(text, later, [o.value for o in contract.operands if o.value]) for text in contract.rebuilt()
+            ]
         else:
             said = _plainly(call)
-        types = _TYPES.search(raised.message) is not None
+        types = TYPES.search(raised.message) is not None
         code = "LS105" if types else ""
         if not measured or types or is_loss(call.name):
             kinds = [f"{raised.described(v)} is {kind_of(v.tensor)}" for v in values[:4]]
@@ -122,7 +124,7 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, (int, float, str, type(None))) or (isinstance(value, tuple) and all(map(_is_plain, value)))
 
 
-def _rebuilt(text: str, given: list[Value]) -> Try:
+def _rebuilt(text: str, later: bool, given: list[Value]) -> Try:
     """The layer for the sizes that came is built and called, without memory where it is large."""
 
     def holds() -> bool:
@@ -131,7 +133,7 @@ def _rebuilt(text: str, given: list[Value]) -> Try:
             eval(text, {"nn": nn})(*(torch.zeros_like(one.tensor, device=device) for one in given))
         return True
 
-    return Try(text, holds, 2.0)
+    return Try(text, holds, 2.7 if later else 1.0)
 
 
 # ---------------------------------------------------------------------- changes of the call itself
@@ -139,6 +141,12 @@ def _others(raised: Raised, call: Call, contract: Contract | None) -> Iterator[T
     """The same operands with another argument, another function, or another layer in front."""
     if call.name in ("cat", "concat", "concatenate", "stack"):
         yield from _joins(raised, call)
+    if call.name == "embedding" and contract is not None:
+        ids, outside = contract.operands[0].value, contract.outside()
+        if outside is not None and outside[1] < 0 and ids is not None:
+            table = f"nn.Embedding({outside[2] + 1 - outside[1]}, …, padding_idx=0)"
+            yield Try(f"{raised.code(ids)} + {-outside[1]} with {table}, if {outside[1]} is padding: ids count from 0")
+        yield Try("leave the embedding out, if these are fractions and no ids", None, 9.0)
     if isinstance(getattr(call.owner, "batch_first", None), bool) and raised.module is not None:
         yield _other_layout(raised)
     if call.name == "binary_cross_entropy" and contract is not None and contract.operands[0].value is not None:
@@ -203,7 +211,7 @@ def _other_layout(raised: Raised) -> Try:
         with torch.random.fork_rng(devices=[]):
             return other(*owner.args, **owner.kwargs) is not None
 
-    return Try(text, holds, 1.0)
+    return Try(text, holds, 1.8)
 
 
 def _head(raised: Raised, call: Call, contract: Contract, p: Value) -> Iterator[Try]:

@@ -18,7 +18,7 @@ from lstm_shapes.lab.words import chained, last_step, layer_names, top_row
 from lstm_shapes.theory.axes import Axes
 
 from .contracts import Contract, whole_range
-from .raised import Raised, Try
+from .raised import TYPES, Raised, Try
 
 __all__ = ["Change", "changed", "method"]
 
@@ -43,7 +43,7 @@ class Change(NamedTuple):
 
     def written(self, code: str) -> str:
         """The changed operand."""
-        return self.suffix.replace("{}", code) if self.whole else chained(code, self.suffix)
+        return self.suffix if self.whole else chained(code, self.suffix) if self.suffix else code
 
 
 _SAME = Change("", lambda x: x)
@@ -55,11 +55,11 @@ def method(name: str, *args: int, rank: float = 0.0) -> Change:
 
 
 # ---------------------------------------------------------------------- the list
-def _shapes(raised: Raised, value: Value, most: int, broadcast: bool) -> Iterator[Change]:
+def _shapes(raised: Raised, value: Value, most: int, broadcast: bool, rows: bool) -> Iterator[Change]:
     """An axis more or less, axes in another order, one row of several; nothing that has more than `most` axes."""
     rank, names = len(value.shape), raised.axes.names(value)
     state, last = raised.state(value), len(value.shape) - 1
-    if state or (rank > 1 and names[0].split("·")[0] in ("K", "L")):
+    if state or (rows and rank > 1 and names[0].split("·")[0] in ("K", "L")):
         yield Change("[-1]", lambda x: x[-1], 1.0 if state else 2.0)
     for axis in reversed(range(rank)):
         if value.shape[axis] == 1 and names[axis] not in ("N", "L") and not broadcast:
@@ -67,9 +67,12 @@ def _shapes(raised: Raised, value: Value, most: int, broadcast: bool) -> Iterato
     for axis in range(rank + 1 if rank < most else 0):
         yield method("unsqueeze", -1 if axis == rank > 1 else axis, rank=2.0 + 0.1 * axis)
     for a, b in combinations(range(rank), 2):
-        yield method("transpose", a, b, rank=2.4 + (0.6 if b != last else 0) + (a == 0 and names[a] == "N"))
+        yield method(
+            "transpose", a, b, rank=1.5 if rank == 2 else 2.4 + (0.6 if b != last else 0) + (a == 0 and names[a] == "N")
+        )
     if rank > 2:
-        yield Change("[:, -1]", lambda x: x[:, -1], 2.6) if names[1] == "L" else method("movedim", -1, 1, rank=3.0)
+        if rows and names[1] == "L":
+            yield Change("[:, -1]", lambda x: x[:, -1], 2.6)
         yield from (method("permute", *order, rank=3.2) for order in ((1, 2, 0), (2, 0, 1)) if rank == 3)
         yield from (method("movedim", a, b, rank=3.0) for a, b in ((0, -1), (-1, 1)) if rank > 3)
 
@@ -81,10 +84,6 @@ def _flat(value: Value) -> Iterator[Change]:
     if len(value.shape) > 1:
         yield method("reshape", -1, rank=1.8)
         yield Change(".t().reshape(-1)", lambda x: x.t().reshape(-1), 2.5)
-        numbers = None if value.elements is None or value.elements.is_meta else value.elements.float()
-        ones = numbers if numbers is not None and torch.equal(numbers, (numbers == 1).float()) else None
-        if ones is not None and value.shape[-1] > 1 and bool((ones.sum(-1) == 1).all()):
-            yield method("argmax", -1, rank=0.5)
 
 
 def _casts(value: Value, others: set[torch.dtype]) -> Iterator[Change]:
@@ -99,8 +98,11 @@ def _casts(value: Value, others: set[torch.dtype]) -> Iterator[Change]:
 
 
 def _numbers(value: Value) -> Iterator[Change]:
-    """Places counted from another number than 0."""
+    """Places counted from another number than 0, and the ids of what is one-hot."""
     low, high = whole_range(value) or (0, 0)
+    numbers = value.elements if (low, high) == (0, 1) and value.shape[-1:] > (1,) else None
+    if numbers is not None and bool((numbers.sum(-1) == 1).all()):
+        yield method("argmax", -1, rank=0.1)
     if low >= 1:
         yield Change(" - 1", lambda x: x - 1, 1.2, ": places count from 0")
     elif low < 0:
@@ -132,16 +134,20 @@ def _nearby(raised: Raised, value: Value, loss: bool) -> Iterator[Change]:
         return
     word = layer_names(layer)["hn"]
     of_state = hn.index in raised.trace.ancestors(value)
-    if {"K", "R"} & atoms or (cut is not None and raised.state(cut)) or (of_state and len(value.shape) == 2):
+    where = ", one row a sample, in front of the head" if loss else ""
+    if (
+        {"K", "R"} & atoms
+        or (not loss and cut and raised.state(cut))
+        or (not loss and of_state and len(value.shape) == 2)
+    ):
         text, rows = top_row(word, hn.tensor.detach(), layer.R)
-        says = ", the top layer's two directions" if layer.R == 2 else ", the top layer's row"
-        yield Change(text, partial(_other, rows), 1.0, says, True)
-        for axis in (-1, 1):
+        says = (", the top layer's two directions" if layer.R == 2 else ", the top layer's row") + where
+        yield Change(text, partial(_other, rows), 2.1 if loss else 1.0, says, True)
+        for axis in () if loss else (-1, 1):
             yield Change(f"{text}.unsqueeze({axis})", partial(_other, rows.unsqueeze(axis)), 2.5, says, True)
     if "Y" in layer.outputs and not layer.packed:
         Y = layer.outputs["Y"].tensor.detach()
         step = Y[:, -1] if layer.batch_first else Y[-1]
-        where = ", one row a sample, in front of the head" if loss else ""
         if "L" in atoms and (merged or loss):
             yield Change(last_step(layer), partial(_other, step), 2.7, f", the last step{where}", True)
         if loss and layer.batch_first and "L" not in atoms:
@@ -154,16 +160,19 @@ def changed(raised: Raised, call: Call, contract: Contract | None, faulty: list[
     """Changes of one operand, then of two, that the contract allows; the call has to run with them."""
     values = list(dict.fromkeys(one.value for one in contract.operands if one.value) if contract else call.inputs)
     values = [v for v in values if not v.parameter]
-    casts = {v: list(_casts(v, {o.tensor.dtype for o in call.inputs if o is not v})) for v in values}
     lists = {v: list(_candidates(raised, v, values, contract)) for v in values}
     known = contract.named() if contract is not None else {}
     axes = {(v, one): made for v in values for one in lists[v] if (made := _axes_after(raised, v, one)) is not None}
     axes |= {(v, _SAME): known[v.index] for v in values if v.index in known}
     right = contract is not None and contract.fits(known)
+    elementwise = contract is not None and contract.row.over and not contract.row.summed
+    kinds = {v: {o.tensor.dtype for o in call.inputs if o is not v} for v in values}
+    types = right or contract is None or is_loss(call.name) or TYPES.search(raised.message) is not None
+    casts = {v: list(_casts(v, kinds[v])) if types else [] for v in values}
     pairs = [{v: one} for v in values for one in ([] if right else lists[v])]
     pairs += [
         {a: one, b: other}
-        for a, b in (() if right or contract is None else combinations(values, 2))
+        for a, b in (() if right or elementwise or contract is None else combinations(values, 2))
         for one, other in product(lists[a], lists[b])
     ]
     ranges = [{v: one} for v in values for one in _numbers(v)]
@@ -180,14 +189,17 @@ def changed(raised: Raised, call: Call, contract: Contract | None, faulty: list[
 
 def _candidates(raised: Raised, value: Value, values: list[Value], contract: Contract | None) -> Iterator[Change]:
     if contract is None:
-        yield from (one for one in _shapes(raised, value, 5, False) if "queeze" in one.suffix)
+        # What an unknown function wants of its axes is not known; a module of torch's has one input.
+        module = raised.failed is not None and raised.failed.owner is not None and raised.failed.line is None
+        yield from (one for one in _shapes(raised, value, 5, False, False) if "queeze" in one.suffix and module)
         return
     elementwise = contract.row.over and not contract.row.summed
     ranks = [len(v.shape) for v in values]
     most = max(ranks) if elementwise or len(set(ranks)) > 1 else 5
     moves = "tensors" not in {one.name for one in contract.ways[0]}
-    for one in _shapes(raised, value, most, elementwise):
-        if moves or not one.suffix.startswith((".transpose", ".permute", ".movedim", "[:")) or raised.state(value):
+    rows = is_loss(contract.call.name)
+    for one in _shapes(raised, value, most, elementwise, rows):
+        if moves or not one.suffix.startswith((".transpose", ".permute", ".movedim")) or raised.state(value):
             yield one
     if is_loss(contract.call.name):
         yield from _flat(value)
@@ -216,6 +228,7 @@ def _try(raised: Raised, call: Call, edit: dict[Value, Change], cast: dict[Value
         )
         does[value.index] = lambda x, a=one, b=other: b.does(a.does(x))
         rank += one.rank + other.rank + (0.5 if faulty and value not in faulty else 0)
+        rank += 0.1 * (len(call.inputs) - 1 - call.inputs.index(value))  # what comes later is likelier the wrong one
     return Try(" with ".join(texts), lambda: raised.runs(call, does), rank + 1.5 * (len(texts) - 1))
 
 

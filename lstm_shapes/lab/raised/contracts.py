@@ -91,7 +91,7 @@ def _picked(call: Call) -> str:
     letters = [f"a{k}" for k in range(rank)]
     below = f"<a{dim % rank}" if isinstance(dim, int) and rank else ""
     one = call.name == "index_select"
-    index = "n" if one else ", ".join(f"i{k}" for k in range(rank))
+    index = "n" if one else ", ".join(f"a{k}'" for k in range(rank))
     return f"input ({', '.join(letters)}), index{below} ({index})@2"
 
 
@@ -143,7 +143,7 @@ ROWS: dict[str, Row] = {
     ),
     "stack": Row(_joined, "stack along axis {dim} wants one shape"),
     **dict.fromkeys(("gather", "take_along_dim", "index_select"), _PLACES),
-    "__getitem__": Row(_indexed),
+    **dict.fromkeys(("__getitem__", "__setitem__"), Row(_indexed)),
     "scaled_dot_product_attention": Row("query (…, L, E), key (…, S, E), value (…, S, V)", summed="E", over=True),
     "MultiheadAttention": Row(
         "query {q}, key {k}, value {k}, key_padding_mask (N, S)@3, embed_dim (E)@9",
@@ -252,7 +252,7 @@ class Contract:
                 return False
             for name in placed:
                 if name in named:
-                    placed[name].add(letter)
+                    placed[name].add(letter.rstrip("'"))
         strict = not self.row.summed and not any(one.fixed for one in self.ways[0])
         return len(placed["N"]) < 2 and (len(placed["L"]) < 2 or not strict)
 

@@ -190,4 +190,6 @@ def _lost_steps(raised: Raised) -> Explanation | None:
     measured = (
         f"the longest row of this batch has {after} steps: {raised.described(short[0])}, {raised.described(long[0])}"
     )
-    return Explanation("LS108", title, measured, [Try(fix)], [short[0], long[0]])
+    whole = torch.zeros([before if n == after else n for n in short[0].shape], dtype=short[0].tensor.dtype)
+    fixes = [Try(fix, lambda: raised.runs(call, {short[0].index: lambda _: whole})), Try(fix)]
+    return Explanation("LS108", title, measured, fixes, [short[0], long[0]])

@@ -7,6 +7,7 @@ place of a tensor, a loss, any other function of torch, and what a library or th
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -28,6 +29,7 @@ from .spelling import Spelling
 
 __all__ = [
     "RECURRENT_MODULES",
+    "TYPES",
     "Entered",
     "Explanation",
     "Raised",
@@ -35,6 +37,8 @@ __all__ = [
 ]
 
 RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
+TYPES = re.compile(r"dtype|scalar type|not implemented for|bool|expected .* (Long|Int|Float|Double)|type (Long|Float)")
+"""Words of torch's messages on data types."""
 _MOST_ELEMENTS = 20_000_000
 _MOST_WEIGHTS = 5_000_000
 _TURNS = names_in("transpose permute t T mT movedim swapaxes flip roll view reshape")
@@ -65,18 +69,18 @@ class Explanation:
 
     @property
     def fix(self) -> str:
-        """At most two fixes that were tried and held; else the likeliest, with "probably" before it."""
+        """The likeliest fix that was tried and held, and a second that is about as likely; else "probably" one."""
         if self.certain:
             return self.certain
         ordered = sorted(self.fixes, key=lambda one: one.rank)
-        good: list[str] = []
+        good: list[Try] = []
         for one in ordered:
-            if one.holds is not None and one.text not in good and _holds(one):
-                good.append(one.text)
-            if len(good) == 2:
+            if good and (len(good) == 2 or one.rank > good[0].rank + 1):
                 break
+            if one.holds is not None and not (good and one.text.startswith(good[0].text)) and _holds(one):
+                good.append(one)
         if good:
-            return "; or ".join(good)
+            return "; or ".join(one.text for one in good)
         untried = [one.text for one in ordered if one.holds is None]
         return f"probably {untried[0]}" if untried else ""
 

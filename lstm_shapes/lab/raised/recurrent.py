@@ -111,6 +111,9 @@ def _explained(raised: Raised, entered: Entered, problem: Problem, words: Words,
         if tuple(along.shape) == problem.expected:
             hint, certain = f"{raised.code(joined, 'state')} joins states along axis 0, layers × directions; ", True
             hint += "torch.cat(…, dim=1) joins them along the batch"
+    table = value.maker if value is not None and len(value.shape) == 4 else None
+    if table is not None and any(one.maker is not None and one.maker.name == "one_hot" for one in table.inputs):
+        hint = "give the embedding the ids without one_hot: it looks rows up by them"
     operands = [one for tensor in (data, *state) if (one := raised.value(tensor)) is not None]
     title, name = f"{raised.called(entered)} gets {gets}", raised.names.get(id(entered.module), "")
     fix = hint if certain or not hint else f"probably: {hint}"
