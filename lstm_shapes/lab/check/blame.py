@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from lstm_shapes.lab.trace import Call, LayerCall, Value, is_loss
 from lstm_shapes.lab.trace.families import PRODUCTS, VIEWS, broadcasts, names_in
+from lstm_shapes.lab.words import argument_text, call_text, layer_names, named, result_names, top_row, value_name
 
 from .experiments import Experiments
 from .fixes import Edit, Fix
 from .layout import made_axis
 from .samples import Samples, cut, samples_of
-from .words import argument_text, call_text, layer_names, named, result_names, top_row, value_name
 
 __all__ = ["Blame", "blame_of"]
 

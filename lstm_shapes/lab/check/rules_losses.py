@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, layer_calls
 from lstm_shapes.lab.trace.families import MOVES, names_in
+from lstm_shapes.lab.words import argument_text, call_text, named, result_names
 
 from .blame import ALONG, blame_of, merging, with_dim
 from .experiments import Experiments
@@ -20,7 +21,6 @@ from .report import Finding
 from .rule import RULES, also, rule
 from .samples import samples_of
 from .targets import leak_of, sees_of
-from .words import argument_text, call_text, named, result_names
 
 __all__ = ["seen_losses"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lstm_shapes.lab.trace import Call, LayerCall
+from lstm_shapes.lab.words import call_text, layer_names, value_name
 
 from .experiments import Experiments
 from .padding import Packing, Padding, lengths_of, packing_of, padding_of
 from .report import Finding
 from .rule import rule
-from .words import call_text, layer_names, value_name
 
 __all__: list[str] = []
 

@@ -3,21 +3,226 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lstm_shapes.lab.raised import Explanation, Raised, explained
+from lstm_shapes.lab.raised.calls import loss
+from lstm_shapes.lab.raised.kinds import IS_TUPLE, KEEP_NO_GRAPH
+from lstm_shapes.lab.raised.packing import ITS_OWN, sorted_from
+from lstm_shapes.lab.trace import LayerCall, Recorder, Trace
+from lstm_shapes.lab.words import layer_names, layout_of, value_name
 
 from .experiments import Experiments
-from .explain import explanation_of, finding_of, load_error_of, loads_of
-from .raised import Explanation, Raised
-from .raised_kinds import graphs_kept, packed_as_result
-from .raised_losses import target_mismatch
-from .raised_packing import dropped_rows
+from .kept import second_call_of
+from .loading import explain_load_error
 from .report import Finding
-from .rule import rule
+from .rule import RULES, rule
 
-__all__: list[str] = []
+__all__ = ["explain_error"]
 
 Found = tuple[Raised, Explanation] | None
 
 
+# ---------------------------------------------------------------------- an exception as a finding
+def explain_error(error: BaseException, trace: Trace | None = None, names: dict[int, str] | None = None) -> Finding:
+    """An exception as a finding, with or without a record of what led to it; `names` are those of modules by id.
+
+    Without a record the arguments of modules, and the variables of the line that raised, are all there is to read.
+    """
+    loading = explain_load_error(error)
+    if loading is not None:
+        return loading
+    raised = Raised(error, trace or Trace(), names or {})
+    return finding_of(raised, explained(raised))
+
+
+def explanation_of(lab: Experiments) -> tuple[Raised, Explanation] | None:
+    """The exception of the program as it is, with its explanation."""
+    raised = lab.ask(raised_of)
+    if raised is None or lab.ask(load_error_of) is not None:
+        return None
+    return raised, explained(raised)
+
+
+def load_error_of(lab: Experiments) -> Finding | None:
+    """What load_state_dict refused, where that is the exception."""
+    error = lab.baseline.error
+    return None if error is None else explain_load_error(error)
+
+
+def loads_of(lab: Experiments) -> tuple[Finding, ...]:
+    """What was loaded without a word in the run as it is."""
+    return tuple(lab.loads.findings) if lab.baseline.error is None else ()
+
+
+def finding_of(raised: Raised, explanation: Explanation) -> Finding:
+    """An explanation as a finding of its rule."""
+    where = explanation.where or raised.where
+    return RULES[explanation.code].finding(
+        explanation.title,
+        explanation.measured,
+        explanation.fix,
+        where,
+        layer=explanation.layer,
+        made_by=tuple(_made(raised, explanation)),
+        cause=raised.error,
+    )
+
+
+def _made(raised: Raised, explanation: Explanation) -> Iterator[str]:
+    """The line that made each operand, where it is another than the failing one."""
+    seen = {str(explanation.where or raised.where)}
+    for value in explanation.operands:
+        place = str(value.maker.where) if value.maker is not None else ""
+        if place and place not in seen:
+            seen.add(place)
+            yield f"{place}  ({raised.described(value)})"
+
+
+def raised_of(lab: Experiments) -> Raised | None:
+    """The exception of the program as it is, None where it came back."""
+    trace = lab.baseline
+    if trace.error is None:
+        return None
+    batch: dict[int, int] = {}
+    for value in trace.inputs:
+        axis = lab.batch_dim
+        if axis is not None and len(value.shape) > axis and value.shape[axis] == lab.N:
+            batch[value.index] = axis
+    return Raised(trace.error, trace, lab.reached.names, batch)
+
+
+def _said(code: str, found: Found) -> Iterator[Finding]:
+    if found is not None and found[1].code == code:
+        yield finding_of(*found)
+
+
+# ---------------------------------------------------------------------- what raises nothing
+def graphs_kept(lab: Experiments) -> Iterator[Finding]:
+    """A state that still hangs on the graph of an earlier backward, or of the call before."""
+    trace = lab.baseline
+    if trace.error is not None:
+        return
+    layers = lab.layers
+    if len(trace.backward_at) > 1:
+        for layer in layers:
+            first = next((k for k, at in enumerate(trace.backward_at) if at > layer.call.index), None)
+            if first:
+                earlier = [one for one in layers if one.call.index < trace.backward_at[first - 1]]
+                if _hangs(trace, layer, earlier, trace.backward_at[first - 1]):
+                    yield _kept(
+                        layer, f"backward number {first + 1} goes through the graph of backward number {first} again"
+                    )
+                    return
+        return
+    second = lab.ask(second_call_of)
+    if second.kind == "graph" and second.layer is not None:
+        yield _kept(second.layer, "the backward of a second call reaches into the graph of the first, which is gone")
+
+
+def _hangs(trace: Trace, layer: LayerCall, earlier: list[LayerCall], before: int) -> bool:
+    """Whether a state descends, through tensors with a graph, from a layer's output before a backward."""
+    held = trace.ancestors(*layer.states.values(), graph=True)
+    outputs = (value for one in earlier for value in one.outputs.values() if value.index in held)
+    return any(value.maker is not None and value.maker.index < before for value in outputs)
+
+
+def _kept(layer: LayerCall, what: str) -> Finding:
+    names = layer_names(layer)
+    title = f"the state that {layer.called} starts from still carries the graph of an earlier call"
+    return RULES["LS109"].finding(
+        title,
+        f"{what}: the state was kept without detach",
+        f"{KEEP_NO_GRAPH}; here: {names.get('hn', 'hn')}.detach()",
+        layer.call.where,
+        layer=layer.name,
+    )
+
+
+def packed_as_result(lab: Experiments) -> Iterator[Finding]:
+    """`packed[-1]` raises nothing: it is unsorted_indices, whole numbers that look like a result."""
+    results = {id(value.tensor) for _, value in lab.baseline.results if not value.tensor.is_floating_point()}
+    for layer in lab.layers if lab.baseline.error is None and results else ():
+        part = next((part for part, tensor in _indices(lab, layer) if id(tensor) in results), "")
+        if part:
+            returned = f"the PackedSequence that {layer.called} returns"
+            title = f"the result is {part} of {returned}, indices and no features"
+            fix = "out, lengths = pad_packed_sequence(out, batch_first=True) first, or out.data; the last states are "
+            yield RULES["LS107"].finding(title, IS_TUPLE, f"{fix}hn[-1]", layer.call.where, layer=layer.name)
+            return
+
+
+def _indices(lab: Experiments, layer: LayerCall) -> Iterator[tuple[str, Tensor]]:
+    """The whole numbers of a packed input: its batch sizes, and the order and its inverse that packing made."""
+    if not layer.packed or "Y" not in layer.outputs:
+        return
+    if layer.batch_sizes is not None:
+        yield "batch_sizes", layer.batch_sizes
+    makers = {"sorted_indices": ("sort", "argsort"), "unsorted_indices": ("scatter_", "empty_like", "argsort")}
+    for value in lab.baseline.values:
+        for part, names in makers.items():
+            if value.maker is not None and value.maker.name in names and value.maker.index < layer.call.index:
+                yield part, value.tensor
+
+
+def dropped_rows(lab: Experiments) -> Iterator[Finding]:
+    """Fewer lengths than rows raise nothing with enforce_sorted=False: the other rows are dropped."""
+    for call in lab.baseline.calls if lab.baseline.error is None else ():
+        if call.name != "_pack_padded_sequence" or not call.inputs:
+            continue
+        first, source = bool(call.args[2]), sorted_from(call)
+        axis = 0 if first else 1
+        N, n = source.shape[axis], call.inputs[0].shape[axis]
+        if n < N:
+            lies = f"{value_name(source)} {source.shape} is read as {layout_of(first)}"
+            title = f"{n} lengths for {N} rows: the rows that have no length are dropped without a word"
+            fix = f"one length for each of the {N} rows"
+            if source.shape[1 - axis] == n:
+                fix = f"pack_padded_sequence(…, batch_first={not first}), {ITS_OWN}"
+            yield RULES["LS108"].finding(title, lies, fix, call.where)
+            return
+
+
+def target_mismatch(lab: Experiments) -> tuple[Raised, Explanation] | None:
+    """What the loss that belongs to the target says of the result, where it raises."""
+    target, trace = lab.target, lab.baseline
+    results = [value for _, value in trace.results if value.tensor.is_floating_point()]
+    if trace.error is not None or not isinstance(target, Tensor) or len(results) != 1 or not results[0].shape:
+        return None
+    result, compare = results[0], lab.loss
+    if compare is None:
+        compare = F.mse_loss if target.is_floating_point() or result.shape == target.shape else F.cross_entropy
+        pairs = zip(reversed(result.shape), reversed(target.shape), strict=False)
+        if compare is F.mse_loss and all(a == b or 1 in (a, b) for a, b in pairs):
+            return None  # silently compared: another rule's matter
+        if compare is F.cross_entropy and len(result.shape) == 2 and result.shape[0] == target.numel():
+            return None
+    recorder = Recorder(None, lab.reached.names)
+    recorder.trace = replace(trace, calls=list(trace.calls), values=list(trace.values), _known=dict(trace._known))
+    recorder.count = len(trace.calls)
+    value = recorder.value(target, origin="target")
+    axis = lab.batch_dim
+    batch = {v.index: axis for v in trace.inputs if axis is not None and len(v.shape) > axis}
+    if axis is not None and target.dim() and target.size(0) == lab.N:
+        batch[value.index] = 0
+    try:
+        with recorder, torch.no_grad():
+            compare(result.tensor.detach() if result.parameter else result.tensor, target)
+    except Exception as error:
+        raised = Raised(error, recorder.trace, lab.reached.names, batch)
+        raised.spelling.say(result.tensor, "output")
+        raised.spelling.say(target, "target")
+        explanation = loss(raised)
+        if explanation is not None:
+            return raised, replace(explanation, where=result.maker.where if result.maker is not None else None)
+    return None
+
+
+# ---------------------------------------------------------------------- the rules
 @rule("LS101", "feature-axis", explanation_of)
 def feature_axis(found: Found, lab: Experiments) -> Iterator[Finding]:
     """The layer's input has another number of features than the layer was built for.
@@ -387,9 +592,3 @@ def nothing_loaded(found: tuple[Finding, ...], lab: Experiments) -> Iterator[Fin
         batch_dim = 1
     """
     yield from (one for one in found if one.code == "LS215")
-
-
-# ---------------------------------------------------------------------- words
-def _said(code: str, found: Found) -> Iterator[Finding]:
-    if found is not None and found[1].code == code:
-        yield finding_of(*found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lstm_shapes.lab.trace import Call, LayerCall
+from lstm_shapes.lab.words import layer_names, named, symbol, value_name
 
 from .blame import Blame, blame_of
 from .coincidence import Coincidence, coincidence_of
@@ -15,7 +16,6 @@ from .report import Evidence, Finding
 from .rule import rule
 from .samples import Samples, samples_of
 from .views import scrambling_view
-from .words import layer_names, named, symbol, value_name
 
 __all__ = ["on_batch_axis"]
 

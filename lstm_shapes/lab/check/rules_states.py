@@ -8,6 +8,7 @@ from torch import nn
 
 from lstm_shapes.lab.trace import Where
 from lstm_shapes.lab.trace.where import source_line
+from lstm_shapes.lab.words import append_line, layer_names, loop_line, value_name
 from lstm_shapes.theory.numerals import counted
 
 from .blame import Blame, blame_of
@@ -17,7 +18,6 @@ from .report import Finding, Level
 from .rule import rule
 from .rules_samples import on_batch_axis
 from .states import Reading, Rows, readings_of, rows_of
-from .words import append_line, layer_names, loop_line, value_name
 
 __all__: list[str] = []
 

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from lstm_shapes.lab.trace import Call, LayerCall, Value
+from lstm_shapes.lab.words import layer_names, state_words
 
 from .experiments import Experiments
 from .padding import lengths_of
 from .provenance import Parts, follow_parts
 from .samples import samples_of
-from .words import layer_names, state_words
 
 __all__ = ["Reading", "Rows", "readings_of", "rows_of"]
 

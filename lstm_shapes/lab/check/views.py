@@ -8,10 +8,10 @@ from itertools import permutations
 from math import prod
 
 from lstm_shapes.lab.trace import Call
+from lstm_shapes.lab.words import value_name
 
 from .experiments import Experiments
 from .samples import samples_of
-from .words import value_name
 
 __all__ = ["Scramble", "scrambling_view"]
 

@@ -18,12 +18,12 @@ from lstm_shapes.lab.trace import Trace, raised_at, theirs
 from lstm_shapes.lab.trace.bounded import Bounded
 from lstm_shapes.lab.trace.compiling import aside
 
-from .explain import explain_error
 from .loading import Loading
 from .report import Finding, Report, ordered
 from .roots import Roots
 from .rule import RULES
 from .rules_losses import seen_losses
+from .rules_raised import explain_error
 
 __all__ = ["Watch", "watch"]
 

@@ -1,7 +1,6 @@
 """The words of findings: what the user calls things, read from the syntax tree of the line, and shapes with their axes.
 
-A recorded call is found on its line by the name of its function; the line of an exception says which expression was
-evaluated, and what it calls the objects that it handed over.
+A recorded call is found on its line by the name of its function.
 """
 
 from __future__ import annotations
@@ -9,25 +8,22 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
-import os
-import sysconfig
-from collections.abc import Callable, Iterable, Iterator
-from types import FrameType, TracebackType
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lstm_shapes.lab.trace import KERNELS, Call, LayerCall, Value, Where, theirs
+from lstm_shapes.lab.trace import KERNELS, Call, LayerCall, Value, Where
 from lstm_shapes.lab.trace.families import names_in
-from lstm_shapes.lab.trace.where import resolve
 
 __all__ = [
-    "Spelling",
+    "LONGEST",
     "append_line",
     "argument_text",
     "call_text",
     "chained",
+    "covering",
     "kind_of",
     "last_step",
     "layer_names",
@@ -38,33 +34,31 @@ __all__ = [
     "result_names",
     "symbol",
     "top_row",
+    "tree_of",
     "value_name",
 ]
 
-_LONGEST = 48
+LONGEST = 48
 _OPERATORS = {"matmul": "@", "__matmul__": "@", "add": "+", "sub": "-", "mul": "*", "truediv": "/", "div": "/"}
 _NAMESPACES = names_in("torch F nn.functional torch.nn.functional functional nn torch.special torch.linalg")
 # Methods that are no layers, on lines where a layer is called too.
 _CALLS = names_in("append size view reshape transpose unsqueeze squeeze permute range enumerate len zip to cat")
-_LIBRARIES = tuple(
-    {os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-)
 
 
 # ---------------------------------------------------------------------- the syntax tree
 @functools.lru_cache(maxsize=64)
-def _tree(text: str) -> ast.Module:
+def tree_of(text: str) -> ast.Module:
     try:
         return ast.parse(text)
     except (SyntaxError, ValueError):
         return ast.Module([], [])
 
 
-def _covering(where: Where | None, *kinds: type[ast.AST]) -> list[Any]:
+def covering(where: Where | None, *kinds: type[ast.AST]) -> list[Any]:
     """The nodes of some kinds that cover a line, innermost first."""
     if where is None:
         return []
-    tree = _tree("".join(linecache.getlines(where.file)))
+    tree = tree_of("".join(linecache.getlines(where.file)))
     nodes: list[Any] = [node for node in ast.walk(tree) if isinstance(node, kinds)]
     found = [node for node in nodes if node.lineno <= where.line <= (node.end_lineno or node.lineno)]
     return sorted(found, key=lambda node: (-node.lineno, node.end_lineno or 0))
@@ -76,7 +70,7 @@ def _line(where: Where, line: int) -> Where:
 
 def loop_line(where: Where | None) -> Where | None:
     """The line of the innermost `for` around a line, the line itself where there is none."""
-    loops = _covering(where, ast.For)
+    loops = covering(where, ast.For)
     return _line(where, loops[0].lineno) if where is not None and loops else where
 
 
@@ -85,10 +79,10 @@ def append_line(call: Call) -> Where | None:
     where, text = call.where, argument_text(call, 0)
     if where is None or not text.isidentifier():
         return where
-    scopes = _covering(where, ast.FunctionDef, ast.Lambda)
+    scopes = covering(where, ast.FunctionDef, ast.Lambda)
     lines = [
         node.lineno
-        for node in ast.walk(scopes[0] if scopes else _tree("".join(linecache.getlines(where.file))))
+        for node in ast.walk(scopes[0] if scopes else tree_of("".join(linecache.getlines(where.file))))
         if isinstance(node, ast.Call) and _spelled(node) in ("append", "insert") and node.lineno <= where.line
         if isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == text
     ]
@@ -113,7 +107,7 @@ def _node(call: Call) -> ast.Call | None:
     function of torch and takes a tensor.
     """
     where = call.where
-    statements = _covering(where, ast.stmt)
+    statements = covering(where, ast.stmt)
     if where is None or not statements:
         return None
     nodes = [node for node in ast.walk(statements[0]) if isinstance(node, ast.Call)]
@@ -128,7 +122,7 @@ def _node(call: Call) -> ast.Call | None:
 
 def chained(text: str, suffix: str) -> str:
     """`text.suffix`, in brackets where the text is no single term: (a + b).float()."""
-    body = _tree(text).body
+    body = tree_of(text).body
     node = body[0].value if len(body) == 1 and isinstance(body[0], ast.Expr) else None
     simple = node is None or isinstance(node, (ast.Name, ast.Attribute, ast.Call, ast.Subscript))
     return f"{text}{suffix}" if simple else f"({text}){suffix}"
@@ -137,7 +131,7 @@ def chained(text: str, suffix: str) -> str:
 # ---------------------------------------------------------------------- a recorded call
 def result_names(where: Where | None) -> tuple[str, ...]:
     """The names on the left of the user's statement: `out, (hn, cn) = self.rnn(x)` gives out, hn, cn."""
-    statement = next(iter(_covering(where, ast.stmt)), None)
+    statement = next(iter(covering(where, ast.stmt)), None)
     if isinstance(statement, ast.Assign) and not isinstance(statement.value, ast.Lambda):
         target = statement.targets[0]
     elif isinstance(statement, (ast.AnnAssign, ast.AugAssign)):
@@ -156,7 +150,7 @@ def argument_text(call: Call, k: int = 0) -> str:
     receiver = _receiver(node) if call.module is None and call.name not in KERNELS else None
     operands = [*([] if receiver is None else [receiver]), *node.args]
     text = ast.unparse(operands[k]) if k < len(operands) else ""
-    return text if len(text) <= _LONGEST else ""
+    return text if len(text) <= LONGEST else ""
 
 
 def value_name(value: Value, reader: Call | None = None) -> str:
@@ -194,161 +188,6 @@ def call_text(call: Call, **changes: Any) -> str:
     return ast.unparse(ast.fix_missing_locations(copy))
 
 
-# ---------------------------------------------------------------------- the line of an exception
-class Spelling:
-    """The innermost line of the user's own code on a traceback, and what it calls the tensors that it handled."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.frames: list[tuple[FrameType, int, int]] = []
-        trace: TracebackType | None = error.__traceback__
-        while trace is not None:
-            self.frames.append((trace.tb_frame, trace.tb_lineno, trace.tb_lasti))
-            trace = trace.tb_next
-        files = [frame.f_code.co_filename for frame, _, _ in self.frames]
-        outside = [k for k, file in enumerate(files) if theirs(file)]
-        own = [k for k in outside if not _of_library(files[k])] or outside
-        self.depth = own[-1] if own else -1
-        self._texts: dict[int, str] = {}
-        self._nodes: list[tuple[ast.expr, Tensor]] = []
-
-    @property
-    def frame(self) -> FrameType | None:
-        return self.frames[self.depth][0] if self.depth >= 0 else None
-
-    @property
-    def beyond(self) -> list[FrameType]:
-        """The frames that the user's line called."""
-        return [frame for frame, _, _ in self.frames[self.depth + 1 :]]
-
-    @functools.cached_property
-    def where(self) -> Where | None:
-        """The line as a place."""
-        if self.depth < 0:
-            return None
-        frame, line, _ = self.frames[self.depth]
-        return resolve((frame.f_code, line))
-
-    @functools.cached_property
-    def node(self) -> ast.AST | None:
-        """The expression that was being evaluated, where the interpreter says its place (Python 3.11 on)."""
-        frame = self.frame
-        positions = getattr(frame.f_code, "co_positions", None) if frame is not None else None
-        if frame is None or positions is None:
-            return None
-        place = list(positions())[self.frames[self.depth][2] // 2]
-        fields = ("lineno", "end_lineno", "col_offset", "end_col_offset")
-        tree = _tree("".join(linecache.getlines(frame.f_code.co_filename)))
-        return next((n for n in ast.walk(tree) if tuple(getattr(n, f, None) for f in fields) == place), None)
-
-    @property
-    def assigned(self) -> ast.expr | None:
-        """The right side of the assignment that was under way."""
-        found = _covering(self.where, ast.Assign)
-        return found[0].value if found else None
-
-    @property
-    def function(self) -> str:
-        """What is called there, in the user's words: self.rnn."""
-        return ast.unparse(self.node.func) if isinstance(self.node, ast.Call) else ""
-
-    def argument(self, k: int, keyword: str = "") -> ast.expr | None:
-        """The k-th argument of the call, as it is written."""
-        if not isinstance(self.node, ast.Call):
-            return None
-        given = next((one.value for one in self.node.keywords if one.arg == keyword), None)
-        return given or (self.node.args[k] if k < len(self.node.args) else None)
-
-    def learn(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Pair what the line says with the objects that it handed over."""
-        node = self.node
-        written: list[ast.expr] = []
-        if isinstance(node, ast.Call):
-            written = list(node.args)
-            if isinstance(node.func, ast.Attribute) and len(args) == len(written) + 1:
-                written.insert(0, node.func.value)
-            if any(isinstance(one, ast.Starred) for one in written) or len(written) > len(args):
-                written = []
-            for keyword in node.keywords:
-                if keyword.arg in kwargs:
-                    self._pair(keyword.value, kwargs[keyword.arg])
-        elif isinstance(node, ast.BinOp):
-            written = [node.left, node.right]
-        elif isinstance(node, ast.AugAssign):
-            written = [node.target, node.value]
-        elif isinstance(node, ast.Compare):
-            written = [node.left, node.comparators[0]]
-        elif isinstance(node, (ast.Subscript, ast.Attribute)):
-            written = [node.value]
-        if len(written) <= len(args):
-            for one, given in zip(written, args, strict=False):
-                self._pair(one, given)
-
-    def _pair(self, node: ast.expr, given: Any) -> None:
-        text = ast.unparse(node)
-        if isinstance(given, Tensor):
-            self._nodes.append((node, given))
-            if len(text) <= _LONGEST:
-                self._texts.setdefault(id(given), text)
-        elif isinstance(given, (tuple, list)):
-            if isinstance(node, (ast.Tuple, ast.List)) and len(node.elts) == len(given):
-                for one, item in zip(node.elts, given, strict=True):
-                    self._pair(one, item)
-            elif isinstance(node, (ast.Name, ast.Attribute)):
-                for k, item in enumerate(given):
-                    if isinstance(item, Tensor):
-                        self._texts.setdefault(id(item), f"{text}[{k}]")
-
-    def descend(self, made_from: Callable[[Tensor, str], Tensor | None]) -> None:
-        """Name what the operands were made from, too: in `h.t().view(4)` also h.t() and h.
-
-        `made_from` gives the first operand of the call of that name that made a tensor.
-        """
-        while self._nodes:
-            node, given = self._nodes.pop()
-            if isinstance(node, ast.Subscript):
-                inner, name = node.value, "__getitem__"
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                inner, name = node.func.value, node.func.attr
-            else:
-                continue
-            source = made_from(given, name)
-            if source is not None:
-                self._pair(inner, source)
-
-    def say(self, tensor: Tensor, text: str) -> None:
-        """What a tensor is called where no line says it."""
-        self._texts[id(tensor)] = text
-
-    def text(self, given: Any) -> str:
-        """What the line, or a variable of its function, calls an object; "" where neither names it."""
-        found = self._texts.get(id(given), "")
-        return found or next((name for name, value in self.variables() if value is given), "")
-
-    def variables(self) -> Iterator[tuple[str, Any]]:
-        """The variables of the user's function, and the items of its tuples."""
-        frame = self.frame
-        if frame is None or frame.f_code.co_name == "<module>":
-            return
-        own = [(name, value) for name, value in list(frame.f_locals.items()) if name.isidentifier() and name != "self"]
-        yield from own
-        for name, group in own:
-            if isinstance(group, (tuple, list)) and len(group) < 50:
-                yield from ((f"{name}[{k}]", item) for k, item in enumerate(group))
-
-    def mentioned(self) -> Iterator[tuple[str, Any]]:
-        """The variables that the failing expression names, or all of its statement where it is not known."""
-        frame = self.frame
-        words: Any = self.where.source if self.where is not None else ""
-        if self.node is not None:
-            words = {node.id for node in ast.walk(self.node) if isinstance(node, ast.Name)}
-        if frame is not None:
-            yield from ((name, value) for name, value in list(frame.f_locals.items()) if name in words)
-
-
-def _of_library(file: str) -> bool:
-    return os.path.realpath(file).startswith(_LIBRARIES) or "-packages" + os.sep in file
-
-
 # ---------------------------------------------------------------------- shapes, types, layers
 def named_shape(shape: Iterable[int], names: Iterable[str]) -> str:
     """Sizes with the names that are known: (N=6, 9)."""
@@ -377,7 +216,7 @@ def layer_names(layer: LayerCall) -> dict[str, str]:
     found: dict[str, str] = {}
     if len(names) == len(roles):
         found = dict(zip(roles, names, strict=True))
-    elif len(names) == 2 and roles[0] == "Y":
+    elif len(names) == 2 and roles[0] == "Y" and names[1] != "_":
         found = {"Y": names[0], "hn": names[1]}
         if "cn" in roles:
             found |= {"hn": f"{names[1]}[0]", "cn": f"{names[1]}[1]"}
@@ -386,7 +225,7 @@ def layer_names(layer: LayerCall) -> dict[str, str]:
 
 def state_words(call: Call) -> tuple[str, str]:
     """How a pair of states is written in a call: `rnn(x, (h, c))` gives h, c; empty where it is not written out."""
-    calls: list[ast.Call] = _covering(call.where, ast.Call)
+    calls: list[ast.Call] = covering(call.where, ast.Call)
     pairs = [a for node in calls for a in node.args if isinstance(a, ast.Tuple) and len(a.elts) == 2]
     if len(pairs) != 1:
         return "", ""

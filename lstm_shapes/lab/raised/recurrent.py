@@ -10,39 +10,26 @@ from torch import Tensor
 
 from lstm_shapes.errors import SpecError
 from lstm_shapes.lab.contract import problems_of
-from lstm_shapes.lab.trace import Value, tensors_of
+from lstm_shapes.lab.trace import tensors_of
 from lstm_shapes.theory.operands import Problem, Words
 from lstm_shapes.theory.spec import Spec
 
+from .kinds import IN_SEQUENTIAL
 from .raised import RECURRENT_MODULES, Entered, Explanation, Raised
-from .raised_kinds import IN_SEQUENTIAL
-from .words import layer_names
 
 __all__ = ["contract"]
 
-_CODES = {
-    "feature-axis": "LS101",
-    "input-rank": "LS102",
-    "input-kind": "LS107",
-    "layout": "LS201",
-    "state-shape": "LS103",
-    "state-kind": "LS104",
-    "dtype": "LS105",
-    "device": "LS106",
-    "packing": "LS108",
-    "configuration": "LS110",
-}
-_TITLES = {
-    "LS101": "{layer} gets an input of another width than it was built for",
-    "LS111": "{layer} was built for another width than the layer in front of it gives",
-    "LS102": "{layer} gets an input with other axes than it reads",
-    "LS103": "{layer} gets a state of another shape than its own",
-    "LS104": "{layer} gets a state of another kind than its own",
-    "LS105": "{layer} gets another data type than its weights have",
-    "LS106": "{layer} gets a tensor on another device than its weights are on",
-    "LS107": "{layer} gets something else than a tensor as its input",
-    "LS108": "{layer} gets packed rows whose parts do not fit",
-    "LS201": "{layer} reads the batch as time: the state was made for the other axis of its input",
+_KINDS = {
+    "feature-axis": ("LS101", "an input of another width than it was built for"),
+    "input-rank": ("LS102", "an input with other axes than it reads"),
+    "input-kind": ("LS107", "something else than a tensor as its input"),
+    "layout": ("LS201", "a state that was made for the other axis of its input: it reads the batch as time"),
+    "state-shape": ("LS103", "a state of another shape than its own"),
+    "state-kind": ("LS104", "a state of another kind than its own"),
+    "dtype": ("LS105", "another data type than its weights have"),
+    "device": ("LS106", "a tensor on another device than its weights are on"),
+    "packing": ("LS108", "packed rows whose parts do not fit"),
+    "configuration": ("LS110", "what it cannot be built for"),
 }
 
 
@@ -76,36 +63,27 @@ def contract(raised: Raised) -> Explanation | None:
 
 def _words(raised: Raised, entered: Entered) -> Words:
     """What the line calls x, the state and its parts."""
-    names: dict[str, str] = {}
     x = entered.args[0] if entered.args else entered.kwargs.get("input")
-    if isinstance(x, Tensor):
-        names["x"] = raised.spelling.text(x)
-    state = raised.spelling.argument(1, "hx")
-    pair = len(getattr(state, "elts", ()))
     given = entered.args[1] if len(entered.args) > 1 else entered.kwargs.get("hx")
-    parts = [given] if isinstance(given, Tensor) else list(given) if isinstance(given, (tuple, list)) else []
-    if isinstance(state, ast.Tuple) and pair == len(parts) == 2:
-        texts = [ast.unparse(one) for one in state.elts]
-        names.update({role: text for role, text in zip(("h0", "c0"), texts, strict=True) if len(text) < 32})
-        names["state"] = f"({', '.join(texts)})" if sum(map(len, texts)) < 40 else "state"
-    elif state is not None and len(text := ast.unparse(state)) < 40:
-        names["state"] = text
-        names.update({"h0": text} if isinstance(given, Tensor) else {"h0": f"{text}[0]", "c0": f"{text}[1]"})
-    else:
-        known = [raised.spelling.text(one) for one in parts if isinstance(one, Tensor)]
-        names.update({role: text for role, text in zip(("h0", "c0"), known, strict=False) if text})
-        if isinstance(given, Tensor) and known and known[0]:
-            names["state"] = known[0]
+    parts = list(given) if isinstance(given, (tuple, list)) else [given]
+    node, spelled = raised.spelling.argument(1, "hx"), raised.spelling.text
+    whole = ast.unparse(node) if node is not None else spelled(given)
+    each = [spelled(part) or (f"{whole}[{k}]" if whole else "") for k, part in enumerate(parts)]
+    if isinstance(node, ast.Tuple) and len(node.elts) == len(parts):
+        each = [ast.unparse(one) for one in node.elts]
+    elif isinstance(given, Tensor):
+        each = [whole]
     layer = raised.called(entered)
-    names["layer"] = layer if not layer.startswith("the ") else "layer"
-    return Words(**{role: text for role, text in names.items() if text})
+    names = {"x": spelled(x), "state": whole, "layer": "layer" if layer.startswith("the ") else layer}
+    names |= dict(zip(("h0", "c0"), each, strict=False))
+    return Words(**{role: text for role, text in names.items() if text and len(text) < 40})
 
 
 def _explained(raised: Raised, entered: Entered, problem: Problem, words: Words, state: list[Tensor]) -> Explanation:
     x = entered.args[0] if entered.args else entered.kwargs.get("input")
     if problem.kind == "input-kind" and isinstance(x, (tuple, list)):
         return _tuple(raised, entered, words, problem)
-    code, hint = _CODES[problem.kind], problem.hint
+    (code, gets), hint = _KINDS[problem.kind], problem.hint
     certain = bool(problem.fix) or problem.kind in ("feature-axis", "dtype", "device")
     data = x if isinstance(x, Tensor) else getattr(x, "data", x)
     value, of_x = raised.value(data), problem.name == "x"
@@ -115,7 +93,7 @@ def _explained(raised: Raised, entered: Entered, problem: Problem, words: Words,
         axis, names = 0 if getattr(entered.module, "batch_first", False) else 1, raised.axes.names(value)
         if code == "LS201" and names[axis : axis + 1] == ("N",):
             # The caller has said which axis is the batch, and the layer reads that one: the state is at fault.
-            code, rest = "LS103", hint.partition(" If ")[2].partition(", ")[2] or hint
+            (code, gets), rest = _KINDS["state-shape"], hint.partition(" If ")[2].partition(", ")[2] or hint
             N, L = value.shape[axis], value.shape[1 - axis]
             hint = f"{L} is the number of steps; {rest}, that is {words.x}.size({axis}) = {N}"
         last = len(value.shape) - 1
@@ -123,58 +101,24 @@ def _explained(raised: Raised, entered: Entered, problem: Problem, words: Words,
             product = raised.products((value, last))
             measured += f": {product}" if product else ""
             if raised.from_layer(value) is not None and set(raised.axes.atoms(value, last)) & {"D", "P", "R"}:
-                code = "LS111"
+                code, gets = "LS111", "another width from the layer in front of it than it was built for"
     if code == "LS104":
         hint = f"{problem.formula.replace(' for', ', the state of')}: {hint}"
         hint = hint.replace("(h0, c0), ", "the tuple (h0, c0), ").replace("h0, the state", "one tensor h0, the state")
-    elif code == "LS103":
-        joined = _joined_states(raised, problem, state)
-        hint, certain = joined or _no_state(raised, problem, words, state) or hint, bool(joined) or certain
-    elif code == "LS102" and value is not None:
-        hint = _ids(value) or hint
+    values = [one for tensor in state if (one := raised.value(tensor)) is not None]
+    joined = next((one for one in values if one.maker is not None and one.maker.name == "cat"), None)
+    if joined is not None and joined.maker is not None and code == "LS103":
+        along = torch.cat([v.tensor.detach() for v in joined.maker.inputs], 1)
+        if tuple(along.shape) == problem.expected:
+            hint, certain = f"{raised.code(joined, 'state')} joins states along axis 0, layers × directions; ", True
+            hint += "torch.cat(…, dim=1) joins them along the batch"
+    table = value.maker if value is not None and len(value.shape) == 4 else None
+    if table is not None and any(one.maker is not None and one.maker.name == "one_hot" for one in table.inputs):
+        hint = "give the embedding the ids without one_hot: it looks rows up by them"
     operands = [one for tensor in (data, *state) if (one := raised.value(tensor)) is not None]
-    title, name = _TITLES[code].format(layer=raised.called(entered)), raised.names.get(id(entered.module), "")
+    title, name = f"{raised.called(entered)} gets {gets}", raised.names.get(id(entered.module), "")
     fix = hint if certain or not hint else f"probably: {hint}"
     return Explanation(code, title, measured, operands=operands, layer=name, certain=fix)
-
-
-def _joined_states(raised: Raised, problem: Problem, state: list[Tensor]) -> str:
-    """States of parts of a batch, joined along axis 0, which is layers and directions."""
-    for tensor in state:
-        value = raised.value(tensor)
-        maker = value.maker if value is not None else None
-        if value is None or maker is None or maker.name not in ("cat", "concat") or value.shape != problem.got:
-            continue
-        new = raised.replayed(value, maker, lambda *args, **_: torch.cat(args[0], 1))
-        if new is not None and tuple(new.shape) == problem.expected:
-            joins = f"{raised.code(value, 'state')} joins states along axis 0, layers × directions"
-            return f"{joins}; torch.cat(…, dim=1) joins them along the batch"
-    return ""
-
-
-def _no_state(raised: Raised, problem: Problem, words: Words, state: list[Tensor]) -> str:
-    """What stands in the place of a state and is none: the output of every step, or a tensor of other axes."""
-    made = raised.output_of(raised.value(state[0])) if state else None
-    if made is not None and made[1] == "Y":
-        hn = layer_names(made[0])["hn"]
-        return f"{words.of('h0')} is the output of every step; the state is what {made[0].called} returns second, {hn}"
-    got, wanted = problem.got, problem.expected
-    if not isinstance(got, tuple) or not isinstance(wanted, tuple) or len(got) != len(wanted):
-        return ""
-    if sum(a != b for a, b in zip(got, wanted, strict=True)) < 2 or sorted(got) == sorted(wanted):
-        return ""
-    return f"leave the state out to start from zeros: {got} is no {problem.formula} = {wanted}"
-
-
-def _ids(x: Value) -> str:
-    """Ids with an axis too many in front of an embedding."""
-    maker = x.maker
-    if maker is None or maker.name != "embedding" or len(x.shape) != 4:
-        return ""
-    ids = next((v for v in maker.inputs if not v.tensor.is_floating_point()), None)
-    if ids is not None and ids.maker is not None and ids.maker.name == "one_hot":
-        return "give the embedding the ids without one_hot: it looks rows up by them"
-    return ""
 
 
 def _sentence(problem: Problem, words: Words, shape: str) -> str:

@@ -7,14 +7,15 @@ place of a tensor, a loss, any other function of torch, and what a library or th
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
-from operator import methodcaller
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,24 +24,24 @@ from lstm_shapes.lab.axis_names import AxisNames
 from lstm_shapes.lab.private import CALL_OF_MODULE, keywords_of_call
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, layer_calls, substituted, tensors_of
 from lstm_shapes.lab.trace.families import names_in
+from lstm_shapes.lab.words import named_shape, value_name
 
-from .experiments import Experiments
-from .words import Spelling, named_shape, value_name
+from .spelling import Spelling
 
 __all__ = [
     "RECURRENT_MODULES",
-    "Change",
+    "TYPES",
     "Entered",
     "Explanation",
     "Raised",
     "Try",
-    "method",
-    "raised_of",
-    "whole_range",
 ]
 
 RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
+TYPES = re.compile(r"dtype|scalar type|not implemented for|bool|expected .* (Long|Int|Float|Double)|type (Long|Float)")
+"""Words of torch's messages on data types."""
 _MOST_ELEMENTS = 20_000_000
+_MOST_WEIGHTS = 5_000_000
 _TURNS = names_in("transpose permute t T mT movedim swapaxes flip roll view reshape")
 _MOVES = names_in("contiguous clone detach to float double half dropout identity requires_grad_ data cpu cuda")
 
@@ -52,27 +53,6 @@ class Try:
     text: str
     holds: Callable[[], bool] | None = None
     rank: float = 0.0
-
-
-class Change(NamedTuple):
-    """A change of one operand: what is written behind it, what it does, and how unlikely it is."""
-
-    suffix: str
-    does: Callable[..., Tensor]
-    rank: float = 0.0
-
-
-def method(name: str, *args: int, rank: float = 0.0) -> Change:
-    """The call of a tensor's method: `.transpose(1, 2)`."""
-    return Change(f".{name}({', '.join(map(str, args))})", methodcaller(name, *args), rank)
-
-
-def whole_range(value: Value | None) -> tuple[int, int] | None:
-    """The least and the largest of whole numbers, None where they are not known."""
-    numbers = value.elements if value is not None else None
-    if numbers is None or numbers.is_meta or not numbers.numel() or numbers.dtype == torch.bool:
-        return None
-    return int(numbers.min()), int(numbers.max())
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +70,18 @@ class Explanation:
 
     @property
     def fix(self) -> str:
-        """At most two fixes that were tried and held; else the likeliest, with "probably" before it."""
+        """The likeliest fix that was tried and held, and a second that is about as likely; else "probably" one."""
         if self.certain:
             return self.certain
         ordered = sorted(self.fixes, key=lambda one: one.rank)
-        good: list[str] = []
+        good: list[Try] = []
         for one in ordered:
-            if one.holds is not None and one.text not in good and _holds(one):
-                good.append(one.text)
-            if len(good) == 2:
+            if good and (len(good) == 2 or one.rank > good[0].rank + 1):
                 break
+            if one.holds is not None and not (good and one.text.startswith(good[0].text)) and _holds(one):
+                good.append(one)
         if good:
-            return "; or ".join(good)
+            return "; or ".join(one.text for one in good)
         untried = [one.text for one in ordered if one.holds is None]
         return f"probably {untried[0]}" if untried else ""
 
@@ -162,6 +142,51 @@ class Raised:
             if call.error is not None and any(call.error is error for error in self.chain):
                 return call
         return None
+
+    @cached_property
+    def failed(self) -> Call | None:
+        """What did not come back: a module of torch's with an eye on its own input, else the function of torch."""
+        entered = self.module
+        if entered is None or entered.depth <= self.spelling.depth or not entered.of_torch:
+            return self.call
+        if self.call is not None and entered.kind != "MultiheadAttention":
+            owner = entered.module if self.call.owner is None else self.call.owner
+            return replace(self.call, owner=owner)
+        return None if isinstance(entered.module, nn.Sequential) else self.called_module(entered)
+
+    def called_module(self, entered: Entered) -> Call:
+        """The call of a module as if it were a function of torch; trying it runs a copy."""
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            return self.copy_of(entered.module)(*args, **kwargs)
+
+        return self.called_with(entered.kind, run, entered.args, entered.kwargs, entered.module)
+
+    def called_with(
+        self, name: str, func: Any, args: Any, kwargs: dict[str, Any] | None = None, owner: nn.Module | None = None
+    ) -> Call:
+        """A call that no recorder saw."""
+        inputs = tuple(self._seen(tensor) for tensor in tensors_of((args, kwargs or {})))
+        given, count = (self._seen(args), self._seen(kwargs or {})), len(self.trace.calls)
+        return Call(count, name, None, *given, inputs, None, owner, error=self.error, func=func)
+
+    def copy_of(self, module: nn.Module) -> nn.Module:
+        """A module that may be run without a trace in the program: its buffers and counters are others."""
+        if sum(p.numel() for p in module.parameters()) > _MOST_WEIGHTS:
+            raise MemoryError
+        return deepcopy(module)
+
+    def _seen(self, given: Any) -> Any:
+        """Values in the place of tensors; what no recorder saw gets one."""
+        if isinstance(given, Tensor):
+            if self.value(given) is None:
+                shape, count = tuple(given.shape), len(self.trace.values)
+                self.trace.values.append(Value(count, given, None, 0, 0, shape=shape))
+                self.trace._known[id(given)] = self.trace.values[-1]
+            return self.value(given)
+        if type(given) in (tuple, list):
+            return tuple(map(self._seen, given))
+        return {name: self._seen(one) for name, one in given.items()} if type(given) is dict else given
 
     @cached_property
     def spelling(self) -> Spelling:
@@ -338,31 +363,14 @@ class Raised:
 
         args, kwargs = list(substituted(call.args, tensor)), substituted(call.kwargs, tensor)
         for place, given in (places or {}).items():
+            new = substituted(given, tensor)
             if isinstance(place, int):
-                args[place] = given
+                args[place] = new
             else:
-                kwargs[place] = given
+                kwargs[place] = new
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             (func or call.func)(*args, **kwargs)
         return True
-
-    def replayed(self, wanted: Value, first: Call, func: Callable[..., Any]) -> Tensor | None:
-        """What a value would be if one call before it had been another."""
-        made: dict[int, Tensor] = {}
-
-        def tensor(value: Value) -> Tensor:
-            return made.get(value.index, value.tensor.detach().clone())
-
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            for call in self.trace.calls:
-                again = call is first or any(value.index in made for value in call.inputs)
-                if again and any(value.deferred for value in call.outputs):
-                    return None  # written in place: what else shares the memory is not replayed
-                if call.error is None and again and call.outputs:
-                    run = func if call is first else call.func
-                    result = run(*substituted(call.args, tensor), **substituted(call.kwargs, tensor))
-                    made.update(zip((v.index for v in call.outputs), tensors_of(result), strict=False))
-        return made.get(wanted.index)
 
 
 def _entered(frame: FrameType, depth: int) -> Entered | None:
@@ -376,17 +384,3 @@ def _entered(frame: FrameType, depth: int) -> Entered | None:
         state = here.get("hx")
         return Entered(module, (here["input"],) if state is None else (here["input"], state), {}, depth)
     return None
-
-
-# ---------------------------------------------------------------------- from an experiment
-def raised_of(lab: Experiments) -> Raised | None:
-    """The exception of the program as it is, None where it came back."""
-    trace = lab.baseline
-    if trace.error is None:
-        return None
-    batch: dict[int, int] = {}
-    for value in trace.inputs:
-        axis = lab.batch_dim
-        if axis is not None and len(value.shape) > axis and value.shape[axis] == lab.N:
-            batch[value.index] = axis
-    return Raised(trace.error, trace, lab.reached.names, batch)

@@ -13,31 +13,27 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.errors import SpecError
-from lstm_shapes.lab.trace import LayerCall, Trace, Value, tensors_of
+from lstm_shapes.lab.trace import LayerCall, Value, tensors_of
+from lstm_shapes.lab.words import layer_names
 from lstm_shapes.theory.contract import configuration as configured
 from lstm_shapes.theory.spec import Spec
 
-from .experiments import Experiments
-from .kept import second_call_of
 from .raised import Explanation, Raised, Try
-from .report import Finding
-from .rule import RULES
-from .words import layer_names
 
 __all__ = [
     "IN_SEQUENTIAL",
+    "IS_TUPLE",
+    "KEEP_NO_GRAPH",
     "configuration",
-    "graphs_kept",
     "kept_graph",
     "output_kind",
-    "packed_as_result",
     "refused",
     "unknown",
 ]
 
-_IS_TUPLE = "a PackedSequence is the named tuple (data, batch_sizes, sorted_indices, unsorted_indices)"
+IS_TUPLE = "a PackedSequence is the named tuple (data, batch_sizes, sorted_indices, unsorted_indices)"
 IN_SEQUENTIAL = "a module whose forward does out, _ = self.rnn(x): nn.Sequential cannot take a tuple apart"
-_KEEP_NO_GRAPH = (
+KEEP_NO_GRAPH = (
     "detach the state between pieces: h = h.detach(), for an LSTM state = tuple(s.detach() for s in state). "
     "Not retain_graph=True, as torch advises: it keeps every earlier graph, and fails at the next optimizer step"
 )
@@ -97,48 +93,7 @@ def kept_graph(raised: Raised) -> Explanation | None:
     layer = carried[-1]
     title = f"backward goes a second time through the graph of the state that {layer.called} starts from"
     measured = f"the state that {layer.called} is given still hangs on the graph of an earlier call"
-    return Explanation("LS109", title, measured, layer=layer.name, where=layer.call.where, certain=_KEEP_NO_GRAPH)
-
-
-def graphs_kept(lab: Experiments) -> Iterator[Finding]:
-    """A state that still hangs on the graph of an earlier backward, or of the call before."""
-    trace = lab.baseline
-    if trace.error is not None:
-        return
-    layers = lab.layers
-    if len(trace.backward_at) > 1:
-        for layer in layers:
-            first = next((k for k, at in enumerate(trace.backward_at) if at > layer.call.index), None)
-            if first:
-                earlier = [one for one in layers if one.call.index < trace.backward_at[first - 1]]
-                if _hangs(trace, layer, earlier, trace.backward_at[first - 1]):
-                    yield _kept(
-                        layer, f"backward number {first + 1} goes through the graph of backward number {first} again"
-                    )
-                    return
-        return
-    second = lab.ask(second_call_of)
-    if second.kind == "graph" and second.layer is not None:
-        yield _kept(second.layer, "the backward of a second call reaches into the graph of the first, which is gone")
-
-
-def _hangs(trace: Trace, layer: LayerCall, earlier: list[LayerCall], before: int) -> bool:
-    """Whether a state descends, through tensors with a graph, from a layer's output before a backward."""
-    held = trace.ancestors(*layer.states.values(), graph=True)
-    outputs = (value for one in earlier for value in one.outputs.values() if value.index in held)
-    return any(value.maker is not None and value.maker.index < before for value in outputs)
-
-
-def _kept(layer: LayerCall, what: str) -> Finding:
-    names = layer_names(layer)
-    title = f"the state that {layer.called} starts from still carries the graph of an earlier call"
-    return RULES["LS109"].finding(
-        title,
-        f"{what}: the state was kept without detach",
-        f"{_KEEP_NO_GRAPH}; here: {names.get('hn', 'hn')}.detach()",
-        layer.call.where,
-        layer=layer.name,
-    )
+    return Explanation("LS109", title, measured, layer=layer.name, where=layer.call.where, certain=KEEP_NO_GRAPH)
 
 
 # ---------------------------------------------------------------------- LS107, LS104
@@ -182,43 +137,33 @@ def _taken(raised: Raised) -> Iterator[Any]:
 
 
 def _returned(raised: Raised, value: Any) -> tuple[LayerCall, str] | None:
-    """Whether a tuple is what a recurrent layer returned, whole or its state."""
+    """The layer and the role of the first part, where a tuple is what a recurrent layer returned, or its state."""
     if not isinstance(value, (tuple, list)) or isinstance(value, (PackedSequence, torch.Size)) or len(value) != 2:
         return None
     first, second = value
+    first = first.data if isinstance(first, PackedSequence) else first
     made = raised.output_of(raised.value(first))
-    if made is None and isinstance(first, PackedSequence):
-        made = raised.output_of(raised.value(first.data))
-    if made is None and isinstance(first, Tensor) and isinstance(second, (Tensor, tuple)):
-        inner = next(tensors_of(second), None)  # Y of one sequence lost its batch axis on the way out
-        behind = raised.output_of(raised.value(inner)) if inner is not None else None
-        made = (behind[0], "Y") if behind is not None and isinstance(second, tuple) else None
-    if made is None:
-        return None
-    layer, role = made
-    if role == "hn" and isinstance(second, Tensor) and not layer.cell:
-        return layer, "state"
-    return layer, "all"
+    if made is None and isinstance(first, Tensor) and isinstance(second, tuple):
+        # Y of one sequence lost its batch axis on the way out.
+        made = next((found for one in tensors_of(second) if (found := raised.output_of(raised.value(one)))), None)
+        return None if made is None else (made[0], "Y")
+    return made if made is None or isinstance(second, Tensor) or made[1] != "hn" else (made[0], "Y")
 
 
-def _tuple(raised: Raised, value: Any, layer: LayerCall, what: str) -> Explanation:
+def _tuple(raised: Raised, value: Any, layer: LayerCall, role: str) -> Explanation:
     name, text = _called(layer), raised.spelling.text(value) if value is not None else ""
-    title = f"the tuple that {name} returns is used as a tensor"
-    if what == "state":
-        title = f"the tuple (hn, cn) that {name} returns is used as a tensor"
-        measured = "an LSTM returns (output, (hn, cn)): its second part is a pair of tensors inside the first tuple"
+    pair = "(h, c)" if layer.cell else "(output, (hn, cn))" if layer.kind == "LSTM" else "(output, hn)"
+    measured = f"{name} returns the tuple {pair}" + (f", which is {text} here" if text else "")
+    fix = f"out, {pair[9:-1]} = {name}(x), or out, _ = {name}(x); or {text or f'{name}(x)'}[0]"
+    if layer.cell:
+        fix = f"h, c = {name}(…)" + (f", or {text}[0]" if text else "")
+    elif role == "hn" and isinstance(value[1], Tensor):
+        pair, measured = "(hn, cn)", "an LSTM returns (output, (hn, cn)): its second part is a pair of tensors"
         fix = "take it apart: out, (hn, cn) = …, and use hn; where the output of any module is handled, test "
         fix += "isinstance(output, tuple) at every level"
-    elif layer.cell:
-        title = f"the tuple (h, c) that {name} returns is used as a tensor"
-        measured = "an LSTMCell returns (h, c)"
-        fix = f"h, c = {name}(…)" + (f", or {text}[0]" if text else "")
-    else:
-        pair = "(hn, cn)" if layer.kind == "LSTM" else "hn"
-        measured = f"{name} returns the tuple (output, {pair})" + (f", which is {text} here" if text else "")
-        fix = f"out, {pair} = {name}(x), or out, _ = {name}(x); or {text or f'{name}(x)'}[0]"
-        if any(isinstance(one.module, nn.Sequential) for one in raised.entered):
-            fix = f"{IN_SEQUENTIAL}; or a small module between the two whose forward returns output[0]"
+    elif any(isinstance(one.module, nn.Sequential) for one in raised.entered):
+        fix = f"{IN_SEQUENTIAL}; or a small module between the two whose forward returns output[0]"
+    title = f"the tuple {pair} that {name} returns is used as a tensor"
     return Explanation("LS107", title, measured, layer=layer.name, where=raised.where, certain=fix)
 
 
@@ -235,23 +180,18 @@ def _packed(raised: Raised, value: PackedSequence) -> Explanation:
     fix += f"order does not matter; the number of rows is {text}.batch_sizes[0]"
     made = raised.output_of(raised.value(value.data))
     title = f"{text} is a PackedSequence and is used as a tensor"
-    measured = f"{_IS_TUPLE}; its data are {shape}, the real steps of {rows} rows"
+    measured = f"{IS_TUPLE}; its data are {shape}, the real steps of {rows} rows"
     return Explanation("LS107", title, measured, layer=made[0].name if made else "", certain=fix)
 
 
 def _inline(raised: Raised) -> Explanation | None:
     """`rnn(x)[:, -1]`: the tuple has no name."""
-    node = raised.spelling.node
-    if raised.call is not None or not isinstance(node, (ast.Subscript, ast.Attribute, ast.Call)):
-        return None
-    inner = node.func if isinstance(node, ast.Call) else node.value
-    inner = inner.value if isinstance(inner, ast.Attribute) else inner
     last = raised.layers[-1] if raised.layers else None
-    if last is None or last.call.where is None or raised.where is None or last.call.where.line != raised.where.line:
+    there = last.call.where if last is not None else None
+    if last is None or raised.call is not None or "tuple" not in raised.message or there != raised.where:
         return None
-    if not isinstance(inner, ast.Call) or "tuple" not in raised.message:
-        return None
-    return _tuple(raised, None, last, "all")
+    calls = [node for node in ast.walk(raised.spelling.node or ast.Module([], [])) if isinstance(node, ast.Call)]
+    return _tuple(raised, None, last, "Y") if calls else None
 
 
 def _unpacked(raised: Raised) -> Explanation | None:
@@ -266,43 +206,17 @@ def _unpacked(raised: Raised) -> Explanation | None:
     name, hn = last.called, last.outputs.get("hn")
     if where.source and not isinstance(raised.spelling.assigned, ast.Call):
         return None
+    pair = "(h, c)" if last.cell else "(output, (hn, cn))"
+    fix = f"h, c = {name}(x_t, (h, c))" if last.cell else f"out, (hn, cn) = {name}(x)"
     if last.kind == "LSTM":
-        what = "(h, c)" if last.cell else "(output, (hn, cn))"
-        title = f"{name} returns {what}, which was taken apart in another way"
-        fix = f"h, c = {name}(x_t, (h, c))" if last.cell else f"out, (hn, cn) = {name}(x)"
+        title = f"{name} returns {pair}, which was taken apart in another way"
         return Explanation("LS107", title, raised.message, layer=last.name, certain=fix)
-    rows = "" if hn is None else f": hn {raised.shape(hn)} is one tensor, and taking it apart takes its layers apart"
-    title = f"a {last.label} has no cell state: hn is one tensor and no pair (h, c)"
     out = layer_names(last).get("Y", "out")
     fix = f"h = {name}(x_t, h)" if last.cell else f"{out}, hn = {name}(x); hn[-1] is the top layer's state"
+    rows = "" if hn is None else f": hn {raised.shape(hn)} is one tensor, and taking it apart takes its layers apart"
     measured = f"a {last.label} returns {'h' if last.cell else '(output, hn)'}{rows}"
+    title = f"a {last.label} has no cell state: hn is one tensor and no pair (h, c)"
     return Explanation("LS104", title, measured, layer=last.name, certain=fix)
-
-
-def packed_as_result(lab: Experiments) -> Iterator[Finding]:
-    """`packed[-1]` raises nothing: it is unsorted_indices, whole numbers that look like a result."""
-    results = {id(value.tensor) for _, value in lab.baseline.results if not value.tensor.is_floating_point()}
-    for layer in lab.layers if lab.baseline.error is None and results else ():
-        part = next((part for part, tensor in _indices(lab, layer) if id(tensor) in results), "")
-        if part:
-            returned = f"the PackedSequence that {layer.called} returns"
-            title = f"the result is {part} of {returned}, indices and no features"
-            fix = "out, lengths = pad_packed_sequence(out, batch_first=True) first, or out.data; the last states are "
-            yield RULES["LS107"].finding(title, _IS_TUPLE, f"{fix}hn[-1]", layer.call.where, layer=layer.name)
-            return
-
-
-def _indices(lab: Experiments, layer: LayerCall) -> Iterator[tuple[str, Tensor]]:
-    """The whole numbers of a packed input: its batch sizes, and the order and its inverse that packing made."""
-    if not layer.packed or "Y" not in layer.outputs:
-        return
-    if layer.batch_sizes is not None:
-        yield "batch_sizes", layer.batch_sizes
-    makers = {"sorted_indices": ("sort", "argsort"), "unsorted_indices": ("scatter_", "empty_like", "argsort")}
-    for value in lab.baseline.values:
-        for part, names in makers.items():
-            if value.maker is not None and value.maker.name in names and value.maker.index < layer.call.index:
-                yield part, value.tensor
 
 
 # ---------------------------------------------------------------------- LS113: a library, an assert, anything

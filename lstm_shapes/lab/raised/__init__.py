@@ -1,0 +1,8 @@
+"""raised: what a program raised, explained by the operand at fault, with a fix that was tried on the operands."""
+
+from __future__ import annotations
+
+from .explain import explained
+from .raised import Explanation, Raised
+
+__all__ = ["Explanation", "Raised", "explained"]
