@@ -96,6 +96,16 @@ class Axis:
         return bool(self.atoms) and all(atom.origin.gives_way and not atom.part for atom in self.atoms)
 
     @property
+    def waits(self) -> bool:
+        """Whether it is an axis of an input that has no name yet."""
+        return len(self.atoms) == 1 and self.atoms[0].origin.naming is not None and not self.known
+
+    @property
+    def made(self) -> bool:
+        """Whether a weight made it."""
+        return all(atom.origin.made for atom in self.atoms)
+
+    @property
     def blank(self) -> bool:
         """Whether nothing changes along it, so that it claims nothing."""
         return bool(self.atoms) and all(atom.origin.blank for atom in self.atoms)
@@ -414,10 +424,9 @@ def blanks(sizes: Iterable[int], axes: Iterable[Axis] = ()) -> Axes:
     >>> blanks((2, 1)), blanks((2,), Axes.of("N", (2,)))
     ((?=2, 1=1), (N=2,))
     """
-    model = list(axes) or [Axis((whole("", size),)) if size != 1 else NEW_AXIS for size in sizes]
-    return Axes(
-        tuple(Axis(tuple(replace(atom, origin=Origin(blank=atom.origin)) for atom in axis.atoms)) for axis in model)
-    )
+    model = [Axis(tuple(replace(atom, origin=Origin(blank=atom.origin)) for atom in axis.atoms)) for axis in axes]
+    new = [Axis((Atom(Origin(blank=True), range(size)),)) if size != 1 else NEW_AXIS for size in sizes]
+    return Axes(tuple(model or new))
 
 
 def unnamed(naming: Naming, sizes: Iterable[int], names: str = "") -> Axes:

@@ -101,7 +101,7 @@ def embedding(input: Operand, weight: Operand, *_: object, **__: object) -> Axes
 @rule("one_hot")
 def one_hot(input: Axes, *_: object, out: tuple[int, ...], **__: object) -> Axes:
     """A new axis: which class it is."""
-    return Axes((*input, made(out[-1])), input.fixed)
+    return Axes((*input, made(out[-1], "one_hot")), input.fixed)
 
 
 @rule("inner")

@@ -12,8 +12,8 @@ from lstm_shapes.theory.axis_rules.joining import stack
 from lstm_shapes.theory.axis_rules.moving import resize, take
 from lstm_shapes.theory.axis_rules.picking import pick
 from lstm_shapes.theory.axis_rules.reducing import sum_out
-from lstm_shapes.theory.axis_rules.table import Answer, Operand, Plain, axis_at, describing, rule, sizes_of
-from lstm_shapes.theory.origins import COPIES, Atom, whole
+from lstm_shapes.theory.axis_rules.table import Answer, Operand, Plain, axis_at, described, rule, sizes_of
+from lstm_shapes.theory.origins import UNKNOWN, Atom, whole
 
 __all__ = ["cell", "pack", "pad_packed", "pad_sequence", "recurrent"]
 
@@ -73,8 +73,8 @@ def _read(axes: Any, names: Sequence[str]) -> None:
         origin = axis.atoms[0].origin
         if origin.naming is not None:
             origin.naming.bind(origin, name)
-        elif origin.blank and origin is not COPIES and not origin.root.made and origin.root.naming is None:
-            origin.root.read_as(name)
+        elif origin.blank:
+            origin.read_as(name)
 
 
 def _atom(weight: Operand, symbol: str, size: int) -> Atom:
@@ -109,6 +109,9 @@ def pack(input: Axes, lengths: Operand, batch_first: bool, *, out: Any) -> Answe
     [(T=31, Q=28), None]
     """
     N, L = (input[0], input[1]) if batch_first else (input[1], input[0])
+    _read([N, L], ["N", "L"])
+    if isinstance(lengths, Axes):
+        _read(lengths, ["N"])
     atom = whole("T", out[0][0])
     atom.origin.packed = (N, L)
     gone = dict(input.fixed)
@@ -191,9 +194,8 @@ def _windowed(input: Axes, sizes: tuple[int, ...], spatial: int, channels: Axis 
     start = kept + (channels is not None)
     rows = [*input.axes[:kept], *([channels] if channels is not None else [])]
     for axis, size in zip(input.axes[start:], sizes[start:], strict=True):
-        named = describing.get() and axis.known and len(axis.atoms) == 1
-        primed = Axis((whole(axis.name.rstrip("′") + "′", size),)) if named else unknown(size)
-        rows.append(axis if size == axis.size and size > 1 else primed)
+        windows = axis.name.rstrip("′") + "′" if axis.known and len(axis.atoms) == 1 else UNKNOWN
+        rows.append(axis if size == axis.size and size > 1 else described(windows, size, (axis,)))
     gone = dict(input.fixed)
     if channels is not None:
         sum_out(gone, input[kept])

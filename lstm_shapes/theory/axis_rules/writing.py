@@ -122,6 +122,8 @@ def _laid(axis: Axis, positions: range, along: Axis) -> Axis:
     if along.blank or not along.atoms or along.size != len(positions):
         # The value is the same all along here: nothing new, if this is the whole axis.
         return axis if len(positions) == axis.size else _anything(axis)
+    if len(axis.atoms) == len(along.atoms) == 1 and not along.atoms[0].part:
+        axis.atoms[0].origin.filled_with(along.atoms[0].origin)
     if len(positions) == axis.size:
         return along
     atom = along.atoms[0]
@@ -146,4 +148,5 @@ def _advanced(axis: Axis, position: int, value: Axes) -> Axis:
     if len({of for one, _, of in ends if one in dict(left)}) != 1:
         return _anything(axis)
     along, offset = left[0]
+    axis.atoms[0].origin.filled_with(along)
     return Axis((Atom(along, range(offset, offset + axis.size)),))
