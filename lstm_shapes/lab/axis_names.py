@@ -147,7 +147,7 @@ class AxisNames:
         samples, then features.
         """
         self._hints["N?"] = self._apart()
-        for name in ("L", "C", "depth", "height", "width", "N", "N?", "Q"):
+        for name in ("L", "C", "depth", "height", "width", "N", "N?", "Q", "S"):
             found = [one for one in self._hints.get(name, ()) if not one.named and one.root.naming is self.naming]
             for origin in found:
                 self.naming.bind(origin, name.strip("?"))
@@ -157,7 +157,13 @@ class AxisNames:
 
     def _apart(self) -> list[Origin]:
         """For each input the one axis that arrives in a result and along which nothing was computed: its samples."""
-        left = {origin.root for axes in self._known.values() if axes is not None for origin, _ in axes.fixed}
+        on_the_way = self._trace.ancestors(*self._results)
+        left = {
+            origin.root
+            for index, axes in self._known.items()
+            if axes is not None and index in on_the_way
+            for origin, _ in axes.fixed
+        }
         arrived = {
             atom.origin.root
             for value in self._results
@@ -300,6 +306,8 @@ class AxisNames:
                 self._hint_at(axis, name)
         if call.name in _PRODUCTS and len(axes) > 1 and axes[0] and all(axis.made for axis in axes[1] or ()):
             self._hint_at(axes[0][-1], "Q")
+        if call.name in ("softmax", "log_softmax") and named and isinstance(dim := call.argument(1, "dim"), int):
+            self._hint_at(named[0][dim], "S")
         if call.name in _GATES or call.name in KERNELS:
             for value, one in zip(call.inputs, axes, strict=True):
                 for origin, where in one.fixed if one else ():
@@ -315,8 +323,9 @@ class AxisNames:
         if not isinstance(span, Span) or origin.naming is None or origin.named:
             return
         if call.name in KERNELS:
-            # The layer's state comes from an earlier step than its input, or from the same one of an earlier call.
-            if value is not call.args[0]:
+            # A cell, or a layer called step by step: its state has come from another step of what it reads.
+            read = self._before(call.args[0])
+            if value is not call.args[0] and read is not None and origin.root in {one.root for one, _ in read.fixed}:
                 self._hints.setdefault("L", []).append(origin)
             return
         passed = self._passed.setdefault((call.line, call.name, origin.root), set())

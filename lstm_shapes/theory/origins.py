@@ -99,8 +99,10 @@ class Origin:
 
     @property
     def name(self) -> str:
-        """What it is called, `?` where nobody said."""
-        return self.root._name or UNKNOWN
+        """What it is called, `?` where nobody said; the rows of a made axis after how long they are: `fc/5`."""
+        if self.root._name or self.factor is None or not self.factor[0].root._name:
+            return self.root._name or UNKNOWN
+        return f"{self.factor[0].name}/{self.factor[1]}"
 
     def read_as(self, name: str) -> None:
         """Call a blank axis so, if nothing but a weight has given it a name."""
@@ -120,6 +122,11 @@ class Origin:
     def named(self) -> bool:
         """Whether somebody has said what it is called."""
         return bool(self.root._name)
+
+    @property
+    def lost(self) -> bool:
+        """Whether no name will ever be true of it."""
+        return self.root._name == UNKNOWN
 
     @property
     def gives_way(self) -> bool:

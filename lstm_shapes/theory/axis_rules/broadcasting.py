@@ -106,7 +106,7 @@ def _merge(a: Axis, b: Axis, chooses: bool) -> Axis:
         if len(a.atoms) == 1 and a.atoms == b.atoms:
             return Axis((_merge_atoms(a.atoms[0], b.atoms[0]),))
         both = [_merge(Axis((x,)), Axis((y,)), chooses) for x, y in zip(a.atoms, b.atoms, strict=True) if len(a.atoms) > 1]
-        if both and all(axis.known for axis in both):
+        if both and not any(atom.origin.lost or atom.part for axis in both for atom in axis.atoms):
             return Axis(tuple(atom for axis in both for atom in axis.atoms))
     if a.name == b.name and a.known and 1 in (len(a.atoms), len(b.atoms)):
         # One side knows the factors, the other only the product; only the product is agreed.
@@ -193,9 +193,9 @@ def _active(rows: Sequence[Axis], gone: Fixed) -> Fixed:
     }
 
 
-def places(atoms: Sequence[Atom]) -> tuple[tuple[str, Steps], ...]:
-    """What atoms are called and which coordinates they visit, whatever tensor they are of."""
-    return tuple((atom.name, atom.at) for atom in atoms)
+def places(atoms: Sequence[Atom]) -> tuple[tuple[object, Steps], ...]:
+    """What atoms are called, or whose they are, and which coordinates they visit, whatever tensor they are of."""
+    return tuple((atom.origin.root if atom.name == UNKNOWN else atom.name, atom.at) for atom in atoms)
 
 
 @rule("pointwise", own_record=True)

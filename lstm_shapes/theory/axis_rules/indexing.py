@@ -13,6 +13,7 @@ from types import EllipsisType
 from typing import Any
 
 from lstm_shapes.theory.axes import NEW_AXIS, Axes, Axis, fix, forgotten, settle, unknown
+from lstm_shapes.theory.axis_rules.broadcasting import agree
 from lstm_shapes.theory.axis_rules.moving import select, take, unsqueeze
 from lstm_shapes.theory.axis_rules.picking import pick, positions_of
 from lstm_shapes.theory.axis_rules.table import Answer, Operand, at_dim, axis_at, rule, sizes_of
@@ -142,6 +143,10 @@ def _new_axis(axes: Axes, picks: dict[int, Picks], back: int, size: int) -> tupl
     if len(straight) != 1:
         return unknown(size), -1, ()
     ((dim, at),) = straight.items()
+    if len(set(at)) == axes[dim].size == size:
+        # Every position once, in another order: the index has a row for each, as it has.
+        for claim in claims:
+            agree([claim, axes[dim]], size)
     axis, still = pick(axes[dim], at)
     return axis, dim, still
 

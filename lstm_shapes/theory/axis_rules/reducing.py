@@ -41,7 +41,7 @@ def sum_out(gone: Fixed, axis: Axis) -> None:
     >>> sum_out(gone, Axes.of("N", (2,))[0])
     """
     for atom in axis.atoms:
-        if not atom.origin.made:
+        if not atom.origin.made and gone.get(atom.origin) != ("over", atom.at):
             fix(gone, [atom], ("over", atom.at))
         for origin, at in gone.items():
             # What stood at several steps side by side along this axis is now computed from all of them.

@@ -95,7 +95,7 @@ def cell(input: Operand, hx: Any, weight: Operand, *_: object, out: Any) -> Answ
     source = input if isinstance(input, Axes) else hidden
     if not isinstance(source, Axes):
         return None
-    gone = dict(source.fixed)
+    gone = join_fixed([one for one in (input, *states) if isinstance(one, Axes)], computed=True)
     sum_out(gone, source[-1])
     size = (out[0] if isinstance(out, list) else out)[-1]
     return settle([*source.axes[:-1], Axis((_atom(weight, "D", size),))], gone)
@@ -176,10 +176,12 @@ def _which(rows: Sequence[Axes], gone: Fixed) -> Axis:
 @rule("pad")
 def pad(input: Axes, pad: Sequence[int], *_: object, out: tuple[int, ...], **__: object) -> Axes:
     """An axis that got padding is not the axis it was; one that was cut (pad < 0) is a piece of it."""
-    for at, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
-        dim = len(input) - 1 - at
+    for back, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
+        dim = len(input) - 1 - back
         if before > 0 or after > 0:
-            input = resize(input, {dim: out[dim]})
+            words = "+".join([*["pad"] * (before > 0), input[dim].name, *["pad"] * (after > 0)])
+            padded = described(words if input[dim].known else UNKNOWN, out[dim], [input[dim]])
+            input = settle([padded if at == dim else axis for at, axis in enumerate(input)], input.fixed)
         else:
             input = take(input, dim, range(input[dim].size)[-before : input[dim].size + after])
     return input
