@@ -98,16 +98,16 @@ def _merge(a: Axis, b: Axis, chooses: bool) -> Axis:
         return a if b.blank else b
     if (a.waits or b.waits) and [atom.at for atom in a.atoms] == [atom.at for atom in b.atoms]:
         return _give_way(a, b)
+    if len(a.atoms) > 1 and [atom.size for atom in a.atoms] == [atom.size for atom in b.atoms]:
+        both = [_merge(Axis((x,)), Axis((y,)), chooses) for x, y in zip(a.atoms, b.atoms, strict=True)]
+        if not any(atom.origin.lost or atom.part for axis in both for atom in axis.atoms):
+            return Axis(tuple(atom for axis in both for atom in axis.atoms))
     if chooses and places(a.atoms) != places(b.atoms):
         return unknown(a.size)
     if not chooses and (a.gives_way or b.gives_way):
         return _give_way(a, b)
-    if [atom.size for atom in a.atoms] == [atom.size for atom in b.atoms]:
-        if len(a.atoms) == 1 and a.atoms == b.atoms:
-            return Axis((_merge_atoms(a.atoms[0], b.atoms[0]),))
-        both = [_merge(Axis((x,)), Axis((y,)), chooses) for x, y in zip(a.atoms, b.atoms, strict=True) if len(a.atoms) > 1]
-        if both and not any(atom.origin.lost or atom.part for axis in both for atom in axis.atoms):
-            return Axis(tuple(atom for axis in both for atom in axis.atoms))
+    if len(a.atoms) == 1 and a.atoms == b.atoms:
+        return Axis((_merge_atoms(a.atoms[0], b.atoms[0]),))
     if a.name == b.name and a.known and 1 in (len(a.atoms), len(b.atoms)):
         # One side knows the factors, the other only the product; only the product is agreed.
         return Axis((whole(a.name, a.size),))

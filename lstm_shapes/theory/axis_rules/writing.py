@@ -96,16 +96,10 @@ def _elsewhere(place: Axes, value: Axes, told: set[Origin]) -> bool:
     return any(
         not _kin(origin) & told and not any(stands.get(one) == end for one, end in _ends(origin, where))
         for origin, where in value.fixed
-        # Rows of a state that has seen other steps than the rest stand nowhere, as those of hn do after packing.
-        if not (_nowhere(where) and _nowhere(stands.get(origin, 0)))
-        # What is computed over, or made by a weight, is no place.
-        and not (isinstance(where, tuple) and origin not in stands)
-        and not (origin.made and not isinstance(where, int))
+        # A state that has seen several steps, and what was computed over, stands nowhere: its rows may have seen other
+        # ones than the rest, as those of hn have after packing.
+        if isinstance(where, int) or isinstance(stands.get(origin), int)
     )
-
-
-def _nowhere(where: object) -> bool:
-    return not isinstance(where, int | tuple) and not (isinstance(where, Span) and where.along is not None)
 
 
 def _anything(axis: Axis) -> Axis:
