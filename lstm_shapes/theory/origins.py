@@ -280,7 +280,7 @@ def factors(origin: Origin, inner: int) -> tuple[Origin, Origin]:
 
     >>> gate, unit = factors(Origin("fc", made=True), 5)
     >>> gate.name, unit.name
-    ('?', 'fc')
+    ('fc/5', 'fc')
     """
     if inner not in origin.factors:
         pair = Origin(made=origin.made, naming=origin.naming), Origin(made=origin.made, naming=origin.naming)

@@ -78,7 +78,7 @@ def agree(claims: Sequence[Axis], size: int, chooses: bool = False) -> Axis:
         # No step is ever taken along it; a name is kept where nobody says otherwise.
         ordered = sorted(claims, key=lambda axis: not axis.blank)
         named = {axis.name: axis for axis in ordered if axis.name not in (NEW, UNKNOWN)}
-        waiting = [axis for axis in claims if axis.name == UNKNOWN and axis.gives_way]
+        waiting = [axis for axis in claims if axis.name in (NEW, UNKNOWN) and axis.gives_way]
         return next(iter([*named.values(), *waiting])) if len(named) == 1 or (waiting and not named) else NEW_AXIS
     if not claims:
         return unknown(size)

@@ -62,7 +62,7 @@ def index(axes: Axes, key: Key | tuple[Key, ...]) -> Axes:
 
     >>> Y = Axes.of("N L D", (2, 20, 256))
     >>> index(Y, (slice(None), -1)), index(Y, (slice(None), slice(-1, None))), index(Y, (Ellipsis, None))
-    ((N=2, D=256), (N=2, L=1, D=256), (N=2, L=20, D=256, 1=1))
+    ((N=2, D=256), (N=2, L=1, D=256), (N=2, L=20, D=256, 1))
     >>> index(Y, (Picks((2,), (0, 1)), Picks((2,), (7, 19))))
     (N=2, D=256)
     """
@@ -167,7 +167,7 @@ def gather(input: Axes, dim: Any = None, index: Any = None, *, out: tuple[int, .
     """Positions chosen along one axis for every element: the others keep their names, that one can not.
 
     >>> gather(Axes.of("N L D", (2, 20, 256)), 1, out=(2, 1, 256))
-    (N=2, 1=1, D=256)
+    (N=2, 1, D=256)
     """
     if not isinstance(dim, int):
         dim = index  # take_along_dim(input, indices, dim)

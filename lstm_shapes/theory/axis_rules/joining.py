@@ -108,7 +108,7 @@ def _side_by_side(pieces: Sequence[Operand], at: int, total: int) -> Axis:
     names = dict.fromkeys(piece[at].name if isinstance(piece, Axes) else UNKNOWN for piece in pieces)
     words = UNKNOWN
     if describing.get() and len(names) <= 4 and set(names) != {UNKNOWN}:
-        words = "stacked" if set(names) == {NEW} else "+".join(names)
+        words = "stacked" if set(names) <= {NEW, "stacked"} else "+".join(names)
     return described(words, total, [axis_at(piece, at) for piece in pieces])
 
 

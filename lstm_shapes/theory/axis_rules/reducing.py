@@ -20,7 +20,7 @@ def reduce(axes: Axes, dims: int | Sequence[int] | None = None, keepdim: bool = 
 
     >>> Y = Axes.of("N L D", (2, 20, 256))
     >>> reduce(Y, 1), reduce(Y, (0, 1), keepdim=True), reduce(Y)
-    ((N=2, D=256), (1=1, 1=1, D=256), ())
+    ((N=2, D=256), (1, 1, D=256), ())
     """
     dims = (dims,) if isinstance(dims, int) else dims or range(len(axes))
     over = {at_dim(axes, dim) for dim in dims} if axes else set()
