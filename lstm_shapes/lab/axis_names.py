@@ -15,12 +15,12 @@ from typing import Any
 from torch import Tensor
 
 from lstm_shapes.lab.tensors import AnnotatedTensor
-from lstm_shapes.lab.torch_rules import answer, rule_of
+from lstm_shapes.lab.torch_rules import answer, rule_of, weight_axes
 from lstm_shapes.lab.torch_rules.scrambles import on_scramble
-from lstm_shapes.lab.trace import CELLS, KERNELS, Call, Trace, Value
+from lstm_shapes.lab.trace import KERNELS, Call, Trace, Value
 from lstm_shapes.theory.axes import Axes, Axis, Span, renewed, unknown, unnamed
 from lstm_shapes.theory.axis_rules.reshaping import Scramble
-from lstm_shapes.theory.origins import UNKNOWN, Atom, Conflict, Naming, Origin
+from lstm_shapes.theory.origins import UNKNOWN, Atom, Conflict, Naming, Origin, cut
 
 __all__ = ["AxisNames", "Clash", "axes_of", "disagree", "meaning_of", "named_shape"]
 
@@ -32,9 +32,20 @@ N: n b bs bsz batch batches batch_size batchsize num_batch samples sequences
 L: l t time steps timesteps time_steps seq sequence seq_len seq_length seqlen sequence_length length len
 K: k k·r num_layers layers num_layers·num_directions
 """
+_MOST_ROUNDS = 6
+"""How often the calls are gone through, at most: each time with the names that the time before has given."""
 _MEANINGS = {word: line[0] for line in _WORDS.strip().splitlines() for word in line[2:].split()}
-_LAYOUTS = {"conv1d": "NCL", "conv2d": "NCHW", "max_pool2d": "NCHW", "conv3d": "NCTHW"}
-_JOINS = ("cat", "concat", "concatenate", "repeat", "tile", "repeat_interleave")
+# What the axes of a convolution's input are, where no layer says it; H is the width of a hidden state here.
+_LAYOUTS = {
+    "conv1d": "N C L",
+    "conv2d": "N C height width",
+    "max_pool2d": "N C height width",
+    "conv3d": "N C depth height width",
+}
+_BATCHES = ("cat", "concat", "concatenate", "repeat", "tile", "repeat_interleave")
+# A state goes through one of these on its way to the next step; a sum alone is no recurrence.
+_PRODUCTS = ("linear", "matmul", "mm", "bmm", "addmm", "__matmul__")
+_GATES = ("mul", "__mul__", "sigmoid", "tanh", "relu", "conv1d", "conv2d", *_PRODUCTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,87 +75,108 @@ class AxisNames:
         batch: Mapping[int, int] | None = None,
         given: Mapping[int, Axes] | None = None,
         weights: Collection[int] = (),
+        results: Collection[Value] = (),
     ) -> None:
         """`batch` and `given` say what the caller does of inputs, by the index of their value: the batch axis, or all.
 
-        `weights` are the ids of tensors that are no inputs, as parameters are none.
+        `weights` are the ids of tensors that are no inputs, as parameters are none; `results` what the run returned.
         """
         self._trace = trace
         self._weights = weights
+        self._results = results
         self._given = dict(given or {})
         for index, at in (batch or {}).items():
             sizes = trace.values[index].shape
             names = ["N" if axis == at else UNKNOWN for axis in range(len(sizes))]
             self._given.setdefault(index, Axes.of(names, sizes))
         self._outside: dict[int, Axes] = {}
-        self._aligned: dict[Origin, Origin] = {}
-        self._play()
-        if self._aligned:
+        said = None
+        for _ in range(_MOST_ROUNDS):
             self._play()
-        self._suppose()
-        self._play()
+            before, said = said, [axes.names for axes in self._outside.values()]
+            if not self._suppose() and before == said:
+                break
 
     def _play(self) -> None:
         """Go through the calls; with the names that the time before has given to what comes from outside."""
         before, self._outside = self._outside, {}
-        aligned, self._aligned = self._aligned, {}
-        groups: dict[Origin, Axis] = {}
         self._known: dict[int, Axes | None] = {}
         self.naming = Naming()
         self.clashes: list[Clash] = []
         self.scrambles: list[tuple[Call, Scramble]] = []
         self.lost: list[tuple[Call, str]] = []
         self._shared: dict[int, Axis] = {}
-        self._hints: list[tuple[Origin, str]] = []
-        self._steps: dict[tuple[int, Origin], set[int]] = {}
+        self._hints: dict[str, list[Origin]] = {}
+        self._passed: dict[object, set[tuple[int, int]]] = {}
         for index, axes in self._given.items():
             self._enter(index, renewed(axes))
         for index, axes in before.items():
             if index not in self._given:
-                self._enter(index, axes, aligned, groups)
+                self._enter(index, axes)
         for call in self._trace.calls:
             if call.error is None and call.outputs:
                 self.naming.where = call
                 self._call(call)
 
-    def _enter(
-        self,
-        index: int,
-        axes: Axes,
-        aligned: Mapping[Origin, Origin] | None = None,
-        groups: dict[Origin, Axis] | None = None,
-    ) -> Axes:
-        """What comes from outside: axes without a name wait for one.
-
-        N of one size is the same N everywhere, and so are axes that the program has laid beside each other.
-        """
+    def _enter(self, index: int, axes: Axes) -> Axes:
+        """What comes from outside: axes without a name wait for one. N of one size is the same N everywhere."""
         rows: list[Axis] = []
         for axis in axes:
-            if len(axis.atoms) == 1 and axis.atoms[0].origin.naming is not None:
-                old, name = axis.atoms[0].origin, axis.name
-                first = _first(old, aligned or {})
-                together = (groups or {}).get(first)
-                if together is not None and together.size == axis.size and name in (together.name, UNKNOWN):
-                    rows.append(together)
-                    continue
-                (axis,) = unnamed(self.naming, (axis.size,))
-                if name != UNKNOWN:
-                    self.naming.bind(axis.atoms[0].origin, name, old.naming and old.naming.place(old))
-                if groups is not None:
-                    groups[first] = axis
-            elif not axis.known:
-                (axis,) = unnamed(self.naming, (axis.size,))
-            for atom in axis.atoms:
+            rows.append(Axis(tuple(self._entered(atom) for old in axis.atoms for atom in cut(old))))
+            for atom in rows[-1].atoms:
                 atom.origin.naming = self.naming
-            rows.append(self._shared.setdefault(axis.size, axis) if axis.name == "N" else axis)
+            if rows[-1].name == "N":
+                rows[-1] = self._shared.setdefault(axis.size, rows[-1])
         self._known[index] = self._outside[index] = entered = Axes(tuple(rows), axes.fixed)
         return entered
 
-    def _suppose(self) -> None:
-        """Axes that no recurrent layer has read are called after what else was done with them."""
-        for origin, name in self._hints:
-            if origin.naming is self.naming and origin.name == UNKNOWN:
-                self.naming.bind(origin, name)
+    def _entered(self, atom: Atom) -> Atom:
+        """The same atom of a new origin, where its name is one that a run before has given."""
+        old = atom.origin
+        if old.naming is self.naming or (old.naming is None and atom.name != UNKNOWN):
+            return atom
+        other = Atom(Origin(naming=self.naming), range(atom.size))
+        if atom.name != UNKNOWN:
+            self.naming.bind(other.origin, atom.name, old.naming and old.naming.place(old))
+        return other
+
+    def _suppose(self) -> bool:
+        """Name what no recurrent layer has read after what else was done with it; whether anything was named.
+
+        Nothing is supposed of an axis before what is surer is known: steps, then the layout of a convolution, then
+        samples, then features.
+        """
+        self._hints["N?"] = self._apart()
+        for name in ("L", "C", "depth", "height", "width", "N", "N?", "Q", "S"):
+            found = [one for one in self._hints.get(name, ()) if not one.named and one.root.naming is self.naming]
+            for origin in found:
+                self.naming.bind(origin, name.strip("?"))
+            if found and name not in ("C", "depth", "height"):
+                return True
+        return False
+
+    def _apart(self) -> list[Origin]:
+        """For each input the one axis that arrives in a result and along which nothing was computed: its samples."""
+        on_the_way = self._trace.ancestors(*self._results)
+        left = {
+            origin.root
+            for index, axes in self._known.items()
+            if axes is not None and index in on_the_way
+            for origin, _ in axes.fixed
+        }
+        arrived = {
+            atom.origin.root
+            for value in self._results
+            for axis in self.axes(value) or ()
+            for atom in axis.atoms
+            if len(axis.atoms) == 1 and not atom.part
+        }
+        found: list[Origin] = []
+        for axes in self._outside.values():
+            apart = [axis for axis in axes if axis.size > 1 and axis.atoms[0].origin.root in arrived - left]
+            if len(apart) == 1 < len(axes) and apart[0].waits:
+                found.append(apart[0].atoms[0].origin)
+        return found
 
     # ------------------------------------------------------------------ answers
     def axes(self, value: Value) -> Axes | None:
@@ -192,9 +224,12 @@ class AxisNames:
         return f"{prod(value.shape)} = {'·'.join(names)} = {'·'.join(map(str, value.shape))}"
 
     # ------------------------------------------------------------------ playing the calls
+    def _weight(self, value: Value) -> bool:
+        return value.parameter or id(value.tensor) in self._weights
+
     def _before(self, value: Value) -> Axes | None:
         """The axes of a value that a call reads."""
-        if value.index in self._known or value.parameter or id(value.tensor) in self._weights:
+        if value.index in self._known or self._weight(value):
             return self._known.get(value.index)
         axes: Axes | None = None
         if value.maker is None and not value.bases:
@@ -227,9 +262,14 @@ class AxisNames:
                 return slice(plain(value.start), plain(value.stop), plain(value.step))
             return value
 
+        # Where nothing but weights comes together, their axes are what they make.
+        weights = call.name not in KERNELS and not any(map(self._before, call.inputs))
+
         def axes_of(tensor: object) -> Axes | None:
             value = values.get(id(tensor))
-            return None if value is None else self._before(value)
+            if value is None:
+                return None
+            return weight_axes(value.tensor) if weights and self._weight(value) else self._before(value)
 
         args, kwargs = plain(call.args), plain(call.kwargs)
         results = [value.tensor for value in call.outputs]
@@ -242,7 +282,7 @@ class AxisNames:
             on_scramble.reset(told)
         each = [said] * len(results) if isinstance(said, Axes) or said is None else list(said)
         longest = 0
-        if call.name in _JOINS:
+        if call.name in _BATCHES:
             longest = max((axis.size for one in call.inputs for axis in self._before(one) or ()), default=0)
         for value, axes in zip(call.outputs, each, strict=False):
             if axes is not None and axes.sizes == value.shape:
@@ -258,40 +298,41 @@ class AxisNames:
 
     def _hint(self, call: Call) -> None:
         """What a call takes axes for that have no name yet: less than what a recurrent layer says."""
-        named = [axes for value in call.inputs if (axes := self._before(value)) is not None]
-        layout = _LAYOUTS.get(call.name, "")
+        axes = [self._before(value) for value in call.inputs]
+        named = [one for one in axes if one is not None]
+        layout = _LAYOUTS.get(call.name, "").split()
         if named and len(named[0]) == len(layout):
-            self._hints += [
-                (axis.atoms[0].origin, name) for axis, name in zip(named[0], layout, strict=True) if _waits(axis)
-            ]
-        if call.name in _JOINS[:3] and len({len(axes) for axes in named}) == 1:
-            dim = call.argument(1, "dim", call.kwargs.get("axis", 0))
-            for place, rows in enumerate(zip(*named, strict=True)):
-                if place == dim % len(named[0]):
-                    continue
-                self._align([axis.atoms[0] for axis in rows if _waits(axis)], len(rows))
-                names = {axis.name for axis in rows} - {UNKNOWN}
-                if names in ({"N"}, {"L"}) and len({axis.size for axis in rows}) == 1:
-                    self._hints += [(axis.atoms[0].origin, *names) for axis in rows if _waits(axis)]
-        if call.name == "_pack_padded_sequence":
-            lengths = self._before(call.inputs[1]) or ()
-            self._hints += [(axis.atoms[0].origin, "N") for axis in lengths if _waits(axis)]
-        if call.name in CELLS and named:
-            for origin, where in named[0].fixed:
-                at = where.high if isinstance(where, Span) else where
-                if isinstance(at, int) and origin.naming is not None and origin.name == UNKNOWN:
-                    steps = self._steps.setdefault((id(call.module), origin), set())
-                    steps.add(at)
-                    self._hints += [(origin, "L")] if len(steps) == 2 else []
+            for axis, name in zip(named[0], layout, strict=True):
+                self._hint_at(axis, name)
+        if call.name in _PRODUCTS and len(axes) > 1 and axes[0] and all(axis.made for axis in axes[1] or ()):
+            self._hint_at(axes[0][-1], "Q")
+        if call.name in ("softmax", "log_softmax") and named and isinstance(dim := call.argument(1, "dim"), int):
+            self._hint_at(named[0][dim], "S")
+        if call.name in _GATES or call.name in KERNELS:
+            for value, one in zip(call.inputs, axes, strict=True):
+                for origin, where in one.fixed if one else ():
+                    self._step(call, value, origin, where)
 
-    def _align(self, atoms: list[Atom], count: int) -> None:
-        """Axes of inputs that a program lays beside each other, step by step, are one axis."""
-        if len(atoms) == count and len({atom.origin for atom in atoms}) > 1 and len({atom.at for atom in atoms}) == 1:
-            first = _first(atoms[0].origin, self._aligned)
-            for atom in atoms[1:]:
-                other = _first(atom.origin, self._aligned)
-                if other is not first:
-                    self._aligned[other] = first
+    def _hint_at(self, axis: Axis, name: str) -> None:
+        if axis.waits:
+            self._hints.setdefault(name, []).append(axis.atoms[0].origin)
+
+    def _step(self, call: Call, value: Value, origin: Origin, where: object) -> None:
+        """Note an axis along which a state goes on: it reached this line from one step, and from more the next time."""
+        span = Span(where, where) if isinstance(where, int) else where
+        if not isinstance(span, Span) or origin.naming is None or origin.named:
+            return
+        if call.name in KERNELS:
+            # A cell, or a layer called step by step: its state has come from another step of what it reads.
+            read = self._before(call.args[0])
+            if value is not call.args[0] and read is not None and origin.root in {one.root for one, _ in read.fixed}:
+                self._hints.setdefault("L", []).append(origin)
+            return
+        passed = self._passed.setdefault((call.line, call.name, origin.root), set())
+        passed.add((span.low, span.high))
+        lows, highs = {low for low, _ in passed}, {high for _, high in passed}
+        if (len(lows) == 1 < len(highs) or len(highs) == 1 < len(lows)) and any(low < high for low, high in passed):
+            self._hints.setdefault("L", []).append(origin)
 
     def _differ(self, call: Call, conflicts: list[Conflict]) -> None:
         """Names that a call gives to other axes, while it reads one against its name, are none."""
@@ -325,17 +366,6 @@ def meaning_of(word: str) -> str:
 
 def _view(tensor: Tensor) -> tuple[object, ...]:
     return tensor.data_ptr(), tensor.shape, tensor.stride()
-
-
-def _first(origin: Origin, aligned: Mapping[Origin, Origin]) -> Origin:
-    while origin in aligned:
-        origin = aligned[origin]
-    return origin
-
-
-def _waits(axis: Axis) -> bool:
-    """Whether it is an axis of an input that has no name yet."""
-    return not axis.known and len(axis.atoms) == 1 and axis.atoms[0].origin.naming is not None
 
 
 def _blanks(axes: Axes) -> int:

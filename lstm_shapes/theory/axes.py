@@ -48,7 +48,7 @@ class Axis:
     """An axis of a tensor: the row-major product of its atoms, first atom slowest.
 
     >>> Axis((whole("K", 3), whole("R", 2))), Axis()
-    (K·R=6, 1=1)
+    (K·R=6, 1)
     """
 
     atoms: tuple[Atom, ...] = ()
@@ -76,9 +76,11 @@ class Axis:
 
     @property
     def name(self) -> str:
-        """`K·R` for a composite; `?` as soon as one of its atoms is unknown."""
+        """`K·R` for a composite; `?` as soon as one of its atoms is unknown, and `1` where no step could be taken."""
         names = [atom.name for atom in self.atoms]
-        return UNKNOWN if UNKNOWN in names else "·".join(names) or NEW
+        if UNKNOWN in names:
+            return NEW if self.size == 1 else UNKNOWN
+        return "·".join(names) or NEW
 
     @property
     def size(self) -> int:
@@ -96,6 +98,16 @@ class Axis:
         return bool(self.atoms) and all(atom.origin.gives_way and not atom.part for atom in self.atoms)
 
     @property
+    def waits(self) -> bool:
+        """Whether it is an axis of an input that has no name yet."""
+        return len(self.atoms) == 1 and self.atoms[0].origin.naming is not None and not self.atoms[0].origin.named
+
+    @property
+    def made(self) -> bool:
+        """Whether a weight made it."""
+        return all(atom.origin.made for atom in self.atoms)
+
+    @property
     def blank(self) -> bool:
         """Whether nothing changes along it, so that it claims nothing."""
         return bool(self.atoms) and all(atom.origin.blank for atom in self.atoms)
@@ -105,7 +117,7 @@ class Axis:
         return len(self.atoms) == len(other.atoms) and all(map(Atom.same, self.atoms, other.atoms))
 
     def __repr__(self) -> str:
-        return f"{self.name}={self.size}"
+        return NEW if self.name == NEW and self.size == 1 else f"{self.name}={self.size}"
 
 
 NEW_AXIS = Axis()
@@ -124,7 +136,7 @@ def made(size: int, name: str = "") -> Axis:
     """An axis that a weight makes: a coordinate of its own, which gives way to the name of what it meets.
 
     >>> made(5), made(5, "fc"), made(1)
-    (?=5, fc=5, 1=1)
+    (?=5, fc=5, 1)
     """
     return Axis((whole(name, size, made=True),)) if size != 1 or name else NEW_AXIS
 
@@ -412,12 +424,11 @@ def blanks(sizes: Iterable[int], axes: Iterable[Axis] = ()) -> Axes:
     """The axes of a new tensor, which holds no coordinates yet; called after those of the tensor that it is like.
 
     >>> blanks((2, 1)), blanks((2,), Axes.of("N", (2,)))
-    ((?=2, 1=1), (N=2,))
+    ((?=2, 1), (N=2,))
     """
-    model = list(axes) or [Axis((whole("", size),)) if size != 1 else NEW_AXIS for size in sizes]
-    return Axes(
-        tuple(Axis(tuple(replace(atom, origin=Origin(blank=atom.origin)) for atom in axis.atoms)) for axis in model)
-    )
+    model = [Axis(tuple(replace(atom, origin=Origin(blank=atom.origin)) for atom in axis.atoms)) for axis in axes]
+    new = [Axis((Atom(Origin(blank=True), range(size)),)) if size != 1 else NEW_AXIS for size in sizes]
+    return Axes(tuple(model or new))
 
 
 def unnamed(naming: Naming, sizes: Iterable[int], names: str = "") -> Axes:

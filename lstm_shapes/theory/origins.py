@@ -24,6 +24,7 @@ __all__ = [
     "Origin",
     "Steps",
     "compact",
+    "cut",
     "derived",
     "factors",
     "injective",
@@ -102,12 +103,34 @@ class Origin:
 
     @property
     def name(self) -> str:
-        """What it is called, `?` where nobody said."""
-        return self.root._name or UNKNOWN
+        """What it is called, `?` where nobody said; the rows of a made axis after how long they are: `fc/5`."""
+        if self.root._name or self.factor is None or not self.factor[0].root._name:
+            return self.root._name or UNKNOWN
+        return f"{self.factor[0].name}/{self.factor[1]}"
 
     def read_as(self, name: str) -> None:
-        """Call it so, if it has no name."""
-        self._name = self._name or name
+        """Call a blank axis so, if nothing but a weight has given it a name."""
+        root = self
+        while root._same is not None and not root._same.made:
+            root = root._same
+        if root.blank and root is not COPIES and (root._same is not None or not root._name):
+            root._same, root._name = None, name
+
+    def filled_with(self, other: Origin) -> None:
+        """A blank axis without a name is called as what it meets, or is filled with, is called now and later."""
+        root, other = self.root, other.root
+        if root.blank and not root._name and root is not COPIES and other is not root:
+            root._same = other
+
+    @property
+    def named(self) -> bool:
+        """Whether somebody has said what it is called."""
+        return bool(self.root._name)
+
+    @property
+    def lost(self) -> bool:
+        """Whether no name will ever be true of it."""
+        return self.root._name == UNKNOWN
 
     @property
     def gives_way(self) -> bool:
@@ -169,7 +192,7 @@ class Naming:
     def meet(self, a: Origin, b: Origin) -> None:
         """One of them is called as the other is, now and later: elements of both were computed with each other."""
         a, b = a.root, b.root
-        # What a weight has made, or holds nothing, takes names and gives none.
+        # What a weight has made takes names and gives none.
         if a is b or UNKNOWN in (a._name, b._name) or a.made or b.made or a.blank or b.blank:
             return
         for one, other in ((a, b), (b, a)):
@@ -268,21 +291,36 @@ def relabelled(origin: Origin, *reason: object) -> Origin:
 
 
 def factors(origin: Origin, inner: int) -> tuple[Origin, Origin]:
-    """A made axis as rows of `inner` elements: which row it is, and which element of a row.
+    """An axis as rows of `inner` elements: which row it is, and which element of a row.
 
-    The four gates of a cell are the rows of an axis of 4·D, so all of them run along the same D.
+    The four gates of a cell are the rows of an axis of 4·D that a weight makes, so all of them run along the same D.
 
     >>> gate, unit = factors(Origin("fc", made=True), 5)
     >>> gate.name, unit.name
-    ('?', 'fc')
+    ('fc/5', 'fc')
     """
     if inner not in origin.factors:
-        pair = Origin(made=True), Origin(made=True)
-        pair[1]._same = origin.root
+        pair = Origin(made=origin.made, naming=origin.naming), Origin(made=origin.made, naming=origin.naming)
+        if origin.made:
+            pair[1]._same = origin.root
         for one in pair:
             one.factor = (origin, inner)
         origin.factors[inner] = pair
     return origin.factors[inner]
+
+
+def cut(atom: Atom) -> tuple[Atom, ...]:
+    """The factors of an axis that a program has cut in two and given names to, else the atom itself.
+
+    >>> rows, steps = factors(origin := Origin(naming=Naming()), 4)
+    >>> rows._name, steps._name = "L", "N"
+    >>> cut(Atom(origin, range(24)))
+    (L=6, N=4)
+    """
+    for inner, (rows, elements) in atom.origin.factors.items():
+        if rows.named and elements.named and not atom.origin.named:
+            return Atom(rows, range(atom.size // inner)), Atom(elements, range(inner))
+    return (atom,)
 
 
 def steady(at: Steps) -> bool:

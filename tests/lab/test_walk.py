@@ -119,7 +119,7 @@ def test_an_encoder_and_decoder_with_attention() -> None:
     assert step_at(found, "e = self.embed").count == 7
     inner = step_at(found, "scores = ")
     assert inner.depth > head.depth
-    assert texts(inner) == ["scores (N=4, 1=1, L=9)"]
+    assert texts(inner) == ["scores (N=4, 1, L=9)"]
     assert step_at(found, "attention: ").kind == "call"
     assert texts(step_at(found, "decoder = LSTMCell(Q=24, D=16)"))[0] == "X (N=4, embed+D=24)"
     assert [made.text for made in found.output] == ["(N=4, L=7, out=50)"]
@@ -152,7 +152,7 @@ class Tagger(nn.Module):
 def test_a_tagger_with_packed_sequences_and_a_viterbi_loop() -> None:
     """Packing and padding keep N and L; torch's own sorting is no mark; the helper is indented."""
     found = walk(Tagger(), torch.randint(0, 20, (4, 9)), torch.tensor([9, 3, 5, 2]))
-    assert [made.text for made in found.inputs] == ["(N=4, L=9)", "(?=4,)"]
+    assert [made.text for made in found.inputs] == ["(N=4, L=9)", "(N=4,)"]
     packed = step_at(found, "packed = ")
     assert [(made.name, made.text, made.note) for made in packed.made] == [("packed.data", "(T=19, embed=6)", "packed")]
     assert packed.marks == []
@@ -181,10 +181,10 @@ class ConvFront(nn.Module):
 
 
 def test_a_convolutional_front_end_reshaped_into_steps() -> None:
-    """Windows that shorten H make H′, channels are called after their convolution, and both survive the reshape."""
+    """Windows that shorten the height make height′, channels are called after their convolution, and both survive the reshape."""
     found = walk(ConvFront(), torch.randn(3, 1, 28, 40))
-    assert texts(step_at(found, "f = self.conv")) == ["f (N=3, conv0=8, H′=14, L=40)"]
-    assert texts(step_at(found, "f = f.permute")) == ["f (N=3, L=40, conv0·H′=112)"]
+    assert texts(step_at(found, "f = self.conv")) == ["f (N=3, conv0=8, height′=14, L=40)"]
+    assert texts(step_at(found, "f = f.permute")) == ["f (N=3, L=40, conv0·height′=112)"]
 
 
 class LanguageModel(nn.Module):
@@ -348,9 +348,9 @@ def test_without_source_calls_are_shown_instead_of_lines() -> None:
         ("tanh", 2),
     ]
     assert found.notes == ("no source lines of this model can be read: calls are shown instead",)
-    plain = walk(nn.Sequential(nn.Linear(4, 5), nn.ReLU()), torch.randn(3, 4))
+    plain = walk(nn.Sequential(nn.Linear(4, 5), nn.ReLU()), torch.randn(3, 2, 4))
     assert "nobody named" in plain.notes[0]
-    assert [texts(step) for step in plain.steps] == [[" (?=3, linear0=5)"], [" (?=3, linear0=5)"]]
+    assert [texts(step) for step in plain.steps] == [[" (?=3, ?=2, linear0=5)"]] * 2
 
 
 def test_compiled_and_scripted_modules_get_a_note() -> None:
@@ -472,8 +472,10 @@ def test_a_layer_is_opened_under_its_contracts_names() -> None:
         (nn.LSTM(4, 8, batch_first=True), (2, 5, 4), "(N=2, L=5, Q=4)"),
         (nn.LSTMCell(4, 8), (2, 4), "(N=2, Q=4)"),
         (nn.LSTMCell(4, 8), (4,), "(Q=4,)"),
-        (nn.Conv2d(3, 4, 3), (2, 3, 9, 8), "(N=2, C=3, H=9, W=8)"),
-        (nn.Linear(4, 8), (2, 4), "(?=2, ?=4)"),
+        (nn.Conv2d(3, 4, 3), (2, 3, 9, 8), "(N=2, C=3, height=9, width=8)"),
+        (nn.Linear(4, 8), (2, 4), "(N=2, Q=4)"),
+        (nn.Linear(4, 8), (2, 3, 4), "(?=2, ?=3, Q=4)"),
+        (nn.ReLU(), (2, 4), "(?=2, ?=4)"),
     ],
 )
 def test_inputs_are_named_by_what_reads_them(layer: nn.Module, sizes: tuple[int, ...], expected: str) -> None:

@@ -14,10 +14,10 @@ from lstm_shapes.theory.axes import Axes, forget
 from lstm_shapes.theory.axis_rules.reshaping import Scramble
 from lstm_shapes.theory.axis_rules.table import RULES, Answer, Rule
 
-from .operands import axes_of, called, flat, key_of, operand, sizes_in
+from .operands import axes_of, called, flat, key_of, operand, sizes_in, weight_axes
 from .scrambles import tell
 
-__all__ = ["answer", "axes_of", "called", "rule_of", "tensors_in"]
+__all__ = ["answer", "axes_of", "called", "rule_of", "tensors_in", "weight_axes"]
 
 # Names that torch's tag `pointwise` does not know: a function that is another one by a different name.
 _POINTWISE = """
@@ -28,7 +28,7 @@ rpow pow neg pos abs add sub mul div truediv floordiv mod lshift rshift eq ne lt
 """
 
 # Read as positions: which argument of a function is an index.
-_KEYS = {"__getitem__": 1, "__setitem__": 1, "masked_select": 1, "index_select": 2}
+_KEYS = {"__getitem__": (1, ""), "__setitem__": (1, ""), "masked_select": (1, "mask"), "index_select": (2, "index")}
 
 
 @cache
@@ -88,10 +88,12 @@ def answer(
         return None
     # torch.embedding takes the table first, F.embedding the tokens.
     values = [*args[1::-1], *args[2:]] if function is torch.embedding else args
-    key = _KEYS.get(_name(function))
+    keys = _KEYS.get(_name(function), ())
     try:
-        given = [key_of(value, axes) if at == key else operand(value, axes) for at, value in enumerate(values)]
-        keywords = {name: operand(value, axes) for name, value in kwargs.items() if name != "out"}
+        given = [(key_of if at in keys else operand)(value, axes) for at, value in enumerate(values)]
+        keywords = {
+            name: (key_of if name in keys else operand)(value, axes) for name, value in kwargs.items() if name != "out"
+        }
         if rule.needs_axes and not isinstance(next(iter([*given, *keywords.values()])), Axes):
             return None
         if rule.wants_out:

@@ -15,7 +15,7 @@ from lstm_shapes.theory.axis_rules.indexing import Key, Picks
 from lstm_shapes.theory.axis_rules.table import Plain
 from lstm_shapes.theory.origins import Atom, whole
 
-__all__ = ["axes_of", "called", "flat", "key_of", "operand", "sizes_in"]
+__all__ = ["axes_of", "called", "flat", "key_of", "operand", "sizes_in", "weight_axes"]
 
 _MOST = 1 << 16
 """How many positions of an index tensor are read; a longer one is not asked whether it repeats itself."""
@@ -45,7 +45,8 @@ class _Weight(Plain):
             at = strides.index(here)
         names = called.get(base, {})
         size = base.shape[at]
-        name = names.get(str(at), names.get("own", ""))
+        own = names.get("own", "")
+        name = names.get(str(at), f"{own}.{at}" if own and base.dim() > 1 else own)
         return _remembered(base, (at, name, size), lambda: made(size, name))
 
     def atom(self, symbol: str, size: int) -> Atom:
@@ -66,6 +67,17 @@ def axes_of(value: object) -> Axes | None:
     """
     axes = getattr(value, "__dict__", {}).get("_axes") if isinstance(value, Tensor) else None
     return axes if isinstance(axes, Axes) else None
+
+
+def weight_axes(tensor: Tensor) -> Axes:
+    """The axes of a weight that nothing with names has met yet: those that it would make.
+
+    >>> weight_axes(torch.zeros(2, 3))
+    (?=2, ?=3)
+    """
+    weight = _Weight(tensor.shape)
+    weight.tensor = tensor
+    return Axes(tuple(weight.made(at) for at in range(len(weight))))
 
 
 def operand(value: Any, axes: Callable[[object], Axes | None] = axes_of) -> Any:

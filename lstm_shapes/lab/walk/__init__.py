@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def walk(
     handed = _Inputs(model, inputs, kwargs, axes, batch_dim, lines)
     error: Exception | None = None
     output: Any = None
+    results: list[Row] = []
     with alone():
         snapshot = Snapshot(reached)
         try:
@@ -88,7 +90,7 @@ def walk(
         report = check(model, *inputs, **kwargs)
     weights = {id(buffer) for _, module in modules for buffer in module.buffers(recurse=False)}
     with alone(), named_weights(modules):
-        names = AxisNames(lines.trace, given=handed.axes, weights=weights)
+        names = AxisNames(lines.trace, given=handed.axes, weights=weights, results=[row.value for row in results])
         view = _View(lines, names, paths)
         steps = view.steps(depth)
     shown = tuple(map(view.made, handed.rows))
@@ -189,11 +191,10 @@ def named_weights(modules: Iterable[tuple[str, nn.Module]]) -> Iterator[None]:
     weights: list[Any] = []
     for path, module in modules:
         weight = getattr(module, "weight", None)
-        if not type(module).__module__.startswith("torch.nn"):
-            for name, parameter in module.named_parameters(recurse=False):
-                # A parameter that is used as it is, as the transitions of a CRF are.
-                weights.append(parameter)
-                called[parameter] = {"own": name}
+        for name, tensor in chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False)):
+            # One that is used as it is, as the transitions of a CRF are.
+            weights.append(tensor)
+            called.setdefault(tensor, {"own": name})
         made = isinstance(module, nn.Linear | nn.Embedding) or type(module).__name__.startswith("Conv")
         if made and isinstance(weight, Tensor):
             kind = type(module).__name__.lower()
@@ -206,8 +207,9 @@ def named_weights(modules: Iterable[tuple[str, nn.Module]]) -> Iterator[None]:
         for path, weight, axis in places:
             # Two layers of one name in two submodules are told apart by their paths; a weight that an Embedding and
             # a Linear share makes two axes, one of each.
-            weights.append(weight)
-            called.setdefault(weight, {}).setdefault(axis, short if len(places) == 1 else path)
+            name = short if len(places) == 1 else path
+            called.setdefault(weight, {}).setdefault(axis, name)
+            called[weight]["own"] = name
     described = describing.set(True)
     try:
         yield

@@ -78,7 +78,7 @@ def agree(claims: Sequence[Axis], size: int, chooses: bool = False) -> Axis:
         # No step is ever taken along it; a name is kept where nobody says otherwise.
         ordered = sorted(claims, key=lambda axis: not axis.blank)
         named = {axis.name: axis for axis in ordered if axis.name not in (NEW, UNKNOWN)}
-        waiting = [axis for axis in claims if axis.name == UNKNOWN and axis.gives_way]
+        waiting = [axis for axis in claims if axis.name in (NEW, UNKNOWN) and axis.gives_way]
         return next(iter([*named.values(), *waiting])) if len(named) == 1 or (waiting and not named) else NEW_AXIS
     if not claims:
         return unknown(size)
@@ -89,16 +89,25 @@ def agree(claims: Sequence[Axis], size: int, chooses: bool = False) -> Axis:
 
 
 def _merge(a: Axis, b: Axis, chooses: bool) -> Axis:
-    if a.same(b) or b.blank:
+    if a.same(b):
         return a
-    if a.blank:
-        return b
+    if a.blank or b.blank:
+        for one, other in zip(a.atoms, b.atoms, strict=False):
+            if one.size == other.size:
+                (one if a.blank else other).origin.filled_with((other if a.blank else one).origin)
+        return a if b.blank else b
+    if (a.waits or b.waits) and [atom.at for atom in a.atoms] == [atom.at for atom in b.atoms]:
+        return _give_way(a, b)
+    if len(a.atoms) > 1 and [atom.size for atom in a.atoms] == [atom.size for atom in b.atoms]:
+        both = [_merge(Axis((x,)), Axis((y,)), chooses) for x, y in zip(a.atoms, b.atoms, strict=True)]
+        if not any(atom.origin.lost or atom.part for axis in both for atom in axis.atoms):
+            return Axis(tuple(atom for axis in both for atom in axis.atoms))
     if chooses and places(a.atoms) != places(b.atoms):
         return unknown(a.size)
     if not chooses and (a.gives_way or b.gives_way):
         return _give_way(a, b)
-    if a.atoms == b.atoms:
-        return Axis(tuple(map(_merge_atoms, a.atoms, b.atoms)))
+    if len(a.atoms) == 1 and a.atoms == b.atoms:
+        return Axis((_merge_atoms(a.atoms[0], b.atoms[0]),))
     if a.name == b.name and a.known and 1 in (len(a.atoms), len(b.atoms)):
         # One side knows the factors, the other only the product; only the product is agreed.
         return Axis((whole(a.name, a.size),))
@@ -184,9 +193,9 @@ def _active(rows: Sequence[Axis], gone: Fixed) -> Fixed:
     }
 
 
-def places(atoms: Sequence[Atom]) -> tuple[tuple[str, Steps], ...]:
-    """What atoms are called and which coordinates they visit, whatever tensor they are of."""
-    return tuple((atom.name, atom.at) for atom in atoms)
+def places(atoms: Sequence[Atom]) -> tuple[tuple[object, Steps], ...]:
+    """What atoms are called, or whose they are, and which coordinates they visit, whatever tensor they are of."""
+    return tuple((atom.origin.root if atom.name == UNKNOWN else atom.name, atom.at) for atom in atoms)
 
 
 @rule("pointwise", own_record=True)
@@ -226,7 +235,13 @@ def like(input: Axes, *_: object, out: tuple[int, ...], **__: object) -> Answer:
     return blanks(out, input if out == input.sizes else ())
 
 
-@rule("new_zeros new_ones new_empty new_full new_tensor zeros ones empty full rand randn", own_record=True)
+@rule(
+    """
+    new new_zeros new_ones new_empty new_full new_tensor zeros ones empty full eye arange linspace rand randn randint
+    randperm normal tensor as_tensor from_numpy asarray
+    """,
+    own_record=True,
+)
 def new(*_: object, out: tuple[int, ...], **__: object) -> Axes:
     """A new tensor, which claims nothing."""
     return blanks(out)

@@ -13,7 +13,7 @@ from lstm_shapes.theory.axes import Axes, Axis, made, settle
 from lstm_shapes.theory.axis_rules.broadcasting import agree, elementwise, join_fixed, separate
 from lstm_shapes.theory.axis_rules.moving import permute, resize, transpose
 from lstm_shapes.theory.axis_rules.reducing import reduce, sum_out
-from lstm_shapes.theory.axis_rules.table import Answer, Operand, axis_at, dims_of, rule, sizes_of
+from lstm_shapes.theory.axis_rules.table import Answer, Operand, axis_at, describing, dims_of, rule, sizes_of
 
 __all__ = ["attention", "einsum", "embedding", "linear", "matmul", "outer", "tensordot"]
 
@@ -101,7 +101,7 @@ def embedding(input: Operand, weight: Operand, *_: object, **__: object) -> Axes
 @rule("one_hot")
 def one_hot(input: Axes, *_: object, out: tuple[int, ...], **__: object) -> Axes:
     """A new axis: which class it is."""
-    return Axes((*input, made(out[-1])), input.fixed)
+    return Axes((*input, made(out[-1], "one_hot" if describing.get() else "")), input.fixed)
 
 
 @rule("inner")

@@ -13,6 +13,7 @@ from types import EllipsisType
 from typing import Any
 
 from lstm_shapes.theory.axes import NEW_AXIS, Axes, Axis, fix, forgotten, settle, unknown
+from lstm_shapes.theory.axis_rules.broadcasting import agree
 from lstm_shapes.theory.axis_rules.moving import select, take, unsqueeze
 from lstm_shapes.theory.axis_rules.picking import pick, positions_of
 from lstm_shapes.theory.axis_rules.table import Answer, Operand, at_dim, axis_at, rule, sizes_of
@@ -61,7 +62,7 @@ def index(axes: Axes, key: Key | tuple[Key, ...]) -> Axes:
 
     >>> Y = Axes.of("N L D", (2, 20, 256))
     >>> index(Y, (slice(None), -1)), index(Y, (slice(None), slice(-1, None))), index(Y, (Ellipsis, None))
-    ((N=2, D=256), (N=2, L=1, D=256), (N=2, L=20, D=256, 1=1))
+    ((N=2, D=256), (N=2, L=1, D=256), (N=2, L=20, D=256, 1))
     >>> index(Y, (Picks((2,), (0, 1)), Picks((2,), (7, 19))))
     (N=2, D=256)
     """
@@ -142,6 +143,10 @@ def _new_axis(axes: Axes, picks: dict[int, Picks], back: int, size: int) -> tupl
     if len(straight) != 1:
         return unknown(size), -1, ()
     ((dim, at),) = straight.items()
+    if len(set(at)) == axes[dim].size == size:
+        # Every position once, in another order: the index has a row for each, as it has.
+        for claim in claims:
+            agree([claim, axes[dim]], size)
     axis, still = pick(axes[dim], at)
     return axis, dim, still
 
@@ -162,7 +167,7 @@ def gather(input: Axes, dim: Any = None, index: Any = None, *, out: tuple[int, .
     """Positions chosen along one axis for every element: the others keep their names, that one can not.
 
     >>> gather(Axes.of("N L D", (2, 20, 256)), 1, out=(2, 1, 256))
-    (N=2, 1=1, D=256)
+    (N=2, 1, D=256)
     """
     if not isinstance(dim, int):
         dim = index  # take_along_dim(input, indices, dim)

@@ -87,7 +87,10 @@ def cat(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
     if not whole:
         # Pieces of several steps side by side: each step is on record until they are computed over together.
         origin = along.atoms[0].origin if along.atoms else None
-        gone = {one: replace(where, along=origin) if isinstance(where, Span) else where for one, where in gone.items()}
+        records = [dict(one.fixed) for one in named]
+        for one, where in gone.items():
+            if isinstance(where, Span) and any(record.get(one) != where for record in records):
+                gone[one] = replace(where, along=origin)
         gone.update(
             {atom.origin: ("among", atom.at) for one in named for atom in one[at].atoms if not atom.origin.made}
         )
@@ -105,7 +108,7 @@ def _side_by_side(pieces: Sequence[Operand], at: int, total: int) -> Axis:
     names = dict.fromkeys(piece[at].name if isinstance(piece, Axes) else UNKNOWN for piece in pieces)
     words = UNKNOWN
     if describing.get() and len(names) <= 4 and set(names) != {UNKNOWN}:
-        words = "stacked" if set(names) == {NEW} else "+".join(names)
+        words = "stacked" if set(names) <= {NEW, "stacked"} else "+".join(names)
     return described(words, total, [axis_at(piece, at) for piece in pieces])
 
 

@@ -89,7 +89,7 @@ def unsqueeze(input: Axes, dim: int) -> Axes:
     """A new axis of size 1, called `1`.
 
     >>> unsqueeze(Axes.of("N Q", (2, 28)), 1)
-    (N=2, 1=1, Q=28)
+    (N=2, 1, Q=28)
     """
     at = at_dim(input, dim, extra=1)
     return Axes((*input.axes[:at], NEW_AXIS, *input.axes[at:]), input.fixed)

@@ -10,6 +10,7 @@ from lstm_shapes.theory.axes import NEW_AXIS, Axes, Axis, Fixed, Span, fix, sett
 from lstm_shapes.theory.axis_rules.broadcasting import elementwise
 from lstm_shapes.theory.axis_rules.moving import resize, take
 from lstm_shapes.theory.axis_rules.table import Answer, Operand, at_dim, rule
+from lstm_shapes.theory.origins import Atom, injective, relabelled
 
 __all__ = ["reduce", "sum_out"]
 
@@ -19,7 +20,7 @@ def reduce(axes: Axes, dims: int | Sequence[int] | None = None, keepdim: bool = 
 
     >>> Y = Axes.of("N L D", (2, 20, 256))
     >>> reduce(Y, 1), reduce(Y, (0, 1), keepdim=True), reduce(Y)
-    ((N=2, D=256), (1=1, 1=1, D=256), ())
+    ((N=2, D=256), (1, 1, D=256), ())
     """
     dims = (dims,) if isinstance(dims, int) else dims or range(len(axes))
     over = {at_dim(axes, dim) for dim in dims} if axes else set()
@@ -40,7 +41,7 @@ def sum_out(gone: Fixed, axis: Axis) -> None:
     >>> sum_out(gone, Axes.of("N", (2,))[0])
     """
     for atom in axis.atoms:
-        if not atom.origin.made:
+        if not atom.origin.made and gone.get(atom.origin) != ("over", atom.at):
             fix(gone, [atom], ("over", atom.at))
         for origin, at in gone.items():
             # What stood at several steps side by side along this axis is now computed from all of them.
@@ -86,8 +87,15 @@ def quantile(input: Axes, q: Any, dim: Any = None, *_: object, out: Any, **other
 
 
 def reorder(input: Axes, dim: int, out: Any) -> Axes:
-    """Sorting and topk choose other positions in every row: the axis they run along is unknown."""
-    return resize(input, {dim: (out[0] if isinstance(out, list) else out)[dim]}) if input else input
+    """Sorting and topk choose other positions in every row: with several rows the axis they run along is unknown."""
+    if not input:
+        return input
+    size = (out[0] if isinstance(out, list) else out)[dim]
+    origin = input[dim].atoms[0].origin if len(input) == len(input[dim].atoms) == 1 else None
+    if origin is not None and injective(input[dim].atoms[0].at) and not origin.opaque and not input[dim].atoms[0].part:
+        # One row in another order: a step still goes from one of its coordinates to another.
+        return Axes((Axis((Atom(relabelled(origin, object()), range(size)),)),))
+    return resize(input, {dim: size})
 
 
 @rule("msort")
@@ -112,7 +120,7 @@ def topk(input: Axes, k: int = 0, dim: int = -1, *_: object, out: Any, **__: obj
 @rule("multinomial")
 def multinomial(input: Axes, *_: object, out: tuple[int, ...], **__: object) -> Axes:
     """Draws from the last axis: which draw it is, is a new one."""
-    return reorder(input, -1, out)
+    return resize(input, {-1: out[-1]})
 
 
 @rule("glu", own_record=True)

@@ -17,7 +17,7 @@ from lstm_shapes.theory.axes import NEW_AXIS, Axes, Axis, Fixed, fix, forgotten,
 from lstm_shapes.theory.axis_rules.moving import permute
 from lstm_shapes.theory.axis_rules.picking import rows_of
 from lstm_shapes.theory.axis_rules.table import rule
-from lstm_shapes.theory.origins import Atom, injective
+from lstm_shapes.theory.origins import Atom, factors, injective
 
 __all__ = ["Scramble", "reshape", "scramble_of"]
 
@@ -166,6 +166,9 @@ def _split(piece: _Piece, outer: int) -> tuple[_Piece, _Piece]:
         parts = [replace(atom, at=range(outer)), replace(atom, at=range(inner))]
     elif len(rows := rows_of(atom, inner, range(inner))) == 2:
         parts = list(rows)
+    elif origin.naming is not None and not origin.root.named and at == range(piece.atom.size) and not atom.part:
+        # An input that nobody has named: what reads it says what its factors are, as N and L of 24 = L·N.
+        parts = [Atom(one, range(size)) for one, size in zip(factors(origin, inner), (outer, inner), strict=True)]
     elif origin.packed is not None or origin.opaque or not isinstance(at, range):
         parts = [unknown(size).atoms[0] for size in (outer, inner)]
     else:

@@ -9,11 +9,11 @@ from typing import Any
 from lstm_shapes.theory.axes import Axes, Axis, Fixed, fix, made, settle, unknown
 from lstm_shapes.theory.axis_rules.broadcasting import agree, join_fixed, places
 from lstm_shapes.theory.axis_rules.joining import stack
-from lstm_shapes.theory.axis_rules.moving import resize, take
+from lstm_shapes.theory.axis_rules.moving import take
 from lstm_shapes.theory.axis_rules.picking import pick
 from lstm_shapes.theory.axis_rules.reducing import sum_out
-from lstm_shapes.theory.axis_rules.table import Answer, Operand, Plain, axis_at, describing, rule, sizes_of
-from lstm_shapes.theory.origins import COPIES, Atom, whole
+from lstm_shapes.theory.axis_rules.table import Answer, Operand, Plain, axis_at, described, rule, sizes_of
+from lstm_shapes.theory.origins import UNKNOWN, Atom, whole
 
 __all__ = ["cell", "pack", "pad_packed", "pad_sequence", "recurrent"]
 
@@ -73,8 +73,8 @@ def _read(axes: Any, names: Sequence[str]) -> None:
         origin = axis.atoms[0].origin
         if origin.naming is not None:
             origin.naming.bind(origin, name)
-        elif origin.blank and origin is not COPIES and not origin.root.made and origin.root.naming is None:
-            origin.root.read_as(name)
+        elif origin.blank:
+            origin.read_as(name)
 
 
 def _atom(weight: Operand, symbol: str, size: int) -> Atom:
@@ -95,7 +95,7 @@ def cell(input: Operand, hx: Any, weight: Operand, *_: object, out: Any) -> Answ
     source = input if isinstance(input, Axes) else hidden
     if not isinstance(source, Axes):
         return None
-    gone = dict(source.fixed)
+    gone = join_fixed([one for one in (input, *states) if isinstance(one, Axes)], computed=True)
     sum_out(gone, source[-1])
     size = (out[0] if isinstance(out, list) else out)[-1]
     return settle([*source.axes[:-1], Axis((_atom(weight, "D", size),))], gone)
@@ -109,6 +109,9 @@ def pack(input: Axes, lengths: Operand, batch_first: bool, *, out: Any) -> Answe
     [(T=31, Q=28), None]
     """
     N, L = (input[0], input[1]) if batch_first else (input[1], input[0])
+    _read([N, L], ["N", "L"])
+    if isinstance(lengths, Axes):
+        _read(lengths, ["N"])
     atom = whole("T", out[0][0])
     atom.origin.packed = (N, L)
     gone = dict(input.fixed)
@@ -173,10 +176,12 @@ def _which(rows: Sequence[Axes], gone: Fixed) -> Axis:
 @rule("pad")
 def pad(input: Axes, pad: Sequence[int], *_: object, out: tuple[int, ...], **__: object) -> Axes:
     """An axis that got padding is not the axis it was; one that was cut (pad < 0) is a piece of it."""
-    for at, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
-        dim = len(input) - 1 - at
+    for back, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
+        dim = len(input) - 1 - back
         if before > 0 or after > 0:
-            input = resize(input, {dim: out[dim]})
+            words = "+".join([*["pad"] * (before > 0), input[dim].name, *["pad"] * (after > 0)])
+            padded = described(words if input[dim].known else UNKNOWN, out[dim], [input[dim]])
+            input = settle([padded if at == dim else axis for at, axis in enumerate(input)], input.fixed)
         else:
             input = take(input, dim, range(input[dim].size)[-before : input[dim].size + after])
     return input
@@ -191,9 +196,8 @@ def _windowed(input: Axes, sizes: tuple[int, ...], spatial: int, channels: Axis 
     start = kept + (channels is not None)
     rows = [*input.axes[:kept], *([channels] if channels is not None else [])]
     for axis, size in zip(input.axes[start:], sizes[start:], strict=True):
-        named = describing.get() and axis.known and len(axis.atoms) == 1
-        primed = Axis((whole(axis.name.rstrip("′") + "′", size),)) if named else unknown(size)
-        rows.append(axis if size == axis.size and size > 1 else primed)
+        windows = axis.name.rstrip("′") + "′" if axis.known and len(axis.atoms) == 1 else UNKNOWN
+        rows.append(axis if size == axis.size and size > 1 else described(windows, size, (axis,)))
     gone = dict(input.fixed)
     if channels is not None:
         sum_out(gone, input[kept])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from lstm_shapes.theory.axes import NEW_AXIS, Axes, Axis, Span, renewed, settle, unknown
 from lstm_shapes.theory.axis_rules.broadcasting import join_fixed, places
 from lstm_shapes.theory.axis_rules.indexing import Key, Picks, index, spread
 from lstm_shapes.theory.axis_rules.joining import later
 from lstm_shapes.theory.axis_rules.picking import positions_of
-from lstm_shapes.theory.axis_rules.table import Operand, rule
+from lstm_shapes.theory.axis_rules.table import Answer, Operand, at_dim, rule
 from lstm_shapes.theory.origins import Atom, Origin
 
 __all__ = ["written"]
@@ -70,7 +71,7 @@ def written(target: Axes, key: tuple[Key, ...] | None, value: Operand | float) -
     if not fresh and _elsewhere(place, value, told):
         # A step from what was there to what is written changes more than the name of the axis says.
         rows = [_anything(row) if piece else row for row, piece in zip(rows, pieces, strict=True)]
-    gone = dict(value.fixed) if fresh else join_fixed([target, value])
+    gone = dict(value.fixed) if fresh or not any(pieces) else join_fixed([target, value])
     moving = {atom.origin for row in rows if not row.blank for atom in row.atoms}
     axes = settle(rows, {one: where for one, where in gone.items() if not _kin(one) & moving})
     # Written by another hand: still these axes, but no longer a piece of what it was cut from.
@@ -79,12 +80,25 @@ def written(target: Axes, key: tuple[Key, ...] | None, value: Operand | float) -
     return renewed(axes) if foreign and not any(axis.blank for axis in target) else axes
 
 
+@rule("scatter scatter_add scatter_reduce index_add index_copy index_put")
+def scattered(input: Axes, dim: Any = None, *_: object, **__: object) -> Answer:
+    """Values written where another tensor says: along that axis nobody knows whose they are, in features anybody's."""
+    if not isinstance(dim, int):
+        return None
+    at = at_dim(input, dim)
+    rows = [_anything(axis) if one == at and not axis.gives_way else axis for one, axis in enumerate(input)]
+    return settle(rows, input.fixed)
+
+
 def _elsewhere(place: Axes, value: Axes, told: set[Origin]) -> bool:
     """Whether a value stands at other coordinates than the place that it is written to."""
     stands = dict(place.fixed)
     return any(
         not _kin(origin) & told and not any(stands.get(one) == end for one, end in _ends(origin, where))
         for origin, where in value.fixed
+        # A state that has seen several steps, and what was computed over, stands nowhere: its rows may have seen other
+        # ones than the rest, as those of hn have after packing.
+        if isinstance(where, int) or isinstance(stands.get(origin), int)
     )
 
 
@@ -100,7 +114,7 @@ def _alike(here: Axis, there: Axis) -> bool:
     """
     if here.blank or there.blank or not there.atoms or here.same(there):
         return True
-    return here.known and places(here.atoms) == places(there.atoms)
+    return places(here.atoms) == places(there.atoms) and not any(atom.part for atom in here.atoms)
 
 
 def _kin(origin: Origin) -> set[Origin]:
@@ -122,6 +136,8 @@ def _laid(axis: Axis, positions: range, along: Axis) -> Axis:
     if along.blank or not along.atoms or along.size != len(positions):
         # The value is the same all along here: nothing new, if this is the whole axis.
         return axis if len(positions) == axis.size else _anything(axis)
+    if len(axis.atoms) == len(along.atoms) == 1 and not along.atoms[0].part:
+        axis.atoms[0].origin.filled_with(along.atoms[0].origin)
     if len(positions) == axis.size:
         return along
     atom = along.atoms[0]
@@ -146,4 +162,5 @@ def _advanced(axis: Axis, position: int, value: Axes) -> Axis:
     if len({of for one, _, of in ends if one in dict(left)}) != 1:
         return _anything(axis)
     along, offset = left[0]
+    axis.atoms[0].origin.filled_with(along)
     return Axis((Atom(along, range(offset, offset + axis.size)),))
