@@ -54,6 +54,7 @@ class Outcome:
         self.output = output
         self.error = error
         self.diverged = diverged
+        self.repeated: Call | None = None
         self.losses: list[Tensor] = []
 
     @property
@@ -91,7 +92,8 @@ class Experiments:
         # Calls whose result is that of the baseline in every run: statistics of the batch, taken by hand.
         self.held: dict[int, Callable[..., Any]] = {}
         self._asked: dict[Callable[..., Any], Any] = {}
-        self.after: set[int] = set()
+        self.after: set[int] = set()  # the values that attributes hold after the baseline, and buffers
+        self.buffered: set[int] = set()
         self.loads = Loading()
         self._asked_of: dict[tuple[Callable[..., Any], int], Any] = {}
 
@@ -130,8 +132,10 @@ class Experiments:
         self.says("the program as it is")
         with self.loads:
             trace = self.record(self.inputs.same())
-        held = [trace.value_of(tensor) for tensor in self.kept_tensors()]
+        buffers = [b for m in self.reached.modules.values() for b in m.buffers(recurse=False)]
+        held, written = ([trace.value_of(t) for t in some] for some in (self.kept_tensors(), buffers))
         self.after = {value.index for value in held if value is not None}
+        self.buffered = {value.index for value in written if value is not None and value.maker is not None}
         self.inputs.learn(trace, layer_calls(trace, self.reached.names))
         if trace.error is None:
             trace.release()
@@ -165,7 +169,7 @@ class Experiments:
         follower = Follower(baseline, compare, self.still, self.reached.names, realign=realign)
         follower.edits = {**self.held, **(edits or {})}
         outcome = self._run(follower, given)
-        outcome.diverged = follower.diverged
+        outcome.diverged, outcome.repeated = follower.diverged, follower.repeated
         if outcome.error is None:
             follower.finish(baseline, outcome.results)
         return outcome

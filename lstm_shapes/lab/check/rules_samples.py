@@ -11,11 +11,12 @@ from .coincidence import Coincidence, coincidence_of
 from .experiments import Experiments
 from .fixes import best, samples_hold
 from .losses import losses_of
-from .report import Evidence, Finding
-from .rule import rule
-from .samples import Samples, samples_of
+from .placing import Placed, placed_of
+from .report import Evidence, Finding, Level
+from .rule import also, rule
+from .samples import Samples, running, samples_of
 from .views import scrambling_view
-from .words import layer_names, named, symbol, value_name
+from .words import layer_names, loop_line, named, symbol, value_name
 
 __all__ = ["on_batch_axis"]
 
@@ -44,9 +45,11 @@ def batch_time_swap(blame: Blame | None, samples: Samples, lab: Experiments) -> 
         title = f"{call.name} standardises over the batch by hand: a row depends on the batch that it is in"
         value = call.inputs[0]
         shown = f"{value_name(value, call)} {named(value, _axes(lab, value))}"
-        measured = f"{shown}: mean and deviation along the batch; held still for the other experiments"
+        kept = running(lab, samples.statistics)
+        measured = f"{shown}: mean and deviation along the batch" + ("" if kept else ", and none is kept for evaluation")
         fix = "probably another axis, or nn.BatchNorm1d, which keeps running statistics for evaluation"
-        yield batch_time_swap.finding(title, measured, fix, call.where, level="warning")
+        level: Level = "warning" if kept else "error"
+        yield batch_time_swap.finding(title, measured, fix, call.where, level=level)
     if blame is None and samples.kind in ("mixed", "dropped") and samples.culprit is None:
         where = ", ".join(sorted(lab.baseline.unseen)) or "numpy or another library"
         title = f"samples influence each other in what no call of torch shows: {where}"
@@ -65,6 +68,31 @@ def batch_time_swap(blame: Blame | None, samples: Samples, lab: Experiments) -> 
     if says is not None:
         title, measured = says(blame, lab)
         yield _finding(batch_time_swap.code, title, measured, blame, lab)
+
+
+@also(placed_of)
+def by_place(placed: Placed | None, lab: Experiments) -> Iterator[Finding]:
+    """LS201: rows that depend on their place in the batch, or on how many there are."""
+    if placed is None:
+        return
+    shown = f"the result {placed.result.shape}"
+    measured = f"with the first sample once more in front, the rows of {shown} behind it are no longer what they were"
+    if placed.laid is not None:
+        name = value_name(placed.laid, placed.call)
+        title = f"{name} is laid along the batch: a row depends on its place"
+        measured = f"{name} {placed.laid.shape} differs from sample to sample and is made of no input; {measured}"
+        fix = "probably the axis of the steps: unsqueeze(0) gives (1, L, ·) beside (N, L, ·), and arange(x.size(1))"
+        where = placed.laid.maker.where if placed.laid.maker is not None else placed.call.where
+    elif placed.extra is not None:
+        title = "a loop runs over the batch's size: a row depends on how many samples there are"
+        measured = f"with one sample more the loop makes one turn more; {measured}"
+        fix = "probably range(x.size(1)), or for x_t in x.unbind(1): the steps are axis 1 of (N, L, ·)"
+        where = loop_line(placed.extra.where)
+    else:
+        title = f"{symbol(placed.call.name)} makes a row depend on how many samples there are, or on its place"
+        fix = "probably another axis: x.size(1) counts the steps of (N, L, ·), x.size(0) the samples"
+        where = placed.call.where
+    yield batch_time_swap.finding(title, measured, fix, where)
 
 
 @rule("LS202", "scrambled-reshape", blame_of)

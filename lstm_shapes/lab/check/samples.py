@@ -78,7 +78,7 @@ def samples_of(lab: Experiments) -> Samples:
         return Samples("untested", quick.tested, "no result moved with any sample")
     masks = False
     if _wrong(lab, quick.tracks) is None:
-        if not lab.inputs.masks:
+        if not lab.inputs.masks and not lab.inputs.counts() and not lab.inputs.compares_tokens:
             return Samples("apart", quick.tested, rows=quick.tracks)
         masked = _compared(lab, quick.tested, {value.index for _, value in lab.results}, masks=True)
         masks = len(masked.tested) > 1 and _wrong(lab, masked.tracks) is not None
@@ -125,6 +125,18 @@ def _statistics(culprit: Call | None) -> list[Call]:
     return taken if {"std", "var"} & {call.name for call in taken} else []
 
 
+def running(lab: Experiments, statistics: tuple[Call, ...]) -> bool:
+    """Whether statistics taken by hand are meant: kept for evaluation in a buffer or attribute, or of all there is.
+
+    One number for all elements of a vector or table standardises advantages and the like.
+    """
+    source = statistics[0].inputs[0]
+    if len(source.shape) < 3 and all(call.argument(1, "dim") is None for call in statistics):
+        return True
+    made = (value for call in statistics for output in call.outputs for value in output.way_on(lambda *_: True))
+    return any(value.index in lab.after or value.index in lab.buffered for value in made)
+
+
 def _compared(
     lab: Experiments,
     samples: tuple[int, ...],
@@ -138,11 +150,14 @@ def _compared(
     tested: list[int] = []
     why = ""
     slack = max(lab.slack, OTHER_ORDER if masks else 0.0)  # other flags may pack the rows in another order
+    elsewhere = _packed(lab) if masks else set()
     for s in samples:
         lab.says(f"sample {s} of {lab.N} replaced")
         moved: dict[int, Tensor | None] = {}
 
         def compare(value: Value, tensor: Tensor, moved: dict[int, Tensor | None] = moved) -> None:
+            if value.index in elsewhere:
+                return
             if wanted is None or value.index in wanted or (extra and value.index in extra):
                 before = value.elements
                 moved[value.index] = None if before is None else differs(before, tensor, slack)
@@ -161,6 +176,20 @@ def _compared(
                 track = tracks[index] = Track(lab.baseline.values[index].shape, lab.N)
             track.add(s, elements)
     return Samples("apart", tuple(tested), why, tracks=tracks)
+
+
+def _packed(lab: Experiments) -> set[int]:
+    """The values that lie as packing put them: other lengths put all of them elsewhere."""
+    kernels = {layer.call.index for layer in lab.layers}
+    packed = [layer for layer in lab.layers if layer.packed]
+    starts = [v for c in lab.baseline.calls if c.name == "_pack_padded_sequence" for v in c.outputs]
+    starts += [layer.outputs["Y"] for layer in packed if "Y" in layer.outputs]
+
+    def stays(call: Call, _: Value) -> bool:
+        return call.name != "_pad_packed_sequence" and call.index not in kernels
+
+    states = {value.index for layer in packed for value in layer.call.outputs}
+    return states | {made.index for value in starts for made in value.way_on(stays)}
 
 
 def _wrong(lab: Experiments, tracks: dict[int, Track]) -> tuple[str, Value] | None:

@@ -8,6 +8,7 @@ from .nested import leaves, rebuild
 from .reachable import Reached, reach
 from .recorder import (
     CELLS,
+    DRAWS,
     LEAVES_TORCH,
     Call,
     Follower,
@@ -26,6 +27,7 @@ from .where import Where, here, raised_at, theirs
 
 __all__ = [
     "CELLS",
+    "DRAWS",
     "KERNELS",
     "LEAVES_TORCH",
     "Bounded",

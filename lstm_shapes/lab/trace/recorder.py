@@ -25,7 +25,7 @@ from .families import names_in
 from .still import Still
 from .where import Line, Where, line_now, resolve
 
-__all__ = ["Call", "Follower", "Plain", "Recorder", "Trace", "Value", "is_loss", "substituted", "tensors_of"]
+__all__ = ["DRAWS", "Call", "Follower", "Plain", "Recorder", "Trace", "Value", "is_loss", "substituted", "tensors_of"]
 
 # Questions about a tensor that read no element of it.
 _ATTRIBUTES = names_in(
@@ -47,8 +47,8 @@ _CREATES = names_in(
     "new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like full_like empty_like rand_like randn_like "
     "randint_like"
 )
-_DRAWS = names_in(
-    "rand randn randint rand_like randn_like randint_like bernoulli bernoulli_ normal normal_ uniform_ exponential_ "
+DRAWS = names_in(
+    "multinomial rand randn randint rand_like randn_like randint_like bernoulli bernoulli_ normal normal_ uniform_ exponential_ "
     "random_ geometric_ randperm poisson"
 )
 # Writes that read nothing of what they overwrite.
@@ -606,6 +606,7 @@ class Follower(_Mode):
         self._compared: set[int] = set()
         self._script: list[Call | None] = []
         self.diverged: Call | None = None
+        self.repeated: Call | None = None  # a recorded call that this run, realigned, makes once more
 
     def _partner(self, name: str) -> Call | None:
         """The recorded call that the current one corresponds to."""
@@ -621,6 +622,8 @@ class Follower(_Mode):
                 if calls[k].name == name and calls[k].line == line:
                     self._next = k + 1
                     return calls[k]
+            if self.repeated is None:
+                self.repeated = next((c for c in reversed(calls[:at]) if c.name == name and c.line == line), None)
             return None
         self.diverged = calls[min(at, len(calls) - 1)] if calls else None
         return None
@@ -638,7 +641,7 @@ class Follower(_Mode):
                 if not value.parameter and (k or name not in _BLIND):
                     self._look(value, tensor)
         result = func(*args, **kwargs)
-        if self._realign and name in _DRAWS and partner is not None and partner.outputs and isinstance(result, Tensor):
+        if self._realign and name in DRAWS and partner is not None and partner.outputs and isinstance(result, Tensor):
             _repeat_draw(partner.outputs[0], result)
         if partner is not None:
             self._outputs(partner, result)

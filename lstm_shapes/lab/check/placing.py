@@ -1,0 +1,116 @@
+"""A row's place and the batch's size: the first sample once more in front, and every other row must stay what it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from lstm_shapes.lab.trace import DRAWS, Call, Value
+
+from .compare import far
+from .experiments import Experiments
+from .layout import Layout
+from .samples import samples_of, tracks_of
+
+__all__ = ["Placed", "placed_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A result whose rows depend on their place or on N. `call` is the first whose rows differ.
+
+    `laid`: an operand of it that was counted along the batch; `extra`: a call that is made once more for one sample more.
+    """
+
+    call: Call
+    result: Value
+    laid: Value | None = None
+    extra: Call | None = None
+
+
+def placed_of(lab: Experiments) -> Placed | None:
+    """What depends on a row's place in the batch or on the number of rows, where samples were found apart."""
+    samples = lab.ask(samples_of)
+    if samples.kind != "apart" or samples.statistics or lab.baseline.error is not None or lab.slack:
+        return None
+    if any(slot.uneven or isinstance(slot.value, PackedSequence) for slot in lab.inputs.slots):
+        return None
+    if any(call.name in DRAWS for call in lab.baseline.calls):
+        return None  # what is drawn differs from place to place
+    tracks = samples.rows or samples.tracks
+    layouts = {v.index: t.layout() for _, v in lab.results if (t := tracks.get(v.index)) is not None and t.in_place()}
+    wanted = {index: layout for index, layout in layouts.items() if layout is not None}
+    if not wanted:
+        return None
+    lab.says("one sample more")
+    extra: list[Call] = []
+    differing = _differing(lab, wanted, 1, extra=extra)
+    if not differing:
+        return None
+    again = _differing(lab, wanted, 2)
+    if again is None:  # a loop that runs over the batch's size may find no third step
+        again = _differing(lab, wanted, 1, front=False)
+    if again is None or not differing & again:
+        return None
+    lab.says("one sample more, call by call")
+    result = next(value for _, value in lab.results if value.index in differing)
+    everywhere = {k: layout for k, t in lab.ask(tracks_of).items() if (layout := t.layout()) is not None}
+    bad = differing | (_differing(lab, everywhere, 1) or set())
+    way = lab.baseline.ancestors(result)
+    for call in lab.baseline.calls:
+        wrong = any(v.index in bad and v.index in way for v in call.outputs)
+        if wrong and not any(v.index in bad for v in call.inputs):
+            return Placed(call, result, _counted(lab, call), extra[0] if extra else None)
+    return None
+
+
+def _differing(
+    lab: Experiments, layouts: dict[int, Layout], more: int, *, front: bool = True, extra: list[Call] | None = None
+) -> set[int] | None:
+    """The values whose rows are others in a batch with one sample `more` times more; None if it cannot run."""
+    found: set[int] = set()
+    grown: set[int] = set()
+
+    def compare(value: Value, tensor: Tensor) -> None:
+        layout, before = layouts.get(value.index), value.elements
+        if layout is None or before is None:
+            return
+        rows = _own_rows(tensor.detach(), layout, value.shape, more, front)
+        if rows is None:
+            grown.add(value.index)
+        elif bool(far(before, rows).any()):
+            found.add(value.index)
+
+    outcome = lab.follow(lab.inputs.wider(more, front=front), compare, realign=True)
+    if outcome.error is not None:
+        return None
+    if outcome.repeated is not None:
+        found |= grown  # with each turn of the loop another step
+        if extra is not None:
+            extra.append(outcome.repeated)
+    return found
+
+
+def _own_rows(tensor: Tensor, layout: Layout, shape: tuple[int, ...], more: int, front: bool) -> Tensor | None:
+    """The rows of the batch without those that were added, None where the shape is none of so many more rows."""
+    axis, N, repeat = layout.axis, layout.N, layout.repeat
+    wide = (*shape[:axis], shape[axis] // N * (N + more), *shape[axis + 1 :])
+    if tuple(tensor.shape) != wide:
+        return None
+    parts = tensor.unflatten(axis, (-1, N + more, repeat))
+    return parts.narrow(axis + 1, more if front else 0, N).flatten(axis, axis + 2)
+
+
+def _counted(lab: Experiments, call: Call) -> Value | None:
+    """An operand with an axis of N that no sample moves and whose rows differ: numbers counted along the batch."""
+    tracks = lab.ask(tracks_of)
+    for value in call.inputs:
+        track, elements = tracks.get(value.index), value.elements
+        if value.parameter or elements is None or (track is not None and track.touched):
+            continue
+        for axis, size in enumerate(value.shape):
+            if size == lab.N and bool((elements != elements.narrow(axis, 0, 1)).any()):
+                return value
+    return None
