@@ -158,7 +158,9 @@ class Inputs:
 
     def counts(self) -> dict[int, list[int]]:
         """The slots that hold one length for each sample, by index."""
-        longest = max((s.tensor.size(s.time) for s in self.slots if s.time is not None and s.batch is not None), default=0)
+        longest = max(
+            (s.tensor.size(s.time) for s in self.slots if s.time is not None and s.batch is not None), default=0
+        )
         found = {slot.index: whole_numbers(slot.value) for slot in self.slots if slot.fixed and slot.batch is not None}
         return {
             k: numbers

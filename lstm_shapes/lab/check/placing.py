@@ -99,8 +99,8 @@ def _own_rows(tensor: Tensor, layout: Layout, shape: tuple[int, ...], more: int,
     wide = (*shape[:axis], shape[axis] // N * (N + more), *shape[axis + 1 :])
     if tuple(tensor.shape) != wide:
         return None
-    parts = tensor.unflatten(axis, (-1, N + more, repeat))
-    return parts.narrow(axis + 1, more if front else 0, N).flatten(axis, axis + 2)
+    parts = tensor.reshape(*shape[:axis], -1, N + more, repeat, *shape[axis + 1 :])
+    return parts.narrow(axis + 1, more if front else 0, N).reshape(shape)
 
 
 def _counted(lab: Experiments, call: Call) -> Value | None:

@@ -14,7 +14,7 @@ from .losses import losses_of
 from .placing import Placed, placed_of
 from .report import Evidence, Finding, Level
 from .rule import also, rule
-from .samples import Samples, running, samples_of
+from .samples import Samples, meant, samples_of
 from .views import scrambling_view
 from .words import layer_names, loop_line, named, symbol, value_name
 
@@ -45,10 +45,12 @@ def batch_time_swap(blame: Blame | None, samples: Samples, lab: Experiments) -> 
         title = f"{call.name} standardises over the batch by hand: a row depends on the batch that it is in"
         value = call.inputs[0]
         shown = f"{value_name(value, call)} {named(value, _axes(lab, value))}"
-        kept = running(lab, samples.statistics)
-        measured = f"{shown}: mean and deviation along the batch" + ("" if kept else ", and none is kept for evaluation")
+        may_be_meant = meant(lab, samples.statistics)
+        measured = f"{shown}: mean and deviation along the batch" + (
+            "" if may_be_meant else ", and none is kept for evaluation"
+        )
         fix = "probably another axis, or nn.BatchNorm1d, which keeps running statistics for evaluation"
-        level: Level = "warning" if kept else "error"
+        level: Level = "warning" if may_be_meant else "error"
         yield batch_time_swap.finding(title, measured, fix, call.where, level=level)
     if blame is None and samples.kind in ("mixed", "dropped") and samples.culprit is None:
         where = ", ".join(sorted(lab.baseline.unseen)) or "numpy or another library"

@@ -12,11 +12,12 @@ from lstm_shapes.lab.trace.where import source_line
 from .blame import Blame, blame_of
 from .experiments import Experiments
 from .kept import NoRecurrence, Second, Unread, recurrence_of, second_call_of, unread_of
+from .own_cells import OwnCell, own_cells_of
 from .report import Finding, Level
-from .rule import rule
+from .rule import also, rule
 from .rules_samples import on_batch_axis
 from .states import Reading, Rows, readings_of, rows_of
-from .words import append_line, layer_names, loop_line, value_name
+from .words import append_line, layer_names, loop_line, symbol, value_name
 
 __all__: list[str] = []
 
@@ -155,6 +156,25 @@ def cell_for_hidden(rows: Rows | None, lab: Experiments) -> Iterator[Finding]:
     yield cell_for_hidden.finding(title, measured, fix, where, layer=rows.layer.name)
 
 
+@also(own_cells_of)
+def own_cells(cell: OwnCell | None, lab: Experiments) -> Iterator[Finding]:
+    """LS206 and LS210 in cells that are written by hand."""
+    if cell is None:
+        return
+    if cell.problem == "cell":
+        name = value_name(cell.state)
+        title = f"{name}, the cell state of a hand-written LSTM, is read where the hidden state h is meant"
+        measured = f"{name} is f · c + i · g and leaves the loop; o · tanh({name}) reaches nothing but the next step"
+        fix = f"probably h in the place of {name}: h = o · tanh({name}) is what a cell puts out"
+        yield cell_for_hidden.finding(title, measured, fix, append_line(cell.call))
+    else:
+        title = "each step of the loop starts from zeros: it never passes its state on"
+        shown = f"{symbol(cell.call.name)} reads zeros {cell.state.shape} at all {cell.steps} steps"
+        measured = f"{shown}, and no weights of the loop read what an earlier step made"
+        fix = "probably the state that the last step made, h, in the place of the zeros"
+        yield no_recurrence.finding(title, measured, fix, cell.call.where)
+
+
 @rule("LS210", "no-recurrence", recurrence_of)
 def no_recurrence(found: NoRecurrence | None, lab: Experiments) -> Iterator[Finding]:
     """The sequence axis has one step by construction, so the recurrent weights never matter.
@@ -272,15 +292,26 @@ def unused_input(reading: Reading | None, unread: Unread | None, lab: Experiment
         yield unused_input.finding(title, measured, fix, reading.call.where, layer=layer.name)
     if unread is None:
         return
-    if unread.value is not None and not unread.argument:
+    if unread.value is not None and unread.kind != "argument":
         name = value_name(unread.value)
         shape = unread.value.shape
         where = None if unread.call is None else unread.call.where
-        if unread.read == 1:
+        if unread.kind == "first":
             title = f"only the first step of {name} can influence the result"
             replaced = f"all steps of {name} {shape} but the first were replaced, twice"
             measured = f"{replaced}, and no element of the result moved"
             fix = "probably a loop over all steps, range(x.size(1)), or the last step in the place of the first"
+        elif unread.kind == "same":
+            title = (
+                f"each turn of the loop takes step {unread.read} of {name}: the other {unread.steps - 1} are not read"
+            )
+            measured = f"of {name} {shape} nothing but place {unread.read} reaches the result"
+            fix = "probably the loop's own index in the place of the number"
+        elif unread.kind == "one":
+            where = loop_line(where)
+            title = f"step {unread.read} of {name} is the only one that is read: nothing is remembered"
+            measured = f"of {name} {shape} one step of {unread.steps} reaches a cell, which starts from zeros"
+            fix = "probably a loop over all steps, range(x.size(1)), with the state handed on"
         else:
             where = loop_line(where)
             title = f"the loop takes {unread.read} of {unread.steps} steps: it runs over the batch's size"

@@ -125,12 +125,14 @@ def _statistics(culprit: Call | None) -> list[Call]:
     return taken if {"std", "var"} & {call.name for call in taken} else []
 
 
-def running(lab: Experiments, statistics: tuple[Call, ...]) -> bool:
-    """Whether statistics taken by hand are meant: kept for evaluation in a buffer or attribute, or of all there is.
+def meant(lab: Experiments, statistics: tuple[Call, ...]) -> bool:
+    """Whether statistics taken by hand may be meant: of the data themselves, of all there is, or kept for evaluation.
 
     One number for all elements of a vector or table standardises advantages and the like.
     """
     source = statistics[0].inputs[0]
+    if source in lab.baseline.inputs:
+        return True
     if len(source.shape) < 3 and all(call.argument(1, "dim") is None for call in statistics):
         return True
     made = (value for call in statistics for output in call.outputs for value in output.way_on(lambda *_: True))
