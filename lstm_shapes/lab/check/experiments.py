@@ -285,6 +285,11 @@ class Experiments:
         """Whether the call gives nothing but scalars, as a loss does."""
         return self.baseline.error is None and not any(_has_axes(value) for _, value in self.baseline.results)
 
+    @property
+    def has_scalars(self) -> bool:
+        """Whether a scalar comes back beside what has axes: `results` says nothing of it."""
+        return not self.scalar and any(not _has_axes(value) for _, value in self.baseline.results)
+
     @cached_property
     def on_path(self) -> set[int]:
         """The indices of all values that the results descend from."""

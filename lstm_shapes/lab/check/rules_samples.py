@@ -10,13 +10,14 @@ from .blame import Blame, blame_of
 from .coincidence import Coincidence, coincidence_of
 from .experiments import Experiments
 from .fixes import best, samples_hold
+from .laid import Laid, laid_of
 from .losses import losses_of
 from .placing import Placed, placed_of
 from .report import Evidence, Finding, Level
 from .rule import also, rule
 from .samples import Samples, meant, samples_of
 from .views import scrambling_view
-from .words import layer_names, loop_line, named, symbol, value_name
+from .words import call_text, layer_names, loop_line, named, symbol, value_name
 
 __all__ = ["on_batch_axis"]
 
@@ -95,6 +96,32 @@ def by_place(placed: Placed | None, lab: Experiments) -> Iterator[Finding]:
         fix = "probably another axis: x.size(1) counts the steps of (N, L, ·), x.size(0) the samples"
         where = placed.call.where
     yield batch_time_swap.finding(title, measured, fix, where)
+
+
+@also(laid_of)
+def laid_elsewhere(laid: Laid | None, lab: Experiments) -> Iterator[Finding]:
+    """LS201: rows that are right and lie on another axis of the result than the inputs' samples."""
+    if laid is None:
+        return
+    call, shape = laid.call, laid.call.outputs[0].shape
+    name = symbol(call.name).strip("_")
+    measured = f"the inputs have the samples on axis {laid.meant}, {shape} has them on axis {laid.axis}"
+    level: Level = "error"
+    if laid.kind == "split":
+        title = f"{name} joins the steps along the batch: the axis of one step beside it is left"
+        measured = f"{len(call.inputs)} pieces {call.inputs[0].shape} become {shape}"
+        fix = call_text(call, dim=1 - laid.axis)
+    elif laid.kind == "packed":
+        title = "rows are padded into the other layout than the one that they were packed from"
+        fix = f"pad_packed_sequence(…, batch_first={not call.args[2]}), as in pack_padded_sequence"
+    else:
+        title = f"{name} puts the steps where the inputs have the samples: row i of the result is step i"
+        fix = call_text(call, dim=1 - call.argument(1, "dim", 0)) if call.name == "stack" else "the other dim"
+        if laid.kind == "beside":
+            measured += f", and {laid.other} has them on axis {laid.meant}"
+        else:
+            level, fix = "warning", f"{fix}, unless whoever reads it wants the steps first"
+    yield batch_time_swap.finding(title, measured, fix, call.where, level=level)
 
 
 @rule("LS202", "scrambled-reshape", blame_of)
