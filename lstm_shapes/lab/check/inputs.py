@@ -276,12 +276,10 @@ def _another(lengths: list[int], i: int) -> list[int]:
         return lengths  # the longest sets the shape of what is padded
     below = max((m for m in others if m < n), default=0)
     above = min((m for m in others if m > n), default=longest)
-    room = [m for m in range(below + 1, above) if m != n]
-    falling = all(a >= b for a, b in zip(lengths, lengths[1:], strict=False))
-    if not room and falling and i + 1 < len(lengths) and lengths[i + 1] == n:
-        return lengths
-    other = room[len(room) // 2] if room else below if 0 < below < n else above
-    return [*lengths[:i], other, *lengths[i + 1 :]]
+    room = [m for m in range(below + 1, above) if m != n] or [m for m in (below, above) if m > 0 and m != n]
+    if all(a >= b for a, b in zip(lengths, lengths[1:], strict=False)):  # sorted by whoever calls, as packing may ask
+        room = [m for m in room if all(m <= k for k in lengths[:i]) and all(m >= k for k in lengths[i + 1 :])]
+    return [*lengths[:i], room[len(room) // 2] if len(room) > 2 else room[0], *lengths[i + 1 :]] if room else lengths
 
 
 def _pad_more(slot: Slot, new: Tensor, i: int, pads: set[int]) -> None:

@@ -51,7 +51,11 @@ def laid_of(lab: Experiments) -> Laid | None:
     layouts = {v.index: t.layout() for _, v in lab.results if (t := quick.get(v.index)) is not None}
     for path, value in lab.results:
         layout = layouts[value.index] if value.index in layouts else None
-        if layout is None or len(value.shape) < 2 or (layout.axis == lab.batch_dim and value.shape[layout.axis] == lab.N):
+        if (
+            layout is None
+            or len(value.shape) < 2
+            or (layout.axis == lab.batch_dim and value.shape[layout.axis] == lab.N)
+        ):
             continue
         found = _joined(lab, value)
         if found is None:

@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.lab.trace import DRAWS, Call, Value
 
+from .blame import turning_view
 from .compare import far
 from .experiments import Experiments
 from .layout import Layout
@@ -21,13 +22,15 @@ __all__ = ["Placed", "placed_of"]
 class Placed:
     """A result whose rows depend on their place or on N. `call` is the first whose rows differ.
 
-    `laid`: an operand of it that was counted along the batch; `extra`: a call that is made once more for one sample more.
+    `laid`: an operand of it that was counted along the batch; `extra`: a call that is made once more for one sample more;
+    `turned`: a view before it that was to exchange two axes of equal sizes.
     """
 
     call: Call
     result: Value
     laid: Value | None = None
     extra: Call | None = None
+    turned: Call | None = None
 
 
 def placed_of(lab: Experiments) -> Placed | None:
@@ -62,7 +65,8 @@ def placed_of(lab: Experiments) -> Placed | None:
     for call in lab.baseline.calls:
         wrong = any(v.index in bad and v.index in way for v in call.outputs)
         if wrong and not any(v.index in bad for v in call.inputs):
-            return Placed(call, result, _counted(lab, call), extra[0] if extra else None)
+            turned = next((view for v in call.inputs if (view := turning_view(lab, v)) is not None), None)
+            return Placed(call, result, _counted(lab, call), extra[0] if extra else None, turned)
     return None
 
 

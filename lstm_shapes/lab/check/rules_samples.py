@@ -14,7 +14,7 @@ from .laid import Laid, laid_of
 from .losses import losses_of
 from .placing import Placed, placed_of
 from .report import Evidence, Finding, Level
-from .rule import also, rule
+from .rule import RULES, also, rule
 from .samples import Samples, meant, samples_of
 from .views import scrambling_view
 from .words import call_text, layer_names, loop_line, named, symbol, value_name
@@ -80,6 +80,12 @@ def by_place(placed: Placed | None, lab: Experiments) -> Iterator[Finding]:
         return
     shown = f"the result {placed.result.shape}"
     measured = f"with the first sample once more in front, the rows of {shown} behind it are no longer what they were"
+    if placed.turned is not None:
+        value, call = placed.turned.inputs[0], placed.turned
+        title = f"{call.name} exchanges no axes, and is accepted only because two sizes are equal"
+        measured = f"{value_name(value, call)} {value.shape} was to be turned, and keeps its memory order; {measured}"
+        yield RULES["LS202"].finding(title, measured, f"probably {value_name(value, call)}.transpose(0, 1)", call.where)
+        return
     if placed.laid is not None:
         name = value_name(placed.laid, placed.call)
         title = f"{name} is laid along the batch: a row depends on its place"
@@ -340,8 +346,6 @@ _PURPOSE = (
 
 
 def _finding(code: str, title: str, measured: str, blame: Blame, lab: Experiments) -> Finding:
-    from .rule import RULES
-
     fix = best(lab, blame.fixes, samples_hold)
     if not fix:
         fix = _PURPOSE

@@ -252,7 +252,9 @@ def _judged(lab: Experiments, samples: Samples) -> Samples:
     elif culprit is not None:
         samples.kind, samples.culprit = "mixed", culprit
     elif not lab.scalar and (places := track.places()) is not None and any(s != at for s, at in places.items()):
-        samples.kind, samples.culprit = "permuted", _last_permuting(lab, samples, way) or wrong[1].maker
+        last = _last_permuting(lab, samples, way)
+        samples.kind = "permuted"
+        samples.culprit = _not_restoring(lab, way, last, wrong[1]) or last or wrong[1].maker
         if _order_returned(lab, samples, way):
             samples.kind, samples.culprit = "apart", None
     else:
@@ -401,3 +403,28 @@ def _order_returned(lab: Experiments, samples: Samples, way: set[int]) -> bool:
 def _last_permuting(lab: Experiments, samples: Samples, way: set[int]) -> Call | None:
     """The last call on the way that puts samples in other places."""
     return max((call for call in _calls_on(lab, way) if _reorders(samples, call)), key=lambda c: c.index, default=None)
+
+
+def _not_restoring(lab: Experiments, way: set[int], last: Call | None, result: Value) -> Call | None:
+    """Where rows that were sorted for packing should have been put back: an index that leaves them where they are, or
+    the first call that computes with them."""
+    packs = [call for call in _calls_on(lab, way) if call.name == "_pack_padded_sequence"]
+    sorted_for = [
+        c for c in packs if last is not None and {v.index for v in last.outputs} & lab.baseline.ancestors(c.inputs[0])
+    ]
+    if last is None or not sorted_for:
+        return None
+    pack = sorted_for[-1]
+    ends = [c for c in _calls_on(lab, way) if c.index > pack.index and (c.name == "_pad_packed_sequence" or c.module)]
+    lines = {call.line for call in (pack, *ends)}
+    behind = [call for call in _calls_on(lab, way) if call.index > pack.index and call.line not in lines]
+    for call in behind:
+        index = call.inputs[1:] if call.name in ("__getitem__", "index_select") else ()
+        if index and index[-1].shape == (lab.N,) and not index[-1].tensor.is_floating_point():
+            return call
+    moves = ("__getitem__", "cat", "stack", "squeeze", "view", "reshape", "transpose", "permute", "unsqueeze")
+    return next((call for call in behind if call.name not in moves and not _creates(call)), None)
+
+
+def _creates(call: Call) -> bool:
+    return all(v.parameter for v in call.inputs)

@@ -17,7 +17,7 @@ from .experiments import Experiments
 from .padding import lengths_of
 from .provenance import Parts, follow_parts
 from .samples import samples_of
-from .words import layer_names, state_words
+from .words import layer_names, result_names, state_words
 
 __all__ = ["Reading", "Rows", "readings_of", "rows_of"]
 
@@ -266,7 +266,8 @@ def _exchanging(lab: Experiments, layer: LayerCall, reader: LayerCall, h0: Value
     one, other = state_words(reader.call)
     if one.startswith("c") and other.startswith("h"):
         return reader.call
-    return next((call for call, _ in reversed(_chain(lab, h0, layer.outputs["cn"]))), reader.call)
+    between = (call for call, _ in reversed(_chain(lab, h0, layer.outputs["cn"])))
+    return next((call for call in between if call.line != layer.call.line), reader.call)
 
 
 def _cell_only(lab: Experiments) -> Rows | None:
@@ -281,6 +282,9 @@ def _cell_only(lab: Experiments) -> Rows | None:
         calls = [other for other in lab.layers if other.module is layer.module]
         readers = {role: _readers(lab, calls, role, own, results) for role in ("Y", "hn", "cn")}
         if readers["cn"] and not readers["hn"] and not readers["Y"]:
+            names = result_names(layer.call.where)
+            if len(names) > 1 and names[-2] == "_" != names[-1]:  # hn was let go where it came back
+                return Rows("cell", layer, "cn", layer.call, ())
             return Rows("cell", layer, "cn", _unpacked(lab, readers["cn"][0], layer), ())
     return None
 
