@@ -15,6 +15,7 @@ from lstm_shapes.lab.trace.families import PRODUCTS, VIEWS, broadcasts, names_in
 from .experiments import Experiments
 from .fixes import Edit, Fix
 from .layout import made_axis
+from .padding import packing_of
 from .samples import Samples, cut, samples_of
 from .words import argument_text, call_text, layer_names, named, result_names, top_row, value_name
 
@@ -77,6 +78,8 @@ def blame_of(lab: Experiments) -> Blame | None:
     call = samples.culprit
     if call is None or samples.kind not in ("mixed", "dropped", "permuted"):
         return None
+    if samples.of_lengths and (packing := lab.ask(packing_of)) is not None and packing.sample is not None:
+        return None  # the rows are packed with the lengths of others: a finding of its own
     layer = next((layer for layer in lab.layers if layer.call is call), None)
     strayed = _strayed(samples, call) if samples.kind == "mixed" else None
     if strayed is not None and call.name not in VIEWS:

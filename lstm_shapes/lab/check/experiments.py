@@ -94,6 +94,7 @@ class Experiments:
         self._asked: dict[Callable[..., Any], Any] = {}
         self.after: set[int] = set()  # the values that attributes hold after the baseline, and buffers
         self.buffered: set[int] = set()
+        self.summed: set[int] = set()  # of the results, those that only a scalar holds, added up
         self.loads = Loading()
         self._asked_of: dict[tuple[Callable[..., Any], int], Any] = {}
 
@@ -276,8 +277,12 @@ class Experiments:
         results = self.baseline.results
         shaped = [(path, value) for path, value in results if _has_axes(value)]
         if shaped:
-            return shaped
+            losses = [value for _, value in results if value.maker is not None and is_loss(value.maker.name)]
+            rows = [value for value in _frontier(self.baseline, losses) if value.maker is not None]
+            self.summed = {value.index for value in rows if value.maker is not None and is_loss(value.maker.name)}
+            return shaped + [(" of the loss", value) for value in rows if value.index in self.summed]
         inner = _frontier(self.baseline, [value for _, value in results])
+        self.summed = {value.index for value in inner}
         return [(f"what {_sum_of(value)} adds up", value) for value in inner]
 
     @cached_property

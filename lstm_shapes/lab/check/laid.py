@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lstm_shapes.lab.trace import Call, Value, is_loss
-from lstm_shapes.lab.trace.families import SAME, names_in
+from lstm_shapes.lab.trace.families import SAME, VIEWS, names_in
 
 from .experiments import Experiments
 from .layout import Layout
@@ -47,6 +47,11 @@ def laid_of(lab: Experiments) -> Laid | None:
     samples = lab.ask(samples_of)
     if samples.kind != "apart" or lab.batch_dim not in (0, 1) or lab.baseline.error is not None or lab.scalar:
         return None
+    for call in lab.baseline.calls:
+        if call.name in ("cat", "concat") and _may_split(call) and any(v.index in lab.on_path for v in call.outputs):
+            before = lab.ask(tracks_of)[call.inputs[0].index].layout()
+            if before is not None and _split(call, before):
+                return Laid("split", call, call.outputs[0], before.axis, lab.batch_dim)
     quick = samples.rows or samples.tracks
     layouts = {v.index: t.layout() for _, v in lab.results if (t := quick.get(v.index)) is not None}
     for path, value in lab.results:
@@ -60,11 +65,10 @@ def laid_of(lab: Experiments) -> Laid | None:
         found = _joined(lab, value)
         if found is None:
             continue
-        call, before, after = found
+        call, after = found
         if after.repeat > 1 or call.outputs[0].shape[after.axis] != lab.N:
-            if _split(call, before, after):
-                return Laid("split", call, value, after.axis, lab.batch_dim)
-        elif call.name == "_pad_packed_sequence":
+            continue
+        if call.name == "_pad_packed_sequence":
             if after.axis != lab.batch_dim and not _for_ctc(lab, value) and _packed_otherwise(call):
                 return Laid("packed", call, value, after.axis, lab.batch_dim)
         elif after.axis != lab.batch_dim and after.axis in (0, 1):
@@ -73,18 +77,14 @@ def laid_of(lab: Experiments) -> Laid | None:
     return None
 
 
-def _joined(lab: Experiments, value: Value) -> tuple[Call, Layout, Layout] | None:
-    """The call that joined steps into a result, behind which no axis was moved; the layouts before and after it."""
+def _joined(lab: Experiments, value: Value) -> tuple[Call, Layout] | None:
+    """The call that joined steps into a result, behind which no axis was moved; how the samples lie since then."""
     tracks = lab.ask(tracks_of)
     after: Layout | None = None
     for made, call in value.way_back():
         after = (tracks[made.index].layout() if made.index in tracks else None) or after
         if call.name in (*_JOINS, "_pad_packed_sequence") and call.inputs and after is not None:
-            first = tracks.get(call.inputs[0].index)
-            before = None if first is None else first.layout()
-            if call.name in _JOINS and (before is None or not _steps(call)):
-                return None
-            return call, before or after, after
+            return (call, after) if call.name not in _JOINS or _steps(call) else None
         if call.name not in _THROUGH:
             return None
     return None
@@ -99,11 +99,24 @@ def _steps(call: Call) -> bool:
     )
 
 
-def _split(call: Call, before: Layout, after: Layout) -> bool:
-    """Whether pieces (1, N, ·) or (N, 1, ·) were joined along N, and not along the axis of one step beside it."""
+def _may_split(call: Call) -> bool:
+    """Whether steps (1, N, ·) or (N, 1, ·) are joined, and no view takes the result apart again."""
+    piece = call.inputs[0].shape if call.inputs else ()
+    again = VIEWS | names_in("unflatten chunk split tensor_split unfold as_strided")
+    made = call.outputs[0] if call.outputs else None
+    whole = made is not None and not any(c.name in again for v in made.way_on(_moves_nothing) for c in v.readers)
+    return whole and len(piece) > 2 and 1 in piece[:2] and piece[:2] != (1, 1) and _steps(call)
+
+
+def _moves_nothing(call: Call, _: Value) -> bool:
+    return call.name in SAME
+
+
+def _split(call: Call, before: Layout) -> bool:
+    """Whether the pieces were joined along the samples, and not along the axis of one step beside them."""
+    dim = call.argument(1, "dim", 0)
     piece = call.inputs[0].shape
-    beside = 1 - before.axis
-    return len(piece) > 2 and before.axis < 2 and piece[beside] == 1 and after.axis == before.axis
+    return before.axis < 2 and piece[1 - before.axis] == 1 and isinstance(dim, int) and dim % len(piece) == before.axis
 
 
 def _for_ctc(lab: Experiments, value: Value) -> bool:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from lstm_shapes.lab.trace import DRAWS, Call, Value
+from lstm_shapes.lab.trace import DRAWS, ENTERS, Call, Value
+from lstm_shapes.lab.trace.families import broadcasts
 
-from .blame import turning_view
+from .blame import turning_view, wider_of
 from .compare import far
 from .experiments import Experiments
-from .layout import Layout
+from .layout import Layout, Track
 from .samples import samples_of, tracks_of
 
 __all__ = ["Placed", "placed_of"]
@@ -23,7 +25,7 @@ class Placed:
     """A result whose rows depend on their place or on N. `call` is the first whose rows differ.
 
     `laid`: an operand of it that was counted along the batch; `extra`: a call that is made once more for one sample more;
-    `turned`: a view before it that was to exchange two axes of equal sizes.
+    `crossed`: it lays samples over another axis of equal size; `turned`: a view before it that was to exchange two axes of equal sizes.
     """
 
     call: Call
@@ -31,6 +33,7 @@ class Placed:
     laid: Value | None = None
     extra: Call | None = None
     turned: Call | None = None
+    crossed: bool = False
 
 
 def placed_of(lab: Experiments) -> Placed | None:
@@ -38,12 +41,19 @@ def placed_of(lab: Experiments) -> Placed | None:
     samples = lab.ask(samples_of)
     if samples.kind != "apart" or samples.statistics or lab.baseline.error is not None or lab.slack:
         return None
+    tensors = [slot.value for slot in lab.inputs.slots if isinstance(slot.value, torch.Tensor)]
+    if any(tensor.layout != torch.strided for tensor in tensors):
+        return None
     if any(slot.uneven or isinstance(slot.value, PackedSequence) for slot in lab.inputs.slots):
         return None
-    if any(call.name in DRAWS for call in lab.baseline.calls):
-        return None  # what is drawn differs from place to place
+    if any(call.name in DRAWS for call in lab.baseline.calls) or any(
+        _from_outside(lab, v) for v in lab.baseline.values
+    ):
+        return None  # what is drawn, by torch or elsewhere, differs from place to place
     tracks = samples.rows or samples.tracks
     layouts = {v.index: t.layout() for _, v in lab.results if (t := tracks.get(v.index)) is not None and t.in_place()}
+    if (crossed := _crossed(lab, tracks)) is not None:
+        return crossed
     wanted = {index: layout for index, layout in layouts.items() if layout is not None}
     if not wanted:
         return None
@@ -70,6 +80,33 @@ def placed_of(lab: Experiments) -> Placed | None:
     return None
 
 
+def _from_outside(lab: Experiments, value: Value) -> bool:
+    """Whether it is a row of numbers for each sample that came from another library, which may have drawn them."""
+    entered = value.maker is None or value.maker.name in ENTERS
+    own = value.parameter or value in lab.baseline.inputs or bool(value.bases)
+    return entered and not own and lab.N in value.shape and value.tensor.is_floating_point()
+
+
+def _crossed(lab: Experiments, tracks: dict[int, Track]) -> Placed | None:
+    """A table of samples against samples of which one axis is another of equal size: with one sample more it raises."""
+    tables = [v for _, v in lab.results if (t := tracks.get(v.index)) is not None and t.paired and not t.in_place()]
+    wide = lab.ask(wider_of) if tables else None
+    if wide is not None and wide.error is None:
+        turned = next(((table, view) for table in tables if (view := turning_view(lab, table)) is not None), None)
+        return None if turned is None else Placed(turned[1], turned[0], turned=turned[1])
+    if wide is None or not wide.calls or wide.calls[-1].error is None:
+        return None
+    at = wide.calls[-1]
+    sizes = [set(value.shape) for value in at.inputs]
+    inputs = {value.index for value in wide.inputs}
+    made = all(wide.ancestors(value) & inputs for value in at.inputs)
+    grown = [lab.N + 1 in some for some in sizes]
+    if not made or len(grown) < 2 or not any(grown) or at.index >= len(lab.baseline.calls):
+        return None
+    call = lab.baseline.calls[at.index]
+    return Placed(call, tables[0], crossed=True) if call.name == at.name and broadcasts(call.name) else None
+
+
 def _differing(
     lab: Experiments, layouts: dict[int, Layout], more: int, *, front: bool = True, extra: list[Call] | None = None
 ) -> set[int] | None:
@@ -79,7 +116,7 @@ def _differing(
 
     def compare(value: Value, tensor: Tensor) -> None:
         layout, before = layouts.get(value.index), value.elements
-        if layout is None or before is None:
+        if layout is None or before is None or tensor.layout != torch.strided:
             return
         rows = _own_rows(tensor.detach(), layout, value.shape, more, front)
         if rows is None:
@@ -112,7 +149,12 @@ def _counted(lab: Experiments, call: Call) -> Value | None:
     tracks = lab.ask(tracks_of)
     for value in call.inputs:
         track, elements = tracks.get(value.index), value.elements
-        if value.parameter or elements is None or (track is not None and track.touched):
+        if (
+            value.parameter
+            or elements is None
+            or elements.layout != torch.strided
+            or (track is not None and track.touched)
+        ):
             continue
         for axis, size in enumerate(value.shape):
             if size == lab.N and bool((elements != elements.narrow(axis, 0, 1)).any()):

@@ -12,6 +12,7 @@ from .experiments import Experiments
 from .fixes import best, samples_hold
 from .laid import Laid, laid_of
 from .losses import losses_of
+from .padding import Padding, padding_of
 from .placing import Placed, placed_of
 from .report import Evidence, Finding, Level
 from .rule import RULES, also, rule
@@ -86,6 +87,13 @@ def by_place(placed: Placed | None, lab: Experiments) -> Iterator[Finding]:
         measured = f"{value_name(value, call)} {value.shape} was to be turned, and keeps its memory order; {measured}"
         yield RULES["LS202"].finding(title, measured, f"probably {value_name(value, call)}.transpose(0, 1)", call.where)
         return
+    if placed.crossed:
+        shapes = " and ".join(str(v.shape) for v in placed.call.inputs[:2])
+        title = f"{symbol(placed.call.name)} lays the samples over another axis, which only has the same size"
+        measured = f"operands {shapes}; with N = {lab.N + 1} samples the same program raises"
+        fix = "probably a transpose or another dim before it, so that both have the samples on one axis"
+        yield RULES["LS208"].finding(title, measured, fix, placed.call.where)
+        return
     if placed.laid is not None:
         name = value_name(placed.laid, placed.call)
         title = f"{name} is laid along the batch: a row depends on its place"
@@ -126,7 +134,8 @@ def laid_elsewhere(laid: Laid | None, lab: Experiments) -> Iterator[Finding]:
         if laid.kind == "beside":
             measured += f", and {laid.other} has them on axis {laid.meant}"
         else:
-            level, fix = "warning", f"{fix}, unless whoever reads it wants the steps first"
+            spelled = len(call.args) > 1 or "dim" in call.kwargs  # without a dim it may well be meant
+            level, fix = "warning" if spelled else "note", f"{fix}, unless whoever reads it wants the steps first"
     yield batch_time_swap.finding(title, measured, fix, call.where, level=level)
 
 
@@ -260,6 +269,61 @@ def equal_sizes(samples: Samples, lab: Experiments) -> Iterator[Finding]:
             fix = "inputs with N and L different, for this test"
             yield equal_sizes.finding(title, measured, fix, layer.call.where, level="note", layer=layer.name)
             return
+
+
+@rule("LS303", "undecidable", samples_of)
+def undecidable(samples: Samples, lab: Experiments) -> Iterator[Finding]:
+    """The input cannot decide a rule.
+
+    One sample has no others that it could depend on: batch and time may be exchanged, and a softmax may run over the
+    batch, and nothing shows. Two samples of different values decide it.
+
+    Wrong::
+
+        rnn = nn.LSTM(5, 8, batch_first=True)
+        model = lambda x: rnn(x)[0][:, -1]
+        inputs = (torch.randn(1, 7, 5),)
+
+    Right::
+
+        rnn = nn.LSTM(5, 8, batch_first=True)
+        model = lambda x: rnn(x)[0][:, -1]
+        inputs = (torch.randn(2, 7, 5),)
+    """
+    if samples.lets and lab.N == 1:
+        title = "one sample cannot show whether samples stay apart"
+        yield undecidable.finding(title, f"N = {lab.N}", f"pass {samples.lets}", None, level="note")
+
+
+@rule("LS304", "not-tested", samples_of, padding_of)
+def not_tested(samples: Samples, padding: Padding, lab: Experiments) -> Iterator[Finding]:
+    """An experiment did not run, although the program has what it is about.
+
+    Rows that end in zeros may be padded: with their lengths the batch is cut to the shortest row and compared. A
+    program that raises with other samples, or draws from a source that nobody can put back, is not compared at all.
+
+    Wrong::
+
+        embed, rnn = nn.Embedding(20, 5), nn.LSTM(5, 8, batch_first=True)
+        model = lambda ids: rnn(embed(ids))[0]
+        inputs = (torch.tensor([[3, 4, 5, 6], [7, 0, 0, 0]]),)
+
+    Right::
+
+        embed, rnn = nn.Embedding(20, 5), nn.LSTM(5, 8, batch_first=True)
+        model = lambda ids: rnn(embed(ids))[0]
+        inputs = (torch.tensor([[3, 4, 5, 6], [7, 0, 0, 0]]),)
+        lengths = torch.tensor([4, 1])
+    """
+    for name, one in (("samples", samples), ("padding", padding)):
+        if one.lets and lab.N > 1:
+            yield not_tested.finding(
+                f"{name} {'is' if one is padding else 'are'} not tested: {one.why}",
+                one.why,
+                f"pass {one.lets}",
+                None,
+                level="note",
+            )
 
 
 @rule("LS208", "legal-by-coincidence", coincidence_of)

@@ -55,7 +55,8 @@ def half_read_direction(reading: Reading | None, lab: Experiments) -> Iterator[F
         shown = f"{names['Y']} {layer.outputs['Y'].shape} of {layer.called} has the forward direction in front"
         measured = f"{shown}, the backward one behind; of the {reading.half} one nothing reaches the result"
         fix = f"probably both: {names['Y']}[..., :{layer.H}] is forward, {names['Y']}[..., {layer.H}:] backward"
-        yield half_read_direction.finding(title, measured, fix, reading.call.where, layer=layer.name)
+        level: Level = "warning" if reading.meant else "error"
+        yield half_read_direction.finding(title, measured, fix, reading.call.where, level=level, layer=layer.name)
         return
     title = f"the {reading.step} step of {names['Y']} is read, where the {reading.half} direction has seen one step"
     shown, other = f"{names['Y']} {layer.outputs['Y'].shape}", "first" if reading.step == "last" else "last"

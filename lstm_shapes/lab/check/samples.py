@@ -41,6 +41,8 @@ class Samples:
     tracks: dict[int, Track] = field(default_factory=dict)
     rows: dict[int, Track] = field(default_factory=dict)
     statistics: tuple[Call, ...] = ()
+    lets: str = ""  # of what is untested: what would let it
+    of_lengths: bool = False  # only with other flags and lengths it shows
 
     def track(self, value: Value) -> Track | None:
         return self.tracks.get(value.index)
@@ -64,7 +66,9 @@ def samples_of(lab: Experiments) -> Samples:
     if trace.error is not None and not lab.results:
         return Samples("untested", why="the program stops with an exception")
     if lab.N < 2:
-        return Samples("untested", why=f"the batch holds N = {lab.N} samples; two show more")
+        return Samples(
+            "untested", why=f"the batch holds N = {lab.N} samples; two show more", lets="a batch of two or more"
+        )
     if not lab.inputs.movable:
         return Samples("untested", why="no input has a batch axis whose samples could be replaced")
     if not lab.results:
@@ -74,7 +78,8 @@ def samples_of(lab: Experiments) -> Samples:
     if len(quick.tested) < 2:
         if trace.error is not None:
             return Samples("untested", why="the program stops with an exception")
-        return Samples("untested", why=quick.why or "the program takes another path with other samples")
+        why = quick.why or "the program takes another path with other samples"
+        return Samples("untested", why=why, lets="inputs whose samples can be exchanged for others of the same range")
     if trace.error is None and not any(track.touched for track in quick.tracks.values()):
         return Samples("untested", quick.tested, "no result moved with any sample")
     masks = False
@@ -86,7 +91,11 @@ def samples_of(lab: Experiments) -> Samples:
         if not masks:
             return Samples("apart", quick.tested, rows=quick.tracks)
     if not lab.repeatable:
-        return Samples("untested", quick.tested, "the same inputs give other results each time")
+        why, lets = (
+            "the same inputs give other results each time",
+            "random numbers that are drawn from torch's generator",
+        )
+        return Samples("untested", quick.tested, why, lets=lets)
     lab.says("samples, call by call")
     held: tuple[Call, ...] = ()
     tested = quick.tested
@@ -97,7 +106,7 @@ def samples_of(lab: Experiments) -> Samples:
             continue
         statistics = _statistics(judged.culprit)
         if not statistics:
-            judged.statistics = held
+            judged.statistics, judged.rows, judged.of_lengths = held, quick.tracks, masks
             # What stops in the middle may hold some samples only, or in another order, and rightly so.
             stopped = trace.error is not None and judged.kind != "mixed"
             return Samples("apart", judged.tested, tracks=judged.tracks) if stopped else judged
@@ -210,8 +219,11 @@ def _wrong(lab: Experiments, tracks: dict[int, Track]) -> tuple[str, Value] | No
             right += 1
         elif wrong is None or (not track.mixed and tracks[wrong[1].index].mixed):
             wrong = wrong or (path, value)
-    if wrong is not None and right and lab.N not in wrong[1].shape and not _rows(tracks[wrong[1].index]):
-        return None  # a summary of the batch beside a result that has its rows
+    if wrong is not None and right and not _rows(tracks[wrong[1].index]):
+        shape = wrong[1].shape
+        of_rows = len(shape) > 2 and any(size % lab.N == 0 for size in shape[:-1])
+        if lab.N not in shape and not of_rows:
+            return None  # a summary of the batch beside a result that has its rows
     return wrong
 
 
@@ -230,14 +242,17 @@ def _judged(lab: Experiments, samples: Samples) -> Samples:
     if wrong is None or len(samples.tested) < 2:
         return Samples("apart", samples.tested, tracks=samples.tracks)
     samples.path, samples.result = wrong
+    summed = wrong[1].index in lab.summed
     track = samples.tracks[wrong[1].index]
     way = lab.baseline.ancestors(wrong[1])
     culprit = _first_mixing(lab, samples, way)
     if culprit is None and track.mixed and _from_tables(lab, samples, way):
-        samples.kind = "pairs"
-        return samples
+        culprit = None if summed else _summed_table(lab, samples, way)
+        if culprit is None:
+            samples.kind = "pairs"
+            return samples
     if culprit is not None and track.mixed:
-        if lab.scalar and _is_summary(lab, samples, culprit, way):
+        if summed and _is_summary(lab, samples, culprit, way):
             samples.kind = "apart"
             return samples
         samples.kind, samples.culprit = "mixed", culprit
@@ -251,7 +266,7 @@ def _judged(lab: Experiments, samples: Samples) -> Samples:
         samples.kind, samples.culprit = "dropped", dropped
     elif culprit is not None:
         samples.kind, samples.culprit = "mixed", culprit
-    elif not lab.scalar and (places := track.places()) is not None and any(s != at for s, at in places.items()):
+    elif not summed and (places := track.places()) is not None and any(s != at for s, at in places.items()):
         last = _last_permuting(lab, samples, way)
         samples.kind = "permuted"
         samples.culprit = _not_restoring(lab, way, last, wrong[1]) or last or wrong[1].maker
@@ -368,6 +383,17 @@ def _first_dropping(lab: Experiments, samples: Samples, way: set[int]) -> Call |
 def _from_tables(lab: Experiments, samples: Samples, way: set[int]) -> bool:
     """Whether samples meet in a table of similarities on the way: on purpose."""
     return any((t := samples.track(v)) is not None and t.paired for call in _calls_on(lab, way) for v in call.outputs)
+
+
+def _summed_table(lab: Experiments, samples: Samples, way: set[int]) -> Call | None:
+    """The sum over one side of a product of all samples with all, which is not a table that anything is read from."""
+    for call in _calls_on(lab, way):
+        table = call.inputs[0] if call.name in ("sum", "mean") and call.inputs else None
+        if table is not None and table.maker is not None and table.maker.name in _PRODUCTS:
+            track = samples.track(table)
+            if track is not None and track.paired and len(table.readers) == 1:
+                return call
+    return None
 
 
 _REORDERS = names_in("__getitem__ index_select gather flip roll cat stack sort scatter take_along_dim index_copy")

@@ -47,8 +47,8 @@ class Rows:
 class Reading:
     """Steps of Y that are read where only the first or the last is: `half` is the direction that has seen one step.
 
-    `starts`: they are what another layer starts from. Of `none` the half is never read; of `pairs` a view adds
-    neighbours of one half where the halves were to be added.
+    `starts`: they are what another layer starts from. Of `none` the half is never read, which may be meant where the
+    other one is simply cut out (`meant`); of `pairs` a view adds neighbours of one half where the halves were to be added.
     """
 
     layer: LayerCall
@@ -56,6 +56,7 @@ class Reading:
     step: Literal["first", "last", "none", "pairs"]
     half: Literal["forward", "backward", "only"]
     starts: LayerCall | None = None
+    meant: bool = False
 
 
 def _chosen(lab: Experiments) -> Iterator[LayerCall]:
@@ -483,8 +484,10 @@ def _reading(lab: Experiments, layer: LayerCall) -> Reading | None:
     if _readers(lab, [layer], "hn", set(), results):
         return None  # the ends are read from the state
     if layer.R == 2 and bool(steps[0]) != bool(steps[1]) and not lab.has_scalars:
-        at = next((call for call in lab.baseline.calls if _cuts_halves(parts, call)), layer.call)
-        return Reading(layer, at, "none", "backward" if steps[0] else "forward")
+        cuts = [call for call in lab.baseline.calls if _cuts_halves(parts, call)]
+        at = cuts[0] if cuts else layer.call
+        meant = len(cuts) == 1 and bool(at.inputs) and at.inputs[0].shape[-1] == Y.shape[-1]
+        return Reading(layer, at, "none", "backward" if steps[0] else "forward", meant=meant)
     at = next((call for call in lab.baseline.calls if _cuts_steps(parts, call, Y)), layer.call)
     if layer.R == 2 and steps[1] == {_LAST}:
         return Reading(layer, at, "last", "backward")

@@ -9,6 +9,7 @@ from .reachable import Reached, reach
 from .recorder import (
     CELLS,
     DRAWS,
+    ENTERS,
     LEAVES_TORCH,
     Call,
     Follower,
@@ -28,6 +29,7 @@ from .where import Where, here, raised_at, theirs
 __all__ = [
     "CELLS",
     "DRAWS",
+    "ENTERS",
     "KERNELS",
     "LEAVES_TORCH",
     "Bounded",

@@ -25,7 +25,19 @@ from .families import names_in
 from .still import Still
 from .where import Line, Where, line_now, resolve
 
-__all__ = ["DRAWS", "Call", "Follower", "Plain", "Recorder", "Trace", "Value", "is_loss", "substituted", "tensors_of"]
+__all__ = [
+    "DRAWS",
+    "ENTERS",
+    "Call",
+    "Follower",
+    "Plain",
+    "Recorder",
+    "Trace",
+    "Value",
+    "is_loss",
+    "substituted",
+    "tensors_of",
+]
 
 # Questions about a tensor that read no element of it.
 _ATTRIBUTES = names_in(
@@ -48,13 +60,13 @@ _CREATES = names_in(
     "randint_like"
 )
 DRAWS = names_in(
-    "multinomial rand randn randint rand_like randn_like randint_like bernoulli bernoulli_ normal normal_ uniform_ exponential_ "
-    "random_ geometric_ randperm poisson"
+    "rand randn randint rand_like randn_like randint_like bernoulli bernoulli_ normal normal_ uniform_ exponential_ "
+    "random_ geometric_ randperm poisson multinomial binomial gumbel_softmax log_normal_ cauchy_ _standard_gamma"
 )
 # Writes that read nothing of what they overwrite.
 _BLIND = names_in("__setitem__ copy_ fill_ zero_")
 # Functions that bring numbers into torch.
-_ENTERS = frozenset(["tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "full"])
+ENTERS = frozenset(["tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "full"])
 # Functions whose result leaves torch: what is computed from it comes back as a tensor of unknown descent.
 LEAVES_TORCH = names_in("numpy tolist item __array__ __int__ __float__ __index__ __bool__ __contains__ cpu")
 
@@ -402,7 +414,7 @@ class Recorder(_Mode):
                 bases = (siblings[-1],)
             elif not isinstance(tensor, nn.Parameter):
                 bases = tuple(self._left)
-        elif maker.name in _ENTERS:
+        elif maker.name in ENTERS:
             bases = tuple(self._left)
         made = Value(len(self.trace.values), tensor, maker, count, version, origin, bases, deferred)
         made.shape = tuple(tensor.shape)
