@@ -193,6 +193,19 @@ class Inputs:
 
         return self._with(change)
 
+    def alone(self, i: int) -> Given:
+        """All flags of the other samples off."""
+        flags = {slot.index: slot for slot in self.masks}
+
+        def change(slot: Slot) -> Any:
+            if slot.index not in flags or slot.batch is None:
+                return _copy(slot.value)
+            other = torch.zeros_like(slot.value)
+            other.select(slot.batch, i).copy_(slot.value.select(slot.batch, i))
+            return other
+
+        return self._with(change)
+
     def cut(self, axes: dict[int, tuple[int, ...]], length: int, counts: dict[int, list[int]]) -> Given:
         """Every slot k cut to `length` along the axes axes[k]; the lengths in counts[k] limited to it."""
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.lab.trace import DRAWS, ENTERS, Call, Value
-from lstm_shapes.lab.trace.families import broadcasts
+from lstm_shapes.lab.trace.families import broadcasts, names_in
 
 from .blame import turning_view, wider_of
 from .compare import far
@@ -20,12 +20,15 @@ from .samples import samples_of, tracks_of
 __all__ = ["Placed", "placed_of"]
 
 
+_REDUCES = names_in("max amax any all min amin sum mean prod")
+
+
 @dataclass(frozen=True, slots=True)
 class Placed:
     """A result whose rows depend on their place or on N. `call` is the first whose rows differ.
 
     `laid`: an operand of it that was counted along the batch; `extra`: a call that is made once more for one sample more;
-    `crossed`: it lays samples over another axis of equal size; `turned`: a view before it that was to exchange two axes of equal sizes.
+    `shared`: it makes one flag of those of all samples; `crossed`: it lays samples over another axis of equal size; `turned`: a view before it that was to exchange two axes of equal sizes.
     """
 
     call: Call
@@ -34,6 +37,7 @@ class Placed:
     extra: Call | None = None
     turned: Call | None = None
     crossed: bool = False
+    shared: bool = False
 
 
 def placed_of(lab: Experiments) -> Placed | None:
@@ -52,8 +56,11 @@ def placed_of(lab: Experiments) -> Placed | None:
         return None  # what is drawn, by torch or elsewhere, differs from place to place
     tracks = samples.rows or samples.tracks
     layouts = {v.index: t.layout() for _, v in lab.results if (t := tracks.get(v.index)) is not None and t.in_place()}
-    if (crossed := _crossed(lab, tracks)) is not None:
-        return crossed
+    for _, value in lab.results:
+        if value.shape.count(lab.N) > 1 and (view := turning_view(lab, value)) is not None:
+            return Placed(view, value, turned=view)
+    if (found := _crossed(lab, tracks) or _shared_flags(lab, layouts)) is not None:
+        return found
     wanted = {index: layout for index, layout in layouts.items() if layout is not None}
     if not wanted:
         return None
@@ -105,6 +112,39 @@ def _crossed(lab: Experiments, tracks: dict[int, Track]) -> Placed | None:
         return None
     call = lab.baseline.calls[at.index]
     return Placed(call, tables[0], crossed=True) if call.name == at.name and broadcasts(call.name) else None
+
+
+def _shared_flags(lab: Experiments, layouts: dict[int, Layout | None]) -> Placed | None:
+    """A call that makes one flag of those of all samples: with the others' flags off a row is another one."""
+    flags = {f"input {slot.index}" for slot in lab.inputs.masks}
+    inputs = {value.index: value.origin for value in lab.baseline.inputs}
+    for call in lab.baseline.calls if flags else ():
+        if call.name not in _REDUCES or not call.inputs or not any(v.index in lab.on_path for v in call.outputs):
+            continue
+        given = {inputs[k] for k in lab.baseline.ancestors(call.inputs[0]) & inputs.keys()}
+        if given and given <= flags and lab.N in call.inputs[0].shape and lab.N not in call.outputs[0].shape:
+            for sample in (0, lab.N - 1):
+                result = _moved_row(lab, sample, layouts)
+                if result is not None:
+                    return Placed(call, result, shared=True)
+            return None
+    return None
+
+
+def _moved_row(lab: Experiments, sample: int, layouts: dict[int, Layout | None]) -> Value | None:
+    """The first result whose row of one sample is another one with the flags of all others off."""
+    moved: list[Value] = []
+
+    def compare(value: Value, tensor: Tensor) -> None:
+        layout, before = layouts.get(value.index), value.elements
+        if layout is None or before is None or tensor.shape != before.shape or before.shape[layout.axis] != lab.N:
+            return
+        rows = [t.detach().select(layout.axis, sample) for t in (before, tensor)]
+        if bool(far(*rows).any()):
+            moved.append(value)
+
+    outcome = lab.follow(lab.inputs.alone(sample), compare)
+    return moved[0] if moved and outcome.error is None else None
 
 
 def _differing(

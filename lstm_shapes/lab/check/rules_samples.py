@@ -94,6 +94,13 @@ def by_place(placed: Placed | None, lab: Experiments) -> Iterator[Finding]:
         fix = "probably a transpose or another dim before it, so that both have the samples on one axis"
         yield RULES["LS208"].finding(title, measured, fix, placed.call.where)
         return
+    if placed.shared:
+        value = placed.call.inputs[0]
+        title = f"{symbol(placed.call.name)} makes one flag of those of all samples"
+        measured = f"{value_name(value, placed.call)} {value.shape} holds one for each; with the others off a row moves"
+        fix = "probably each sample's own flag, (N, 1) beside (N, ·)"
+        yield batch_time_swap.finding(title, measured, fix, placed.call.where)
+        return
     if placed.laid is not None:
         name = value_name(placed.laid, placed.call)
         title = f"{name} is laid along the batch: a row depends on its place"
