@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["KINDS", "Builder", "Facts", "Mutant", "Program", "Result"]
+__all__ = ["KINDS", "WARNED", "Builder", "Facts", "Mutant", "Program", "Result"]
 
 # What makes a mutant of this kind wrong: rows (a sample depends on others), padding, again (a second call differs or
 # raises), or the mutation itself: what it reads is not what the program is about, and the result differs.
@@ -30,9 +30,11 @@ KINDS = {
     **dict.fromkeys(["size_one", "sees_target", "steps_view", "directions_view"], "itself"),
     # In cells written by hand: only their formulas tell the state from the cell.
     **dict.fromkeys(["own_cell_kept", "own_state_lost"], "itself"),
-    # Of this a warning is enough: an argument without an effect may be meant.
     "argument_unread": "itself",
 }
+# Of these a warning is enough: an argument without an effect, an axis of size one and a state that is detached and kept
+# may be meant.
+WARNED = frozenset(["argument_unread", "size_one", "state_kept"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import lstm_shapes
 
 from .families import program
 from .oracle import UnsureError, load, problem, wrong
-from .program import KINDS, Mutant, Program
+from .program import KINDS, WARNED, Mutant, Program
 
 __all__ = ["Score", "Trial", "Verdict", "run", "trials"]
 
@@ -47,7 +47,7 @@ class Trial:
 
     @property
     def found(self) -> bool:
-        enough = ("error", "warning") if self.mutant and self.mutant.kind == "argument_unread" else ("error",)
+        enough = ("error", "warning") if self.mutant and self.mutant.kind in WARNED else ("error",)
         return self.verdict.level in enough
 
     @property

@@ -9,16 +9,17 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from lstm_shapes.lab.trace import Call, LayerCall, Value, is_loss
+from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, is_loss
 from lstm_shapes.lab.trace.families import PRODUCTS, VIEWS, broadcasts, names_in
 from lstm_shapes.lab.words import argument_text, call_text, layer_names, named, result_names, top_row, value_name
 
 from .experiments import Experiments
 from .fixes import Edit, Fix
 from .layout import made_axis
+from .padding import packing_of
 from .samples import Samples, cut, samples_of
 
-__all__ = ["Blame", "blame_of"]
+__all__ = ["Blame", "blame_of", "turning_view"]
 
 Kind = Literal[
     "time", "unbatched", "carried", "view", "along", "product", "joined", "flattened", "picked", "order", "other"
@@ -39,7 +40,9 @@ ALONG = {
 _PICKS = names_in("__getitem__ select narrow index_select gather take unbind split chunk take_along_dim")
 _NORMS = names_in("layer_norm instance_norm group_norm rms_norm batch_norm")
 _PADS = names_in("_pad_packed_sequence")
-_MOVE_AWAY = names_in("flip roll prod any all max min amax amin mean sum view reshape __getitem__ index_select gather")
+_MOVE_AWAY = names_in(
+    "sort flip roll prod any all max min amax amin mean sum view reshape __getitem__ index_select gather"
+)
 
 
 @dataclass(eq=False, slots=True)
@@ -75,6 +78,8 @@ def blame_of(lab: Experiments) -> Blame | None:
     call = samples.culprit
     if call is None or samples.kind not in ("mixed", "dropped", "permuted"):
         return None
+    if samples.of_lengths and (packing := lab.ask(packing_of)) is not None and packing.sample is not None:
+        return None  # the rows are packed with the lengths of others: a finding of its own
     layer = next((layer for layer in lab.layers if layer.call is call), None)
     strayed = _strayed(samples, call) if samples.kind == "mixed" else None
     if strayed is not None and call.name not in VIEWS:
@@ -90,18 +95,26 @@ def blame_of(lab: Experiments) -> Blame | None:
     value, spread = _first(samples, call), _spread(samples, call)
     views = [call] if cut(samples, call) or call.name in VIEWS else []
     if not views and call.name not in _PICKS:
-        views = [v for v in [_misplacing_view(lab, samples, value)] if v is not None]
+        views = [v for v in [_misplacing_view(lab, samples, value) or turning_view(lab, value)] if v is not None]
     joins = call.name in ("cat", "stack", "concat")
     pair = _unlike(samples, call) if joins else None
     products = call.name in PRODUCTS or call.name == "multi_head_attention_forward"
     meets = broadcasts(call.name) or len(spread) > 1
     along = call.name in ALONG or call.name in _NORMS
     picks = samples.kind == "dropped" or call.name in _PICKS
-    if not views and not picks and pair is None and not along and (products or meets):
+    together = len({samples.layout(v) for v in spread}) == 1 < len(spread)  # both operands are merged alike, on purpose
+    if not views and not picks and pair is None and not along and not (products and together) and (products or meets):
         searched = (value,) if products else call.inputs
         views = [v for one in searched if (v := _merging_view(samples, one)) is not None]
     if views:
         return _view(samples, views[0])
+    picked = _picked_apart(samples, spread) if meets and not picks else None
+    if picked is not None:
+        source = picked.inputs[0]
+        lies = samples.layout(source)
+        return Blame(
+            "picked", picked, source, None if lies is None else lies.axis, list(_picks(lab, picked, source, None))
+        )
     made, lies = _state_of(lab, value), samples.layout(value)
     blame = Blame("other", call, value, None if lies is None else lies.axis)
     if picks:
@@ -128,6 +141,18 @@ def blame_of(lab: Experiments) -> Blame | None:
 def _spread(samples: Samples, call: Call) -> list[Value]:
     """The inputs that hold several samples, or one."""
     return [v for v in call.inputs if (t := samples.track(v)) is not None and t.touched]
+
+
+def _picked_apart(samples: Samples, spread: list[Value]) -> Call | None:
+    """The call that took single samples out of one tensor, where operands hold one sample each, and not the same."""
+    held = [set(samples.tracks[v.index].touched) for v in spread]
+    if len(held) < 2 or any(len(some) != 1 for some in held) or held[0] == held[1]:
+        return None
+    for _, call in spread[0].way_back():
+        before = samples.track(call.inputs[0]) if call.inputs else None
+        if before is not None and len(before.touched) > 1:
+            return call if call.name in _PICKS else None
+    return None
 
 
 def _first(samples: Samples, call: Call) -> Value:
@@ -259,7 +284,7 @@ def _layer(lab: Experiments, samples: Samples, layer: LayerCall) -> Blame:
     axis = None if spread is None else spread.axis
     on_time = track is not None and len(track.touched) > 1 and layer.time_axis in track.axes
     if on_time and layer.batch_axis not in (track.axes if track else ()):
-        view = _misplacing_view(lab, samples, X)
+        view = _misplacing_view(lab, samples, X) or turning_view(lab, X)
         if view is not None:
             return _view(samples, view)
         kind: Kind = "unbatched" if layer.unbatched else "time"
@@ -382,6 +407,35 @@ def _misplacing_view(lab: Experiments, samples: Samples, value: Value) -> Call |
                 return maker  # two axes were to be exchanged, and are equal: (2, 4, D) as (4, 2, D)
         value = next((v for v in maker.inputs if (t := samples.track(v)) is not None and t.touched), maker.inputs[0])
     return None
+
+
+def turning_view(lab: Experiments, value: Value) -> Call | None:
+    """The view that was to exchange two axes of equal sizes, behind which a value lies: one sample more shows it."""
+    if value.shape.count(lab.N) < 2:
+        return None
+    wide = {call.index: call for call in lab.ask(wider_of).calls}
+    for made, call in value.way_back():
+        other = wide.get(call.index)
+        if call.name not in ("view", "reshape") or other is None or other.name != call.name or not other.outputs:
+            continue
+        grown = [_grown(v.shape, w.shape) for v, w in ((call.inputs[0], other.inputs[0]), (made, other.outputs[0]))]
+        if (
+            len(grown[0]) == len(grown[1]) == 1
+            and grown[0] != grown[1]
+            and len(made.shape) == len(call.inputs[0].shape)
+        ):
+            return call
+    return None
+
+
+def wider_of(lab: Experiments) -> Trace:
+    """The program with one sample more, as far as it runs."""
+    lab.says("one sample more")
+    return lab.record(lab.inputs.wider(1))
+
+
+def _grown(before: tuple[int, ...], after: tuple[int, ...]) -> list[int]:
+    return [axis for axis, (n, m) in enumerate(zip(before, after, strict=False)) if m == n + 1]
 
 
 def _permuted(samples: Samples, call: Call, value: Value, axis: int) -> Iterator[Fix]:

@@ -57,6 +57,7 @@ class Outcome:
         self.output = output
         self.error = error
         self.diverged = diverged
+        self.repeated: Call | None = None
         self.losses: list[Tensor] = []
 
     @property
@@ -94,7 +95,9 @@ class Experiments:
         # Calls whose result is that of the baseline in every run: statistics of the batch, taken by hand.
         self.held: dict[int, Callable[..., Any]] = {}
         self._asked: dict[Callable[..., Any], Any] = {}
-        self.after: set[int] = set()
+        self.after: set[int] = set()  # the values that attributes hold after the baseline, and buffers
+        self.buffered: set[int] = set()
+        self.summed: set[int] = set()  # of the results, those that only a scalar holds, added up
         self.loads = Loading()
         self._asked_of: dict[tuple[Callable[..., Any], int], Any] = {}
 
@@ -133,8 +136,10 @@ class Experiments:
         self.says("the program as it is")
         with self.loads:
             trace = self.record(self.inputs.same())
-        held = [trace.value_of(tensor) for tensor in self.kept_tensors()]
+        buffers = [b for m in self.reached.modules.values() for b in m.buffers(recurse=False)]
+        held, written = ([trace.value_of(t) for t in some] for some in (self.kept_tensors(), buffers))
         self.after = {value.index for value in held if value is not None}
+        self.buffered = {value.index for value in written if value is not None and value.maker is not None}
         self.inputs.learn(trace, layer_calls(trace, self.reached.names))
         if trace.error is None:
             trace.release()
@@ -168,7 +173,7 @@ class Experiments:
         follower = Follower(baseline, compare, self.still, self.reached.names, realign=realign)
         follower.edits = {**self.held, **(edits or {})}
         outcome = self._run(follower, given)
-        outcome.diverged = follower.diverged
+        outcome.diverged, outcome.repeated = follower.diverged, follower.repeated
         if outcome.error is None:
             follower.finish(baseline, outcome.results)
         return outcome
@@ -275,14 +280,23 @@ class Experiments:
         results = self.baseline.results
         shaped = [(path, value) for path, value in results if _has_axes(value)]
         if shaped:
-            return shaped
+            losses = [value for _, value in results if value.maker is not None and is_loss(value.maker.name)]
+            rows = [value for value in _frontier(self.baseline, losses) if value.maker is not None]
+            self.summed = {value.index for value in rows if value.maker is not None and is_loss(value.maker.name)}
+            return shaped + [(" of the loss", value) for value in rows if value.index in self.summed]
         inner = _frontier(self.baseline, [value for _, value in results])
+        self.summed = {value.index for value in inner}
         return [(f"what {_sum_of(value)} adds up", value) for value in inner]
 
     @cached_property
     def scalar(self) -> bool:
         """Whether the call gives nothing but scalars, as a loss does."""
         return self.baseline.error is None and not any(_has_axes(value) for _, value in self.baseline.results)
+
+    @property
+    def has_scalars(self) -> bool:
+        """Whether a scalar comes back beside what has axes: `results` says nothing of it."""
+        return not self.scalar and any(not _has_axes(value) for _, value in self.baseline.results)
 
     @cached_property
     def on_path(self) -> set[int]:

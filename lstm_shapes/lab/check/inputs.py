@@ -23,6 +23,7 @@ _MOVES = names_in(
     "expand repeat index_select select narrow flip cat stack chunk split unbind cpu movedim unflatten gather data "
     "swapaxes repeat_interleave tile"
 )
+_COMPARES = names_in("eq ne gt lt ge le bool sign clamp count_nonzero")
 _READS_TOKENS = names_in("embedding embedding_bag one_hot")
 
 
@@ -62,6 +63,7 @@ class Inputs:
         self.batch_dim = batch_dim
         self.lengths = whole_numbers(lengths)
         self.pads: set[int] = {0}
+        self.compares_tokens = False  # a mask or a length is made of tokens in the program
         values: list[Any] = []
 
         def note(value: Any) -> Any:
@@ -119,6 +121,7 @@ class Inputs:
                 slot.batch, slot.time = 1 if apart else None, None
             if not slot.tensor.is_floating_point() and not slot.fixed:
                 slot.fixed = not _is_data(value, len(movable))
+                self.compares_tokens |= any(call.name.strip("_") in _COMPARES for call in value.readers)
             elif self._looks_like_mask(slot) and len(movable) > 1:
                 slot.fixed = slot.mask = True
         for call in trace.calls:
@@ -153,13 +156,28 @@ class Inputs:
             if slot.mask or slot.value.dtype == torch.bool
         ]
 
+    def counts(self) -> dict[int, list[int]]:
+        """The slots that hold one length for each sample, by index."""
+        longest = max(
+            (s.tensor.size(s.time) for s in self.slots if s.time is not None and s.batch is not None), default=0
+        )
+        found = {slot.index: whole_numbers(slot.value) for slot in self.slots if slot.fixed and slot.batch is not None}
+        return {
+            k: numbers
+            for k, numbers in found.items()
+            if numbers is not None and len(numbers) == self.N and 1 < max(numbers) <= longest and min(numbers) >= 0
+        }
+
     def sample(self, i: int, seed: int = 0, *, masks: bool = False) -> Given:
-        """Sample i replaced by other values of the same kind, with `masks` its flags too; the rest as it was."""
+        """Sample i replaced by other values of the same kind, with `masks` its flags and its length too."""
         flags = {slot.index for slot in self.masks} if masks else set()
+        counts = self.counts() if masks else {}
 
         def change(slot: Slot) -> Any:
             if isinstance(slot.value, PackedSequence):
                 return _packed_sample(slot.value, i, seed, self.pads)
+            if slot.index in counts:
+                return _counting(slot.value, _another(counts[slot.index], i))
             if not slot.movable and slot.index not in flags:
                 return _copy(slot.value)
             new = _copy(slot.value)
@@ -169,7 +187,22 @@ class Inputs:
                     _flipped(row, i) if slot.index in flags else _other(row, slot.value, seed + 17 * i, self.pads)
                 )
                 row.copy_(replaced)
+                if masks and slot.index not in flags:
+                    _pad_more(slot, new, i, self.pads)
             return new
+
+        return self._with(change)
+
+    def alone(self, i: int) -> Given:
+        """All flags of the other samples off."""
+        flags = {slot.index: slot for slot in self.masks}
+
+        def change(slot: Slot) -> Any:
+            if slot.index not in flags or slot.batch is None:
+                return _copy(slot.value)
+            other = torch.zeros_like(slot.value)
+            other.select(slot.batch, i).copy_(slot.value.select(slot.batch, i))
+            return other
 
         return self._with(change)
 
@@ -178,10 +211,7 @@ class Inputs:
 
         def change(slot: Slot) -> Any:
             if slot.index in counts:
-                short = [min(n, length) for n in counts[slot.index]]
-                if isinstance(slot.value, Tensor):
-                    return torch.tensor(short, dtype=slot.value.dtype, device=slot.value.device).view_as(slot.value)
-                return type(slot.value)(short)
+                return _counting(slot.value, [min(n, length) for n in counts[slot.index]])
             if slot.index in axes:
                 value = slot.value
                 for axis in axes[slot.index]:
@@ -191,19 +221,19 @@ class Inputs:
 
         return self._with(change)
 
-    def wider(self, rows: int = 1, steps: int = 0) -> Given:
-        """More samples, more steps: sizes that are equal by chance come apart."""
+    def wider(self, rows: int = 1, steps: int = 0, *, front: bool = False) -> Given:
+        """More samples, more steps: sizes that are equal by chance come apart. `front`: the first sample once more."""
 
         def change(slot: Slot) -> Any:
             value = slot.value
             if not isinstance(value, Tensor):
                 if isinstance(value, PackedSequence) or slot.batch is None:
                     return _copy(value)
-                return type(value)([*value, *list(value)[-1:] * rows])
+                return type(value)([*list(value)[:1] * rows, *value] if front else [*value, *list(value)[-1:] * rows])
             for axis, more in ((slot.batch, rows), (slot.time, steps)):
                 if axis is not None and more and value.size(axis):
-                    last = value.narrow(axis, value.size(axis) - 1, 1)
-                    value = torch.cat([value, *[last] * more], dim=axis)
+                    added = [value.narrow(axis, 0 if front else value.size(axis) - 1, 1)] * more
+                    value = torch.cat([*added, value] if front else [value, *added], dim=axis)
             return _copy(value)
 
         return self._with(change)
@@ -242,6 +272,38 @@ def _flipped(row: Tensor, i: int) -> Tensor:
         turned[(0,) * row.dim()] = row.numel() == 1
     other = torch.where(turned, 1 - row.to(torch.int8), row.to(torch.int8)).to(row.dtype)
     return other if bool((other != 0).any()) or not bool((row != 0).any()) else row.clone()
+
+
+def _counting(value: Any, numbers: list[int]) -> Any:
+    """Numbers in the form that others were given in."""
+    if isinstance(value, Tensor):
+        return torch.tensor(numbers, dtype=value.dtype, device=value.device).view_as(value)
+    return type(value)(numbers)
+
+
+def _another(lengths: list[int], i: int) -> list[int]:
+    """Another length for sample i, between those of the others where there is room, so that their order stays."""
+    n, others = lengths[i], lengths[:i] + lengths[i + 1 :]
+    longest = max(others, default=0)
+    if n > longest:
+        return lengths  # the longest sets the shape of what is padded
+    below = max((m for m in others if m < n), default=0)
+    above = min((m for m in others if m > n), default=longest)
+    room = [m for m in range(below + 1, above) if m != n] or [m for m in (below, above) if m > 0 and m != n]
+    if all(a >= b for a, b in zip(lengths, lengths[1:], strict=False)):  # sorted by whoever calls, as packing may ask
+        room = [m for m in room if all(m <= k for k in lengths[:i]) and all(m >= k for k in lengths[i + 1 :])]
+    return [*lengths[:i], room[len(room) // 2] if len(room) > 2 else room[0], *lengths[i + 1 :]] if room else lengths
+
+
+def _pad_more(slot: Slot, new: Tensor, i: int, pads: set[int]) -> None:
+    """End a row of tokens one step earlier, where rows that are shorter end in padding."""
+    if slot.tensor.is_floating_point() or slot.tensor.dim() != 2 or slot.batch is None:
+        return
+    rows = slot.tensor.movedim(slot.batch, 0)
+    for pad in pads:
+        ends = [int(row.nonzero().max()) + 1 if bool(row.any()) else 0 for row in rows != pad]
+        if min(ends) < rows.size(1) and 1 < ends[i] <= max(ends[:i] + ends[i + 1 :]):
+            new.select(slot.batch, i)[ends[i] - 1] = pad
 
 
 def _is_data(value: Value, movable: int) -> bool:

@@ -116,8 +116,10 @@ def _resets(lab: Experiments, layer: LayerCall) -> bool:
 # ---------------------------------------------------------------------- arguments and steps that are never read
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """`argument`: a whole argument; `steps`: the steps of an input that a loop reads, of how many, and its line."""
+    """`argument`: a whole argument; `loop`, `same`, `one`: the steps of a tensor that a loop takes, of how many;
+    `first`: all but the first."""
 
+    kind: Literal["argument", "loop", "same", "one", "first"]
     argument: str = ""
     keeps_state: bool = False
     value: Value | None = None
@@ -132,13 +134,15 @@ def unread_of(lab: Experiments) -> Unread | None:
         return None
     trace = lab.baseline
     results = trace.ancestors(*(value for _, value in trace.results))
-    if not trace.results or trace.unseen or not any(v.index in results for v in trace.inputs):
-        return _loop(lab)
+    steps = _loop(lab)
+    if steps is not None or not trace.results or trace.unseen or not any(v.index in results for v in trace.inputs):
+        return steps
     for name, values in _arguments(lab).items():
         if any(v.index in results or _decides(v) or (v.index in trace.asked and not v.readers) for v in values):
             continue
-        return Unread(argument=name, keeps_state=lab.ask(second_call_of).kind in ("state", "graph"), value=values[0])
-    return _loop(lab)
+        state = lab.ask(second_call_of).kind in ("state", "graph")
+        return Unread("argument", name, keeps_state=state, value=values[0])
+    return None
 
 
 def _decides(value: Value) -> bool:
@@ -168,28 +172,51 @@ def _arguments(lab: Experiments) -> dict[str, list[Value]]:
 
 
 def _loop(lab: Experiments) -> Unread | None:
-    """A loop over range(x.size(0)) where size(1) was meant: it takes exactly N of the L steps, one at a time."""
+    """A loop that takes not all steps: as many as the batch has samples, or one and the same, or only one."""
     taken: dict[tuple[int, int], dict[int, list[Call]]] = {}
     for call in lab.baseline.calls:
-        place = _single_index(call)
-        if place is not None:
-            axis, at = place
+        for axis, at, reaches in _places(lab, call):
             source = call.inputs[0]
-            taken.setdefault((source.index, axis), {}).setdefault(at % source.shape[axis], []).append(call)
+            taken.setdefault((source.index, axis), {}).setdefault(at % source.shape[axis], []).extend([call] * reaches)
     for (index, axis), places in taken.items():
         value = lab.baseline.values[index]
         steps = value.shape[axis]
-        others = [c for c in value.readers if _single_index(c) is None and _reads(lab, c)]
-        # A decoder that is fed all steps but the last takes N of N + 1 by chance.
-        if not 1 < lab.N < steps - 1 or set(places) != set(range(lab.N)) or others:
+        if any(not list(_places(lab, c)) and _reads(lab, c) for c in value.readers if value not in c.outputs):
             continue
-        calls = [call for found in places.values() for call in found]
-        if not any(v.index in lab.on_path for call in calls for v in call.outputs):
-            continue
+        used = {place: calls for place, calls in places.items() if calls}
+        calls = [call for found in used.values() for call in found]
         lines = [call.line for call in calls]
-        if max(lines.count(line) for line in lines) >= lab.N - 1:
-            return Unread(value=value, call=calls[-1], read=lab.N, steps=steps)
+        # A decoder that is fed all steps but the last takes N of N + 1 by chance.
+        if 1 < lab.N < steps - 1 and set(places) == set(range(lab.N)) and calls:
+            if max(lines.count(line) for line in lines) >= lab.N - 1:
+                return Unread("loop", value=value, call=calls[-1], read=lab.N, steps=steps)
+        if len(used) == 1 and steps > 2:
+            slot = next((s for s in lab.inputs.slots if value.origin == f"input {s.index}"), None)
+            if slot is not None and slot.time == axis and len(lines) > 2 and len(set(lines)) == 1:
+                return Unread("same", value=value, call=calls[-1], read=next(iter(used)), steps=steps)
+            if len(value.shape) > 2 and steps != lab.N and _one_step(lab, calls):
+                return Unread("one", value=value, call=calls[-1], read=next(iter(used)), steps=steps)
     return _first_only(lab)
+
+
+def _one_step(lab: Experiments, calls: list[Call]) -> bool:
+    """Whether what is taken is the only step that a cell reads, from a state of zeros."""
+    made = {v.index for call in calls for v in call.outputs}
+    cells = [layer for layer in lab.layers if layer.cell]
+    own = [layer for layer in cells if made & lab.baseline.ancestors(layer.X)]
+    return bool(own) and all(
+        _zero(lab, layer) and sum(other.module is layer.module for other in cells) == 1 for layer in own
+    )
+
+
+def _places(lab: Experiments, call: Call) -> Iterator[tuple[int, int, bool]]:
+    """The places of one axis that a call takes one by one: (axis, place, whether it reaches a result)."""
+    if call.name == "unbind" and call.inputs:
+        axis = call.argument(1, "dim", 0)
+        for k, value in enumerate(call.outputs):
+            yield axis % len(call.inputs[0].shape), k, value.index in lab.on_path
+    elif (place := _single_index(call)) is not None:
+        yield (*place, any(v.index in lab.on_path for v in call.outputs))
 
 
 def _reads(lab: Experiments, call: Call) -> bool:
@@ -236,7 +263,9 @@ def _first_only(lab: Experiments) -> Unread | None:
             other = _copied(slot.tensor, other, axis)
         if _moves(lab, {slot.index: other}) is not (not rest):
             return None
-    return Unread(value=lab.baseline.inputs[slot.index], call=_last_pick(lab), read=1, steps=slot.tensor.size(axis))
+    return Unread(
+        "first", value=lab.baseline.inputs[slot.index], call=_last_pick(lab), read=1, steps=slot.tensor.size(axis)
+    )
 
 
 def _finite(value: Value) -> bool:

@@ -46,6 +46,7 @@ class Padding:
     culprit: Call | None = None
     result: Value | None = None
     values: set[int] = field(default_factory=set)
+    lets: str = ""  # of what is untested: what would let it
 
 
 def lengths_of(lab: Experiments) -> Lengths | str:
@@ -116,6 +117,16 @@ def _counted(lab: Experiments, pads: set[int]) -> Lengths | None:
     return None
 
 
+def _looks_padded(lab: Experiments) -> bool:
+    """Whether zeros end rows of tokens, more than one, and stand nowhere else."""
+    counted = _counted(lab, {0})
+    if counted is None:
+        return False
+    rows = counted.slot.tensor.movedim(counted.slot.batch or 0, 0)
+    zeros = int((rows == 0).sum())
+    return zeros > 2 and zeros == sum(rows.size(1) - n for n in counted.steps)
+
+
 def in_front(rows: Tensor, steps: list[int]) -> bool:
     """Whether what is no real step of (N, L, …) stands before the real ones: one value, found nowhere else."""
     if rows.dim() < 2 or rows.size(0) != len(steps) or max(steps, default=0) > rows.size(1):
@@ -133,7 +144,7 @@ def padding_of(lab: Experiments) -> Padding:
     """Does a row depend on how much padding stands behind it?"""
     lengths = lab.ask(lengths_of)
     if isinstance(lengths, str):
-        return Padding("untested", lengths)
+        return Padding("untested", lengths, lets="lengths=, the steps of each row" if _looks_padded(lab) else "")
     if lab.ask(samples_of).kind in ("mixed", "dropped", "permuted"):
         return Padding("untested", "samples influence each other already")
     if any(slot.uneven for slot in lab.inputs.slots):
@@ -155,7 +166,8 @@ def padding_of(lab: Experiments) -> Padding:
         lab.says(f"the batch cut to {length} steps")
         quick = _cut_run(lab, lengths, sample, length, wanted, samples.rows or samples.tracks)
         if isinstance(quick, str):
-            return Padding("untested", quick)
+            lets = "a program that takes a batch of fewer steps, cut to its shortest row"
+            return Padding("untested", quick, lets=lets)
         if quick:
             return _located(lab, lengths, sample, length, quick)
     return Padding("unread", sample=lengths.steps.index(min(steps)), length=min(steps))

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lstm_shapes.lab.trace import Call, LayerCall
-from lstm_shapes.lab.words import layer_names, named, symbol, value_name
+from lstm_shapes.lab.words import call_text, layer_names, loop_line, named, symbol, value_name
 
 from .blame import Blame, blame_of
 from .coincidence import Coincidence, coincidence_of
 from .experiments import Experiments
 from .fixes import best, samples_hold
+from .laid import Laid, laid_of
 from .losses import losses_of
-from .report import Evidence, Finding
-from .rule import rule
-from .samples import Samples, samples_of
+from .padding import Padding, padding_of
+from .placing import Placed, placed_of
+from .report import Evidence, Finding, Level
+from .rule import RULES, also, rule
+from .samples import Samples, meant, samples_of
 from .views import scrambling_view
 
 __all__ = ["on_batch_axis"]
@@ -44,9 +47,13 @@ def batch_time_swap(blame: Blame | None, samples: Samples, lab: Experiments) -> 
         title = f"{call.name} standardises over the batch by hand: a row depends on the batch that it is in"
         value = call.inputs[0]
         shown = f"{value_name(value, call)} {named(value, _axes(lab, value))}"
-        measured = f"{shown}: mean and deviation along the batch; held still for the other experiments"
+        may_be_meant = meant(lab, samples.statistics)
+        measured = f"{shown}: mean and deviation along the batch" + (
+            "" if may_be_meant else ", and none is kept for evaluation"
+        )
         fix = "probably another axis, or nn.BatchNorm1d, which keeps running statistics for evaluation"
-        yield batch_time_swap.finding(title, measured, fix, call.where, level="warning")
+        level: Level = "warning" if may_be_meant else "error"
+        yield batch_time_swap.finding(title, measured, fix, call.where, level=level)
     if blame is None and samples.kind in ("mixed", "dropped") and samples.culprit is None:
         where = ", ".join(sorted(lab.baseline.unseen)) or "numpy or another library"
         title = f"samples influence each other in what no call of torch shows: {where}"
@@ -65,6 +72,78 @@ def batch_time_swap(blame: Blame | None, samples: Samples, lab: Experiments) -> 
     if says is not None:
         title, measured = says(blame, lab)
         yield _finding(batch_time_swap.code, title, measured, blame, lab)
+
+
+@also(placed_of)
+def by_place(placed: Placed | None, lab: Experiments) -> Iterator[Finding]:
+    """LS201: rows that depend on their place in the batch, or on how many there are."""
+    if placed is None:
+        return
+    shown = f"the result {placed.result.shape}"
+    measured = f"with the first sample once more in front, the rows of {shown} behind it are no longer what they were"
+    if placed.turned is not None:
+        value, call = placed.turned.inputs[0], placed.turned
+        title = f"{call.name} exchanges no axes, and is accepted only because two sizes are equal"
+        measured = f"{value_name(value, call)} {value.shape} was to be turned, and keeps its memory order; {measured}"
+        yield RULES["LS202"].finding(title, measured, f"probably {value_name(value, call)}.transpose(0, 1)", call.where)
+        return
+    if placed.crossed:
+        shapes = " and ".join(str(v.shape) for v in placed.call.inputs[:2])
+        title = f"{symbol(placed.call.name)} lays the samples over another axis, which only has the same size"
+        measured = f"operands {shapes}; with N = {lab.N + 1} samples the same program raises"
+        fix = "probably a transpose or another dim before it, so that both have the samples on one axis"
+        yield RULES["LS208"].finding(title, measured, fix, placed.call.where)
+        return
+    if placed.shared:
+        value = placed.call.inputs[0]
+        title = f"{symbol(placed.call.name)} makes one flag of those of all samples"
+        measured = f"{value_name(value, placed.call)} {value.shape} holds one for each; with the others off a row moves"
+        fix = "probably each sample's own flag, (N, 1) beside (N, ·)"
+        yield batch_time_swap.finding(title, measured, fix, placed.call.where)
+        return
+    if placed.laid is not None:
+        name = value_name(placed.laid, placed.call)
+        title = f"{name} is laid along the batch: a row depends on its place"
+        measured = f"{name} {placed.laid.shape} differs from sample to sample and is made of no input; {measured}"
+        fix = "probably the axis of the steps: unsqueeze(0) gives (1, L, ·) beside (N, L, ·), and arange(x.size(1))"
+        where = placed.laid.maker.where if placed.laid.maker is not None else placed.call.where
+    elif placed.extra is not None:
+        title = "a loop runs over the batch's size: a row depends on how many samples there are"
+        measured = f"with one sample more the loop makes one turn more; {measured}"
+        fix = "probably range(x.size(1)), or for x_t in x.unbind(1): the steps are axis 1 of (N, L, ·)"
+        where = loop_line(placed.extra.where)
+    else:
+        title = f"{symbol(placed.call.name)} makes a row depend on how many samples there are, or on its place"
+        fix = "probably another axis: x.size(1) counts the steps of (N, L, ·), x.size(0) the samples"
+        where = placed.call.where
+    yield batch_time_swap.finding(title, measured, fix, where)
+
+
+@also(laid_of)
+def laid_elsewhere(laid: Laid | None, lab: Experiments) -> Iterator[Finding]:
+    """LS201: rows that are right and lie on another axis of the result than the inputs' samples."""
+    if laid is None:
+        return
+    call, shape = laid.call, laid.call.outputs[0].shape
+    name = symbol(call.name).strip("_")
+    measured = f"the inputs have the samples on axis {laid.meant}, {shape} has them on axis {laid.axis}"
+    level: Level = "error"
+    if laid.kind == "split":
+        title = f"{name} joins the steps along the batch: the axis of one step beside it is left"
+        measured = f"{len(call.inputs)} pieces {call.inputs[0].shape} become {shape}"
+        fix = call_text(call, dim=1 - laid.axis)
+    elif laid.kind == "packed":
+        title = "rows are padded into the other layout than the one that they were packed from"
+        fix = f"pad_packed_sequence(…, batch_first={not call.args[2]}), as in pack_padded_sequence"
+    else:
+        title = f"{name} puts the steps where the inputs have the samples: row i of the result is step i"
+        fix = call_text(call, dim=1 - call.argument(1, "dim", 0)) if call.name == "stack" else "the other dim"
+        if laid.kind == "beside":
+            measured += f", and {laid.other} has them on axis {laid.meant}"
+        else:
+            spelled = len(call.args) > 1 or "dim" in call.kwargs  # without a dim it may well be meant
+            level, fix = "warning" if spelled else "note", f"{fix}, unless whoever reads it wants the steps first"
+    yield batch_time_swap.finding(title, measured, fix, call.where, level=level)
 
 
 @rule("LS202", "scrambled-reshape", blame_of)
@@ -199,6 +278,61 @@ def equal_sizes(samples: Samples, lab: Experiments) -> Iterator[Finding]:
             return
 
 
+@rule("LS303", "undecidable", samples_of)
+def undecidable(samples: Samples, lab: Experiments) -> Iterator[Finding]:
+    """The input cannot decide a rule.
+
+    One sample has no others that it could depend on: batch and time may be exchanged, and a softmax may run over the
+    batch, and nothing shows. Two samples of different values decide it.
+
+    Wrong::
+
+        rnn = nn.LSTM(5, 8, batch_first=True)
+        model = lambda x: rnn(x)[0][:, -1]
+        inputs = (torch.randn(1, 7, 5),)
+
+    Right::
+
+        rnn = nn.LSTM(5, 8, batch_first=True)
+        model = lambda x: rnn(x)[0][:, -1]
+        inputs = (torch.randn(2, 7, 5),)
+    """
+    if samples.lets and lab.N == 1:
+        title = "one sample cannot show whether samples stay apart"
+        yield undecidable.finding(title, f"N = {lab.N}", f"pass {samples.lets}", None, level="note")
+
+
+@rule("LS304", "not-tested", samples_of, padding_of)
+def not_tested(samples: Samples, padding: Padding, lab: Experiments) -> Iterator[Finding]:
+    """An experiment did not run, although the program has what it is about.
+
+    Rows that end in zeros may be padded: with their lengths the batch is cut to the shortest row and compared. A
+    program that raises with other samples, or draws from a source that nobody can put back, is not compared at all.
+
+    Wrong::
+
+        embed, rnn = nn.Embedding(20, 5), nn.LSTM(5, 8, batch_first=True)
+        model = lambda ids: rnn(embed(ids))[0]
+        inputs = (torch.tensor([[3, 4, 5, 6], [7, 0, 0, 0]]),)
+
+    Right::
+
+        embed, rnn = nn.Embedding(20, 5), nn.LSTM(5, 8, batch_first=True)
+        model = lambda ids: rnn(embed(ids))[0]
+        inputs = (torch.tensor([[3, 4, 5, 6], [7, 0, 0, 0]]),)
+        lengths = torch.tensor([4, 1])
+    """
+    for name, one in (("samples", samples), ("padding", padding)):
+        if one.lets and lab.N > 1:
+            yield not_tested.finding(
+                f"{name} {'is' if one is padding else 'are'} not tested: {one.why}",
+                one.why,
+                f"pass {one.lets}",
+                None,
+                level="note",
+            )
+
+
 @rule("LS208", "legal-by-coincidence", coincidence_of)
 def legal_by_coincidence(found: Coincidence | None, lab: Experiments) -> Iterator[Finding]:
     """A wrong layout is accepted only because two sizes are equal.
@@ -283,8 +417,6 @@ _PURPOSE = (
 
 
 def _finding(code: str, title: str, measured: str, blame: Blame, lab: Experiments) -> Finding:
-    from .rule import RULES
-
     fix = best(lab, blame.fixes, samples_hold)
     if not fix:
         fix = _PURPOSE

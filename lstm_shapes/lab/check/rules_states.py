@@ -8,14 +8,15 @@ from torch import nn
 
 from lstm_shapes.lab.trace import Where
 from lstm_shapes.lab.trace.where import source_line
-from lstm_shapes.lab.words import append_line, layer_names, loop_line, value_name
+from lstm_shapes.lab.words import append_line, layer_names, loop_line, symbol, value_name
 from lstm_shapes.theory.numerals import counted
 
 from .blame import Blame, blame_of
 from .experiments import Experiments
 from .kept import NoRecurrence, Second, Unread, recurrence_of, second_call_of, unread_of
+from .own_cells import OwnCell, own_cells_of
 from .report import Finding, Level
-from .rule import rule
+from .rule import RULES, also, rule
 from .rules_samples import on_batch_axis
 from .states import Reading, Rows, readings_of, rows_of
 
@@ -48,10 +49,21 @@ def half_read_direction(reading: Reading | None, lab: Experiments) -> Iterator[F
         return
     layer = reading.layer
     names = layer_names(layer)
+    if reading.step == "pairs":
+        return
+    if reading.step == "none":
+        title = f"the {reading.half} half of {names['Y']} is never read"
+        shown = f"{names['Y']} {layer.outputs['Y'].shape} of {layer.called} has the forward direction in front"
+        measured = f"{shown}, the backward one behind; of the {reading.half} one nothing reaches the result"
+        fix = f"probably both: {names['Y']}[..., :{layer.H}] is forward, {names['Y']}[..., {layer.H}:] backward"
+        level: Level = "warning" if reading.meant else "error"
+        yield half_read_direction.finding(title, measured, fix, reading.call.where, level=level, layer=layer.name)
+        return
     title = f"the {reading.step} step of {names['Y']} is read, where the {reading.half} direction has seen one step"
     shown, other = f"{names['Y']} {layer.outputs['Y'].shape}", "first" if reading.step == "last" else "last"
+    reaches = "the result" if reading.starts is None else f"the state that {reading.starts.called} starts from"
     measured = (
-        f"{shown} of {layer.called} reaches the result at the {reading.step} step alone; "
+        f"{shown} of {layer.called} reaches {reaches} at the {reading.step} step alone; "
         f"its {reading.half} half has read {layer.L} steps only at the {other} one"
     )
     hn = names["hn"] if names["hn"] != "_" else "hn"
@@ -139,7 +151,7 @@ def cell_for_hidden(rows: Rows | None, lab: Experiments) -> Iterator[Finding]:
         model = lambda x: head(rnn(x)[1][0][-1])
         inputs = (torch.randn(4, 7, 5),)
     """
-    if rows is None or rows.problem not in ("cell", "exchanged"):
+    if rows is None or rows.problem not in ("cell", "exchanged", "given", "lost"):
         return
     names = layer_names(rows.layer)
     hn, cn = names["hn"], names["cn"]
@@ -147,6 +159,23 @@ def cell_for_hidden(rows: Rows | None, lab: Experiments) -> Iterator[Finding]:
         title = f"{cn}, the cell state of {rows.layer.called}, is read where the hidden state {hn} is meant"
         measured = f"{cn} reaches the result; {hn} and the output reach it nowhere but through the recurrence"
         fix = f"probably {hn} in the place of {cn}: the layer returns (hn, cn), h first; {hn}[-1] is the top layer's"
+    elif rows.problem == "given":
+        came = rows.role == "h0"
+        title = f"{rows.layer.called} {'gets' if came else 'gives back'} the states h and c in the other order"
+        shown = "its h0 is made of the second state that is handed in, its c0 of the first"
+        back = "the states come in as (h, c) and go out as (c, h)"
+        measured = shown if came else back
+        fix = "probably (h, c) in both: a caller hands the states back in the order in which they came"
+    elif rows.problem == "lost":
+        assert rows.reader is not None
+        called, word, role = (
+            rows.reader.called,
+            ("h", "hidden state") if rows.role == "hn" else ("c", "cell state"),
+            rows.role,
+        )
+        title = f"{called} never goes on from its own {word[1]}: {role} of a step is lost"
+        measured = f"at each step but the first, {word[0]}0 holds nothing of the {role} that the step before returned"
+        fix = "probably h, c = cell(x_t, (h, c)): both states go on"
     else:
         assert rows.reader is not None
         title = f"{rows.reader.called} starts with h0 and c0 exchanged"
@@ -154,6 +183,38 @@ def cell_for_hidden(rows: Rows | None, lab: Experiments) -> Iterator[Finding]:
         fix = f"probably ({hn}, {cn}), in the order (hn, cn) in which they came back: h, c = …"
     where = append_line(rows.call) if rows.problem == "cell" else rows.call.where
     yield cell_for_hidden.finding(title, measured, fix, where, layer=rows.layer.name)
+
+
+@also(readings_of)
+def neighbours_added(reading: Reading | None, lab: Experiments) -> Iterator[Finding]:
+    """LS202: the two directions of Y are to be added, and a view adds neighbours of one."""
+    if reading is None or reading.step != "pairs":
+        return
+    layer, call = reading.layer, reading.call
+    H, name = layer.H, value_name(call.inputs[0], call)
+    title = f"{call.name} puts neighbours of one direction side by side, not the two directions"
+    measured = f"{name} {call.inputs[0].shape} is (…, R·H), forward half first; as {call.outputs[0].shape} it is cut into pairs"
+    fix = f"probably {name}.unflatten(-1, (2, {H})).sum(-2): the directions are the outer axis of the two"
+    yield RULES["LS202"].finding(title, measured, fix, call.where, layer=layer.name)
+
+
+@also(own_cells_of)
+def own_cells(cell: OwnCell | None, lab: Experiments) -> Iterator[Finding]:
+    """LS206 and LS210 in cells that are written by hand."""
+    if cell is None:
+        return
+    if cell.problem == "cell":
+        name = value_name(cell.state)
+        title = f"{name}, the cell state of a hand-written LSTM, is read where the hidden state h is meant"
+        measured = f"{name} is f · c + i · g and leaves the loop; o · tanh({name}) reaches nothing but the next step"
+        fix = f"probably h in the place of {name}: h = o · tanh({name}) is what a cell puts out"
+        yield cell_for_hidden.finding(title, measured, fix, append_line(cell.call))
+    else:
+        title = "each step of the loop starts from zeros: it never passes its state on"
+        shown = f"{symbol(cell.call.name)} reads zeros {cell.state.shape} at all {cell.steps} steps"
+        measured = f"{shown}, and no weights of the loop read what an earlier step made"
+        fix = "probably the state that the last step made, h, in the place of the zeros"
+        yield no_recurrence.finding(title, measured, fix, cell.call.where)
 
 
 @rule("LS210", "no-recurrence", recurrence_of)
@@ -273,15 +334,26 @@ def unused_input(reading: Reading | None, unread: Unread | None, lab: Experiment
         yield unused_input.finding(title, measured, fix, reading.call.where, layer=layer.name)
     if unread is None:
         return
-    if unread.value is not None and not unread.argument:
+    if unread.value is not None and unread.kind != "argument":
         name = value_name(unread.value)
         shape = unread.value.shape
         where = None if unread.call is None else unread.call.where
-        if unread.read == 1:
+        if unread.kind == "first":
             title = f"only the first step of {name} can influence the result"
             replaced = f"all steps of {name} {shape} but the first were replaced, twice"
             measured = f"{replaced}, and no element of the result moved"
             fix = "probably a loop over all steps, range(x.size(1)), or the last step in the place of the first"
+        elif unread.kind == "same":
+            title = (
+                f"each turn of the loop takes step {unread.read} of {name}: the other {unread.steps - 1} are not read"
+            )
+            measured = f"of {name} {shape} nothing but place {unread.read} reaches the result"
+            fix = "probably the loop's own index in the place of the number"
+        elif unread.kind == "one":
+            where = loop_line(where)
+            title = f"step {unread.read} of {name} is the only one that is read: nothing is remembered"
+            measured = f"of {name} {shape} one step of {unread.steps} reaches a cell, which starts from zeros"
+            fix = "probably a loop over all steps, range(x.size(1)), with the state handed on"
         else:
             where = loop_line(where)
             title = f"the loop takes {unread.read} of {unread.steps} steps: it runs over the batch's size"

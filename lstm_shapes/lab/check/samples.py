@@ -19,6 +19,7 @@ from .layout import Layout, Track, cuts, made_axis
 __all__ = ["Samples", "cut", "samples_of", "tracks_of"]
 
 Kind = Literal["untested", "apart", "pairs", "mixed", "dropped", "permuted"]
+_MOST = 12  # samples that are all replaced where some were too few
 _VIEWS = names_in("view reshape unflatten flatten view_as reshape_as ravel resize _unsafe_view squeeze unsqueeze")
 _PRODUCTS = names_in("matmul __matmul__ __rmatmul__ bmm mm mv dot einsum linear addmm baddbmm tensordot")
 _REDUCES = names_in("sum mean amax amin max min std var std_mean var_mean logsumexp norm prod nansum nanmean median")
@@ -41,6 +42,8 @@ class Samples:
     tracks: dict[int, Track] = field(default_factory=dict)
     rows: dict[int, Track] = field(default_factory=dict)
     statistics: tuple[Call, ...] = ()
+    lets: str = ""  # of what is untested: what would let it
+    of_lengths: bool = False  # only with other flags and lengths it shows
 
     def track(self, value: Value) -> Track | None:
         return self.tracks.get(value.index)
@@ -64,7 +67,8 @@ def samples_of(lab: Experiments) -> Samples:
     if trace.error is not None and not lab.results:
         return Samples("untested", why="the program stops with an exception")
     if lab.N < 2:
-        return Samples("untested", why=f"the batch holds N = {counted(lab.N, 'sample')}; two show more")
+        few = f"the batch holds N = {counted(lab.N, 'sample')}; two show more"
+        return Samples("untested", why=few, lets="a batch of two or more")
     if not lab.inputs.movable:
         return Samples("untested", why="no input has a batch axis whose samples could be replaced")
     if not lab.results:
@@ -74,26 +78,35 @@ def samples_of(lab: Experiments) -> Samples:
     if len(quick.tested) < 2:
         if trace.error is not None:
             return Samples("untested", why="the program stops with an exception")
-        return Samples("untested", why=quick.why or "the program takes another path with other samples")
+        why = quick.why or "the program takes another path with other samples"
+        return Samples("untested", why=why, lets="inputs whose samples can be exchanged for others of the same range")
     if trace.error is None and not any(track.touched for track in quick.tracks.values()):
         return Samples("untested", quick.tested, "no result moved with any sample")
     masks = False
     if _wrong(lab, quick.tracks) is None:
-        if not lab.inputs.masks:
+        if not lab.inputs.masks and not lab.inputs.counts() and not lab.inputs.compares_tokens:
             return Samples("apart", quick.tested, rows=quick.tracks)
         masked = _compared(lab, quick.tested, {value.index for _, value in lab.results}, masks=True)
         masks = len(masked.tested) > 1 and _wrong(lab, masked.tracks) is not None
         if not masks:
             return Samples("apart", quick.tested, rows=quick.tracks)
     if not lab.repeatable:
-        return Samples("untested", quick.tested, "the same inputs give other results each time")
+        why, lets = (
+            "the same inputs give other results each time",
+            "random numbers that are drawn from torch's generator",
+        )
+        return Samples("untested", quick.tested, why, lets=lets)
     lab.says("samples, call by call")
     held: tuple[Call, ...] = ()
+    tested = quick.tested
     for _ in range(8):
-        judged = _judged(lab, _compared(lab, quick.tested, None, masks=masks))
+        judged = _judged(lab, _compared(lab, tested, None, masks=masks))
+        if judged.result is not None and judged.kind == "apart" and len(tested) < lab.N <= _MOST:
+            tested = tuple(range(lab.N))  # a row that moved with the sample of another that was not replaced
+            continue
         statistics = _statistics(judged.culprit)
         if not statistics:
-            judged.statistics = held
+            judged.statistics, judged.rows, judged.of_lengths = held, quick.tracks, masks
             # What stops in the middle may hold some samples only, or in another order, and rightly so.
             stopped = trace.error is not None and judged.kind != "mixed"
             return Samples("apart", judged.tested, tracks=judged.tracks) if stopped else judged
@@ -126,6 +139,20 @@ def _statistics(culprit: Call | None) -> list[Call]:
     return taken if {"std", "var"} & {call.name for call in taken} else []
 
 
+def meant(lab: Experiments, statistics: tuple[Call, ...]) -> bool:
+    """Whether statistics taken by hand may be meant: of the data themselves, of all there is, or kept for evaluation.
+
+    One number for all elements of a vector or table standardises advantages and the like.
+    """
+    source = statistics[0].inputs[0]
+    if source in lab.baseline.inputs:
+        return True
+    if len(source.shape) < 3 and all(call.argument(1, "dim") is None for call in statistics):
+        return True
+    made = (value for call in statistics for output in call.outputs for value in output.way_on(lambda *_: True))
+    return any(value.index in lab.after or value.index in lab.buffered for value in made)
+
+
 def _compared(
     lab: Experiments,
     samples: tuple[int, ...],
@@ -139,11 +166,14 @@ def _compared(
     tested: list[int] = []
     why = ""
     slack = max(lab.slack, OTHER_ORDER if masks else 0.0)  # other flags may pack the rows in another order
+    elsewhere = _packed(lab) if masks else set()
     for s in samples:
         lab.says(f"sample {s} of {lab.N} replaced")
         moved: dict[int, Tensor | None] = {}
 
         def compare(value: Value, tensor: Tensor, moved: dict[int, Tensor | None] = moved) -> None:
+            if value.index in elsewhere:
+                return
             if wanted is None or value.index in wanted or (extra and value.index in extra):
                 before = value.elements
                 moved[value.index] = None if before is None else differs(before, tensor, slack)
@@ -164,6 +194,20 @@ def _compared(
     return Samples("apart", tuple(tested), why, tracks=tracks)
 
 
+def _packed(lab: Experiments) -> set[int]:
+    """The values that lie as packing put them: other lengths put all of them elsewhere."""
+    kernels = {layer.call.index for layer in lab.layers}
+    packed = [layer for layer in lab.layers if layer.packed]
+    starts = [v for c in lab.baseline.calls if c.name == "_pack_padded_sequence" for v in c.outputs]
+    starts += [layer.outputs["Y"] for layer in packed if "Y" in layer.outputs]
+
+    def stays(call: Call, _: Value) -> bool:
+        return call.name != "_pad_packed_sequence" and call.index not in kernels
+
+    states = {value.index for layer in packed for value in layer.call.outputs}
+    return states | {made.index for value in starts for made in value.way_on(stays)}
+
+
 def _wrong(lab: Experiments, tracks: dict[int, Track]) -> tuple[str, Value] | None:
     """The first result whose rows are not those of their own samples."""
     right, wrong = 0, None
@@ -175,8 +219,11 @@ def _wrong(lab: Experiments, tracks: dict[int, Track]) -> tuple[str, Value] | No
             right += 1
         elif wrong is None or (not track.mixed and tracks[wrong[1].index].mixed):
             wrong = wrong or (path, value)
-    if wrong is not None and right and lab.N not in wrong[1].shape and not _rows(tracks[wrong[1].index]):
-        return None  # a summary of the batch beside a result that has its rows
+    if wrong is not None and right and not _rows(tracks[wrong[1].index]):
+        shape = wrong[1].shape
+        of_rows = len(shape) > 2 and any(size % lab.N == 0 for size in shape[:-1])
+        if lab.N not in shape and not of_rows:
+            return None  # a summary of the batch beside a result that has its rows
     return wrong
 
 
@@ -195,14 +242,17 @@ def _judged(lab: Experiments, samples: Samples) -> Samples:
     if wrong is None or len(samples.tested) < 2:
         return Samples("apart", samples.tested, tracks=samples.tracks)
     samples.path, samples.result = wrong
+    summed = wrong[1].index in lab.summed
     track = samples.tracks[wrong[1].index]
     way = lab.baseline.ancestors(wrong[1])
     culprit = _first_mixing(lab, samples, way)
     if culprit is None and track.mixed and _from_tables(lab, samples, way):
-        samples.kind = "pairs"
-        return samples
+        culprit = None if summed else _summed_table(lab, samples, way)
+        if culprit is None:
+            samples.kind = "pairs"
+            return samples
     if culprit is not None and track.mixed:
-        if lab.scalar and _is_summary(lab, samples, culprit, way):
+        if summed and _is_summary(lab, samples, culprit, way):
             samples.kind = "apart"
             return samples
         samples.kind, samples.culprit = "mixed", culprit
@@ -216,8 +266,10 @@ def _judged(lab: Experiments, samples: Samples) -> Samples:
         samples.kind, samples.culprit = "dropped", dropped
     elif culprit is not None:
         samples.kind, samples.culprit = "mixed", culprit
-    elif not lab.scalar and (places := track.places()) is not None and any(s != at for s, at in places.items()):
-        samples.kind, samples.culprit = "permuted", _last_permuting(lab, samples, way) or wrong[1].maker
+    elif not summed and (places := track.places()) is not None and any(s != at for s, at in places.items()):
+        last = _last_permuting(lab, samples, way)
+        samples.kind = "permuted"
+        samples.culprit = _not_restoring(lab, way, last, wrong[1]) or last or wrong[1].maker
         if _order_returned(lab, samples, way):
             samples.kind, samples.culprit = "apart", None
     else:
@@ -333,6 +385,17 @@ def _from_tables(lab: Experiments, samples: Samples, way: set[int]) -> bool:
     return any((t := samples.track(v)) is not None and t.paired for call in _calls_on(lab, way) for v in call.outputs)
 
 
+def _summed_table(lab: Experiments, samples: Samples, way: set[int]) -> Call | None:
+    """The sum over one side of a product of all samples with all, which is not a table that anything is read from."""
+    for call in _calls_on(lab, way):
+        table = call.inputs[0] if call.name in ("sum", "mean") and call.inputs else None
+        if table is not None and table.maker is not None and table.maker.name in _PRODUCTS:
+            track = samples.track(table)
+            if track is not None and track.paired and len(table.readers) == 1:
+                return call
+    return None
+
+
 _REORDERS = names_in("__getitem__ index_select gather flip roll cat stack sort scatter take_along_dim index_copy")
 
 
@@ -366,3 +429,28 @@ def _order_returned(lab: Experiments, samples: Samples, way: set[int]) -> bool:
 def _last_permuting(lab: Experiments, samples: Samples, way: set[int]) -> Call | None:
     """The last call on the way that puts samples in other places."""
     return max((call for call in _calls_on(lab, way) if _reorders(samples, call)), key=lambda c: c.index, default=None)
+
+
+def _not_restoring(lab: Experiments, way: set[int], last: Call | None, result: Value) -> Call | None:
+    """Where rows that were sorted for packing should have been put back: an index that leaves them where they are, or
+    the first call that computes with them."""
+    packs = [call for call in _calls_on(lab, way) if call.name == "_pack_padded_sequence"]
+    sorted_for = [
+        c for c in packs if last is not None and {v.index for v in last.outputs} & lab.baseline.ancestors(c.inputs[0])
+    ]
+    if last is None or not sorted_for:
+        return None
+    pack = sorted_for[-1]
+    ends = [c for c in _calls_on(lab, way) if c.index > pack.index and (c.name == "_pad_packed_sequence" or c.module)]
+    lines = {call.line for call in (pack, *ends)}
+    behind = [call for call in _calls_on(lab, way) if call.index > pack.index and call.line not in lines]
+    for call in behind:
+        index = call.inputs[1:] if call.name in ("__getitem__", "index_select") else ()
+        if index and index[-1].shape == (lab.N,) and not index[-1].tensor.is_floating_point():
+            return call
+    moves = ("__getitem__", "cat", "stack", "squeeze", "view", "reshape", "transpose", "permute", "unsqueeze")
+    return next((call for call in behind if call.name not in moves and not _creates(call)), None)
+
+
+def _creates(call: Call) -> bool:
+    return all(v.parameter for v in call.inputs)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from lstm_shapes.lab.trace import Call, LayerCall, Value
-from lstm_shapes.lab.words import layer_names, state_words
+from lstm_shapes.lab.trace.families import SAME, names_in
+from lstm_shapes.lab.words import layer_names, result_names, state_words
 
 from .experiments import Experiments
 from .padding import lengths_of
@@ -20,7 +21,7 @@ from .samples import samples_of
 
 __all__ = ["Reading", "Rows", "readings_of", "rows_of"]
 
-_MOST_CALLS = 3  # of one layer: the first, the second and the last
+_COPIES = SAME | names_in("squeeze unsqueeze view reshape transpose __getitem__ index_select")
 
 
 @dataclass(eq=False, slots=True)
@@ -29,10 +30,11 @@ class Rows:
 
     `problem`: lower (the top layer's are not among them), handed (another layer starts from the wrong ones), kept
     (the result still has the axis of the rows), twice (one row is joined with itself), cell (cn is read and hn is not),
-    exchanged (h0 from cn, c0 from hn); of cells: unread (the upper one), crossed (one goes on from another's state).
+    exchanged (h0 from cn, c0 from hn), given (what a caller hands over or gets back is); of cells: unread (the upper
+    one), crossed (one goes on from another's state), lost (one of the two states never goes on).
     """
 
-    problem: Literal["lower", "handed", "kept", "cell", "exchanged", "unread", "crossed", "twice"]
+    problem: Literal["lower", "handed", "kept", "cell", "exchanged", "given", "unread", "crossed", "lost", "twice"]
     layer: LayerCall
     role: str
     call: Call
@@ -43,12 +45,18 @@ class Rows:
 
 @dataclass(eq=False, slots=True)
 class Reading:
-    """Steps of Y that are read where only the first or the last is: `half` is the direction that has seen one step."""
+    """Steps of Y that are read where only the first or the last is: `half` is the direction that has seen one step.
+
+    `starts`: they are what another layer starts from. Of `none` the half is never read, which may be meant where the
+    other one is simply cut out (`meant`); of `pairs` a view adds neighbours of one half where the halves were to be added.
+    """
 
     layer: LayerCall
     call: Call
-    step: Literal["first", "last"]
+    step: Literal["first", "last", "none", "pairs"]
     half: Literal["forward", "backward", "only"]
+    starts: LayerCall | None = None
+    meant: bool = False
 
 
 def _chosen(lab: Experiments) -> Iterator[LayerCall]:
@@ -185,7 +193,70 @@ def _exchanged_or_cell(lab: Experiments) -> Rows | None:
             if kinds == [{"cn"}, {"hn"}]:
                 at = _exchanging(lab, layer, reader, h0)
                 return Rows("exchanged", layer, "cn", at, (), reader)
-    return _cell_only(lab)
+            if reader.module is layer.module and kinds in ([{"hn"}, {"hn"}], [{"cn"}, {"cn"}]):
+                wrong, state = ("hn", c0) if kinds[1] == {"hn"} else ("cn", h0)
+                at = next((call for call, _ in _chain(lab, state, layer.outputs[wrong])), reader.call)
+                return Rows("lost", layer, "cn" if wrong == "hn" else "hn", at, (), reader)
+    return _one_lost(lab) or _given(lab) or _cell_only(lab)
+
+
+def _one_lost(lab: Experiments) -> Rows | None:
+    """An LSTMCell in a loop of which one state goes on from step to step and the other never does."""
+    of: dict[int, list[LayerCall]] = {}
+    for layer in lab.layers:
+        if layer.cell and layer.module is not None and {"h0", "c0"} <= set(layer.states):
+            of.setdefault(id(layer.module), []).append(layer)
+    for calls in of.values():
+        if len(calls) < 3:
+            continue
+        made = [{v.index for v in layer.outputs.values()} for layer in calls]
+        goes = {
+            role: [bool(made[k - 1] & lab.baseline.ancestors(calls[k].states[role])) for k in (1, len(calls) - 1)]
+            for role in ("h0", "c0")
+        }
+        for role, other in (("h0", "c0"), ("c0", "h0")):
+            same = {layer.states[role].index for layer in calls} == {calls[0].states[role].index}
+            returned = [layer.outputs[role[0] + "n"] for layer in calls]
+            unread = not any(v.index in lab.on_path for state in returned for c in state.readers for v in c.outputs)
+            if (same or unread) and all(goes[other]) and not any(goes[role]):
+                return Rows("lost", calls[0], role[0] + "n", calls[1].call, (), calls[1])
+    return None
+
+
+def _given(lab: Experiments) -> Rows | None:
+    """h and c that a caller hands over in one order, and gets back or is known to mean in the other."""
+    places = {value.index: k for k, value in enumerate(lab.baseline.inputs)}
+    for layer in _chosen(lab):
+        h0, c0 = layer.states.get("h0"), layer.states.get("c0")
+        if h0 is None or c0 is None or "cn" not in layer.outputs:
+            continue
+        came = [places.keys() & lab.baseline.ancestors(state) for state in (h0, c0)]
+        if any(len(some) != 1 for some in came) or came[0] == came[1] or h0.shape != c0.shape:
+            continue
+        first, second = (places[next(iter(some))] for some in came)
+        last = [other for other in lab.layers if other.module is layer.module][-1]
+        back = [_comes_back(lab, last.outputs[role]) for role in ("hn", "cn")]
+        if None in back or back[0] == back[1]:
+            values = [lab.baseline.inputs[k] for k in (first, second)]
+            if first > second and first - second == 1 and _in_one_tuple(lab, values):
+                return Rows("given", layer, "h0", layer.call, ())
+        elif (first > second) != (back[0] > back[1]):  # type: ignore[operator]
+            return Rows("given", layer, "h0" if first > second else "hn", layer.call, ())
+    return None
+
+
+def _comes_back(lab: Experiments, value: Value) -> int | None:
+    """The place among the results at which a state comes back as it is, None where it does not."""
+    copies = {made.index for made in value.way_on(lambda call, _: call.name in _COPIES)}
+    return next((k for k, (_, result) in enumerate(lab.baseline.results) if result.index in copies), None)
+
+
+def _in_one_tuple(lab: Experiments, values: list[Value]) -> bool:
+    """Whether an argument is the pair of these two."""
+    args = (*lab.inputs.args, *lab.inputs.kwargs.values())
+    slots = {f"input {slot.index}": slot.value for slot in lab.inputs.slots}
+    pair = {id(slots.get(value.origin)) for value in values}
+    return any(isinstance(arg, (tuple, list)) and {id(one) for one in arg} == pair for arg in args)
 
 
 def _exchanging(lab: Experiments, layer: LayerCall, reader: LayerCall, h0: Value) -> Call:
@@ -196,7 +267,8 @@ def _exchanging(lab: Experiments, layer: LayerCall, reader: LayerCall, h0: Value
     one, other = state_words(reader.call)
     if one.startswith("c") and other.startswith("h"):
         return reader.call
-    return next((call for call, _ in reversed(_chain(lab, h0, layer.outputs["cn"]))), reader.call)
+    between = (call for call, _ in reversed(_chain(lab, h0, layer.outputs["cn"])))
+    return next((call for call in between if call.line != layer.call.line), reader.call)
 
 
 def _cell_only(lab: Experiments) -> Rows | None:
@@ -211,6 +283,9 @@ def _cell_only(lab: Experiments) -> Rows | None:
         calls = [other for other in lab.layers if other.module is layer.module]
         readers = {role: _readers(lab, calls, role, own, results) for role in ("Y", "hn", "cn")}
         if readers["cn"] and not readers["hn"] and not readers["Y"]:
+            names = result_names(layer.call.where)
+            if len(names) > 1 and names[-2] == "_" != names[-1]:  # hn was let go where it came back
+                return Rows("cell", layer, "cn", layer.call, ())
             return Rows("cell", layer, "cn", _unpacked(lab, readers["cn"][0], layer), ())
     return None
 
@@ -396,8 +471,23 @@ def _reading(lab: Experiments, layer: LayerCall) -> Reading | None:
     held = set().union(*(parts.of(v) for v in ends), set())
     steps = [{step for half, step in held if half == k} for k in range(layer.R)]
     results = {v.index for _, v in lab.results}
+    for reader in lab.layers if layer.R == 2 else ():
+        for state in reader.states.values():
+            start = parts.of(state) if state.index in parts.held and reader.module is not layer.module else set()
+            for step, half, name in ((_LAST, 1, "backward"), (_FIRST, 0, "forward")):
+                if {s for k, s in start if k == half} == {step}:
+                    at = next((call for call, _ in _chain(lab, state, Y) if _cuts_steps(parts, call, Y)), reader.call)
+                    return Reading(layer, at, "last" if half else "first", name, reader)  # type: ignore[arg-type]
+    paired = _paired(layer, Y)
+    if paired is not None:
+        return Reading(layer, paired, "pairs", "backward")
     if _readers(lab, [layer], "hn", set(), results):
         return None  # the ends are read from the state
+    if layer.R == 2 and bool(steps[0]) != bool(steps[1]) and not lab.has_scalars:
+        cuts = [call for call in lab.baseline.calls if _cuts_halves(parts, call)]
+        at = cuts[0] if cuts else layer.call
+        meant = len(cuts) == 1 and bool(at.inputs) and at.inputs[0].shape[-1] == Y.shape[-1]
+        return Reading(layer, at, "none", "backward" if steps[0] else "forward", meant=meant)
     at = next((call for call in lab.baseline.calls if _cuts_steps(parts, call, Y)), layer.call)
     if layer.R == 2 and steps[1] == {_LAST}:
         return Reading(layer, at, "last", "backward")
@@ -405,6 +495,31 @@ def _reading(lab: Experiments, layer: LayerCall) -> Reading | None:
         return Reading(layer, at, "first", "forward")
     if layer.R == 1 and steps[0] == {_FIRST}:
         return Reading(layer, at, "first", "only")
+    return None
+
+
+def _cuts_halves(parts: Parts, call: Call) -> bool:
+    before = {half for v in call.inputs if v.index in parts.held for half, _ in parts.of(v)}
+    after = {half for v in call.outputs if v.index in parts.held for half, _ in parts.of(v)}
+    return before == {0, 1} and len(after) == 1
+
+
+def _paired(layer: LayerCall, Y: Value) -> Call | None:
+    """A view of both halves as (…, H, 2) that is added up along the 2: it adds neighbours, not the halves."""
+    H = Y.shape[-1] // 2
+    for value in Y.way_on(lambda call, _: call.name in _COPIES or call.name in ("permute", "dropout", "batch_norm")):
+        maker = value.maker
+        if layer.R != 2 or H == 2 or maker is None or maker.name not in ("view", "reshape", "unflatten"):
+            continue
+        if value.shape[-2:] == (H, 2) and maker.inputs[0].shape[-1] == 2 * H:
+            for reader in value.readers:
+                dim = reader.argument(1, "dim")
+                if (
+                    reader.name in ("sum", "mean")
+                    and isinstance(dim, int)
+                    and dim % len(value.shape) == len(value.shape) - 1
+                ):
+                    return maker
     return None
 
 

@@ -8,6 +8,8 @@ from .nested import leaves, rebuild
 from .reachable import Reached, reach
 from .recorder import (
     CELLS,
+    DRAWS,
+    ENTERS,
     LEAVES_TORCH,
     Call,
     Follower,
@@ -26,6 +28,8 @@ from .where import Where, here, raised_at, theirs
 
 __all__ = [
     "CELLS",
+    "DRAWS",
+    "ENTERS",
     "KERNELS",
     "LEAVES_TORCH",
     "Bounded",

@@ -27,7 +27,19 @@ from .families import names_in
 from .still import Still
 from .where import Line, Where, line_now, resolve
 
-__all__ = ["Call", "Follower", "Plain", "Recorder", "Trace", "Value", "is_loss", "substituted", "tensors_of"]
+__all__ = [
+    "DRAWS",
+    "ENTERS",
+    "Call",
+    "Follower",
+    "Plain",
+    "Recorder",
+    "Trace",
+    "Value",
+    "is_loss",
+    "substituted",
+    "tensors_of",
+]
 
 # Questions about a tensor that read no element of it.
 _ATTRIBUTES = names_in(
@@ -49,14 +61,14 @@ _CREATES = names_in(
     "new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like full_like empty_like rand_like randn_like "
     "randint_like"
 )
-_DRAWS = names_in(
+DRAWS = names_in(
     "rand randn randint rand_like randn_like randint_like bernoulli bernoulli_ normal normal_ uniform_ exponential_ "
-    "random_ geometric_ randperm poisson"
+    "random_ geometric_ randperm poisson multinomial binomial gumbel_softmax log_normal_ cauchy_ _standard_gamma"
 )
 # Writes that read nothing of what they overwrite.
 _BLIND = names_in("__setitem__ copy_ fill_ zero_")
 # Functions that bring numbers into torch.
-_ENTERS = frozenset(["tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "full"])
+ENTERS = frozenset(["tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "full"])
 # Functions whose result leaves torch: what is computed from it comes back as a tensor of unknown descent.
 LEAVES_TORCH = names_in("numpy tolist item __array__ __int__ __float__ __index__ __bool__ __contains__ cpu")
 
@@ -404,7 +416,7 @@ class Recorder(_Mode):
                 bases = (siblings[-1],)
             elif not isinstance(tensor, nn.Parameter):
                 bases = tuple(self._left)
-        elif maker.name in _ENTERS:
+        elif maker.name in ENTERS:
             bases = tuple(self._left)
         made = Value(len(self.trace.values), tensor, maker, count, version, origin, bases, deferred)
         made.shape = tuple(tensor.shape)
@@ -608,6 +620,7 @@ class Follower(_Mode):
         self._compared: set[int] = set()
         self._script: list[Call | None] = []
         self.diverged: Call | None = None
+        self.repeated: Call | None = None  # a recorded call that this run, realigned, makes once more
 
     def _partner(self, name: str) -> Call | None:
         """The recorded call that the current one corresponds to."""
@@ -623,6 +636,8 @@ class Follower(_Mode):
                 if calls[k].name == name and calls[k].line == line:
                     self._next = k + 1
                     return calls[k]
+            if self.repeated is None:
+                self.repeated = next((c for c in reversed(calls[:at]) if c.name == name and c.line == line), None)
             return None
         self.diverged = calls[min(at, len(calls) - 1)] if calls else None
         return None
@@ -640,7 +655,7 @@ class Follower(_Mode):
                 if not value.parameter and (k or name not in _BLIND):
                     self._look(value, tensor)
         result = func(*args, **kwargs)
-        if self._realign and name in _DRAWS and partner is not None and partner.outputs and isinstance(result, Tensor):
+        if self._realign and name in DRAWS and partner is not None and partner.outputs and isinstance(result, Tensor):
             _repeat_draw(partner.outputs[0], result)
         if partner is not None:
             self._outputs(partner, result)
