@@ -76,7 +76,7 @@ class Explanation:
         ordered = sorted(self.fixes, key=lambda one: one.rank)
         good: list[Try] = []
         for one in ordered:
-            if good and (len(good) == 2 or one.rank > good[0].rank + 1):
+            if good and (len(good) == 2 or one.rank > good[0].rank + 1.8):
                 break
             if one.holds is not None and not (good and one.text.startswith(good[0].text)) and _holds(one):
                 good.append(one)
