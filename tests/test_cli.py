@@ -19,9 +19,9 @@ def test_alone_it_explains_the_lesson() -> None:
     """Without a word: the lesson's numbers, proved, plain and in 80 columns in a pipe, nothing on stderr."""
     code, out, err = process()
     assert (code, err) == (0, "")
-    for text in ("LSTM(Q=28, D=256, K=3)", "(2, 20, 28)", "1,345,536", "Proof"):
+    for text in ("LSTM(Q=28, D=256, K=3)", "(2, 20, 28)", "1,345,536", "--full"):
         assert text in out
-    assert re.search(r"(\d+) of \1 hold, on cpu in float32\.", out)
+    assert re.search(r"(\d+) of \1 claims hold against torch [\d.]+ and torchinfo \(cpu, float32\)", out)
     assert "✗" not in out
     assert "\x1b" not in out
     assert "…" not in out.replace("(K·R, N, …)", "")

@@ -90,7 +90,7 @@ def _put_below(*blocks: Block, more: str = "") -> None:
 
 def _put_proof(proof: Proof | None, full: bool) -> None:
     """The end of the page: the proof, if there is one, and what else there is."""
-    more = "" if full else "more: `--full`"
+    more = "" if full else "more: `lstm-shapes explain Q D K --full`"
     blocks: tuple[Block, ...] = ()
     if proof is not None:
         from lstm_shapes.views.measured import proof_lines, proof_sheet

@@ -63,7 +63,7 @@ SENTENCES = {
     ),
     "memory": (
         "A training step keeps about {kept} numbers of this layer for backward, beside the weights: "
-        "`count(…).activation_bytes` has the bytes, and under `torch.no_grad()` there are none."
+        "`.counts.activation_bytes` has the bytes, and under `torch.no_grad()` there are none."
     ),
     "nothing kept": (
         "The layer keeps nothing between calls. To go on where a call ended, pass `{states}` to the next one, "

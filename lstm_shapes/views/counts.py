@@ -8,6 +8,7 @@ from lstm_shapes.theory.call import DTYPES
 from lstm_shapes.theory.conventions import conventions
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.memory import kept_for_backward
+from lstm_shapes.theory.numerals import counted
 
 from .titles import headline, number_of_bytes, subtitle
 
@@ -78,7 +79,9 @@ def _other_totals(counts: Counts) -> list[tuple[Cell, ...]]:
         fewer = spec.K * spec.R * spec.G * spec.D
         totals.append(("Keras", f"one bias fewer a gate: minus {fewer:,}", f"{counts.total - fewer:,}"))
     if counts.macs is not None and call is not None:
-        told = f"{call.T:,} steps × {counts.macs_per_step:,} a step ({call.T_formula} steps, biases not counted)"
+        told = (
+            f"{counted(call.T, 'step')} × {counts.macs_per_step:,} a step ({call.T_formula} steps, biases not counted)"
+        )
         totals.append(("MACs", told, f"{counts.macs:,}"))
     return totals
 

@@ -178,7 +178,7 @@ def test_full_is_everything(capsys: pytest.CaptureFixture[str], option: str) -> 
     """The first screen names it; it has every slice, note, law and count, and every line of the proof."""
     short = here(capsys, "explain", "7", "5", "2", option).out
     assert len(short.splitlines()) <= 50
-    assert short.endswith("more: --full\n")
+    assert short.endswith("more: lstm-shapes explain Q D K --full\n")
     assert ("claims hold" in short) == (option == "--proof")
     full = here(capsys, "explain", "7", "5", "2", "--full", option).out
     titles = ["Slices", "Notes", "Laws", "Kept for backward", *(["Proof"] if option == "--proof" else [])]
