@@ -127,8 +127,6 @@ def _keys(items: tuple[Any, ...], step: Step, lengths: Shape | None, N: int | No
         raise _wrong(f"at most {len(shape)} indices and one ...", items)
     if LAST_STEPS in taken and lengths is None:
         raise _wrong("without lengths, since this call has none", LAST_STEPS)
-    rows = range(N or 0)
-    positions = {ALL_ROWS: tuple(rows), LAST_STEPS: tuple(length - 1 for length in lengths or ())}
     missing = [slice(None)] * (len(shape) - len(taken))
     full = [one for item in items for one in (missing if item is Ellipsis else [item])]
     full += missing if Ellipsis not in items else []
@@ -142,9 +140,10 @@ def _keys(items: tuple[Any, ...], step: Step, lengths: Shape | None, N: int | No
                 raise _wrong("a step of at least 1, as torch wants", item)
             keys.append(range(shape[place])[item])
         elif isinstance(item, str):
-            if positions[item] and max(positions[item]) >= shape[place]:
-                raise _wrong(f"on an axis of at least {max(positions[item]) + 1}: {item}", shape)
-            keys.append(positions[item])
+            positions = tuple(range(N or 0)) if item == ALL_ROWS else tuple(length - 1 for length in lengths or ())
+            if positions and max(positions) >= shape[place]:
+                raise _wrong(f"on an axis of at least {max(positions) + 1}: {item}", shape)
+            keys.append(positions)
         else:
             keys.append(_position(item, step.axes, place))
     return tuple(keys)
