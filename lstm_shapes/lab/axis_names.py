@@ -90,7 +90,7 @@ class AxisNames:
             names = ["N" if axis == at else UNKNOWN for axis in range(len(sizes))]
             self._given.setdefault(index, Axes.of(names, sizes))
         self._outside: dict[int, Axes] = {}
-        said = None
+        said: list[tuple[str, ...]] = []
         for _ in range(_MOST_ROUNDS):
             self._play()
             before, said = said, [axes.names for axes in self._outside.values()]

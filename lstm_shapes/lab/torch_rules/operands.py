@@ -34,6 +34,7 @@ class _Weight(Plain):
 
     def made(self, at: int) -> Axis:
         """What axis `at` of a weight makes; of `W.t()`, what that axis of W makes."""
+        at %= len(self)
         base = self.tensor._base
         if base is None:
             base = self.tensor

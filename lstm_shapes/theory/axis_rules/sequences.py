@@ -9,7 +9,7 @@ from typing import Any
 from lstm_shapes.theory.axes import Axes, Axis, Fixed, fix, made, settle, unknown
 from lstm_shapes.theory.axis_rules.broadcasting import agree, join_fixed, places
 from lstm_shapes.theory.axis_rules.joining import stack
-from lstm_shapes.theory.axis_rules.moving import resize, take
+from lstm_shapes.theory.axis_rules.moving import take
 from lstm_shapes.theory.axis_rules.picking import pick
 from lstm_shapes.theory.axis_rules.reducing import sum_out
 from lstm_shapes.theory.axis_rules.table import Answer, Operand, Plain, axis_at, described, rule, sizes_of

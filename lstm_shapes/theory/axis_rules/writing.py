@@ -93,12 +93,13 @@ def scattered(input: Axes, dim: Any = None, *_: object, **__: object) -> Answer:
 def _elsewhere(place: Axes, value: Axes, told: set[Origin]) -> bool:
     """Whether a value stands at other coordinates than the place that it is written to."""
     stands = dict(place.fixed)
+    moving = {atom.origin for axis in (*place, *value) for atom in axis.atoms}
     return any(
         not _kin(origin) & told and not any(stands.get(one) == end for one, end in _ends(origin, where))
         for origin, where in value.fixed
         # A state that has seen several steps, and what was computed over, stands nowhere: its rows may have seen other
         # ones than the rest, as those of hn have after packing.
-        if isinstance(where, int) or isinstance(stands.get(origin), int)
+        if isinstance(where, int) or isinstance(stands.get(origin), int) or (origin in moving and not origin.made)
     )
 
 
