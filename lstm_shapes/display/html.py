@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-from .page import Block, Cell, Lines, Mark, Page, Sheet
+from .page import Block, Branch, Cell, Lines, Mark, Page, Sheet, Tree
 
 __all__ = ["document", "to_html"]
 
@@ -27,6 +27,9 @@ background:none;color:inherit}
 .lstm-shapes .code,.lstm-shapes .strong{font-weight:600}
 .lstm-shapes .good{color:#1a7f37;font-weight:700}.lstm-shapes .bad{color:#cf222e;font-weight:700}
 .lstm-shapes .quiet,.lstm-shapes .caption{opacity:.8}
+.lstm-shapes .row{display:flex;gap:1em;white-space:pre-wrap;overflow-wrap:anywhere}
+.lstm-shapes .row>:first-child{flex:0 0 3em;text-align:right;font-variant-numeric:tabular-nums}
+.lstm-shapes summary{cursor:pointer}.lstm-shapes details:not([open])>summary>.row:first-child>:last-child:after{content:" …"}
 .lstm-shapes .drawing{overflow-x:auto}
 .lstm-shapes .drawing svg{max-width:max(100%,760px)!important;height:auto}
 @media (prefers-color-scheme:dark){.lstm-shapes .good{color:#3fb950}.lstm-shapes .bad{color:#ff7b72}}
@@ -52,6 +55,8 @@ def document(page: Page) -> str:
 
 
 def _block(block: Block) -> str:
+    if isinstance(block, Tree):
+        return "".join(_branch(branch, block.open) for branch in block.branches)
     title = f"<h3>{escape(block.title)}</h3>"
     if isinstance(block, Sheet):
         return title + _sheet(block)
@@ -84,6 +89,17 @@ def _rows(sheet: Sheet, rows: tuple[tuple[Cell, ...], ...]) -> str:
         + "</tr>"
         for row in rows
     )
+
+
+def _branch(branch: Branch, levels: int) -> str:
+    """Rows, and folded below them what is inside."""
+    rows = "".join(
+        f'<span class="row">{"".join(f"<span>{_cell(cell)}</span>" for cell in row)}</span>' for row in branch.rows
+    )
+    if not branch.inner:
+        return rows
+    inner = "".join(_branch(one, levels - 1) for one in branch.inner)
+    return f"<details{' open' if levels > 0 else ''}><summary>{rows}</summary>{inner}</details>"
 
 
 def _classes(right: bool, whole: bool) -> str:

@@ -22,6 +22,7 @@ from rich.text import Text
 __all__ = [
     "STYLES",
     "Block",
+    "Branch",
     "Cell",
     "Column",
     "Drawing",
@@ -30,6 +31,7 @@ __all__ = [
     "Page",
     "Role",
     "Sheet",
+    "Tree",
     "code",
     "console",
     "renderables",
@@ -101,7 +103,35 @@ class Drawing:
         return self.text if isinstance(self.text, str) else self.text(width)
 
 
-Block = Sheet | Lines | Drawing
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Rows that belong together, and what is inside them."""
+
+    rows: tuple[tuple[Cell, ...], ...]
+    inner: tuple[Branch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A table whose rows have others inside: all of them in a console; in a page folded, the first `open` levels open."""
+
+    columns: tuple[Column, ...]
+    branches: tuple[Branch, ...]
+    open: int = 1
+
+    @property
+    def sheet(self) -> Sheet:
+        """All rows below each other."""
+
+        def rows(branches: tuple[Branch, ...]) -> Iterator[tuple[Cell, ...]]:
+            for branch in branches:
+                yield from branch.rows
+                yield from rows(branch.inner)
+
+        return Sheet("", self.columns, tuple(rows(self.branches)))
+
+
+Block = Sheet | Tree | Lines | Drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +187,8 @@ def renderables(page: Page, width: int = 80) -> Iterator[RenderableType]:
     for number, block in enumerate(page.blocks):
         if number or page.title:
             yield Text("")
-        if isinstance(block, Sheet):
-            yield from _sheet(block, width)
+        if isinstance(block, Sheet | Tree):
+            yield from _sheet(block if isinstance(block, Sheet) else block.sheet, width)
         elif isinstance(block, Lines):
             yield from _lines(block)
         else:
