@@ -29,7 +29,8 @@ background:none;color:inherit}
 .lstm-shapes .quiet,.lstm-shapes .caption{opacity:.8}
 .lstm-shapes .row{display:flex;gap:1em;white-space:pre-wrap;overflow-wrap:anywhere}
 .lstm-shapes .row>:first-child{flex:0 0 3em;text-align:right;font-variant-numeric:tabular-nums}
-.lstm-shapes summary{cursor:pointer}.lstm-shapes details:not([open])>summary>.row:first-child>:last-child:after{content:" …"}
+.lstm-shapes summary{cursor:pointer}
+.lstm-shapes details:not([open])>summary>.row:first-child>:last-child:after{content:" …"}
 .lstm-shapes .drawing{overflow-x:auto}
 .lstm-shapes .drawing svg{max-width:max(100%,760px)!important;height:auto}
 @media (prefers-color-scheme:dark){.lstm-shapes .good{color:#3fb950}.lstm-shapes .bad{color:#ff7b72}}

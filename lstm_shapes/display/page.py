@@ -113,8 +113,9 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A table whose rows have others inside: all of them in a console; in a page folded, the first `open` levels open."""
+    """A table whose rows have others inside: all of them in a console; in a page folded, `open` levels open."""
 
+    title: str
     columns: tuple[Column, ...]
     branches: tuple[Branch, ...]
     open: int = 1
@@ -128,7 +129,7 @@ class Tree:
                 yield from branch.rows
                 yield from rows(branch.inner)
 
-        return Sheet("", self.columns, tuple(rows(self.branches)))
+        return Sheet(self.title, self.columns, tuple(rows(self.branches)))
 
 
 Block = Sheet | Tree | Lines | Drawing

@@ -17,7 +17,7 @@ def walk_view(walk: Walk) -> Page:
     """What `walk` returns."""
     columns = (Column("line", right=True), Column("program, and what each line makes", fold=True))
     ends = [Branch(tuple(("", Mark(_made(made), "symbol")) for made in some)) for some in (walk.inputs, walk.output)]
-    blocks: list[Block] = [Tree(columns, (ends[0], *_branches(walk.steps), ends[1]), open=2)]
+    blocks: list[Block] = [Tree("", columns, (ends[0], *_branches(walk.steps), ends[1]), open=2)]
     if walk.notes:
         blocks.append(Lines("Notes", walk.notes))
     if walk.error is not None:
