@@ -80,7 +80,8 @@ def coded(axes: Axes) -> Channels:
         if isinstance(stood, int):
             found[origin.root] = torch.full(axes.sizes, stood + 1.0, dtype=torch.float64)
     several = [atom.origin.root for atom in atoms] + [origin.root for origin, _ in axes.fixed]
-    return {root: channel for root, channel in found.items() if several.count(root) == 1}
+    empty = {atom.origin.root for atom in atoms if atom.origin.blank}  # nothing is in it yet
+    return {root: channel for root, channel in found.items() if several.count(root) == 1 and root not in empty}
 
 
 def moved(call: Call, channels: dict[int, Channels], roots: set[Origin]) -> Iterator[tuple[Value, Origin, Tensor]]:

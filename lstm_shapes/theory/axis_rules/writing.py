@@ -104,7 +104,7 @@ def _elsewhere(place: Axes, value: Axes, told: set[Origin], cut: set[Origin]) ->
         for origin, where in value.fixed
         # A state that has seen several steps, and what was computed over, stands nowhere: its rows may have seen other
         # ones than the rest, as those of hn have after packing.
-        if isinstance(where, int) or isinstance(stands.get(origin), int) or origin in cut
+        if isinstance(where, int) or isinstance(stands.get(origin), int) or _kin(origin) & cut
     )
 
 
