@@ -15,8 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from lstm_shapes.lab.tensors import AnnotatedTensor
-from lstm_shapes.lab.torch_rules import answer, rule_of, weight_axes
-from lstm_shapes.lab.torch_rules.scrambles import on_scramble
+from lstm_shapes.lab.torch_rules import answer, on_scramble, rule_of, weight_axes
 from lstm_shapes.lab.trace import KERNELS, Call, Trace, Value
 from lstm_shapes.theory.axes import Axes, Axis, Span, renewed, unknown, unnamed
 from lstm_shapes.theory.axis_rules.reshaping import Scramble
