@@ -13,25 +13,8 @@ from functools import lru_cache
 from itertools import count, pairwise
 from typing import Any
 
-__all__ = [
-    "COPIES",
-    "DESCRIBED_COPIES",
-    "MOST",
-    "UNKNOWN",
-    "Atom",
-    "Conflict",
-    "Naming",
-    "Origin",
-    "Steps",
-    "compact",
-    "cut",
-    "factors",
-    "injective",
-    "joined",
-    "relabelled",
-    "steady",
-    "whole",
-]
+__all__ = ["COPIES", "DESCRIBED_COPIES", "MOST", "UNKNOWN", "Atom", "Conflict", "Naming", "Origin", "Steps"]
+__all__ += ["compact", "cut", "factors", "injective", "joined", "relabelled", "steady", "whole"]
 
 UNKNOWN = "?"
 """The honest name of an axis that no single coordinate runs along."""
