@@ -40,12 +40,8 @@ def written(target: Axes, key: tuple[Key, ...] | None, value: Operand | float) -
     values = ([NEW_AXIS] * len(place) + list(value))[-len(place) :] if len(place) else []
     alike = list(map(_alike, place, values))
     if any(one is None or isinstance(one, Picks) for one in key):
-        return (
-            renewed(target)
-            if all(alike)
-            and not _elsewhere(place, value, set(), {atom.origin for axis in target for atom in axis.atoms})
-            else nothing
-        )
+        every = {atom.origin for axis in target for atom in axis.atoms}
+        return renewed(target) if all(alike) and not _elsewhere(place, value, set(), every) else nothing
     keys = [*spread(key, len(target)), *[slice(None)] * len(target)][: len(target)]
     slots = {at: positions_of(one, target[at].size) for at, one in enumerate(keys) if isinstance(one, slice)}
     steps = {
