@@ -7,7 +7,7 @@ from base64 import b64encode
 from functools import partial
 from html import escape
 
-from .page import Block, Cell, Column, Drawing, Lines, Mark, Page, Sheet
+from .page import Block, Branch, Cell, Column, Drawing, Lines, Mark, Page, Sheet, Tree
 
 __all__ = ["document", "to_html"]
 
@@ -37,6 +37,8 @@ padding:0}
 .lstm-shapes .good{color:#1a7f37;color:light-dark(#1a7f37,#3fb950);font-weight:700}
 .lstm-shapes .bad{color:#cf222e;color:light-dark(#cf222e,#ff7b72);font-weight:700}
 .lstm-shapes :is(.quiet,.caption){opacity:.8}
+.lstm-shapes .row{overflow-wrap:anywhere}
+.lstm-shapes details:not([open])>summary>.row:first-child:after{content:" …"}
 .lstm-shapes .drawing{overflow-x:auto}
 .lstm-shapes .drawing :is(svg,img){max-width:max(100%,760px)!important;height:auto}
 """.replace("\n", "")
@@ -71,6 +73,8 @@ def document(page: Page) -> str:
 
 
 def _block(block: Block, inline: bool) -> str:
+    if isinstance(block, Tree):
+        return "".join(_branch(branch, block.open) for branch in block.branches)
     if isinstance(block, Sheet):
         return _sheet(block)
     if isinstance(block, Lines):
@@ -108,6 +112,19 @@ def _aligned(tag: str, column: Column, content: str) -> str:
     side = ' class="right" style="text-align:right' if column.right else ' style="text-align:left'
     wrap = "" if not column.whole or column.fold else ";white-space:nowrap"
     return f'<{tag}{side}{wrap}">{content}</{tag}>'
+
+
+def _branch(branch: Branch, levels: int) -> str:
+    """Rows, and folded below them what is inside; their first cells are numbers, in a column of characters."""
+    rows = "".join(
+        f'<div class="row" style="text-align:left">'
+        f"<samp>{str(first).rjust(4).replace(' ', chr(0xA0))}</samp>{chr(0x2002).join(map(_cell, ('', *rest)))}</div>"
+        for first, *rest in branch.rows
+    )
+    if not branch.inner:
+        return rows
+    inner = "".join(_branch(one, levels - 1) for one in branch.inner)
+    return f"<details{' open' if levels > 0 else ''}><summary>{rows}</summary>{inner}</details>"
 
 
 def _cell(cell: Cell) -> str:

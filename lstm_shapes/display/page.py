@@ -21,6 +21,7 @@ from rich.text import Text
 __all__ = [
     "STYLES",
     "Block",
+    "Branch",
     "Cell",
     "Column",
     "Drawing",
@@ -29,6 +30,7 @@ __all__ = [
     "Page",
     "Role",
     "Sheet",
+    "Tree",
     "code",
     "console",
     "renderables",
@@ -100,7 +102,36 @@ class Drawing:
         return self.text if isinstance(self.text, str) else self.text(width)
 
 
-Block = Sheet | Lines | Drawing
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Rows that belong together, and what is inside them."""
+
+    rows: tuple[tuple[Cell, ...], ...]
+    inner: tuple[Branch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A table whose rows have others inside: all of them in a console; in a page folded, `open` levels open."""
+
+    title: str
+    columns: tuple[Column, ...]
+    branches: tuple[Branch, ...]
+    open: int = 1
+
+    @property
+    def sheet(self) -> Sheet:
+        """All rows below each other."""
+
+        def rows(branches: tuple[Branch, ...]) -> Iterator[tuple[Cell, ...]]:
+            for branch in branches:
+                yield from branch.rows
+                yield from rows(branch.inner)
+
+        return Sheet(self.title, self.columns, tuple(rows(self.branches)))
+
+
+Block = Sheet | Tree | Lines | Drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +193,12 @@ def renderables(page: Page, width: int = 80) -> Iterator[RenderableType]:
             yield Text("")
         if block.title:
             yield Text(block.title, style="bold underline")
-        if isinstance(block, Sheet):
-            table, needs = _table(block)
-            yield table if needs <= width else _records(block)
-            if block.caption:
-                yield written(block.caption)
+        if isinstance(block, Sheet | Tree):
+            sheet = block if isinstance(block, Sheet) else block.sheet
+            table, needs = _table(sheet)
+            yield table if needs <= width else _records(sheet)
+            if sheet.caption:
+                yield written(sheet.caption)
         elif isinstance(block, Lines):
             grid = Table.grid(padding=(0, 1, 0, 0))
             for item in block.items:

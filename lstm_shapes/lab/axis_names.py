@@ -15,8 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from lstm_shapes.lab.tensors import AnnotatedTensor
-from lstm_shapes.lab.torch_rules import answer, rule_of, weight_axes
-from lstm_shapes.lab.torch_rules.scrambles import on_scramble
+from lstm_shapes.lab.torch_rules import answer, on_scramble, rule_of, weight_axes
 from lstm_shapes.lab.trace import KERNELS, Call, Trace, Value
 from lstm_shapes.theory.axes import Axes, Axis, Span, renewed, unknown, unnamed
 from lstm_shapes.theory.axis_rules.reshaping import Scramble
@@ -90,7 +89,7 @@ class AxisNames:
             names = ["N" if axis == at else UNKNOWN for axis in range(len(sizes))]
             self._given.setdefault(index, Axes.of(names, sizes))
         self._outside: dict[int, Axes] = {}
-        said = None
+        said: list[tuple[str, ...]] = []
         for _ in range(_MOST_ROUNDS):
             self._play()
             before, said = said, [axes.names for axes in self._outside.values()]
@@ -156,7 +155,10 @@ class AxisNames:
         return False
 
     def _apart(self) -> list[Origin]:
-        """For each input the one axis that arrives in a result and along which nothing was computed: its samples."""
+        """For each input the one axis that arrives in a result and along which nothing was computed: its samples.
+
+        Something must be known of another axis of it, else the features of a batch that is summed up would be samples.
+        """
         on_the_way = self._trace.ancestors(*self._results)
         left = {
             origin.root
@@ -171,10 +173,13 @@ class AxisNames:
             for atom in axis.atoms
             if len(axis.atoms) == 1 and not atom.part
         }
+        hinted = {origin.root for origins in self._hints.values() for origin in origins}
         found: list[Origin] = []
         for axes in self._outside.values():
             apart = [axis for axis in axes if axis.size > 1 and axis.atoms[0].origin.root in arrived - left]
-            if len(apart) == 1 < len(axes) and apart[0].waits:
+            others = [axis for axis in axes if not any(axis is one for one in apart)]
+            told = any(axis.known or axis.atoms[0].origin.root in hinted for axis in others if axis.size > 1)
+            if len(apart) == 1 and apart[0].waits and told:
                 found.append(apart[0].atoms[0].origin)
         return found
 

@@ -16,25 +16,8 @@ from typing import Any, overload
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.theory.origins import UNKNOWN, Atom, Naming, Origin, Steps, compact, relabelled, steady, whole
 
-__all__ = [
-    "NEW",
-    "NEW_AXIS",
-    "Axes",
-    "Axis",
-    "Fixed",
-    "Span",
-    "blanks",
-    "fix",
-    "forget",
-    "forgotten",
-    "freeze",
-    "made",
-    "renewed",
-    "settle",
-    "unknown",
-    "unnamed",
-    "unpacked",
-]
+__all__ = ["NEW", "NEW_AXIS", "Axes", "Axis", "Fixed", "Span", "blanks", "fix", "forget"]
+__all__ += ["forgotten", "freeze", "made", "renewed", "settle", "unknown", "unnamed", "unpacked"]
 
 NEW = "1"
 """The name of an axis of size 1 that `None` or `unsqueeze` has just made: a product of no atoms."""

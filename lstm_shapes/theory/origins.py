@@ -13,26 +13,8 @@ from itertools import count, pairwise
 from typing import Any
 from weakref import WeakValueDictionary
 
-__all__ = [
-    "COPIES",
-    "DESCRIBED_COPIES",
-    "MOST",
-    "UNKNOWN",
-    "Atom",
-    "Conflict",
-    "Naming",
-    "Origin",
-    "Steps",
-    "compact",
-    "cut",
-    "derived",
-    "factors",
-    "injective",
-    "joined",
-    "relabelled",
-    "steady",
-    "whole",
-]
+__all__ = ["COPIES", "DESCRIBED_COPIES", "MOST", "UNKNOWN", "Atom", "Conflict", "Naming", "Origin", "Steps"]
+__all__ += ["compact", "cut", "derived", "factors", "injective", "joined", "relabelled", "steady", "whole"]
 
 UNKNOWN = "?"
 """The honest name of an axis that no single coordinate runs along."""

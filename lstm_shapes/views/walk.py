@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lstm_shapes.display import view
-from lstm_shapes.display.page import Block, Cell, Column, Lines, Mark, Page, Role, Sheet
+from lstm_shapes.display.page import Block, Branch, Cell, Column, Lines, Mark, Page, Role, Tree
 from lstm_shapes.lab.walk.result import Made, Step, Walk
 
 from .titles import near
@@ -15,18 +17,8 @@ __all__ = ["walk_view"]
 def walk_view(walk: Walk) -> Page:
     """What `walk` returns."""
     columns = (Column("line", right=True), Column("program, and what each line makes", fold=True))
-    rows: list[tuple[Cell, ...]] = []
-    for made in walk.inputs:
-        rows.append(("", Mark(_made(made), "symbol")))
-    file = ""
-    for step in walk.steps:
-        if step.file and step.file != file and step.kind != "layer":
-            file = step.file
-            rows.append(("", Mark(near(file), "quiet")))
-        rows += _rows(step)
-    for made in walk.output:
-        rows.append(("", Mark(_made(made), "symbol")))
-    blocks: list[Block] = [Sheet("", columns, tuple(rows))]
+    ends = [Branch(tuple(("", Mark(_made(made), "symbol")) for made in some)) for some in (walk.inputs, walk.output)]
+    blocks: list[Block] = [Tree("", columns, (ends[0], *_branches(walk.steps), ends[1]), open=2)]
     if walk.notes:
         blocks.append(Lines("Notes", walk.notes))
     if walk.error is not None:
@@ -48,6 +40,23 @@ def _verdict(walk: Walk) -> str:
     if said:
         return " ".join(said)
     return "Every axis is named as long as its name is true."
+
+
+def _branches(steps: Sequence[Step], file: str = "") -> list[Branch]:
+    """Each step with the deeper ones that follow it inside, and where another file begins, its name."""
+    found: list[Branch] = []
+    at = 0
+    while at < len(steps):
+        head, begin = steps[at], at + 1
+        rows: list[tuple[Cell, ...]] = []
+        if head.file and head.file != file and head.kind != "layer":
+            file = head.file
+            rows.append(("", Mark(near(file), "quiet")))
+        at = next((at for at in range(begin, len(steps)) if steps[at].depth <= head.depth), len(steps))
+        inner = _branches(steps[begin:at], file)
+        file = next((step.file for step in reversed(steps[begin:at]) if step.file and step.kind != "layer"), file)
+        found.append(Branch((*rows, *_rows(head)), tuple(inner)))
+    return found
 
 
 def _rows(step: Step) -> list[tuple[Cell, ...]]:

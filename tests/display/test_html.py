@@ -125,7 +125,10 @@ def test_saved_page(tmp_path: Path) -> None:
     [
         (ls.explain(3, 5, 2, L=4, proof=False), "Y[:, -1] reads h of layer 1 at t=3."),
         (ls.predict(3, 5, 2, L=4, batch_first=False), "Y[-1] reads h of layer 1 at t=3"),
-        (ls.run(3, 5, 2, L=4, bidirectional=True), "reads h of layer 1 in both directions at t=3 (forward) and t=0 (reverse)"),
+        (
+            ls.run(3, 5, 2, L=4, bidirectional=True),
+            "reads h of layer 1 in both directions at t=3 (forward) and t=0 (reverse)",
+        ),
         (ls.predict(3, 5, lengths=(4, 2)), "hn[-1] reads h of layer 0 at each row's last step."),
         (ls.predict(3, 5, cell="GRUCell"), "inside one cell"),
     ],

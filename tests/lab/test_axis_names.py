@@ -80,3 +80,72 @@ def test_a_write_through_a_view_keeps_names() -> None:
         return y + 1
 
     assert named(program, x)[1] == "(N=4, 7, 5)"
+
+
+def shapes(program: Callable[..., Tensor], *inputs: Tensor) -> list[str]:
+    """The inputs and the result of a run, named last."""
+    recorder = Recorder()
+    values = [recorder.value(tensor) for tensor in inputs]
+    with recorder:
+        out = program(*inputs)
+    result = recorder.value(out)
+    names = AxisNames(recorder.trace, results=[result])
+    return [names.shape(value) for value in (*values, result)]
+
+
+def test_an_axis_that_is_cut_before_a_layer_reads_it_is_a_product() -> None:
+    """Steps and samples in one axis, as reinforcement learning rolls them out."""
+    rnn, N = nn.GRU(Q, D), 3
+    assert shapes(lambda x: rnn(x.view(L, N, Q))[0].flatten(0, 1), torch.randn(L * N, Q)) == [
+        "(L·N=21, Q=5)",
+        "(L·N=21, D=8)",
+    ]
+
+
+def test_a_recurrence_written_by_hand_names_its_steps() -> None:
+    """A state that goes on along an axis makes it L, what nothing is computed along is N; a sum alone is neither."""
+    W, U = nn.Parameter(torch.randn(Q, D)), nn.Parameter(torch.randn(D, D))
+
+    def loop(x: Tensor) -> Tensor:
+        h = torch.zeros(N, D)
+        for t in range(x.size(0)):
+            h = torch.tanh(x[t] @ W + h @ U)
+        return h
+
+    def pooled(x: Tensor) -> Tensor:
+        total = torch.zeros(N, Q)
+        for at in range(x.size(0)):
+            total = total + x[at]
+        return total @ W
+
+    x = torch.randn(L, N, Q)
+    assert shapes(loop, x)[0] == "(L=7, N=4, Q=5)"
+    assert shapes(pooled, x)[0] == "(7, N=4, Q=5)"
+
+
+def test_samples_are_not_guessed() -> None:
+    """Where two axes arrive untouched, or the one is summed over, nothing says which is which."""
+    x = torch.randn(N, L, Q)
+    assert shapes(nn.Linear(Q, 3), x)[0] == "(4, 7, Q=5)"
+    assert shapes(lambda x: x.sum(0).sum(0), x)[0] == "(4, 7, 5)"
+
+
+def test_attention_sorting_and_scattering() -> None:
+    """What is normalised over is S; one row sorted keeps its name; what is scattered along an axis is not that axis."""
+    rnn, score = nn.GRU(Q, D, batch_first=True), nn.Linear(Q, 1)
+    x, lengths = torch.randn(N, L, Q), torch.tensor([3, 7, 5, 2])
+
+    def attended(x: Tensor) -> Tensor:
+        return torch.bmm(score(x).softmax(1).transpose(1, 2), x).squeeze(1)
+
+    assert shapes(attended, x)[0] == "(N=4, S=7, Q=5)"
+
+    def in_order(x: Tensor, lengths: Tensor) -> Tensor:
+        order = lengths.argsort(descending=True)
+        y: Tensor = rnn(x.index_select(dim=0, index=order))[0].index_select(0, order.argsort())
+        return y
+
+    assert shapes(in_order, x, lengths)[0] == "(N=4, L=7, Q=5)"
+    assert shapes(in_order, x, lengths)[2] == "(N=4, L=7, D=8)"
+    where = torch.zeros(N, 1, D, dtype=torch.long)
+    assert shapes(lambda x: rnn(x)[0].scatter(1, where, 0.0), x)[1] == "(N=4, 7, D=8)"

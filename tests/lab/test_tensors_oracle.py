@@ -56,6 +56,19 @@ def strict_for_examples() -> Any:
     steps=[("diagonal", 0), ("add", 0), ("flip", 8), ("add", 0)],
     start=Axes.of("N L", (6, 4)),
 )
+@example(  # what is written in part moves along the axis, and holds another value of it besides
+    steps=[
+        ("gather", 3490170012),
+        ("gated", 3808165140),
+        ("permute", 3623781297),
+        ("last_valid", 3050786087),
+        ("integer", 772942932),
+        ("add", 973468626),
+        ("written", 173945546),
+        ("gather", 3415219173),
+    ],
+    start=Axes.of("N L D", (3, 5, 4)),
+)
 def test_every_name_that_survives_is_true(steps: list[tuple[str, int]], start: Axes) -> None:
     """After up to eight operations, a step along an axis changes the coordinate it is named after, alone."""
     log, found = run_chain(steps, start)

@@ -158,7 +158,7 @@ def test_a_tagger_with_packed_sequences_and_a_viterbi_loop() -> None:
     assert packed.marks == []
     assert texts(step_at(found, "y, _ = pad")) == ["y (N=4, L=9, R·D=16)"]
     assert step_at(found, "for t in range").count == 8
-    assert texts(step_at(found, "best, index = "))[0] == "best (N=4, trans=4)"
+    assert texts(step_at(found, "best, index = "))[0] == "best (N=4, trans.1=4)"
     assert step_at(found, "best, index = ").marks == []
     assert [(made.name, made.text) for made in found.output] == [
         ("output['tags']", "(N=4,)"),
@@ -181,7 +181,7 @@ class ConvFront(nn.Module):
 
 
 def test_a_convolutional_front_end_reshaped_into_steps() -> None:
-    """Windows that shorten the height make height′, channels are called after their convolution, and both survive the reshape."""
+    """Windows that shorten the height make height′, channels are the convolution's, and both survive the reshape."""
     found = walk(ConvFront(), torch.randn(3, 1, 28, 40))
     assert texts(step_at(found, "f = self.conv")) == ["f (N=3, conv0=8, height′=14, L=40)"]
     assert texts(step_at(found, "f = f.permute")) == ["f (N=3, L=40, conv0·height′=112)"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lstm_shapes.display import as_text
+from lstm_shapes.display import as_document, as_text
 from lstm_shapes.lab.walk import walk
 
 
@@ -66,7 +66,7 @@ def test_notes_html_and_plain_data() -> None:
     assert "Every axis is named as long as its name is true." in found._repr_html_()
     data = found.to_dict()
     assert data["ok"] is True
-    assert data["steps"][0]["made"] == [{"name": "", "axes": ["?", "linear0"], "sizes": [3, 2], "note": ""}]
+    assert data["steps"][0]["made"] == [{"name": "", "axes": ["N", "linear0"], "sizes": [3, 2], "note": ""}]
     assert data["report"] is None
 
 
@@ -84,3 +84,33 @@ def test_a_long_name_is_folded_and_comments_are_marked() -> None:
     assert "line   program, and what each line makes" in text
     assert "1 of 1 comments on shapes is wrong." in text
     assert "✗ # (batch, 5): return is (3, 4)" in text
+
+
+class Model(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Encoder()
+        self.a_layer_with_a_name_that_is_longer_than_any_column_could_ever_be = nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.encoder(x)
+        z: Tensor = self.a_layer_with_a_name_that_is_longer_than_any_column_could_ever_be(y[:, 0])
+        return z
+
+
+def test_in_a_page_submodules_are_folded() -> None:
+    """The forward is open, what it calls is closed; the text is the same as without folds."""
+    html = as_document(walk(Model(), torch.randn(3, 5, 4)))
+    opened, closed = html.count("<details open>"), html.count("<details>")
+    assert (opened, closed) == (2, 2)
+    inside = html[html.index("<details><summary>") :]
+    assert "Encoder.forward" in inside[: inside.index("</details>")]
+    assert html.index("y = self.encoder(x)") < html.index("for t in range(x.size(1)):  5 rounds")
+    assert html.count("<details") == html.count("</details>")
+
+
+def test_a_long_name_is_broken_and_keeps_the_table() -> None:
+    """One name never turns the page into a list of headings and values."""
+    text = as_text(walk(Model(), torch.randn(3, 5, 4)), width=60)
+    assert text.count("program, and what each line makes") == 1
+    assert max(map(len, text.splitlines())) <= 60

@@ -43,9 +43,19 @@ def walk(
 ) -> Walk:
     """Run the model once and show its forward: each line, and the axes of what it made.
 
-    The axes of the inputs are named by the layers that read them, unless `axes` names those of the first input, or of
-    each, or `batch_dim` says which axis of the first one is the batch. Where two of them differ, a mark says so at the
-    line where it shows. Functions that are called more than `depth` calls inside the model are left out.
+    The axes of the inputs are named last, unless `axes` names those of the first input, or of each, or `batch_dim` says
+    which axis of the first one is the batch. Recurrent layers and packing say what N, L, Q and the states are, and
+    where two of them differ, a mark says so at the line where it shows. What no layer reads is named by what the
+    program does with it: L is an axis along which a state goes on, S one that attention is normalised over, Q one that
+    a weight sums over; N is the one axis of an input that arrives in the result while nothing is computed along it; C,
+    height, width and depth are a convolution's. An axis that is added to, or laid beside, a named one is called so.
+
+    Features that a layer makes are called after it: `fc=10`, `conv1=32`; those of a parameter after the parameter and
+    its axis: `W.1=40`. `fc/5=2` are the two blocks of five in fc; `a+b` is two axes one after the other, `a|b` one that
+    two tensors with other names have in common, `stacked` what a list holds, `copies` what repeats, `L′` windows over
+    L, `1` an axis of size one, and `?` an axis that no name is true of.
+
+    Functions that are called more than `depth` calls inside the model are left out; a notebook folds submodules.
 
     Lines are those that call a torch function, themselves or further in; of others, only a `return` of names and the
     heads of loops are seen. Comments that give a shape are held against what is so.

@@ -26,22 +26,8 @@ _SUBJECT = re.compile(
 _NAMELESS = re.compile(r"(?:^|[-=]>|[,;→⇒]|\b(?:shape|size|output|returns?|dims?|is|now|:))\s*[:=]?\s*$", re.IGNORECASE)
 _ARROW = re.compile(r"[-=]+>|→|⇒")
 _DIM = re.compile(r"[\w+\-*/·. ]+")
-_SECOND = frozenset(
-    [
-        "size",
-        "len",
-        "length",
-        "dim",
-        "dims",
-        "dimension",
-        "layers",
-        "steps",
-        "directions",
-        "heads",
-        "features",
-        "channels",
-    ]
-)
+_SECONDS = "size len length dim dims dimension layers steps directions heads features channels"
+_SECOND = frozenset(_SECONDS.split())
 _SIZED = re.compile(r"size|dim|len|hid|emb|chan|feat|vocab|class|layer|head|num|step|unit|width|height")
 _ANY = frozenset(["?", "_", "-1", "None"])
 

@@ -105,10 +105,14 @@ def cat(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
 
 def _side_by_side(pieces: Sequence[Operand], at: int, total: int) -> Axis:
     """An axis without a name, the same one whenever the same pieces are joined; a walk says of what: embed+D."""
-    names = dict.fromkeys(piece[at].name if isinstance(piece, Axes) else UNKNOWN for piece in pieces)
+    names = [piece[at].name if isinstance(piece, Axes) else UNKNOWN for piece in pieces]
     words = UNKNOWN
-    if describing.get() and len(names) <= 4 and set(names) != {UNKNOWN}:
-        words = "stacked" if set(names) <= {NEW, "stacked"} else "+".join(names)
+    if describing.get() and set(names) <= {NEW, "stacked"}:
+        words = "stacked"
+    elif describing.get() and len(set(names)) == 1 < len(names) > 4 and names[0] != UNKNOWN:
+        words = f"{len(names)}×{names[0]}"
+    elif describing.get() and len(names) <= 4 and set(names) != {UNKNOWN}:
+        words = "+".join(names)
     return described(words, total, [axis_at(piece, at) for piece in pieces])
 
 

@@ -40,7 +40,8 @@ def written(target: Axes, key: tuple[Key, ...] | None, value: Operand | float) -
     values = ([NEW_AXIS] * len(place) + list(value))[-len(place) :] if len(place) else []
     alike = list(map(_alike, place, values))
     if any(one is None or isinstance(one, Picks) for one in key):
-        return renewed(target) if all(alike) and not _elsewhere(place, value, set()) else nothing
+        every = {atom.origin for axis in target for atom in axis.atoms}
+        return renewed(target) if all(alike) and not _elsewhere(place, value, set(), every) else nothing
     keys = [*spread(key, len(target)), *[slice(None)] * len(target)][: len(target)]
     slots = {at: positions_of(one, target[at].size) for at, one in enumerate(keys) if isinstance(one, slice)}
     steps = {
@@ -68,7 +69,8 @@ def written(target: Axes, key: tuple[Key, ...] | None, value: Operand | float) -
     new = [atom.origin for row, axis in zip(rows, target, strict=True) if axis.blank for atom in row.atoms]
     told = {*new, *(one for origin in new if origin.written for one, _ in origin.written[1])}
     fresh = all(axis.blank or not axis.atoms for axis in target)
-    if not fresh and _elsewhere(place, value, told):
+    cut = {atom.origin for axis, piece in zip(target, pieces, strict=True) if piece for atom in axis.atoms}
+    if not fresh and _elsewhere(place, value, told, cut):
         # A step from what was there to what is written changes more than the name of the axis says.
         rows = [_anything(row) if piece else row for row, piece in zip(rows, pieces, strict=True)]
     gone = dict(value.fixed) if fresh or not any(pieces) else join_fixed([target, value])
@@ -90,15 +92,15 @@ def scattered(input: Axes, dim: Any = None, *_: object, **__: object) -> Answer:
     return settle(rows, input.fixed)
 
 
-def _elsewhere(place: Axes, value: Axes, told: set[Origin]) -> bool:
-    """Whether a value stands at other coordinates than the place that it is written to."""
+def _elsewhere(place: Axes, value: Axes, told: set[Origin], cut: set[Origin]) -> bool:
+    """Whether a value stands at other coordinates than the place that it is written to; `cut` are written in part."""
     stands = dict(place.fixed)
     return any(
         not _kin(origin) & told and not any(stands.get(one) == end for one, end in _ends(origin, where))
         for origin, where in value.fixed
         # A state that has seen several steps, and what was computed over, stands nowhere: its rows may have seen other
         # ones than the rest, as those of hn have after packing.
-        if isinstance(where, int) or isinstance(stands.get(origin), int)
+        if isinstance(where, int) or isinstance(stands.get(origin), int) or _kin(origin) & cut
     )
 
 
