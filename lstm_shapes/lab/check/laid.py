@@ -79,12 +79,16 @@ def laid_of(lab: Experiments) -> Laid | None:
 
 def _joined(lab: Experiments, value: Value) -> tuple[Call, Layout] | None:
     """The call that joined steps into a result, behind which no axis was moved; how the samples lie since then."""
-    tracks = lab.ask(tracks_of)
-    after: Layout | None = None
+    between = [value]
     for made, call in value.way_back():
-        after = (tracks[made.index].layout() if made.index in tracks else None) or after
-        if call.name in (*_JOINS, "_pad_packed_sequence") and call.inputs and after is not None:
-            return (call, after) if call.name not in _JOINS or _steps(call) else None
+        between.append(made)
+        if call.name in (*_JOINS, "_pad_packed_sequence") and call.inputs:
+            if call.name in _JOINS and not _steps(call):
+                return None
+            tracks = lab.ask(tracks_of)
+            layouts = [tracks[v.index].layout() for v in between if v.index in tracks]
+            known = [layout for layout in layouts if layout is not None]
+            return (call, known[-1]) if known else None
         if call.name not in _THROUGH:
             return None
     return None
