@@ -1,4 +1,4 @@
-"""A row's place and the batch's size: the first sample once more in front, and every other row must stay what it was."""
+"""A row's place and the batch's size: the first sample once more in front, and no other row may change."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ _REDUCES = names_in("max amax any all min amin sum mean prod")
 class Placed:
     """A result whose rows depend on their place or on N. `call` is the first whose rows differ.
 
-    `laid`: an operand of it that was counted along the batch; `extra`: a call that is made once more for one sample more;
-    `shared`: it makes one flag of those of all samples; `crossed`: it lays samples over another axis of equal size; `turned`: a view before it that was to exchange two axes of equal sizes.
+    `laid`: an operand of it that was counted along the batch; `extra`: a call that one sample more makes once more;
+    `turned`: a view before it that was to exchange two axes of equal sizes; `crossed`: it lays samples over another axis
+    of equal size; `shared`: it makes one flag of those of all samples.
     """
 
     call: Call
