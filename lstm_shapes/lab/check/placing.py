@@ -28,7 +28,7 @@ class Placed:
     """A result whose rows depend on their place or on N. `call` is the first whose rows differ.
 
     `laid`: an operand of it that was counted along the batch; `extra`: a call that one sample more makes once more;
-    `turned`: a view before it that was to exchange two axes of equal sizes; `crossed`: it lays samples over another axis
+    `turned`: a view before it that was to exchange two axes of equal sizes; `crossed`: it lays samples over an axis
     of equal size; `shared`: it makes one flag of those of all samples.
     """
 
