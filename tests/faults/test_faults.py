@@ -24,7 +24,7 @@ PROGRAMS = 30
 ALARMS = 0
 # Found, and of those at their line, by the oracle that knows a mutant. Of rows, a result that only lies in another
 # layout is counted as wrong by the oracle and accused by nobody.
-BARS = {"rows": (0.88, 0.85), "padding": (0.95, 0.85), "itself": (0.65, 0.8)}
+BARS = {"rows": (0.9, 0.85), "padding": (0.95, 0.85), "itself": (0.85, 0.8)}
 
 _MODEL = """
 import torch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -290,7 +291,7 @@ def _another(lengths: list[int], i: int) -> list[int]:
     below = max((m for m in others if m < n), default=0)
     above = min((m for m in others if m > n), default=longest)
     room = [m for m in range(below + 1, above) if m != n] or [m for m in (below, above) if m > 0 and m != n]
-    if all(a >= b for a, b in zip(lengths, lengths[1:], strict=False)):  # sorted by whoever calls, as packing may ask
+    if all(a >= b for a, b in pairwise(lengths)):  # sorted by whoever calls, as packing may ask
         room = [m for m in room if all(m <= k for k in lengths[:i]) and all(m >= k for k in lengths[i + 1 :])]
     return [*lengths[:i], room[len(room) // 2] if len(room) > 2 else room[0], *lengths[i + 1 :]] if room else lengths
 

@@ -187,9 +187,9 @@ def _loop(lab: Experiments) -> Unread | None:
         calls = [call for found in used.values() for call in found]
         lines = [call.line for call in calls]
         # A decoder that is fed all steps but the last takes N of N + 1 by chance.
-        if 1 < lab.N < steps - 1 and set(places) == set(range(lab.N)) and calls:
-            if max(lines.count(line) for line in lines) >= lab.N - 1:
-                return Unread("loop", value=value, call=calls[-1], read=lab.N, steps=steps)
+        by_batch = 1 < lab.N < steps - 1 and set(places) == set(range(lab.N))
+        if by_batch and max(map(lines.count, lines), default=0) >= lab.N - 1:
+            return Unread("loop", value=value, call=calls[-1], read=lab.N, steps=steps)
         if len(used) == 1 and steps > 2:
             slot = next((s for s in lab.inputs.slots if value.origin == f"input {s.index}"), None)
             if slot is not None and slot.time == axis and len(lines) > 2 and len(set(lines)) == 1:

@@ -1,7 +1,7 @@
 """Results in another layout than the inputs: what was made step by step is joined along the batch, or before it.
 
-Rows are right and lie elsewhere. Some programs return (L, N, ·) on purpose, so the program itself has to say that it did
-not mean it: else this is a warning.
+Rows are right and lie elsewhere. Some programs return (L, N, ·) on purpose: what nothing in the program speaks
+against is a warning, or a note.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _JOINS = names_in("stack cat concat")
 # What may follow without touching an axis: pointwise functions, layers over the last axis.
 _THROUGH = SAME | names_in(
     "linear relu tanh sigmoid dropout softmax log_softmax layer_norm add __add__ __radd__ mul __mul__ sub __sub__ "
-    "__truediv__ div index_select squeeze gelu silu leaky_relu elu exp softplus masked_fill neg __neg__ clamp logsigmoid normalize"
+    "__truediv__ div index_select squeeze gelu silu leaky_relu elu exp softplus masked_fill neg __neg__ clamp "
+    "logsigmoid normalize"
 )
 
 
@@ -55,7 +56,7 @@ def laid_of(lab: Experiments) -> Laid | None:
     quick = samples.rows or samples.tracks
     layouts = {v.index: t.layout() for _, v in lab.results if (t := quick.get(v.index)) is not None}
     for path, value in lab.results:
-        layout = layouts[value.index] if value.index in layouts else None
+        layout = layouts.get(value.index)
         if (
             layout is None
             or len(value.shape) < 2
@@ -79,12 +80,16 @@ def laid_of(lab: Experiments) -> Laid | None:
 
 def _joined(lab: Experiments, value: Value) -> tuple[Call, Layout] | None:
     """The call that joined steps into a result, behind which no axis was moved; how the samples lie since then."""
-    tracks = lab.ask(tracks_of)
-    after: Layout | None = None
+    between = [value]
     for made, call in value.way_back():
-        after = (tracks[made.index].layout() if made.index in tracks else None) or after
-        if call.name in (*_JOINS, "_pad_packed_sequence") and call.inputs and after is not None:
-            return (call, after) if call.name not in _JOINS or _steps(call) else None
+        between.append(made)
+        if call.name in (*_JOINS, "_pad_packed_sequence") and call.inputs:
+            if call.name in _JOINS and not _steps(call):
+                return None
+            tracks = lab.ask(tracks_of)
+            layouts = [tracks[v.index].layout() for v in between if v.index in tracks]
+            known = [layout for layout in layouts if layout is not None]
+            return (call, known[-1]) if known else None
         if call.name not in _THROUGH:
             return None
     return None

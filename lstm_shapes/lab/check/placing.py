@@ -1,4 +1,4 @@
-"""A row's place and the batch's size: the first sample once more in front, and every other row must stay what it was."""
+"""A row's place and the batch's size: the first sample once more in front, and no other row may change."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ _REDUCES = names_in("max amax any all min amin sum mean prod")
 class Placed:
     """A result whose rows depend on their place or on N. `call` is the first whose rows differ.
 
-    `laid`: an operand of it that was counted along the batch; `extra`: a call that is made once more for one sample more;
-    `shared`: it makes one flag of those of all samples; `crossed`: it lays samples over another axis of equal size; `turned`: a view before it that was to exchange two axes of equal sizes.
+    `laid`: an operand of it that was counted along the batch; `extra`: a call that one sample more makes once more;
+    `turned`: a view before it that was to exchange two axes of equal sizes; `crossed`: it lays samples over an axis
+    of equal size; `shared`: it makes one flag of those of all samples.
     """
 
     call: Call
@@ -158,10 +159,15 @@ def _differing(
         layout, before = layouts.get(value.index), value.elements
         if layout is None or before is None or tensor.layout != torch.strided:
             return
-        rows = _own_rows(tensor.detach(), layout, value.shape, more, front)
-        if rows is None:
+        axis, N, repeat = layout.axis, layout.N, layout.repeat
+        size = before.shape[axis] // N
+        if tensor.shape != (*before.shape[:axis], size * (N + more), *before.shape[axis + 1 :]):
             grown.add(value.index)
-        elif bool(far(before, rows).any()):
+            return
+        one, other = (t.reshape(*t.shape[:axis], size // repeat, -1, *([repeat] * (repeat > 1)), *t.shape[axis + 1 :])
+                      for t in (before, tensor.detach()))  # fmt: skip
+        rows = ((one.select(axis + 1, k), other.select(axis + 1, k + more * front)) for k in range(N))
+        if any(bool(far(*pair).any()) for pair in rows):  # row by row: a result may be large
             found.add(value.index)
 
     outcome = lab.follow(lab.inputs.wider(more, front=front), compare, realign=True)
@@ -172,16 +178,6 @@ def _differing(
         if extra is not None:
             extra.append(outcome.repeated)
     return found
-
-
-def _own_rows(tensor: Tensor, layout: Layout, shape: tuple[int, ...], more: int, front: bool) -> Tensor | None:
-    """The rows of the batch without those that were added, None where the shape is none of so many more rows."""
-    axis, N, repeat = layout.axis, layout.N, layout.repeat
-    wide = (*shape[:axis], shape[axis] // N * (N + more), *shape[axis + 1 :])
-    if tuple(tensor.shape) != wide:
-        return None
-    parts = tensor.reshape(*shape[:axis], -1, N + more, repeat, *shape[axis + 1 :])
-    return parts.narrow(axis + 1, more if front else 0, N).reshape(shape)
 
 
 def _counted(lab: Experiments, call: Call) -> Value | None:

@@ -193,7 +193,8 @@ def neighbours_added(reading: Reading | None, lab: Experiments) -> Iterator[Find
     layer, call = reading.layer, reading.call
     H, name = layer.H, value_name(call.inputs[0], call)
     title = f"{call.name} puts neighbours of one direction side by side, not the two directions"
-    measured = f"{name} {call.inputs[0].shape} is (…, R·H), forward half first; as {call.outputs[0].shape} it is cut into pairs"
+    shapes = call.inputs[0].shape, call.outputs[0].shape
+    measured = f"{name} {shapes[0]} is (…, R·H), forward half first; as {shapes[1]} it is cut into pairs"
     fix = f"probably {name}.unflatten(-1, (2, {H})).sum(-2): the directions are the outer axis of the two"
     yield RULES["LS202"].finding(title, measured, fix, call.where, layer=layer.name)
 

@@ -149,8 +149,8 @@ def meant(lab: Experiments, statistics: tuple[Call, ...]) -> bool:
         return True
     if len(source.shape) < 3 and all(call.argument(1, "dim") is None for call in statistics):
         return True
-    made = (value for call in statistics for output in call.outputs for value in output.way_on(lambda *_: True))
-    return any(value.index in lab.after or value.index in lab.buffered for value in made)
+    kept = [lab.baseline.values[k] for k in lab.after | lab.buffered]
+    return any(source.index in lab.baseline.ancestors(value) for value in kept)
 
 
 def _compared(

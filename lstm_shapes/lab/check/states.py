@@ -48,7 +48,7 @@ class Reading:
     """Steps of Y that are read where only the first or the last is: `half` is the direction that has seen one step.
 
     `starts`: they are what another layer starts from. Of `none` the half is never read, which may be meant where the
-    other one is simply cut out (`meant`); of `pairs` a view adds neighbours of one half where the halves were to be added.
+    other one is simply cut out (`meant`); of `pairs` a view adds neighbours of one half.
     """
 
     layer: LayerCall

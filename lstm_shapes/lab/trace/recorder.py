@@ -676,11 +676,12 @@ class Follower(_Mode):
             self._outputs(partner, output)
 
     def finish(self, trace: Trace, leaves: list[tuple[str, Tensor]]) -> None:
-        """Compare the results that no call has shown yet."""
+        """Compare the results that no call has shown yet; a loop that made more turns goes on from what it showed."""
         if len(leaves) == len(trace.results):
             for (_, value), (_, tensor) in zip(trace.results, leaves, strict=True):
-                if value.index not in self._compared:
-                    self._look(value, tensor)
+                if value.index not in self._compared or self.repeated is not None:
+                    self._compared.add(value.index)
+                    self._compare(value, tensor)
 
 
 def _repeat_draw(value: Value, result: Tensor) -> None:
