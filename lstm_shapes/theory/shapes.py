@@ -108,7 +108,7 @@ class Weights(Mapping[str, Axes]):
     def __getitem__(self, name: str) -> Axes:
         part, layer = self._parse(name)
         spec = self._spec
-        gates = "G·D" if spec.G > 1 else "D"
+        gates = "D" if spec.G == 1 else "G·D"
         below = "Q" if layer == 0 else _directions(spec, spec.width)
         # One row a weight: what stands in torch's RNNBase.__init__.
         names = {
