@@ -155,6 +155,7 @@ def _sequence(spec: Spec, call: Call, width: str) -> Axes:
 def _axes(spec: Spec, call: Call | None, *names: str) -> Axes:
     sizes = {"Q": spec.Q, "D": spec.D, "K": spec.K, "R": spec.R, "P": spec.P, "G": spec.G}
     if call is not None:
+        # Without a batch no name asks for N: a mutant of the 0 survives.
         sizes |= {"N": call.N or 0, "L": call.L, "T": call.T}
     present = [name for name in names if name]
     atoms = {atom: sizes[atom] for name in present for atom in name.split("·")}
