@@ -66,8 +66,10 @@ def axes_of_packed(spec: Spec, call: Call, width: str) -> Axes:
 def suffix(spec: Spec, layer: int, direction: int = 0) -> str:
     """How torch ends the names of a layer's weights: none for a cell.
 
-    >>> suffix(Spec(28, 256, 3, bidirectional=True), 2, 1), suffix(Spec(28, 256, cell="GRUCell"), 0)
-    ('_l2_reverse', '')
+    >>> suffix(Spec(28, 256, 3), 2), suffix(Spec(28, 256, 3, bidirectional=True), 2, 1)
+    ('_l2', '_l2_reverse')
+    >>> suffix(Spec(28, 256, cell="GRUCell"), 0)
+    ''
     """
     return "" if spec.kind.step else f"_l{layer}" + ("_reverse" if direction else "")
 
