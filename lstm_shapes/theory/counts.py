@@ -166,9 +166,8 @@ class Counts(Shown):
         return tuple(LayerCount(self.spec, index) for index in range(self.spec.K))
 
     def _sum(self, what: str) -> int:
-        above: int = getattr(self.upper, what) if self.upper else 0
         first: int = getattr(self.first, what)
-        return first + (self.spec.K - 1) * above
+        return first if self.upper is None else first + (self.spec.K - 1) * int(getattr(self.upper, what))
 
     @property
     def total(self) -> int:
