@@ -222,6 +222,25 @@ def test_a_gate_says_what_it_counts() -> None:
     assert (gate.name, gate.formula, gate.substituted) == ("f", "Q·D + D·D + 2D", "28·256 + 256·256 + 2·256")
 
 
+def test_a_single_gate_is_no_factor() -> None:
+    """An RNN has one: its terms begin with no number."""
+    assert [term.formula for term in LayerCount(Spec(7, 5, cell="RNN"), 0).terms] == ["Q·D", "D·D", "2D"]
+    assert [term.formula for term in LayerCount(Spec(7, 5, cell="GRU"), 0).terms] == ["3·Q·D", "3·D·D", "3·2D"]
+
+
+def test_a_layer_above_is_the_second() -> None:
+    """All above the first are alike; the next one stands for them."""
+    assert Counts(LESSON).upper == LayerCount(LESSON, 1)
+
+
+@pytest.mark.parametrize(("Q", "costs"), [(7, True), (8, False)])
+def test_D_costs_from_three_tenths_on(Q: int, costs: bool) -> None:
+    """3·3 recurrent weights of 3·(Q + 3) a gate: 30 % of them, and less with one feature more."""
+    counts = Counts(Spec(Q, 3, cell="RNN", bias=False))
+    assert counts.recurrent_share == pytest.approx(9 / (3 * Q + 9))
+    assert counts.D_costs == (counts.recurrent_share >= 0.3) == costs
+
+
 def test_counts_are_values() -> None:
     """Nothing can be put on them, and they show themselves as every result does."""
     assert not hasattr(Counts(LESSON), "__dict__")
