@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import pickle
 import re
@@ -246,6 +247,9 @@ def test_counts_are_values() -> None:
     assert not hasattr(Counts(LESSON), "__dict__")
     assert not hasattr(LayerCount(LESSON, 0), "__dict__")
     assert Counts.__repr__ is Shown.__repr__
+    for value in (Counts(LESSON), LayerCount(LESSON, 0)):
+        with pytest.raises(dataclasses.FrozenInstanceError, match="spec"):
+            value.spec = LESSON  # type: ignore[misc]
 
 
 def test_a_thousand_layers_are_listed() -> None:
