@@ -18,7 +18,7 @@ for module in "$@"; do
 module-path = "lstm_shapes/theory/$module.py"
 timeout = 120.0
 excluded-modules = []
-test-command = "$python -B -m pytest -x -q -p no:cacheprovider --hypothesis-profile=mutants tests/theory/test_$module.py tests/theory"
+test-command = "$python -B -m pytest -x -q -p no:cacheprovider --hypothesis-profile=mutants tests/theory/test_$module.py lstm_shapes/theory/$module.py tests/theory"
 
 [cosmic-ray.distributor]
 name = "local"

@@ -30,7 +30,7 @@ def test_nothing_is_left_behind() -> None:
     lines = [line.split(maxsplit=4) for line in done.stdout.splitlines()]
     assert [name for name, *_ in lines] == list(CALLS)
     for name, blocks, size, resident, changed in lines:
-        assert float(blocks) < 12, (name, blocks)  # caches of torch and rich still fill up; a model is hundreds
+        assert float(blocks) < 15, (name, blocks)  # caches of torch and rich still fill up; a model is hundreds
         assert float(size) <= 0, (name, size)
         assert float(resident) < 500_000, (name, resident)
         assert changed == "[]", (name, changed)

@@ -148,6 +148,7 @@ def tracing():
         assert trace.residual <= trace.tolerance
         assert ls.explain(4, 8).proof.ok
 
+together(checking(True), watching(True), walking, tracing)  # what is loaded may add filters of its own
 before = state()
 together(checking(True), checking(False), watching(True), watching(False), walking, tracing, checking(True))
 assert state() == before, (state(), before)

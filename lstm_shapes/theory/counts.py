@@ -62,7 +62,7 @@ class LayerCount:
     def terms(self) -> tuple[Term, ...]:
         """One direction by purpose: input, recurrent and bias of all gates, then the projection."""
         G = self.spec.G
-        by = f"{G}·" if G > 1 else ""
+        by = "" if G == 1 else f"{G}·"
         terms = [Term(name, by + f, by + s, G * value) for name, f, s, value in self._gate_parts()]
         if self.spec.P:
             P, D = self.spec.P, self.spec.D
@@ -108,7 +108,7 @@ class LayerCount:
     @property
     def is_product(self) -> bool:
         """Whether the formula is one product, which can take another factor without brackets."""
-        return self.spec.R > 1 or (self.spec.G > 1 and not self.spec.P)
+        return self.spec.R != 1 or (self.spec.G != 1 and not self.spec.P)
 
     def _write(self, form: int, projection: str) -> str:
         G, R = self.spec.G, self.spec.R
@@ -166,9 +166,8 @@ class Counts(Shown):
         return tuple(LayerCount(self.spec, index) for index in range(self.spec.K))
 
     def _sum(self, what: str) -> int:
-        above: int = getattr(self.upper, what) if self.upper else 0
         first: int = getattr(self.first, what)
-        return first + (self.spec.K - 1) * above
+        return first if self.upper is None else first + (self.spec.K - 1) * int(getattr(self.upper, what))
 
     @property
     def total(self) -> int:

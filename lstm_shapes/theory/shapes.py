@@ -69,4 +69,5 @@ def _sequence(spec: Spec, call: Call, width: str) -> Axes:
 
 
 def _axes(spec: Spec, call: Call, *names: str) -> Axes:
+    # Without a batch no name asks for N: a mutant of the 0 survives.
     return spec.axes(*names, N=call.N or 0, L=call.L, T=call.T)

@@ -105,6 +105,8 @@ def test_flops_on_the_cpu_are_flopcountermodes(case: tuple[Spec, Call]) -> None:
 
     assume(torch.backends.mkldnn.is_available())
     spec, call = case
+    # The table speaks of torch 2.13; older releases do not fuse packed rows of one length.
+    assume(call.lengths is None or [int(part) for part in torch.__version__.split(".")[:2]] >= [2, 13])
     with FlopCounterMode(display=False) as counter:
         run(spec, N=call.N, L=call.L, lengths=call.lengths)
     assert one("FlopCounterMode", spec, call).value == counter.get_total_flops()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import pickle
 import re
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from lstm_shapes.display import Shown
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.theory.call import DTYPES, Call
 from lstm_shapes.theory.cells import CELLS
@@ -150,6 +152,7 @@ def test_one_layer_has_none_above() -> None:
         (Spec(7, 5, cell="RNN"), "Q·D + D·D + 2D"),
         (Spec(7, 5, 2, cell="RNN"), "Q·D + D·D + 2D + (K-1)·(D·D + D·D + 2D)"),
         (Spec(7, 5, cell="RNN", bidirectional=True), "2·(Q·D + D·D + 2D)"),
+        (Spec(7, 5, 2, cell="RNN", bidirectional=True), "2·(Q·D + D·D + 2D) + (K-1)·2·(2D·D + D·D + 2D)"),
         (Spec(7, 5, cell="GRU", bias=False), "3·(Q·D + D·D)"),
         (Spec(7, 5, bidirectional=True), "2·4·(Q·D + D·D + 2D)"),
         (Spec(7, 5, 2, proj_size=3), "4·(Q·D + P·D + 2D) + P·D + (K-1)·(4·(P·D + P·D + 2D) + P·D)"),
@@ -211,3 +214,44 @@ def test_a_term_is_plain_data() -> None:
     data: dict[str, Any] = Term("bias", "2D", "2·256", 512).to_dict()
     assert data == {"name": "bias", "formula": "2D", "substituted": "2·256", "value": 512}
     assert LayerCount(LESSON, 1).to_dict()["layer"] == 1
+
+
+def test_a_gate_says_what_it_counts() -> None:
+    """Every gate of a direction has the same formula, without the number of gates in front."""
+    gate = LayerCount(LESSON, 0).gates[1]
+    assert (gate.name, gate.formula, gate.substituted) == ("f", "Q·D + D·D + 2D", "28·256 + 256·256 + 2·256")
+
+
+def test_a_single_gate_is_no_factor() -> None:
+    """An RNN has one: its terms begin with no number."""
+    assert [term.formula for term in LayerCount(Spec(7, 5, cell="RNN"), 0).terms] == ["Q·D", "D·D", "2D"]
+    assert [term.formula for term in LayerCount(Spec(7, 5, cell="GRU"), 0).terms] == ["3·Q·D", "3·D·D", "3·2D"]
+
+
+def test_a_layer_above_is_the_second() -> None:
+    """All above the first are alike; the next one stands for them."""
+    assert Counts(LESSON).upper == LayerCount(LESSON, 1)
+
+
+@pytest.mark.parametrize(("Q", "costs"), [(7, True), (8, False)])
+def test_D_costs_from_three_tenths_on(Q: int, costs: bool) -> None:
+    """3·3 recurrent weights of 3·(Q + 3) a gate: 30 % of them, and less with one feature more."""
+    counts = Counts(Spec(Q, 3, cell="RNN", bias=False))
+    assert counts.recurrent_share == pytest.approx(9 / (3 * Q + 9))
+    assert counts.D_costs == (counts.recurrent_share >= 0.3) == costs
+
+
+def test_counts_are_values() -> None:
+    """Nothing can be put on them, and they show themselves as every result does."""
+    assert not hasattr(Counts(LESSON), "__dict__")
+    assert not hasattr(LayerCount(LESSON, 0), "__dict__")
+    assert Counts.__repr__ is Shown.__repr__
+    for value in (Counts(LESSON), LayerCount(LESSON, 0)):
+        with pytest.raises(dataclasses.FrozenInstanceError, match="spec"):
+            value.spec = LESSON  # type: ignore[misc]
+
+
+def test_a_thousand_layers_are_listed() -> None:
+    """Beyond it, the first and one like all others."""
+    listed = [len(Counts(Spec(2, 3, K)).to_dict()["layers"]) for K in (1_000, 1_001)]
+    assert listed == [1_000, 2]

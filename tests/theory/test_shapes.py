@@ -173,3 +173,11 @@ def test_unbatched_has_no_N_anywhere() -> None:
 def test_a_state_that_is_not_there_is_none() -> None:
     """A GRU has no cell state."""
     assert axes_of_state(Spec(28, 256, cell="GRU"), Call(), "c") is None
+
+
+def test_nine_digits_of_a_layer_are_read() -> None:
+    """A name from a file may hold any number: only as much of it is made into one as a layer's place has."""
+    weights = Weights(Spec(2, 3, 2 * 10**9))
+    assert weights["weight_ih_l999999999"].sizes == (12, 3)
+    with pytest.raises(KeyError, match="weight_ih_l1000000000"):
+        _ = weights["weight_ih_l1000000000"]

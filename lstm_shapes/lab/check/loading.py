@@ -36,7 +36,8 @@ class Loading:
             _METHOD.open.append(self)
             if len(_METHOD.open) == 1:
                 _METHOD.original = nn.Module.load_state_dict
-                nn.Module.load_state_dict = _load_state_dict  # type: ignore[method-assign,assignment]
+                _METHOD.ours = _seen(_METHOD.original)
+                nn.Module.load_state_dict = _METHOD.ours  # type: ignore[method-assign]
         return self
 
     def __exit__(
@@ -44,7 +45,7 @@ class Loading:
     ) -> None:
         with _METHOD.lock:
             _METHOD.open.remove(self)
-            if not _METHOD.open and nn.Module.load_state_dict is _load_state_dict:
+            if not _METHOD.open and nn.Module.load_state_dict is _METHOD.ours:
                 nn.Module.load_state_dict = _METHOD.original  # type: ignore[method-assign]
 
     def sees(self) -> bool:
@@ -53,36 +54,42 @@ class Loading:
 
 
 class _Method:
-    """torch's method, and who sees its calls."""
+    """torch's method, what stands in its place, and who sees the calls."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.open: list[Loading] = []
-        self.original: Callable[..., Any] = nn.Module.load_state_dict
         self.inside = threading.local()
+        self.original: Callable[..., Any] = nn.Module.load_state_dict
+        self.ours: Callable[..., Any] = self.original
 
 
 _METHOD = _Method()
 
 
-def _load_state_dict(module: nn.Module, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-    seeing = [one for one in tuple(_METHOD.open) if one.sees()]
-    if not seeing or getattr(_METHOD.inside, "now", False):
-        return _METHOD.original(module, state_dict, *args, **kwargs)
-    said: list[Finding] = []
-    _METHOD.inside.now = True
-    try:
-        result = _METHOD.original(module, state_dict, *args, **kwargs)
-        if not kwargs.get("strict", args[0] if args else True):
-            said += _passed_over(state_dict, module, here())
-    except Exception as error:
-        said += [found for found in [explain_load_error(error)] if found is not None]
-        raise
-    finally:
-        _METHOD.inside.now = False
-        for one in seeing:
-            one.findings += said
-    return result
+def _seen(original: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, which tells every `Loading` of its thread what there is to say."""
+
+    def load_state_dict(module: nn.Module, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        seeing = [one for one in tuple(_METHOD.open) if one.sees()]
+        if not seeing or getattr(_METHOD.inside, "now", False):
+            return original(module, state_dict, *args, **kwargs)
+        said: list[Finding] = []
+        _METHOD.inside.now = True
+        try:
+            result = original(module, state_dict, *args, **kwargs)
+            if not kwargs.get("strict", args[0] if args else True):
+                said += _passed_over(state_dict, module, here())
+        except Exception as error:
+            said += [found for found in [explain_load_error(error)] if found is not None]
+            raise
+        finally:
+            _METHOD.inside.now = False
+            for one in seeing:
+                one.findings += said
+        return result
+
+    return load_state_dict
 
 
 def explain_load_error(error: BaseException) -> Finding | None:

@@ -521,3 +521,18 @@ def test_every_program_of_the_harmless_ones_is_judged_rightly() -> None:
         with ls.watch() as report:
             trained(name, nullcontext, steps=1)
         assert report.ok == (name != "wrong"), (name, str(report))
+
+
+def test_a_wrapper_around_load_state_dict_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wraps the method inside a watch wraps it for good; the next watch sees through the wrapper."""
+    monkeypatch.setattr(nn.Module, "load_state_dict", nn.Module.load_state_dict)
+    with ls.watch():
+        watched = nn.Module.load_state_dict
+        wrapper = lambda self, *args, **kwargs: watched(self, *args, **kwargs)  # noqa: E731
+        nn.Module.load_state_dict = wrapper  # type: ignore[method-assign]
+    assert nn.Module.load_state_dict is wrapper
+    for _ in range(2):
+        with ls.watch() as report:
+            nn.LSTM(3, 4).load_state_dict({}, strict=False)
+        assert report.codes == ("LS215",)
+        assert nn.Module.load_state_dict is wrapper
