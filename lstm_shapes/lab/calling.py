@@ -21,6 +21,7 @@ from lstm_shapes.theory.spec import Spec
 
 from .alone import alone
 from .contract import problems_of
+from .private import compiled_from
 from .random_state import untouched_random_state
 from .tensors import AnnotatedTensor
 from .trace import Snapshot, reach
@@ -72,7 +73,8 @@ def arriving(given: Given) -> tuple[Any, Any]:
     Raises: ShapeError for a model that does not call its layer.
     """
     layer = given.layer
-    model = getattr(given.module, "_orig_mod", given.module)  # what torch.compile wraps is run as it was written
+    compiled = compiled_from(given.module)
+    model = given.module if compiled is None else compiled  # what torch.compile wraps is run as it was written
     if layer is model:
         return given.x, given.state
     got: list[tuple[Any, Any]] = []
