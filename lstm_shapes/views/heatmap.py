@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from lstm_shapes.display import view
 from lstm_shapes.display.page import Drawing, Page
-from lstm_shapes.lab.gates.heatmap import HeatMap
+from lstm_shapes.lab.gates.readings import HeatMap
 from lstm_shapes.theory.numerals import brief
 
 from .choice import ends

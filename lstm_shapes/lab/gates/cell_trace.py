@@ -21,8 +21,7 @@ from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec
 
 from .agreement import agree
-from .replay import replay, steps_before
-from .weights import GateWeights
+from .recurrence import GateWeights, replay, steps_before
 
 __all__ = ["CellTrace", "Replayed", "last_computed"]
 

@@ -23,9 +23,7 @@ from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
 from .cell_trace import CellTrace, last_computed
-from .feedback import Feedback, read_feedback
-from .heatmap import HeatMap
-from .step import GateStep, read_step
+from .readings import Feedback, GateStep, HeatMap, read_feedback, read_step
 
 __all__ = ["GateTrace", "outputs"]
 
