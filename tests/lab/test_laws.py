@@ -16,9 +16,9 @@ from lstm_shapes.lab.laws import RERUNS
 from lstm_shapes.lab.run import Run, run
 from lstm_shapes.lab.tensors import annotate
 from lstm_shapes.testing import runs
-from lstm_shapes.theory.last_step import last_step
 from lstm_shapes.theory.law_rules import RULES
 from lstm_shapes.theory.laws import Law, distance, laws
+from lstm_shapes.theory.layout import last_step
 from lstm_shapes.theory.spec import Spec
 from tests.scale import examples
 

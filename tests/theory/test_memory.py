@@ -10,8 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.counts import Counts
-from lstm_shapes.theory.memory import kept_elements, kept_for_backward
+from lstm_shapes.theory.counts import Counts, kept_elements, kept_for_backward
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 from tests.scale import examples

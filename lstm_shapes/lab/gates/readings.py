@@ -12,8 +12,8 @@ from typing import Any
 from torch import Tensor
 
 from lstm_shapes.display import Shown, drawing
+from lstm_shapes.display.numbers import counted, number
 from lstm_shapes.errors import SpecError
-from lstm_shapes.theory.numerals import counted, number
 from lstm_shapes.theory.spec import Spec
 
 from .cell_trace import CellTrace
