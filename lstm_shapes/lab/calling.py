@@ -17,9 +17,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.theory.call import DEFAULT_N, Call
-from lstm_shapes.theory.contract import layouts, problems
+from lstm_shapes.theory.contract import Group, Operand, Other, Packed, Problem, Value, Words, layouts, problems
 from lstm_shapes.theory.given import Given
-from lstm_shapes.theory.operands import Group, Operand, Other, Packed, Problem, Value, Words
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 

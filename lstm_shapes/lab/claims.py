@@ -35,7 +35,7 @@ from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.expression import Expression
 from lstm_shapes.theory.laws import laws
-from lstm_shapes.theory.shapes import axes_of_X
+from lstm_shapes.theory.predict import axes_of_X
 from lstm_shapes.theory.slices import slices
 from lstm_shapes.theory.spec import Spec
 

@@ -28,7 +28,7 @@ and SimpleCell there.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from lstm_shapes.display import Shown
@@ -56,12 +56,7 @@ class Term:
         return f"{self.name}: {self.formula} = {self.substituted} = {self.value:,}"
 
     def to_dict(self) -> dict[str, str | int]:
-        return {
-            "name": self.name,
-            "formula": self.formula,
-            "substituted": self.substituted,
-            "value": self.value,
-        }
+        return asdict(self)
 
 
 # One row a tensor: its name, on what it depends, its width. "T": one row a step; "state": the state that enters

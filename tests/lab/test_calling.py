@@ -21,8 +21,8 @@ from lstm_shapes import Spec, annotate, build, explain, gates, prove, run
 from lstm_shapes.errors import LstmShapesError, ShapeError, SpecError
 from lstm_shapes.lab.calling import Inputs, as_value, problems_of, read_inputs, untouched_random_state
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.operands import Group, Operand, Other, Packed, Problem, Words
-from lstm_shapes.theory.shapes import axes_of_X
+from lstm_shapes.theory.contract import Group, Operand, Other, Packed, Problem, Words
+from lstm_shapes.theory.predict import axes_of_X
 from tests.scale import examples
 from tests.strategies import cases, distinct_sizes
 

@@ -314,11 +314,11 @@ def test_prove_leaves_the_threads_as_they_were(
 
         monkeypatch.setattr(module, name, watched)
 
-    watch(proof, "run")
-    watch(claims, "_tensor_claims")
+    watch(proof, "run_given")
+    watch(claims, "_tensor_checks")
     assert ((count(Q, D, N=N, L=L).macs or 0) > 10**9) == (inside == 3)
     assert prove(Q, D, N=N, L=L)
-    assert seen == [("run", inside), ("_tensor_claims", inside)]
+    assert seen == [("run_given", inside), ("_tensor_checks", inside)]
     assert torch.get_num_threads() == 3
 
 
@@ -329,7 +329,7 @@ def test_prove_leaves_the_threads_also_where_a_check_stops_it(monkeypatch: pytes
     def stop(*_: object) -> None:
         raise RuntimeError("stopped")
 
-    monkeypatch.setattr(claims, "_mac_claims", stop)
+    monkeypatch.setattr(claims, "_mac_checks", stop)
     with pytest.raises(RuntimeError, match=r"^stopped$"):
         prove(7, 5, N=3, L=4)
     assert torch.get_num_threads() == 3

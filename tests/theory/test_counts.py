@@ -24,7 +24,7 @@ from lstm_shapes.theory.predict import Prediction, count, predict
 from lstm_shapes.theory.spec import Spec, Weights
 from tests.scale import examples
 from tests.strategies import cases, dropping_specs, specs
-from tests.theory.test_shapes import torch_layer
+from tests.theory.test_predict import torch_layer
 
 LESSON = Spec(28, 256, 3)
 

@@ -30,8 +30,7 @@ from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.given import Given, Lengths, takes
 from lstm_shapes.theory.spec import Spec
 
-from .agreement import agree, tolerance_of
-from .cell_trace import CellTrace, Replayed
+from .cell_trace import CellTrace, Replayed, agree, tolerance_of
 from .layer_call import LayerByLayer, left_out, make_weights, quiet
 from .recurrence import GateWeights, unroll
 from .trace import GateTrace, outputs
@@ -87,7 +86,7 @@ def gates(given: Given, *, grad: bool = False) -> GateTrace:
     True
 
     Raises: SpecError for another module; ShapeError for inputs that do not fit, and, with the residual, where the
-    recomputation and the layer disagree beyond the tolerance (see agreement.py).
+    recomputation and the layer disagree beyond the tolerance (see cell_trace.py).
     """
     spec, layer = given.spec, given.layer
     if given.x is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -47,13 +47,7 @@ class Equation:
         return " = ".join(part for part in told if part)
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "formula": self.formula,
-            "shapes": self.shapes,
-            "substituted": self.substituted,
-            "value": self.value,
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True, repr=False)
@@ -198,14 +192,7 @@ class Reentry:
     share: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "layer": self.layer,
-            "direction": self.direction,
-            "state": self.state,
-            "equation": self.equation,
-            "shapes": self.shapes,
-            "share": self.share,
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True, repr=False)

@@ -56,7 +56,7 @@ class GateTrace(Shown):
 
     @property
     def tolerance(self) -> float:
-        """What is allowed for the dtype and device (agreement.py)."""
+        """What is allowed for the dtype and device (cell_trace.py)."""
         return max(cell.replayed.tolerance for cell in self.cells)
 
     @property
