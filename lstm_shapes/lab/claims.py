@@ -35,7 +35,7 @@ from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.expression import Expression
 from lstm_shapes.theory.laws import laws
-from lstm_shapes.theory.predict import axes_of_X
+from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.slices import slices
 from lstm_shapes.theory.spec import Spec
 
@@ -272,7 +272,7 @@ def _count(layer: nn.Module, spec: Spec, call: Call, device: str) -> int:
     Packed input is put together by hand, since `pack_padded_sequence` needs values: `data` has T rows on the
     device, `batch_sizes` stays on the CPU, where torch wants it.
     """
-    x: Any = torch.zeros(axes_of_X(spec, call).sizes, device=device, dtype=torch.float64)
+    x: Any = torch.zeros(Prediction(spec, call).X.sizes, device=device, dtype=torch.float64)
     if call.lengths is not None:
         rows = [sum(length > step for length in call.lengths) for step in range(max(call.lengths))]
         x = PackedSequence(x.new_zeros(call.T, spec.Q), torch.tensor(rows, device="cpu"))

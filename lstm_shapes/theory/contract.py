@@ -25,7 +25,7 @@ from lstm_shapes.errors import ShapeError, SpecError
 
 from .axes import Axes
 from .call import Call
-from .predict import axes_of_state
+from .predict import Prediction
 from .spec import Spec
 
 __all__ = [
@@ -298,8 +298,8 @@ class _Given:
         )
         wanted: tuple[Axes, ...] = ()
         if readable:
-            found = (axes_of_state(self.spec, self.call, name) for name in self.spec.kind.states)
-            wanted = tuple(axes for axes in found if axes is not None)
+            predicted = Prediction(self.spec, self.call)
+            wanted = tuple(axes for axes in (predicted.h0, predicted.c0) if axes is not None)
         return StateContract(self.spec, self.state, wanted, self._batch_word(), self.maker, self.words)
 
     def _batch_word(self) -> str:

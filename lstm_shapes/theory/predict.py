@@ -31,58 +31,7 @@ from .spec import Spec, Weights, with_directions
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["Prediction", "axes_of_X", "axes_of_Y", "axes_of_packed", "axes_of_state", "count", "predict"]
-
-
-def axes_of_X(spec: Spec, call: Call) -> Axes:
-    """The input: (N, L, Q), or (L, N, Q) without batch_first.
-
-    >>> axes_of_X(Spec(28, 256, batch_first=False), Call(N=2, L=20))
-    (L=20, N=2, Q=28)
-    """
-    return _sequence(spec, call, "Q")
-
-
-def axes_of_Y(spec: Spec, call: Call) -> Axes | None:
-    """The output at every step, top layer only, forward half first; None for a cell, which returns states only.
-
-    >>> axes_of_Y(Spec(28, 256, bidirectional=True), Call(N=2, L=20))
-    (N=2, L=20, R·D=512)
-    """
-    return None if spec.kind.step else _sequence(spec, call, with_directions(spec, spec.width))
-
-
-def axes_of_state(spec: Spec, call: Call, state: str) -> Axes | None:
-    """h or c before or after the call: (K·R, N, H) and (K·R, N, D); None for a c the cell does not have.
-
-    >>> axes_of_state(Spec(28, 256, 3, proj_size=64), Call(N=2, L=20), "h")
-    (K=3, N=2, P=64)
-    """
-    if state not in spec.kind.states:
-        return None
-    rows = "" if spec.kind.step else with_directions(spec, "K", last=True)
-    width = spec.width if state == "h" else "D"
-    return _axes(spec, call, rows, "N" if call.batched else "", width)
-
-
-def axes_of_packed(spec: Spec, call: Call, width: str) -> Axes:
-    """`PackedSequence.data`: the real steps of all sequences in one axis, (T, Q) going in and (T, R·H) out.
-
-    >>> axes_of_packed(Spec(28, 256), Call.of(Spec(28, 256), lengths=(5, 3)), "Q")
-    (T=8, Q=28)
-    """
-    return _axes(spec, call, "T", width if width == "Q" else with_directions(spec, spec.width))
-
-
-def _sequence(spec: Spec, call: Call, width: str) -> Axes:
-    batch = "N" if call.batched else ""
-    if spec.kind.step:
-        return _axes(spec, call, batch, width)
-    return _axes(spec, call, *((batch, "L") if spec.batch_first else ("L", batch)), width)
-
-
-def _axes(spec: Spec, call: Call, *names: str) -> Axes:
-    return spec.axes(*names, N=call.N or 0, L=call.L, T=call.T)
+__all__ = ["Prediction", "count", "predict"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,6 +45,8 @@ class Prediction(Shown):
     ((N=2, L=20, Q=28), (N=2, L=20, D=256))
     >>> p.hn, p.cn
     ((K=3, N=2, D=256), (K=3, N=2, D=256))
+    >>> predict(28, 256, 3, batch_first=False, proj_size=64, lengths=(5, 3)).packed_Y
+    (T=8, P=64)
     """
 
     spec: Spec
@@ -105,24 +56,22 @@ class Prediction(Shown):
     @cached_property
     def X(self) -> Axes:
         """The input: (N, L, Q), or (L, N, Q) time-major, (L, Q) unbatched; (N, Q) for a cell."""
-        return axes_of_X(self.spec, self.call)
+        return self._sequence("Q")
 
     @cached_property
     def h0(self) -> Axes:
         """The hidden state before the first step: (K·R, N, H) in both layouts; (N, D) for a cell."""
-        axes = axes_of_state(self.spec, self.call, "h")
-        assert axes is not None  # every recurrent layer feeds h back
-        return axes
+        return self._state(self.spec.width)
 
     @cached_property
     def c0(self) -> Axes | None:
         """The cell state before the first step: (K·R, N, D), also under a projection."""
-        return axes_of_state(self.spec, self.call, "c")
+        return self._state("D") if self.spec.has_c else None
 
     @cached_property
     def Y(self) -> Axes | None:
-        """The top layer's hidden state after every step: (N, L, R·H), or (L, N, R·H) time-major."""
-        return axes_of_Y(self.spec, self.call)
+        """The top layer's hidden state after every step, forward half first: (N, L, R·H); (L, N, R·H) time-major."""
+        return None if self.spec.kind.step else self._sequence(with_directions(self.spec, self.spec.width))
 
     @property
     def hn(self) -> Axes:
@@ -136,13 +85,24 @@ class Prediction(Shown):
 
     @property
     def packed_X(self) -> Axes | None:
-        """`.data` of the packed input, (T, Q); None where nothing is packed."""
-        return axes_of_packed(self.spec, self.call, "Q") if self.call.lengths else None
+        """`.data` of the packed input, (T, Q): all real steps in one axis; None where nothing is packed."""
+        return self._axes("T", "Q") if self.call.lengths else None
 
     @property
     def packed_Y(self) -> Axes | None:
         """`.data` of the packed output, (T, R·H); None where nothing is packed."""
-        return axes_of_packed(self.spec, self.call, "H") if self.call.lengths else None
+        return self._axes("T", with_directions(self.spec, self.spec.width)) if self.call.lengths else None
+
+    def _sequence(self, width: str) -> Axes:
+        steps = "" if self.spec.kind.step else "L"
+        return self._axes(*(("N", steps) if self.spec.batch_first else (steps, "N")), width)
+
+    def _state(self, width: str) -> Axes:
+        return self._axes("" if self.spec.kind.step else with_directions(self.spec, "K", last=True), "N", width)
+
+    def _axes(self, *names: str) -> Axes:
+        there = [name for name in names if name != "N" or self.call.batched]
+        return self.spec.axes(*there, N=self.call.N or 0, L=self.call.L, T=self.call.T)
 
     @property
     def weights(self) -> Weights:

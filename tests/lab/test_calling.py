@@ -22,7 +22,7 @@ from lstm_shapes.errors import LstmShapesError, ShapeError, SpecError
 from lstm_shapes.lab.calling import Inputs, as_value, problems_of, read_inputs, untouched_random_state
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.contract import Group, Operand, Other, Packed, Problem, Words
-from lstm_shapes.theory.predict import axes_of_X
+from lstm_shapes.theory.predict import Prediction
 from tests.scale import examples
 from tests.strategies import cases, distinct_sizes
 
@@ -347,7 +347,7 @@ def on_meta(*shape: int) -> Tensor:
 def test_the_call_is_read_off_x(case: tuple[Spec, Call]) -> None:
     """An X of the predicted sizes means the call it was predicted for."""
     spec, call = case
-    inputs = read(build(spec), torch.zeros(axes_of_X(spec, call).sizes), call.lengths)
+    inputs = read(build(spec), torch.zeros(Prediction(spec, call).X.sizes), call.lengths)
     assert inputs.call == call
     assert inputs.packed is None
 
@@ -357,11 +357,11 @@ def test_a_packed_sequence_brings_its_lengths(case: tuple[Spec, Call]) -> None:
     """N and lengths come from it; L is its longest row; X is padded again."""
     spec, call = case
     assert call.lengths is not None
-    X = torch.rand(axes_of_X(spec, call).sizes)
+    X = torch.rand(Prediction(spec, call).X.sizes)
     packed = pack_padded_sequence(X, torch.tensor(call.lengths), spec.batch_first, enforce_sorted=False)
     inputs = read(build(spec), packed)
     assert inputs.call == Call(call.N, max(call.lengths), call.lengths)
-    assert tuple(inputs.X.shape) == axes_of_X(spec, inputs.call).sizes
+    assert tuple(inputs.X.shape) == Prediction(spec, inputs.call).X.sizes
     assert inputs.packed is packed
 
 

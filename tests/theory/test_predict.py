@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.counts import Counts
-from lstm_shapes.theory.predict import Prediction, axes_of_packed, axes_of_state, axes_of_X, axes_of_Y, count, predict
+from lstm_shapes.theory.predict import Prediction, count, predict
 from lstm_shapes.theory.spec import Spec, Weights
 from tests.scale import examples
 from tests.strategies import cases, dropping_specs, specs
@@ -45,19 +45,13 @@ def test_shapes_are_torchs(case: tuple[Spec, Call]) -> None:
     import torch
 
     spec, call = case
-    X = axes_of_X(spec, call)
-    returned = torch_layer(spec, "cpu")(torch.zeros(X.sizes))
-    if spec.kind.step:
-        assert axes_of_Y(spec, call) is None
-        finals = returned
-    else:
-        Y, finals = returned
-        predicted = axes_of_Y(spec, call)
-        assert predicted is not None
-        assert predicted.sizes == tuple(Y.shape)
+    predicted = Prediction(spec, call)
+    returned = torch_layer(spec, "cpu")(torch.zeros(predicted.X.sizes))
+    Y, finals = (None, returned) if spec.kind.step else returned
     finals = finals if isinstance(finals, tuple) else (finals,)
-    found = [axes_of_state(spec, call, state) for state in ("h", "c")]
-    assert [axes.sizes for axes in found if axes is not None] == [tuple(final.shape) for final in finals]
+    assert (predicted.Y and predicted.Y.sizes) == (None if Y is None else tuple(Y.shape))
+    found = [axes.sizes for axes in (predicted.hn, predicted.cn) if axes is not None]
+    assert found == [tuple(final.shape) for final in finals]
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")  # a remark about speed
@@ -70,19 +64,14 @@ def test_packed_shapes_are_torchs(case: tuple[Spec, Call]) -> None:
     from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
     spec, call = case
-    X = torch.zeros(axes_of_X(spec, call).sizes)
+    predicted = Prediction(spec, call)
+    X = torch.zeros(predicted.X.sizes)
     packed = pack_padded_sequence(X, torch.tensor(call.lengths), batch_first=spec.batch_first, enforce_sorted=False)
-    assert axes_of_packed(spec, call, "Q").sizes == tuple(packed.data.shape)
     Y, final = torch_layer(spec, "cpu")(packed)
-    assert axes_of_packed(spec, call, "H").sizes == tuple(Y.data.shape)
     hn = final[0] if isinstance(final, tuple) else final
-    predicted = axes_of_state(spec, call, "h")
-    assert predicted is not None
-    assert predicted.sizes == tuple(hn.shape)
     padded, _ = pad_packed_sequence(Y, batch_first=spec.batch_first, total_length=call.L)
-    of_Y = axes_of_Y(spec, call)
-    assert of_Y is not None
-    assert of_Y.sizes == tuple(padded.shape)
+    found = (predicted.packed_X, predicted.packed_Y, predicted.hn, predicted.Y)
+    assert [axes and axes.sizes for axes in found] == [tuple(t.shape) for t in (packed.data, Y.data, hn, padded)]
 
 
 @pytest.mark.fuzz
@@ -179,7 +168,7 @@ def test_unbatched_has_no_N_anywhere() -> None:
 
 def test_a_state_that_is_not_there_is_none() -> None:
     """A GRU has no cell state."""
-    assert axes_of_state(Spec(28, 256, cell="GRU"), Call(), "c") is None
+    assert Prediction(Spec(28, 256, cell="GRU"), Call()).c0 is None
 
 
 SPEC = Spec(28, 256, 3)
