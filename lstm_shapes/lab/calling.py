@@ -1,10 +1,13 @@
-"""calling: one call of a layer, held against the contract before torch sees it; plain tensors in and out."""
+"""calling: one call of a layer, held against the contract before torch sees it; plain tensors in and out.
+
+The contract reads only shapes, dtypes, devices and names, so a call that raised can be judged as well as one to come.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,19 +17,95 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.theory.call import DEFAULT_N, Call
-from lstm_shapes.theory.contract import layouts
+from lstm_shapes.theory.contract import Group, Operand, Other, Packed, Problem, Value, Words, layouts, problems
 from lstm_shapes.theory.given import Given
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
 from .alone import alone
-from .contract import problems_of
 from .private import compiled_from
-from .random_state import untouched_random_state
 from .tensors import AnnotatedTensor
 from .trace import Snapshot, reach
 
-__all__ = ["Inputs", "Returned", "State", "X", "arriving", "as_state", "call_plainly", "read_inputs"]
+__all__ = [
+    "Inputs",
+    "Returned",
+    "State",
+    "X",
+    "arriving",
+    "as_state",
+    "as_value",
+    "call_plainly",
+    "problems_of",
+    "read_inputs",
+    "untouched_random_state",
+    "weights_of",
+]
+
+
+@contextmanager
+def untouched_random_state(device: torch.device) -> Iterator[None]:
+    """Put the CPU's and the device's random state back afterwards, also after an exception.
+
+    Dropout draws from them; a caller's next random number must not depend on our having looked.
+    """
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        yield
+
+
+def problems_of(
+    layer: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    spec: Spec | None = None,
+    maker: Spec | None = None,
+    words: Words | None = None,
+) -> tuple[Problem, ...]:
+    """What is wrong with the arguments of `layer(*args, **kwargs)`, in the order in which torch looks.
+
+    `spec` is the layer's, where it is no layer of torch's; `maker` is the Spec of the layer that made the state.
+
+    >>> [problem.name for problem in problems_of(nn.GRU(4, 5), (torch.zeros(7, 3, 4), torch.zeros(2, 3, 5)))]
+    ['h0']
+
+    Raises: SpecError for a module that is no recurrent layer.
+    """
+    given, by_name = list(args), dict(kwargs or {})
+    x = given.pop(0) if given else by_name.get("input")
+    state: Value = as_value(given[0] if given else by_name.get("hx"))
+    if len(given) > 1:
+        state = Group(tuple(map(as_value, given)), "arguments")
+    weights = weights_of(layer)
+    place = torch.device(weights.device).type
+    autocast = torch.amp.is_autocast_available(place) and torch.is_autocast_enabled(place)
+    known = spec or Spec.of(layer)
+    return problems(known, as_value(x), state, weights=weights, autocast=autocast, maker=maker, words=words)
+
+
+def weights_of(layer: nn.Module) -> Operand:
+    """The dtype and the place of a layer's weights; a quantised layer, which keeps them elsewhere, takes float32."""
+    found = as_value(next(layer.parameters(), None))
+    return found if isinstance(found, Operand) else Operand(())
+
+
+def as_value(thing: Any) -> Value:
+    """A tensor, a PackedSequence or a nest of them, as the plain data that theory reads."""
+    if thing is None:
+        return None
+    if isinstance(thing, PackedSequence):
+        data = as_value(thing.data)
+        return Packed(data, tuple(thing.batch_sizes.tolist())) if isinstance(data, Operand) else data
+    if isinstance(thing, Tensor):
+        if thing.is_nested:
+            return Other("nested tensor")
+        names = thing.axes.names if isinstance(thing, AnnotatedTensor) else ()
+        dtype, layout = (str(word).removeprefix("torch.") for word in (thing.dtype, thing.layout))
+        return Operand(tuple(map(int, thing.shape)), dtype, str(thing.device), layout, names)
+    if isinstance(thing, (tuple, list)):
+        return Group(tuple(map(as_value, thing)), "list" if isinstance(thing, list) else "tuple")
+    return Other(type(thing).__name__)
 
 
 X = Tensor | PackedSequence

@@ -16,8 +16,7 @@ from lstm_shapes.theory.spec import Spec, by_attributes
 
 from .alone import alone
 from .build import PLAIN, as_device, as_dtype, generator, new_layer
-from .calling import Inputs, call_plainly
-from .random_state import untouched_random_state
+from .calling import Inputs, call_plainly, untouched_random_state
 from .run import Run, call_layer
 
 __all__ = ["ignores_state", "is_torchs", "random_run", "spec_by_attributes"]

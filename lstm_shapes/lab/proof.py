@@ -1,9 +1,13 @@
-"""prove: each prediction beside what something we did not write measures (checks.py)."""
+"""prove: each prediction beside what something we did not write measures (claims.py)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, overload
+
+import torch
 
 from lstm_shapes.display import Shown
 from lstm_shapes.theory.call import Call, dtype_name
@@ -14,14 +18,14 @@ from lstm_shapes.theory.spec import Spec
 from .alone import alone
 from .build import bytes_of_call
 from .calling import State, X
-from .checks import Check, every_check
-from .modes import one_thread_below, plain_mode
+from .claims import Check, every_check
 from .run import Run, run_given
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["Check", "Proof", "prove", "prove_given"]
+__all__ = ["Check", "Proof", "one_thread_below", "plain_mode", "prove", "prove_given"]
+
 
 # Above these a layer is proved on a twin: half a gigabyte of weights or tensors, some seconds of arithmetic.
 _MOST_BYTES = 2**29
@@ -144,3 +148,48 @@ def _runnable(spec: Spec, call: Call, dtype: str) -> tuple[Spec, Call]:
         return twin, Call(None if call.N is None else min(call.N, 4), steps)
     rows = call.lengths if len(call.lengths) <= 4 else (*call.lengths[:3], min(call.lengths))
     return twin, Call.of(twin, L=steps, lengths=tuple(max(1, length * steps // call.L) for length in rows))
+
+
+# About a hundredth of a second on one core.
+_SMALL_MACS = 10**9
+
+
+@contextmanager
+def one_thread_below(macs: int, most: int = _SMALL_MACS) -> Iterator[None]:
+    """One thread of torch's inside, as many as before afterwards; nothing changes above `most` MACs.
+
+    A small layer is a thousand tiny kernels. Threads meet after each, and where another program has one of the
+    cores, they wait there for most of the time.
+
+    >>> before = torch.get_num_threads()
+    >>> with one_thread_below(53_575_680):
+    ...     torch.get_num_threads()
+    1
+    >>> torch.get_num_threads() == before
+    True
+    """
+    before = torch.get_num_threads()
+    if macs > most or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def plain_mode() -> Iterator[None]:
+    """No gradients, no autocast, no inference mode: under those a layer, or torch's counter, answers otherwise.
+
+    >>> with torch.inference_mode(), plain_mode():
+    ...     torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+    (False, False)
+    """
+    with ExitStack() as modes:
+        modes.enter_context(torch.inference_mode(False))
+        modes.enter_context(torch.no_grad())
+        for device in ("cpu", "cuda"):
+            modes.enter_context(torch.autocast(device, enabled=False))
+        yield

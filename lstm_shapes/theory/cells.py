@@ -21,7 +21,7 @@ class CellKind:
     `keras_biases`: bias vectors Keras keeps per gate in its default configuration.
     `equations`: one step, as (name, right side) in the order in which it is computed. `x_i` is the input's
     contribution to gate i (x·W_ii + b_ii), `h_i` the recurrent one (h'·W_hi + b_hi), a prime is the state
-    before the step. lab/gates/steps.py holds the same equations as functions.
+    before the step. lab/gates/recurrence.py holds the same equations as functions.
     """
 
     name: str

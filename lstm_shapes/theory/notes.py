@@ -11,8 +11,7 @@ from collections.abc import Callable
 from lstm_shapes.display import Shown
 
 from .call import Call
-from .counts import Counts
-from .memory import kept_elements
+from .counts import Counts, kept_elements
 from .spec import Spec
 
 __all__ = ["SENTENCES", "Notes", "keyed_notes", "notes"]

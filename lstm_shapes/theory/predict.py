@@ -1,4 +1,18 @@
-"""predict and count: the whole prediction about a layer and one call of it, without torch."""
+"""predict and count: the whole prediction about a layer and one call of it, without torch.
+
+The axes of X, the states and Y, by rule:
+
+    X  (N, L, Q)      Y  (N, L, R·H)      batch_first=True
+    X  (L, N, Q)      Y  (L, N, R·H)      batch_first=False
+    h0, hn  (K·R, N, H)                   in both layouts
+    c0, cn  (K·R, N, D)                   in both layouts
+    one unbatched sequence: the same without N
+    a single step of a cell: X (N, Q), h (N, D), c (N, D)
+
+A factor of 1 is left out: K·R is called K when there is one direction.
+
+Source: "Inputs" and "Outputs" of the RNN, LSTM, GRU and …Cell documentation in torch.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +26,7 @@ from .axes import Axes
 from .call import Call
 from .counts import Counts, listed_layers
 from .given import Given, LayerTyped, Source, Typed, takes
-from .shapes import axes_of_packed, axes_of_state, axes_of_X, axes_of_Y
-from .spec import Spec, Weights
+from .spec import Spec, Weights, with_directions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -32,6 +45,8 @@ class Prediction(Shown):
     ((N=2, L=20, Q=28), (N=2, L=20, D=256))
     >>> p.hn, p.cn
     ((K=3, N=2, D=256), (K=3, N=2, D=256))
+    >>> predict(28, 256, 3, batch_first=False, proj_size=64, lengths=(5, 3)).packed_Y
+    (T=8, P=64)
     """
 
     spec: Spec
@@ -41,24 +56,22 @@ class Prediction(Shown):
     @cached_property
     def X(self) -> Axes:
         """The input: (N, L, Q), or (L, N, Q) time-major, (L, Q) unbatched; (N, Q) for a cell."""
-        return axes_of_X(self.spec, self.call)
+        return self._sequence("Q")
 
     @cached_property
     def h0(self) -> Axes:
         """The hidden state before the first step: (K·R, N, H) in both layouts; (N, D) for a cell."""
-        axes = axes_of_state(self.spec, self.call, "h")
-        assert axes is not None  # every recurrent layer feeds h back
-        return axes
+        return self._state(self.spec.width)
 
     @cached_property
     def c0(self) -> Axes | None:
         """The cell state before the first step: (K·R, N, D), also under a projection."""
-        return axes_of_state(self.spec, self.call, "c")
+        return self._state("D") if self.spec.has_c else None
 
     @cached_property
     def Y(self) -> Axes | None:
-        """The top layer's hidden state after every step: (N, L, R·H), or (L, N, R·H) time-major."""
-        return axes_of_Y(self.spec, self.call)
+        """The top layer's hidden state after every step, forward half first: (N, L, R·H); (L, N, R·H) time-major."""
+        return None if self.spec.kind.step else self._sequence(with_directions(self.spec, self.spec.width))
 
     @property
     def hn(self) -> Axes:
@@ -72,13 +85,24 @@ class Prediction(Shown):
 
     @property
     def packed_X(self) -> Axes | None:
-        """`.data` of the packed input, (T, Q); None where nothing is packed."""
-        return axes_of_packed(self.spec, self.call, "Q") if self.call.lengths else None
+        """`.data` of the packed input, (T, Q): all real steps in one axis; None where nothing is packed."""
+        return self._axes("T", "Q") if self.call.lengths else None
 
     @property
     def packed_Y(self) -> Axes | None:
         """`.data` of the packed output, (T, R·H); None where nothing is packed."""
-        return axes_of_packed(self.spec, self.call, "H") if self.call.lengths else None
+        return self._axes("T", with_directions(self.spec, self.spec.width)) if self.call.lengths else None
+
+    def _sequence(self, width: str) -> Axes:
+        steps = "" if self.spec.kind.step else "L"
+        return self._axes(*(("N", steps) if self.spec.batch_first else (steps, "N")), width)
+
+    def _state(self, width: str) -> Axes:
+        return self._axes("" if self.spec.kind.step else with_directions(self.spec, "K", last=True), "N", width)
+
+    def _axes(self, *names: str) -> Axes:
+        there = [name for name in names if name != "N" or self.call.batched]
+        return self.spec.axes(*there, N=self.call.N or 0, L=self.call.L, T=self.call.T)
 
     @property
     def weights(self) -> Weights:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lstm_shapes.display.numbers import counted
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.numerals import counted
 from lstm_shapes.theory.spec import Spec, suffix
 
 from .svg import GATE_COLOURS, arrow, box, paragraph, text, wide

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from lstm_shapes.display import view
+from lstm_shapes.display.numbers import counted
 from lstm_shapes.display.page import Block, Cell, Column, Mark, Page, Sheet
 from lstm_shapes.theory.call import DTYPES
-from lstm_shapes.theory.conventions import conventions
-from lstm_shapes.theory.counts import Counts
-from lstm_shapes.theory.memory import kept_for_backward
-from lstm_shapes.theory.numerals import counted
+from lstm_shapes.theory.counts import Counts, kept_for_backward
+from lstm_shapes.theory.other_tools import conventions
 
 from .titles import headline, number_of_bytes, subtitle
 

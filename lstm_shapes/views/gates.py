@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from lstm_shapes.display import view
+from lstm_shapes.display.numbers import number
 from lstm_shapes.display.page import Cell, Column, Lines, Mark, Page, Sheet, code
 from lstm_shapes.lab.gates.cell_trace import CellTrace
-from lstm_shapes.lab.gates.feedback import Feedback
-from lstm_shapes.lab.gates.step import Equation, GateStep
+from lstm_shapes.lab.gates.readings import Equation, Feedback, GateStep
 from lstm_shapes.lab.gates.trace import GateTrace
-from lstm_shapes.theory.numerals import number
 
 from .titles import headline, number_of_bytes, subtitle
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import NamedTuple
 
+from lstm_shapes.display.numbers import counted
 from lstm_shapes.pictures import Picture
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.numerals import counted
 from lstm_shapes.theory.reads import Reads, covers
 from lstm_shapes.theory.spec import Spec
 

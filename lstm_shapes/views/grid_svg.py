@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lstm_shapes.theory.numerals import counted
+from lstm_shapes.display.numbers import counted
 
 from .grid import Grid, Lit, Row
 from .svg import arrow, box, text, wide

@@ -6,9 +6,9 @@ In characters the higher the block the greater the value; as SVG depth of colour
 from __future__ import annotations
 
 from lstm_shapes.display import view
+from lstm_shapes.display.numbers import brief
 from lstm_shapes.display.page import Drawing, Page
-from lstm_shapes.lab.gates.heatmap import HeatMap
-from lstm_shapes.theory.numerals import brief
+from lstm_shapes.lab.gates.readings import HeatMap
 
 from .choice import ends
 from .svg import box, frame, text

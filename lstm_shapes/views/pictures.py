@@ -9,10 +9,10 @@ from lstm_shapes.display import view
 from lstm_shapes.display.page import Drawing, Lines, Page
 from lstm_shapes.pictures import Picture
 from lstm_shapes.theory.expression import Expression
-from lstm_shapes.theory.last_step import last_step
+from lstm_shapes.theory.layout import last_step
 from lstm_shapes.theory.packing import Packing
 from lstm_shapes.theory.predict import Prediction
-from lstm_shapes.theory.spoken import spoken
+from lstm_shapes.theory.reads import spoken
 
 from .cell import cell_body, cell_sentences, cell_text
 from .grid import grids, hidden

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lstm_shapes.display.numbers import counted
 from lstm_shapes.display.page import Block, Column, Drawing, Mark, Page, Sheet
-from lstm_shapes.theory.numerals import counted
 from lstm_shapes.theory.packing import Packing
 
 from .choice import ends

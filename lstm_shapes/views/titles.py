@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lstm_shapes.display.numbers import counted
 from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.numerals import counted
 from lstm_shapes.theory.spec import Spec
 
 __all__ = ["headline", "near", "number_of_bytes", "sizes", "subtitle"]

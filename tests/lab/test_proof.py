@@ -1,4 +1,4 @@
-"""prove holds every prediction against torch, tells a wrong one, and proves giants on a twin."""
+"""prove holds every prediction against torch, tells a wrong one, proves giants on a twin, small ones in one thread."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import pickle
 import tracemalloc
 import warnings
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,9 +17,10 @@ import torch
 from hypothesis import given, settings
 from torch import nn
 
-from lstm_shapes import Spec, SpecError, prove
-from lstm_shapes.lab.checks import Check, _law_checks, _shortened, _tensor_checks
-from lstm_shapes.lab.proof import Proof, _runnable
+from lstm_shapes import Spec, SpecError, count, prove
+from lstm_shapes.lab import claims, proof
+from lstm_shapes.lab.claims import Check, _law_checks, _shortened, _tensor_checks
+from lstm_shapes.lab.proof import Proof, _runnable, one_thread_below
 from lstm_shapes.lab.run import run
 from lstm_shapes.theory.call import DTYPES, Call
 from lstm_shapes.theory.counts import LayerCount
@@ -79,7 +81,7 @@ def test_a_wrong_count_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("tool", ["torchinfo", "MACs", "bytes", "slices"])
 def test_a_tool_that_says_otherwise_is_heard(tool: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One more or less than predicted, measured by one tool alone: its check fails, and no other."""
-    from lstm_shapes.lab import checks
+    from lstm_shapes.lab import claims
     from lstm_shapes.theory.counts import Counts
 
     if tool == "torchinfo":
@@ -90,13 +92,13 @@ def test_a_tool_that_says_otherwise_is_heard(tool: str, monkeypatch: pytest.Monk
             torchinfo, "summary", lambda *a, **k: SimpleNamespace(total_params=measured(*a, **k).total_params + 1)
         )
     elif tool == "MACs":
-        monkeypatch.setattr(checks, "measured_macs", lambda spec, call: ((Counts(spec, call).macs or 0) + 1, "a tool"))
+        monkeypatch.setattr(claims, "measured_macs", lambda spec, call: ((Counts(spec, call).macs or 0) + 1, "a tool"))
     elif tool == "bytes":
         monkeypatch.setattr(Counts, "bytes", property(lambda self: 1))
     else:
         from lstm_shapes.theory.slices import slices as shown
 
-        monkeypatch.setattr(checks, "slices", lambda p: [dataclasses.replace(shown(p)[0], axes=p.X), *shown(p)[1:]])
+        monkeypatch.setattr(claims, "slices", lambda p: [dataclasses.replace(shown(p)[0], axes=p.X), *shown(p)[1:]])
     failed = [check for check in prove(7, 5, 2, N=3, L=4).checks if not check.ok]
     assert len(failed) == 1
     assert tool in f"{failed[0].claim} {failed[0].by}"
@@ -248,3 +250,86 @@ def test_a_proof_is_plain_data() -> None:
     bad = Proof(proof.spec, proof.call, (Check("a", (1, 2), (2, 1), "b", False),))
     assert not bad
     assert bad.to_dict()["checks"][0]["measured"] == [2, 1]
+
+
+@pytest.fixture
+def three() -> Iterator[None]:
+    """More threads than one, whatever the tests run with."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize(("macs", "inside"), [(0, 1), (53_575_680, 1), (10**9, 1), (10**9 + 1, 3), (10**12, 3)])
+def test_a_small_layer_takes_one_thread(macs: int, inside: int) -> None:
+    """Up to a thousand million MACs; above, nothing changes."""
+    with one_thread_below(macs):
+        assert torch.get_num_threads() == inside
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three")
+def test_the_bound_may_be_given() -> None:
+    """What is small is the caller's to say."""
+    with one_thread_below(7, most=6):
+        assert torch.get_num_threads() == 3
+    with one_thread_below(6, most=6):
+        assert torch.get_num_threads() == 1
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize("macs", [0, 10**12])
+def test_threads_come_back_after_an_error(macs: int) -> None:
+    """What fails inside goes on outside, and leaves the threads as they were."""
+    with pytest.raises(ZeroDivisionError, match="by zero"), one_thread_below(macs):
+        _ = 1 / 0
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three")
+def test_who_has_one_thread_keeps_one() -> None:
+    """As with OMP_NUM_THREADS=1: one inside, one afterwards."""
+    torch.set_num_threads(1)
+    with one_thread_below(0):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 1
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize(("Q", "D", "N", "L", "inside"), [(7, 5, 3, 4, 1), (256, 512, 8, 80, 3)])
+def test_prove_leaves_the_threads_as_they_were(
+    Q: int, D: int, N: int, L: int, inside: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small layer runs and is checked in one thread, a large one in the caller's."""
+    seen = []
+
+    def watch(module: Any, name: str) -> None:
+        real = getattr(module, name)
+
+        def watched(*arguments: Any, **options: Any) -> Any:
+            seen.append((name, torch.get_num_threads()))
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(module, name, watched)
+
+    watch(proof, "run_given")
+    watch(claims, "_tensor_checks")
+    assert ((count(Q, D, N=N, L=L).macs or 0) > 10**9) == (inside == 3)
+    assert prove(Q, D, N=N, L=L)
+    assert seen == [("run_given", inside), ("_tensor_checks", inside)]
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three")
+def test_prove_leaves_the_threads_also_where_a_check_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error in the middle of a proof."""
+
+    def stop(*_: object) -> None:
+        raise RuntimeError("stopped")
+
+    monkeypatch.setattr(claims, "_mac_checks", stop)
+    with pytest.raises(RuntimeError, match=r"^stopped$"):
+        prove(7, 5, N=3, L=4)
+    assert torch.get_num_threads() == 3

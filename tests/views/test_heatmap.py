@@ -15,7 +15,7 @@ from torch import nn
 from lstm_shapes import ShapeError, SpecError, gates
 from lstm_shapes.display import as_text
 from lstm_shapes.lab.build import build
-from lstm_shapes.lab.gates.heatmap import HeatMap
+from lstm_shapes.lab.gates.readings import HeatMap
 from lstm_shapes.views.heatmap import BLOCKS, heatmap_text
 
 

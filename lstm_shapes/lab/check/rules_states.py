@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from lstm_shapes.display.numbers import counted
 from lstm_shapes.lab.trace import Where
 from lstm_shapes.lab.trace.where import source_line
 from lstm_shapes.lab.words import append_line, layer_names, loop_line, symbol, value_name
-from lstm_shapes.theory.numerals import counted
 
 from .blame import Blame, blame_of
 from .experiments import Experiments

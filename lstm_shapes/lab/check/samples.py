@@ -8,9 +8,9 @@ from typing import Literal
 
 from torch import Tensor
 
+from lstm_shapes.display.numbers import counted
 from lstm_shapes.lab.trace import Call, Value
 from lstm_shapes.lab.trace.families import names_in
-from lstm_shapes.theory.numerals import counted
 
 from .compare import OTHER_ORDER, differs
 from .experiments import Experiments

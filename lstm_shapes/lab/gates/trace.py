@@ -23,9 +23,7 @@ from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
 from .cell_trace import CellTrace, last_computed
-from .feedback import Feedback, read_feedback
-from .heatmap import HeatMap
-from .step import GateStep, read_step
+from .readings import Feedback, GateStep, HeatMap, read_feedback, read_step
 
 __all__ = ["GateTrace", "outputs"]
 
@@ -58,7 +56,7 @@ class GateTrace(Shown):
 
     @property
     def tolerance(self) -> float:
-        """What is allowed for the dtype and device (agreement.py)."""
+        """What is allowed for the dtype and device (cell_trace.py)."""
         return max(cell.replayed.tolerance for cell in self.cells)
 
     @property

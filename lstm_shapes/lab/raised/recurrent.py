@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from lstm_shapes.errors import SpecError
-from lstm_shapes.lab.contract import problems_of
+from lstm_shapes.lab.calling import problems_of
 from lstm_shapes.lab.trace import tensors_of
-from lstm_shapes.theory.operands import Problem, Words
+from lstm_shapes.theory.contract import Problem, Words
 from lstm_shapes.theory.spec import Spec
 
 from .kinds import IN_SEQUENTIAL

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Mapping
 
-from lstm_shapes.theory.arithmetic import is_arithmetic, value_of
+from lstm_shapes.theory.grammar import is_arithmetic, value_of
 
 __all__ = ["as_number", "as_shape", "bare"]
 

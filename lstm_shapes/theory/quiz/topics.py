@@ -17,15 +17,14 @@ from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.axis_rules.reshaping import scramble_of
 from lstm_shapes.theory.counts import LayerCount
 from lstm_shapes.theory.expression import Expression
-from lstm_shapes.theory.last_step import last_step
 from lstm_shapes.theory.laws import laws
-from lstm_shapes.theory.layout import Layout
+from lstm_shapes.theory.layout import Layout, last_step
 from lstm_shapes.theory.meanings import meaning
 from lstm_shapes.theory.packing import Packing
 from lstm_shapes.theory.predict import Prediction
+from lstm_shapes.theory.reads import spoken
 from lstm_shapes.theory.slices import slices
 from lstm_shapes.theory.spec import is_whole
-from lstm_shapes.theory.spoken import spoken
 
 from .draw import LEVELS, Draws, symbols_of
 from .question import TOPICS, Question

@@ -1,20 +1,25 @@
-"""GateStep: one step of one row as equations, in symbols, in shapes, and in numbers for one unit."""
+"""What is read off the trace of a cell: a step as equations, the ways back of its states, and a gate over time."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from lstm_shapes.display import Shown
-from lstm_shapes.theory.numerals import number
+from lstm_shapes.display import Shown, drawing
+from lstm_shapes.display.numbers import counted, number
+from lstm_shapes.errors import SpecError
 from lstm_shapes.theory.spec import Spec
 
 from .cell_trace import CellTrace
 
-__all__ = ["Equation", "GateStep", "read_step"]
+__all__ = ["Equation", "Feedback", "GateStep", "HeatMap", "Reentry", "read_feedback", "read_step"]
+
 
 # A name in an equation of theory/cells.py: x_i, h_i, c' or f; never the `tanh` of `tanh(`.
 _NAME = re.compile(r"[xh]_[a-z]|\b[a-z]'|\b[a-z]\b(?!['(])")
@@ -42,13 +47,7 @@ class Equation:
         return " = ".join(part for part in told if part)
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "formula": self.formula,
-            "shapes": self.shapes,
-            "substituted": self.substituted,
-            "value": self.value,
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True, repr=False)
@@ -175,3 +174,137 @@ def _one(value: Tensor) -> float:
 
 def _floats(vector: Tensor) -> tuple[float, ...]:
     return tuple(vector.detach().tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class Reentry:
+    """One way back: `state` of the step before enters `equation`, through a weight or elementwise.
+
+    `share` is what part of the sum this term is, mean |this| / (mean |this| + mean |the rest|) over the steps that
+    were computed, 0 to 1; None where the equation is not such a sum.
+    """
+
+    layer: int
+    direction: int
+    state: str
+    equation: str
+    shapes: str
+    share: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, repr=False)
+class Feedback(Shown):
+    """Every way in which h and c re-enter, layer by layer."""
+
+    spec: Spec
+    rows: tuple[Reentry, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {"rows": [row.to_dict() for row in self.rows]}
+
+
+def read_feedback(spec: Spec, cells: Iterable[CellTrace]) -> Feedback:
+    """The feedback of each layer and direction."""
+    return Feedback(spec, tuple(row for cell in cells for row in _rows(cell)))
+
+
+def _rows(cell: CellTrace) -> list[Reentry]:
+    spec, mask = cell.spec, cell.mask
+    hidden = f"{spec.width}={spec.H}"
+    gates, G = spec.kind.gates, spec.G
+    rows_of_weight = f"{G}D={G * spec.D}" if G > 1 else f"D={spec.D}"
+    names = " ".join(f"h_{gate}" for gate in gates)
+    product = "W_hh·h'" + (" + b_hh" if spec.bias else "")
+    every = {name: tensor.detach() for name, tensor in {**cell.values, **cell.parts()}.items()}
+    share = _share(every["recurrent"], every["input"], mask)
+    rows = [Reentry(cell.layer, cell.direction, "h", f"{names} = {product}", f"({rows_of_weight}, {hidden})", share)]
+    for name, right in spec.kind.equations:
+        for state in re.findall(r"\b([a-z])'", right):
+            gate, rest = _terms(cell, every, state)
+            share = _share(gate, rest, mask)
+            equation = Reentry(cell.layer, cell.direction, state, f"{name} = {right}", f"(D={spec.D},)", share)
+            rows.append(equation)
+    return rows
+
+
+def _terms(cell: CellTrace, every: dict[str, Tensor], state: str) -> tuple[Tensor, Tensor]:
+    """The term with the old state, and the other one: what was kept, and what was written."""
+    if state == "c":
+        written = every["i"] * every["g"]
+        return every["c"] - written, written
+    written = (1 - every["z"]) * every["n"]
+    return every["h"] - written, written
+
+
+def _share(part: Tensor, rest: Tensor, mask: Tensor | None) -> float | None:
+    if mask is not None:
+        part, rest = part[mask], rest[mask]
+    a, b = float(part.abs().double().mean()), float(rest.abs().double().mean())
+    return a / (a + b) if a + b > 0 else None
+
+
+@dataclass(frozen=True, repr=False)
+class HeatMap(Shown):
+    """`values[d][t]`: units down, steps across, as many steps as the row has."""
+
+    gate: str
+    layer: int
+    direction: int
+    n: int | None
+    values: tuple[tuple[float, ...], ...]
+    signed: bool = True
+    """False for what is never negative: the state of a relu layer."""
+
+    @property
+    def title(self) -> str:
+        """`Gate f of layer 0`."""
+        kind = "State" if self.gate in ("h", "c") else "Gate"
+        return f"{kind} {self.gate} of layer {self.layer}{', reverse' if self.direction else ''}"
+
+    @property
+    def caption(self) -> str:
+        """How many units and steps, and of which row."""
+        row = "" if self.n is None else f" of row n={self.n}"
+        return f"{counted(len(self.values), 'unit')} over the {counted(len(self.values[0]), 'step')}{row}."
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """What the colours span: 0 to 1 for σ, −1 to 1 for tanh, wider where a finite value is; from 0 for relu."""
+        flat = [value for row in self.values for value in row if isfinite(value)]
+        low, high = min(flat, default=0.0), max(flat, default=0.0)
+        if self.gate in ("i", "f", "o", "r", "z"):
+            return 0.0, 1.0
+        if not self.signed and low >= 0:
+            return 0.0, high or 1.0
+        reach = max(1.0, abs(low), abs(high))
+        return -reach, reach
+
+    @property
+    def svg(self) -> str:
+        """The same as an accessible SVG."""
+        return drawing(self).svg
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture as SVG.
+
+        Raises: SpecError for another suffix than `.svg`.
+        """
+        file = Path(path)
+        if file.suffix != ".svg":
+            raise SpecError("path", "a file name that ends in .svg", str(path))
+        file.write_text(self.svg, encoding="utf-8")
+        return file
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "gate": self.gate,
+            "layer": self.layer,
+            "direction": self.direction,
+            "n": self.n,
+            "values": [list(row) for row in self.values],
+        }

@@ -11,8 +11,8 @@ from hypothesis import assume, example, given, settings
 
 from lstm_shapes.display.page import Page, console
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.conventions import Convention, conventions
 from lstm_shapes.theory.counts import Counts
+from lstm_shapes.theory.other_tools import Convention, conventions
 from lstm_shapes.theory.predict import predict
 from lstm_shapes.theory.spec import Spec
 from lstm_shapes.views.counts import conventions_sheet

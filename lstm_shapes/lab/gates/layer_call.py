@@ -1,4 +1,4 @@
-"""layer_by_layer: what every layer of a stack puts out, while the module's own forward runs.
+"""A layer's own call, as a trace needs it: without what is random or somebody else's, and one layer after the other.
 
 `layer(x)` returns the top layer's output only, because a module hands all its layers to one call of torch's kernel
 (`torch.lstm` and its like). Inside `LayerByLayer` that call becomes one for each layer, with the same weights, and
@@ -8,14 +8,51 @@ what each returns is kept.
 from __future__ import annotations
 
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["LayerByLayer"]
+from lstm_shapes.lab.private import FLAT_WEIGHTS, HOOKS, PRE_HOOKS
+
+__all__ = ["LayerByLayer", "left_out", "make_weights", "quiet"]
+
+
+# Hooks of torch's own that work the weights out before each call: without them a layer computes with old ones.
+_MAKERS = (BasePruningMethod, SpectralNorm, WeightNorm)
+
+
+def quiet(layer: nn.Module) -> Any:
+    """The same layer in eval mode, with the hooks that make its weights and no others. The layer stays as it is."""
+    twin: nn.Module = object.__new__(type(layer))
+    twin.__dict__.update(layer.__dict__)
+    twin.__dict__["training"] = False
+    if hasattr(layer, FLAT_WEIGHTS):  # what a hook sets by name is entered there, too
+        twin.__dict__[FLAT_WEIGHTS] = list(getattr(layer, FLAT_WEIGHTS))
+    for name in HOOKS:
+        twin.__dict__[name] = OrderedDict()
+    makers = {key: hook for key, hook in getattr(layer, PRE_HOOKS).items() if isinstance(hook, _MAKERS)}
+    twin.__dict__[PRE_HOOKS] = OrderedDict(makers)
+    return twin
+
+
+def make_weights(twin: nn.Module) -> None:
+    """Let the hooks that make weights do so once more, in the grad mode there is."""
+    for hook in getattr(twin, PRE_HOOKS).values():
+        hook(twin, ())
+
+
+def left_out(layer: nn.Module) -> int:
+    """How many hooks of a layer `quiet` leaves out."""
+    every = [hook for name in HOOKS for hook in getattr(layer, name).values()]
+    return sum(not isinstance(hook, _MAKERS) for hook in every)
+
 
 _KERNELS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 

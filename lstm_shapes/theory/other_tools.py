@@ -1,4 +1,4 @@
-"""conventions: why another tool prints another number, as facts about a version and by its own formula.
+"""other_tools: why another tool prints another number, as facts about a version and by its own formula.
 
 This library counts a multiply-accumulate (MAC) for each product of a matrix product, and nothing else. Every
 formula here was measured on the version named: torchinfo and FlopCounterMode are held against it in each test
@@ -18,6 +18,7 @@ from .counts import Counts
 from .spec import Spec
 
 __all__ = ["Convention", "conventions"]
+
 
 _FUSED = "oneDNN fuses a float32 LSTM on the CPU into one operation that it has no formula for; on meta it is right"
 _RIGHT = "a MAC is 2 FLOPs: a product and a sum"
