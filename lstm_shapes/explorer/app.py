@@ -73,20 +73,37 @@ def _(answered, region):
 
 
 @app.cell
-def _(mo, region):
-    shapes, step = "Shapes", "A cell, step by step"
-    told = {
-        shapes: "The layer and its call as numbers. Nothing is computed: the shapes follow from the sizes.",
-        step: "One sequence through a real layer. Its weights and its input are random numbers, the same every time.",
-    }
-    tabs = mo.ui.tabs(told, value=shapes)
-    region("tabs", tabs, "What is shown")
-    return step, tabs
+def _(mo):
+    stepping, step = mo.state(False)
+    return step, stepping
+
+
+# Buttons, since the keyboard cannot reach the first of marimo's tabs or radio buttons, and takes the last as chosen.
+@app.cell
+def _(mo, region, step):
+    tabs = mo.ui.array(
+        [
+            mo.ui.button(label="Shapes", on_click=lambda _: step(False)),
+            mo.ui.button(label="A cell, step by step", on_click=lambda _: step(True)),
+        ]
+    )
+    region("tabs", mo.hstack(list(tabs.elements), justify="start"), "What is shown", role="group")
+    return
 
 
 @app.cell
-def _(answered, region, step, tabs):
-    region("shapes", answered.shapes, "Shapes") if tabs.value != step else None
+def _(region, stepping):
+    _told = (
+        "What a layer takes and gives, and its parameters, predicted from the sizes alone.",
+        "One sequence in a real layer, with random weights and input that are the same every time.",
+    )
+    region("told", _told[stepping()], role="status")
+    return
+
+
+@app.cell
+def _(answered, region, stepping):
+    None if stepping() else region("shapes", answered.shapes, "Shapes")
     return
 
 
@@ -116,9 +133,9 @@ def _(answer, controls, last, reading):
 
 
 @app.cell
-def _(answered, last, mo, region, step, tabs, too_large):
+def _(answered, last, mo, region, stepping, too_large):
     steps = None
-    if tabs.value == step and answered.explanation is not None and not too_large(answered.explanation):
+    if stepping() and answered.explanation is not None and not too_large(answered.explanation):
         _spec, _L = answered.explanation.spec, answered.explanation.call.L
 
         def _index(name, label, count):
@@ -140,8 +157,8 @@ def _(answered, last, mo, region, step, tabs, too_large):
 
 
 @app.cell
-def _(answered, last, mo, region, step, steps, tabs, too_large):
-    if tabs.value != step:
+def _(answered, last, mo, region, stepping, steps, too_large):
+    if not stepping():
         _shown = answered.rest
     elif steps is None:
         _shown = too_large(answered.explanation) if answered.explanation else ""

@@ -73,7 +73,7 @@ def _strip(cell: CellTrace, t: int, d: int) -> str:
                 f'fill-opacity="{depth:.3f}"/>'
             )
             shown = f"{numbers[s]:.2f}".replace("-", "−")
-            parts.append(text(x + _WIDE / 2, y + 20, shown, "l-code" if s == t else "l-code l-quiet", "middle"))
+            parts.append(text(x + _WIDE / 2, y + 20, shown, "l-code l-strong" if s == t else "l-code", "middle"))
         if s == t:
             parts.append(box(x, _TOP - 1, _WIDE, bottom - _TOP + 2, "l-last", 3))
         x += _WIDE
