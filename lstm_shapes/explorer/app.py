@@ -1,4 +1,4 @@
-"""The explorer's controls. marimo runs the cells again that a moved control concerns; `answer` and `stepped` do the rest.
+"""The explorer's controls. marimo runs the cells again that a moved control concerns; `answer` and `stepped` answer.
 
 A cell is a piece of the page: explorer.css finds it by the class of the region in it, and lays the pieces out.
 """
@@ -112,7 +112,9 @@ def _(KINDS, mo, region):
     reading = mo.ui.dictionary(
         {
             "picture": mo.ui.dropdown(list(KINDS), value="grid", label="picture"),
-            "highlight": mo.ui.text(value="Y[:, -1]", placeholder="Y[:, -1]", debounce=300, label="highlight, an expression"),
+            "highlight": mo.ui.text(
+                value="Y[:, -1]", placeholder="Y[:, -1]", debounce=300, label="highlight, an expression"
+            ),
         }
     )
     region("reading", mo.hstack(list(reading.elements.values()), justify="start", wrap=True), "Picture")
@@ -169,7 +171,9 @@ def _(answered, last, mo, region, stepping, steps, too_large):
 
         _spec = answered.explanation.spec
         _at = {**last, "direction": ("forward", "reverse").index(last["direction"]) if _spec.R > 1 else 0}
-        _shown = stepped(_spec, answered.explanation.call.L, **{name: _at[name] for name in ("layer", "direction", "t", "d")})
+        _shown = stepped(
+            _spec, answered.explanation.call.L, **{name: _at[name] for name in ("layer", "direction", "t", "d")}
+        )
     region("rest", _shown, "Result")
     return
 

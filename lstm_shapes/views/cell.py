@@ -42,7 +42,16 @@ def cell_text(spec: Spec, layer: int, width: int) -> str:
     for place, (name, right, size) in enumerate(equations(spec)):
         result = f"{name} = {right}   ({size},)"
         if place < spec.G:
-            rows.append(("│ ", (f"{gate_rows(spec, name)[0]:5}", f"W_i{name} ({D}, {reads})", f"+ W_h{name} ({D}, {spec.H})", f"→ {result}")))
+            rows.append(
+                (
+                    "│ ",
+                    (
+                        f"{gate_rows(spec, name)[0]:5} W_i{name} ({D}, {reads})",
+                        f"+ W_h{name} ({D}, {spec.H})",
+                        f"→ {result}",
+                    ),
+                )
+            )
         else:
             rows.append(("  ", (result,)))
     narrow = any(len(start + "   ".join(parts)) > width for start, parts in rows)
@@ -220,7 +229,7 @@ class _Drawing:
         notes = []
         if self.spec.bias:
             names = f"bias_ih{self.end}, bias_hh{self.end}"
-            notes.append(f"{names}: {self.bias} each, in rows as the weights, added to the products.")
+            notes.append(f"{names}: {self.bias} each, stacked as the weights are, added to the products.")
             if "f" in self.spec.kind.gates:
                 rows = f"[{gate_rows(self.spec, 'f')[0]}]"
                 notes.append(f"The bias of the forget gate is bias_ih{self.end}{rows} + bias_hh{self.end}{rows}.")

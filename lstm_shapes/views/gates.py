@@ -110,7 +110,9 @@ def _rows_sheet(step: GateStep) -> Sheet:
     """Where the weights of each gate lie."""
     spec, end = step.spec, suffix(step.spec, step.layer, step.direction)
     stacked = [f"`weight_ih{end}`", f"`weight_hh{end}`", *(["the biases"] if spec.bias else [])]
-    rows = ((code(gate), *gate_rows(spec, gate), str(place * spec.D + step.d)) for place, gate in enumerate(spec.kind.gates))
+    rows = (
+        (code(gate), *gate_rows(spec, gate), str(place * spec.D + step.d)) for place, gate in enumerate(spec.kind.gates)
+    )
     return Sheet(
         "Where the weights lie",
         (Column("gate"), Column("rows"), Column("in numbers"), Column(f"unit d={step.d} is row", right=True)),

@@ -240,7 +240,9 @@ def _weight(draws: Draws) -> Question:
     lines = [f"`{name}` is {axes.formula} = {axes.sizes}: torch writes (out, in), for `x @ weight.T`."]
     if p.spec.G > 1 and not name.startswith("weight_hr"):
         rows = ", ".join(f"{gate} is {gate_rows(p.spec, gate)[0]}" for gate in p.spec.kind.gates)
-        lines.append(f"The gates are stacked in the first axis, D rows each, G·D = {p.spec.G}·{p.spec.D} in all: {rows}.")
+        lines.append(
+            f"The gates are stacked in the first axis, D rows each, G·D = {p.spec.G}·{p.spec.D} in all: {rows}."
+        )
     return _of_shape("parameters", p, f"layer.{name}", axes, lines, dict(p.weights))
 
 
