@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import torch
-
 from lstm_shapes.display.html import to_html
 from lstm_shapes.display.page import Page
-from lstm_shapes.lab.build import build, generator
 from lstm_shapes.lab.gates import gates
 from lstm_shapes.lab.gates.cell_trace import CellTrace
 from lstm_shapes.lab.gates.trace import GateTrace
+from lstm_shapes.lab.modes import one_thread_below
+from lstm_shapes.lab.run import run
 from lstm_shapes.theory.numerals import number
 from lstm_shapes.theory.spec import Spec
 from lstm_shapes.views.choice import chosen
@@ -29,19 +28,20 @@ def stepped(spec: Spec, L: int, *, layer: int = 0, direction: int = 0, t: int = 
     >>> "unit d=1 of layer 0" in page, "unit d=1 is row" in page
     (True, True)
     """
-    step = _trace(spec, L).step(layer, direction, t, 0, d)
+    with one_thread_below(0):  # of layers that are small enough, several would wait for each other
+        trace = _trace(spec, L)
+        step = trace.step(layer, direction, t, 0, d)
     page = step_view(step)
     entering, equations, rows = page.blocks
-    drawn = _strip(_trace(spec, L)[layer, direction], t, d)
+    drawn = _strip(trace[layer, direction], t, d)
     return to_html(Page(page.title, page.subtitle, (equations, rows, entering), lambda: drawn), inline=True)
 
 
 @lru_cache(maxsize=4)
 def _trace(spec: Spec, L: int) -> GateTrace:
     """One sequence, without a batch: layer and numbers follow from the seed 0."""
-    torch.set_num_threads(1)  # for layers as small as these, waiting for each other costs more than it saves
-    x = torch.randn((spec.Q,) if spec.kind.step else (L, spec.Q), generator=generator(0))
-    return gates(build(spec), x)
+    ran = run(spec, N=None, seed=0) if spec.kind.step else run(spec, N=None, L=L, seed=0)
+    return gates(ran.layer, ran.X)
 
 
 _ROOM, _WIDE, _HIGH, _LEFT, _TOP = 24, 64, 30, 48, 62
