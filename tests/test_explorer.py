@@ -10,19 +10,22 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lstm_shapes.theory.numerals import number
 
 import lstm_shapes as ls
 from lstm_shapes.display.page import console
 from lstm_shapes.explorer import server
-from lstm_shapes.explorer.answer import answer
+from lstm_shapes.explorer.answer import Answer, answer, too_large
+from lstm_shapes.explorer.steps import stepped
 from lstm_shapes.pictures import KINDS
-from lstm_shapes.theory.cells import CELLS
+from lstm_shapes.theory.cells import CELLS, CellKind
 from tests.browser import Page, browser
 from tests.command_line import here, refused
 from tests.scale import examples
@@ -37,12 +40,19 @@ LESSON = {"Q": 28, "D": 256, "K": 3, "N": 2, "L": 20, "proj_size": 0, "cell": "L
 def test_lesson() -> None:
     """The lesson's layer: the very tables that explain shows."""
     page = answer(LESSON)
-    for sheet in ("Shapes", "Parameters", "Reading it", "Mind"):
-        assert f"<h3>{sheet}</h3>" in page
+    assert (page.sizes, page.highlight) == ("", "")
+    assert "<h3>Shapes</h3>" in page.shapes
+    assert "(2, 20, 256)" in page.shapes
+    for sheet in ("Parameters", "Reading it", "Mind"):
+        assert f"<h3>{sheet}</h3>" in page.rest
     for sheet in ("Slices", "Notes", "Laws", "Kept for backward"):
-        assert f"<summary>{sheet}</summary>" in page
-    assert "(2, 20, 256)" in page
-    assert "1,345,536" in page
+        assert f"<summary>{sheet}</summary>" in page.rest
+    assert "1,345,536" in page.rest
+
+
+def whole(page: Answer) -> str:
+    """All pieces of the page."""
+    return page.sizes + page.highlight + page.shapes + page.rest
 
 
 @pytest.mark.parametrize(
@@ -54,9 +64,8 @@ def test_lesson() -> None:
         ({"cell": "GRU"}, "GRU(Q=28", "<span class=\"code\">cn</span>"),
         ({"cell": "GRU", "proj_size": 64}, "GRU does not have: P.", "(2, 20, 64)"),
         ({"cell": "LSTMCell"}, "LSTMCell does not have: K, L.", "(2, 20, 28)"),
-        ({"cell": "LSTMCell", "highlight": "Y[:, -1]"}, "does not have: K, L, Y (highlight).", "Not drawn"),
-        ({"cell": "GRUCell", "highlight": "hn + c0"}, "does not have: K, L, c0 (highlight).", "Not drawn"),
-        ({"cell": "GRU", "highlight": "cn[-1]"}, "GRU does not have: cn (highlight).", "Not drawn"),
+        ({"cell": "LSTMCell", "highlight": "Y[:, -1]"}, "about a tensor of LSTMCell", "What can be written"),
+        ({"cell": "GRU", "highlight": "cn[-1]"}, "about a tensor of GRU", "What can be written"),
         ({"cell": "GRUCell", "bidirectional": True, "lengths": "3,2"}, "K, directions, L, lengths.", "Slices"),
         ({"unbatched": True}, "(20, 28)", "(2, 20, 28)"),
         ({"lengths": "5, 3, 2"}, "packed: 10 real steps", "(2, 20, 28)"),
@@ -67,7 +76,7 @@ def test_lesson() -> None:
 )  # fmt: skip
 def test_each_control(moved: dict[str, Any], shown: str, gone: str) -> None:
     """Every control changes what it is named after; one that does not concern the cell is said to be left out."""
-    page = answer({**LESSON, **moved})
+    page = whole(answer({**LESSON, **moved}))
     assert shown in page
     assert gone not in page
 
@@ -82,8 +91,8 @@ def test_each_control(moved: dict[str, Any], shown: str, gone: str) -> None:
     ],
 )
 def test_each_picture(moved: dict[str, Any], title: str) -> None:
-    """The picture that was chosen stands above the tables."""
-    page = answer({**LESSON, **moved})
+    """The picture that was chosen stands above the tables that follow the shapes."""
+    page = answer({**LESSON, **moved}).rest
     assert f"<title>{title}</title>" in page
     assert page.index("<svg") < page.index("<table>")
 
@@ -92,27 +101,43 @@ def test_highlight_lights_its_cells() -> None:
     """The cells that an expression reads, as many as the picture itself lights."""
     lit = '"l-lit'
     for expression in ("Y[:, -1]", "hn", "cn[0]", ""):
-        page = answer({**LESSON, "highlight": expression})
+        page = answer({**LESSON, "highlight": expression}).rest
         assert page.count(lit) == ls.picture(28, 256, 3, highlight=expression).svg.count(lit)
-    assert answer({**LESSON, "highlight": "hn"}).count(lit) > answer({**LESSON, "highlight": "Y[:, -1]"}).count(lit) > 0
+    assert (
+        answer({**LESSON, "highlight": "hn"}).rest.count(lit)
+        > answer({**LESSON, "highlight": "Y[:, -1]"}).rest.count(lit)
+        > 0
+    )
 
 
 @pytest.mark.parametrize(
     ("moved", "sentence"),
     [
-        ({"highlight": "Y[:, -1"}, "expression must be of this grammar, got &#x27;Y[:, -1&#x27;.\n"),
+        ({"highlight": "Y[:, -1"}, "expression must be of this grammar, got &#x27;Y[:, -1&#x27;.</p><details>"),
         ({"highlight": "Y[:, 99]"}, "99"),
         ({"picture": "packed"}, "write lengths, such as 5, 3, 2, for a layer with a batch."),
         ({"picture": "packed", "cell": "LSTMCell", "lengths": "5, 3"}, "for a layer with a batch."),
     ],
 )
 def test_what_cannot_be_drawn_leaves_the_tables(moved: dict[str, Any], sentence: str) -> None:
-    """A bad expression costs the light and nothing else: the sentence stands between picture and tables."""
+    """The sentence stands beside the field, and the tables do not depend on it."""
     page = answer({**LESSON, **moved})
-    assert "<h3>Not drawn</h3>" in page
-    assert sentence in page
-    assert "unrolled over time" in page or "one step" in page
-    assert "<h3>Shapes</h3>" in page
+    assert sentence in page.highlight
+    assert "unrolled over time" in page.rest or "one step" in page.rest
+    assert "<h3>Shapes</h3>" in page.shapes
+
+
+def test_bad_highlight_keeps_the_last_good_picture() -> None:
+    """While somebody types, the cells stay lit that were lit before; where these are gone, too, none is."""
+    good = answer({**LESSON, "highlight": "cn[1]"})
+    assert good.lit == "cn[1]"
+    typing = answer({**LESSON, "highlight": "cn[1"}, good.lit)
+    assert typing.lit == "cn[1]"
+    assert typing.rest == good.rest
+    fewer = answer({**LESSON, "K": 1, "highlight": "cn[1"}, good.lit)
+    assert fewer.lit == ""
+    assert '"l-lit' not in fewer.rest
+    assert "of this grammar" in fewer.highlight
 
 
 @pytest.mark.parametrize(
@@ -125,32 +150,31 @@ def test_what_cannot_be_drawn_leaves_the_tables(moved: dict[str, Any], sentence:
     ],
 )
 def test_bad_values_get_the_librarys_sentence(moved: dict[str, Any], sentence: str) -> None:
-    """An error is a paragraph for screen readers too, never a traceback; below it the page without the bad value."""
+    """A sentence beside the field, never a traceback; the page is the one without the bad value."""
     page = answer({**LESSON, **moved})
-    alert, _, rest = page.partition("</p>")
-    assert alert.startswith('<p role="alert">')
-    assert sentence in alert
-    assert rest == answer({**LESSON, **moved, **{name: None for name in moved if name != "D"}})
+    assert page.sizes.startswith("<p>")
+    assert sentence in page.sizes
+    good = answer({**LESSON, **moved, **{name: None for name in moved if name != "D"}})
+    assert (page.shapes, page.rest) == (good.shapes, good.rest)
 
 
 def test_two_bad_values() -> None:
     """Each has its sentence, once."""
     page = answer({**LESSON, "D": 16, "proj_size": 16, "lengths": "5, " * 3 + "x"})
-    assert page.count('role="alert"') == 2
-    assert "LSTM(Q=28, D=16, K=3)" in page
+    assert page.sizes.count("<p>") == 2
+    assert "LSTM(Q=28, D=16, K=3)" in page.shapes
 
 
 def test_a_size_that_is_none_leaves_the_sentence() -> None:
     """The sliders have no 0; whoever calls with one gets told."""
-    assert answer({**LESSON, "Q": 0}) == (
-        '<p role="alert"><strong>Q (input_size) must be a whole number of at least 1, got 0.</strong></p>'
-    )
+    sentence = "<p>Q (input_size) must be a whole number of at least 1, got 0.</p>"
+    assert answer({**LESSON, "Q": 0}) == Answer(sizes=sentence)
 
 
 @pytest.mark.parametrize("field", ["lengths", "highlight"])
 def test_hostile_text_is_escaped(field: str) -> None:
     """What is typed into the page comes back as text."""
-    page = answer({**LESSON, field: "<script>alert(1)</script><img src=x onerror=alert(1)>"})
+    page = whole(answer({**LESSON, field: "<script>alert(1)</script><img src=x onerror=alert(1)>"}))
     assert "<script" not in page
     assert "<img" not in page
 
@@ -181,7 +205,7 @@ def test_hostile_text_is_escaped(field: str) -> None:
 )
 def test_any_position_of_the_controls_has_an_answer(values: dict[str, Any]) -> None:
     """Every combination gives tables, or one sentence; the total is the one that count gives."""
-    page = answer(values)
+    page = whole(answer(values))
     kind = CELLS[values["cell"]]
     fields = {"cell": values["cell"], "bias": values["bias"]}
     if not kind.step:
@@ -189,6 +213,45 @@ def test_any_position_of_the_controls_has_an_answer(values: dict[str, Any]) -> N
     if kind.projects and "P (proj_size) must be" not in page:
         fields["proj_size"] = values["proj_size"]
     assert f"{ls.count(values['Q'], values['D'], 1 if kind.step else values['K'], **fields).total:,}" in page
+
+
+# ---------------------------------------------------------------- a cell, step by step
+
+
+@pytest.mark.parametrize("kind", CELLS.values(), ids=lambda kind: kind.name)
+def test_a_step_is_the_librarys_own(kind: CellKind) -> None:
+    """Numbers, equations and rows of the weights of a real layer, as `gates` gives them for the same seed."""
+    spec = ls.Spec(5, 7, 1 if kind.step else 2, cell=kind.name)
+    L, layer = (1, 0) if kind.step else (6, 1)
+    page = stepped(spec, L, t=L - 1, layer=layer, d=3)
+    ran = ls.run(spec, N=None) if kind.step else ls.run(spec, N=None, L=L)
+    step = ls.gates(ran.layer, ran.X).step(layer, 0, L - 1, 0, 3)
+    for equation in step.equations:
+        assert escape(equation.substituted) in page
+    told = page.partition("<desc>")[2].partition("</desc>")[0]
+    for name, _ in kind.equations:
+        (value,) = (one.value for one in step.equations if one.name == name)
+        assert value is not None
+        assert f"{name} is {number(value)}" in told
+    for place, gate in enumerate(kind.gates):
+        assert f"{place * 7}:{place * 7 + 7}" in page, gate
+
+
+def test_a_step_backwards_and_projected() -> None:
+    """The reverse direction says so; a unit that the projected h does not have is left out of the drawing."""
+    page = stepped(ls.Spec(5, 7, 2, bidirectional=True, proj_size=3), 6, t=2, layer=1, direction=1, d=3)
+    assert "unit d=3 of layer 1 reverse" in page
+    told = page.partition("<desc>")[2].partition("</desc>")[0]
+    assert "c is " in told
+    assert "h is " not in told
+
+
+def test_too_large_to_step_through() -> None:
+    """A layer that would make the slider wait says so, with the numbers; the lesson's is not one."""
+    assert [too_large(found.explanation) for found in [answer(LESSON)] if found.explanation] == [""]
+    large = answer({**LESSON, "D": 1024, "K": 12, "L": 200}).explanation
+    assert large is not None
+    assert f"{large.counts.total:,} parameters times 200 steps" in too_large(large)
 
 
 # ---------------------------------------------------------------- who may reach it
@@ -214,7 +277,7 @@ def test_app_loads_no_torch() -> None:
         "import sys\n"
         "from lstm_shapes.explorer.app import app\n"
         "outputs, defined = app.run()\n"
-        "assert 'LSTM(Q=28, D=256, K=3)' in outputs[-1].text\n"
+        "assert any('LSTM(Q=28, D=256, K=3)' in one.text for one in outputs if one is not None)\n"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
@@ -286,13 +349,22 @@ def labelled(page: Page, tag: str, label: str) -> Any:
     """A control by what stands beside it; marimo's controls keep their insides in a shadow root."""
     for control in controls(page, tag):
         inside = control.shadow_root
-        if label in inside.find_element("css selector", "label, div").text:
+        if inside.find_element("css selector", "label, button, div").text.startswith(label):
             return inside
     raise AssertionError(f"no {tag} labelled {label}")
 
 
 def slide(page: Page, letter: str, *keys: str) -> None:
-    labelled(page, "marimo-slider", letter + " ").find_element("css selector", "[role=slider]").send_keys(*keys)
+    labelled(page, "marimo-slider", letter).find_element("css selector", "[role=slider]").send_keys(*keys)
+
+
+def region(page: Page, name: str) -> Any:
+    """A piece of the page."""
+    return page.driver.find_element("css selector", f".explorer-{name}")
+
+
+def step_by_step(page: Page) -> None:
+    labelled(page, "marimo-button", "A cell").find_element("css selector", "button").click()
 
 
 def write(page: Page, label: str, text: str) -> None:
@@ -307,17 +379,17 @@ def test_sliders_move_the_tables(page: Page) -> None:
     """Each of the sliders, by keyboard: the shapes that hold its symbol follow."""
     from selenium.webdriver.common.keys import Keys
 
-    slide(page, "K", Keys.ARROW_RIGHT)
+    slide(page, "K:", Keys.ARROW_RIGHT)
     page.shows("LSTM(Q=28, D=256, K=4)", "(4, 2, 256)")
-    slide(page, "N", Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    slide(page, "N:", Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
     page.shows("(4, 20, 28)", "(4, 4, 256)")
-    slide(page, "Q", Keys.ARROW_LEFT)
+    slide(page, "Q:", Keys.ARROW_LEFT)
     page.shows("(4, 20, 27)")
-    slide(page, "L", Keys.ARROW_LEFT)
+    slide(page, "L:", Keys.ARROW_LEFT)
     page.shows("(4, 19, 27)")
-    slide(page, "D", Keys.ARROW_LEFT)
+    slide(page, "D:", Keys.ARROW_LEFT)
     page.shows("(4, 4, 255)")
-    slide(page, "P", Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    slide(page, "P:", Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
     page.shows("P=2", "(4, 19, 2)")
 
 
@@ -341,12 +413,111 @@ def test_switches_cell_and_lengths(page: Page, tmp_path: Path) -> None:
 
 
 def test_errors_are_shown_and_gone_again(page: Page) -> None:
-    """A bad entry gives the sentence, a good one the tables again."""
+    """A bad entry gives the sentence in a region that is read out, a good one takes it away again."""
     write(page, "lengths", "5, many")
     page.shows("lengths must be whole numbers with commas between", "(2, 20, 256)")
     assert "Traceback" not in page.text
+    assert "whole numbers" in region(page, "trouble").text
     write(page, "lengths", "5, 2")
     page.shows("packed: 7 real steps")
+    assert region(page, "trouble").text == ""
+
+
+def test_bad_highlight_beside_its_field(page: Page) -> None:
+    """The sentence stands between the field and the picture, which stays as it was lit; the region was there before."""
+    alert = region(page, "unread")
+    assert alert.get_attribute("role") == "alert"
+    write(page, "highlight", "cn[0")
+    page.wait(lambda: "must be of this grammar" in alert.text, "the sentence in the region that was there")
+    page.shows("Y[:, -1] reads h of layer 2 at t=19.")
+    tops = [region(page, name).rect["y"] for name in ("reading", "unread", "rest")]
+    assert tops == sorted(tops)
+    write(page, "highlight", "cn[0]")
+    page.shows("cn[0] reads c of layer 0 at t=19.")
+    page.wait(lambda: alert.text == "", "the sentence gone")
+
+
+def test_a_cell_step_by_step(page: Page) -> None:
+    """The other view: numbers of unit d at step t, as stepped gives them; the sizes it is told are kept."""
+    from selenium.webdriver.common.keys import Keys
+
+    step_by_step(page)
+    page.shows("Step t=0 of layer 0", "unit d=0 is row", "D:2D")
+    slide(page, "t:", Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    page.shows("Step t=2 of layer 0")
+    slide(page, "layer,", Keys.ARROW_RIGHT)
+    page.shows("Step t=2 of layer 1", "unit d=0 of layer 1")
+    slide(page, "L:", Keys.ARROW_LEFT)
+    page.shows("t=18")
+    page.shows("Step t=2 of layer 1")
+    for letter in ("D:", "K:", "L:"):
+        slide(page, letter, Keys.END)
+    page.shows("too large to be stepped through")
+    labelled(page, "marimo-button", "Shapes").find_element("css selector", "button").click()
+    page.shows("(12, 2, 1024)")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (820, 1180), (390, 844)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_shapes_are_in_sight_with_the_sliders(page: Page, width: int, height: int, scheme: str) -> None:
+    """Every slider and the table of shapes are on one screen, and nothing is wider than it; dark is dark."""
+    page.scheme(scheme)
+    page.driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 1000},
+    )
+    try:
+        page.wait(lambda: page.driver.execute_script("return innerWidth") == width, "the size")
+        page.wait(lambda: region(page, "shapes").find_element("css selector", "table").rect["height"], "the table")
+        seen = [*controls(page, "marimo-slider"), region(page, "shapes").find_element("css selector", "table")]
+        for one in seen:
+            assert one.rect["y"] >= 0
+            assert one.rect["y"] + one.rect["height"] <= height
+            assert one.rect["x"] + one.rect["width"] <= width
+        assert page.driver.execute_script("return document.querySelector('#App').scrollWidth") <= width
+        if scheme == "dark":
+            back = "return getComputedStyle(document.querySelector('#App')).backgroundColor.match(/[\\d.]+/g)"
+            assert max(float(part) for part in page.driver.execute_script(back)[:3]) < 60
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        page.scheme("light")
+
+
+def test_keyboard_reaches_everything_in_order(page: Page) -> None:
+    """Tab goes through sizes, views, picture, and what is folded; each has a name without markup, and nothing moves."""
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    names = []
+    for _ in range(24):
+        ActionChains(page.driver).send_keys(Keys.TAB).perform()
+        names.append(page.driver.execute_script(_FOCUSED))
+    wanted = (
+        "Q: features",
+        "P: width",
+        "cell",
+        "two directions",
+        "lengths",
+        "Shapes",
+        "A cell",
+        "picture",
+        "highlight",
+    )
+    places = [next(place for place, name in enumerate(names) if name.startswith(start)) for start in wanted]
+    assert places == sorted(places), names
+    assert "Slices" in names
+    assert not [name for name in names if not name or "<" in name]
+    page.shows("What a layer takes and gives")
+
+
+# What a screen reader calls the focused control: its label, or the words on it; shadow roots are entered.
+_FOCUSED = """
+let one = document.activeElement;
+while (one.shadowRoot && one.shadowRoot.activeElement) one = one.shadowRoot.activeElement;
+const root = one.getRootNode(), by = one.getAttribute('aria-labelledby');
+const label = by ? root.getElementById(by) : one.id ? root.querySelector(`label[for="${one.id}"]`) : null;
+return one.getAttribute('aria-label') || (label || one).innerText;
+"""
 
 
 def test_narrow_window_scrolls_the_picture(page: Page) -> None:

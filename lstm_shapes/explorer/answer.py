@@ -1,59 +1,100 @@
-"""What the explorer shows for the values of its controls: the explanation, or the error that says what to change."""
+"""What the explorer shows for the values of its controls, and the sentences that say what to change."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from lstm_shapes.display.html import to_html
-from lstm_shapes.display.page import Block, Drawing, Lines, Page
+from lstm_shapes.display.page import Page
 from lstm_shapes.errors import LstmShapesError, SpecError
 from lstm_shapes.explanation import Explanation, explain
 from lstm_shapes.pictures import Picture, picture
 from lstm_shapes.theory.cells import CELLS
-from lstm_shapes.theory.grammar import TENSORS
+from lstm_shapes.theory.numerals import counted
 from lstm_shapes.views.explanation import explanation_view
 
-__all__ = ["answer"]
+__all__ = ["Answer", "answer", "too_large"]
 
 
-def answer(values: Mapping[str, Any]) -> str:
-    """HTML for one position of all controls. A bad value gives the library's own sentence, and the page without it.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Pieces of HTML, and what they were made from.
+
+    `sizes` and `highlight` are what is wrong with these controls, empty where nothing is; `shapes` is the table that is
+    looked at while a control moves, `rest` the picture and the other tables. `lit` is the highlight that is drawn:
+    the one that was asked for, or while that cannot be read the one before. `explanation` is None where there is none.
+    """
+
+    sizes: str
+    highlight: str = ""
+    shapes: str = ""
+    rest: str = ""
+    lit: str = ""
+    explanation: Explanation | None = None
+
+
+def answer(values: Mapping[str, Any], lit: str = "") -> Answer:
+    """What there is to say for one position of all controls; `lit` is the last highlight that could be drawn.
 
     >>> page = answer({"Q": 28, "D": 256, "K": 3, "N": 2, "L": 20, "cell": "GRU"})
-    >>> "GRU(Q=28, D=256, K=3)" in page, "(2, 20, 256)" in page
-    (True, True)
+    >>> "GRU(Q=28, D=256, K=3)" in page.shapes, "(2, 20, 256)" in page.shapes, page.sizes
+    (True, True, '')
     >>> page = answer({"Q": 28, "D": 8, "proj_size": 9})
-    >>> page[:89], "LSTM(Q=28, D=8, K=1)" in page
-    ('<p role="alert"><strong>P (proj_size) must be below D = 8 (0 for no projection), got 9. A', True)
+    >>> page.sizes[:51], "LSTM(Q=28, D=8, K=1)" in page.shapes
+    ('<p>P (proj_size) must be below D = 8 (0 for no proj', True)
+    >>> page = answer({"Q": 28, "D": 8, "highlight": "Y[:, -"}, lit="Y[:, -1]")
+    >>> page.lit, "Y[:, -1] reads" in page.rest
+    ('Y[:, -1]', True)
     """
     wanted = {name: value for name, value in values.items() if value not in (None, "")}
     highlight, kind = str(wanted.pop("highlight", "")).strip(), str(wanted.pop("picture", "grid"))
-    explanation, left_out, alerts = _explained(wanted)
-    if explanation is None:
-        return alerts
-    call = explanation.call
-    absent = [name for name in TENSORS if name not in explanation.prediction.tensors]
-    if missing := [name for name in absent if re.search(rf"\b{name}\b", highlight)]:
-        highlight, left_out = "", (*left_out, *(f"{name} (highlight)" for name in missing))
-    trouble = ""
-    if kind == "packed" and not call.lengths:
-        kind, trouble = "grid", _UNPACKED
-    try:
-        drawn = _drawn(explanation, kind, highlight)
-    except LstmShapesError as error:  # the tables do not depend on what is lit
-        drawn, trouble = _drawn(explanation, "grid", ""), _in_lines(error)
-    page = explanation_view(explanation)
-    blocks: list[Block] = []
-    if trouble:
-        blocks.append(Drawing("Not drawn", trouble))  # as written: the grammar is laid out in lines
+    explanation, left_out, troubles = _explained(wanted)
     if left_out:
         names = ", ".join(_NAMES.get(name, name) for name in left_out)
-        blocks.append(Lines("Left out", (f"{explanation.spec.cell} does not have: {names}.",)))
-    shown = Page(page.title, page.subtitle, (*blocks, *page.blocks), lambda: drawn.svg, page.folded)
-    return alerts + to_html(shown, inline=True)
+        troubles += (f"{wanted.get('cell', 'LSTM')} does not have: {names}.",)
+    if explanation is None:
+        return Answer(_alert(*troubles))
+    drawn, lit, trouble = _drawn(explanation, kind, highlight, lit)
+    page = explanation_view(explanation)
+    return Answer(
+        sizes=_alert(*troubles),
+        highlight=_alert(trouble) if trouble else "",
+        shapes=to_html(Page(page.title, page.subtitle, page.blocks[:1])),
+        rest=to_html(Page("", "", page.blocks[1:], lambda: drawn.svg, page.folded), inline=True),
+        lit=lit,
+        explanation=explanation,
+    )
+
+
+def too_large(explanation: Explanation) -> str:
+    """Why this layer cannot be stepped through; nothing where it can.
+
+    >>> too_large(answer({"Q": 28, "D": 256, "K": 3, "L": 20}).explanation)
+    ''
+    >>> too_large(answer({"Q": 512, "D": 1024, "K": 12, "L": 200}).explanation)[:68]
+    '<p>This layer is too large to be stepped through while a slider move'
+    """
+    products = explanation.counts.total * explanation.call.L
+    if products <= _MOST_PRODUCTS:
+        return ""
+    return _alert(
+        f"This layer is too large to be stepped through while a slider moves: {explanation.counts.total:,} parameters "
+        f"times {counted(explanation.call.L, 'step')} are {products:,}, and the limit is {_MOST_PRODUCTS:,}. "
+        "Make D, K or L smaller."
+    )
+
+
+_MOST_PRODUCTS = 60_000_000
+
+
+def _alert(*sentences: str) -> str:
+    """Sentences as HTML; a grammar, which comes in lines, is folded."""
+    parts = (sentence.partition("\n") for sentence in sentences)
+    folded = "<details><summary>What can be written</summary><pre>{}</pre></details>"
+    return "".join(f"<p>{escape(first)}</p>{folded.format(escape(more)) if more else ''}" for first, _, more in parts)
 
 
 _NAMES = {"proj_size": "P", "bidirectional": "directions", "batch_first": "layout"}
@@ -64,25 +105,40 @@ _SPARED = {"lengths": "lengths", "proj_size": "P ("}
 _UNPACKED = "Rows are packed where they differ in length: write lengths, such as 5, 3, 2, for a layer with a batch."
 
 
-def _explained(wanted: Mapping[str, Any]) -> tuple[Explanation | None, tuple[str, ...], str]:
-    """The explanation, the controls that it leaves out, and an alert for each value that is none.
+def _explained(wanted: Mapping[str, Any]) -> tuple[Explanation | None, tuple[str, ...], tuple[str, ...]]:
+    """The explanation, the controls that it leaves out, and a sentence for each value that is none.
 
     Somebody in the middle of typing lengths keeps the page: it is the one without them, until they can be read.
     """
     try:
         kept, left_out = _fitting(dict(wanted))
-        return explain(**kept, proof=False), left_out, ""
+        return explain(**kept, proof=False), left_out, ()
     except LstmShapesError as error:
-        alert = f'<p role="alert"><strong>{escape(str(error))}</strong></p>'
+        sentence = str(error)
         about = str(getattr(error, "name", ""))
         bad = next((field for field, name in _SPARED.items() if about.startswith(name) and field in wanted), None)
     if bad is None:
-        return None, (), alert
+        return None, (), (sentence,)
     explanation, left_out, more = _explained({name: value for name, value in wanted.items() if name != bad})
-    return explanation, left_out, alert + more
+    return explanation, left_out, (sentence, *more)
 
 
-def _drawn(explanation: Explanation, kind: str, highlight: str) -> Picture:
+def _drawn(explanation: Explanation, kind: str, highlight: str, before: str) -> tuple[Picture, str, str]:
+    """The picture, the highlight in it, and what is wrong with what was asked for: then it is the one before."""
+    trouble = ""
+    if kind == "packed" and not explanation.call.lengths:
+        kind, trouble = "grid", _UNPACKED
+    try:
+        return _picture(explanation, kind, highlight), highlight, trouble
+    except LstmShapesError as error:
+        trouble = trouble or _in_lines(error)
+    try:
+        return _picture(explanation, kind, before), before, trouble
+    except LstmShapesError:  # sizes have moved, too
+        return _picture(explanation, kind, ""), "", trouble
+
+
+def _picture(explanation: Explanation, kind: str, highlight: str) -> Picture:
     call = explanation.call
     return picture(
         explanation.spec,

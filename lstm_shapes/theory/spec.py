@@ -37,6 +37,7 @@ __all__ = [
     "Weights",
     "by_attributes",
     "find_layers",
+    "gate_rows",
     "is_source",
     "is_whole",
     "layers_of",
@@ -329,6 +330,17 @@ def suffix(spec: Spec, layer: int, direction: int = 0) -> str:
     ('_l2_reverse', '')
     """
     return "" if spec.kind.step else f"_l{layer}" + ("_reverse" if direction else "")
+
+
+def gate_rows(spec: Spec, gate: str) -> tuple[str, str]:
+    """The rows of a gate in weight_ih, weight_hh and both biases, as a slice in symbols and in numbers.
+
+    >>> gate_rows(Spec(28, 256), "f"), gate_rows(Spec(28, 256, cell="RNN"), "h")
+    (('D:2D', '256:512'), ('0:D', '0:256'))
+    """
+    place, D = spec.kind.gates.index(gate), spec.D
+    first, last = ("0" if not n else "D" if n == 1 else f"{n}D" for n in (place, place + 1))
+    return f"{first}:{last}", f"{place * D}:{(place + 1) * D}"
 
 
 def with_directions(spec: Spec, name: str, *, last: bool = False) -> str:

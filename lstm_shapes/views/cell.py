@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from lstm_shapes.display.numbers import counted
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.spec import Spec, suffix
+from lstm_shapes.theory.spec import Spec, gate_rows, suffix
 
 from .svg import GATE_COLOURS, arrow, box, paragraph, text, wide
 
@@ -42,7 +42,16 @@ def cell_text(spec: Spec, layer: int, width: int) -> str:
     for place, (name, right, size) in enumerate(equations(spec)):
         result = f"{name} = {right}   ({size},)"
         if place < spec.G:
-            rows.append(("│ ", (f"W_i{name} ({D}, {reads})", f"+ W_h{name} ({D}, {spec.H})", f"→ {result}")))
+            rows.append(
+                (
+                    "│ ",
+                    (
+                        f"{gate_rows(spec, name)[0]:5} W_i{name} ({D}, {reads})",
+                        f"+ W_h{name} ({D}, {spec.H})",
+                        f"→ {result}",
+                    ),
+                )
+            )
         else:
             rows.append(("  ", (result,)))
     narrow = any(len(start + "   ".join(parts)) > width for start, parts in rows)
@@ -60,10 +69,11 @@ def cell_sentences(spec: Spec, layer: int) -> tuple[str, ...]:
     """The drawing in words.
 
     >>> cell_sentences(Spec(28, 256, cell="GRUCell"), 0)[0]
-    'weight_ih (768, 28) multiplies x and weight_hh (768, 256) the h before: blocks for r, z, n, stacked in this order.'
+    'weight_ih (768, 28) multiplies x and weight_hh (768, 256) the h before: rows 0:D are r, D:2D are z, 2D:3D are n.'
     """
     end, rows = suffix(spec, layer), spec.G * spec.D
-    gates = f"blocks for {', '.join(spec.kind.gates)}, stacked in this order" if spec.G > 1 else "one block each"
+    stacked = ", ".join(f"{gate_rows(spec, gate)[0]} are {gate}" for gate in spec.kind.gates)
+    gates = f"rows {stacked}" if spec.G > 1 else "one block each"
     weights = (
         f"weight_ih{end} ({rows}, {spec.input_width(layer)}) multiplies x and "
         f"weight_hh{end} ({rows}, {spec.H}) the h before: {gates}."
@@ -156,8 +166,9 @@ class _Drawing:
         middle = y + ROW / 2
         for x, width, letter, columns in ((LEFT, self.ih_w, "i", self.reads), (self.x_hh, self.hh_w, "h", self.hidden)):
             self.parts.append(box(x, y, width, ROW, colour, 0))
-            self.parts.append(text(x + 10, middle + 5, f"W_{letter}{gate}", "l-code l-strong l-ink"))
-            self.parts.append(text(x + width - 10, middle + 5, f"D × {columns}", "l-quiet l-ink", "end"))
+            self.parts.append(text(x + 10, middle - 3, f"W_{letter}{gate}", "l-code l-strong l-ink"))
+            self.parts.append(text(x + width - 10, middle - 3, f"D × {columns}", "l-quiet l-ink", "end"))
+            self.parts.append(text(x + 10, middle + 14, f"rows {gate_rows(self.spec, gate)[0]}", "l-quiet l-ink"))
         self.parts.append(text(self.x_hh - PLUS / 2, middle + 6, "+", "l-title", "middle"))
         self._wire(self.x_hh + self.hh_w, self.x_gate, middle, "D")
         right = {name: right for name, right, _ in equations(self.spec)}[gate]
@@ -218,7 +229,10 @@ class _Drawing:
         notes = []
         if self.spec.bias:
             names = f"bias_ih{self.end}, bias_hh{self.end}"
-            notes.append(f"{names}: {self.bias} each, one block a gate, added to its products.")
+            notes.append(f"{names}: {self.bias} each, stacked as the weights are, added to the products.")
+            if "f" in self.spec.kind.gates:
+                rows = f"[{gate_rows(self.spec, 'f')[0]}]"
+                notes.append(f"The bias of the forget gate is bias_ih{self.end}{rows} + bias_hh{self.end}{rows}.")
         for gate, right, _ in equations(self.spec):
             if gate in self.spec.kind.gates and f"x_{gate} + h_{gate}" not in right:
                 parts_of = f"x_{gate} is W_i{gate}·x, h_{gate} is W_h{gate}·h'{', biases included' * self.spec.bias}"

@@ -8,6 +8,7 @@ from lstm_shapes.display.page import Cell, Column, Lines, Mark, Page, Sheet, cod
 from lstm_shapes.lab.gates.cell_trace import CellTrace
 from lstm_shapes.lab.gates.readings import Equation, Feedback, GateStep
 from lstm_shapes.lab.gates.trace import GateTrace
+from lstm_shapes.theory.spec import gate_rows, suffix
 
 from .titles import headline, number_of_bytes, subtitle
 
@@ -101,7 +102,22 @@ def step_view(step: GateStep) -> Page:
         tuple(_equation(line) for line in step.equations),
         caption=_KEY,
     )
-    return Page(f"Step t={step.t} of {where}{row}", headline(step.spec), (entering, equations))
+    return Page(f"Step t={step.t} of {where}{row}", headline(step.spec), (entering, equations, _rows_sheet(step)))
+
+
+def _rows_sheet(step: GateStep) -> Sheet:
+    """Where the weights of each gate lie."""
+    spec, end = step.spec, suffix(step.spec, step.layer, step.direction)
+    stacked = [f"`weight_ih{end}`", f"`weight_hh{end}`", *(["the biases"] if spec.bias else [])]
+    rows = (
+        (code(gate), *gate_rows(spec, gate), str(place * spec.D + step.d)) for place, gate in enumerate(spec.kind.gates)
+    )
+    return Sheet(
+        "Where the weights lie",
+        (Column("gate"), Column("rows"), Column("in numbers"), Column(f"unit d={step.d} is row", right=True)),
+        tuple(rows),
+        caption=f"Rows of {', '.join(stacked[:-1])} and {stacked[-1]}: the gates are stacked in this order.",
+    )
 
 
 def _equation(line: Equation) -> tuple[Cell, ...]:

@@ -18,7 +18,7 @@ from lstm_shapes.theory.spec import Spec
 
 from .choice import chosen
 
-__all__ = ["Grid", "Lit", "Row", "grids", "hidden"]
+__all__ = ["Grid", "Lit", "Row", "backwards", "grids", "hidden"]
 
 _ROWS_SHOWN = 3
 _ROOM = 14  # seven steps without a gap
@@ -150,6 +150,22 @@ def hidden(drawn: tuple[Grid, ...]) -> tuple[str, ...]:
     layers = [layer for layer in drawn[0].layers if layer is not None]
     missing = reads.hidden(layers, drawn[0].shown, [grid.n for grid in drawn if grid.n is not None] or None)
     return (f"It also reads cells left out here: other {' and other '.join(missing)}.",) if missing else ()
+
+
+def backwards(picture: Picture) -> tuple[str, ...]:
+    """How many steps the reverse cells that are read have made; nothing where none is read.
+
+    >>> from lstm_shapes.pictures import picture
+    >>> backwards(picture(28, 256, bidirectional=True, L=20, highlight="Y[:, -1]"))
+    ('The backward half starts at the last step: at t=19 it has made 1 step of 20.',)
+    """
+    call, reads = picture.prediction.call, picture.reading
+    if reads is None or call.lengths is not None:  # rows that differ in length begin at steps of their own
+        return ()
+    cells = [part.cells_of(call.L) for part in reads.parts if part.computed and part.direction]
+    ends = sorted({t for steps in cells if steps for t in (steps[0], steps[-1])})
+    told = [f"at t={t} it has made {counted(call.L - t, 'step')}" for t in dict.fromkeys((*ends[-1:], *ends[:1]))]
+    return (f"The backward half starts at the last step: {' and '.join(told)} of {call.L:,}.",) if told else ()
 
 
 def _rows(picture: Picture) -> list[int | None]:

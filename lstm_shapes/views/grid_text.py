@@ -8,7 +8,7 @@ from textwrap import wrap
 
 from lstm_shapes.pictures import Picture
 
-from .grid import Grid, Lit, Row, grids, hidden
+from .grid import Grid, Lit, Row, backwards, grids, hidden
 
 __all__ = ["grid_text"]
 
@@ -24,7 +24,11 @@ def grid_text(picture: Picture, width: int) -> str:
     drawing = "\n\n".join(
         f"{grid.name}\n{block}" if grid.name else block for grid, block in zip(drawn, blocks, strict=True)
     )
-    below = [line for sentence in (*_key(drawn, drawing), *hidden(drawn)) for line in wrap(sentence, width)]
+    below = [
+        line
+        for sentence in (*_key(drawn, drawing), *backwards(picture), *hidden(drawn))
+        for line in wrap(sentence, width)
+    ]
     return "\n".join([drawing, *([""] if below else []), *below])
 
 

@@ -15,7 +15,7 @@ from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.reads import spoken
 
 from .cell import cell_body, cell_sentences, cell_text
-from .grid import grids, hidden
+from .grid import backwards, grids, hidden
 from .grid_svg import grid_body
 from .grid_text import grid_text
 from .staircase import staircase, staircase_body, staircase_sentences
@@ -57,7 +57,7 @@ def _grid_title(picture: Picture) -> str:
 
 def _grid_words(picture: Picture) -> tuple[str, ...]:
     reading = picture.reading
-    told = (*spoken(reading, picture.n), *hidden(grids(picture))) if reading is not None else ()
+    told = (*spoken(reading, picture.n), *backwards(picture), *hidden(grids(picture))) if reading is not None else ()
     return (_call(picture), *told)
 
 

@@ -186,11 +186,37 @@ def test_hostile_expression_is_refused(hostile: str) -> None:
         ls.picture(3, 5, 2, highlight=hostile)
 
 
+_ROWS = ("rows 0:D", "rows D:2D", "rows 2D:3D", "rows 3D:4D")
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("Y[:, -1]", "at t=19 it has made 1 step of 20."),
+        ("hn[-1]", "at t=0 it has made 20 steps of 20."),
+        ("Y", "at t=19 it has made 1 step and at t=0 it has made 20 steps of 20."),
+        ("hn[-2]", ""),
+        ("X", ""),
+    ],
+)
+def test_the_backward_half_says_how_far_it_is(expression: str, told: str) -> None:
+    """Where it is read; its first step is the last of the sequence."""
+    picture = ls.picture(3, 5, 2, bidirectional=True, L=20, highlight=expression)
+    sentence = f"The backward half starts at the last step: {told}"
+    if told:
+        assert sentence in picture.svg
+        assert sentence in " ".join(picture.text.split())
+    else:
+        assert "backward half" not in picture.svg + picture.text
+
+
 def test_inside_a_cell_every_shape_is_the_layers_own() -> None:
     """Blocks in torch's order with the sizes of torch's parameters."""
     spec = ls.Spec(28, 256, 2, bidirectional=True)
     drawn_words = words(ls.picture(spec, kind="cell", k=1).svg)
     assert [w for w in drawn_words if w.startswith("W_i")] == ["W_ii", "W_if", "W_ig", "W_io"]
+    assert [w for w in drawn_words if w.startswith("rows ")] == [w for w in _ROWS for _ in range(2)]
+    assert "The bias of the forget gate is bias_ih_l1[D:2D] + bias_hh_l1[D:2D]." in drawn_words
     assert "(4D=1,024, R·D=512)" in drawn_words
     assert "(4D=1,024, D=256)" in drawn_words
     assert ls.predict(spec).weights["weight_ih_l1"].sizes == (1024, 512)

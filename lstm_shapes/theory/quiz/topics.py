@@ -24,7 +24,7 @@ from lstm_shapes.theory.packing import Packing
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.reads import spoken
 from lstm_shapes.theory.slices import slices
-from lstm_shapes.theory.spec import is_whole
+from lstm_shapes.theory.spec import gate_rows, is_whole
 
 from .draw import LEVELS, Draws, symbols_of
 from .question import TOPICS, Question
@@ -238,8 +238,10 @@ def _weight(draws: Draws) -> Question:
     axes = p.weights[name]
     lines = [f"`{name}` is {axes.formula} = {axes.sizes}: torch writes (out, in), for `x @ weight.T`."]
     if p.spec.G > 1 and not name.startswith("weight_hr"):
-        gates = ", ".join(p.spec.kind.gates)
-        lines.append(f"The {p.spec.G} gates {gates} are stacked in the first axis, D rows each.")
+        rows = ", ".join(f"{gate} is {gate_rows(p.spec, gate)[0]}" for gate in p.spec.kind.gates)
+        lines.append(
+            f"The gates are stacked in the first axis, D rows each, G·D = {p.spec.G}·{p.spec.D} in all: {rows}."
+        )
     return _of_shape("parameters", p, f"layer.{name}", axes, lines, dict(p.weights))
 
 
