@@ -48,7 +48,7 @@ _ROOM, _WIDE, _HIGH, _LEFT, _TOP = 24, 64, 30, 48, 62
 
 
 def _strip(cell: CellTrace, t: int, d: int) -> str:
-    """Unit d of each gate and state, step t first, where a phone has it in sight, and then in its place among the others.
+    """Unit d of each gate and state: step t first, where a phone has it in sight, then among the others.
 
     The deeper a square the larger its number; orange is negative.
     """
