@@ -1,6 +1,7 @@
-"""The explorer: a page with a control for every symbol, and what the library says below it. Loads no torch.
+"""The explorer: a page with a control for every symbol, and what the library says beside it.
 
-answer  the values of the controls -> the page below them
-app     the marimo app: controls, and nothing else
+answer  the values of the controls -> the pieces of the page; loads no torch
+steps   one step of a real layer in numbers; loads torch, when somebody asks for a step
+app     the marimo app: controls, and nothing else; explorer.css lays it out
 server  serves it on this machine alone
 """

@@ -87,7 +87,7 @@ def too_large(explanation: Explanation) -> str:
     )
 
 
-_MOST_PRODUCTS = 60_000_000
+_MOST_PRODUCTS = 40_000_000
 
 
 def _alert(*sentences: str) -> str:

@@ -48,7 +48,10 @@ _ROOM, _WIDE, _HIGH, _LEFT, _TOP = 24, 64, 30, 48, 62
 
 
 def _strip(cell: CellTrace, t: int, d: int) -> str:
-    """Unit d of each gate and state, a column a step: the deeper a square the larger its number, orange is negative."""
+    """Unit d of each gate and state: step t first, where a phone has it in sight, then among the others.
+
+    The deeper a square the larger its number; orange is negative.
+    """
     names = [name for name, _ in cell.spec.kind.equations]
     values: dict[str, Any] = {name: cell.values[name][:, 0].detach() for name in names}
     values = {name: found[:, d].tolist() for name, found in values.items() if d < found.shape[1]}
@@ -59,9 +62,9 @@ def _strip(cell: CellTrace, t: int, d: int) -> str:
     for row, name in enumerate(values):
         parts.append(text(24, _TOP + row * _HIGH + 20, name, "l-code l-strong"))
     x: float = _LEFT
-    for s in steps:
+    for place, s in enumerate((t, None, *steps)):
         if s is None:
-            parts.append(text(x + 10, _TOP - 8, "⋯", "l-quiet", "middle"))
+            parts.append(text(x + 10, _TOP - 8, "⋯" if place > 1 else "", "l-quiet", "middle"))
             x += 20
             continue
         parts.append(text(x + _WIDE / 2, _TOP - 8, f"t={s}", "l-code l-strong" if s == t else "l-quiet", "middle"))
