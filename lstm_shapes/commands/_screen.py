@@ -7,9 +7,10 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
 
-__all__ = ["data", "loading", "put", "say", "waiting"]
+__all__ = ["data", "loading", "put", "say", "show", "waiting", "write"]
 
 
 def say(text: str = "", stream: TextIO | None = None) -> None:
@@ -35,6 +36,20 @@ def put(value: Any) -> None:
 def data(value: Any) -> None:
     """Plain data for another program."""
     say(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def show(value: Any, as_data: bool) -> None:
+    """A result, or its plain data where that was asked for."""
+    if as_data:
+        data(value.to_dict())
+    else:
+        put(value)
+
+
+def write(file: Path, page: str) -> None:
+    """A page into a file, which is then named."""
+    file.write_text(page, encoding="utf-8")
+    say(f"Wrote {file}", sys.stderr)
 
 
 @contextmanager

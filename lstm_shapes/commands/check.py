@@ -58,10 +58,7 @@ def main(
 
     with _screen.waiting("Experimenting …"):
         report = check(made, *given, batch_dim=batch_dim, lengths=load_lengths(lengths), target=wanted, loss=compare)
-    if json:
-        _screen.data(report.to_dict())
-    else:
-        _screen.put(report)
+    _screen.show(report, json)
     return 0 if report.ok else 1
 
 

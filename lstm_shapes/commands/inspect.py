@@ -39,10 +39,7 @@ def declare(parser: Parser) -> None:
 def main(file: str, *, model: str | None = None, json: bool = False) -> int:
     checkpoint = read_checkpoint(file)
     if model is None:
-        if json:
-            _screen.data(checkpoint.to_dict())
-        else:
-            _screen.put(checkpoint)
+        _screen.show(checkpoint, json)
         return 0
     with _screen.loading("Loading torch and the model …"):
         made = load_model(model)

@@ -14,7 +14,6 @@ Examples:
 
 from __future__ import annotations
 
-import sys
 from itertools import islice
 from pathlib import Path
 
@@ -46,6 +45,5 @@ def main(*, level: int = 1, rounds: int = 10, seed: int | None = None, html: Pat
 
     seed = a_seed(seed)
     cards = list(islice(questions(level, seed), whole_number("rounds", rounds)))
-    html.write_text(document(sheet_view(cards, level, seed)), encoding="utf-8")
-    _screen.say(f"Wrote {html}", sys.stderr)
+    _screen.write(html, document(sheet_view(cards, level, seed)))
     return 0

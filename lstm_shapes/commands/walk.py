@@ -13,7 +13,6 @@ Examples:
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from lstm_shapes.display import as_document
@@ -53,11 +52,7 @@ def main(
 
     with _screen.waiting("Walking …"):
         walked = walk(made, *given, axes=axes, depth=depth)
-    if json:
-        _screen.data(walked.to_dict())
-    else:
-        _screen.put(walked)
+    _screen.show(walked, json)
     if html is not None:
-        html.write_text(as_document(walked), encoding="utf-8")
-        _screen.say(f"Wrote {html}", sys.stderr)
+        _screen.write(html, as_document(walked))
     return 0 if walked.ok and not (comments and any(not one.true for one in walked.comments)) else 1

@@ -237,7 +237,8 @@ def measured_macs(spec: Spec, call: Call, device: str | None = None) -> tuple[in
     53575680
     """
     steps = call.L if call.lengths is None else max(call.lengths)
-    calls = [_of_steps(call, span) for span in ((1, 2) if steps > 2 else (steps,))]
+    spans = (1, 2) if steps > 2 else (steps,)
+    calls = [Call(call.N, span, call.lengths and tuple(min(row, span) for row in call.lengths)) for span in spans]
     specs = [spec.replace(K=depth) for depth in ((1, 2) if spec.K > 2 else (spec.K,))]
     where = device or ("cpu" if _bytes(specs[-1], calls[-1]) <= _MOST_BYTES else "meta")
     by_depth = []
@@ -306,13 +307,6 @@ class _Formulas(DispatchMode):  # type: ignore[no-untyped-call]
         if formula is not None:
             self.macs += int(formula(*args, **(kwargs or {}), out_val=out)) // 2
         return out
-
-
-def _of_steps(call: Call, steps: int) -> Call:
-    """The call cut off after so many steps."""
-    if call.lengths is None:
-        return Call(call.N, steps)
-    return Call(call.N, steps, tuple(min(length, steps) for length in call.lengths))
 
 
 def _bytes(spec: Spec, call: Call) -> int:

@@ -363,12 +363,6 @@ class _Given:
         fallback = (tried[0].hint, "") if tried else ("", "")
         return next(((fix.hint, fix.code) for fix in tried if self._runs(fix.shape)), fallback)
 
-    def _squeezed(self, shape: tuple[int, ...]) -> Iterator[_Fix]:
-        for axis in reversed(range(len(shape) - 1)):
-            if shape[axis] == 1:
-                code = f"{self.words.x}.squeeze({axis})"
-                yield _Fix(f"{code} leaves out the axis of size 1", code, shape[:axis] + shape[axis + 1 :])
-
     def _rank_fixes(self, x: Operand, most: int, least: int) -> Iterator[_Fix]:
         word, Q, shape, step = self.words.x, self.spec.Q, x.shape, self.spec.kind.step
         if x.rank < least:
@@ -380,7 +374,10 @@ class _Given:
                 yield _Fix(f"{code} makes it one step", code, (1, *shape))
             return
         if x.rank == most + 1:
-            yield from self._squeezed(shape)
+            for axis in reversed(range(len(shape) - 1)):
+                if shape[axis] == 1:
+                    code = f"{word}.squeeze({axis})"
+                    yield _Fix(f"{code} leaves out the axis of size 1", code, shape[:axis] + shape[axis + 1 :])
         if step:
             loop = f"for t in range({word}.size(1)): state = {self.words.layer}({word}[:, t], state)"
             many = f"{self.spec.kind.layer} takes all steps at once"

@@ -166,11 +166,6 @@ def _keras(spec: Spec) -> Convention:
     if not spec.bias or spec.kind.keras_biases == 2:
         why = "two bias vectors a gate as in torch (reset_after=True)" if spec.bias else "no biases, as here"
         return Convention("Keras", version, "parameters", "parameters", total, why)
-    formula = f"parameters - {_factor(spec)}D"
+    factors = (("K", spec.K), ("R", spec.R), (str(spec.G), spec.G))
+    formula = f"parameters - {''.join(f'{symbol}·' for symbol, value in factors if value > 1)}D"
     return Convention("Keras", version, "parameters", formula, total - fewer, "one bias vector a gate, torch has two")
-
-
-def _factor(spec: Spec) -> str:
-    """K·R·G without its ones."""
-    named = (("K", spec.K), ("R", spec.R), (str(spec.G), spec.G))
-    return "".join(f"{symbol}·" for symbol, value in named if value > 1)

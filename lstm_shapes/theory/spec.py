@@ -463,20 +463,12 @@ def find_layers(state_dict: Mapping[Any, Any]) -> tuple[Found, ...]:
         group = groups.setdefault(prefix, {})
         if canonical not in group or rank < group[canonical][0]:
             group[canonical] = (rank, name[len(prefix) + 1 :] if prefix else name, value)
-    for prefix in [name for name in groups if _only_raw(groups[name])]:
+    for prefix in [name for name, of in groups.items() if all(raw.endswith("_raw") for _, raw, _ in of.values())]:
         # Weight drop wraps the layer: the weights that it drops are its own, the rest are those of its `module`.
-        inner = groups.pop(_join_names(prefix, "module"), {})
+        inner = groups.pop(f"{prefix}.module".removeprefix("."), {})
         kept = {name: (rank, f"module.{spelled}", value) for name, (rank, spelled, value) in inner.items()}
         groups[prefix] = kept | groups[prefix]
     return tuple(_read(prefix, group) for prefix, group in groups.items())
-
-
-def _only_raw(group: dict[str, tuple[int, str, Any]]) -> bool:
-    return all(spelled.endswith("_raw") for _, spelled, _ in group.values())
-
-
-def _join_names(prefix: str, name: str) -> str:
-    return f"{prefix}.{name}" if prefix else name
 
 
 def _read(prefix: str, group: dict[str, tuple[int, str, Any]]) -> Found:
@@ -637,7 +629,8 @@ def only_layer(source: Source, at: str, call: str) -> tuple[str, Spec]:
         return layer.prefix, layer.spec
     sound = [printable(layer.prefix) for layer in found if layer.spec is not None]
     if not sound:
-        raise SpecError(what, "one that holds a recurrent layer", type(source).__name__, _why_none(found))
+        problem = next((f"Nearest: {layer.problem}" for layer in found if layer.problem is not None), "")
+        raise SpecError(what, "one that holds a recurrent layer", type(source).__name__, problem)
     calls = call.format("state_dict" if isinstance(source, Mapping) else "model", sound[0])
     shown = ", ".join(map(repr, sound[:8])) + (", …" if len(sound) > 8 else "")
     if not name:
@@ -645,11 +638,6 @@ def only_layer(source: Source, at: str, call: str) -> tuple[str, Spec]:
         raise SpecError(what, "one that holds a single recurrent layer", type(source).__name__, hint)
     word = re.findall(r"(\w+)=", call)[-1]
     raise SpecError(word, "the name of a recurrent layer in it", at, f"There are: {shown}. Write {calls}")
-
-
-def _why_none(found: tuple[Found, ...]) -> str:
-    problem = next((str(layer.problem) for layer in found if layer.problem is not None), "")
-    return f"Nearest: {problem}" if problem else ""
 
 
 def _unwrapped(prefix: str) -> Iterator[str]:

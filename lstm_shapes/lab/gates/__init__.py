@@ -168,7 +168,10 @@ class _Called:
     def of(cls, spec: Spec, inputs: Inputs, own: Returned, weights: Sequence[GateWeights]) -> _Called:
         """With copies of what the user could change later; a graph goes through a copy."""
         call = inputs.call
-        mask = _mask(call, inputs.X.device)
+        mask = None
+        if call.short:
+            device = inputs.X.device
+            mask = torch.arange(call.L, device=device)[:, None] < torch.tensor(call.lengths, device=device)
         X = _time_major(spec, call, inputs.X.clone())
         if mask is not None:  # whatever stands in the padding, it must not reach a gradient as 0·nan
             X = X.masked_fill(~mask[..., None], 0)
@@ -226,13 +229,6 @@ class _Called:
                 facts = (self.weights[at], self.mask, x, self.starts[at], half, ends[at])
                 cells.append(CellTrace(spec, call, k, r, *facts))
         return tuple(cells)
-
-
-def _mask(call: Call, device: torch.device) -> Tensor | None:
-    """(L, N), true where a row still has a step; None where all have all."""
-    if not call.short:
-        return None
-    return torch.arange(call.L, device=device)[:, None] < torch.tensor(call.lengths, device=device)
 
 
 def _time_major(spec: Spec, call: Call, tensor: Tensor) -> Tensor:

@@ -56,15 +56,15 @@ class GateWeights:
 
     def copied(self) -> GateWeights:
         """The same numbers in memory of their own, which nobody changes; a graph goes through it."""
-        every = (self.ih, self.hh, self.b_ih, self.b_hh, self.hr)
-        return GateWeights(*(None if part is None else part.clone() for part in every))  # type: ignore[arg-type]
+        return self._each(torch.clone)
 
     def to(self, dtype: torch.dtype) -> GateWeights:
         """The same in another dtype."""
-        if dtype == self.ih.dtype:
-            return self
+        return self._each(lambda part: part.to(dtype))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> GateWeights:
         every = (self.ih, self.hh, self.b_ih, self.b_hh, self.hr)
-        return GateWeights(*(None if part is None else part.to(dtype) for part in every))  # type: ignore[arg-type]
+        return GateWeights(*(None if part is None else change(part) for part in every))  # type: ignore[arg-type]
 
     def input(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         """x·W_ihᵀ + b_ih, written to `out` where there is one."""
