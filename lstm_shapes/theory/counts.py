@@ -14,10 +14,11 @@ Sak, Senior and Beaufays (2014) for the projection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lstm_shapes.display import Shown
+from lstm_shapes.language import language
 
 from .call import DTYPES, Call
 from .memory import kept_elements
@@ -149,6 +150,7 @@ class Counts(Shown):
     spec: Spec
     call: Call | None = None
     dtype: str = "float32"
+    lang: str = field(default_factory=language, compare=False)
 
     @property
     def first(self) -> LayerCount:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import NamedTuple
 
+from lstm_shapes.language import say
 from lstm_shapes.pictures import Picture
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.numerals import counted
 from lstm_shapes.theory.reads import Reads, covers
 from lstm_shapes.theory.spec import Spec
 
@@ -149,7 +149,7 @@ def hidden(drawn: tuple[Grid, ...]) -> tuple[str, ...]:
         return ()
     layers = [layer for layer in drawn[0].layers if layer is not None]
     missing = reads.hidden(layers, drawn[0].shown, [grid.n for grid in drawn if grid.n is not None] or None)
-    return (f"It also reads cells left out here: other {' and other '.join(missing)}.",) if missing else ()
+    return (say(f"also {' '.join(missing)}"),) if missing else ()
 
 
 def _rows(picture: Picture) -> list[int | None]:
@@ -195,10 +195,8 @@ def _name(picture: Picture, n: int | None, last: bool) -> str:
     call = picture.prediction.call
     if n is None or not call.batched:
         return ""
-    name = f"row n={n}"
-    if call.lengths:
-        name += f", {call.lengths[n]:,} of {counted(call.L, 'step')}"
+    name = say("row n of", n=n, length=call.lengths[n], L=call.L) if call.lengths else say("row n", n=n)
     more = (call.N or 1) - _ROWS_SHOWN
     if picture.n is None and last and more > 0:
-        name += f"; {counted(more, 'more row')}: picture(…, n=…)"
+        name = say("row n and more", name=name, more=more)
     return name
