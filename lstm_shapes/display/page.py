@@ -194,6 +194,8 @@ def renderables(page: Page, width: int = 80) -> Iterator[RenderableType]:
                 yield written(block.caption)
         elif isinstance(block, Lines):
             grid = Table.grid(padding=(0, 1, 0, 0))
+            grid.add_column()
+            grid.add_column(overflow="fold")
             for item in block.items:
                 grid.add_row("•", written(item))
             yield grid
@@ -255,7 +257,8 @@ def _table(sheet: Sheet) -> tuple[Table, int]:
         table.add_column(
             Text(column.name),
             justify="right" if column.right else "left",
-            overflow="fold" if column.fold else "ellipsis",
+            # rich takes a line's last blank for a letter too many where letters are wide, and would cut one off.
+            overflow="ellipsis" if whole else "fold",
             no_wrap=whole,
             min_width=None if whole or column.fold else word,
         )

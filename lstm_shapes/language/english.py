@@ -434,7 +434,7 @@ SENTENCES = {
     "at own last": " at each row's last step",
     "at every step": " at every step",
     "at steps": " at t={steps}",
-    "at both": "{forward} (forward) and{reverse} (reverse)",
+    "at both": " {forward} (forward) and {reverse} (reverse)",
     "only row": ", of row n={rows} only",
     "only rows": ", of rows n={rows} only",
     "to": "{first} to {last}",

@@ -75,11 +75,11 @@ SENTENCES = {
     "is h0": "시점 0 직전의 은닉 상태, 생략하면 0",
     "is c0": "시점 0 직전의 셀 상태, 생략하면 0",
     "is h0, c0": "시점 0 직전의 은닉 상태와 셀 상태, 생략하면 0",
-    "is Y": "매 시점 이후 최상위 층의 은닉 상태",
-    "is Y both": "매 시점 이후 최상위 층의 은닉 상태, 순방향 절반이 앞",
-    "is hn": "마지막 시점 이후 모든 층의 은닉 상태",
-    "is cn": "마지막 시점 이후 모든 층의 셀 상태",
-    "is hn, cn": "마지막 시점 이후 모든 층의 은닉 상태와 셀 상태",
+    "is Y": "각 시점을 읽은 뒤 최상위 층의 은닉 상태",
+    "is Y both": "각 시점을 읽은 뒤 최상위 층의 은닉 상태, 순방향 절반이 앞",
+    "is hn": "마지막 시점을 읽은 뒤 모든 층의 은닉 상태",
+    "is cn": "마지막 시점을 읽은 뒤 모든 층의 셀 상태",
+    "is hn, cn": "마지막 시점을 읽은 뒤 모든 층의 은닉 상태와 셀 상태",
     "is hn both": "층과 방향마다 마지막으로 남은 은닉 상태",
     "is cn both": "층과 방향마다 마지막으로 남은 셀 상태",
     "is hn, cn both": "층과 방향마다 마지막으로 남은 은닉 상태와 셀 상태",
@@ -92,9 +92,9 @@ SENTENCES = {
     "is h0 cell": "이 시점 직전의 은닉 상태, 생략하면 0",
     "is c0 cell": "이 시점 직전의 셀 상태, 생략하면 0",
     "is h0, c0 cell": "이 시점 직전의 은닉 상태와 셀 상태, 생략하면 0",
-    "is hn cell": "이 시점 이후의 은닉 상태, 다음 호출의 h0",
-    "is cn cell": "이 시점 이후의 셀 상태, 다음 호출의 c0",
-    "is hn, cn cell": "이 시점 이후의 은닉 상태와 셀 상태, 다음 호출의 h0과 c0",
+    "is hn cell": "이 시점을 읽은 뒤의 은닉 상태, 다음 호출의 h0",
+    "is cn cell": "이 시점을 읽은 뒤의 셀 상태, 다음 호출의 c0",
+    "is hn, cn cell": "이 시점을 읽은 뒤의 은닉 상태와 셀 상태, 다음 호출의 h0과 c0",
     # ---- parameters
     "parameters of": "{layer}: 매개변수",
     "sizes wanted": "N과 L 또는 lengths를 주면 MACs도 셉니다",
@@ -104,11 +104,11 @@ SENTENCES = {
     "layers": "층 1–{last:,}",
     "total": "합계",
     "size": "{dtype} 기준 {size}",
-    "size and share": "{dtype} 기준 {size}, 그중 {share} 순환 행렬",
-    "size and share, D costs": "{dtype} 기준 {size}, 그중 {share} 순환 행렬: D가 크기를 좌우",
+    "size and share": "{dtype} 기준 {size}, 그중 순환 행렬 {share}",
+    "size and share, D costs": "{dtype} 기준 {size}, 그중 순환 행렬 {share}: D가 크기를 좌우",
     "two biases LSTM": "2D: cuDNN에 맞추어 게이트마다 편향이 두 개입니다. LSTM에서는 두 편향을 더하기만 합니다.",
     "two biases GRU": (
-        "2D: cuDNN에 맞추어 게이트마다 편향이 두 개입니다. GRU에서는 b_hn만 리셋 게이트가 곱해지는 괄호 안에 있습니다."
+        "2D: cuDNN에 맞추어 게이트마다 편향이 두 개입니다. GRU에서는 b_hn만 리셋 게이트가 곱해지는 항 안에 있습니다."
     ),
     "two biases RNN": "2D: cuDNN에 맞추어 편향이 두 개입니다. RNN에서는 두 편향을 더하기만 합니다.",
     "of it": "그중",
@@ -179,7 +179,7 @@ SENTENCES = {
     "slice first step, backward, everything": "역방향 절반의 첫 시점, 전체를 다 읽은 상태",
     "slice half read": "역방향 절반은 한 시점만 읽은 상태",
     "slice zeros": "L보다 짧은 행에서는 0",
-    "slice sample 0": "샘플 0만의 모든 층: 배치는 축 1",
+    "slice sample 0": "샘플 0 하나의 모든 층: 배치는 축 1",
     "slice hn only": "마지막 은닉 상태, 하나뿐인 층",
     "slice hn top": "마지막 은닉 상태, 최상위 층",
     "slice hn bottom": "마지막 은닉 상태, 최하위 층",
@@ -200,11 +200,11 @@ SENTENCES = {
     "note batch first": "`batch_first=True`이므로 `x.size(0)`은 배치 크기 N이고 `x.size(1)`은 시점의 수 L입니다.",
     "note time first": "`batch_first=False`이므로 `x.size(0)`은 시점의 수 L이고 `x.size(1)`은 배치 크기 N입니다.",
     "note states and layout": (
-        "상태의 형상은 어느 배열에서나 (K·R, N, …)입니다. `batch_first`는 상태의 축을 바꾸지 않습니다."
+        "상태의 형상은 항상 (K·R, N, …)입니다. `batch_first`는 상태의 축 순서를 바꾸지 않습니다."
     ),
     "note hidden, not cell": "`{last}` 값은 셀 상태가 아니라 은닉 상태입니다. 셀 상태는 Y에 나타나지 않습니다.",
     "note cell states": (
-        "`cn`은 마지막 시점 이후의 셀 상태입니다. 매 시점의 셀 상태는 `gates(layer, x){top}.c`에서 볼 수 있습니다."
+        "`cn`은 마지막 시점을 읽은 뒤의 셀 상태입니다. 매 시점의 셀 상태는 `gates(layer, x){top}.c`에서 볼 수 있습니다."
     ),
     "note top layer": (
         "`hn[-1]`은 최상위 층, `hn[0]`은 최하위 층입니다. Y에는 최상위 층만 있으므로 `{last}` 값과 `hn[-1]` 값이 같습니다."
@@ -218,7 +218,7 @@ SENTENCES = {
         "`hn[-2]`(순방향)와 `hn[-1]`(역방향)을 이어 붙이십시오."
     ),
     "note short rows": (
-        "L보다 짧은 행이 있습니다. `hn`은 행마다 자기 마지막 시점 이후의 상태이고, 그 뒤의 Y는 0입니다. "
+        "L보다 짧은 행이 있습니다. `hn`은 행마다 자기 마지막 시점을 읽은 뒤의 상태이고, 그 뒤의 Y는 0입니다. "
         "`hn[-1]` 또는 `{gathered}` 값을 읽으십시오."
     ),
     "note short rows, two directions": (
@@ -288,7 +288,7 @@ SENTENCES = {
     "why": "까닭",
     "laws caption": "= 항등식, ≠ 항등식처럼 보이지만 이 층에서는 성립하지 않는 식.",
     "law last step: when": "한 방향이고 L보다 짧은 행이 없을 때",
-    "law last step: why": "Y는 매 시점 이후 최상위 층의 은닉 상태이고, hn[-1]은 그 가운데 마지막 시점 이후의 상태입니다.",
+    "law last step: why": "Y는 각 시점을 읽은 뒤 최상위 층의 은닉 상태이고, hn[-1]은 그 가운데 마지막 시점을 읽은 뒤의 상태입니다.",
     "law last step: why not": (
         "hn[-1]은 행마다 자기 시점을 모두 읽은 한 방향의 상태이지만, Y의 이 시점은 두 방향이 함께 있거나 패딩입니다."
     ),
@@ -298,7 +298,7 @@ SENTENCES = {
         "-1이 배치 축에 있습니다. 각 시퀀스의 마지막 시점이 아니라 마지막 시퀀스의 모든 시점을 가리킵니다."
     ),
     "law gathered step: when": "패킹된 행에서는 항상",
-    "law gathered step: why": "hn은 행마다 자기 마지막 시점 이후의 상태이고, 그 시점은 Y에서 length - 1번입니다.",
+    "law gathered step: why": "hn은 행마다 자기 마지막 시점을 읽은 뒤의 상태이고, 그 시점의 번호는 Y에서 length - 1입니다.",
     "law forward half: when": "두 방향이고 L보다 짧은 행이 없을 때",
     "law forward half: why": "순방향 절반은 마지막 시점에서 전체를 다 읽었고, hn[-2]는 최상위 층의 순방향 행입니다.",
     "law forward half: why not": "L보다 짧은 행은 그 자리가 0으로 패딩되어 있습니다. 그 행의 마지막 시점은 length - 1입니다.",
@@ -345,7 +345,7 @@ SENTENCES = {
     "law layout: why not": _DROPS,
     "law layout, one sequence": "layer(X) == batch_first={other_batch_first}만 다른 같은 층",
     "law layout, one sequence: when": _STILL,
-    "law layout, one sequence: why": "배치 축이 없으면 X는 어느 배열에서나 (L, Q)입니다.",
+    "law layout, one sequence: why": "배치 축이 없으면 batch_first와 관계없이 X는 (L, Q)입니다.",
     "law layout, one sequence: why not": _DROPS,
     "law chain": "layer(X) == 한 층짜리 모듈 K개를 이은 것",
     "law chain, two_way": "layer(X) == 한 층짜리 모듈 K개를 이은 것, 역방향은 행을 뒤집어 읽음",
@@ -378,8 +378,8 @@ SENTENCES = {
         "패킹하지 않으면 층은 패딩도 데이터처럼 읽습니다(드롭아웃이 있으면 마스크도 새로 뽑습니다)."
     ),
     # ---- proof
-    "proof of": "{layer}: 증명",
-    "proof": "증명",
+    "proof of": "{layer}: 검증",
+    "proof": "검증",
     "claims hold": (
         "예측 {all:,}개 가운데 {held:,}개가 측정과 일치합니다 (torch {version}, torchinfo, {device}, {dtype})"
     ),
@@ -394,7 +394,7 @@ SENTENCES = {
     "by tensor": "층이 내놓은 텐서",
     "by tensors": "층이 내놓은 텐서들",
     "by attributes": "층의 속성",
-    "by numbers": "실제 수",
+    "by numbers": "실제 값",
     "by scaled steps": "{counter}, 시점 2개에서 늘려 계산",
     "by scaled layers": "{counter}, 층 2개에서 늘려 계산",
     "by scaled both": "{counter}, 층 2개와 시점 2개에서 늘려 계산",
@@ -406,7 +406,7 @@ SENTENCES = {
     "claim recurrent": "순환 행렬에 있는 수",
     "claim bytes": "{dtype} 기준 바이트 수",
     "claim total": "매개변수의 총수",
-    "claim MACs": "시점 {formula}개의 MACs",
+    "claim MACs": "시점의 수가 {formula}일 때의 MACs",
     "claim slices": "슬라이스 {count}개의 축이 표와 같음",
     "no difference": "차이 0",
     "a difference": "차이 있음",
@@ -420,7 +420,7 @@ SENTENCES = {
     "more": "더 보기: `.slices .notes .laws .counts`",
     "more and proof": "더 보기: `.slices .notes .laws .counts` `.proof`",
     "more on the command line": "더 보기: `lstm-shapes explain Q D K --full`",
-    "loading": "증명을 위해 torch를 불러오는 중 …",
+    "loading": "검증을 위해 torch를 불러오는 중 …",
     "wrote": "저장함: {file}",
     # ---- packed rows
     "packed size": "행 {N:,}개, 길이 {L:,}까지 패딩: lengths {lengths}",
@@ -466,12 +466,12 @@ SENTENCES = {
     "mark last h": "( ) 그 상태가 hn에 담기는 셀",
     "mark last h c": "( ) 그 상태가 hn과 cn에 담기는 셀",
     "mark some": "* 일부 행에서만 읽음",
-    "mark padding": "[0] 읽히는 패딩의 0",
+    "mark padding": "[0] 읽게 되는 패딩의 0",
     "key last h": "보라색 테두리: 그 상태가 hn에 담기는 셀.",
     "key last h c": "보라색 테두리: 그 상태가 hn과 cn에 담기는 셀.",
     "key lit": "주황색으로 채움: 읽는 셀.",
     "key some": "주황색 테두리: 일부 행에서만 읽는 셀.",
-    "key zero": "주황색 점선: 읽히는 패딩.",
+    "key zero": "주황색 점선: 읽게 되는 패딩.",
     "more layers": "층 {count:,}개 더 있음",
     "wide": "차원 {symbol} = {width:,}",
     "features": "시점마다 특성 Q = {Q:,}개",
@@ -491,19 +491,19 @@ SENTENCES = {
     "reads nothing of": "그림에 있는 행 n={n}에서는 아무것도 읽지 않습니다.",
     "reads padding": "행 {rows}에서 자기 길이를 넘는 자리는 0입니다. 그 자리에서는 패딩을 읽습니다.",
     "reads padding, rows": "행 {rows}에서 자기 길이를 넘는 자리는 0입니다. 그 자리에서는 패딩을 읽습니다.",
-    "of every layer": "모든 층의 ",
-    "of layer": "층 {layers}의 ",
-    "of layers": "층 {layers}의 ",
+    "of every layer": "모든 층에서 ",
+    "of layer": "층 {layers}에서 ",
+    "of layers": "층 {layers}에서 ",
     "forward": "순방향 ",
     "reverse": "역방향 ",
-    "both directions": "두 방향 ",
-    "after the step": "이 시점 이후의 ",
+    "both directions": "두 방향 모두 ",
+    "after the step": "이 시점을 읽은 뒤의 ",
     "at own last": "행마다 자기 마지막 시점의 ",
     "at every step": "모든 시점의 ",
     "at steps": "t={steps}의 ",
-    "at both": "순방향 {forward}역방향 {reverse}",
-    "only row": "행 n={rows}에서만 ",
-    "only rows": "행 n={rows}에서만 ",
+    "at both": "순방향은 {forward}, 역방향은 {reverse} ",
+    "only row": "행 n={rows}만, ",
+    "only rows": "행 n={rows}만, ",
     "to": "{first}–{last}",
     # ---- inside one cell
     "cell weights": (

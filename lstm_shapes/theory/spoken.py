@@ -71,7 +71,7 @@ def _where(reads: Reads, parts: list[Part]) -> dict[str, str]:
         where["side"] = say("both directions" if len(parts) == 2 else "reverse" if part.direction else "forward")
     if part.computed:
         steps = [_steps(reads, one) for one in parts]
-        where["steps"] = steps[0] if len(set(steps)) == 1 else say("at both", forward=steps[0], reverse=steps[1])
+        where["steps"] = steps[0] if len(set(steps)) == 1 else say("at both", forward=steps[0].strip(), reverse=steps[1].strip())
     return where
 
 
