@@ -70,8 +70,8 @@ def _where(reads: Reads, parts: list[Part]) -> dict[str, str]:
     if spec.R == 2:
         where["side"] = say("both directions" if len(parts) == 2 else "reverse" if part.direction else "forward")
     if part.computed:
-        steps = [_steps(reads, one) for one in parts]
-        where["steps"] = steps[0] if len(set(steps)) == 1 else say("at both", forward=steps[0].strip(), reverse=steps[1].strip())
+        first, *other = dict.fromkeys(_steps(reads, one) for one in parts)
+        where["steps"] = say("at both", forward=first.strip(), reverse=other[0].strip()) if other else first
     return where
 
 
