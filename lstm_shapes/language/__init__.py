@@ -11,19 +11,17 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import ParamSpec, TypeVar
 
 from lstm_shapes.errors import SpecError
 
-from . import korean
-from .english import SENTENCES
-
-__all__ = ["LANGUAGES", "SENTENCES", "gloss", "in_this_language", "language", "say", "speaking"]
+__all__ = ["LANGUAGES", "gloss", "has", "in_this_language", "language", "say", "speaking"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LANGUAGES = {"en": SENTENCES, "ko": korean.SENTENCES}
+LANGUAGES = ("en", "ko")
 _VARIABLE = "LSTM_SHAPES_LANG"
 
 # The language in force, and the terms whose English word has been given since it is.
@@ -50,7 +48,8 @@ def language(name: str | None = None) -> str:
 def _of_the_locale() -> str:
     """Korean if the locale's messages are; English for all others."""
     names = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
-    return "ko" if re.match(r"ko\b|ko_", next(filter(None, names), "")) else "en"
+    asked = next(filter(None, names), "")
+    return "ko" if asked == "ko" or asked.startswith(("ko_", "ko.", "ko@")) else "en"
 
 
 @contextmanager
@@ -83,6 +82,23 @@ class _Number(int):
         return format(int(self), form)
 
 
+@lru_cache
+def _sentences(name: str) -> dict[str, str]:
+    """The table of a language, loaded when somebody speaks it."""
+    if name == "ko":
+        from . import korean
+
+        return korean.SENTENCES
+    from . import english
+
+    return english.SENTENCES
+
+
+def has(key: str) -> bool:
+    """Whether there is a sentence of that key."""
+    return key in _sentences("en")
+
+
 def say(key: str, /, **gaps: object) -> str:
     """The sentence of a key, its gaps filled.
 
@@ -90,7 +106,7 @@ def say(key: str, /, **gaps: object) -> str:
     ...     say("call cell", N=1), say("call cell", N=20)
     ('N=1 sequence, one step', 'N=20 sequences, one step')
     """
-    sentence = LANGUAGES[language()][key]
+    sentence = _sentences(language())[key]
     return sentence.format_map({name: _Number(gap) if type(gap) is int else gap for name, gap in gaps.items()})
 
 
@@ -105,14 +121,13 @@ def gloss(text: str) -> str:
     if force is None or force[0] != "ko":
         return text
 
+    from .korean import TERMS
+
     def first(match: re.Match[str]) -> str:
         term = match[0]
         if term in force[1]:
             return term
         force[1].add(term)
-        return f"{term}({korean.TERMS[term]})"
+        return f"{term}({TERMS[term]})"
 
-    return _TERM.sub(first, text)
-
-
-_TERM = re.compile(f"(?<![가-힣])({'|'.join(sorted(korean.TERMS, key=len, reverse=True))})")
+    return re.sub(f"(?<![가-힣])({'|'.join(sorted(TERMS, key=len, reverse=True))})", first, text)

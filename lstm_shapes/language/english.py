@@ -430,6 +430,7 @@ SENTENCES = {
     "forward": " forward",
     "reverse": " reverse",
     "both directions": " in both directions",
+    "both directions, apart": " in both directions",
     "after the step": " after the step",
     "at own last": " at each row's last step",
     "at every step": " at every step",

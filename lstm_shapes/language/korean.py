@@ -424,7 +424,7 @@ SENTENCES = {
     "wrote": "저장함: {file}",
     # ---- packed rows
     "packed size": "행 {N:,}개, 길이 {L:,}까지 패딩: lengths {lengths}",
-    "packed drawing": "패킹된 행: 각 시점이 data에서 놓이는 자리",
+    "packed drawing": "패킹된 행: 각 시점이 data에 놓이는 위치",
     "packed": "패킹된 내용",
     "part": "부분",
     "value": "값",
@@ -442,7 +442,7 @@ SENTENCES = {
     "row head": "행 (시점의 수)",
     "packed order": "긴 행부터: 행 {rows}, 시점의 수는 차례로 {lengths}.",
     "packed sizes": "batch_sizes: {sizes}.",
-    "packed places": "수는 data에서의 자리입니다. 시점 {padded:,}개 대신 {T:,}개만 담습니다. 열을 따라 읽으십시오.",
+    "packed places": "칸의 숫자는 data에서의 위치입니다. 시점 {padded:,}개 대신 {T:,}개만 담습니다. 열을 따라 읽으십시오.",
     # ---- pictures
     "title grid": "시점별로 펼친 그림",
     "title step": "한 시점",
@@ -497,6 +497,7 @@ SENTENCES = {
     "forward": "순방향 ",
     "reverse": "역방향 ",
     "both directions": "두 방향 모두 ",
+    "both directions, apart": "",
     "after the step": "이 시점을 읽은 뒤의 ",
     "at own last": "행마다 자기 마지막 시점의 ",
     "at every step": "모든 시점의 ",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lstm_shapes.language import SENTENCES, say
+from lstm_shapes.language import has, say
 
 from .call import Call
 from .spec import Spec
@@ -23,4 +23,4 @@ def meaning(spec: Spec, call: Call, tensor: str) -> str:
         "cell": spec.kind.step,
     }
     key = " ".join(["is", tensor, *(word for word, holds in said.items() if holds)])
-    return say(key if key in SENTENCES else f"is {tensor}")
+    return say(key if has(key) else f"is {tensor}")

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lstm_shapes.language import SENTENCES, say
+from lstm_shapes.language import has, say
 
 from .call import Call
 from .spec import Spec
@@ -100,7 +100,7 @@ def _terms(spec: Spec, call: Call) -> Iterator[Term]:
         blocks = [str(factor)] if factor > 1 else []
         formula = "·".join([*(symbol for symbol, _ in before), rows[per][0], *blocks, symbol])
         numbers = "·".join([*(str(number) for _, number in before), rows[per][1], *blocks, str(size)])
-        told = say(f"kept {name}") if f"kept {name}" in SENTENCES else name  # the others are code
+        told = say(f"kept {name}") if has(f"kept {name}") else name  # the others are code
         yield Term(told, formula, numbers, K * R * rows[per][2] * factor * size)
     joined = _joined_rows(call) if R > 1 and "T + N" in (per for _, per, _ in kept) else 0
     if joined:

@@ -67,11 +67,11 @@ def _where(reads: Reads, parts: list[Part]) -> dict[str, str]:
     every = len(part.layers) == spec.K > 1
     key = "of every layer" if every else "of layers" if len(part.layers) > 1 else "of layer"
     where["layers"] = say(key, layers=_listed(part.layers))
+    first, *other = dict.fromkeys(_steps(reads, one) for one in parts) if part.computed else ("",)
     if spec.R == 2:
-        where["side"] = say("both directions" if len(parts) == 2 else "reverse" if part.direction else "forward")
-    if part.computed:
-        first, *other = dict.fromkeys(_steps(reads, one) for one in parts)
-        where["steps"] = say("at both", forward=first.strip(), reverse=other[0].strip()) if other else first
+        both = "both directions, apart" if other else "both directions"
+        where["side"] = say(both if len(parts) == 2 else "reverse" if part.direction else "forward")
+    where["steps"] = say("at both", forward=first.strip(), reverse=other[0].strip()) if other else first
     return where
 
 

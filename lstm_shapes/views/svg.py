@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from lstm_shapes.language import say
+from lstm_shapes.language import language, say
 
 from .columns import columns, wrapped
 
@@ -70,8 +70,9 @@ GATE_COLOURS = ("l-g0", "l-g1", "l-g2", "l-g3")
 
 def frame(title: str, description: str, width: float, height: float, body: str) -> str:
     """A whole SVG document. No ids, so that pictures can stand beside each other in one page."""
+    lang = "" if language() == "en" else f' lang="{language()}"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="lstm-picture" role="img" aria-label="{escape(title)}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="lstm-picture"{lang} role="img" aria-label="{escape(title)}" '
         f'viewBox="0 0 {_n(width)} {_n(height)}" width="{_n(width)}" height="{_n(height)}" '
         # A narrow notebook column shrinks the picture in place of cutting it off.
         'style="max-width:100%;height:auto">'

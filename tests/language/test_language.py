@@ -19,7 +19,8 @@ import lstm_shapes as ls
 from lstm_shapes.display import as_document, as_text, page_of
 from lstm_shapes.display.page import Drawing, Lines, Mark, Page
 from lstm_shapes.explanation import Explanation
-from lstm_shapes.language import LANGUAGES, SENTENCES, gloss, language, say, speaking
+from lstm_shapes.language import LANGUAGES, gloss, language, say, speaking
+from lstm_shapes.language.english import SENTENCES
 from lstm_shapes.language.korean import SENTENCES as KOREAN
 from lstm_shapes.language.korean import TERMS
 from lstm_shapes.views.columns import columns, padded, wrapped

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.language import SENTENCES
+from lstm_shapes.language.english import SENTENCES
 from lstm_shapes.testing import cases
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.last_step import last_step
