@@ -67,22 +67,32 @@ def _where(reads: Reads, parts: list[Part]) -> dict[str, str]:
     every = len(part.layers) == spec.K > 1
     key = "of every layer" if every else "of layers" if len(part.layers) > 1 else "of layer"
     where["layers"] = say(key, layers=_listed(part.layers))
-    first, *other = dict.fromkeys(_steps(reads, one) for one in parts) if part.computed else ("",)
+    apart = part.computed and len({_steps(reads, one) for one in parts}) == 2
     if spec.R == 2:
-        both = "both directions, apart" if other else "both directions"
+        both = "both directions, apart" if apart else "both directions"
         where["side"] = say(both if len(parts) == 2 else "reverse" if part.direction else "forward")
-    where["steps"] = say("at both", forward=first.strip(), reverse=other[0].strip()) if other else first
+    if apart:
+        forward, reverse = (_listed(_cells(reads, one)[0]) for one in parts)
+        gaps = {"reverse": reverse} if part.own else {"forward": forward, "reverse": reverse}
+        where["steps"] = say("at both, own last" if part.own else "at both", **gaps)
+    elif part.computed:
+        where["steps"] = _steps(reads, part)
     return where
 
 
 def _steps(reads: Reads, part: Part) -> str:
     if part.own:
         return say("at own last")
+    steps, longest = _cells(reads, part)
+    return say("at every step") if len(steps) == longest > 1 else say("at steps", steps=_listed(steps))
+
+
+def _cells(reads: Reads, part: Part) -> tuple[range, int]:
+    """The steps that are read, and how many the longest row has of which any is."""
     lengths, longest = reads.prediction.call.lengths, reads.prediction.call.L
     if lengths and part.computed:
         longest = max(lengths[n] for n in reads.rows_of(part))
-    steps = part.cells_of(longest)
-    return say("at every step") if len(steps) == longest > 1 else say("at steps", steps=_listed(steps))
+    return part.cells_of(longest), longest
 
 
 def _rows(reads: Reads, part: Part) -> str:

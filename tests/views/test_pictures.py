@@ -266,7 +266,7 @@ def test_inputs_and_initial_states_of_some_rows_are_outlined() -> None:
         ({"N": 9}, "Y[1:3, 3]", "reads h of layer 1 at t=3, of rows n=1 and 2 only."),
         ({}, "torch.cat([hn, cn])", "reads h+c of every layer at t=19."),
         ({"bidirectional": True}, "hn[1::2]", "reads h of every layer reverse at t=0."),
-        ({"bidirectional": True}, "hn", "reads h of every layer in both directions at t=19 (forward) and at t=0 (rev"),
+        ({"bidirectional": True}, "hn", "reads h of every layer in both directions at t=19 (forward) and t=0 (rev"),
         ({"bidirectional": True}, "hn[1:3]", "reads h of layer 1 forward at t=19; h of layer 0 reverse at t=0."),
         ({"bidirectional": True}, "hn.view(K, R, N, H)[1, 0]", "reads h of layer 1 forward at t=19."),
         ({"lengths": (3, 2)}, "Y[torch.arange(N), lengths - 1]", "reads h of layer 1 at each row's last step."),
