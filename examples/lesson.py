@@ -18,8 +18,8 @@ import torchinfo
 from torch import Tensor, nn
 
 import lstm_shapes as ls
-from lstm_shapes.theory.notes import SENTENCES, keyed_notes
-from lstm_shapes.theory.slices import OPEN_QUESTION
+from lstm_shapes.language import say as sentence
+from lstm_shapes.theory.notes import keyed_notes
 
 Q, D, K, CLASSES = 28, 256, 3, 10
 N, L = 2, 20
@@ -27,7 +27,7 @@ N, L = 2, 20
 LAYER = ls.predict(Q, D, K, N=N, L=L)
 RUN = ls.run(Q, D, K, N=N, L=L)
 Y: Any = RUN.Y  # with the names of its axes
-NOTES = {key: SENTENCES[key].format_map(gaps) for key, gaps in keyed_notes(LAYER.spec, LAYER.call)}
+NOTES = {key: sentence(f"note {key}", **gaps) for key, gaps in keyed_notes(LAYER.spec, LAYER.call)}
 LAWS = {law.name: law for law in ls.laws(Q, D, K, N=N, L=L)}
 
 
@@ -150,7 +150,7 @@ def summary() -> None:
 def open_question() -> None:
     for code, part in (("Y[:, -1, :]", Y[:, -1, :]), ("Y[:, -1]", Y[:, -1]), ("Y[:, -1:]", Y[:, -1:])):
         print(f"  {code:12}{part.axes}")
-    say(OPEN_QUESTION)
+    say(sentence("open question"))
     say("`Y[-1]` is something else:", f"{Y[-1].axes}.")
     hold("wrong axis")
     print(ls.picture(Q, D, K, N=N, L=L, highlight="Y[:, -1, :]").text)

@@ -12,6 +12,7 @@ from types import ModuleType
 from . import __version__
 from .commands._parser import Parser, UsageError, near
 from .errors import LstmShapesError
+from .language import speaking
 
 __all__ = ["COMMANDS", "main"]
 
@@ -50,7 +51,9 @@ def _run(words: list[str]) -> int:
         command = _loaded(name)
         parser = Parser(f"lstm-shapes {name}", command.__doc__ or "")
         command.declare(parser)
-        code: int = command.main(**parser.read(rest))
+        given = parser.read(rest)
+        with speaking(given.pop("lang", None) if parser.speaks else "en"):
+            code: int = command.main(**given)
         return code
     if not name.startswith("-"):
         raise UsageError(f"No such command '{name[:40]}'.{near(name, COMMANDS)}", "lstm-shapes")

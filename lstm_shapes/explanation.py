@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from .display import Shown, as_document, page_of
 from .errors import SpecError
+from .language import speaking
 from .theory.axes import Axes
 from .theory.call import Call
 from .theory.counts import Counts
@@ -36,6 +37,11 @@ class Explanation(Shown):
     proof: Proof | None = None
     training: bool = True
     """Whether dropout is at work: False for a layer of yours in eval mode."""
+
+    @property
+    def lang(self) -> str:
+        """The language of its sentences."""
+        return self.prediction.lang
 
     @property
     def spec(self) -> Spec:
@@ -88,17 +94,19 @@ class Explanation(Shown):
     @property
     def slices(self) -> Slices:
         """What the usual slices of Y and hn give."""
-        return slices(self.prediction)
+        with speaking(self.lang):
+            return slices(self.prediction)
 
     @property
     def laws(self) -> Laws:
         """The identities that hold for this layer, and the false friends that do not."""
-        return laws(self.spec, call=self.call, training=self.training)
+        return laws(self.spec, call=self.call, training=self.training, lang=self.lang)
 
     @property
     def notes(self) -> Notes:
         """Where learners slip with this layer."""
-        return notes(self.spec, self.call)
+        with speaking(self.lang):
+            return notes(self.spec, self.call)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; `proof` is null where none was asked for."""
@@ -167,6 +175,7 @@ def explain(given: Given, *, proof: bool = True) -> Explanation:
         N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
         L: steps in a sequence, 20 unless given
         lengths: steps of each row: the rows are padded to L and packed
+        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
         x: beside a layer, the tensor or PackedSequence that it is called with; beside a model, what the model is
         state: h0, or (h0, c0), also in third place as torch has it; zeros if left out
         device: cpu unless given, cuda, meta, …; a layer of yours stays where it is

@@ -33,6 +33,11 @@ class Picture(Shown):
     layer: int = 0
 
     @property
+    def lang(self) -> str:
+        """The language of its words."""
+        return self.prediction.lang
+
+    @property
     def svg(self) -> str:
         """A self-contained, accessible SVG, light or dark as the reader's system is."""
         return drawing(self).svg
@@ -111,6 +116,7 @@ def picture(given: Given, *, highlight: str = "", kind: str = "grid", n: int | N
         N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
         L: steps in a sequence, 20 unless given
         lengths: steps of each row: the rows are padded to L and packed
+        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
         highlight: an expression such as "Y[:, -1]"; only for kind="grid"
         kind: "grid", "cell" (inside one cell: every weight block and every wire's shape) or "packed" (what lengths
             leave of a batch)

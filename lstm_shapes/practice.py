@@ -10,6 +10,7 @@ from itertools import islice
 from random import SystemRandom
 
 from .errors import SpecError
+from .language import speaking
 from .theory.quiz.question import Answered, Question, Score
 from .theory.quiz.topics import questions
 from .theory.spec import whole
@@ -39,7 +40,8 @@ def quiz(
 
     Raises: SpecError for a level, a seed or rounds that are none.
     """
-    return play(level, rounds, seed, ask)
+    with speaking("en"):  # its questions are in English only
+        return play(level, rounds, seed, ask)
 
 
 def a_seed(seed: int | None) -> int:

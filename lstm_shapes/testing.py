@@ -242,7 +242,7 @@ def assert_laws(
     compared = is_torchs(layer) if like_torch is None else like_torch
     source = layer if is_torchs(layer) else spec
     checked = tuple(
-        law for law in laws(source, call=call) if law.holds and (compared or not RULES[law.name].with_torchs)
+        law for law in laws(source, call=call, lang="en") if law.holds and (compared or not RULES[law.name].with_torchs)
     )
     broken = [(law, residual) for law in checked if not (residual := law.residual(run)) <= most]
     if broken:

@@ -21,6 +21,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "NO_COLOR", "COLUMNS", "LINES"):
     os.environ.pop(name, None)
 
+# Also its language.
+os.environ["LSTM_SHAPES_LANG"] = "en"
+
 # No deadlines: the first example pays for loading torch, and a busy machine is no bug.
 settings.register_profile("local", deadline=None)
 # Everyone's `make test` is the same run; `make fuzz` is where new seeds are drawn.

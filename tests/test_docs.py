@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from docs.build import BLOCK, ROOT, built, page
 from lstm_shapes.lab.check import RULES
+from lstm_shapes.language import speaking
 from lstm_shapes.theory.symbols import SYMBOLS
 
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")})
@@ -95,12 +96,20 @@ def test_torchs_words_are_torchs() -> None:
             assert words in " ".join(said.partition("\nraised ")[2].split()), words
 
 
-def test_the_symbols_are_those_of_the_table() -> None:
-    """README's table has each symbol with torch's argument, torch's letter and its meaning."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("name", "lang", "head"),
+    [
+        ("README.md", "en", ["symbol", "torch argument", "torch's docs", "meaning"]),
+        ("README.ko.md", "ko", ["기호", "torch 인자", "torch 문서의 기호", "의미"]),
+    ],
+)
+def test_the_symbols_are_those_of_the_table(name: str, lang: str, head: list[str]) -> None:
+    """Each README's table has each symbol with torch's argument, torch's letter and its meaning."""
+    text = (ROOT / name).read_text(encoding="utf-8")
     rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
-    shown = rows[rows.index(["symbol", "torch argument", "torch's docs", "meaning"]) + 2 :]
-    assert shown == [[s.letter, s.argument, s.torch_symbol, s.meaning] for s in SYMBOLS.values()]
+    shown = rows[rows.index(head) + 2 :]
+    with speaking(lang):
+        assert shown == [[s.letter, s.argument, s.torch_symbol, s.meaning] for s in SYMBOLS.values()]
 
 
 # ---------------------------------------------------------------------- commands

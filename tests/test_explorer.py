@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lstm_shapes.theory.numerals import number
 
 import lstm_shapes as ls
+from lstm_shapes.display.numbers import number
 from lstm_shapes.display.page import console
 from lstm_shapes.explorer import server
 from lstm_shapes.explorer.answer import Answer, answer, too_large

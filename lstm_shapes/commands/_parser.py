@@ -34,6 +34,8 @@ class Parser(ArgumentParser):
 
     rest: str = ""
     """The name by which everything behind the first word is passed on unread, where a command does that."""
+    speaks: bool = False
+    """Whether its sentences are there in several languages: all others are in English only."""
 
     def __init__(self, command: str, text: str) -> None:
         about, heading, examples = text.strip().partition("Examples:")
@@ -104,6 +106,11 @@ class Parser(ArgumentParser):
 
     def json(self) -> None:
         self.add_argument("--json", action="store_true", help="print plain data for another program")
+
+    def lang(self) -> None:
+        self.speaks = True
+        about = "the language of its sentences (default: LSTM_SHAPES_LANG, or ko where the locale is Korean, or en)"
+        self.add_argument("--lang", metavar="en|ko", help=about)
 
     def html(self, what: str = "write the page to FILE as well") -> None:
         self.add_argument("--html", metavar="FILE", type=_page, help=what)

@@ -25,7 +25,10 @@ def put(value: Any) -> None:
     from rich.console import Console
 
     from lstm_shapes.display import as_text
+    from lstm_shapes.display.page import Page
 
+    if isinstance(value, Page):  # a command may put its page piece by piece
+        value = value.glossed()
     screen = Console(highlight=False)
     if screen.is_terminal:
         screen.print(value, crop=False)  # a program's lines are whole: the terminal wraps them

@@ -28,6 +28,7 @@ __all__ = ["declare", "main"]
 
 def declare(parser: Parser) -> None:
     parser.layer()
+    parser.lang()
     parser.json()
 
 

@@ -12,6 +12,8 @@ Examples:
   lstm-shapes explain 28 64 2 --cell GRU --json | jq .counts.total
 
   lstm-shapes explain 28 256 3 --full --html lstm.html
+
+  lstm-shapes explain 28 256 3 --lang ko
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lstm_shapes.language import say
 from lstm_shapes.theory.given import LayerTyped, Placed
 from lstm_shapes.theory.predict import Prediction, predict
 
@@ -43,6 +46,7 @@ def declare(parser: Parser) -> None:
     parser.add_argument("--dropout", type=decimal, help="between layers, 0 to 1 (default: 0)")
     parser.add_argument("--nonlinearity", help="tanh or relu, RNN only (default: tanh)")
     parser.add_argument("--device", help="where the proof runs: cpu, cuda, … (default: cpu)")
+    parser.lang()
     parser.json()
     parser.html()
     parser.switch("proof", "run the layer and check every number")
@@ -76,7 +80,7 @@ def main(
         _put_proof(explanation.proof, full)
     if html is not None:
         explanation.save(html)
-        _screen.say(f"Wrote {html}", sys.stderr)
+        _screen.say(say("wrote", file=str(html)), sys.stderr)
     return 0 if explanation.proof is None or explanation.proof.ok else 1
 
 
@@ -90,7 +94,7 @@ def _put_below(*blocks: Block, more: str = "") -> None:
 
 def _put_proof(proof: Proof | None, full: bool) -> None:
     """The end of the page: the proof, if there is one, and what else there is."""
-    more = "" if full else "more: `lstm-shapes explain Q D K --full`"
+    more = "" if full else say("more on the command line")
     blocks: tuple[Block, ...] = ()
     if proof is not None:
         from lstm_shapes.views.measured import proof_lines, proof_sheet
@@ -102,7 +106,7 @@ def _put_proof(proof: Proof | None, full: bool) -> None:
 
 def _prove(prediction: Prediction, device: str) -> Proof:
     """Load torch, which takes seconds, and ask it."""
-    with _screen.loading("Loading torch to prove it …"):
+    with _screen.loading(say("loading")):
         from lstm_shapes.lab.proof import prove
 
         call = prediction.call

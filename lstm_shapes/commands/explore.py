@@ -12,6 +12,8 @@ Examples:
 
 from __future__ import annotations
 
+import os
+
 from lstm_shapes.explorer.server import serve
 
 from . import _screen
@@ -25,7 +27,13 @@ def declare(parser: Parser) -> None:
     parser.switch("browser", "open the page, or only print its address")
 
 
+# Beside the tables the page has words of its own, in English: one page has one language. A server has many threads.
+_LANGUAGE = {"LSTM_SHAPES_LANG": "en"}
+
+
 def main(*, port: int = 0, browser: bool = True) -> int:
+    os.environ.update(_LANGUAGE)
+
     def ready(url: str) -> None:
         _screen.say(f"{url}  (Ctrl-C ends it)")
         if browser:

@@ -10,14 +10,31 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import singledispatch
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lstm_shapes.language import language, speaking
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from .page import Drawing, Page
 
-__all__ = ["Shown", "as_document", "as_text", "drawing", "encodable", "load_when_shown", "loading", "page_of", "view"]
+T = TypeVar("T")
+
+__all__ = [
+    "Several",
+    "Shown",
+    "as_document",
+    "as_text",
+    "drawing",
+    "encodable",
+    "load_when_shown",
+    "loading",
+    "page_of",
+    "view",
+]
 
 _waiting: list[Callable[[], None]] = []
 # One thread at a time loads what is loaded on first use: a package that another thread has half loaded looks whole.
@@ -36,13 +53,15 @@ def load_when_shown(*loads: Callable[[], None]) -> None:
 
 
 def page_of(value: Any) -> Page:
-    """A result as a page; loads the views that it takes."""
+    """A result as a page, in the language that it was made in; loads the views that it takes."""
     for load in _waiting:
         if view.dispatch(type(value)) is not view.dispatch(object):
             break
         with loading:
             load()
-    return view(value)
+    # What remembers no language (a report, a walk, a quiz) has its sentences in English only.
+    with speaking(getattr(value, "lang", "en")):
+        return view(value).glossed()
 
 
 class Shown:
@@ -60,6 +79,17 @@ class Shown:
         from .html import to_html
 
         return to_html(page_of(self))
+
+
+class Several(Shown, tuple[T, ...]):
+    """Results of one kind: a tuple that shows itself, and remembers its language."""
+
+    lang: str
+
+    def __new__(cls, results: Iterable[T] = ()) -> Self:
+        made = super().__new__(cls, results)
+        made.lang = language()
+        return made
 
 
 def as_text(value: Any, *, width: int | None = None, colour: bool = False) -> str:

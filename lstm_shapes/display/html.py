@@ -58,13 +58,14 @@ def to_html(page: Page, *, inline: bool = False) -> str:
     parts += [
         f"<details><summary>{escape(block.title)}</summary>{_block(block, inline)}</details>" for block in page.folded
     ]
-    return f'<div class="lstm-shapes"><style>{_STYLE}</style>{"".join(parts)}</div>'
+    lang = "" if page.lang == "en" else f' lang="{page.lang}"'
+    return f'<div class="lstm-shapes"{lang}><style>{_STYLE}</style>{"".join(parts)}</div>'
 
 
 def document(page: Page) -> str:
     """A page as a whole HTML file, light or dark as the reader's system is."""
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<!doctype html><html lang="{page.lang}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(page.title)}</title>"
         "<style>:root{color-scheme:light dark}body{margin:2rem;background:Canvas;color:CanvasText}</style>"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from typing import Any, Literal
 
@@ -17,6 +17,8 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
+
+from lstm_shapes.language import gloss, language
 
 __all__ = [
     "STYLES",
@@ -147,9 +149,32 @@ class Page:
     """What a notebook shows when a reader opens it, and a console not at all."""
     more: str = ""
     """The line that says, on a console, where the folded blocks are."""
+    lang: str = field(default_factory=language)
+
+    def glossed(self) -> Page:
+        """With the English word behind each term of the field that it has for the first time, where it is in Korean."""
+        if self.lang == "en":
+            return self
+        title, subtitle, blocks = gloss(self.title), gloss(self.subtitle), tuple(map(_glossed, self.blocks))
+        return replace(self, title=title, subtitle=subtitle, blocks=blocks, folded=tuple(map(_glossed, self.folded)))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from renderables(self, options.max_width)
+
+
+def _glossed(block: Block) -> Block:
+    """Glosses stand in sentences: in lists, in captions, and in cells that may be wrapped."""
+    if isinstance(block, Drawing | Tree):  # a tree shows a program, which stays as it was written
+        return block
+    if isinstance(block, Lines):
+        return replace(block, items=tuple(map(gloss, block.items)))
+
+    def row(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        columns = zip(block.columns, cells, strict=True)
+        return tuple(cell if column.whole or isinstance(cell, Mark) else gloss(cell) for column, cell in columns)
+
+    rows, totals = tuple(map(row, block.rows)), tuple(map(row, block.totals))
+    return replace(block, rows=rows, totals=totals, caption=gloss(block.caption))
 
 
 # Readable on dark and on light: weight and a few mid-tone colours, never white, yellow, or a background.
@@ -201,6 +226,8 @@ def renderables(page: Page, width: int = 80) -> Iterator[RenderableType]:
                 yield written(sheet.caption)
         elif isinstance(block, Lines):
             grid = Table.grid(padding=(0, 1, 0, 0))
+            grid.add_column()
+            grid.add_column(overflow="fold")
             for item in block.items:
                 grid.add_row("•", written(item))
             yield grid
@@ -262,7 +289,8 @@ def _table(sheet: Sheet) -> tuple[Table, int]:
         table.add_column(
             Text(column.name),
             justify="right" if column.right else "left",
-            overflow="fold" if column.fold else "ellipsis",
+            # rich takes a line's last blank for a letter too many where letters are wide, and would cut one off.
+            overflow="ellipsis" if whole else "fold",
             no_wrap=whole,
             min_width=None if whole or column.fold else word,
         )

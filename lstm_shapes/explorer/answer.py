@@ -8,12 +8,12 @@ from html import escape
 from typing import Any
 
 from lstm_shapes.display.html import to_html
+from lstm_shapes.display.numbers import counted
 from lstm_shapes.display.page import Page
 from lstm_shapes.errors import LstmShapesError, SpecError
 from lstm_shapes.explanation import Explanation, explain
 from lstm_shapes.pictures import Picture, picture
 from lstm_shapes.theory.cells import CELLS
-from lstm_shapes.theory.numerals import counted
 from lstm_shapes.views.explanation import explanation_view
 
 __all__ = ["Answer", "answer", "too_large"]

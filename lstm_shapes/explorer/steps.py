@@ -6,13 +6,13 @@ from functools import lru_cache
 from typing import Any
 
 from lstm_shapes.display.html import to_html
+from lstm_shapes.display.numbers import number
 from lstm_shapes.display.page import Page
 from lstm_shapes.lab.gates import gates
 from lstm_shapes.lab.gates.cell_trace import CellTrace
 from lstm_shapes.lab.gates.trace import GateTrace
 from lstm_shapes.lab.modes import one_thread_below
 from lstm_shapes.lab.run import run
-from lstm_shapes.theory.numerals import number
 from lstm_shapes.theory.spec import Spec
 from lstm_shapes.views.choice import chosen
 from lstm_shapes.views.gates import step_view

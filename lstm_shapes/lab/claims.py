@@ -31,6 +31,7 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from lstm_shapes.errors import SpecError
 from lstm_shapes.lab.private import DispatchMode, operation_of
+from lstm_shapes.language import say
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.expression import Expression
@@ -83,10 +84,10 @@ def every_check(result: Run, *, yours: bool) -> Iterator[Check]:
 
 def _tensor_checks(result: Run) -> Iterator[Check]:
     for name, axes in result.prediction.tensors.items():
-        got, by = tuple(result.tensors[name].shape), "the layer's own tensor"
+        got, by = tuple(result.tensors[name].shape), say("by tensor")
         if name in ("h0", "c0") and isinstance(result.layer, nn.RNNBase):
             got, by = _asked_for(result, name), _ASKED[name]
-        yield Check(f"{name} is {axes.formula}", axes.sizes, got, by, axes.sizes == got)
+        yield Check(say("claim shape", name=name, formula=axes.formula), axes.sizes, got, by, axes.sizes == got)
 
 
 # What torch itself says a state has to be, before it takes one.
@@ -108,8 +109,8 @@ def _weight_checks(result: Run) -> Iterator[Check]:
     predicted = {name: axes.sizes for name, axes in result.prediction.weights.items()}
     found = {name: tuple(weight.shape) for name, weight in _weights(result).items()}
     same = sum(found.get(name) == sizes for name, sizes in predicted.items())
-    claim = f"the {len(predicted)} weights have torch's names and shapes"
-    by = "the layer's attributes" if _made_of_others(result) else "named_parameters()"
+    claim = say("claim weights", count=len(predicted))
+    by = say("by attributes") if _made_of_others(result) else "named_parameters()"
     yield Check(claim, len(predicted), same, by, same == len(predicted))
 
 
@@ -140,13 +141,14 @@ def _count_checks(result: Run, untouched: bool) -> Iterator[Check]:
     for name, number in sizes.items():
         by_layer[_layer_of(name)] += number
     for part, got in zip(counts.layers, by_layer, strict=True):
-        yield Check(f"layer {part.index} has {part.formula}", part.total, got, "numel()", part.total == got)
+        claim = say("claim layer", k=part.index, formula=part.formula)
+        yield Check(claim, part.total, got, "numel()", part.total == got)
     total = sum(sizes.values())
     recurrent = sum(size for name, size in sizes.items() if name.startswith("weight_hh"))
     size = sum(weight.numel() * weight.element_size() for weight in weights.values())
-    yield Check("in recurrent matrices", counts.recurrent, recurrent, "numel()", counts.recurrent == recurrent)
-    yield Check(f"bytes in {counts.dtype}", counts.bytes, size, "element_size()", counts.bytes == size)
-    yield Check("parameters in all", counts.total, total, "numel()", counts.total == total)
+    yield Check(say("claim recurrent"), counts.recurrent, recurrent, "numel()", counts.recurrent == recurrent)
+    yield Check(say("claim bytes", dtype=counts.dtype), counts.bytes, size, "element_size()", counts.bytes == size)
+    yield Check(say("claim total"), counts.total, total, "numel()", counts.total == total)
     if _made_of_others(result):  # of weights made of others torchinfo counts what they are made of
         return
     import torchinfo
@@ -154,7 +156,7 @@ def _count_checks(result: Run, untouched: bool) -> Iterator[Check]:
     # It puts flags of the model it looks at, so it never sees a layer that is not ours.
     shown = build(result.spec, device="meta") if untouched else layer
     info = torchinfo.summary(shown, verbose=0).total_params
-    yield Check("parameters in all", counts.total, info, "torchinfo.summary", counts.total == info)
+    yield Check(say("claim total"), counts.total, info, "torchinfo.summary", counts.total == info)
 
 
 def _layer_of(name: str) -> int:
@@ -165,7 +167,7 @@ def _layer_of(name: str) -> int:
 def _mac_checks(result: Run) -> Iterator[Check]:
     macs = result.prediction.counts.macs
     measured, how = measured_macs(result.spec, result.call)
-    yield Check(f"MACs of {result.call.T_formula} steps", macs, measured, how, macs == measured)
+    yield Check(say("claim MACs", formula=result.call.T_formula), macs, measured, how, macs == measured)
 
 
 def _slice_checks(result: Run) -> Iterator[Check]:
@@ -176,8 +178,8 @@ def _slice_checks(result: Run) -> Iterator[Check]:
         taken = Expression.of(one.expression).value(result)
         same += one.axes.sizes == tuple(taken.shape) and one.axes == axes_of(taken)
     if found:
-        claim = f"the {len(found)} slices have the axes shown"
-        yield Check(claim, len(found), same, "the layer's own tensors", same == len(found))
+        claim = say("claim slices", count=len(found))
+        yield Check(claim, len(found), same, say("by tensors"), same == len(found))
 
 
 def _law_checks(result: Run) -> Iterator[Check]:
@@ -192,18 +194,19 @@ def _law_checks(result: Run) -> Iterator[Check]:
         for law in laws(run_.layer, call=run_.call):
             if law.holds and law.exact == exact:
                 residual, tolerance = law.residual(run_), law.tolerance(run_)
-                note = "" if exact else f"tolerance {tolerance:.0e}: sums in another order{part}"
+                key = "tolerance, part" if part else "tolerance"
+                note = "" if exact else say(key, tolerance=f"{tolerance:.0e}", sizes=part)
                 ok = residual <= tolerance
-                yield Check(law.expression, "difference 0", f"{residual:.1g}", "the numbers", ok, note)
+                yield Check(law.expression, say("no difference"), f"{residual:.1g}", say("by numbers"), ok, note)
     for law in laws(result.layer, call=result.call):
         if not law.holds and law.exact and (residual := law.residual(result)) > 0:
             claim = law.expression.replace(" == ", " != ")
-            told = "other shapes" if residual == float("inf") else f"{residual:.1g}"
-            yield Check(claim, "a difference", told, "the numbers", True)
+            told = say("other shapes") if residual == float("inf") else f"{residual:.1g}"
+            yield Check(claim, say("a difference"), told, say("by numbers"), True)
 
 
 def _shortened(result: Run) -> tuple[Run, str]:
-    """The run, or one of its first rows and steps: some laws call the layer once for each row and each step."""
+    """The run, or its first rows and steps, and how many: some laws call the layer once for each row and each step."""
     call, spec = result.call, result.spec
     most = {"N": min(call.N or 1, _MOST_ROWS), "L": min(call.L, _MOST_STEPS)}
     if most == {"N": call.N or 1, "L": call.L}:
@@ -217,7 +220,7 @@ def _shortened(result: Run) -> tuple[Run, str]:
     lengths = call.lengths and tuple(min(length, most["L"]) for length in call.lengths[: most["N"]])
     short = call_layer(result.layer, spec, read_inputs(result.layer, spec, first(result.X), starts, lengths))
     sizes = ", ".join(f"{name}={size}" for name, size in most.items())
-    return short, f", on the first {sizes}"
+    return short, sizes
 
 
 def _plain(value: Any) -> Any:

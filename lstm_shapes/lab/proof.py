@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, overload
 
 import torch
 
 from lstm_shapes.display import Shown
+from lstm_shapes.language import language
 from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.given import Given, LayerPlaced, Placed, Source, takes
@@ -44,6 +45,7 @@ class Proof(Shown):
     device: str = "cpu"
     dtype: str = "float32"
     twin: Spec | None = None
+    lang: str = field(default_factory=language, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -97,6 +99,7 @@ def prove(given: Given) -> Proof:
         N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
         L: steps in a sequence, 20 unless given
         lengths: steps of each row: the rows are padded to L and packed
+        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
         x: beside a layer, the tensor or PackedSequence that it is called with; beside a model, what the model is
         state: h0, or (h0, c0), also in third place as torch has it; zeros if left out
         device: cpu unless given, cuda, meta, …; a layer of yours stays where it is

@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import SpecError
+from lstm_shapes.language import language
 from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.given import Built, Given, LayerPlaced, Source, takes
@@ -51,6 +52,7 @@ class Run(Shown):
     cn: AnnotatedTensor | None
     packed_X: PackedSequence | None = None
     packed_Y: PackedSequence | None = None
+    lang: str = dataclasses.field(default_factory=language)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Run:
         # torch copies leaves only. A copy of a call is a record of it: it takes no part in the layer's graph.
@@ -66,7 +68,7 @@ class Run(Shown):
     @property
     def prediction(self) -> Prediction:
         """What theory says about this very call."""
-        return Prediction(self.spec, self.call, dtype_name(self.X.dtype))
+        return Prediction(self.spec, self.call, dtype_name(self.X.dtype), self.lang)
 
     @property
     def tensors(self) -> dict[str, AnnotatedTensor]:
@@ -133,6 +135,7 @@ def run(
     layer: str = "",
     N: int | None = ...,
     L: int | None = None,
+    lang: str | None = None,
     **words: Unpack[Built],
 ) -> Run: ...
 @takes(LayerPlaced, x=True)
@@ -156,6 +159,7 @@ def run(given: Given) -> Run:
         N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
         L: steps in a sequence, 20 unless given
         lengths: steps of each row: the rows are padded to L and packed
+        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
         x: beside a layer, the tensor or PackedSequence that it is called with; beside a model, what the model is
         state: h0, or (h0, c0), also in third place as torch has it; zeros if left out
         device: cpu unless given, cuda, meta, …; a layer of yours stays where it is

@@ -28,10 +28,11 @@ and SimpleCell there.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lstm_shapes.display import Shown
+from lstm_shapes.language import has, language, say
 
 from .call import DTYPES, Call
 from .spec import Spec
@@ -113,7 +114,7 @@ def _terms(spec: Spec, call: Call) -> Iterator[Term]:
     first, put_first = ("R·Q", f"{R}·{spec.Q}") if copies > 1 else ("Q", f"{spec.Q}")
     if K > 1:
         first, put_first = f"({first} + (K-1)·{wide})", f"({put_first} + {K - 1}·{upper})"
-    yield Term("inputs of the layers", f"T·{first}", f"{T}·{put_first}", T * (copies * spec.Q + (K - 1) * upper))
+    yield Term(say("kept inputs"), f"T·{first}", f"{T}·{put_first}", T * (copies * spec.Q + (K - 1) * upper))
     if spec.dropout and K > 1:
         yield _masks(spec, T, wide)
     # The rows that a state has when it enters a step, summed over steps; see the module's text on packing.
@@ -132,10 +133,11 @@ def _terms(spec: Spec, call: Call) -> Iterator[Term]:
         blocks = [str(factor)] if factor > 1 else []
         formula = "·".join([*(symbol for symbol, _ in before), rows[per][0], *blocks, symbol])
         numbers = "·".join([*(str(number) for _, number in before), rows[per][1], *blocks, str(size)])
-        yield Term(name, formula, numbers, K * R * rows[per][2] * factor * size)
+        told = say(f"kept {name}") if has(f"kept {name}") else name  # the others are code
+        yield Term(told, formula, numbers, K * R * rows[per][2] * factor * size)
     joined = _joined_rows(call) if R > 1 and "T + N" in (per for _, per, _ in kept) else 0
     if joined:
-        yield Term("h' joined with new rows", "K·m·D", f"{K}·{joined}·{spec.D}", K * joined * spec.D)
+        yield Term(say("kept joined"), "K·m·D", f"{K}·{joined}·{spec.D}", K * joined * spec.D)
 
 
 def _joined_rows(call: Call) -> int:
@@ -149,9 +151,9 @@ def _joined_rows(call: Call) -> int:
 def _masks(spec: Spec, T: int, wide: str) -> Term:
     """Dropout between layers keeps the mask it multiplied with; at 1 it multiplies with a single zero."""
     if spec.dropout == 1:
-        return Term("dropout's zeros", "K-1", f"{spec.K - 1}", spec.K - 1)
+        return Term(say("kept zeros of dropout"), "K-1", f"{spec.K - 1}", spec.K - 1)
     value = (spec.K - 1) * T * spec.R * spec.H
-    return Term("masks of dropout", f"(K-1)·T·{wide}", f"{spec.K - 1}·{T}·{spec.R * spec.H}", value)
+    return Term(say("kept masks of dropout"), f"(K-1)·T·{wide}", f"{spec.K - 1}·{T}·{spec.R * spec.H}", value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +278,7 @@ class Counts(Shown):
     spec: Spec
     call: Call | None = None
     dtype: str = "float32"
+    lang: str = field(default_factory=language, compare=False)
 
     @property
     def first(self) -> LayerCount:

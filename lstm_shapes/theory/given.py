@@ -14,6 +14,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
 from lstm_shapes.errors import SpecError, in_one_sentence, nearest
+from lstm_shapes.language import speaking
 
 from .call import DEFAULT_N, Call, dtype_name
 from .cells import CELLS
@@ -68,10 +69,11 @@ class Lengths(TypedDict, total=False):
 
 
 class Sizes(Lengths, total=False):
-    """The sizes of a call: N sequences of L steps."""
+    """The sizes of a call: N sequences of L steps; and the language in which it is spoken of."""
 
     N: int | None
     L: int | None
+    lang: str | None
 
 
 class Typed(Sizes, total=False):
@@ -220,7 +222,8 @@ def takes(
             if not numbers and not (given and is_source(given[0]) and not isinstance(given[0], (Spec, Mapping))):
                 rule = f"a layer or a model, as in {function.__name__}(layer, x)"
                 raise SpecError("the first argument", rule, _short(given[0])) if given else SpecError("a layer", rule)
-            return function(_read(function.__name__, given, options, x), **mine)  # type: ignore[call-arg]
+            with speaking(options.pop("lang", None)):
+                return function(_read(function.__name__, given, options, x), **mine)  # type: ignore[call-arg]
 
         found = in_one_sentence(door)
         found.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]  # for help and completion

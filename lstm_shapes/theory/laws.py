@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from math import inf, isnan
 from typing import TYPE_CHECKING, Any, overload
 
-from lstm_shapes.display import Shown
+from lstm_shapes.display import Several
 from lstm_shapes.errors import ShapeError, SpecError
+from lstm_shapes.language import speaking
 
 from .call import Call, dtype_name
 from .expression import Expression, is_law
@@ -79,7 +80,8 @@ class Law:
         rule, layout = RULES[self.name], Layout(run.spec, run.call, getattr(run.layer, "training", True))
         if not rule.applies(layout) or _holds(rule, layout) != self.holds:
             hint = f"Ask laws({run.spec!r}, call={run.call!r}) for those of this run"
-            rule_of_use = f"measured on a run of which the same is true: {self.condition}"
+            with speaking("en"):  # as all errors
+                rule_of_use = f"measured on a run of which the same is true: {rule.condition}"
             raise ShapeError(self.expression, rule_of_use, hint=hint)
         if run.X.device.type == "meta":
             raise ShapeError(self.expression, "measured on a device that computes numbers", got="meta")
@@ -106,10 +108,8 @@ class Law:
         return {field: getattr(self, field) for field in fields}
 
 
-class Laws(Shown, tuple[Law, ...]):
+class Laws(Several[Law]):
     """The laws of one layer and call: a tuple that shows itself as a table."""
-
-    __slots__ = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -154,6 +154,7 @@ def laws(given: Given, *, call: Call | None = None, training: bool | None = None
         N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
         L: steps in a sequence, 20 unless given
         lengths: steps of each row: the rows are padded to L and packed
+        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
         call: the sizes of a call as one value, in place of N, L and lengths
         training: whether dropout between layers counts as at work; that of a layer of yours, else True
         layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
@@ -175,8 +176,7 @@ def laws(given: Given, *, call: Call | None = None, training: bool | None = None
 
 def _law(rule: Rule, layout: Layout) -> Law:
     holds = _holds(rule, layout)
-    why = rule.why if holds else rule.why_not
-    return Law(rule.name, rule.expression(layout), holds, rule.condition, why, not rule.measured_again)
+    return Law(rule.name, rule.expression(layout), holds, rule.condition, rule.why(holds), not rule.measured_again)
 
 
 def _holds(rule: Rule, layout: Layout) -> bool:

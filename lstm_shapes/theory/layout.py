@@ -135,8 +135,6 @@ class Layout:
             "layer_kind": spec.kind.layer,
             "other_layout": "time_major" if spec.batch_first else "batch_first",
             "other_batch_first": str(not spec.batch_first),
-            "reversed": ", the backward ones on reversed rows" if two_way else "",
-            "unpadded": ", without its padding" if self.packed else "",
         }
 
 

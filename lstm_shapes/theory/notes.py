@@ -1,96 +1,27 @@
 """Where learners slip: the sentences that belong to a layer, each with the condition under which it does.
 
-`SENTENCES` holds every sentence once, whole, by a key; what a layer puts into its {gaps} is no prose but code, symbols
-and numbers. A translation is a second table with the same keys and the same gaps.
+The sentences stand in `language/`, whole, by a key; what a layer puts into their {gaps} is no prose but code, symbols
+and numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from lstm_shapes.display import Shown
+from lstm_shapes.display import Several
+from lstm_shapes.language import say
 
 from .call import Call
 from .counts import Counts, kept_elements
 from .spec import Spec
 
-__all__ = ["SENTENCES", "Notes", "keyed_notes", "notes"]
-
-SENTENCES = {
-    "batch first": "`x.size(0)` is N, the batch, and `x.size(1)` is L, the steps, because `batch_first=True`.",
-    "time first": "`x.size(0)` is L, the steps, and `x.size(1)` is N, the batch, because `batch_first=False`.",
-    "states and layout": "States are (K·R, N, …) in both layouts: `batch_first` never moves the axes of a state.",
-    "hidden, not cell": "`{last}` is hidden state, not cell state. The cell state never appears in Y.",
-    "cell states": "`cn` is the cell state after the last step; after every step it is `gates(layer, x){top}.c`.",
-    "top layer": (
-        "`hn[-1]` is the top layer, `hn[0]` the bottom one. Y holds the top layer only, so `{last}` equals `hn[-1]`."
-    ),
-    "top layer, short rows": (
-        "`hn[-1]` is the top layer, `hn[0]` the bottom one. Y holds the top layer only, "
-        "so `{last}` equals `hn[-1]` for rows of full length."
-    ),
-    "half a summary": (
-        "`{last}` is no summary of both directions: its backward half has read one step only. "
-        "Join `hn[-2]` (forward) and `hn[-1]` (backward)."
-    ),
-    "short rows": (
-        "Rows are shorter than L: `hn` holds each row after its own last step, and Y is zero beyond it. "
-        "Read `hn[-1]`, or `{gathered}`."
-    ),
-    "short rows, two directions": (
-        "Rows are shorter than L: `hn` holds each row after its own last step, and Y is zero beyond it. "
-        "Read `hn[-2]` and `hn[-1]`; `{gathered}` is `hn[-2]`."
-    ),
-    "projection": "The projection makes h and Y P = {P} wide; c stays D = {D} wide, so h0 and c0 differ.",
-    "unbatched": "A 2-D x is one sequence, (L, Q), never a batch: states are (K·R, {H}) without N.",
-    "one step": "A cell does one step of one layer and returns `{returned}`, no Y: the loop over steps is yours.",
-    "no dropout": "`dropout={dropout}` does nothing here: it acts between layers, and K = 1 has no between.",
-    "dropout": "`dropout={dropout}` acts on the output of each layer but the last, in train mode only.",
-    "chained": "K = {K} layers are {K} one-layer {layer}s chained: each reads the Y of the one below it.",
-    "batch size": "N is the size of one batch, not the number of batches. Sequences of one batch never meet.",
-    "widths": "D need not be Q: the hidden width is free, and after an `nn.Embedding` Q is its `embedding_dim`.",
-    "shared weights": "All steps share one set of weights, so the number of parameters depends on neither N nor L.",
-    "D costs": "D is what costs: {share} of the parameters sit in the recurrent matrices.",
-    "D costs, half": (
-        "D is what costs: {share} of the parameters sit in the recurrent matrices. "
-        "With D = {half} it is {less} in place of {total} parameters."
-    ),
-    "share": "{share} of the parameters sit in the recurrent matrices.",
-    "share, half": (
-        "{share} of the parameters sit in the recurrent matrices. "
-        "With D = {half} it is {less} in place of {total} parameters."
-    ),
-    "memory": (
-        "A training step keeps about {kept} numbers of this layer for backward, beside the weights: "
-        "`.counts.activation_bytes` has the bytes, and under `torch.no_grad()` there are none."
-    ),
-    "nothing kept": (
-        "The layer keeps nothing between calls. To go on where a call ended, pass `{states}` to the next one, "
-        "in training each with `.detach()`."
-    ),
-    "nothing kept, two directions": (
-        "The layer keeps nothing between calls, and two directions cannot go on where a call ended: "
-        "the backward one begins at the end of the whole sequence."
-    ),
-    "which output": (
-        "One answer a step: `nn.Linear({width}, n)` on Y. "
-        "One answer a sequence, n classes or n future values: `nn.Linear({width}, n)` on `{summary}`."
-    ),
-    "Keras": "Keras' `return_sequences=True` is Y, `return_sequences=False` is `{summary}`; its `units` are D.",
-    "torch's words": (
-        "torch's own default is `batch_first=False`; this library's is True. "
-        "torch's docs write D for directions; here D is the hidden width."
-    ),
-}
-"""Key -> the sentence in English; code stands in backticks."""
+__all__ = ["KEYS", "Notes", "keyed_notes", "notes"]
 
 _Gaps = dict[str, object]
 
 
-class Notes(Shown, tuple[str, ...]):
+class Notes(Several[str]):
     """Sentences about one layer and call: a tuple that shows itself as a list."""
-
-    __slots__ = ()
 
 
 # What a learner should mind before anything else: these stand on the first screen.
@@ -116,11 +47,11 @@ def notes(spec: Spec, call: Call, *, first: bool = False) -> Notes:
     '`dropout=0.5` does nothing here: it acts between layers, and K = 1 has no between.'
     """
     said = (one for one in keyed_notes(spec, call) if not first or one[0] in _FIRST)
-    return Notes(SENTENCES[key].format_map(gaps) for key, gaps in said)
+    return Notes(say(f"note {key}", **gaps) for key, gaps in said)
 
 
 def keyed_notes(spec: Spec, call: Call) -> tuple[tuple[str, _Gaps], ...]:
-    """The same as keys of `SENTENCES`, each with what goes into its gaps."""
+    """The same as keys, each with what goes into its gaps."""
     return tuple((key, gaps(spec, call)) for key, applies, gaps in _NOTES if applies(spec, call))
 
 
@@ -220,3 +151,5 @@ _NOTES: tuple[tuple[str, Callable[[Spec, Call], bool], Callable[[Spec, Call], _G
     ("memory", _layer, lambda s, c: {"kept": f"{kept_elements(s, c):,}"}),
     ("torch's words", _layer, _none),
 )
+
+KEYS = tuple(key for key, _, _ in _NOTES)

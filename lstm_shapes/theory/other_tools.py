@@ -13,15 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from lstm_shapes.language import say
+
 from .call import Call
 from .counts import Counts
 from .spec import Spec
 
 __all__ = ["Convention", "conventions"]
-
-
-_FUSED = "oneDNN fuses a float32 LSTM on the CPU into one operation that it has no formula for; on meta it is right"
-_RIGHT = "a MAC is 2 FLOPs: a product and a sum"
 
 # What one step of one sequence costs beside the matrix products and the biases, in units of D.
 _THOP = {"LSTM": 8, "GRU": 7, "RNN": 1}
@@ -66,24 +64,26 @@ def _flop_counter(spec: Spec, call: Call) -> Convention:
     fused = spec.cell == "LSTM" and not spec.P and even
     value = 0 if fused else Counts(spec, call).flops
     formula = "" if fused else "2·MACs"
-    return Convention("FlopCounterMode", "torch 2.13.0, CPU", "FLOPs", formula, value, _FUSED if fused else _RIGHT)
+    why = say("tool fused" if fused else "tool doubles")
+    return Convention("FlopCounterMode", "torch 2.13.0, CPU", "FLOPs", formula, value, why)
 
 
 def _torchinfo(spec: Spec, call: Call) -> Convention:
     """All parameters times the first two sizes of the output, whatever those are."""
     total = Counts(spec).total
+    parameters = say("parameters")
     width, wide = (spec.D, "D") if spec.kind.step else (spec.R * spec.H, "R·H" if spec.R > 1 else "H")
-    why = "it counts the biases as well"
+    why = say("tool counts biases")
     if call.lengths is not None:
-        return Convention("torchinfo", "1.8.0", "mult-adds", "", None, "packed input crashes it (AttributeError)")
+        return Convention("torchinfo", "1.8.0", "mult-adds", "", None, say("tool crashes"))
     if spec.kind.step:
-        rows, formula = (call.N or 1) * width, "N·D·parameters" if call.batched else "D·parameters"
-        why += "; it takes the output's D features for steps"
+        rows, formula = (call.N or 1) * width, f"N·D·{parameters}" if call.batched else f"D·{parameters}"
+        why += f"; {say('tool takes D')}"
     elif not call.batched:
-        rows, formula = call.L * width, f"L·{wide}·parameters"
-        why += f"; it takes the output's {width} features for steps"
+        rows, formula = call.L * width, f"L·{wide}·{parameters}"
+        why += f"; {say('tool takes features', width=width)}"
     else:
-        rows, formula = (call.N or 1) * call.L, "N·L·parameters"
+        rows, formula = (call.N or 1) * call.L, f"N·L·{parameters}"
     return Convention("torchinfo", "1.8.0", "mult-adds", formula, rows * total, why)
 
 
@@ -92,9 +92,9 @@ def _thop(spec: Spec, call: Call) -> Convention:
     rows, steps, why = _sequence_steps(spec, call)
     if call.lengths is not None:
         rows, steps = len(call.lengths) * max(call.lengths), "N·max(lengths)"
-        why += "; padding is counted as if it were computed"
+        why += f"; {say('tool counts padding')}"
     if spec.P:
-        why += "; the projection is ignored"
+        why += f"; {say('tool ignores projection')}"
 
     def one(layer: int) -> int:
         """One step of one direction: as if there were no projection."""
@@ -108,11 +108,11 @@ def _thop(spec: Spec, call: Call) -> Convention:
 def _ptflops(spec: Spec, call: Call) -> Convention:
     extra = _PTFLOPS[spec.kind.layer]
     if call.lengths is not None or (spec.kind.step and not call.batched):
-        kind = "packed input" if call.lengths is not None else "an unbatched step"
-        return Convention("ptflops", "0.7.5", "MACs", "", None, f"{kind} makes it fail and return nothing")
+        why = say("tool fails on packed" if call.lengths is not None else "tool fails on a step")
+        return Convention("ptflops", "0.7.5", "MACs", "", None, why)
     rows, steps, why = _sequence_steps(spec, call)
     if spec.P:
-        why += "; the projection's own product is left out"
+        why += f"; {say('tool leaves out projection')}"
 
     def one(layer: int) -> int:
         return spec.G * spec.D * (spec.input_width(layer) + spec.H) + _elementwise(spec, extra)
@@ -123,11 +123,11 @@ def _ptflops(spec: Spec, call: Call) -> Convention:
 
 def _sequence_steps(spec: Spec, call: Call) -> tuple[int, str, str]:
     """Steps as the tools with hooks see them: the first two sizes of X, also where the second is Q."""
-    why = "it counts biases and elementwise work as well" if spec.bias else "it counts elementwise work as well"
+    why = say("tool counts more" if spec.bias else "tool counts elementwise")
     if call.batched:
         rows = (call.N or 1) * (1 if spec.kind.step else call.L)
         return rows, "N" if spec.kind.step else "N·L", why
-    why += "; it takes X's Q features for steps"
+    why += f"; {say('tool takes Q')}"
     return (spec.Q, "Q", why) if spec.kind.step else (call.L * spec.Q, "L·Q", why)
 
 
@@ -160,12 +160,12 @@ def _written(spec: Spec, extra: int) -> str:
 def _keras(spec: Spec) -> Convention:
     """Parameters: Keras keeps one bias vector a gate, but two in a GRU with its default reset_after=True."""
     total, fewer = Counts(spec).total, spec.K * spec.R * spec.G * spec.D
-    version = "3.15.1"
+    version, parameters = "3.15.1", say("parameters")
     if spec.P:
-        return Convention("Keras", version, "parameters", "", None, "its LSTM has no projection")
+        return Convention("Keras", version, parameters, "", None, say("tool has no projection"))
     if not spec.bias or spec.kind.keras_biases == 2:
-        why = "two bias vectors a gate as in torch (reset_after=True)" if spec.bias else "no biases, as here"
-        return Convention("Keras", version, "parameters", "parameters", total, why)
+        why = say("tool has two biases" if spec.bias else "tool has no biases")
+        return Convention("Keras", version, parameters, parameters, total, why)
     factors = (("K", spec.K), ("R", spec.R), (str(spec.G), spec.G))
-    formula = f"parameters - {''.join(f'{symbol}·' for symbol, value in factors if value > 1)}D"
-    return Convention("Keras", version, "parameters", formula, total - fewer, "one bias vector a gate, torch has two")
+    formula = f"{parameters} - {''.join(f'{symbol}·' for symbol, value in factors if value > 1)}D"
+    return Convention("Keras", version, parameters, formula, total - fewer, say("tool has one bias"))

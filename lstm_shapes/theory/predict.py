@@ -16,11 +16,12 @@ Source: "Inputs" and "Outputs" of the RNN, LSTM, GRU and …Cell documentation i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from lstm_shapes.display import Shown
+from lstm_shapes.language import language
 
 from .axes import Axes
 from .call import Call
@@ -52,6 +53,7 @@ class Prediction(Shown):
     spec: Spec
     call: Call
     dtype: str = "float32"
+    lang: str = field(default_factory=language, compare=False)
 
     @cached_property
     def X(self) -> Axes:
@@ -112,7 +114,7 @@ class Prediction(Shown):
     @property
     def counts(self) -> Counts:
         """Parameters, MACs and bytes."""
-        return Counts(self.spec, self.call, self.dtype)
+        return Counts(self.spec, self.call, self.dtype, self.lang)
 
     @property
     def tensors(self) -> dict[str, Axes]:
@@ -155,6 +157,7 @@ def predict(given: Given) -> Prediction:
         N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
         L: steps in a sequence, 20 unless given
         lengths: steps of each row: the rows are padded to L and packed
+        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
         dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
         layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 
@@ -191,6 +194,7 @@ def count(given: Given) -> Counts:
         N: sequences in the batch, 2 where L or lengths is given; None is one sequence without a batch axis
         L: steps in a sequence, 20 where N is given
         lengths: steps of each row: the rows are padded to L and packed
+        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
         dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
         layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 

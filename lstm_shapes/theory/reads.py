@@ -12,6 +12,7 @@ from itertools import islice, pairwise, product
 from math import lcm, prod
 
 from lstm_shapes.errors import ShapeError
+from lstm_shapes.language import say
 
 from .operations import Step
 from .predict import Prediction
@@ -489,18 +490,14 @@ def spoken(reads: Reads, n: int | None = None) -> tuple[str, ...]:
     """
     told = _told(reads)
     more = len(told) - _PARTS_TOLD
-    items = "; ".join(told[:_PARTS_TOLD]) + (f"; and {more} more" if more > 0 else "")
-    lines = [f"{reads.expression} reads {items or 'no cell, no input and no initial state'}."]
+    key = "reads more" if more > 0 else "reads" if told else "reads nothing"
+    lines = [say(key, expression=reads.expression, items="; ".join(told[:_PARTS_TOLD]), more=more)]
     if n is not None and reads.parts and not any(n in part.rows for part in reads.parts):
-        lines.append(f"Nothing of it is in row n={n}, which is drawn.")
+        lines.append(say("reads nothing of", n=n))
     padded = reads.padded_rows(6)
     if padded:
         rows = ", ".join(map(str, padded[:5])) + (", …" if len(padded) > 5 else "")
-        many = len(padded) > 1
-        lines.append(
-            f"Beyond {'their' if many else 'its'} own length row{'s' if many else ''} {rows} "
-            f"hold{'' if many else 's'} zeros: there the expression reads padding."
-        )
+        lines.append(say("reads padding, rows" if len(padded) > 1 else "reads padding", rows=rows))
     return tuple(lines)
 
 
@@ -514,11 +511,12 @@ def _told(reads: Reads) -> list[str]:
                 before.append(part)
             else:
                 items.append([part])
-    told: dict[str, list[str]] = {}
+    told: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for parts in items:
-        names = told.setdefault(_where(reads, parts) + _rows(reads, parts[0]), [])
+        where = {**_where(reads, parts), "rows": _rows(reads, parts[0])}
+        names = told.setdefault(tuple(where.items()), [])
         names += [parts[0].name] if parts[0].name not in names else []
-    return ["+".join(names) + where for where, names in told.items()]
+    return [say("reads item", names="+".join(names), **dict(where)) for where, names in told.items()]
 
 
 def _halves(one: Part, other: Part) -> bool:
@@ -527,42 +525,50 @@ def _halves(one: Part, other: Part) -> bool:
     return same and (one.direction, other.direction) == (0, 1)
 
 
-def _where(reads: Reads, parts: list[Part]) -> str:
-    """Of which layers and directions, and at which steps."""
+def _where(reads: Reads, parts: list[Part]) -> dict[str, str]:
+    """Of which layers and directions, and at which steps: what goes into the gaps of `reads item`."""
     spec, part = reads.prediction.spec, parts[0]
+    where = {"layers": "", "side": "", "steps": ""}
     if spec.kind.step:
-        return " after the step" if part.computed else ""
+        return {**where, "steps": say("after the step") if part.computed else ""}
     if part.name == "X":
-        return _steps(reads, part)
+        return {**where, "steps": _steps(reads, part)}
     every = len(part.layers) == spec.K > 1
-    layers = " of every layer" if every else f" of layer{'s' if len(part.layers) > 1 else ''} {_listed(part.layers)}"
-    sides = [" reverse" if one.direction else " forward" for one in parts]
-    where = layers + ("" if spec.R == 1 else " in both directions" if len(parts) == 2 else sides[0])
-    if not part.computed:
-        return where
-    steps = [_steps(reads, one) for one in parts]
-    if len(set(steps)) == 1:
-        return where + steps[0]
-    return where + " and".join(f"{step} ({side.strip()})" for step, side in zip(steps, sides, strict=True)).replace(
-        "and at", "and"
-    )
+    key = "of every layer" if every else "of layers" if len(part.layers) > 1 else "of layer"
+    where["layers"] = say(key, layers=_listed(part.layers))
+    apart = part.computed and len({_steps(reads, one) for one in parts}) == 2
+    if spec.R == 2:
+        both = "both directions, apart" if apart else "both directions"
+        where["side"] = say(both if len(parts) == 2 else "reverse" if part.direction else "forward")
+    if apart:
+        forward, reverse = (_listed(_cells(reads, one)[0]) for one in parts)
+        gaps = {"reverse": reverse} if part.own else {"forward": forward, "reverse": reverse}
+        where["steps"] = say("at both, own last" if part.own else "at both", **gaps)
+    elif part.computed:
+        where["steps"] = _steps(reads, part)
+    return where
 
 
 def _steps(reads: Reads, part: Part) -> str:
     if part.own:
-        return " at each row's last step"
+        return say("at own last")
+    steps, longest = _cells(reads, part)
+    return say("at every step") if len(steps) == longest > 1 else say("at steps", steps=_listed(steps))
+
+
+def _cells(reads: Reads, part: Part) -> tuple[range, int]:
+    """The steps that are read, and how many the longest row has of which any is."""
     lengths, longest = reads.prediction.call.lengths, reads.prediction.call.L
     if lengths and part.computed:
         longest = max(lengths[n] for n in reads.rows_of(part))
-    steps = part.cells_of(longest)
-    return " at every step" if len(steps) == longest > 1 else f" at t={_listed(steps)}"
+    return part.cells_of(longest), longest
 
 
 def _rows(reads: Reads, part: Part) -> str:
     """`, of row n=2 only`; nothing where all rows are read."""
     if covers([part.rows], reads.prediction.call.N or 1):
         return ""
-    return f", of row{'s' if len(part.rows) > 1 else ''} n={_listed(part.rows)} only"
+    return say("only rows" if len(part.rows) > 1 else "only row", rows=_listed(part.rows))
 
 
 def _listed(places: range) -> str:
@@ -570,7 +576,7 @@ def _listed(places: range) -> str:
     if len(places) == 1:
         return f"{places[0]}"
     if len(places) == 2:
-        return f"{places[0]} and {places[1]}"
+        return say("and", one=places[0], other=places[1])
     if places.step == 1:
-        return f"{places[0]} to {places[-1]}"
+        return say("to", first=places[0], last=places[-1])
     return f"{places[0]}, {places[1]}, {'…, ' if len(places) > 3 else ''}{places[-1]}"

@@ -9,21 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lstm_shapes.display import Shown
+from lstm_shapes.display import Several
+from lstm_shapes.language import say
 
 from .axes import Axes
 from .expression import Expression, is_law
 from .layout import Layout
 from .predict import Prediction
 
-__all__ = ["OPEN_QUESTION", "Slice", "Slices", "slices"]
-
-OPEN_QUESTION = (
-    "Is `Y[:, -1, :]` different from `Y[:, -1:]`? Yes: an integer takes its axis away, a slice keeps it with size 1. "
-    "`Y[:, -1, :]` and `Y[:, -1]` are the same tensor; `Y[:, -1:]` holds the same numbers with one axis more. "
-    "Linear takes either, but cross entropy against N labels wants the first."
-)
-"""The lesson's open question, answered."""
+__all__ = ["Slice", "Slices", "slices"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +38,8 @@ class Slice:
         }
 
 
-class Slices(Shown, tuple[Slice, ...]):
+class Slices(Several[Slice]):
     """The usual slices of one call: a tuple that shows itself as a table."""
-
-    __slots__ = ()
 
 
 def slices(prediction: Prediction) -> Slices:
@@ -89,33 +81,32 @@ def _of_Y(expression: Expression, prediction: Prediction) -> str:
     names = expression.axes(prediction).names
     parts = expression.reads(prediction).parts
     if call.batched and ("N" not in names or len(parts[0].steps) > 1 or len(parts[0].rows) < (call.N or 1)):
-        kept = ", batch axis kept" if "N" in names else ""
-        return f"the last sample, not the last step{kept}"
+        return say("slice last sample, kept" if "N" in names else "slice last sample")
     step, directions = parts[0].steps[0], {part.direction for part in parts}
     last = step == call.L - 1
-    text = f"{'last' if last else 'first'} step"
+    words = [f"slice {'last' if last else 'first'} step"]
     if len(directions) < spec.R:
         (backward,) = directions
-        text += f" of the {'backward' if backward else 'forward'} half"
+        words.append("backward" if backward else "forward")
         if not (last and call.short):
-            everything = step == (0 if backward else call.L - 1)
-            text += f", which has read {'everything' if everything else 'one step only'}"
-    if "L" in names:
-        text += ", step axis kept"
-    elif len(directions) == 2 and last:
-        text += "; its backward half has read one step only"
-    return f"{text}; zeros for rows shorter than L" if call.short and last else text
+            words.append("everything" if step == (0 if backward else call.L - 1) else "one step")
+    said = [say(", ".join([*words, *(["kept"] if "L" in names else [])]))]
+    if len(directions) == 2 and last and "L" not in names:
+        said.append(say("slice half read"))
+    if call.short and last:
+        said.append(say("slice zeros"))
+    return "; ".join(said)
 
 
 def _of_hn(expression: Expression, prediction: Prediction) -> str:
     """The sentence for a slice of hn, whose first axis is K·R."""
     spec = prediction.spec
     if prediction.call.batched and "N" not in expression.axes(prediction).names:
-        return "every layer for sample 0 only: the batch is axis 1"
+        return say("slice sample 0")
     (part,) = expression.reads(prediction).parts
-    layer = "the only layer" if spec.K == 1 else "top layer" if part.layers[0] else "bottom layer"
+    layer = "only" if spec.K == 1 else "top" if part.layers[0] else "bottom"
     direction = "" if spec.R == 1 else ", backward" if part.direction else ", forward"
-    return f"last hidden state, {layer}{direction}"
+    return say(f"slice hn {layer}{direction}")
 
 
 def _wanted(text: str, axes: Axes, prediction: Prediction) -> bool:

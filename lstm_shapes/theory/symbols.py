@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lstm_shapes.language import say
+
 __all__ = ["SYMBOLS", "Symbol", "legend"]
 
 
@@ -21,22 +23,26 @@ class Symbol:
     letter: str
     argument: str
     torch_symbol: str
-    meaning: str
+
+    @property
+    def meaning(self) -> str:
+        """What it stands for."""
+        return say(f"symbol {self.letter}")
 
 
 SYMBOLS: dict[str, Symbol] = {
     symbol.letter: symbol
     for symbol in (
-        Symbol("N", "", "N", "sequences in the batch"),
-        Symbol("L", "", "L", "steps in a sequence"),
-        Symbol("Q", "input_size", "H_in", "features of one input step"),
-        Symbol("D", "hidden_size", "H_cell", "width of the cell state"),
-        Symbol("K", "num_layers", "", "stacked layers"),
-        Symbol("R", "bidirectional", "D (!)", "reading directions, 1 or 2"),
-        Symbol("P", "proj_size", "", "width of the projected hidden state, 0 = none"),
-        Symbol("H", "", "H_out", "width of the hidden state: P if projected, else D"),
-        Symbol("G", "", "", "gates: LSTM 4, GRU 3, RNN 1"),
-        Symbol("T", "", "", "steps of all sequences together, padding left out (packed input)"),
+        Symbol("N", "", "N"),
+        Symbol("L", "", "L"),
+        Symbol("Q", "input_size", "H_in"),
+        Symbol("D", "hidden_size", "H_cell"),
+        Symbol("K", "num_layers", ""),
+        Symbol("R", "bidirectional", "D (!)"),
+        Symbol("P", "proj_size", ""),
+        Symbol("H", "", "H_out"),
+        Symbol("G", "", ""),
+        Symbol("T", "", ""),
     )
 }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lstm_shapes.display.numbers import counted
+from lstm_shapes.language import say
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec, gate_rows, suffix
 
@@ -71,15 +71,17 @@ def cell_sentences(spec: Spec, layer: int) -> tuple[str, ...]:
     >>> cell_sentences(Spec(28, 256, cell="GRUCell"), 0)[0]
     'weight_ih (768, 28) multiplies x and weight_hh (768, 256) the h before: rows 0:D are r, D:2D are z, 2D:3D are n.'
     """
-    end, rows = suffix(spec, layer), spec.G * spec.D
-    stacked = ", ".join(f"{gate_rows(spec, gate)[0]} are {gate}" for gate in spec.kind.gates)
-    gates = f"rows {stacked}" if spec.G > 1 else "one block each"
-    weights = (
-        f"weight_ih{end} ({rows}, {spec.input_width(layer)}) multiplies x and "
-        f"weight_hh{end} ({rows}, {spec.H}) the h before: {gates}."
+    end = suffix(spec, layer)
+    weights = say(
+        "cell weights" if spec.G > 1 else "cell weights, one gate",
+        end=end,
+        rows=spec.G * spec.D,
+        reads=spec.input_width(layer),
+        H=spec.H,
+        gates=", ".join(say("cell rows", rows=gate_rows(spec, gate)[0], gate=gate) for gate in spec.kind.gates),
     )
-    steps = "; ".join(f"{name} = {right} of {counted(size, 'feature')}" for name, right, size in equations(spec))
-    projected = (f"weight_hr{end} ({spec.P}, {spec.D}) makes h narrower than c.",) if spec.P else ()
+    steps = "; ".join(say("cell step", name=name, right=right, size=size) for name, right, size in equations(spec))
+    projected = (say("cell projection", end=end, P=spec.P, D=spec.D),) if spec.P else ()
     return (weights, f"{steps}.", *projected)
 
 
@@ -133,8 +135,8 @@ class _Drawing:
 
     def draw(self) -> tuple[str, float, float]:
         ending = (
-            (LEFT, self.ih_w, "x", "x, the input", "weight_ih"),
-            (self.x_hh, self.hh_w, "h", "h', the h before", "weight_hh"),
+            (LEFT, self.ih_w, "x", say("cell x"), "weight_ih"),
+            (self.x_hh, self.hh_w, "h", say("cell h"), "weight_hh"),
         )
         for x, width, source, name, weight in ending:
             self._source(x, width, name, self.shapes[source], "l-in" if source == "x" else "l-end")
@@ -194,7 +196,7 @@ class _Drawing:
         width = max(STATE_W, wide(shape, "l-quiet") + 12)
         self.parts.append(box(x, stack, width, height, "l-cell", 10))
         source_w = max(132, wide(shape, "l-quiet") + 12)
-        self._source(x + (width - source_w) / 2, source_w, f"{before}', the {before} before", shape, "l-end")
+        self._source(x + (width - source_w) / 2, source_w, say(f"cell {before}"), shape, "l-end")
         out = x + width
         for place, (name, right) in enumerate(lines):
             y = stack + height * (2 * place + 1) / (2 * len(lines))
@@ -205,9 +207,10 @@ class _Drawing:
                 self._projection(out + 64, y)
             else:
                 self.parts.append(text(out + 70, y + 5, name, "l-code l-strong"))
-        self.parts.append(text(x, self.bottom + 22, "What leaves re-enters at the next step, primed.", "l-quiet"))
+        leaves = say("cell leaves")
+        self.parts.append(text(x, self.bottom + 22, leaves, "l-quiet"))
         end = out + 64 + (self._projection_width + 84 if spec.P else 0) + 30
-        return max(end, x + 20 + wide("What leaves re-enters at the next step, primed.", "l-quiet"))
+        return max(end, x + 20 + wide(leaves, "l-quiet"))
 
     @property
     def _projection_width(self) -> float:
@@ -228,13 +231,10 @@ class _Drawing:
     def _notes(self) -> list[str]:
         notes = []
         if self.spec.bias:
-            names = f"bias_ih{self.end}, bias_hh{self.end}"
-            notes.append(f"{names}: {self.bias} each, stacked as the weights are, added to the products.")
+            notes.append(say("cell biases", end=self.end, shape=self.bias))
             if "f" in self.spec.kind.gates:
-                rows = f"[{gate_rows(self.spec, 'f')[0]}]"
-                notes.append(f"The bias of the forget gate is bias_ih{self.end}{rows} + bias_hh{self.end}{rows}.")
+                notes.append(say("forget bias", end=self.end, rows=f"[{gate_rows(self.spec, 'f')[0]}]"))
         for gate, right, _ in equations(self.spec):
             if gate in self.spec.kind.gates and f"x_{gate} + h_{gate}" not in right:
-                parts_of = f"x_{gate} is W_i{gate}·x, h_{gate} is W_h{gate}·h'{', biases included' * self.spec.bias}"
-                notes.append(f"{gate} = {right}: {parts_of}.")
+                notes.append(say("cell gate, biases" if self.spec.bias else "cell gate", gate=gate, right=right))
         return notes

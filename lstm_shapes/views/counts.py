@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lstm_shapes.display import view
-from lstm_shapes.display.numbers import counted
 from lstm_shapes.display.page import Block, Cell, Column, Mark, Page, Sheet
+from lstm_shapes.language import say
 from lstm_shapes.theory.call import DTYPES
 from lstm_shapes.theory.counts import Counts, kept_for_backward
 from lstm_shapes.theory.other_tools import conventions
@@ -20,8 +20,8 @@ _FORMULA = 53
 @view.register(Counts)
 def counts_view(counts: Counts) -> Page:
     """Parameters alone; with a call also MACs, memory and the table of other tools."""
-    title = f"Parameters of {headline(counts.spec)}"
-    about = "give N and L, or lengths, for MACs" if counts.call is None else subtitle(counts.spec, counts.call)
+    title = say("parameters of", layer=headline(counts.spec))
+    about = say("sizes wanted") if counts.call is None else subtitle(counts.spec, counts.call)
     return Page(title, about, (parameters_sheet(counts, full=True), *counts_blocks(counts)))
 
 
@@ -33,9 +33,9 @@ def counts_blocks(counts: Counts) -> tuple[Block, ...]:
 def parameters_sheet(counts: Counts, *, full: bool = False) -> Sheet:
     """Each layer's parameters with the formula, in symbols and in numbers; `full`: also as others count, and MACs."""
     spec = counts.spec
-    layers = [("layer 0", counts.first, 1)]
+    layers = [(say("layer", k=0), counts.first, 1)]
     if counts.upper is not None:
-        upper = {2: "layer 1", 3: "layers 1, 2"}.get(spec.K, f"layers 1 to {spec.K - 1:,}")
+        upper = say({2: "layer", 3: "two layers"}.get(spec.K, "layers"), k=1, last=spec.K - 1)
         layers.append((upper, counts.upper, spec.K - 1))
     formulas = [f"{layer.formula} = {layer.substituted}" for _, layer, _ in layers]
     if max(map(len, formulas)) > _FORMULA:
@@ -44,43 +44,33 @@ def parameters_sheet(counts: Counts, *, full: bool = False) -> Sheet:
         (name, formula, f"{layer.total:,}" if times == 1 else f"{times:,} × {layer.total:,}")
         for (name, layer, times), formula in zip(layers, formulas, strict=True)
     ]
-    told = _TOTALS["D costs" if counts.D_costs else "plain"].format(
-        size=number_of_bytes(counts.bytes), dtype=counts.dtype, share=f"{counts.recurrent_share:.0%}"
+    told = say(
+        "size and share, D costs" if counts.D_costs else "size and share",
+        size=number_of_bytes(counts.bytes),
+        dtype=counts.dtype,
+        share=f"{counts.recurrent_share:.0%}",
     )
-    totals: list[tuple[Cell, ...]] = [(Mark("total", "strong"), told, Mark(f"{counts.total:,}", "strong"))]
+    totals: list[tuple[Cell, ...]] = [(Mark(say("total"), "strong"), told, Mark(f"{counts.total:,}", "strong"))]
     if full:
         totals += _other_totals(counts)
     columns = (Column(""), Column("", whole=False), Column("", right=True))
-    return Sheet("Parameters", columns, tuple(rows), tuple(totals), _about_bias(counts))
-
-
-_TOTALS = {
-    "D costs": "{size} in {dtype}, {share} of it recurrent: D costs",
-    "plain": "{size} in {dtype}, {share} of it recurrent",
-}
-_BIASES = {
-    "LSTM": "2D: two biases a gate, because cuDNN has two; an LSTM only adds them.",
-    "GRU": "2D: two biases a gate, because cuDNN has two; in a GRU b_hn stands under the reset gate.",
-    "RNN": "2D: two biases, because cuDNN has two; an RNN only adds them.",
-}
+    return Sheet(say("parameters title"), columns, tuple(rows), tuple(totals), _about_bias(counts))
 
 
 def _about_bias(counts: Counts) -> str:
     """Why there are two biases."""
-    return _BIASES[counts.spec.cell.removesuffix("Cell")] if counts.spec.bias else ""
+    return say(f"two biases {counts.spec.cell.removesuffix('Cell')}") if counts.spec.bias else ""
 
 
 def _other_totals(counts: Counts) -> list[tuple[Cell, ...]]:
     """What of it is recurrent, what Keras counts, and MACs where there is a call."""
     spec, call = counts.spec, counts.call
-    totals: list[tuple[Cell, ...]] = [("of it", "recurrent H·D matrices", f"{counts.recurrent:,}")]
+    totals: list[tuple[Cell, ...]] = [(say("of it"), say("recurrent matrices"), f"{counts.recurrent:,}")]
     if spec.bias and spec.kind.keras_biases == 1 and not spec.P:
         fewer = spec.K * spec.R * spec.G * spec.D
-        totals.append(("Keras", f"one bias fewer a gate: minus {fewer:,}", f"{counts.total - fewer:,}"))
+        totals.append(("Keras", say("one bias fewer", fewer=fewer), f"{counts.total - fewer:,}"))
     if counts.macs is not None and call is not None:
-        told = (
-            f"{counted(call.T, 'step')} × {counts.macs_per_step:,} a step ({call.T_formula} steps, biases not counted)"
-        )
+        told = say("MACs of", T=call.T, each=counts.macs_per_step, formula=call.T_formula)
         totals.append(("MACs", told, f"{counts.macs:,}"))
     return totals
 
@@ -90,14 +80,13 @@ def _memory_sheet(counts: Counts) -> Sheet:
     assert counts.call is not None  # nothing is kept before there is a call
     terms = kept_for_backward(counts.spec, counts.call)
     total = sum(term.value for term in terms)
-    size = f"{number_of_bytes(total * DTYPES[counts.dtype])} in {counts.dtype}"
+    size = say("size", size=number_of_bytes(total * DTYPES[counts.dtype]), dtype=counts.dtype)
     return Sheet(
-        "Kept for backward",
-        (Column("tensor", whole=False), Column("formula", whole=False), Column("elements", right=True)),
+        say("kept"),
+        (Column(say("tensor"), whole=False), Column(say("formula"), whole=False), Column(say("elements"), right=True)),
         tuple((term.name, f"{term.formula} = {term.substituted}", f"{term.value:,}") for term in terms),
-        ((Mark("total", "strong"), size, Mark(f"{total:,}", "strong")),),
-        "What autograd saves where the layer is computed step by step, as in float64 on the CPU; weights and "
-        "gradients not counted. Fused kernels keep the same facts in a larger form of their own.",
+        ((Mark(say("total"), "strong"), size, Mark(f"{total:,}", "strong")),),
+        say("kept how"),
     )
 
 
@@ -107,11 +96,15 @@ def conventions_sheet(counts: Counts) -> Sheet:
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             f"{one.tool}\n{one.version}",
-            "none" if one.value is None else f"{one.value:,}\n{one.unit}",
+            say("no number") if one.value is None else f"{one.value:,}\n{one.unit}",
             f"{one.formula}: {one.why}" if one.formula else one.why,
         )
         for one in conventions(counts.spec, counts.call)
     )
-    here = f"{counts.macs:,} MACs, one for each product of a matrix product, and {counts.total:,} parameters."
-    columns = (Column("tool"), Column("its number", right=True), Column("how it comes about", whole=False))
-    return Sheet("Why another tool prints another number", columns, rows, caption=f"Here: {here}")
+    here = say("here", macs=counts.macs, total=counts.total)
+    columns = (
+        Column(say("tool")),
+        Column(say("its number"), right=True),
+        Column(say("how it comes about"), whole=False),
+    )
+    return Sheet(say("tools"), columns, rows, caption=here)

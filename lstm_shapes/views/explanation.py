@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from lstm_shapes.display import view
 from lstm_shapes.display.page import Block, Lines, Page
 from lstm_shapes.explanation import Explanation
+from lstm_shapes.language import say
 from lstm_shapes.theory.notes import notes
 from lstm_shapes.theory.packing import Packing
 from lstm_shapes.theory.predict import Prediction
-from lstm_shapes.theory.slices import OPEN_QUESTION, Slice, slices
+from lstm_shapes.theory.slices import Slice, slices
 
 from .counts import counts_blocks, parameters_sheet
 from .parts import laws_sheet, notes_lines, slices_sheet
@@ -44,7 +45,7 @@ def explanation_view(explanation: Explanation) -> Page:
         tuple(blocks),
         overview(prediction),
         (*folded, *counts_blocks(prediction.counts)),
-        "more: `.slices .notes .laws .counts`" + (" `.proof`" if explanation.proof is not None else ""),
+        say("more" if explanation.proof is None else "more and proof"),
     )
 
 
@@ -57,10 +58,10 @@ def prediction_view(prediction: Prediction) -> Page:
 
 def first_blocks(prediction: Prediction) -> tuple[Block, ...]:
     """What follows the shapes on the first screen."""
-    reading = slices_sheet("Reading it", _reading(prediction))
+    reading = slices_sheet(say("reading it"), _reading(prediction))
     asked = prediction.spec.batch_first and prediction.Y is not None and prediction.call.batched
-    question = (OPEN_QUESTION,) if asked else ()
-    mind = Lines("Mind", (*question, *notes(prediction.spec, prediction.call, first=True)))
+    question = (say("open question"),) if asked else ()
+    mind = Lines(say("mind"), (*question, *notes(prediction.spec, prediction.call, first=True)))
     return (parameters_sheet(prediction.counts), *([reading] if reading.rows else []), mind)
 
 
@@ -74,7 +75,7 @@ def _behind(explanation: Explanation) -> Iterator[Block]:
     """What the first screen leaves out, without the proof."""
     call = explanation.call
     if explanation.slices:
-        yield slices_sheet("Slices", ((one.expression, one) for one in explanation.slices))
+        yield slices_sheet(say("slices"), ((one.expression, one) for one in explanation.slices))
     if call.lengths is not None:
         yield from packing_blocks(Packing.of(call.lengths, call.L))
     yield notes_lines(explanation.notes)

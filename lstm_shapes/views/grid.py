@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import NamedTuple
 
-from lstm_shapes.display.numbers import counted
+from lstm_shapes.language import say
 from lstm_shapes.pictures import Picture
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.reads import Reads, covers
@@ -149,7 +149,7 @@ def hidden(drawn: tuple[Grid, ...]) -> tuple[str, ...]:
         return ()
     layers = [layer for layer in drawn[0].layers if layer is not None]
     missing = reads.hidden(layers, drawn[0].shown, [grid.n for grid in drawn if grid.n is not None] or None)
-    return (f"It also reads cells left out here: other {' and other '.join(missing)}.",) if missing else ()
+    return (say(f"also {' '.join(missing)}"),) if missing else ()
 
 
 def backwards(picture: Picture) -> tuple[str, ...]:
@@ -164,8 +164,11 @@ def backwards(picture: Picture) -> tuple[str, ...]:
         return ()
     cells = [part.cells_of(call.L) for part in reads.parts if part.computed and part.direction]
     ends = sorted({t for steps in cells if steps for t in (steps[0], steps[-1])})
-    told = [f"at t={t} it has made {counted(call.L - t, 'step')}" for t in dict.fromkeys((*ends[-1:], *ends[:1]))]
-    return (f"The backward half starts at the last step: {' and '.join(told)} of {call.L:,}.",) if told else ()
+    told = [(t, call.L - t) for t in dict.fromkeys((*ends[-1:], *ends[:1]))]
+    if len(told) == 2:
+        (t, made), (u, more) = told
+        return (say("backward half, two", t=t, made=made, u=u, more=more, L=call.L),)
+    return tuple(say("backward half", t=t, made=made, L=call.L) for t, made in told)
 
 
 def _rows(picture: Picture) -> list[int | None]:
@@ -211,10 +214,8 @@ def _name(picture: Picture, n: int | None, last: bool) -> str:
     call = picture.prediction.call
     if n is None or not call.batched:
         return ""
-    name = f"row n={n}"
-    if call.lengths:
-        name += f", {call.lengths[n]:,} of {counted(call.L, 'step')}"
+    name = say("row n of", n=n, length=call.lengths[n], L=call.L) if call.lengths else say("row n", n=n)
     more = (call.N or 1) - _ROWS_SHOWN
     if picture.n is None and last and more > 0:
-        name += f"; {counted(more, 'more row')}: picture(…, n=…)"
+        name = say("row n and more", name=name, more=more)
     return name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lstm_shapes.display.numbers import counted
+from lstm_shapes.language import say
 
 from .grid import Grid, Lit, Row
 from .svg import arrow, box, text, wide
@@ -27,12 +27,12 @@ class _Drawing:
         self.grid = grid
         self.parts: list[str] = []
         self.top = top
-        self.where = "" if grid.n is None else f"row n={grid.n}, "
-        self.wide = f"{'R·' if spec.R > 1 else ''}{spec.width} = {spec.R * spec.H:,} wide"
-        self.features = f"Q = {counted(spec.Q, 'feature')} a step"
+        self.where = "" if grid.n is None else say("tip row", n=grid.n)
+        self.wide = say("wide", symbol=f"{'R·' if spec.R > 1 else ''}{spec.width}", width=spec.R * spec.H)
+        self.features = say("features", Q=spec.Q)
         rows = [row for row in grid.rows if row]
         self.end_w = max(88.0, 7.8 * max(len(_label(_states(spec.kind.states, "n"), grid, row)) for row in rows) + 12)
-        self.left = max(108 + self.end_w + WIRE, 50 + 6.6 * max(len(self.wide), len(self.features)))
+        self.left = max(108 + self.end_w + WIRE, 50 + max(wide(self.wide, "l-quiet"), wide(self.features, "l-quiet")))
         labels = [self._index(t) for t in grid.shown]
         self.cell_w = max(72.0, 10 + max(wide(label, "l-code l-quiet") for label in labels))
         self.places: list[tuple[int | None, float]] = []
@@ -75,7 +75,8 @@ class _Drawing:
         self.parts.append(text(38, y + 18, self.wide, "l-quiet"))
         for t, x in self.columns:
             real, read = grid.real(t), grid.padding(t)
-            tip = f"{self.where}Y, t={t}" + ("" if real else ": padding, read" if read else ": padding")
+            tip = f"{self.where}Y, t={t}"
+            tip = tip if real else say("tip padding read" if read else "tip padding", what=tip)
             self.parts.append(box(x, y, self.cell_w, 26, "l-out" if real else "l-zero" if read else "l-pad", tip=tip))
             index = self._index(t) if real else "0"
             self.parts.append(text(x + self.cell_w / 2, y + 17, index, "l-code l-quiet", "middle"))
@@ -94,8 +95,8 @@ class _Drawing:
         for t, x in self.columns:
             lit, real = grid.inputs(t), grid.real(t)
             cls = lit.style or ("l-in" if real else "l-pad")
-            self.parts.append(box(x, y, self.cell_w, 26, cls, tip=f"{self.where}X, t={t}{_read(lit)}"))
-            label = "x" if self.spec.kind.step else f"t={grid.short(t)}" if real else "pad"
+            self.parts.append(box(x, y, self.cell_w, 26, cls, tip=_read(f"{self.where}X, t={t}", lit)))
+            label = "x" if self.spec.kind.step else f"t={grid.short(t)}" if real else say("pad")
             self.parts.append(text(x + self.cell_w / 2, y + 17, label, _ink(lit), "middle"))
         self._dots(y + 16)
         return y + 26
@@ -110,7 +111,7 @@ class _Drawing:
             self.parts.append(text(x + self.cell_w / 2, y + 26, "⋮", "l-strong", "middle"))
         if self.grid.layers.count(None) == 1:
             missing = self.spec.K - len({row.layer for row in self.grid.rows if row})
-            self.parts.append(text(20, y + 26, f"{missing:,} more layers", "l-quiet"))
+            self.parts.append(text(20, y + 26, say("more layers", count=missing), "l-quiet"))
 
     def _upward(self, y: float, above: float | None) -> None:
         """Arrows from what stands below `y + LAYER` to what ends at `y`."""
@@ -129,7 +130,7 @@ class _Drawing:
 
     def _name(self, row: Row, y: float) -> None:
         middle = y + (PAIR + CELL_H if self.spec.R == 2 else CELL_H) / 2
-        label = "the cell" if self.spec.kind.step else f"layer {row.layer}"
+        label = say("the cell") if self.spec.kind.step else say("layer", k=row.layer)
         self.parts.append(text(20, middle + 5, label, "l-strong"))
 
     def _row(self, row: Row, y: float) -> None:
@@ -151,7 +152,7 @@ class _Drawing:
 
     def _state(self, row: Row, x: float, y: float, suffix: str, lit: Lit) -> None:
         names = _states(self.spec.kind.states, suffix)
-        tip = f"{self.where}{_label(names, self.grid, row)}{_read(lit)}"
+        tip = _read(f"{self.where}{_label(names, self.grid, row)}", lit)
         self.parts.append(box(x, y, self.end_w, CELL_H, lit.style or "l-end", 14, tip))
         label = _label(lit.names or names, self.grid, row)
         self.parts.append(text(x + self.end_w / 2, y + 19, label, _ink(lit), "middle"))
@@ -159,8 +160,9 @@ class _Drawing:
     def _cell(self, row: Row, t: int, x: float, y: float) -> None:
         lit = self.grid.lit(row, t)
         side = "" if self.spec.R == 1 else " reverse" if row.direction else " forward"
-        where = "the cell" if self.spec.kind.step else f"layer {row.layer}{side}, t={t}"
-        self.parts.append(box(x, y, self.cell_w, CELL_H, lit.style or "l-cell", tip=f"{self.where}{where}{_read(lit)}"))
+        cell = say("the cell") if self.spec.kind.step else say(f"tip cell{side}", layer=row.layer, t=t)
+        tip = _read(f"{self.where}{cell}", lit)
+        self.parts.append(box(x, y, self.cell_w, CELL_H, lit.style or "l-cell", tip=tip))
         if lit.names:
             self.parts.append(text(x + self.cell_w / 2, y + 20, " ".join(lit.names), "l-code l-on", "middle"))
         if self.grid.is_last(row, t):
@@ -176,9 +178,12 @@ def _label(names: tuple[str, ...], grid: Grid, row: Row) -> str:
     return ", ".join(name if grid.spec.kind.step else f"{name}[{row.index}]" for name in names)
 
 
-def _read(lit: Lit) -> str:
-    """What the tip of a box says beyond what it is."""
-    return f": {' and '.join(lit.names)} read{'' if lit.every else ' for some rows'}" if lit.names else ""
+def _read(what: str, lit: Lit) -> str:
+    """The tip of a box: what it is, and what is read of it."""
+    if not lit.names:
+        return what
+    names = say("and", one=lit.names[0], other=lit.names[1]) if len(lit.names) == 2 else lit.names[0]
+    return say("tip read" if lit.every else "tip some", what=what, names=names)
 
 
 def _ink(lit: Lit) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from textwrap import wrap
 
+from lstm_shapes.language import say
 from lstm_shapes.pictures import Picture
 
+from .columns import columns, padded, wrapped
 from .grid import Grid, Lit, Row, backwards, grids, hidden
 
 __all__ = ["grid_text"]
@@ -24,11 +25,8 @@ def grid_text(picture: Picture, width: int) -> str:
     drawing = "\n\n".join(
         f"{grid.name}\n{block}" if grid.name else block for grid, block in zip(drawn, blocks, strict=True)
     )
-    below = [
-        line
-        for sentence in (*_key(drawn, drawing), *backwards(picture), *hidden(drawn))
-        for line in wrap(sentence, width)
-    ]
+    sentences = (*_key(drawn, drawing), *backwards(picture), *hidden(drawn))
+    below = [line for sentence in sentences for line in wrapped(sentence, width)]
     return "\n".join([drawing, *([""] if below else []), *below])
 
 
@@ -45,7 +43,7 @@ def _largest(picture: Picture, width: int, named: bool) -> tuple[tuple[Grid, ...
     for room in range(min(_MOST, max(_LEAST, width // 3)), _LEAST - 1, -1):
         drawn = grids(picture, room, room)
         blocks = [_Drawn(grid, named).text for grid in drawn]
-        if max(len(line) for block in blocks for line in block.splitlines()) <= width:
+        if max(columns(line) for block in blocks for line in block.splitlines()) <= width:
             return drawn, blocks
     return None
 
@@ -63,15 +61,13 @@ def _lit(grid: Grid, t: int) -> bool:
 def _key(drawn: tuple[Grid, ...], drawing: str) -> tuple[str, ...]:
     """What the marks mean that the drawing has."""
     spec = drawn[0].spec
-    finals = " and ".join(f"{state}n" for state in spec.kind.states)
-    many = len(spec.kind.states) > 1
-    told = ["[…] read"] if drawn[0].reads is not None else []
+    told = [say("mark read")] if drawn[0].reads is not None else []
     if "( )" in drawing:
-        told.append(f"( ) its state{'s are' if many else ' is'} what {finals} hold{'' if many else 's'}")
+        told.append(say(f"mark last {' '.join(spec.kind.states)}"))
     if "*]" in drawing:
-        told.append("* read for some rows only")
+        told.append(say("mark some"))
     if any(grid.padding(t) for grid in drawn for t in drawn[0].shown):
-        told.append("[0] zeros of padding that are read")
+        told.append(say("mark padding"))
     return (", ".join(told) + ".",) if told else ()
 
 
@@ -105,7 +101,7 @@ class _Drawn:
 
     @property
     def _head(self) -> int:
-        return max(len(self._label(row)) for row in self.grid.rows if row)
+        return max(columns(self._label(row)) for row in self.grid.rows if row)
 
     @property
     def _side(self) -> int:
@@ -117,12 +113,13 @@ class _Drawn:
 
     def _wide(self, t: int) -> int:
         """As wide as the widest that stands at this step."""
-        return max(3, len(self._input(t)), *(len(self._cell(row, t)) for row in self.grid.rows if row))
+        return max(3, columns(self._input(t)), *(len(self._cell(row, t)) for row in self.grid.rows if row))
 
     def _label(self, row: Row) -> str:
         if self.grid.spec.kind.step:
-            return "the cell"
-        return f"layer {row.layer} {row.arrow}" if self.named else f"layer {row.layer}"
+            return say("the cell")
+        name = say("layer", k=row.layer)
+        return f"{name} {row.arrow}" if self.named else name
 
     def _sides(self, row: Row) -> tuple[str, str]:
         """What stands left and right of a row; an initial state that is read in brackets, as cells are."""
@@ -143,18 +140,18 @@ class _Drawn:
 
     def _input(self, t: int) -> str:
         lit = self.grid.inputs(t)
-        name = "x" if self.grid.spec.kind.step else self.grid.short(t) if self.grid.real(t) else "pad"
+        name = "x" if self.grid.spec.kind.step else self.grid.short(t) if self.grid.real(t) else say("pad")
         return f"[{name}{_star(lit)}]" if lit.names else name
 
     def _steps_line(self, name: str, cell: Callable[[int], str]) -> str:
-        cells = ["…" if t is None else f"{cell(t):^{self._wide(t)}}" for t in self.grid.steps]
+        cells = ["…" if t is None else padded(cell(t), self._wide(t), "^") for t in self.grid.steps]
         return f"{name:<{self._indent}}   " + "   ".join(cells)
 
     def _row(self, row: Row) -> str:
         grid = self.grid
         left, right = self._sides(row)
         wire = f" {row.arrow} "
-        body = f"{self._label(row):<{self._head}}" + (f" {left:>{self._side}}" if self._side else "")
+        body = padded(self._label(row), self._head) + (f" {left:>{self._side}}" if self._side else "")
         shown = [t for t in grid.shown if grid.real(t)]
         for t in grid.steps[: grid.steps.index(shown[-1]) + 1]:
             body += wire + ("…" if t is None else f"{self._cell(row, t):^{self._wide(t)}}")

@@ -8,6 +8,7 @@ from lstm_shapes.display import view
 from lstm_shapes.display.page import Block, Cell, Column, Mark, Page, Sheet, code, tick
 from lstm_shapes.lab.proof import Check, Proof
 from lstm_shapes.lab.run import Run
+from lstm_shapes.language import say
 
 from .pictures import overview
 from .titles import headline, sizes, subtitle
@@ -16,39 +17,42 @@ __all__ = ["proof_lines", "proof_sheet", "proof_view", "run_view"]
 
 # Of many layers that hold, these many are shown; a check that fails is always shown.
 _SHOWN = 40
-_TWIN = "Run on a small twin of the same structure, {twin}: the layer itself is too large."
 
 
 @view.register(Proof)
 def proof_view(proof: Proof) -> Page:
     """What `prove` returns."""
-    return Page(f"Proof for {headline(proof.spec)}", subtitle(proof.spec, proof.call), (proof_sheet(proof),))
+    return Page(say("proof of", layer=headline(proof.spec)), subtitle(proof.spec, proof.call), (proof_sheet(proof),))
 
 
 def proof_lines(proof: Proof) -> tuple[Block, ...]:
     """A proof in one line; claims that failed, if there are any, as a table below it."""
     held = sum(check.ok for check in proof.checks)
-    told = "{held:,} of {all:,} claims hold against torch {version} and torchinfo ({device}, {dtype})".format(
+    told = say(
+        "claims hold",
         held=held,
         all=len(proof.checks),
         version=version("torch").partition("+")[0],
         device=proof.device,
         dtype=proof.dtype,
     )
-    twin = _TWIN.format(twin=headline(proof.twin)) if proof.twin is not None else ""
-    line = Sheet("", (Column(""), Column("", whole=False)), ((tick(proof.ok), told),), caption=twin)
+    line = Sheet("", (Column(""), Column("", whole=False)), ((tick(proof.ok), told),), caption=_on_a_twin(proof))
     failed = tuple(check for check in proof.checks if not check.ok)
-    return (line, _checks_sheet("Claims that do not hold", failed)) if failed else (line,)
+    return (line, _checks_sheet(say("claims fail"), failed)) if failed else (line,)
 
 
 def proof_sheet(proof: Proof) -> Sheet:
     """Every check; where there are very many, the ones that failed and the first of the rest."""
     shown = [check for position, check in enumerate(proof.checks) if position < _SHOWN or not check.ok]
     held = sum(check.ok for check in proof.checks)
-    caption = f"{held:,} of {len(proof.checks):,} hold, on {proof.device} in {proof.dtype}."
-    if proof.twin is not None:
-        caption = f"{caption} {_TWIN.format(twin=headline(proof.twin))}"
-    return _checks_sheet("Proof", tuple(shown), len(proof.checks) - len(shown), caption)
+    caption = say("held", held=held, all=len(proof.checks), device=proof.device, dtype=proof.dtype)
+    caption = f"{caption} {_on_a_twin(proof)}".rstrip()
+    return _checks_sheet(say("proof"), tuple(shown), len(proof.checks) - len(shown), caption)
+
+
+def _on_a_twin(proof: Proof) -> str:
+    """That another layer was run, where one was."""
+    return "" if proof.twin is None else say("twin", twin=headline(proof.twin))
 
 
 def _checks_sheet(title: str, checks: tuple[Check, ...], hidden: int = 0, caption: str = "") -> Sheet:
@@ -57,15 +61,20 @@ def _checks_sheet(title: str, checks: tuple[Check, ...], hidden: int = 0, captio
         for check in checks
     ]
     if hidden:
-        rows.append((tick(True), f"… and {hidden:,} more of the same kind", "", ""))
-    columns = (Column(""), Column("predicted", whole=False), Column("measured", right=True), Column("by", whole=False))
+        rows.append((tick(True), say("more alike", hidden=hidden), "", ""))
+    columns = (
+        Column(""),
+        Column(say("predicted"), whole=False),
+        Column(say("measured"), right=True),
+        Column(say("by"), whole=False),
+    )
     return Sheet(title, columns, tuple(rows), caption=caption)
 
 
 def _value(check: Check) -> str:
     """What was measured, and what had been predicted where that differs."""
     measured = f"{check.measured:,}" if isinstance(check.measured, int) else str(check.measured)
-    return measured if check.ok else f"{measured}\nnot {check.predicted}"
+    return measured if check.ok else say("but predicted", measured=measured, predicted=str(check.predicted))
 
 
 @view.register(Run)
@@ -81,6 +90,6 @@ def run_view(run: Run) -> Page:
         )
         for name, tensor in run.tensors.items()
     )
-    columns = tuple(Column(name) for name in ("name", "axes", "sizes", "dtype", "device"))
-    tensors = Sheet("Tensors", columns, rows)
+    columns = tuple(Column(say(name)) for name in ("name", "axes", "sizes", "dtype", "device"))
+    tensors = Sheet(say("tensors"), columns, rows)
     return Page(headline(run.spec), subtitle(run.spec, run.call), (tensors,), overview(run.prediction))

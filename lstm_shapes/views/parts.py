@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from lstm_shapes.display import view
 from lstm_shapes.display.page import Cell, Column, Lines, Mark, Page, Sheet, code
+from lstm_shapes.language import say
 from lstm_shapes.theory.laws import Law, Laws
 from lstm_shapes.theory.notes import Notes
 from lstm_shapes.theory.slices import Slice, Slices
@@ -19,8 +20,8 @@ __all__ = ["laws_sheet", "laws_view", "notes_lines", "notes_view", "slices_sheet
 def slices_view(slices: Slices) -> Page:
     """`Explanation.slices`."""
     if not slices:
-        return Page("Slices", "A cell returns no Y: there is nothing to slice.", ())
-    return Page("", "", (slices_sheet("Slices", ((one.expression, one) for one in slices)),))
+        return Page(say("slices"), say("nothing to slice"), ())
+    return Page("", "", (slices_sheet(say("slices"), ((one.expression, one) for one in slices)),))
 
 
 def slices_sheet(title: str, rows: Iterable[tuple[str, Slice]]) -> Sheet:
@@ -37,9 +38,8 @@ def slices_sheet(title: str, rows: Iterable[tuple[str, Slice]]) -> Sheet:
         for expressions, one in every
     )
     joined = {one.expression for _, one in every if one.wanted} == {"hn[-2]", "hn[-1]"}
-    star = "★ for a classifier: `torch.cat([hn[-2], hn[-1]], dim=-1)`." if joined else "★ for a classifier."
     columns = (*[Column("")] * 4, Column("", whole=False))
-    return Sheet(title, columns, cells, caption=star)
+    return Sheet(title, columns, cells, caption=say("star joined" if joined else "star"))
 
 
 @view.register(Notes)
@@ -50,14 +50,14 @@ def notes_view(notes: Notes) -> Page:
 
 def notes_lines(notes: Notes) -> Lines:
     """Where learners slip with this layer."""
-    return Lines("Notes", notes)
+    return Lines(say("notes"), notes)
 
 
 @view.register(Laws)
 def laws_view(laws: Laws) -> Page:
     """What `laws` returns."""
     holding = sum(law.holds for law in laws)
-    told = f"Identities that hold: {holding}; false friends: {len(laws) - holding}"
+    told = say("laws counted", holding=holding, others=len(laws) - holding)
     return Page(told, "", (laws_sheet(laws),))
 
 
@@ -71,6 +71,5 @@ def laws_sheet(laws: Iterable[Law]) -> Sheet:
         )
         for law in sorted(laws, key=lambda law: not law.holds)
     )
-    columns = (Column(""), Column("expression", whole=False), Column("why", whole=False))
-    caption = "= an identity, ≠ a false friend: it looks like one and is none for this layer."
-    return Sheet("Laws", columns, rows, caption=caption)
+    columns = (Column(""), Column(say("expression"), whole=False), Column(say("why"), whole=False))
+    return Sheet(say("laws"), columns, rows, caption=say("laws caption"))

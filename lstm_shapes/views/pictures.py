@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lstm_shapes.display import view
 from lstm_shapes.display.page import Drawing, Lines, Page
+from lstm_shapes.language import in_this_language, say
 from lstm_shapes.pictures import Picture
 from lstm_shapes.theory.expression import Expression
 from lstm_shapes.theory.layout import last_step
@@ -52,7 +53,7 @@ def _call(picture: Picture) -> str:
 
 
 def _grid_title(picture: Picture) -> str:
-    return "one step" if picture.prediction.spec.kind.step else "unrolled over time"
+    return say("title step" if picture.prediction.spec.kind.step else "title grid")
 
 
 def _grid_words(picture: Picture) -> tuple[str, ...]:
@@ -75,7 +76,7 @@ def _grid_svg(picture: Picture, top: float) -> Body:
 
 
 def _cell_title(picture: Picture) -> str:
-    return "inside one cell" + (f" of layer {picture.layer}" if picture.prediction.spec.K > 1 else "")
+    return say("title cell of" if picture.prediction.spec.K > 1 else "title cell", layer=picture.layer)
 
 
 def _nothing(picture: Picture) -> tuple[str, ...]:
@@ -92,7 +93,7 @@ KINDS: dict[str, Kind] = {
         described=lambda picture: cell_sentences(picture.prediction.spec, picture.layer),
     ),
     "packed": Kind(
-        title=lambda picture: "packed rows",
+        title=lambda picture: say("title packed"),
         svg=lambda picture, top: staircase_body(_packing(picture), top),
         text=lambda picture, width: staircase(_packing(picture), width),
         above=lambda picture: (_call(picture),),
@@ -106,9 +107,10 @@ def picture_view(picture: Picture) -> Page:
     """A picture as a page: the drawing, on the columns there are, and what is lit."""
     page, kind = picture.prediction, KINDS[picture.kind]
     title = kind.title(picture)
-    drawn = Drawing(title[:1].upper() + title[1:], lambda width: kind.text(picture, width), picture_svg(picture))
+    in_characters = in_this_language(lambda width: kind.text(picture, width))
+    drawn = Drawing(title[:1].upper() + title[1:], in_characters, picture_svg(picture))
     words = spoken(picture.reading, picture.n) if picture.reading is not None else ()
-    blocks = (drawn, Lines("Reading it", words)) if words else (drawn,)
+    blocks = (drawn, Lines(say("reading it"), words)) if words else (drawn,)
     return Page(headline(page.spec), subtitle(page.spec, page.call), blocks)
 
 
@@ -123,7 +125,7 @@ def overview(prediction: Prediction) -> Callable[[], str]:
             Picture(prediction, "grid", Expression.of(last_step(spec, call).expression).reads(prediction))
         )
 
-    return svg
+    return in_this_language(svg)
 
 
 def picture_svg(picture: Picture) -> str:

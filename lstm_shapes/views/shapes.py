@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lstm_shapes.display.page import Cell, Column, Mark, Page, Sheet, code
+from lstm_shapes.language import say
 from lstm_shapes.theory.meanings import meaning
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.symbols import SYMBOLS
@@ -32,17 +33,15 @@ def shapes_sheet(prediction: Prediction) -> Sheet:
         (code(name), Mark(axes.formula, "symbol"), sizes(axes), meaning(spec, call, name))
         for name, axes in tensors.items()
     )
-    columns = (Column("name"), Column("axes"), Column("sizes"), Column("what it is", whole=False))
-    return Sheet("Shapes", columns, rows, caption=f"In torch's words: {_torchs_words(prediction)}.")
+    columns = (Column(say("name")), Column(say("axes")), Column(say("sizes")), Column(say("what it is"), whole=False))
+    return Sheet(say("shapes"), columns, rows, caption=_in_torchs_words(prediction))
 
 
-def _torchs_words(prediction: Prediction) -> str:
+def _in_torchs_words(prediction: Prediction) -> str:
     """The symbols of this layer and what torch calls them; Keras' name, where it is another one."""
     spec = prediction.spec
-    words = [f"Q={SYMBOLS['Q'].argument} (behind an Embedding its embedding_dim)"]
-    words.append(f"D={SYMBOLS['D'].argument} (Keras: units)")
-    words += [] if spec.kind.step else [f"K={SYMBOLS['K'].argument}"]
+    words = [] if spec.kind.step else [f"K={SYMBOLS['K'].argument}"]
     words += [f"R=1+{SYMBOLS['R'].argument}"] if spec.R == 2 else []
     words += [f"P={SYMBOLS['P'].argument}"] if spec.P else []
     words += [] if spec.kind.step else ["Y=output", "hn=h_n", *(["cn=c_n"] if spec.has_c else [])]
-    return ", ".join(words)
+    return say("torch's words", more="".join(f", {word}" for word in words))

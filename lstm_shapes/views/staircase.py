@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from lstm_shapes.display.numbers import counted
 from lstm_shapes.display.page import Block, Column, Drawing, Mark, Page, Sheet
+from lstm_shapes.language import in_this_language, say
 from lstm_shapes.theory.packing import Packing
 
 from .choice import ends
+from .columns import columns, padded
 from .svg import box, text, wide
 
 __all__ = ["packing_blocks", "packing_view", "staircase", "staircase_body", "staircase_sentences"]
@@ -17,30 +18,25 @@ GAP = "…"
 
 def packing_view(packing: Packing) -> Page:
     """What a PackedSequence holds, on a page of its own."""
-    size = f"{counted(packing.N, 'row')}, padded to {counted(packing.L, 'step')}"
-    subtitle = f"{size}: lengths {_listed(packing.lengths)}"
+    subtitle = say("packed size", N=packing.N, L=packing.L, lengths=_listed(packing.lengths))
     return Page("PackedSequence", subtitle, packing_blocks(packing))
 
 
 def packing_blocks(packing: Packing) -> tuple[Block, ...]:
     """The staircase, and what the four parts of the PackedSequence are."""
-    order = "longest row first"
-    if packing.ties:
-        order += "; torch may put equally long rows in another order"
-    saved = f"{packing.saved:,} of {packing.padded:,} padded steps ({packing.share:.0%})"
+    order = say("packed sorted, ties" if packing.ties else "packed sorted")
+    saved = say("saved steps", saved=packing.saved, padded=packing.padded, share=f"{packing.share:.0%}")
     rows = (
-        ("data", f"(T={packing.T}, …)", "the numbered cells in their order; padding is left out"),
-        ("batch_sizes", _batch_sizes(packing), "rows that have a step 0, 1, …"),
+        ("data", f"(T={packing.T}, …)", say("packed data")),
+        ("batch_sizes", _batch_sizes(packing), say("packed batch_sizes")),
         ("sorted_indices", _listed(packing.sorted_indices), order),
-        ("unsorted_indices", _listed(packing.unsorted_indices), "the way back"),
-        ("saved", saved, "steps that nobody computes"),
+        ("unsorted_indices", _listed(packing.unsorted_indices), say("packed unsorted")),
+        (say("saved"), saved, say("packed saved")),
     )
     cells = tuple((Mark(name, "code"), value, meaning) for name, value, meaning in rows)
-    columns = (Column("part"), Column("value", whole=False), Column("meaning", whole=False))
-    return (
-        Drawing("Packed rows: where each step lies in data", lambda width: staircase(packing, min(width, 78))),
-        Sheet("What is packed", columns, cells),
-    )
+    heads = (Column(say("part")), Column(say("value"), whole=False), Column(say("meaning"), whole=False))
+    drawn = in_this_language(lambda width: staircase(packing, min(width, 78)))
+    return Drawing(say("packed drawing"), drawn), Sheet(say("packed"), heads, cells)
 
 
 def staircase(packing: Packing, width: int = 78, rows: int = 12) -> str:
@@ -59,7 +55,7 @@ def staircase(packing: Packing, width: int = 78, rows: int = 12) -> str:
     lengths = packing.lengths
     places = ends(packing.N, rows)
     heads = {place: _head(packing, place) for place in places if place is not None}
-    margin = max(len("batch_sizes"), *(len(head) for head in heads.values()))
+    margin = max(len("batch_sizes"), *(columns(head) for head in heads.values()))
     cell = max(len(str(packing.T - 1)), len(str(packing.N)), len(str(packing.L - 1))) + 2
     # The mark for what is left out takes less than a cell.
     least = 3 if packing.L > 2 else packing.L
@@ -77,9 +73,9 @@ def staircase(packing: Packing, width: int = 78, rows: int = 12) -> str:
     sizes = {step: packing.batch_size(step) for step in before}
 
     def line(head: str, cells: list[str], pad: str = "<") -> str:
-        return f"{head:{pad}{margin}}" + "".join(f"  {GAP}" if one == GAP else f"{one:>{cell}}" for one in cells)
+        return padded(head, margin, pad) + "".join(f"  {GAP}" if one == GAP else f"{one:>{cell}}" for one in cells)
 
-    lines = [line("step", [GAP if step is None else str(step) for step in steps], ">")]
+    lines = [line(say("step"), [GAP if step is None else str(step) for step in steps], ">")]
     for place in places:
         if place is None:
             lines.append("⋮")
@@ -97,13 +93,13 @@ def staircase_sentences(packing: Packing) -> tuple[str, ...]:
     >>> staircase_sentences(Packing.of((3, 5, 2)))
     ('Longest first: rows 1, 0, 2 with 5, 3, 2 steps.', 'batch_sizes is 3, 3, 2, 1, 1.')
     """
-    rows = f"rows {_listed(packing.sorted_indices)} with {_listed(packing.sorted_lengths)} steps"
-    return (f"Longest first: {rows}.", f"batch_sizes is {_batch_sizes(packing)}.")
+    rows, lengths = _listed(packing.sorted_indices), _listed(packing.sorted_lengths)
+    return say("packed order", rows=rows, lengths=lengths), say("packed sizes", sizes=_batch_sizes(packing))
 
 
 def _head(packing: Packing, place: int) -> str:
     row = packing.sorted_indices[place]
-    return f"row {row} ({packing.lengths[row]:,})"
+    return say("row", row=row, steps=packing.lengths[row])
 
 
 def _listed(numbers: tuple[int, ...], most: int = 8) -> str:
@@ -129,7 +125,7 @@ def staircase_body(packing: Packing, top: float) -> tuple[str, float, float]:
     cell_w = 12 + max(wide(f"{packing.T - 1:,}", "l-code"), wide(f"t={packing.L - 1}", "l-quiet"), 40)
     steps = ends(packing.L, max(3, int(WIDTH // cell_w)))
     before = {t: sum(min(length, t) for length in packing.lengths) for t in steps if t is not None}
-    parts = [text(20, top + 14, "row (its steps)", "l-quiet")]
+    parts = [text(20, top + 14, say("row head"), "l-quiet")]
     for i, t in enumerate(steps):
         label = "⋯" if t is None else f"t={t}"
         parts.append(text(left + i * cell_w + cell_w / 2, top + 14, label, "l-quiet", "middle"))
@@ -155,6 +151,6 @@ def staircase_body(packing: Packing, top: float) -> tuple[str, float, float]:
     for i, t in enumerate(steps):
         label = "⋯" if t is None else f"{packing.batch_size(t):,}" if packing.batch_size(t) else "–"
         parts.append(text(left + i * cell_w + cell_w / 2, y + 22, label, "l-code", "middle"))
-    note = f"Numbers are places in data: {packing.T:,} steps in place of {packing.padded:,}. Read column by column."
+    note = say("packed places", T=packing.T, padded=packing.padded)
     parts.append(text(20, y + 50, note, "l-quiet"))
     return "".join(parts), max(left + len(steps) * cell_w + 24, 20 + wide(note, "l-quiet") + 20), y + 62

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from html import escape
-from textwrap import wrap
+
+from lstm_shapes.language import language, say
+
+from .columns import columns, wrapped
 
 __all__ = ["GATE_COLOURS", "arrow", "box", "frame", "key", "line", "paragraph", "text", "wide"]
 
@@ -62,18 +65,14 @@ _STYLE = """
 """.replace("\n", "")
 
 _MEASURE = 860  # pixels of a line of text
-_KEY = {
-    "l-lit": "Filled orange: read.",
-    "l-some": "Outlined in orange: read for some rows only.",
-    "l-zero": "Dashed orange: padding that is read.",
-}
 GATE_COLOURS = ("l-g0", "l-g1", "l-g2", "l-g3")
 
 
 def frame(title: str, description: str, width: float, height: float, body: str) -> str:
     """A whole SVG document. No ids, so that pictures can stand beside each other in one page."""
+    lang = "" if language() == "en" else f' lang="{language()}"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="lstm-picture" role="img" aria-label="{escape(title)}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="lstm-picture"{lang} role="img" aria-label="{escape(title)}" '
         f'viewBox="0 0 {_n(width)} {_n(height)}" width="{_n(width)}" height="{_n(height)}" '
         # A narrow notebook column shrinks the picture in place of cutting it off.
         'style="max-width:100%;height:auto">'
@@ -90,25 +89,23 @@ def text(x: float, y: float, content: str, cls: str = "", anchor: str = "start")
 def wide(content: str, cls: str = "") -> float:
     """About how wide a text is, rather too wide than too narrow."""
     if "l-title" in cls:
-        return 9.0 * len(content)
+        return 9.0 * columns(content)
     if "l-code" in cls:
-        return (7.4 if "l-quiet" in cls else 8.0) * len(content)
-    return (6.6 if "l-quiet" in cls else 7.6) * len(content)
+        return (7.4 if "l-quiet" in cls else 8.0) * columns(content)
+    return (6.6 if "l-quiet" in cls else 7.6) * columns(content)
 
 
 def paragraph(x: float, y: float, content: str, cls: str = "", line: float = 19) -> tuple[str, float, float]:
     """A text in as many lines as it needs: itself, how wide the picture must be for it, and the next baseline."""
-    lines = wrap(content, int(_MEASURE / wide("x", cls)))
+    lines = wrapped(content, int(_MEASURE / wide("x", cls)))
     body = "".join(text(x, y + line * place, part, cls) for place, part in enumerate(lines))
     return body, x + max(wide(part, cls) for part in lines) + 20, y + line * len(lines)
 
 
 def key(drawn: str, states: tuple[str, ...], y: float) -> tuple[str, float, float]:
     """A line for the marks that a grid has: itself, the width it needs and where it ends."""
-    many = len(states) > 1
-    finals = " and ".join(f"{state}n" for state in states)
-    told = [words for cls, words in _KEY.items() if f'class="{cls}"' in drawn]
-    told.insert(0, f"Purple frame: the cell whose state{'s' * many} {finals} hold{'s' * (not many)}.")
+    told = [say(f"key last {' '.join(states)}")]
+    told += [say(f"key {mark}") for mark in ("lit", "some", "zero") if f'class="l-{mark}"' in drawn]
     body, width, y = paragraph(20, y, " ".join(told), "l-quiet")
     return body, width, y - 5
 

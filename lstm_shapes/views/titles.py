@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lstm_shapes.display.numbers import counted
+from lstm_shapes.language import say
 from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec
@@ -31,16 +31,9 @@ def headline(spec: Spec) -> str:
 
 def subtitle(spec: Spec, call: Call) -> str:
     """How much data, in which layout."""
-    if not call.batched:
-        data = "one unbatched step" if spec.kind.step else f"one unbatched sequence of L={counted(call.L, 'step')}"
-    elif spec.kind.step:
-        data = f"N={counted(call.N or 0, 'sequence')}, one step"
-    else:
-        data = f"N={counted(call.N or 0, 'sequence')} of L={counted(call.L, 'step')}"
-    if call.lengths is not None:
-        data += f", packed: {counted(call.T, 'real step')}"
-    layout = "" if spec.kind.step else f", `batch_first={spec.batch_first}`"
-    return data + layout
+    said = {"unbatched": not call.batched, "packed": call.lengths is not None, "cell": spec.kind.step}
+    key = " ".join(["call", *(word for word, holds in said.items() if holds)])
+    return say(key, N=call.N or 0, L=call.L, T=call.T, batch_first=str(spec.batch_first))
 
 
 def sizes(axes: Axes) -> str:
@@ -58,7 +51,7 @@ def number_of_bytes(number: int) -> str:
     while value >= 1024 and len(units) > 1:
         value /= 1024
         units.pop(0)
-    return f"{number:,} bytes" if units[0] == "bytes" else f"{value:,.2f} {units[0]}"
+    return say("bytes", number=number) if units[0] == "bytes" else f"{value:,.2f} {units[0]}"
 
 
 def near(file: str) -> str:

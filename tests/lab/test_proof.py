@@ -229,7 +229,7 @@ def test_many_rows_are_looked_at_in_part() -> None:
     """Laws that call the layer once a row or step take the first of them, and say so."""
     for made in (run(7, 5, N=300, L=3), run(7, 5, 1, False, lengths=[*range(1, 301)])):
         short, part = _shortened(made)
-        assert part.startswith(", on the first N=64, L=")
+        assert part.startswith("N=64, L=")
         assert short.call.N == 64
         assert short.call.L <= 256
         assert short.Y is not None

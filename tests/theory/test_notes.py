@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from lstm_shapes.language.english import SENTENCES
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.counts import Counts
-from lstm_shapes.theory.notes import SENTENCES, keyed_notes, notes
+from lstm_shapes.theory.notes import KEYS, keyed_notes, notes
 from lstm_shapes.theory.spec import Spec
 from tests.strategies import cases
 
@@ -65,7 +66,7 @@ WHERE: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("key", SENTENCES)
+@pytest.mark.parametrize("key", KEYS)
 def test_a_note_follows_its_condition(key: str) -> None:
     """Said where it is true of the layer, and not said where it is not."""
     there, words, not_there = WHERE[key]
@@ -79,11 +80,11 @@ def test_no_note_is_said_twice_and_no_gap_stays_open(case: tuple[Spec, Call]) ->
     found = keyed_notes(*case)
     assert len({key for key, _ in found}) == len(found)
     for key, gaps in found:
-        assert {name for _, name, _, _ in string.Formatter().parse(SENTENCES[key]) if name} == set(gaps), key
+        assert {name for _, name, _, _ in string.Formatter().parse(SENTENCES[f"note {key}"]) if name} == set(gaps), key
 
 
-@pytest.mark.parametrize("key", SENTENCES)
+@pytest.mark.parametrize("key", KEYS)
 def test_sentences_are_whole(key: str) -> None:
     """A capital or code in front, a full stop behind, and code in pairs of backticks: nothing is put together."""
-    assert re.fullmatch(r"([A-Z`{]|torch's).*\.", SENTENCES[key])
-    assert SENTENCES[key].count("`") % 2 == 0
+    assert re.fullmatch(r"([A-Z`{]|torch's).*\.", SENTENCES[f"note {key}"])
+    assert SENTENCES[f"note {key}"].count("`") % 2 == 0

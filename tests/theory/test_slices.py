@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from lstm_shapes.language import say
 from lstm_shapes.theory.predict import predict
-from lstm_shapes.theory.slices import OPEN_QUESTION, Slice, slices
+from lstm_shapes.theory.slices import Slice, slices
 
 
 def by_expression(**fields: Any) -> dict[str, Slice]:
@@ -33,7 +34,7 @@ def test_the_lessons_table() -> None:
     }
     assert rows["Y[:, -1:]"].axes.names == ("N", "L", "D")
     assert rows["Y[:, -1:]"].meaning == "last step, step axis kept"
-    assert "takes its axis away" in OPEN_QUESTION
+    assert "takes its axis away" in say("open question")
     assert "the last sample, not" in rows["Y[-1]"].meaning
 
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from lstm_shapes import Spec, explain, picture, predict
 from lstm_shapes.display import as_text
 from lstm_shapes.display.page import Lines, Page, Sheet
+from lstm_shapes.language import say
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.cells import CELLS
 from lstm_shapes.theory.notes import notes
 from lstm_shapes.theory.predict import Prediction
-from lstm_shapes.theory.slices import OPEN_QUESTION
 from lstm_shapes.views.explanation import every_block, explanation_view, first_blocks, prediction_view
 from lstm_shapes.views.shapes import shapes_view
 from tests.snapshot import Snapshot
@@ -87,7 +87,7 @@ def test_what_to_mind_is_the_first_of_the_notes(case: tuple[Spec, Call]) -> None
     mind = first_blocks(Prediction(spec, call))[-1]
     assert isinstance(mind, Lines)
     asked = spec.batch_first and not spec.kind.step and call.batched
-    assert mind.items[:1] == (OPEN_QUESTION,) if asked else OPEN_QUESTION not in mind.items
+    assert mind.items[:1] == (say("open question"),) if asked else say("open question") not in mind.items
     first = mind.items[asked:]
     assert list(first) == [note for note in notes(spec, call) if note in first]
     assert len(first) <= 7
