@@ -11,7 +11,7 @@ from lstm_shapes.display.page import Page
 from lstm_shapes.lab.gates import gates
 from lstm_shapes.lab.gates.cell_trace import CellTrace
 from lstm_shapes.lab.gates.trace import GateTrace
-from lstm_shapes.lab.modes import one_thread_below
+from lstm_shapes.lab.proof import one_thread_below
 from lstm_shapes.lab.run import run
 from lstm_shapes.theory.spec import Spec
 from lstm_shapes.views.choice import chosen
