@@ -249,11 +249,11 @@ def measured_macs(spec: Spec, call: Call, device: str | None = None) -> tuple[in
         layer = _layer(deep, where)
         by_depth.append(_follow([(c.T, _count(layer, deep, c, where)) for c in calls], call.T))
     macs = _follow(list(zip((deep.K for deep in specs), by_depth, strict=True)), spec.K)
-    how = "FlopCounterMode on meta" if where == "meta" else "flop_registry on CPU"
-    scaled = (["2 steps"] if len(calls) > 1 else []) + (["2 layers"] if len(specs) > 1 else [])
-    if scaled:
-        how += f", scaled from {' of '.join(scaled)}"
-    return macs, how
+    how, steps_too, layers_too = say(f"by counter {where}"), len(calls) > 1, len(specs) > 1
+    if not (steps_too or layers_too):
+        return macs, how
+    scaled = "both" if steps_too and layers_too else "steps" if steps_too else "layers"
+    return macs, say(f"by scaled {scaled}", counter=how)
 
 
 def counted_macs(spec: Spec, call: Call, device: str = "meta") -> int:
