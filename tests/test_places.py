@@ -50,7 +50,8 @@ except RuntimeError as error:
 
 def ended(code: str, *options: str, cwd: Path = ROOT, **environment: str) -> str:
     """What a program printed; it must end well and say nothing on stderr."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}  # it writes
+    env = {**inherited, "PYTHONPATH": str(ROOT), **environment}
     done = subprocess.run(
         [sys.executable, *options, "-c", code], cwd=cwd, env=env, capture_output=True, text=True, check=False
     )
