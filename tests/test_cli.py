@@ -51,6 +51,10 @@ WRONG = {
         ["explain", "28", "256", "--bacth", "2"],
         "No such option: --bacth. Did you mean '--batch'? See",
     ),
+    "an option for a number that has a place": (
+        ["explain", "28", "256", "--num-layer", "3"],
+        "No such option: --num-layer. K is a number without a word before it. See",
+    ),
     "no such option": (["count", "28", "256", "--bogus"], "No such option: --bogus"),
     "negative": (["explain", "28", "-256", "3"], "D (hidden_size) must be"),
     "negative after --": (["explain", "--", "28", "-256"], "D (hidden_size) must be"),

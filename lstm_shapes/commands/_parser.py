@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from lstm_shapes.errors import LstmShapesError, nearest
+from lstm_shapes.theory.symbols import SYMBOLS
 
 __all__ = ["Parser", "UsageError", "decimal", "near", "whole", "whole_numbers"]
 
@@ -63,12 +64,19 @@ class Parser(ArgumentParser):
     def _refuse_unknown(self, words: list[str]) -> None:
         """Look for options that are none before argparse does, which would first ask for what is missing."""
         options = list(self._option_string_actions)
+        places = {
+            SYMBOLS[one.dest].argument.replace("_", "-"): one.dest
+            for one in self._get_positional_actions()
+            if one.dest in SYMBOLS
+        }
         for word in words:
             name = word.partition("=")[0] if word.startswith("--") else word[:2]
             if word == "--":
                 return
             if name.startswith("-") and name not in options and not re.match(r"-$|-\.?\d", word):
-                self.error(f"No such option: {_cut(name)}.{near(name, options)}")
+                place = places.get(nearest(name.lstrip("-"), places))
+                hint = f" {place} is a number without a word before it." if place else near(name, options)
+                self.error(f"No such option: {_cut(name)}.{hint}")
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, self.prog)
