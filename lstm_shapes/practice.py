@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
 from itertools import islice
 from random import SystemRandom
 
@@ -83,7 +82,7 @@ def _typed(prompt: str) -> str:
     # In a pipe some builds of readline write their own start sequence into it.
     if sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():
         with suppress(ImportError):
-            import_module("readline")
+            import readline  # noqa: F401
     return input(prompt)
 
 

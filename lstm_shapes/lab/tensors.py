@@ -215,13 +215,10 @@ class AnnotatedTensor(Tensor):
         if not all(issubclass(cls, kind) or issubclass(kind, cls) for kind in types):
             return NotImplemented
         kwargs = kwargs or {}
-        if torch.compiler.is_compiling():
-            # A compiler reads these lines instead of running them: names are for people, and stay outside.
-            with without_subclasses():  # pragma: no cover
-                return func(*args, **kwargs)
         with without_subclasses():
             out = func(*args, **kwargs)
-        return annotated(func, out, args, kwargs)
+        # A compiler reads these lines instead of running them: names are for people, and stay outside.
+        return out if torch.compiler.is_compiling() else annotated(func, out, args, kwargs)
 
 
 @in_one_sentence

@@ -70,7 +70,7 @@ def laid_of(lab: Experiments) -> Laid | None:
         if after.repeat > 1 or call.outputs[0].shape[after.axis] != lab.N:
             continue
         if call.name == "_pad_packed_sequence":
-            if after.axis != lab.batch_dim and not _for_ctc(lab, value) and _packed_otherwise(call):
+            if after.axis != lab.batch_dim and not _for_ctc(lab, value) and _packed_otherwise(lab, call):
                 return Laid("packed", call, value, after.axis, lab.batch_dim)
         elif after.axis != lab.batch_dim and after.axis in (0, 1):
             other = _beside(lab, layouts, path, value, layout)
@@ -130,18 +130,11 @@ def _for_ctc(lab: Experiments, value: Value) -> bool:
     return "log_softmax" in names or any(is_loss(call.name) and "ctc" in call.name for call in lab.baseline.calls)
 
 
-def _packed_otherwise(call: Call) -> bool:
+def _packed_otherwise(lab: Experiments, call: Call) -> bool:
     """Whether the rows were packed from the other layout than the one that they are padded to."""
-    waiting, seen = list(call.inputs[:1]), set[int]()
-    for value in waiting:
-        maker = value.maker
-        if maker is None or value.index in seen:
-            continue
-        seen.add(value.index)
-        if maker.name == "_pack_padded_sequence":
-            return bool(maker.args[2]) != bool(call.args[2])
-        waiting.extend(v for v in maker.inputs if not v.parameter)
-    return False
+    way = lab.baseline.ancestors(call.inputs[0])
+    packs = [c for c in lab.baseline.calls if c.name == "_pack_padded_sequence" and c.outputs[0].index in way]
+    return bool(packs) and bool(packs[-1].args[2]) != bool(call.args[2])
 
 
 def _beside(lab: Experiments, layouts: dict[int, Layout | None], path: str, value: Value, layout: Layout) -> str:

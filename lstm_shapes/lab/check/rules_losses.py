@@ -359,10 +359,8 @@ def _sums_elsewhere(losses: Losses, lab: Experiments | None) -> Iterator[Finding
             continue
         one = [k for k in range(len(value.shape)) if value.shape[k] > 1 and _adds_up(elements, k)]
         # Behind a view the axis that it ran over may be gone: then the features say that it was another one.
-        source, dim = made.inputs[0], made.argument(1, "dim")
-        places = losses.places(source)
-        features = places.features_on() if places is not None else []
-        merged = isinstance(dim, int) and bool(features) and dim % len(source.shape) not in features
+        over, features = _ran_over(losses, made)
+        merged = over is not None and bool(features) and over not in features
         if axis not in one and (one or merged):
             wants = f"{pair.name} wants log-probabilities of the {value.shape[axis]} classes"
             yield _over_other_axis(losses, made, wants)
@@ -379,6 +377,13 @@ def _sums_elsewhere(losses: Losses, lab: Experiments | None) -> Iterator[Finding
         yield _over_other_axis(losses, made, "the result is not weighted with anything")
 
 
+def _ran_over(losses: Losses, made: Call) -> tuple[int | None, list[int]]:
+    """The axis that a softmax ran over, None where it is not said, and the axes on which the features lie."""
+    source, dim = made.inputs[0], made.argument(1, "dim")
+    places = losses.places(source)
+    return dim % len(source.shape) if isinstance(dim, int) else None, [] if places is None else places.features_on()
+
+
 def _adds_up(logs: Tensor, axis: int) -> bool:
     sums = logs.detach().float().exp().sum(axis)
     return bool(((sums - 1).abs() < 1e-3).all())
@@ -386,9 +391,9 @@ def _adds_up(logs: Tensor, axis: int) -> bool:
 
 def _over_other_axis(losses: Losses, made: Call, wants: str) -> Finding:
     value, dim = made.inputs[0], made.argument(1, "dim")
-    axis, places = dim % len(value.shape) if isinstance(dim, int) else 0, losses.places(value)
+    over, features = _ran_over(losses, made)
+    axis = over or 0
     word = {"L": "the steps", "N": "the batch"}.get(losses.meaning(value, axis), f"axis {axis}")
-    features = places.features_on() if places is not None else []
     classes = -1 if not features or features[0] == len(value.shape) - 1 else features[0]
     title = f"{made.name}(dim={dim}) runs over {word} where the classes are meant"
     measured = f"over axis {axis} of {value.shape} the probabilities sum to 1, over the classes they do not; {wants}"
