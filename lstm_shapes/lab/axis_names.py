@@ -147,12 +147,23 @@ class AxisNames:
         """
         self._hints["N?"] = self._apart()
         for name in ("L", "C", "depth", "height", "width", "N", "N?", "Q", "S"):
-            found = [one for one in self._hints.get(name, ()) if not one.named and one.root.naming is self.naming]
+            hinted = [one for one in self._hints.get(name, ()) if not one.named and one.root.naming is self.naming]
+            twice = self._twice(name.strip("?"), {one.root for one in hinted})
+            found = [one for one in hinted if one.root not in twice]
             for origin in found:
                 self.naming.bind(origin, name.strip("?"))
             if found and name not in ("C", "depth", "height"):
                 return True
         return False
+
+    def _twice(self, name: str, roots: set[Origin]) -> set[Origin]:
+        """Those of the origins that an input has beside another axis of that name: which one it means is not known."""
+        found: set[Origin] = set()
+        for axes in self._outside.values():
+            mine = {axis.atoms[0].origin.root for axis in axes if axis.size > 1 and len(axis.atoms) == 1}
+            if len(mine & roots) + any(axis.name == name for axis in axes) > 1:
+                found |= mine & roots
+        return found
 
     def _apart(self) -> list[Origin]:
         """For each input the one axis that arrives in a result and along which nothing was computed: its samples.

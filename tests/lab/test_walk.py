@@ -670,3 +670,25 @@ def test_comments_above_lines_and_in_loops() -> None:
     found = walk(Spread(), torch.randn(3, 4))
     assert [one.true for one in found.comments] == [True, True, True]
     assert [one.text for one in found.comments][1] == "(batch size, 1, hid dim)"
+
+
+class StepsWeighed(nn.Module):
+    """Attention over features, as in DA-RNN: one weight sums over the steps of x, and the cell reads its features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over_steps = nn.Linear(9, 9)
+        self.cell = nn.LSTMCell(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights = torch.softmax(self.over_steps(x.transpose(1, 2)).sum(2), dim=1)
+        h, c = x.new_zeros(x.size(0), 5), x.new_zeros(x.size(0), 5)
+        for t in range(x.size(1)):
+            h, c = self.cell(weights * x[:, t], (h, c))
+        return h
+
+
+def test_an_input_has_no_two_axes_of_one_name() -> None:
+    """A weight sums over the steps too, which makes them no features: what the cell reads is Q, and the other waits."""
+    found = walk(StepsWeighed(), torch.randn(4, 9, 6))
+    assert [made.text for made in found.inputs] == ["(N=4, ?=9, Q=6)"]
