@@ -37,7 +37,8 @@ padding:0}
 .lstm-shapes .good{color:#1a7f37;color:light-dark(#1a7f37,#3fb950);font-weight:700}
 .lstm-shapes .bad{color:#cf222e;color:light-dark(#cf222e,#ff7b72);font-weight:700}
 .lstm-shapes :is(.quiet,.caption){opacity:.8}
-.lstm-shapes .row{overflow-wrap:anywhere}
+.lstm-shapes .row{display:inline-block;overflow-wrap:anywhere;padding-left:6em;text-indent:-6em}
+.lstm-shapes :is(summary,div):has(>.row){margin:0 0 0 1.2em;font-weight:inherit;list-style-position:outside}
 .lstm-shapes details:not([open])>summary>.row:first-child:after{content:" …"}
 .lstm-shapes .drawing{overflow-x:auto}
 .lstm-shapes .drawing :is(svg,img){max-width:max(100%,760px)!important;height:auto}
@@ -117,13 +118,13 @@ def _aligned(tag: str, column: Column, content: str) -> str:
 
 def _branch(branch: Branch, levels: int) -> str:
     """Rows, and folded below them what is inside; their first cells are numbers, in a column of characters."""
-    rows = "".join(
-        f'<div class="row" style="text-align:left">'
-        f"<samp>{str(first).rjust(4).replace(' ', chr(0xA0))}</samp>{chr(0x2002).join(map(_cell, ('', *rest)))}</div>"
+    rows = "<br>".join(
+        f'<span class="row"><samp>{str(first).rjust(4).replace(" ", chr(0xA0))}</samp>'
+        f"{chr(0x2002).join(map(_cell, ('', *rest)))}</span>"
         for first, *rest in branch.rows
     )
     if not branch.inner:
-        return rows
+        return f'<div style="text-align:left">{rows}</div>'
     inner = "".join(_branch(one, levels - 1) for one in branch.inner)
     return f"<details{' open' if levels > 0 else ''}><summary>{rows}</summary>{inner}</details>"
 
