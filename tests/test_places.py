@@ -172,6 +172,30 @@ together(*[job] * 8)
     ended(code)
 
 
+def test_a_watch_that_ends_during_a_run_of_another_thread() -> None:
+    """The run puts back the filters of warnings that it found, those of the watch: the watch's end comes after it."""
+    code = f"""{MODELS}{THREADS}
+from lstm_shapes.lab.alone import alone
+opened, taken, closed = threading.Event(), threading.Event(), threading.Event()
+def running():
+    opened.wait()
+    with alone(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        taken.set()
+        closed.wait()
+def watching():
+    with ls.watch(experiments=False):
+        opened.set()
+        taken.wait()
+    closed.set()
+with ls.watch(): wrong(x)  # what is loaded may add filters of its own
+before = state()
+together(running, watching)
+assert state() == before, (state(), before)
+"""
+    ended(code)
+
+
 def test_threads_that_do_something_else() -> None:
     """A record is whole whatever other threads call; their words are not swallowed; a turn that never comes is said."""
     code = f"""{MODELS}{THREADS}

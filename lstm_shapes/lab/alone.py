@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["alone"]
+__all__ = ["alone", "when_free"]
 
 _turn = threading.RLock()
+_depth = 0
+"""How often the thread that has the turn has asked for it."""
+_later: deque[Callable[[], None]] = deque()
 
 
 def _new_turn() -> None:
     """A process that was forked has one thread: nobody in it would ever give the turn back."""
-    global _turn
-    _turn = threading.RLock()
+    global _turn, _depth
+    _turn, _depth = threading.RLock(), 0
 
 
 if hasattr(os, "register_at_fork"):
@@ -35,10 +39,40 @@ def alone(seconds: float = -1) -> Iterator[bool]:
     ...     ours, again
     (True, True)
     """
+    global _depth
     turn = _turn
     ours = turn.acquire(timeout=seconds)
+    if ours:
+        _depth += 1
     try:
         yield ours
     finally:
         if ours:
+            _depth -= turn is _turn
             turn.release()
+            _settle()
+
+
+def when_free(action: Callable[[], None]) -> None:
+    """Do something as soon as no thread is in a run, now if none is: else the run would put back what it found.
+
+    >>> with alone():
+    ...     when_free(lambda: print("behind the run"))
+    ...     print("in the run")
+    in the run
+    behind the run
+    """
+    _later.append(action)
+    _settle()
+
+
+def _settle() -> None:
+    """Do what waits, unless a thread is in a run: then it does so at the end of it."""
+    while _later and _turn.acquire(blocking=False):
+        try:
+            if _depth:
+                return
+            while _later:
+                _later.popleft()()
+        finally:
+            _turn.release()

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from lstm_shapes.display import Shown
-from lstm_shapes.lab.alone import alone
+from lstm_shapes.lab.alone import alone, when_free
 from lstm_shapes.lab.trace import Trace, raised_at, theirs
 from lstm_shapes.lab.trace.bounded import Bounded
 from lstm_shapes.lab.trace.compiling import aside
@@ -215,11 +215,11 @@ _OUR_HOOKS = r"Using `torch\.compile\(module\)` when there are global hooks"
 class _UsersLines:
     """torch's warnings name the line of the user that they are about, and not one of torch's or ours.
 
-    One for all watches of the process, put in place by the first and taken back by the last.
+    One for all watches of the process, put in place by the first and taken back by the last; not while another thread
+    is in a run, which would put back the filters that it found.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._watches = 0
         self._before: Callable[..., Any] | None = None
         self._said: set[tuple[str, str, int]] = set()
@@ -227,19 +227,16 @@ class _UsersLines:
 
     def open(self) -> None:
         """A watch begins."""
-        with self._lock:
-            self._watches += 1
-            if self._watches == 1:
-                self._put()
+        when_free(self._put)
 
     def close(self) -> None:
         """A watch ends."""
-        with self._lock:
-            self._watches -= 1
-            if not self._watches:
-                self._take_back()
+        when_free(self._take_back)
 
     def _put(self) -> None:
+        self._watches += 1
+        if self._watches > 1:
+            return
         self._said.clear()
         self._before = warnings.showwarning
         warnings.showwarning = self._show
@@ -247,6 +244,9 @@ class _UsersLines:
         self._filter = warnings.filters[0]
 
     def _take_back(self) -> None:
+        self._watches -= 1
+        if self._watches:
+            return
         if self._filter in warnings.filters:
             warnings.filters.remove(self._filter)  # type: ignore[attr-defined]
         if warnings.showwarning == self._show and self._before is not None:
