@@ -35,6 +35,8 @@ class Parser(ArgumentParser):
 
     rest: str = ""
     """The name by which everything behind the first word is passed on unread, where a command does that."""
+    places: str = ""
+    """The symbols of the numbers that have a place and no word."""
     speaks: bool = False
     """Whether its sentences are there in several languages: all others are in English only."""
 
@@ -64,11 +66,7 @@ class Parser(ArgumentParser):
     def _refuse_unknown(self, words: list[str]) -> None:
         """Look for options that are none before argparse does, which would first ask for what is missing."""
         options = list(self._option_string_actions)
-        places = {
-            SYMBOLS[one.dest].argument.replace("_", "-"): one.dest
-            for one in self._get_positional_actions()
-            if one.dest in SYMBOLS
-        }
+        places = {SYMBOLS[letter].argument.replace("_", "-"): letter for letter in self.places}
         for word in words:
             name = word.partition("=")[0] if word.startswith("--") else word[:2]
             if word == "--":
@@ -83,6 +81,7 @@ class Parser(ArgumentParser):
 
     def layer(self) -> None:
         """The arguments that describe a layer and its call; by the names that `predict` gives them."""
+        self.places = "QDK"
         self.add_argument("Q", type=whole, help="features of one step: torch's input_size")
         self.add_argument("D", type=whole, help="hidden width: torch's hidden_size")
         self.add_argument("K", type=whole, nargs="?", default=1, help="stacked layers: torch's num_layers (default: 1)")
