@@ -30,11 +30,11 @@ __all__ = sorted(_HOMES)
 
 
 def _views_without_torch() -> None:
-    from .views import checkpoint, counts, explanation, parts, pictures, quiz  # noqa: F401
+    from ._views import checkpoint, counts, explanation, parts, pictures, quiz  # noqa: F401
 
 
 def _views_of_tensors() -> None:
-    from .views import gates, heatmap, measured, report, walk  # noqa: F401
+    from ._views import gates, heatmap, measured, report, walk  # noqa: F401
 
 
 # Each registers the types that it draws. They are loaded when a result is first looked at.

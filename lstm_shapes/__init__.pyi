@@ -6,7 +6,7 @@ from .errors import ScrambledAxesWarning as ScrambledAxesWarning
 from .errors import ShapeError as ShapeError
 from .errors import SpecError as SpecError
 from .explanation import explain as explain
-from .lab.build import build as build
+from .lab._build import build as build
 from .lab.check.check import check as check
 from .lab.check.session import install as install
 from .lab.check.session import uninstall as uninstall

@@ -10,7 +10,7 @@ import sys
 from types import ModuleType
 
 from . import __version__
-from .commands._parser import Parser, UsageError, near
+from ._commands._parser import Parser, UsageError, near
 from .errors import LstmShapesError
 from .language import speaking
 
@@ -75,38 +75,38 @@ def _loaded(name: str) -> ModuleType:
     """The command, imported when it is called: the first table waits for no other's imports."""
     match name:
         case "explain":
-            from .commands import explain
+            from ._commands import explain
 
             return explain
         case "count":
-            from .commands import count
+            from ._commands import count
 
             return count
         case "inspect":
-            from .commands import inspect
+            from ._commands import inspect
 
             return inspect
         case "check":
-            from .commands import check
+            from ._commands import check
 
             return check
         case "rules":
-            from .commands import rules
+            from ._commands import rules
 
             return rules
         case "walk":
-            from .commands import walk
+            from ._commands import walk
 
             return walk
         case "run":
-            from .commands import run
+            from ._commands import run
 
             return run
         case "quiz":
-            from .commands import quiz
+            from ._commands import quiz
 
             return quiz
         case _:
-            from .commands import explore
+            from ._commands import explore
 
             return explore

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, overload
 from .display import Shown, as_document, page_of
 from .errors import SpecError
 from .language import speaking
+from .theory._given import Given, LayerPlaced, Placed, Source, takes
 from .theory.axes import Axes
 from .theory.call import Call
 from .theory.counts import Counts
-from .theory.given import Given, LayerPlaced, Placed, Source, takes
 from .theory.laws import Laws, laws
 from .theory.notes import Notes, notes
 from .theory.predict import Prediction
@@ -23,7 +23,7 @@ from .theory.spec import Spec
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .lab.calling import State, X
+    from .lab._calling import State, X
     from .lab.proof import Proof
 
 __all__ = ["Explanation", "explain"]

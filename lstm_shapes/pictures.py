@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 from .display import Shown, drawing
 from .errors import ShapeError, SpecError
+from .theory._given import Given, LayerSizes, Sizes, Source, takes
 from .theory.expression import Expression
-from .theory.given import Given, LayerSizes, Sizes, Source, takes
 from .theory.predict import Prediction
 from .theory.reads import Reads
 from .theory.spec import whole

@@ -10,8 +10,8 @@ from random import SystemRandom
 
 from .errors import SpecError
 from .language import speaking
-from .theory.quiz.question import Answered, Question, Score
-from .theory.quiz.topics import questions
+from .theory._quiz.question import Answered, Question, Score
+from .theory._quiz.topics import questions
 from .theory.spec import whole
 
 __all__ = ["Show", "a_seed", "play", "quiz"]
@@ -59,7 +59,7 @@ def play(
         raise SpecError("ask", "a function from a prompt to an answer, such as input", ask)
     from rich.console import Console
 
-    from .views.quiz import opening, question_view
+    from ._views.quiz import opening, question_view
 
     screen = Console(highlight=False)
     answers: list[Answered] = []
@@ -88,7 +88,7 @@ def _typed(prompt: str) -> str:
 
 def _answer(question: Question, ask: Callable[[str], str], show: Show) -> Answered | None:
     """Ask until the answer can be read; None where somebody has had enough."""
-    from .views.quiz import verdict_view
+    from ._views.quiz import verdict_view
 
     while True:
         told: object = ask("> ")

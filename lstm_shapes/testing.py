@@ -32,9 +32,9 @@ except ImportError as error:
     raise ImportError(message, name="hypothesis") from error
 
 from .errors import ShapeError, SpecError
+from .theory._cells import CELLS
+from .theory._law_rules import RULES
 from .theory.call import Call, dtype_name
-from .theory.cells import CELLS
-from .theory.law_rules import RULES
 from .theory.laws import Law, largest, laws, rounding
 from .theory.spec import Spec
 
@@ -181,7 +181,7 @@ def runs(
 
     Takes what `cases` takes, and the device and dtypes to run in.
     """
-    from .lab.own_layer import random_run
+    from .lab._own_layer import random_run
 
     spec, call = draw(cases(*args, kinds=kinds, **options))
     seed, with_state = draw(st.integers(0, 2**32 - 1)), draw(st.booleans())
@@ -225,7 +225,7 @@ def assert_laws(
     Raises: AssertionError that names the law, its expression, the residual and the tolerance; also for a result
     of the wrong shape.
     """
-    from .lab.own_layer import ignores_state, is_torchs, random_run, spec_by_attributes
+    from .lab._own_layer import ignores_state, is_torchs, random_run, spec_by_attributes
 
     given, spec = spec is not None, spec or spec_by_attributes(layer)
     call = Call.of(spec, N=N, L=L) if lengths is None else Call.of(spec, lengths=lengths)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import islice
 
-from lstm_shapes.theory.quiz.question import Question
-from lstm_shapes.theory.quiz.topics import questions
+from lstm_shapes.theory._quiz.question import Question
+from lstm_shapes.theory._quiz.topics import questions
 
 __all__ = ["cards", "right"]
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
+from lstm_shapes.theory._origins import UNKNOWN
 from lstm_shapes.theory.axes import NEW, Axes
-from lstm_shapes.theory.origins import UNKNOWN
 
 __all__ = ["BASES", "Coded", "Tally", "base", "lies"]
 

@@ -88,7 +88,7 @@ def test_no_traceback_from_the_process() -> None:
 
 def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 130, as a shell expects, and not a word."""
-    from lstm_shapes.commands import explain
+    from lstm_shapes._commands import explain
 
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

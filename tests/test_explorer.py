@@ -19,13 +19,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lstm_shapes as ls
-from lstm_shapes.display.numbers import number
+from lstm_shapes._explorer import server
+from lstm_shapes._explorer.answer import Answer, answer, too_large
+from lstm_shapes._explorer.steps import stepped
+from lstm_shapes.display._numbers import number
 from lstm_shapes.display.page import console
-from lstm_shapes.explorer import server
-from lstm_shapes.explorer.answer import Answer, answer, too_large
-from lstm_shapes.explorer.steps import stepped
 from lstm_shapes.pictures import KINDS
-from lstm_shapes.theory.cells import CELLS, CellKind
+from lstm_shapes.theory._cells import CELLS, CellKind
 from tests.browser import Page, browser
 from tests.command_line import here, refused
 from tests.scale import examples
@@ -275,7 +275,7 @@ def test_app_loads_no_torch() -> None:
     """All cells run, in a fresh interpreter, and torch is not there afterwards."""
     code = (
         "import sys\n"
-        "from lstm_shapes.explorer.app import app\n"
+        "from lstm_shapes._explorer.app import app\n"
         "outputs, defined = app.run()\n"
         "assert any('LSTM(Q=28, D=256, K=3)' in one.text for one in outputs if one is not None)\n"
         "print('torch' in sys.modules)"

@@ -175,7 +175,7 @@ together(*[job] * 8)
 def test_a_watch_that_ends_during_a_run_of_another_thread() -> None:
     """The run puts back the filters of warnings that it found, those of the watch: the watch's end comes after it."""
     code = f"""{MODELS}{THREADS}
-from lstm_shapes.lab.alone import alone
+from lstm_shapes.lab._alone import alone
 opened, taken, closed = threading.Event(), threading.Event(), threading.Event()
 def running():
     opened.wait()
@@ -199,7 +199,7 @@ assert state() == before, (state(), before)
 def test_threads_that_do_something_else() -> None:
     """A record is whole whatever other threads call; their words are not swallowed; a turn that never comes is said."""
     code = f"""{MODELS}{THREADS}
-from lstm_shapes.lab.alone import alone
+from lstm_shapes.lab._alone import alone
 layer, stop = torch.nn.Linear(4, 4), threading.Event()
 def calling():
     while not stop.is_set():
@@ -284,7 +284,7 @@ def test_a_fork_while_another_thread_checks() -> None:
     """The child has no other thread that would give the turn back: it checks all the same."""
     code = f"""{MODELS}{THREADS}
 import os, warnings
-from lstm_shapes.lab.alone import alone
+from lstm_shapes.lab._alone import alone
 warnings.simplefilter("ignore")  # Python warns of a fork beside threads
 ls.check(right, x)
 taken, done = threading.Event(), threading.Event()

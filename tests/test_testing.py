@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lstm_shapes.errors import SpecError
-from lstm_shapes.lab.build import build
+from lstm_shapes.lab._build import build
 from lstm_shapes.lab.run import Run
 from lstm_shapes.testing import assert_laws, assert_shapes_checked, calls, cases, distinct_sizes, lengths, runs, specs
+from lstm_shapes.theory._cells import CELLS
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.cells import CELLS
 from lstm_shapes.theory.spec import Spec
 from tests.own_lstm import MISTAKES, OwnLSTM
 from tests.scale import examples

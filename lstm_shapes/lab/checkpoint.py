@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import LstmShapesError
-from lstm_shapes.lab.alone import alone
+from lstm_shapes.lab._alone import alone
 from lstm_shapes.theory.checkpoint import Mismatch, compare, loaded
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.spec import UNTOLD, Found, find_layers, printable

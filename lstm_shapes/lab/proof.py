@@ -11,15 +11,15 @@ import torch
 
 from lstm_shapes.display import Shown
 from lstm_shapes.language import language
+from lstm_shapes.theory._given import Given, LayerPlaced, Placed, Source, takes
 from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.counts import Counts
-from lstm_shapes.theory.given import Given, LayerPlaced, Placed, Source, takes
 from lstm_shapes.theory.spec import Spec
 
-from .alone import alone
-from .build import bytes_of_call
-from .calling import State, X
-from .claims import Check, every_check
+from ._alone import alone
+from ._build import bytes_of_call
+from ._calling import State, X
+from ._claims import Check, every_check
 from .run import Run, run_given
 
 if TYPE_CHECKING:

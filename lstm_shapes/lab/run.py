@@ -15,16 +15,16 @@ from torch.nn.utils.rnn import PackedSequence
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import SpecError
 from lstm_shapes.language import language
+from lstm_shapes.theory._given import Built, Given, LayerPlaced, Source, takes
 from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call, dtype_name
-from lstm_shapes.theory.given import Built, Given, LayerPlaced, Source, takes
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
-from .build import PLAIN, as_device, as_dtype, bytes_of_call, generator, new_layer, require_memory
-from .calling import Inputs, State, arriving, call_plainly, read_inputs
-from .calling import X as Input
-from .laws import RERUNS
+from ._build import PLAIN, as_device, as_dtype, bytes_of_call, generator, new_layer, require_memory
+from ._calling import Inputs, State, arriving, call_plainly, read_inputs
+from ._calling import X as Input
+from ._laws import RERUNS
 from .tensors import AnnotatedTensor, annotate
 
 if TYPE_CHECKING:

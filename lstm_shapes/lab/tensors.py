@@ -19,10 +19,10 @@ from torch import Tensor
 
 from lstm_shapes.display import encodable
 from lstm_shapes.errors import ShapeError, SpecError, in_one_sentence
-from lstm_shapes.lab.private import without_subclasses
-from lstm_shapes.lab.torch_rules import answer, axes_of, rule_of, tensors_in
+from lstm_shapes.lab._private import without_subclasses
+from lstm_shapes.lab._torch_rules import answer, axes_of, rule_of, tensors_in
+from lstm_shapes.theory._origins import UNKNOWN
 from lstm_shapes.theory.axes import Axes, unpacked
-from lstm_shapes.theory.origins import UNKNOWN
 
 __all__ = ["AnnotatedTensor", "annotate"]
 

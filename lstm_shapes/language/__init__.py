@@ -86,10 +86,10 @@ class _Number(int):
 def _sentences(name: str) -> dict[str, str]:
     """The table of a language, loaded when somebody speaks it."""
     if name == "ko":
-        from . import korean
+        from . import _korean as korean
 
         return korean.SENTENCES
-    from . import english
+    from . import _english as english
 
     return english.SENTENCES
 
@@ -121,7 +121,7 @@ def gloss(text: str) -> str:
     if force is None or force[0] != "ko":
         return text
 
-    from .korean import TERMS
+    from ._korean import TERMS
 
     def first(match: re.Match[str]) -> str:
         term = match[0]

@@ -14,7 +14,7 @@ from math import prod
 from typing import Any, overload
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.theory.origins import UNKNOWN, Atom, Naming, Origin, Steps, compact, relabelled, steady, whole
+from lstm_shapes.theory._origins import UNKNOWN, Atom, Naming, Origin, Steps, compact, relabelled, steady, whole
 
 __all__ = ["NEW", "NEW_AXIS", "Axes", "Axis", "Fixed", "Span", "blanks", "fix", "forget"]
 __all__ += ["forgotten", "freeze", "made", "renewed", "settle", "unknown", "unnamed", "unpacked"]

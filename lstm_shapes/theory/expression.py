@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from ._grammar import Node, parse, refuse
+from ._operations import Step, step_of
 from .axes import Axes
 from .call import Call
-from .grammar import Node, parse, refuse
-from .operations import Step, step_of
 from .predict import Prediction
 from .reads import Reads, same_elements, what_reads
 from .spec import Spec

@@ -19,11 +19,11 @@ from lstm_shapes.display import Several
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.language import speaking
 
+from ._given import Given, LayerSizes, Sizes, Source, takes
+from ._law_rules import RULES, Rule
+from ._layout import Layout
 from .call import Call, dtype_name
 from .expression import Expression, is_law
-from .given import Given, LayerSizes, Sizes, Source, takes
-from .law_rules import RULES, Rule
-from .layout import Layout
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

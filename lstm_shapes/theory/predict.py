@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any, overload
 from lstm_shapes.display import Shown
 from lstm_shapes.language import language
 
+from ._given import Given, LayerTyped, Source, Typed, takes
 from .axes import Axes
 from .call import Call
 from .counts import Counts, listed_layers
-from .given import Given, LayerTyped, Source, Typed, takes
 from .spec import Spec, Weights, with_directions
 
 if TYPE_CHECKING:

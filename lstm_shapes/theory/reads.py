@@ -14,7 +14,7 @@ from math import lcm, prod
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.language import say
 
-from .operations import Step
+from ._operations import Step
 from .predict import Prediction
 
 __all__ = ["Part", "Reads", "covers", "same_elements", "spoken", "what_reads"]

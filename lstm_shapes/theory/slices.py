@@ -12,9 +12,9 @@ from typing import Any
 from lstm_shapes.display import Several
 from lstm_shapes.language import say
 
+from ._layout import Layout
 from .axes import Axes
 from .expression import Expression, is_law
-from .layout import Layout
 from .predict import Prediction
 
 __all__ = ["Slice", "Slices", "slices"]

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from lstm_shapes.commands import explore
-from lstm_shapes.explorer.server import HOST
+from lstm_shapes._commands import explore
+from lstm_shapes._explorer.server import HOST
 from tests.command_line import here, process, refused
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lstm_shapes import commands
+from lstm_shapes import _commands as commands
 from lstm_shapes.cli import COMMANDS
 from tests.command_line import ROOT, fake_torch, here, process, refused
 
@@ -125,9 +125,9 @@ def test_the_probe_sees_torch(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_imports_no_other(name: str) -> None:
     """Only its own file, and what the commands share."""
-    loaded = {module for module in loaded_by(name, "--help") if module.startswith("lstm_shapes.commands.")}
-    shared = {"lstm_shapes.commands._parser", "lstm_shapes.commands._screen"}
-    assert loaded - shared == {f"lstm_shapes.commands.{name}"}
+    loaded = {module for module in loaded_by(name, "--help") if module.startswith("lstm_shapes._commands.")}
+    shared = {"lstm_shapes._commands._parser", "lstm_shapes._commands._screen"}
+    assert loaded - shared == {f"lstm_shapes._commands.{name}"}
 
 
 # ---------------------------------------------------------------- how words are read

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from lstm_shapes.commands._screen import loading, put
+from lstm_shapes._commands._screen import loading, put
 from lstm_shapes.display.page import Drawing, Page
 from tests.command_line import ROOT, here
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lstm_shapes.lab.axis_names import AxisNames
+from lstm_shapes.lab._axis_names import AxisNames
 from lstm_shapes.lab.trace import Recorder, Value
 
 N, L, Q, D = 4, 7, 5, 8

@@ -11,7 +11,7 @@ from torch import nn
 
 from lstm_shapes import Spec, build
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.lab.build import as_device, as_dtype, bytes_of_call, generator, require_memory
+from lstm_shapes.lab._build import as_device, as_dtype, bytes_of_call, generator, require_memory
 from lstm_shapes.theory.call import DTYPES, Call
 from lstm_shapes.theory.counts import Counts
 from tests.strategies import cases, dropping_specs, specs

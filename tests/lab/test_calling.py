@@ -19,9 +19,9 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequen
 
 from lstm_shapes import Spec, annotate, build, explain, gates, prove, run
 from lstm_shapes.errors import LstmShapesError, ShapeError, SpecError
-from lstm_shapes.lab.calling import Inputs, as_value, problems_of, read_inputs, untouched_random_state
+from lstm_shapes.lab._calling import Inputs, as_value, problems_of, read_inputs, untouched_random_state
+from lstm_shapes.theory._contract import Group, Operand, Other, Packed, Problem, Words
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.contract import Group, Operand, Other, Packed, Problem, Words
 from lstm_shapes.theory.predict import Prediction
 from tests.scale import examples
 from tests.strategies import cases, distinct_sizes

@@ -20,7 +20,7 @@ from torch import nn
 
 from lstm_shapes.display import as_text
 from lstm_shapes.errors import LstmShapesError
-from lstm_shapes.lab.build import build
+from lstm_shapes.lab._build import build
 from lstm_shapes.lab.checkpoint import CheckpointError, read_checkpoint
 from lstm_shapes.theory.spec import Spec
 from tests.scale import examples

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from lstm_shapes import ShapeError, Spec, SpecError, annotate
-from lstm_shapes.lab.build import build
+from lstm_shapes.lab._build import build
 from lstm_shapes.lab.gates import gates
 from lstm_shapes.lab.gates.trace import GateTrace
 

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lstm_shapes.errors import ShapeError
-from lstm_shapes.lab.build import build
-from lstm_shapes.lab.laws import RERUNS, as_sequence_layer, one_direction, some_layers
+from lstm_shapes.lab._build import build
+from lstm_shapes.lab._laws import RERUNS, as_sequence_layer, one_direction, some_layers
 from lstm_shapes.lab.run import Run, run
 from lstm_shapes.lab.tensors import annotate
 from lstm_shapes.testing import runs
-from lstm_shapes.theory.law_rules import RULES
+from lstm_shapes.theory._law_rules import RULES
+from lstm_shapes.theory._layout import last_step
 from lstm_shapes.theory.laws import Law, distance, laws
-from lstm_shapes.theory.layout import last_step
 from lstm_shapes.theory.spec import Spec
 from tests.scale import examples
 

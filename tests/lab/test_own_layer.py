@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.lab.own_layer import random_run, spec_by_attributes
+from lstm_shapes.lab._own_layer import random_run, spec_by_attributes
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec
 

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import flop_registry
 
-from lstm_shapes.lab import private
+from lstm_shapes.lab import _private as private
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
 
 PACKAGE = Path(private.__file__).parents[1]
@@ -130,7 +130,7 @@ def test_code_is_kept_from_the_compiler() -> None:
     """A function that is marked is not compiled, one beside it is. Compilers are slow to load: in a process."""
     code = """
 import torch, torch._dynamo
-from lstm_shapes.lab.private import not_compiled
+from lstm_shapes.lab._private import not_compiled
 compiled = []
 def backend(graph, inputs):
     compiled.append(graph)
@@ -308,6 +308,6 @@ def test_each_name_has_a_test() -> None:
 
 def test_a_release_without_a_name_says_which() -> None:
     """Where torch has lost a name the import fails with it: no half of the library runs on."""
-    code = "import torch; del torch._C._VariableFunctions; import lstm_shapes.lab.private"
+    code = "import torch; del torch._C._VariableFunctions; import lstm_shapes.lab._private"
     done = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
     assert "_VariableFunctions" in done.stderr

@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from torch import nn
 
 from lstm_shapes import Spec, SpecError, count, prove
-from lstm_shapes.lab import claims, proof
-from lstm_shapes.lab.claims import Check, _law_checks, _shortened, _tensor_checks
+from lstm_shapes.lab import _claims as claims
+from lstm_shapes.lab import proof
+from lstm_shapes.lab._claims import Check, _law_checks, _shortened, _tensor_checks
 from lstm_shapes.lab.proof import Proof, _runnable, one_thread_below
 from lstm_shapes.lab.run import run
 from lstm_shapes.theory.call import DTYPES, Call
@@ -81,7 +82,7 @@ def test_a_wrong_count_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("tool", ["torchinfo", "MACs", "bytes", "slices"])
 def test_a_tool_that_says_otherwise_is_heard(tool: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One more or less than predicted, measured by one tool alone: its check fails, and no other."""
-    from lstm_shapes.lab import claims
+    from lstm_shapes.lab import _claims as claims
     from lstm_shapes.theory.counts import Counts
 
     if tool == "torchinfo":

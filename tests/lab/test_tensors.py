@@ -19,8 +19,8 @@ from torch.nn.utils import rnn
 from lstm_shapes.errors import ScrambledAxesWarning, ShapeError, SpecError
 from lstm_shapes.lab import tensors
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
+from lstm_shapes.theory._axis_rules import table
 from lstm_shapes.theory.axes import Axes
-from lstm_shapes.theory.axis_rules import table
 
 N, L, Q, D = 3, 5, 7, 4
 

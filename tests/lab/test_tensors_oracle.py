@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lstm_shapes.lab import tensors
+from lstm_shapes.theory._axis_rules import table
 from lstm_shapes.theory.axes import Axes
-from lstm_shapes.theory.axis_rules import table
 from tests.oracle import BASES, Tally, base, lies
 from tests.oracle_operations import OPERATIONS, run_chain
 from tests.scale import examples

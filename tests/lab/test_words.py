@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lstm_shapes.lab.trace import Call, Recorder, Trace, Where, layer_calls
-from lstm_shapes.lab.words import (
+from lstm_shapes.lab._words import (
     append_line,
     argument_text,
     call_text,
@@ -21,6 +20,7 @@ from lstm_shapes.lab.words import (
     symbol,
     value_name,
 )
+from lstm_shapes.lab.trace import Call, Recorder, Trace, Where, layer_calls
 
 N, L, Q, D = 5, 7, 4, 6
 F = nn.functional

@@ -16,15 +16,15 @@ import pytest
 from rich.cells import cell_len
 
 import lstm_shapes as ls
+from lstm_shapes._views.columns import columns, padded, wrapped
+from lstm_shapes._views.explanation import every_block
 from lstm_shapes.display import as_document, as_text, page_of
 from lstm_shapes.display.page import Drawing, Lines, Mark, Page, Tree
 from lstm_shapes.explanation import Explanation
 from lstm_shapes.language import LANGUAGES, gloss, language, say, speaking
-from lstm_shapes.language.english import SENTENCES
-from lstm_shapes.language.korean import SENTENCES as KOREAN
-from lstm_shapes.language.korean import TERMS
-from lstm_shapes.views.columns import columns, padded, wrapped
-from lstm_shapes.views.explanation import every_block
+from lstm_shapes.language._english import SENTENCES
+from lstm_shapes.language._korean import SENTENCES as KOREAN
+from lstm_shapes.language._korean import TERMS
 from tests.command_line import here, process, refused
 
 # What keeps its name in Korean: torch and what torch calls its things, other tools, units.

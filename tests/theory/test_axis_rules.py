@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lstm_shapes.theory.axes import Axes, blanks, unnamed
-from lstm_shapes.theory.axis_rules import (
+from lstm_shapes.theory._axis_rules import (
     broadcasting,
     contracting,
     indexing,
@@ -16,9 +15,10 @@ from lstm_shapes.theory.axis_rules import (
     sequences,
     writing,
 )
-from lstm_shapes.theory.axis_rules.picking import pick
-from lstm_shapes.theory.axis_rules.table import Plain
-from lstm_shapes.theory.origins import Naming
+from lstm_shapes.theory._axis_rules.picking import pick
+from lstm_shapes.theory._axis_rules.table import Plain
+from lstm_shapes.theory._origins import Naming
+from lstm_shapes.theory.axes import Axes, blanks, unnamed
 
 Y = Axes.of("N L R·D", N=3, L=5, R=2, D=4)
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lstm_shapes.theory.cells import CELLS, CellKind
+from lstm_shapes.theory._cells import CELLS, CellKind
 
 
 def test_the_table_has_every_recurrent_layer_of_torch() -> None:

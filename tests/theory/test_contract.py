@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lstm_shapes.errors import SpecError
-from lstm_shapes.theory.contract import Group, Operand, Other, Packed, Problem, Value, Words, configuration, problems
+from lstm_shapes.theory._contract import Group, Operand, Other, Packed, Problem, Value, Words, configuration, problems
 from lstm_shapes.theory.spec import Spec
 
 LSTM = Spec(4, 5, 2)

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import ShapeError, SpecError
+from lstm_shapes.theory._cells import CELLS
 from lstm_shapes.theory.call import DTYPES, Call
-from lstm_shapes.theory.cells import CELLS
 from lstm_shapes.theory.counts import Counts, LayerCount, Term, kept_elements, kept_for_backward
 from lstm_shapes.theory.predict import Prediction, count, predict
 from lstm_shapes.theory.spec import Spec, Weights
@@ -268,7 +268,7 @@ def saved_elements(spec: Spec, call: Call) -> int:
     from torch.autograd.graph import saved_tensors_hooks
     from torch.nn.utils.rnn import pack_padded_sequence
 
-    from lstm_shapes.lab.build import build
+    from lstm_shapes.lab._build import build
 
     layer = build(spec, dtype="float64").train()
     parameters = {p.untyped_storage().data_ptr() for p in layer.parameters()}

@@ -13,8 +13,8 @@ from torch import nn
 
 import lstm_shapes as ls
 from lstm_shapes.errors import LstmShapesError, ShapeError, SpecError
-from lstm_shapes.lab.build import build
-from lstm_shapes.theory.given import Given
+from lstm_shapes.lab._build import build
+from lstm_shapes.theory._given import Given
 from lstm_shapes.theory.spec import Spec
 from lstm_shapes.theory.symbols import SYMBOLS
 from tests.strategies import dropping_specs

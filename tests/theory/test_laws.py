@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.language.english import SENTENCES
+from lstm_shapes.language._english import SENTENCES
 from lstm_shapes.testing import cases
+from lstm_shapes.theory._law_rules import RULES
+from lstm_shapes.theory._layout import last_step
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.law_rules import RULES
 from lstm_shapes.theory.laws import Law, laws
-from lstm_shapes.theory.layout import last_step
 from lstm_shapes.theory.spec import Spec
 
 

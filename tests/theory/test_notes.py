@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from lstm_shapes.language.english import SENTENCES
+from lstm_shapes.language._english import SENTENCES
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.notes import KEYS, keyed_notes, notes

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import assume, example, given, settings
 
+from lstm_shapes._views.counts import conventions_sheet
 from lstm_shapes.display.page import Page, console
+from lstm_shapes.theory._other_tools import Convention, conventions
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.counts import Counts
-from lstm_shapes.theory.other_tools import Convention, conventions
 from lstm_shapes.theory.predict import predict
 from lstm_shapes.theory.spec import Spec
-from lstm_shapes.views.counts import conventions_sheet
 from tests.scale import examples
 from tests.strategies import cases
 
@@ -72,7 +72,7 @@ def test_mult_adds_are_torchinfos(case: tuple[Spec, Call]) -> None:
     torchinfo = pytest.importorskip("torchinfo")
     import torch
 
-    from lstm_shapes.lab.build import build
+    from lstm_shapes.lab._build import build
 
     spec, call = case
     X = torch.zeros(predict(spec, N=call.N, L=call.L).X.sizes)

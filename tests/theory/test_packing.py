@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.testing import lengths
-from lstm_shapes.theory.packing import Packing
+from lstm_shapes.theory._packing import Packing
 
 
 @given(lengths(), st.integers(0, 5))

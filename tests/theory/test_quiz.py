@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from lstm_shapes import Spec, SpecError
+from lstm_shapes.theory._quiz.answers import as_number
+from lstm_shapes.theory._quiz.draw import LETTERS, LEVELS, Draws, symbols_of
+from lstm_shapes.theory._quiz.question import TOPICS, Answered, Question, Score
+from lstm_shapes.theory._quiz.topics import questions, written
 from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
-from lstm_shapes.theory.quiz.answers import as_number
-from lstm_shapes.theory.quiz.draw import LETTERS, LEVELS, Draws, symbols_of
-from lstm_shapes.theory.quiz.question import TOPICS, Answered, Question, Score
-from lstm_shapes.theory.quiz.topics import questions, written
 from tests.scale import examples
 
 SEEDS = range(examples(6))

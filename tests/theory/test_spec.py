@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_shapes.errors import SpecError
-from lstm_shapes.theory.cells import CELLS
+from lstm_shapes.theory._cells import CELLS
 from lstm_shapes.theory.spec import Spec, is_whole, whole
 from tests.strategies import dropping_specs
 

@@ -50,7 +50,7 @@ def test_a_checkpoint_gives_back_its_spec(spec: Spec, prefix: str) -> None:
 def test_the_round_trip_through_torch(spec: Spec) -> None:
     """`Spec.of(build(spec))` is the spec; of its state_dict, all that a checkpoint knows."""
     pytest.importorskip("torch")
-    from lstm_shapes.lab.build import build
+    from lstm_shapes.lab._build import build
 
     layer = build(spec, device="meta")
     assert Spec.of(layer) == spec

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import lstm_shapes as ls
+from lstm_shapes._views.counts import parameters_sheet
 from lstm_shapes.display import as_text
 from lstm_shapes.display.page import Page
-from lstm_shapes.views.counts import parameters_sheet
 from tests.snapshot import Snapshot
 
 NUMBER = re.compile(r"^(layer \d+|layers \d+, \d+|layers \d+ to [\d,]+|total)  .*?((?:[\d,]+ × )?[\d,]+)$")

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 
 from lstm_shapes import Spec, explain, picture, predict
+from lstm_shapes._views.explanation import every_block, explanation_view, first_blocks, prediction_view
+from lstm_shapes._views.shapes import shapes_view
 from lstm_shapes.display import as_text
 from lstm_shapes.display.page import Lines, Page, Sheet
 from lstm_shapes.language import say
+from lstm_shapes.theory._cells import CELLS
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.cells import CELLS
 from lstm_shapes.theory.notes import notes
 from lstm_shapes.theory.predict import Prediction
-from lstm_shapes.views.explanation import every_block, explanation_view, first_blocks, prediction_view
-from lstm_shapes.views.shapes import shapes_view
 from tests.snapshot import Snapshot
 from tests.strategies import cases
 

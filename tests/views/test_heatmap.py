@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from lstm_shapes import ShapeError, SpecError, gates
+from lstm_shapes._views.heatmap import BLOCKS, heatmap_text
 from lstm_shapes.display import as_text
-from lstm_shapes.lab.build import build
-from lstm_shapes.lab.gates.readings import HeatMap
-from lstm_shapes.views.heatmap import BLOCKS, heatmap_text
+from lstm_shapes.lab._build import build
+from lstm_shapes.lab.gates._readings import HeatMap
 
 
 def trace_of(D: int = 5, L: int = 7, **options: Any) -> Any:

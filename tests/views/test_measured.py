@@ -7,11 +7,11 @@ import re
 import torch
 
 from lstm_shapes import Spec, prove, run
+from lstm_shapes._views.measured import proof_lines, proof_sheet, proof_view, run_view
 from lstm_shapes.display import as_text
 from lstm_shapes.display.page import Page, Sheet
 from lstm_shapes.lab.proof import Check, Proof
 from lstm_shapes.theory.call import Call
-from lstm_shapes.views.measured import proof_lines, proof_sheet, proof_view, run_view
 
 GOOD = Check("fine", 1, 1, "b", True)
 BAD = Check("broken", 1_000, 1_001, "b", False, "a note")

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 
 from lstm_shapes import Spec, explain, laws
+from lstm_shapes._views.parts import slices_sheet
 from lstm_shapes.display import as_text
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.slices import slices
-from lstm_shapes.views.parts import slices_sheet
 from tests.strategies import cases
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import lstm_shapes as ls
+from lstm_shapes._views.choice import ends
 from lstm_shapes.display import as_text, drawing
 from lstm_shapes.pictures import KINDS, Picture
-from lstm_shapes.views.choice import ends
 from tests.snapshot import Snapshot
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 import lstm_shapes as ls
+from lstm_shapes._views.report import rule_view, rules_view
 from lstm_shapes.display import as_text
 from lstm_shapes.lab.check import RULES, Evidence, Finding, Report
 from lstm_shapes.lab.trace import Where
-from lstm_shapes.views.report import rule_view, rules_view
 
 
 def swapped() -> Report:

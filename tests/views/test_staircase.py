@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
+from lstm_shapes._views.staircase import packing_view, staircase
 from lstm_shapes.testing import lengths
-from lstm_shapes.theory.packing import Packing
-from lstm_shapes.views.staircase import packing_view, staircase
+from lstm_shapes.theory._packing import Packing
 from tests.snapshot import Snapshot, as_text
 
 

@@ -14,17 +14,21 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.errors import SpecError, in_one_sentence
-from lstm_shapes.lab.alone import alone
+from lstm_shapes.lab._alone import alone
 from lstm_shapes.lab.trace import tensors_of
 
-from . import rules_losses, rules_padding, rules_raised, rules_samples, rules_states
-from .blame import blame_of
-from .experiments import Experiments, OutOfTime, unwrapped
-from .inputs import whole_numbers
-from .padding import lengths_of, padding_of
+from . import _rules_losses as rules_losses
+from . import _rules_padding as rules_padding
+from . import _rules_raised as rules_raised
+from . import _rules_samples as rules_samples
+from . import _rules_states as rules_states
+from ._blame import blame_of
+from ._experiments import Experiments, OutOfTime, unwrapped
+from ._inputs import whole_numbers
+from ._padding import lengths_of, padding_of
+from ._samples import samples_of
 from .report import Finding, Report, ordered
 from .rule import MORE, RULES
-from .samples import samples_of
 
 __all__ = ["check", "examine"]
 

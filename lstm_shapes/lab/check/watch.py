@@ -13,17 +13,17 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from lstm_shapes.display import Shown
-from lstm_shapes.lab.alone import alone, when_free
+from lstm_shapes.lab._alone import alone, when_free
 from lstm_shapes.lab.trace import Trace, raised_at, theirs
-from lstm_shapes.lab.trace.bounded import Bounded
-from lstm_shapes.lab.trace.compiling import aside
+from lstm_shapes.lab.trace._bounded import Bounded
+from lstm_shapes.lab.trace._compiling import aside
 
-from .loading import Loading
+from ._loading import Loading
+from ._roots import Roots
+from ._rules_losses import seen_losses
+from ._rules_raised import explain_error
 from .report import Finding, Report, ordered
-from .roots import Roots
 from .rule import RULES
-from .rules_losses import seen_losses
-from .rules_raised import explain_error
 
 __all__ = ["Watch", "watch"]
 

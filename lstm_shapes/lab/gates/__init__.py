@@ -25,14 +25,14 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.lab.calling import Inputs, Returned, State, X, arriving, call_plainly, read_inputs
+from lstm_shapes.lab._calling import Inputs, Returned, State, X, arriving, call_plainly, read_inputs
+from lstm_shapes.theory._given import Given, Lengths, takes
 from lstm_shapes.theory.call import Call, dtype_name
-from lstm_shapes.theory.given import Given, Lengths, takes
 from lstm_shapes.theory.spec import Spec
 
+from ._layer_call import LayerByLayer, left_out, make_weights, quiet
+from ._recurrence import GateWeights, unroll
 from .cell_trace import CellTrace, Replayed, agree, tolerance_of
-from .layer_call import LayerByLayer, left_out, make_weights, quiet
-from .recurrence import GateWeights, unroll
 from .trace import GateTrace, outputs
 
 __all__ = ["gates"]

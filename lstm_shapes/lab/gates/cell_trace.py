@@ -35,7 +35,7 @@ from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec
 
-from .recurrence import GateWeights, replay, steps_before
+from ._recurrence import GateWeights, replay, steps_before
 
 __all__ = ["TOLERANCES", "CellTrace", "Replayed", "agree", "last_computed", "tolerance_of"]
 

@@ -22,8 +22,8 @@ from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
+from ._readings import Feedback, GateStep, HeatMap, read_feedback, read_step
 from .cell_trace import CellTrace, last_computed
-from .readings import Feedback, GateStep, HeatMap, read_feedback, read_step
 
 __all__ = ["GateTrace", "outputs"]
 
@@ -142,7 +142,7 @@ class GateTrace(Shown):
     def bytes_formula(self) -> str:
         """`.bytes` in symbols.
 
-        >>> from lstm_shapes.lab.build import build
+        >>> from lstm_shapes.lab._build import build
         >>> from lstm_shapes.lab.gates import gates
         >>> gates(build(3, 5), torch.ones(2, 4, 3)).bytes_formula
         'K·R·N·L·(5D + H)·4'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .explain import explained
-from .raised import Explanation, Raised
+from ._explain import explained
+from ._raised import Explanation, Raised
 
 __all__ = ["Explanation", "Raised", "explained"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from .bounded import Bounded
-from .layers import LayerCall, layer_calls
-from .nested import leaves, rebuild
-from .reachable import Reached, reach
+from ._bounded import Bounded
+from ._layers import LayerCall, layer_calls
+from ._nested import leaves, rebuild
+from ._reachable import Reached, reach
+from ._snapshot import Snapshot
+from ._still import Still
+from ._where import Where, here, raised_at, theirs
 from .recorder import (
     CELLS,
     DRAWS,
@@ -22,9 +25,6 @@ from .recorder import (
     tensors_of,
 )
 from .recorder import RECURRENT as KERNELS
-from .snapshot import Snapshot
-from .still import Still
-from .where import Where, here, raised_at, theirs
 
 __all__ = [
     "CELLS",

@@ -20,12 +20,12 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
-from lstm_shapes.lab.private import saw_unbatched, storage_of, version_of
+from lstm_shapes.lab._private import saw_unbatched, storage_of, version_of
 
-from .compiling import aside, uncompiled
-from .families import names_in
-from .still import Still
-from .where import Line, Where, line_now, resolve
+from ._compiling import aside, uncompiled
+from ._families import names_in
+from ._still import Still
+from ._where import Line, Where, line_now, resolve
 
 __all__ = [
     "DRAWS",

@@ -15,19 +15,19 @@ import torch
 from torch import Tensor, nn
 
 from lstm_shapes.errors import ShapeError
-from lstm_shapes.lab.alone import alone
-from lstm_shapes.lab.axis_names import AxisNames
-from lstm_shapes.lab.private import compiled_from
+from lstm_shapes.lab._alone import alone
+from lstm_shapes.lab._axis_names import AxisNames
+from lstm_shapes.lab._private import compiled_from
+from lstm_shapes.lab._torch_rules import axes_of, called
 from lstm_shapes.lab.tensors import AnnotatedTensor
-from lstm_shapes.lab.torch_rules import axes_of, called
 from lstm_shapes.lab.trace import CELLS, LayerCall, Value, layer_calls, reach
-from lstm_shapes.lab.trace.snapshot import Snapshot
-from lstm_shapes.lab.trace.where import theirs
+from lstm_shapes.lab.trace._snapshot import Snapshot
+from lstm_shapes.lab.trace._where import theirs
+from lstm_shapes.theory._axis_rules.table import describing
 from lstm_shapes.theory.axes import Axes
-from lstm_shapes.theory.axis_rules.table import describing
 
+from ._lines import Lines, Node, Row, rows_of
 from .comments import Verdict, judged
-from .lines import Lines, Node, Row, rows_of
 from .result import Made, Mixed, Step, Walk
 
 __all__ = ["Made", "Step", "Walk", "walk"]

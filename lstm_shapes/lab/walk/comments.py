@@ -13,7 +13,7 @@ import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lstm_shapes.lab.axis_names import meaning_of
+from lstm_shapes.lab._axis_names import meaning_of
 from lstm_shapes.theory.axes import Axes
 
 __all__ = ["Claim", "Claims", "Verdict", "claims_in", "judged", "read"]

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lstm_shapes.display import Shown
+from lstm_shapes.theory._origins import UNKNOWN
 from lstm_shapes.theory.axes import Axes, Axis
-from lstm_shapes.theory.origins import UNKNOWN
 
 from .comments import Verdict
 

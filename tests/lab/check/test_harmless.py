@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
 import lstm_shapes as ls
+from lstm_shapes.lab.check import _experiments as experiments_module
 from lstm_shapes.lab.check import check
-from lstm_shapes.lab.check import experiments as experiments_module
 from lstm_shapes.lab.check.watch import Watch
 from tests.lab.check.programs import PROGRAMS, draws, picture, plain, trained
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from lstm_shapes.lab.check import Report, check
-from lstm_shapes.lab.check.inputs import Inputs, whole_numbers
+from lstm_shapes.lab.check._inputs import Inputs, whole_numbers
 
 N, L, Q, D = 5, 7, 4, 6
 

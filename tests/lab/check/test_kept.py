@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lstm_shapes.lab.check import Report, check
-from lstm_shapes.lab.check.experiments import Experiments
-from lstm_shapes.lab.check.kept import second_call_of
+from lstm_shapes.lab.check._experiments import Experiments
+from lstm_shapes.lab.check._kept import second_call_of
 
 N, L, Q, D = 5, 7, 4, 6
 

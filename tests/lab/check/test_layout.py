@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lstm_shapes.lab.check.layout import Layout, Track, cuts
+from lstm_shapes.lab.check._layout import Layout, Track, cuts
 from tests.scale import examples
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from lstm_shapes.lab.check.loading import Loading, explain_load_error
+from lstm_shapes.lab.check._loading import Loading, explain_load_error
 
 
 def test_loading_is_put_back() -> None:

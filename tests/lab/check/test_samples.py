@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lstm_shapes.lab.check import Report, check
-from lstm_shapes.lab.check.experiments import Experiments
-from lstm_shapes.lab.check.samples import chosen, samples_of, tracks_of
+from lstm_shapes.lab.check._experiments import Experiments
+from lstm_shapes.lab.check._samples import chosen, samples_of, tracks_of
 from tests.lab.check.right_programs import Program
 
 N, L, Q, D = 5, 7, 4, 6

@@ -20,7 +20,8 @@ import lstm_shapes as ls
 from lstm_shapes.lab.check import watch as watch_module
 from lstm_shapes.lab.check.report import Finding
 from lstm_shapes.lab.check.watch import Watch
-from lstm_shapes.lab.trace import Trace, bounded
+from lstm_shapes.lab.trace import Trace
+from lstm_shapes.lab.trace import _bounded as bounded
 from tests.lab.check.programs import PROGRAMS, trained
 
 N, L, Q, D, C = 4, 7, 5, 8, 3

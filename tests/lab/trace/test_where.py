@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import lstm_shapes
 from lstm_shapes.lab.trace import Recorder, Where, here, raised_at, theirs
-from lstm_shapes.lab.trace.where import resolve, source_line
+from lstm_shapes.lab.trace._where import resolve, source_line
 
 
 def line_of(model: Callable[..., Any], *inputs: Tensor) -> Where:

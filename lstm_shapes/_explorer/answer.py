@@ -1,0 +1,181 @@
+"""What the explorer shows for the values of its controls, and the sentences that say what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from lstm_shapes._views.explanation import explanation_view
+from lstm_shapes.display._numbers import counted
+from lstm_shapes.display.html import to_html
+from lstm_shapes.display.page import Page
+from lstm_shapes.errors import LstmShapesError, SpecError
+from lstm_shapes.explanation import Explanation, explain
+from lstm_shapes.pictures import Picture, picture
+from lstm_shapes.theory._cells import CELLS
+
+__all__ = ["Answer", "answer", "too_large"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Pieces of HTML, and what they were made from.
+
+    `sizes` and `highlight` are what is wrong with these controls, empty where nothing is; `shapes` is the table that is
+    looked at while a control moves, `rest` the picture and the other tables. `lit` is the highlight that is drawn:
+    the one that was asked for, or while that cannot be read the one before. `explanation` is None where there is none.
+    """
+
+    sizes: str
+    highlight: str = ""
+    shapes: str = ""
+    rest: str = ""
+    lit: str = ""
+    explanation: Explanation | None = None
+
+
+def answer(values: Mapping[str, Any], lit: str = "") -> Answer:
+    """What there is to say for one position of all controls; `lit` is the last highlight that could be drawn.
+
+    >>> page = answer({"Q": 28, "D": 256, "K": 3, "N": 2, "L": 20, "cell": "GRU"})
+    >>> "GRU(Q=28, D=256, K=3)" in page.shapes, "(2, 20, 256)" in page.shapes, page.sizes
+    (True, True, '')
+    >>> page = answer({"Q": 28, "D": 8, "proj_size": 9})
+    >>> page.sizes[:51], "LSTM(Q=28, D=8, K=1)" in page.shapes
+    ('<p>P (proj_size) must be below D = 8 (0 for no proj', True)
+    >>> page = answer({"Q": 28, "D": 8, "highlight": "Y[:, -"}, lit="Y[:, -1]")
+    >>> page.lit, "Y[:, -1] reads" in page.rest
+    ('Y[:, -1]', True)
+    """
+    wanted = {name: value for name, value in values.items() if value not in (None, "")}
+    highlight, kind = str(wanted.pop("highlight", "")).strip(), str(wanted.pop("picture", "grid"))
+    explanation, left_out, troubles = _explained(wanted)
+    if left_out:
+        names = ", ".join(_NAMES.get(name, name) for name in left_out)
+        troubles += (f"{wanted.get('cell', 'LSTM')} does not have: {names}.",)
+    if explanation is None:
+        return Answer(_alert(*troubles))
+    drawn, lit, trouble = _drawn(explanation, kind, highlight, lit)
+    page = explanation_view(explanation)
+    return Answer(
+        sizes=_alert(*troubles),
+        highlight=_alert(trouble) if trouble else "",
+        shapes=to_html(Page(page.title, page.subtitle, page.blocks[:1])),
+        rest=to_html(Page("", "", page.blocks[1:], lambda: drawn.svg, page.folded), inline=True),
+        lit=lit,
+        explanation=explanation,
+    )
+
+
+def too_large(explanation: Explanation) -> str:
+    """Why this layer cannot be stepped through; nothing where it can.
+
+    >>> too_large(answer({"Q": 28, "D": 256, "K": 3, "L": 20}).explanation)
+    ''
+    >>> too_large(answer({"Q": 512, "D": 1024, "K": 12, "L": 200}).explanation)[:68]
+    '<p>This layer is too large to be stepped through while a slider move'
+    """
+    products = explanation.counts.total * explanation.call.L
+    if products <= _MOST_PRODUCTS:
+        return ""
+    return _alert(
+        f"This layer is too large to be stepped through while a slider moves: {explanation.counts.total:,} parameters "
+        f"times {counted(explanation.call.L, 'step')} are {products:,}, and the limit is {_MOST_PRODUCTS:,}. "
+        "Make D, K or L smaller."
+    )
+
+
+_MOST_PRODUCTS = 40_000_000
+
+
+def _alert(*sentences: str) -> str:
+    """Sentences as HTML; a grammar, which comes in lines, is folded."""
+    parts = (sentence.partition("\n") for sentence in sentences)
+    folded = "<details><summary>What can be written</summary><pre>{}</pre></details>"
+    return "".join(f"<p>{escape(first)}</p>{folded.format(escape(more)) if more else ''}" for first, _, more in parts)
+
+
+_NAMES = {"proj_size": "P", "bidirectional": "directions", "batch_first": "layout"}
+
+
+# Controls that a page can do without, and how an error begins that is about them.
+_SPARED = {"lengths": "lengths", "proj_size": "P ("}
+_UNPACKED = "Rows are packed where they differ in length: write lengths, such as 5, 3, 2, for a layer with a batch."
+
+
+def _explained(wanted: Mapping[str, Any]) -> tuple[Explanation | None, tuple[str, ...], tuple[str, ...]]:
+    """The explanation, the controls that it leaves out, and a sentence for each value that is none.
+
+    Somebody in the middle of typing lengths keeps the page: it is the one without them, until they can be read.
+    """
+    try:
+        kept, left_out = _fitting(dict(wanted))
+        return explain(**kept, proof=False), left_out, ()
+    except LstmShapesError as error:
+        sentence = str(error)
+        about = str(getattr(error, "name", ""))
+        bad = next((field for field, name in _SPARED.items() if about.startswith(name) and field in wanted), None)
+    if bad is None:
+        return None, (), (sentence,)
+    explanation, left_out, more = _explained({name: value for name, value in wanted.items() if name != bad})
+    return explanation, left_out, (sentence, *more)
+
+
+def _drawn(explanation: Explanation, kind: str, highlight: str, before: str) -> tuple[Picture, str, str]:
+    """The picture, the highlight in it, and what is wrong with what was asked for: then it is the one before."""
+    trouble = ""
+    if kind == "packed" and not explanation.call.lengths:
+        kind, trouble = "grid", _UNPACKED
+    try:
+        return _picture(explanation, kind, highlight), highlight, trouble
+    except LstmShapesError as error:
+        trouble = trouble or _in_lines(error)
+    try:
+        return _picture(explanation, kind, before), before, trouble
+    except LstmShapesError:  # sizes have moved, too
+        return _picture(explanation, kind, ""), "", trouble
+
+
+def _picture(explanation: Explanation, kind: str, highlight: str) -> Picture:
+    call = explanation.call
+    return picture(
+        explanation.spec,
+        kind=kind,
+        highlight=highlight if kind == "grid" else "",
+        **({"lengths": call.lengths, "L": call.L} if call.lengths else {"N": call.N, "L": call.L}),
+    )
+
+
+def _fitting(wanted: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The arguments of `explain`, and which controls do not concern this cell.
+
+    Turning the cell from LSTM to GRUCell must not end in an error about a switch on the other side of the page.
+    """
+    kind = CELLS[wanted.get("cell", "LSTM")]
+    idle: dict[str, Any] = {} if kind.projects else {"proj_size": 0}
+    if kind.step:
+        idle |= {"K": 1, "bidirectional": False, "batch_first": True, "L": 1, "lengths": None}
+    left_out = tuple(name for name, nothing in idle.items() if wanted.pop(name, nothing) != nothing)
+    alone, lengths = wanted.pop("unbatched", False), wanted.pop("lengths", None)
+    if lengths is not None and not alone:
+        # The lengths say how many rows there are, and the longest how many steps.
+        wanted = {name: value for name, value in wanted.items() if name not in ("N", "L")}
+        wanted["lengths"] = _lengths(str(lengths))
+    elif alone:
+        wanted["N"] = None
+    return wanted, left_out
+
+
+def _lengths(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(entry) for entry in text.strip().rstrip(",").split(","))
+    except ValueError:
+        raise SpecError("lengths", "whole numbers with commas between, such as 5, 3, 2", text) from None
+
+
+def _in_lines(error: LstmShapesError) -> str:
+    """The sentence, and the grammar that comes with it in lines of its own."""
+    hint = str(getattr(error, "hint", "")).strip()
+    return str(error).replace(f" {hint}", f"\n{hint}") if "\n" in hint else str(error)

@@ -1,0 +1,84 @@
+"""One step of a real layer: the numbers of each gate and state, and the weights that they came from. Loads torch."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from lstm_shapes._views.choice import chosen
+from lstm_shapes._views.gates import step_view
+from lstm_shapes._views.svg import box, frame, text
+from lstm_shapes.display._numbers import number
+from lstm_shapes.display.html import to_html
+from lstm_shapes.display.page import Page
+from lstm_shapes.lab.gates import gates
+from lstm_shapes.lab.gates.cell_trace import CellTrace
+from lstm_shapes.lab.gates.trace import GateTrace
+from lstm_shapes.lab.proof import one_thread_below
+from lstm_shapes.lab.run import run
+from lstm_shapes.theory.spec import Spec
+
+__all__ = ["stepped"]
+
+
+def stepped(spec: Spec, L: int, *, layer: int = 0, direction: int = 0, t: int = 0, d: int = 0) -> str:
+    """HTML: gates and states of unit d over time, and step t of them written out.
+
+    >>> page = stepped(Spec(3, 5), 4, t=2, d=1)
+    >>> "unit d=1 of layer 0" in page, "unit d=1 is row" in page
+    (True, True)
+    """
+    with one_thread_below(0):  # of layers that are small enough, several would wait for each other
+        trace = _trace(spec, L)
+        step = trace.step(layer, direction, t, 0, d)
+    page = step_view(step)
+    entering, equations, rows = page.blocks
+    drawn = _strip(trace[layer, direction], t, d)
+    return to_html(Page(page.title, page.subtitle, (equations, rows, entering), lambda: drawn), inline=True)
+
+
+@lru_cache(maxsize=4)
+def _trace(spec: Spec, L: int) -> GateTrace:
+    """One sequence, without a batch: layer and numbers follow from the seed 0."""
+    ran = run(spec, N=None, seed=0) if spec.kind.step else run(spec, N=None, L=L, seed=0)
+    return gates(ran.layer, ran.X)
+
+
+_ROOM, _WIDE, _HIGH, _LEFT, _TOP = 24, 64, 30, 48, 62
+
+
+def _strip(cell: CellTrace, t: int, d: int) -> str:
+    """Unit d of each gate and state: step t first, where a phone has it in sight, then among the others.
+
+    The deeper a square the larger its number; orange is negative.
+    """
+    names = [name for name, _ in cell.spec.kind.equations]
+    values: dict[str, Any] = {name: cell.values[name][:, 0].detach() for name in names}
+    values = {name: found[:, d].tolist() for name, found in values.items() if d < found.shape[1]}
+    steps = chosen(len(values[names[0]]), _ROOM, (t,))
+    where = f"unit d={d} of layer {cell.layer}{(' forward', ' reverse')[cell.direction] if cell.spec.R > 1 else ''}"
+    title = f"Gates and states of {where}"
+    parts, bottom = [text(20, 28, title, "l-title")], _TOP + len(values) * _HIGH
+    for row, name in enumerate(values):
+        parts.append(text(24, _TOP + row * _HIGH + 20, name, "l-code l-strong"))
+    x: float = _LEFT
+    for place, s in enumerate((t, None, *steps)):
+        if s is None:
+            parts.append(text(x + 10, _TOP - 8, "⋯" if place > 1 else "", "l-quiet", "middle"))
+            x += 20
+            continue
+        parts.append(text(x + _WIDE / 2, _TOP - 8, f"t={s}", "l-code l-strong" if s == t else "l-quiet", "middle"))
+        for row, numbers in enumerate(values.values()):
+            y = _TOP + row * _HIGH
+            colour, depth = "#bc4c00" if numbers[s] < 0 else "#2f81f7", min(1.0, abs(numbers[s])) / 2
+            parts.append(
+                f'<rect x="{x:.0f}" y="{y}" width="{_WIDE}" height="{_HIGH}" fill="{colour}" '
+                f'fill-opacity="{depth:.3f}"/>'
+            )
+            shown = f"{numbers[s]:.2f}".replace("-", "−")
+            parts.append(text(x + _WIDE / 2, y + 20, shown, "l-code l-strong" if s == t else "l-code", "middle"))
+        if s == t:
+            parts.append(box(x, _TOP - 1, _WIDE, bottom - _TOP + 2, "l-last", 3))
+        x += _WIDE
+    told = f"{title} at t={t}: {', '.join(f'{name} is {number(numbers[t])}' for name, numbers in values.items())}."
+    return frame(title, told, x + 24, bottom + 16, "".join(parts))

@@ -1,0 +1,110 @@
+"""Parameters, and for a call what is kept for backward and why other tools print other numbers."""
+
+from __future__ import annotations
+
+from lstm_shapes.display import view
+from lstm_shapes.display.page import Block, Cell, Column, Mark, Page, Sheet
+from lstm_shapes.language import say
+from lstm_shapes.theory._other_tools import conventions
+from lstm_shapes.theory.call import DTYPES
+from lstm_shapes.theory.counts import Counts, kept_for_backward
+
+from .titles import headline, number_of_bytes, subtitle
+
+__all__ = ["conventions_sheet", "counts_blocks", "counts_view", "parameters_sheet"]
+
+_FORMULA = 53
+"""Columns that a formula and its numbers may take side by side."""
+
+
+@view.register(Counts)
+def counts_view(counts: Counts) -> Page:
+    """Parameters alone; with a call also MACs, memory and the table of other tools."""
+    title = say("parameters of", layer=headline(counts.spec))
+    about = say("sizes wanted") if counts.call is None else subtitle(counts.spec, counts.call)
+    return Page(title, about, (parameters_sheet(counts, full=True), *counts_blocks(counts)))
+
+
+def counts_blocks(counts: Counts) -> tuple[Block, ...]:
+    """What there is to count of a call besides parameters; nothing without a call."""
+    return () if counts.call is None else (_memory_sheet(counts), conventions_sheet(counts))
+
+
+def parameters_sheet(counts: Counts, *, full: bool = False) -> Sheet:
+    """Each layer's parameters with the formula, in symbols and in numbers; `full`: also as others count, and MACs."""
+    spec = counts.spec
+    layers = [(say("layer", k=0), counts.first, 1)]
+    if counts.upper is not None:
+        upper = say({2: "layer", 3: "two layers"}.get(spec.K, "layers"), k=1, last=spec.K - 1)
+        layers.append((upper, counts.upper, spec.K - 1))
+    formulas = [f"{layer.formula} = {layer.substituted}" for _, layer, _ in layers]
+    if max(map(len, formulas)) > _FORMULA:
+        formulas = [text.replace(" = ", "\n= ") for text in formulas]
+    rows: list[tuple[Cell, ...]] = [
+        (name, formula, f"{layer.total:,}" if times == 1 else f"{times:,} × {layer.total:,}")
+        for (name, layer, times), formula in zip(layers, formulas, strict=True)
+    ]
+    told = say(
+        "size and share, D costs" if counts.D_costs else "size and share",
+        size=number_of_bytes(counts.bytes),
+        dtype=counts.dtype,
+        share=f"{counts.recurrent_share:.0%}",
+    )
+    totals: list[tuple[Cell, ...]] = [(Mark(say("total"), "strong"), told, Mark(f"{counts.total:,}", "strong"))]
+    if full:
+        totals += _other_totals(counts)
+    columns = (Column(""), Column("", whole=False), Column("", right=True))
+    return Sheet(say("parameters title"), columns, tuple(rows), tuple(totals), _about_bias(counts))
+
+
+def _about_bias(counts: Counts) -> str:
+    """Why there are two biases."""
+    return say(f"two biases {counts.spec.cell.removesuffix('Cell')}") if counts.spec.bias else ""
+
+
+def _other_totals(counts: Counts) -> list[tuple[Cell, ...]]:
+    """What of it is recurrent, what Keras counts, and MACs where there is a call."""
+    spec, call = counts.spec, counts.call
+    totals: list[tuple[Cell, ...]] = [(say("of it"), say("recurrent matrices"), f"{counts.recurrent:,}")]
+    if spec.bias and spec.kind.keras_biases == 1 and not spec.P:
+        fewer = spec.K * spec.R * spec.G * spec.D
+        totals.append(("Keras", say("one bias fewer", fewer=fewer), f"{counts.total - fewer:,}"))
+    if counts.macs is not None and call is not None:
+        told = say("MACs of", T=call.T, each=counts.macs_per_step, formula=call.T_formula)
+        totals.append(("MACs", told, f"{counts.macs:,}"))
+    return totals
+
+
+def _memory_sheet(counts: Counts) -> Sheet:
+    """What training keeps until backward, in elements, and in bytes of the dtype."""
+    assert counts.call is not None  # nothing is kept before there is a call
+    terms = kept_for_backward(counts.spec, counts.call)
+    total = sum(term.value for term in terms)
+    size = say("size", size=number_of_bytes(total * DTYPES[counts.dtype]), dtype=counts.dtype)
+    return Sheet(
+        say("kept"),
+        (Column(say("tensor"), whole=False), Column(say("formula"), whole=False), Column(say("elements"), right=True)),
+        tuple((term.name, f"{term.formula} = {term.substituted}", f"{term.value:,}") for term in terms),
+        ((Mark(say("total"), "strong"), size, Mark(f"{total:,}", "strong")),),
+        say("kept how"),
+    )
+
+
+def conventions_sheet(counts: Counts) -> Sheet:
+    """One row a tool: its number, its formula and what is different about it."""
+    assert counts.call is not None  # other tools count calls
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            f"{one.tool}\n{one.version}",
+            say("no number") if one.value is None else f"{one.value:,}\n{one.unit}",
+            f"{one.formula}: {one.why}" if one.formula else one.why,
+        )
+        for one in conventions(counts.spec, counts.call)
+    )
+    here = say("here", macs=counts.macs, total=counts.total)
+    columns = (
+        Column(say("tool")),
+        Column(say("its number"), right=True),
+        Column(say("how it comes about"), whole=False),
+    )
+    return Sheet(say("tools"), columns, rows, caption=here)

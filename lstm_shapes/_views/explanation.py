@@ -1,0 +1,97 @@
+"""The first screen of a layer and a call, and all that an explanation holds beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lstm_shapes.display import view
+from lstm_shapes.display.page import Block, Lines, Page
+from lstm_shapes.explanation import Explanation
+from lstm_shapes.language import say
+from lstm_shapes.theory._packing import Packing
+from lstm_shapes.theory.notes import notes
+from lstm_shapes.theory.predict import Prediction
+from lstm_shapes.theory.slices import Slice, slices
+
+from .counts import counts_blocks, parameters_sheet
+from .parts import laws_sheet, notes_lines, slices_sheet
+from .pictures import overview
+from .shapes import shapes_sheet
+from .staircase import packing_blocks
+from .titles import headline, subtitle
+
+__all__ = ["every_block", "explanation_view", "first_blocks", "prediction_view"]
+
+# What a classifier reads, and what looks like it: the slices that stand on the first screen.
+_FIRST = ("Y[:, -1, :]", "Y[:, -1]", "hn[-1]", "Y[:, -1:]", "Y[-1]", "Y[-1:]", "hn[-2]")
+# Columns that the expressions of one row may take side by side.
+_SIDE_BY_SIDE = 22
+
+
+@view.register(Explanation)
+def explanation_view(explanation: Explanation) -> Page:
+    """What `explain` returns: the answer, and folded what proves it."""
+    prediction = explanation.prediction
+    blocks = [shapes_sheet(prediction), *first_blocks(prediction)]
+    folded = list(_behind(explanation))
+    if explanation.proof is not None:
+        from .measured import proof_lines, proof_sheet  # a proof has loaded torch, which the tables do without
+
+        blocks += proof_lines(explanation.proof)
+        folded.append(proof_sheet(explanation.proof))
+    return Page(
+        headline(prediction.spec),
+        subtitle(prediction.spec, prediction.call),
+        tuple(blocks),
+        overview(prediction),
+        (*folded, *counts_blocks(prediction.counts)),
+        say("more" if explanation.proof is None else "more and proof"),
+    )
+
+
+@view.register(Prediction)
+def prediction_view(prediction: Prediction) -> Page:
+    """What `predict` returns: the first screen."""
+    blocks = (shapes_sheet(prediction), *first_blocks(prediction))
+    return Page(headline(prediction.spec), subtitle(prediction.spec, prediction.call), blocks, overview(prediction))
+
+
+def first_blocks(prediction: Prediction) -> tuple[Block, ...]:
+    """What follows the shapes on the first screen."""
+    reading = slices_sheet(say("reading it"), _reading(prediction))
+    asked = prediction.spec.batch_first and prediction.Y is not None and prediction.call.batched
+    question = (say("open question"),) if asked else ()
+    mind = Lines(say("mind"), (*question, *notes(prediction.spec, prediction.call, first=True)))
+    return (parameters_sheet(prediction.counts), *([reading] if reading.rows else []), mind)
+
+
+def every_block(explanation: Explanation) -> tuple[Block, ...]:
+    """All that there is to say below the shapes, but for the proof: `lstm-shapes explain --full`."""
+    counts = explanation.prediction.counts
+    return (parameters_sheet(counts, full=True), *_behind(explanation), *counts_blocks(counts))
+
+
+def _behind(explanation: Explanation) -> Iterator[Block]:
+    """What the first screen leaves out, without the proof."""
+    call = explanation.call
+    if explanation.slices:
+        yield slices_sheet(say("slices"), ((one.expression, one) for one in explanation.slices))
+    if call.lengths is not None:
+        yield from packing_blocks(Packing.of(call.lengths, call.L))
+    yield notes_lines(explanation.notes)
+    yield laws_sheet(explanation.laws)
+
+
+def _reading(prediction: Prediction) -> Iterator[tuple[str, Slice]]:
+    """The slices of the first screen; those that give the same in one row, what a classifier reads first."""
+    alike: dict[object, list[Slice]] = {}
+    for one in sorted(slices(prediction), key=lambda one: not one.wanted):
+        if one.expression in _FIRST:
+            same = one.wanted if one.wanted and prediction.spec.R == 1 else one.meaning
+            alike.setdefault((one.axes, same), []).append(one)
+    for group in alike.values():
+        names = group[0].expression
+        for one in group[1:]:
+            fits = len(names.rpartition("\n")[2]) + len(one.expression) < _SIDE_BY_SIDE
+            names += f",{' ' if fits else chr(10)}{one.expression}"
+        yield names, group[0]

@@ -1,0 +1,185 @@
+"""build: a plain torch layer from a Spec, with weights that follow from the seed alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast, overload
+
+import torch
+from torch import nn
+
+from lstm_shapes.errors import ShapeError, SpecError
+from lstm_shapes.theory._given import Built, Given, LayerBuilt, Source, takes
+from lstm_shapes.theory.call import DTYPES, Call, dtype_name
+from lstm_shapes.theory.counts import Counts
+from lstm_shapes.theory.spec import Spec, whole
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = [
+    "PLAIN",
+    "allocate",
+    "as_device",
+    "as_dtype",
+    "build",
+    "constructor_arguments",
+    "generator",
+    "new_layer",
+    "require_memory",
+]
+
+
+# Named wherever numbers are drawn: the caller may have set another device or dtype for all of torch.
+PLAIN: dict[str, Any] = {"device": "cpu", "dtype": torch.float32}
+
+
+@overload
+def build(
+    Q: int = ..., D: int = ..., K: int = 1, batch_first: bool = True, **words: Unpack[LayerBuilt]
+) -> nn.RNNBase | nn.RNNCellBase: ...
+@overload
+def build(source: Source, /, *, layer: str = "", **words: Unpack[Built]) -> nn.RNNBase | nn.RNNCellBase: ...
+@takes(LayerBuilt)
+def build(given: Given) -> nn.RNNBase | nn.RNNCellBase:
+    """A plain `torch.nn` layer: weights uniform in (-1/√D, 1/√D), as torch initialises them.
+
+    The weights follow from `seed` and are the same on every device; torch's global random state is neither
+    read nor moved. On the meta device the layer has shapes and no numbers.
+
+    Args:
+        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
+        D: width of the cell state (hidden_size)
+        K: stacked layers (num_layers), 1 unless given
+        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
+        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
+        bidirectional: reading directions, 1 or 2: R is 2 where True
+        proj_size: P, the width of the projected hidden state, 0 = none
+        bias, dropout, nonlinearity: as torch has them
+        input_size, hidden_size, num_layers: torch's words for Q, D and K
+        device: where the weights are: cpu unless given, cuda, meta, …
+        dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
+        seed: what the weights are drawn from
+        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
+
+    >>> build(28, 256, 3)
+    LSTM(28, 256, num_layers=3, batch_first=True)
+
+    Raises: SpecError; ShapeError where the weights exceed the memory of this machine.
+    Source: `RNNBase.reset_parameters` in torch/nn/modules/rnn.py.
+    """
+    return new_layer(given.spec, "cpu" if given.device is None else given.device, given.precision, given.seed)
+
+
+def new_layer(spec: Spec, device: Any, dtype: Any, seed: int = 0) -> nn.RNNBase | nn.RNNCellBase:
+    """What `build` makes."""
+    where, kind = as_device(device), as_dtype(dtype)
+    require_memory(Counts(spec, None, dtype_name(dtype)).bytes, where, f"The weights of {spec!r}")
+    torch_class = getattr(nn, spec.cell)
+    # On meta the constructor's own initialisation draws nothing, so the global random state stays put.
+    layer: nn.RNNBase | nn.RNNCellBase = torch_class(**constructor_arguments(spec), device="meta", dtype=kind)
+    if isinstance(layer, nn.RNNBase):
+        # With one layer torch's constructor warns that dropout does nothing; explain has a note for it.
+        layer.dropout = spec.dropout
+    if where.type == "meta":
+        return layer
+    allocate(layer, where)
+    numbers, bound = generator(seed), float(spec.D) ** -0.5
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            drawn = torch.empty(parameter.shape, **PLAIN).uniform_(-bound, bound, generator=numbers)
+            parameter.copy_(drawn)
+    if isinstance(layer, nn.RNNBase):
+        layer.flatten_parameters()  # one block for cuDNN, which else warns at every call; nothing on the CPU
+    return layer
+
+
+def constructor_arguments(spec: Spec) -> dict[str, Any]:
+    """torch's keyword arguments for a Spec, only those that this class takes."""
+    arguments: dict[str, Any] = {"input_size": spec.Q, "hidden_size": spec.D, "bias": spec.bias}
+    if spec.kind.nonlinearities:
+        arguments["nonlinearity"] = spec.nonlinearity
+    if not spec.kind.step:
+        arguments |= {"num_layers": spec.K, "batch_first": spec.batch_first}
+        arguments |= {"dropout": spec.dropout if spec.K > 1 else 0.0, "bidirectional": spec.bidirectional}
+    if spec.P:
+        arguments["proj_size"] = spec.P
+    return arguments
+
+
+def allocate(layer: nn.Module, device: torch.device) -> None:
+    """Give a layer that was made on meta its memory, all zeros.
+
+    `to_empty` does the same and imports sympy on the way, which takes half a second.
+    """
+    for name, parameter in list(layer.named_parameters()):
+        zeros = torch.zeros(parameter.shape, dtype=parameter.dtype, device=device)
+        setattr(layer, name, nn.Parameter(zeros))
+
+
+def generator(seed: int) -> torch.Generator:
+    """A private source of random numbers, on the CPU so that every device gets the same ones."""
+    return torch.Generator("cpu").manual_seed(whole("seed", seed, at_least=0))
+
+
+def as_device(device: Any) -> torch.device:
+    """The device, present on this machine, with the index that its tensors have.
+
+    Raises: SpecError for one that torch does not know or this machine does not have.
+    """
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError, ValueError, OverflowError):
+        raise SpecError("device", "one of cpu, cuda, cuda:0, mps or meta", device) from None
+    if found.type in ("cpu", "meta"):
+        return torch.device(found.type)
+    try:
+        # What a build of torch without this device raises differs from device to device.
+        return torch.empty(0, device=found).device
+    except Exception:
+        hint = f"torch sees {torch.cuda.device_count()} CUDA devices here; leave device out for the CPU"
+        raise SpecError("device", "a device of this machine", str(device), hint) from None
+
+
+def as_dtype(dtype: Any) -> torch.dtype:
+    """torch's dtype for `"float32"` or `torch.float32`.
+
+    Raises: SpecError for a dtype the layers do not have.
+    """
+    return cast(torch.dtype, getattr(torch, dtype_name(dtype)))
+
+
+def require_memory(needed: int, device: torch.device, what: str) -> None:
+    """Refuse before allocating: an overcommitted machine would rather kill the session than say no.
+
+    Raises: ShapeError that names what is needed and what still works without it.
+    """
+    limit = _memory(device)
+    if limit is not None and needed > limit:
+        raise ShapeError(
+            what,
+            f"within the {limit / 2**30:,.1f} GiB of {device}",
+            got=f"{needed / 2**30:,.1f} GiB",
+            hint="predict, count and explain need no memory for it, and device='meta' builds it without numbers",
+        )
+
+
+def _memory(device: torch.device) -> int | None:
+    """Bytes that a device has in all; None where nobody can tell."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    if device.type == "cpu":
+        import os
+
+        try:
+            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        except (AttributeError, ValueError, OSError):  # not a POSIX system
+            return None
+    return None
+
+
+def bytes_of_call(spec: Spec, call: Call, dtype: str) -> int:
+    """A lower bound for what one call keeps alive: X, Y and the states."""
+    rows = (call.N or 1) * call.L
+    widths = spec.H + (spec.D if spec.has_c else 0)
+    states = 2 * widths * spec.K * spec.R * (call.N or 1)
+    return DTYPES[dtype] * (rows * (spec.Q + spec.R * spec.H) + states)

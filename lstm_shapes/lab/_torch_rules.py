@@ -1,0 +1,296 @@
+"""What a torch function does to names: its pure rule, found by its name, asked with axes instead of tensors.
+
+Tensors are made into what the rules understand once, here: named axes, or plain sizes, which claim nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+from types import EllipsisType
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
+
+from lstm_shapes.errors import ScrambledAxesWarning
+from lstm_shapes.lab._private import pointwise_operators
+from lstm_shapes.theory._axis_rules.indexing import Key, Picks
+from lstm_shapes.theory._axis_rules.reshaping import Scramble
+from lstm_shapes.theory._axis_rules.table import RULES, Answer, Plain, Rule
+from lstm_shapes.theory._origins import Atom, whole
+from lstm_shapes.theory.axes import Axes, Axis, forget, made
+
+__all__ = ["answer", "axes_of", "called", "on_scramble", "rule_of", "tensors_in", "weight_axes"]
+
+_MOST = 1 << 16
+"""How many positions of an index tensor are read; a longer one is not asked whether it repeats itself."""
+
+called: Any = WeakIdKeyDictionary()
+"""Weight -> axis of it -> what that axis is called for as long as a walk lasts: fc, after the layer."""
+
+# Tensors are compared by identity here, and forgotten when nobody else holds them.
+_MADE: Any = WeakIdKeyDictionary()
+
+
+class _Weight(Plain):
+    """A plain tensor that makes the same axes each time that it is used."""
+
+    tensor: Tensor
+
+    def made(self, at: int) -> Axis:
+        """What axis `at` of a weight makes; of `W.t()`, what that axis of W makes."""
+        at %= len(self)
+        base = self.tensor._base
+        if base is None:
+            base = self.tensor
+        else:
+            strides = [(base.stride(dim), size) for dim, size in enumerate(base.shape)]
+            here = (self.tensor.stride(at), self[at])
+            if here not in strides:
+                return made(self[at])
+            at = strides.index(here)
+        names = called.get(base, {})
+        size = base.shape[at]
+        own = names.get("own", "")
+        name = names.get(str(at), f"{own}.{at}" if own and base.dim() > 1 else own)
+        return _remembered(base, (at, name, size), lambda: made(size, name))
+
+    def atom(self, symbol: str, size: int) -> Atom:
+        """What a layer with this weight makes: D, K or R."""
+        return _remembered(self.tensor, (symbol, size), lambda: Axis((whole(symbol, size),))).atoms[0]
+
+
+def _remembered(weight: Tensor, key: object, make: Callable[[], Axis]) -> Axis:
+    axes: dict[object, Axis] = _MADE.setdefault(weight, {})
+    return axes[key] if key in axes else axes.setdefault(key, make())
+
+
+def axes_of(value: object) -> Axes | None:
+    """The axes that a tensor carries, None where it is plain or no tensor.
+
+    >>> axes_of(torch.zeros(2)) is None
+    True
+    """
+    axes = getattr(value, "__dict__", {}).get("_axes") if isinstance(value, Tensor) else None
+    return axes if isinstance(axes, Axes) else None
+
+
+def weight_axes(tensor: Tensor) -> Axes:
+    """The axes of a weight that nothing with names has met yet: those that it would make.
+
+    >>> weight_axes(torch.zeros(2, 3))
+    (?=2, ?=3)
+    """
+    weight = _Weight(tensor.shape)
+    weight.tensor = tensor
+    return Axes(tuple(weight.made(at) for at in range(len(weight))))
+
+
+def operand(value: Any, axes: Callable[[object], Axes | None] = axes_of) -> Any:
+    """An argument as a rule takes it: axes for a named tensor, sizes for a plain one, lists of them in lists.
+
+    >>> operand((torch.zeros(2, 3), 1.5)), operand((1, 2))
+    ([(2, 3), 1.5], (1, 2))
+    """
+    if isinstance(value, Tensor):
+        named = axes(value)
+        if named is not None:
+            return named
+        plain = _Weight(value.shape)
+        plain.tensor = value
+        return plain
+    if isinstance(value, list | tuple) and any(isinstance(one, Tensor | list | tuple) for one in value):
+        return [operand(one, axes) for one in value]
+    return value
+
+
+def sizes_in(out: Any) -> Any:
+    """The sizes of what a function returned: one shape, or a list of them."""
+    return tuple(out.shape) if isinstance(out, Tensor) else [tuple(one.shape) for one in out if isinstance(one, Tensor)]
+
+
+def flat(values: Sequence[Any], more: Mapping[str, Any]) -> list[Any]:
+    """Arguments, and what stands in lists among them."""
+    each = [*values, *more.values()]
+    return [one for value in each for one in (value if isinstance(value, tuple | list) else [value])]
+
+
+def key_of(key: Any, axes: Callable[[object], Axes | None] = axes_of) -> tuple[Key, ...] | None:
+    """What stands in `t[key]`, with tensors read out; None where there is no rule for it.
+
+    >>> key_of((slice(None), -1))
+    (slice(None, None, None), -1)
+    >>> key_of(torch.tensor([True, False]))
+    (Picks(shape=(1,), values=(0,), axes=None),)
+    """
+    parts: list[Key] = []
+    for one in key if isinstance(key, tuple) else (key,):
+        read = _parts(one, axes)
+        if read is None:
+            return None
+        parts += read
+    return tuple(parts)
+
+
+def _parts(key: Any, axes: Callable[[object], Axes | None]) -> list[Key] | None:
+    if key is None or isinstance(key, EllipsisType):
+        return [key]
+    if isinstance(key, slice):
+        return [slice(*(None if end is None else int(end) for end in (key.start, key.stop, key.step)))]
+    if isinstance(key, bool):
+        return None
+    if hasattr(key, "__index__") and not isinstance(key, Tensor) and getattr(key, "ndim", 0) == 0:
+        return [int(key)]
+    if isinstance(key, Tensor):
+        return _positions(key, axes(key))
+    if isinstance(key, Sequence) and not isinstance(key, str):
+        plain = all(isinstance(one, int) for one in key)
+        return _positions(torch.as_tensor(list(key))) if plain and len(key) else None
+    return _positions(torch.as_tensor(key)) if hasattr(key, "__array__") else None
+
+
+def _positions(key: Tensor, axes: Axes | None = None) -> list[Key] | None:
+    if key.dtype in (torch.bool, torch.uint8):
+        if key.dim() == 0 or key.is_meta:
+            return None
+        # A mask takes positions in order, so its own name would be that of the axis it masks, or a lie.
+        return [Picks(tuple(where.shape), _values(where)) for where in key.nonzero(as_tuple=True)]
+    if key.dim() == 0:
+        return None if key.is_meta else [int(key.item())]
+    return [Picks(tuple(key.shape), _values(key), axes)]
+
+
+def _values(index: Tensor) -> tuple[int, ...] | None:
+    """The positions in an index tensor, None where they can not be read or are too many to keep."""
+    if index.is_meta or index.numel() > _MOST:
+        return None
+    return tuple(map(int, index.flatten().tolist()))
+
+
+# Names that torch's tag `pointwise` does not know: a function that is another one by a different name.
+_POINTWISE = """
+absolute arccos arccosh arcsin arcsinh arctan arctan2 arctanh divide expit fix floor_divide greater greater_equal
+isclose isreal less less_equal multiply multigammaln ndtr negative not_equal psi real subtract hardswish tanhshrink
+softsign logsigmoid log_sigmoid true_divide special_expit special_expm1 special_log1p special_psi and or xor invert
+rpow pow neg pos abs add sub mul div truediv floordiv mod lshift rshift eq ne lt le gt ge
+"""
+
+# Read as positions: which argument of a function is an index.
+_KEYS = {"__getitem__": (1, ""), "__setitem__": (1, ""), "masked_select": (1, "mask"), "index_select": (2, "index")}
+
+
+@cache
+def _pointwise() -> frozenset[str]:
+    """The names of elementwise functions: those that torch itself tags so, and a few more."""
+    return pointwise_operators() | frozenset(_POINTWISE.split())
+
+
+def rule_of(function: object) -> Rule | None:
+    """The rule of a torch function, method or in-place method, None where there is none.
+
+    >>> rule_of(torch.transpose) is rule_of(torch.Tensor.transpose_)
+    True
+    >>> rule_of(torch.histc) is None
+    True
+    """
+    name = _name(function)
+    spellings = _spellings(name, bool(name) and getattr(Tensor, name, None) is function)
+    return next((RULES[spelling] for spelling in spellings if spelling in RULES), None)
+
+
+@cache
+def _spellings(name: str, method: bool) -> tuple[str, ...]:
+    """The names under which a rule may stand; `__iadd__` and `__radd__` are add."""
+    bare = name if name.endswith("__") else name.removesuffix("_")
+    words = name.strip("_")
+    elementwise = words in _pointwise() or (name.startswith("__") and words[:1] in "ir" and words[1:] in _pointwise())
+    more = ([f"Tensor.{bare}"] if method else []) + (["pointwise"] if elementwise else [])
+    return (name, bare, bare.removeprefix("special_"), *more)
+
+
+def _name(function: Any) -> str:
+    """A torch function's name; of x.T, which is a property, its getter is what is dispatched."""
+    name = getattr(function, "__name__", "")
+    if name in ("__get__", "__set__"):
+        name = getattr(function.__self__, "__name__", "") if name == "__get__" else ""
+    return name if isinstance(name, str) else ""
+
+
+def answer(
+    function: object,
+    out: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    axes: Callable[[object], Axes | None] = axes_of,
+    strict: bool = False,
+) -> Answer:
+    """The axes of what a function returned: one for all its tensors, one for each, or none.
+
+    `axes` says which axes a tensor has; a recorder that keeps them elsewhere brings its own.
+    """
+    rule = rule_of(function)
+    if rule is None:
+        return None
+    sources = [named for value in flat(args, kwargs) if (named := axes(value)) is not None]
+    if not sources and not rule.needs_none:
+        return None
+    # torch.embedding takes the table first, F.embedding the tokens.
+    values = [*args[1::-1], *args[2:]] if function is torch.embedding else args
+    keys = _KEYS.get(_name(function), ())
+    try:
+        given = [(key_of if at in keys else operand)(value, axes) for at, value in enumerate(values)]
+        keywords = {
+            name: (key_of if name in keys else operand)(value, axes) for name, value in kwargs.items() if name != "out"
+        }
+        if rule.needs_axes and not isinstance(next(iter([*given, *keywords.values()])), Axes):
+            return None
+        if rule.wants_out:
+            keywords["out"] = sizes_in(out)
+        said: Any = rule.function(*given, **keywords)
+    except Exception:
+        # A call that a rule does not foresee leaves a plain tensor: a name is never worth a crash.
+        if strict:
+            raise
+        return None
+    if isinstance(said, tuple) and isinstance(said[1], Scramble | None):
+        said, scramble = said
+        if scramble is not None:
+            tell(scramble)
+    if rule.own_record or said is None:
+        return cast(Answer, said)
+    return forget(said, sources) if isinstance(said, Axes) else [one and forget(one, sources) for one in said]
+
+
+def tensors_in(out: object) -> list[Tensor]:
+    """The tensors that a function returned, one level deep.
+
+    >>> len(tensors_in((torch.zeros(1), [torch.zeros(2)], 3)))
+    1
+    """
+    if isinstance(out, Tensor):
+        return [out]
+    return [value for value in out if isinstance(value, Tensor)] if isinstance(out, tuple | list) else []
+
+
+on_scramble: ContextVar[Callable[[Scramble], None] | None] = ContextVar("on_scramble", default=None)
+"""Who is told instead of a warning."""
+
+_INNER = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+
+
+def tell(scramble: Scramble) -> None:
+    """Report a scramble to whoever listens; else warn where the caller's own line is, above torch and us."""
+    listener = on_scramble.get()
+    if listener is not None:
+        listener(scramble)
+        return
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_INNER):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(str(scramble), ScrambledAxesWarning, stacklevel=level)

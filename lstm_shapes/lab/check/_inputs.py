@@ -1,0 +1,393 @@
+"""The inputs as slots whose batch and time axes are known, and the variants of them that experiments run with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, is_loss, rebuild
+from lstm_shapes.lab.trace._families import names_in
+
+__all__ = ["Given", "Inputs", "Slot", "whole_numbers"]
+
+Given = tuple[tuple[Any, ...], dict[str, Any]]
+
+# Functions that only move elements: a token keeps being a token behind them.
+_MOVES = names_in(
+    "__getitem__ view reshape transpose t T permute unsqueeze squeeze flatten contiguous clone detach to long int "
+    "expand repeat index_select select narrow flip cat stack chunk split unbind cpu movedim unflatten gather data "
+    "swapaxes repeat_interleave tile"
+)
+_COMPARES = names_in("eq ne gt lt ge le bool sign clamp count_nonzero")
+_READS_TOKENS = names_in("embedding embedding_bag one_hot")
+
+
+@dataclass(eq=False, slots=True)
+class Slot:
+    """One tensor, packed sequence or list of numbers among the inputs.
+
+    `batch` and `time` are axes, None where there is none; `fixed` is never replaced (lengths, masks);
+    `mask` is cut with the data.
+    """
+
+    index: int
+    value: Any
+    batch: int | None
+    time: int | None
+    fixed: bool
+    mask: bool = False
+    uneven: bool = False  # rows that are no multiple of one a sample in a known order
+
+    @property
+    def tensor(self) -> Tensor:
+        data: Tensor = self.value.data if isinstance(self.value, PackedSequence) else self.value
+        return data
+
+    @property
+    def movable(self) -> bool:
+        """Whether a sample of it can be replaced."""
+        return not self.fixed and (self.batch is not None or isinstance(self.value, PackedSequence))
+
+
+class Inputs:
+    """What the callable is given, and N as the caller means it."""
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], batch_dim: int | None, lengths: Any) -> None:
+        self._given: Given = (args, kwargs)
+        self.args, self.kwargs = args, kwargs
+        self.batch_dim = batch_dim
+        self.lengths = whole_numbers(lengths)
+        self.pads: set[int] = {0}
+        self.compares_tokens = False  # a mask or a length is made of tokens in the program
+        values: list[Any] = []
+
+        def note(value: Any) -> Any:
+            values.append(value)
+            return value
+
+        rebuild(self._given, note)
+        self.N = self._count(values)
+        self.slots = [self._slot(k, value) for k, value in enumerate(values)]
+
+    def _count(self, values: list[Any]) -> int:
+        if self.batch_dim is None:
+            return 1
+        for value in values:
+            if isinstance(value, PackedSequence):
+                return int(value.batch_sizes[0])
+            if isinstance(value, Tensor) and value.dim() > self.batch_dim and not self._is_lengths(value):
+                return value.size(self.batch_dim)
+        return 0
+
+    def _is_lengths(self, value: Any) -> bool:
+        mine = whole_numbers(value)
+        return mine is not None and mine == self.lengths
+
+    def _slot(self, k: int, value: Any) -> Slot:
+        if isinstance(value, PackedSequence):
+            return Slot(k, value, None, None, False)
+        if not isinstance(value, Tensor):
+            return Slot(k, value, 0 if len(value) == self.N else None, None, True)
+        batch: int | None = None
+        if self.batch_dim is not None:
+            sizes = list(value.shape)
+            if value.dim() > self.batch_dim and sizes[self.batch_dim] == self.N:
+                batch = self.batch_dim
+            elif self.N in sizes:
+                batch = sizes.index(self.N)
+        uneven = batch is None and self.batch_dim == 0 and self.N > 1 and value.dim() > 1 and not value.size(0) % self.N
+        others = [axis for axis in range(value.dim()) if axis != batch]
+        sequence = value.dim() >= 3 or (value.dim() == 2 and (not value.is_floating_point() or self.batch_dim is None))
+        time = others[0] if sequence and others and batch in (0, 1, None) else None
+        fixed = value.dtype == torch.bool or value.is_complex() or value.numel() == 0 or self._is_lengths(value)
+        return Slot(k, value, batch, time, fixed or _opaque(value), uneven=uneven)
+
+    # ------------------------------------------------------------------ what the run showed of them
+    def learn(self, trace: Trace, layers: Sequence[LayerCall]) -> None:
+        """Read from a run which inputs are states, tokens, lengths and masks."""
+        by_slot = {slot.index: slot for slot in self.slots}
+        movable = [slot for slot in self.slots if slot.movable]
+        for value in trace.inputs:
+            slot = by_slot.get(int(value.origin.split()[1]))
+            if slot is None or not isinstance(slot.value, Tensor):
+                continue
+            if any(value in layer.states.values() and not layer.cell for layer in layers) and slot.tensor.dim() == 3:
+                apart = self.batch_dim is not None and slot.tensor.size(1) == self.N
+                slot.batch, slot.time = 1 if apart else None, None
+            if not slot.tensor.is_floating_point() and not slot.fixed:
+                slot.fixed = not _is_data(value, len(movable))
+                self.compares_tokens |= any(call.name.strip("_") in _COMPARES for call in value.readers)
+            elif self._looks_like_mask(slot) and len(movable) > 1:
+                slot.fixed = slot.mask = True
+        for call in trace.calls:
+            if call.name == "embedding":
+                pad = call.argument(2, "padding_idx")
+                if isinstance(pad, int) and pad >= 0:
+                    self.pads.add(pad)
+
+    def _looks_like_mask(self, slot: Slot) -> bool:
+        value = slot.tensor
+        return (
+            value.dim() in (1, 2)
+            and not _opaque(value)
+            and slot.batch is not None
+            and value.numel() > 1
+            and bool(((value == 0) | (value == 1)).all())
+            and bool((value == 1).any())
+        )
+
+    # ------------------------------------------------------------------ variants
+    def same(self) -> Given:
+        """Copies: the model may write into what it is given, the caller's tensors stay as they are."""
+        return self._with(lambda slot: _copy(slot.value))
+
+    @property
+    def masks(self) -> list[Slot]:
+        """The slots of flags, a row for each sample."""
+        return [
+            slot
+            for slot in self.slots
+            if isinstance(slot.value, Tensor) and slot.batch is not None and slot.value.numel()
+            if slot.mask or slot.value.dtype == torch.bool
+        ]
+
+    def counts(self) -> dict[int, list[int]]:
+        """The slots that hold one length for each sample, by index."""
+        longest = max(
+            (s.tensor.size(s.time) for s in self.slots if s.time is not None and s.batch is not None), default=0
+        )
+        found = {slot.index: whole_numbers(slot.value) for slot in self.slots if slot.fixed and slot.batch is not None}
+        return {
+            k: numbers
+            for k, numbers in found.items()
+            if numbers is not None and len(numbers) == self.N and 1 < max(numbers) <= longest and min(numbers) >= 0
+        }
+
+    def sample(self, i: int, seed: int = 0, *, masks: bool = False) -> Given:
+        """Sample i replaced by other values of the same kind, with `masks` its flags and its length too."""
+        flags = {slot.index for slot in self.masks} if masks else set()
+        counts = self.counts() if masks else {}
+
+        def change(slot: Slot) -> Any:
+            if isinstance(slot.value, PackedSequence):
+                return _packed_sample(slot.value, i, seed, self.pads)
+            if slot.index in counts:
+                return _counting(slot.value, _another(counts[slot.index], i))
+            if not slot.movable and slot.index not in flags:
+                return _copy(slot.value)
+            new = _copy(slot.value)
+            with torch.inference_mode(new.is_inference()), torch.no_grad():
+                row = new.select(slot.batch, i)
+                replaced = (
+                    _flipped(row, i) if slot.index in flags else _other(row, slot.value, seed + 17 * i, self.pads)
+                )
+                row.copy_(replaced)
+                if masks and slot.index not in flags:
+                    _pad_more(slot, new, i, self.pads)
+            return new
+
+        return self._with(change)
+
+    def alone(self, i: int) -> Given:
+        """All flags of the other samples off."""
+        flags = {slot.index: slot for slot in self.masks}
+
+        def change(slot: Slot) -> Any:
+            if slot.index not in flags or slot.batch is None:
+                return _copy(slot.value)
+            other = torch.zeros_like(slot.value)
+            other.select(slot.batch, i).copy_(slot.value.select(slot.batch, i))
+            return other
+
+        return self._with(change)
+
+    def cut(self, axes: dict[int, tuple[int, ...]], length: int, counts: dict[int, list[int]]) -> Given:
+        """Every slot k cut to `length` along the axes axes[k]; the lengths in counts[k] limited to it."""
+
+        def change(slot: Slot) -> Any:
+            if slot.index in counts:
+                return _counting(slot.value, [min(n, length) for n in counts[slot.index]])
+            if slot.index in axes:
+                value = slot.value
+                for axis in axes[slot.index]:
+                    value = value.narrow(axis, 0, length)
+                return _copy(value)
+            return _copy(slot.value)
+
+        return self._with(change)
+
+    def wider(self, rows: int = 1, steps: int = 0, *, front: bool = False) -> Given:
+        """More samples, more steps: sizes that are equal by chance come apart. `front`: the first sample once more."""
+
+        def change(slot: Slot) -> Any:
+            value = slot.value
+            if not isinstance(value, Tensor):
+                if isinstance(value, PackedSequence) or slot.batch is None:
+                    return _copy(value)
+                return type(value)([*list(value)[:1] * rows, *value] if front else [*value, *list(value)[-1:] * rows])
+            for axis, more in ((slot.batch, rows), (slot.time, steps)):
+                if axis is not None and more and value.size(axis):
+                    added = [value.narrow(axis, 0 if front else value.size(axis) - 1, 1)] * more
+                    value = torch.cat([*added, value] if front else [value, *added], dim=axis)
+            return _copy(value)
+
+        return self._with(change)
+
+    def replaced(self, values: dict[int, Tensor]) -> Given:
+        """The slots with other tensors in the places of some."""
+        return self._with(lambda slot: values[slot.index] if slot.index in values else _copy(slot.value))
+
+    def other(self, slot: Slot, seed: int = 0) -> Tensor:
+        """Other values of the same kind for a whole slot."""
+        return _other(slot.tensor, slot.tensor, seed, self.pads)
+
+    def _with(self, change: Callable[[Slot], Any]) -> Given:
+        slots = iter(self.slots)
+        args, kwargs = rebuild(self._given, lambda _: change(next(slots)))
+        return args, kwargs
+
+    @property
+    def movable(self) -> list[Slot]:
+        """The slots in which a sample can be replaced."""
+        return [slot for slot in self.slots if slot.movable]
+
+
+def _opaque(value: Tensor) -> bool:
+    """Whether elements cannot be taken out row by row: sparse in any layout, quantised, or without memory."""
+    return value.layout != torch.strided or value.is_quantized or value.is_meta
+
+
+def _flipped(row: Tensor, i: int) -> Tensor:
+    """Other flags: about a third of them turned over, the first of all kept, and never all off."""
+    draw = torch.Generator().manual_seed(99 + i)
+    turned = (torch.rand(row.shape, generator=draw) < 0.34).to(row.device)
+    if not bool(turned.any()):
+        turned = torch.ones_like(turned)
+    if row.dim():
+        turned[(0,) * row.dim()] = row.numel() == 1
+    other = torch.where(turned, 1 - row.to(torch.int8), row.to(torch.int8)).to(row.dtype)
+    return other if bool((other != 0).any()) or not bool((row != 0).any()) else row.clone()
+
+
+def _counting(value: Any, numbers: list[int]) -> Any:
+    """Numbers in the form that others were given in."""
+    if isinstance(value, Tensor):
+        return torch.tensor(numbers, dtype=value.dtype, device=value.device).view_as(value)
+    return type(value)(numbers)
+
+
+def _another(lengths: list[int], i: int) -> list[int]:
+    """Another length for sample i, between those of the others where there is room, so that their order stays."""
+    n, others = lengths[i], lengths[:i] + lengths[i + 1 :]
+    longest = max(others, default=0)
+    if n > longest:
+        return lengths  # the longest sets the shape of what is padded
+    below = max((m for m in others if m < n), default=0)
+    above = min((m for m in others if m > n), default=longest)
+    room = [m for m in range(below + 1, above) if m != n] or [m for m in (below, above) if m > 0 and m != n]
+    if all(a >= b for a, b in pairwise(lengths)):  # sorted by whoever calls, as packing may ask
+        room = [m for m in room if all(m <= k for k in lengths[:i]) and all(m >= k for k in lengths[i + 1 :])]
+    return [*lengths[:i], room[len(room) // 2] if len(room) > 2 else room[0], *lengths[i + 1 :]] if room else lengths
+
+
+def _pad_more(slot: Slot, new: Tensor, i: int, pads: set[int]) -> None:
+    """End a row of tokens one step earlier, where rows that are shorter end in padding."""
+    if slot.tensor.is_floating_point() or slot.tensor.dim() != 2 or slot.batch is None:
+        return
+    rows = slot.tensor.movedim(slot.batch, 0)
+    for pad in pads:
+        ends = [int(row.nonzero().max()) + 1 if bool(row.any()) else 0 for row in rows != pad]
+        if min(ends) < rows.size(1) and 1 < ends[i] <= max(ends[:i] + ends[i + 1 :]):
+            new.select(slot.batch, i)[ends[i] - 1] = pad
+
+
+def _is_data(value: Value, movable: int) -> bool:
+    """Whether whole numbers are tokens or classes: they reach a table of vectors, a loss, or nothing else is data."""
+
+    def moves(call: Call, given: Value) -> bool:
+        first = call.args[0] if call.args else given
+        return call.name in _MOVES and (first is given or isinstance(first, tuple))
+
+    readers = (call.name for moved in value.way_on(moves) for call in moved.readers)
+    return movable == 1 or any(name in _READS_TOKENS or is_loss(name) for name in readers)
+
+
+def whole_numbers(value: Any) -> list[int] | None:
+    """Lengths as a list of ints, or None."""
+    if isinstance(value, Tensor):
+        if value.dim() not in (1, 2) or value.is_floating_point() or value.dtype == torch.bool or value.is_meta:
+            return None
+        if value.dim() == 2 and 1 not in value.shape:
+            return None
+        return [int(n) for n in value.flatten().tolist()]
+    if hasattr(value, "tolist") and not isinstance(value, (list, tuple)):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)) and value and all(isinstance(n, int) or hasattr(n, "__index__") for n in value):
+        return [int(n) for n in value]
+    return None
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, PackedSequence):
+        return PackedSequence(value.data.clone(), value.batch_sizes, value.sorted_indices, value.unsorted_indices)
+    if isinstance(value, Tensor):
+        with torch.inference_mode(value.is_inference()):
+            copy = value.detach().clone()
+        return copy.requires_grad_() if value.requires_grad and value.is_leaf and not copy.is_inference() else copy
+    return type(value)(value)
+
+
+def _empty_steps(part: Tensor) -> Tensor:
+    """Where a step holds zeros only: padding, which stays as it is; not where all is zero."""
+    if part.dim() < 2:
+        return torch.zeros_like(part, dtype=torch.bool)
+    empty = (part == 0).all(-1, keepdim=True)
+    return empty.expand_as(part) if not bool(empty.all()) else torch.zeros_like(part, dtype=torch.bool)
+
+
+def _other(part: Tensor, whole: Tensor, seed: int, pads: set[int]) -> Tensor:
+    """Other values of the same kind and range; whole numbers keep to those that occur, and padding stays."""
+    draw = torch.Generator().manual_seed(1234 + seed)
+    if part.is_floating_point():
+        finite = whole.detach().float()
+        finite = finite[torch.isfinite(finite)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.numel() else (0.0, 1.0)
+        if low == high:
+            low, high = low - 1.0, high + 1.0
+        fresh = torch.rand(part.shape, generator=draw) * (high - low) + low
+        if fresh.numel() > 2 and not 0 <= low <= high <= 1:  # so that the largest and the smallest of all move too
+            fresh.view(-1)[:2] = torch.tensor([high + 0.25 * (high - low), low - 0.25 * (high - low)])
+        fresh = fresh.to(part.device, part.dtype)
+        return torch.where(_empty_steps(part), part, fresh)
+    padding = torch.zeros_like(part, dtype=torch.bool)
+    for pad in pads:
+        padding |= part == pad
+    if bool(padding.all()):
+        padding = torch.zeros_like(padding)
+    values = torch.unique(whole)
+    kept = torch.tensor([v for v in values.tolist() if v not in pads], dtype=whole.dtype, device=whole.device)
+    if kept.numel() < 2:
+        low = int(values.min())
+        other = torch.full_like(part, low - 1) if low > 1 else torch.where(part == low, low + 1, low).to(part.dtype)
+        return torch.where(padding, part, other)
+    place = torch.searchsorted(kept, part.contiguous()).clamp(max=kept.numel() - 1)
+    step = torch.randint(1, kept.numel(), part.shape, generator=draw).to(part.device)
+    return torch.where(padding, part, kept[(place + step) % kept.numel()])
+
+
+def _packed_sample(value: PackedSequence, i: int, seed: int, pads: set[int]) -> PackedSequence:
+    """A packed sequence with the steps of one sample replaced."""
+    row = i if value.unsorted_indices is None else int(value.unsorted_indices[i])
+    data, start = value.data.detach().clone(), 0
+    fresh = _other(data, value.data, seed + 17 * i, pads)
+    for size in value.batch_sizes.tolist():
+        if row < size:
+            data[start + row] = fresh[start + row]
+        start += size
+    return PackedSequence(data, value.batch_sizes, value.sorted_indices, value.unsorted_indices)

@@ -1,0 +1,387 @@
+"""Padding: the batch is cut to the length of its shortest sample, and that sample compared with its row before.
+
+No padding value is invented, so a model that masks by token keeps its contract. A run with other sizes adds in another
+order; `compare.far` holds the tolerance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lstm_shapes.lab.trace import Call, Value
+
+from ._compare import far
+from ._experiments import Experiments
+from ._inputs import Slot, whole_numbers
+from ._layout import Track
+from ._samples import samples_of, tracks_of
+
+__all__ = ["Lengths", "Packing", "Padding", "lengths_of", "packing_of", "padding_of"]
+
+Kind = Literal["untested", "unread", "read"]
+
+
+@dataclass(eq=False, slots=True)
+class Lengths:
+    """Steps of each sample, and where the numbers come from."""
+
+    steps: list[int]
+    source: str
+    slot: Slot
+    axis: int  # the time axis of the slot
+
+
+@dataclass(eq=False, slots=True)
+class Padding:
+    """What the experiment showed. `culprit`: the first call at which a real position of the sample differs."""
+
+    kind: Kind
+    why: str = ""
+    sample: int = 0
+    length: int = 0
+    culprit: Call | None = None
+    result: Value | None = None
+    values: set[int] = field(default_factory=set)
+    lets: str = ""  # of what is untested: what would let it
+
+
+def lengths_of(lab: Experiments) -> Lengths | str:
+    """The length of each sample: given, shown by a packing call, or read from padding_idx; else why it is not known."""
+    if lab.batch_dim is None:
+        return "batch_dim=None: the input has no batch axis"
+    given = lab.inputs.lengths
+    if given is not None and len(given) != lab.N:
+        return f"lengths holds {len(given)} numbers and the batch N = {lab.N} samples"
+    if given is not None:
+        found = _timed(lab, max(given))
+        missing = "no input has a time axis as long as lengths say"
+        return Lengths(given, "lengths", *found) if found is not None else missing
+    packed = [call for call in lab.baseline.calls if call.name == "_pack_padded_sequence"]
+    for call in packed:
+        steps = whole_numbers(call.inputs[1].elements) if len(call.inputs) > 1 else None
+        if steps is None or len(steps) != lab.N:
+            continue
+        for slot in lab.inputs.slots:
+            mine = whole_numbers(slot.value)
+            if mine is not None and sorted(mine) == sorted(steps) and (found := _timed(lab, max(mine))):
+                return Lengths(mine, "the lengths that are packed with", *found)
+        counted = _counted(lab, {0} | lab.inputs.pads)
+        if counted is not None and sorted(counted.steps) == sorted(steps):
+            return counted
+    counted = _counted(lab, _padding_ids(lab))
+    if counted is not None:
+        return counted
+    if _counted(lab, {0}) is not None:
+        return "rows end in zeros; pass lengths= to test padding"
+    return "no lengths given"
+
+
+def _timed(lab: Experiments, longest: int) -> tuple[Slot, int] | None:
+    """The first input with a batch axis and a time axis that is long enough."""
+    for slot in lab.inputs.slots:
+        if not isinstance(slot.value, Tensor) or slot.batch is None or whole_numbers(slot.value) is not None:
+            continue
+        axes = [axis for axis in range(slot.tensor.dim()) if axis != slot.batch]
+        axes.sort(key=lambda axis: (axis != slot.time, slot.tensor.shape[axis] != longest))
+        for axis in axes:
+            if slot.tensor.size(axis) >= longest:
+                return slot, axis
+    return None
+
+
+def _padding_ids(lab: Experiments) -> set[int]:
+    """The ids that embeddings hold for padding."""
+    ids = (call.argument(2, "padding_idx") for call in lab.baseline.calls if call.name == "embedding")
+    return {i for i in ids if isinstance(i, int) and i >= 0}
+
+
+def _counted(lab: Experiments, pads: set[int]) -> Lengths | None:
+    """Lengths counted in the tokens: what ends in one of these ids is padding there."""
+    for slot in lab.inputs.slots:
+        value = slot.value
+        if not isinstance(value, Tensor) or slot.fixed or slot.batch is None or value.dim() != 2:
+            continue
+        if value.is_floating_point():
+            continue
+        axis = 1 - slot.batch
+        rows = value.transpose(0, slot.batch)
+        for pad in pads:
+            real = rows != pad
+            steps = [int(row.nonzero().max()) + 1 if bool(row.any()) else 0 for row in real]
+            if steps and min(steps) < value.size(axis) and max(steps) > 0:
+                return Lengths(steps, f"padding id {pad}", slot, axis)
+    return None
+
+
+def _looks_padded(lab: Experiments) -> bool:
+    """Whether zeros end rows of tokens, more than one, and stand nowhere else."""
+    counted = _counted(lab, {0})
+    if counted is None:
+        return False
+    rows = counted.slot.tensor.movedim(counted.slot.batch or 0, 0)
+    zeros = int((rows == 0).sum())
+    return zeros > 2 and zeros == sum(rows.size(1) - n for n in counted.steps)
+
+
+def in_front(rows: Tensor, steps: list[int]) -> bool:
+    """Whether what is no real step of (N, L, …) stands before the real ones: one value, found nowhere else."""
+    if rows.dim() < 2 or rows.size(0) != len(steps) or max(steps, default=0) > rows.size(1):
+        return False
+    flat = rows.flatten(2) if rows.dim() > 2 else rows.unsqueeze(-1)
+    pads = [flat[k, : flat.size(1) - n] for k, n in enumerate(steps) if 0 < n < flat.size(1)]
+    if sum(map(len, pads)) < 2:
+        return False
+    padding = pads[0][0]
+    real = [flat[k, flat.size(1) - n :] for k, n in enumerate(steps) if n]
+    return all(bool((p == padding).all()) for p in pads) and all(bool((r != padding).any(-1).all()) for r in real)
+
+
+def padding_of(lab: Experiments) -> Padding:
+    """Does a row depend on how much padding stands behind it?"""
+    lengths = lab.ask(lengths_of)
+    if isinstance(lengths, str):
+        return Padding("untested", lengths, lets="lengths=, the steps of each row" if _looks_padded(lab) else "")
+    if lab.ask(samples_of).kind in ("mixed", "dropped", "permuted"):
+        return Padding("untested", "samples influence each other already")
+    if any(slot.uneven for slot in lab.inputs.slots):
+        return Padding("untested", "an input holds several rows of each sample, in an order that is not known")
+    if lab.ask(packing_of) is not None:
+        return Padding("untested", "the lengths that are packed with are wrong already")
+    if in_front(lengths.slot.tensor.movedim((lengths.slot.batch or 0, lengths.axis), (0, 1)), lengths.steps):
+        return Padding("untested", "rows are padded in front")
+    steps = [n for n in lengths.steps if n > 0]
+    full = lengths.slot.tensor.size(lengths.axis)
+    if not steps or min(steps) >= full:
+        return Padding("untested", "no row is padded")
+    samples = lab.ask(samples_of)
+    wanted = {value.index for _, value in lab.results}
+    for length in sorted(set(steps))[:2]:  # the shortest row, and the next longer one
+        if length >= full:
+            break
+        sample = lengths.steps.index(length)
+        lab.says(f"the batch cut to {length} steps")
+        quick = _cut_run(lab, lengths, sample, length, wanted, samples.rows or samples.tracks)
+        if isinstance(quick, str):
+            lets = "a program that takes a batch of fewer steps, cut to its shortest row"
+            return Padding("untested", quick, lets=lets)
+        if quick:
+            return _located(lab, lengths, sample, length, quick)
+    return Padding("unread", sample=lengths.steps.index(min(steps)), length=min(steps))
+
+
+def _located(lab: Experiments, lengths: Lengths, sample: int, length: int, quick: dict[int, bool]) -> Padding:
+    """The first call at which a real position of the sample differs."""
+    found = _cut_run(lab, lengths, sample, length, None, lab.ask(tracks_of))
+    differing = found if isinstance(found, dict) else quick
+    result = next(value for _, value in lab.results if value.index in quick)
+    way = lab.baseline.ancestors(result)
+    bad = {index for index, differs in differing.items() if differs} | set(quick)
+    culprit = _first(lab, way, bad) or result.maker
+    return Padding("read", "", sample, length, culprit, result, bad)
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """A packing call whose lengths are not those of its rows: what was given, and what the rows have."""
+
+    call: Call
+    given: tuple[int, ...]
+    real: tuple[int, ...]
+    source: str
+    sample: int | None = None  # the lengths are those of other rows, as for this sample
+    front: bool = False  # the rows are padded in front, and packing takes their first steps
+
+
+def packing_of(lab: Experiments) -> Packing | None:
+    """The first packing call that loses real steps, or packs rows with the lengths of others."""
+    if lab.baseline.error is not None or lab.batch_dim is None:
+        return None
+    for call in lab.baseline.calls:
+        if call.name != "_pack_padded_sequence" or len(call.inputs) < 2:
+            continue
+        packed = whole_numbers(call.inputs[1].elements)
+        data = call.inputs[0]
+        if packed is None or len(packed) != lab.N:
+            continue
+        if (rows := data.elements) is not None and in_front(rows if call.args[2] else rows.transpose(0, 1), packed):
+            return Packing(call, tuple(packed), (), "", front=True)
+        crossed = _of_other_rows(lab, data, packed)
+        if crossed is not None:
+            sample, real, given = crossed
+            return Packing(call, (given,), (real,), "", sample)
+        known, source = _real_steps(lab, data, packed, data.shape[1 if call.args[2] else 0])
+        if known is not None and _fewer(packed, known):
+            return Packing(call, tuple(packed), tuple(known), source)
+    return None
+
+
+def _of_other_rows(lab: Experiments, data: Value, packed: list[int]) -> tuple[int, int, int] | None:
+    """A sample whose row is packed with another number of steps than it has: (sample, its steps, the number)."""
+    lengths = lab.ask(lengths_of)
+    samples = lab.ask(samples_of)
+    track = samples.rows.get(data.index) or samples.tracks.get(data.index)
+    if isinstance(lengths, str) or track is None or sorted(lengths.steps) != sorted(packed):
+        return None
+    for sample, row in (track.places() or {}).items():
+        if row < len(packed) and packed[row] != lengths.steps[sample]:
+            return sample, lengths.steps[sample], packed[row]
+    return None
+
+
+def _real_steps(lab: Experiments, data: Value, packed: list[int], steps: int) -> tuple[list[int] | None, str]:
+    """What the rows really hold, from another source than the lengths that are packed with."""
+    given = lab.inputs.lengths
+    if given is not None and len(given) == lab.N:
+        theirs = max(given) == steps and _descends_from(lab, data, lab.ask(lengths_of))
+        return (given, "lengths") if theirs else (None, "")
+    counted = _counted(lab, _padding_ids(lab))
+    if counted is not None and max(counted.steps) <= steps and _descends_from(lab, data, counted):
+        return counted.steps, counted.source
+    numbers = [mine for slot in lab.inputs.slots if (mine := whole_numbers(slot.value)) is not None]
+    told = any(sorted(mine) == sorted(packed) for mine in numbers)
+    lengths = next(c.inputs[1] for c in lab.baseline.calls if c.name == "_pack_padded_sequence" and c.inputs[0] is data)
+    computed = lab.baseline.ancestors(lengths) & {value.index for value in lab.baseline.inputs}
+    if not told and not computed and len(set(packed)) == 1 and packed[0] < steps:
+        return [steps] * len(packed), "the data, which no length in the inputs shortens"
+    return None, ""
+
+
+def _descends_from(lab: Experiments, data: Value, lengths: Lengths | str) -> bool:
+    """Whether what is packed is made of the input that the lengths speak of, with as many steps."""
+    if isinstance(lengths, str):
+        return False
+    index = next((v.index for v in lab.baseline.inputs if v.origin == f"input {lengths.slot.index}"), None)
+    return index is not None and index in lab.baseline.ancestors(data)
+
+
+def _fewer(packed: list[int], known: list[int]) -> bool:
+    pairs = list(zip(sorted(packed), sorted(known), strict=True))
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+
+def _first(lab: Experiments, way: set[int], bad: set[int]) -> Call | None:
+    for call in lab.baseline.calls:
+        wrong = any(v.index in bad and v.index in way for v in call.outputs)
+        if wrong and not any(v.index in bad for v in call.inputs):
+            return call
+    return None
+
+
+def _cut_run(
+    lab: Experiments,
+    lengths: Lengths,
+    sample: int,
+    length: int,
+    wanted: set[int] | None,
+    tracks: dict[int, Track],
+) -> dict[int, bool] | str:
+    """The values whose row of the sample differs from that of the uncut batch, or why that cannot be said."""
+    full = lengths.slot.tensor.size(lengths.axis)
+    axes, counts = _cuts(lab, lengths, full)
+    by_hand = any(call.name in ("sort", "argsort", "topk") for call in lab.baseline.calls)
+    found: dict[int, bool] = {}
+    missing: list[int] = []
+
+    def compare(value: Value, tensor: Tensor) -> None:
+        if wanted is not None and value.index not in wanted:
+            return
+        before = value.elements
+        if before is None or (wanted is None and not before.is_floating_point()):
+            return  # lengths and orders are other numbers by design; what is read with them is compared
+        same = _same_row(before, tensor.detach(), sample, lab.N, tracks.get(value.index), by_hand)
+        if same is None:
+            missing.append(value.index)
+        elif not same:
+            found[value.index] = True
+
+    outcome = lab.follow(lab.inputs.cut(axes, length, counts), compare, realign=True)
+    if outcome.error is not None:
+        return f"the batch cut to {length} steps raises {type(outcome.error).__name__}: {_line(outcome.error)}"
+    if wanted is not None and wanted <= set(missing):
+        return "the result has no axis of N on which rows could be compared"
+    return found
+
+
+def _cuts(lab: Experiments, lengths: Lengths, full: int) -> tuple[dict[int, tuple[int, ...]], dict[int, list[int]]]:
+    """The time axes of all inputs that are as long, and the inputs that hold the lengths."""
+    axes: dict[int, tuple[int, ...]] = {lengths.slot.index: (lengths.axis,)}
+    counts: dict[int, list[int]] = {}
+    for slot in lab.inputs.slots:
+        numbers = whole_numbers(slot.value)
+        if numbers is not None and sorted(numbers) == sorted(lengths.steps) and slot is not lengths.slot:
+            counts[slot.index] = numbers
+        elif isinstance(slot.value, Tensor) and slot is not lengths.slot and slot.batch is not None:
+            same = [a for a in range(slot.tensor.dim()) if a != slot.batch and slot.tensor.size(a) == full]
+            if slot.time in same and slot.tensor.is_floating_point() and not slot.fixed:
+                same = [slot.time] if slot.time is not None else same
+            if same:
+                axes[slot.index] = tuple(same)
+    return axes, counts
+
+
+def _same_row(before: Tensor, after: Tensor, sample: int, N: int, track: Track | None, by_hand: bool) -> bool | None:
+    """Whether the sample's row is the same as far as it goes; None where there is no such row to be found.
+
+    Rows that the program sorts by length itself (`by_hand`) may stand elsewhere when all lengths are equal.
+    """
+    places = track.places() if track is not None else None
+    if by_hand and track is not None and track.touched and places is None and track.layout() is None:
+        return None
+    if before.dim() != after.dim() or not before.dim() or before.dtype != after.dtype:
+        return None
+    layout = None if track is None else track.layout()
+    if layout is not None:
+        axis, repeat = layout.axis, layout.repeat
+    elif track is not None and track.touched:
+        return None
+    else:
+        sizes = [a for a in range(before.dim()) if before.size(a) == N == after.size(a)]
+        if not sizes:
+            return _flat_row(before, after, sample, N)
+        axis, repeat = sizes[0], 1
+    one = _row(before, axis, repeat, sample if places is None else places.get(sample, sample), N)
+    rows = [_row(after, axis, repeat, row, N) for row in (range(N) if by_hand else [sample])]
+    if one is None or any(row is None for row in rows):
+        return None
+    same = [_prefix_same(one, row) for row in rows if row is not None]
+    return None if None in same else any(same)
+
+
+def _flat_row(before: Tensor, after: Tensor, sample: int, N: int) -> bool | None:
+    """A flattened (N·L, …): the row of the sample in either order, same if it is the same in one."""
+    answers = [
+        _prefix_same(one, other)
+        for repeat in (2, 1)
+        if (one := _row(before, 0, repeat, sample, N)) is not None
+        and (other := _row(after, 0, repeat, sample, N)) is not None
+    ]
+    known = [a for a in answers if a is not None]
+    return any(known) if known else None
+
+
+def _row(tensor: Tensor, axis: int, repeat: int, sample: int, N: int) -> Tensor | None:
+    size = tensor.size(axis)
+    if size == N:
+        return tensor.select(axis, sample)
+    if size % N:
+        return None
+    if repeat > 1:
+        return torch.unflatten(tensor, axis, (N, size // N)).select(axis, sample)
+    return torch.unflatten(tensor, axis, (size // N, N)).select(axis + 1, sample)
+
+
+def _prefix_same(one: Tensor, other: Tensor) -> bool | None:
+    if one.dim() != other.dim():
+        return None
+    for axis in range(one.dim()):
+        size = min(one.size(axis), other.size(axis))
+        one, other = one.narrow(axis, 0, size), other.narrow(axis, 0, size)
+    return not bool(far(one, other).any())
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:120] if str(error).strip() else ""

@@ -1,0 +1,99 @@
+"""A layer's own call, as a trace needs it: without what is random or somebody else's, and one layer after the other.
+
+`layer(x)` returns the top layer's output only, because a module hands all its layers to one call of torch's kernel
+(`torch.lstm` and its like). Inside `LayerByLayer` that call becomes one for each layer, with the same weights, and
+what each returns is kept.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+from torch.overrides import TorchFunctionMode
+
+from lstm_shapes.lab._private import FLAT_WEIGHTS, HOOKS, PRE_HOOKS
+
+__all__ = ["LayerByLayer", "left_out", "make_weights", "quiet"]
+
+
+# Hooks of torch's own that work the weights out before each call: without them a layer computes with old ones.
+_MAKERS = (BasePruningMethod, SpectralNorm, WeightNorm)
+
+
+def quiet(layer: nn.Module) -> Any:
+    """The same layer in eval mode, with the hooks that make its weights and no others. The layer stays as it is."""
+    twin: nn.Module = object.__new__(type(layer))
+    twin.__dict__.update(layer.__dict__)
+    twin.__dict__["training"] = False
+    if hasattr(layer, FLAT_WEIGHTS):  # what a hook sets by name is entered there, too
+        twin.__dict__[FLAT_WEIGHTS] = list(getattr(layer, FLAT_WEIGHTS))
+    for name in HOOKS:
+        twin.__dict__[name] = OrderedDict()
+    makers = {key: hook for key, hook in getattr(layer, PRE_HOOKS).items() if isinstance(hook, _MAKERS)}
+    twin.__dict__[PRE_HOOKS] = OrderedDict(makers)
+    return twin
+
+
+def make_weights(twin: nn.Module) -> None:
+    """Let the hooks that make weights do so once more, in the grad mode there is."""
+    for hook in getattr(twin, PRE_HOOKS).values():
+        hook(twin, ())
+
+
+def left_out(layer: nn.Module) -> int:
+    """How many hooks of a layer `quiet` leaves out."""
+    every = [hook for name in HOOKS for hook in getattr(layer, name).values()]
+    return sum(not isinstance(hook, _MAKERS) for hook in every)
+
+
+_KERNELS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+
+
+class LayerByLayer(TorchFunctionMode):
+    """`.outputs` holds each layer's output as the kernel returned it: in the module's layout, or packed data.
+
+    >>> with LayerByLayer() as kernel:
+    ...     Y, _ = torch.nn.LSTM(3, 5, 2)(torch.ones(4, 2, 3))
+    >>> len(kernel.outputs), torch.equal(kernel.outputs[-1], Y)
+    (2, True)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outputs: list[Tensor] = []
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__name__", "") in _KERNELS and not kwargs:
+            return self._one_by_one(func, args)
+        return func(*args, **(kwargs or {}))
+
+    def _one_by_one(self, kernel: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Tensor, ...]:
+        """(input, hx, weights, …, batch_first), or (data, batch_sizes, hx, weights, …) where rows are packed."""
+        at = 2 if isinstance(args[3], (list, tuple)) else 1
+        sequence, hx, weights = args[0], args[at], args[at + 1]
+        bias, K, dropout, training, bidirectional, *layout = args[at + 2 :]
+        states: Sequence[Tensor] = (hx,) if isinstance(hx, Tensor) else hx
+        R, width = 1 + bidirectional, len(weights) // K
+        finals = []
+        with warnings.catch_warnings():
+            # cuDNN wants the weights of all layers in one piece, and says so where they are not.
+            warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous")
+            for k in range(K):
+                start = tuple(state[k * R : (k + 1) * R] for state in states)
+                given = start[0] if isinstance(hx, Tensor) else start
+                own = weights[k * width : (k + 1) * width]
+                settings = (bias, 1, dropout, training, bidirectional, *layout)
+                sequence, *final = kernel(sequence, *args[1:at], given, own, *settings)
+                self.outputs.append(sequence)
+                finals.append(final)
+        return (sequence, *(torch.cat(parts) for parts in zip(*finals, strict=True)))

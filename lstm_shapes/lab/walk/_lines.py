@@ -1,0 +1,491 @@
+"""The lines of a recorded run: each call of a torch function at the statements that were running when it was made.
+
+A statement that calls no torch function, alone or further in, leaves no line; a `return` of names and the head of a
+loop around lines are still seen.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import sys
+import sysconfig
+import textwrap
+from dataclasses import dataclass, field
+from inspect import CO_GENERATOR
+from pathlib import Path
+from types import CodeType, FrameType, TracebackType
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from lstm_shapes.lab._private import BUFFERS
+from lstm_shapes.lab.trace import KERNELS, Call, Recorder, Value
+from lstm_shapes.lab.trace._where import theirs
+
+from .comments import Claim, claims_in
+
+__all__ = ["Lines", "Node", "Reading", "Row", "Statement", "rows_of", "statements_of"]
+
+_MOST = 6
+"""How many tensors of a list or dict are shown."""
+_MOST_CALLS = 500
+_DEEPEST = 12
+_LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_COMPOUND = (*_LOOPS, ast.If, ast.With, ast.AsyncWith, ast.Try, ast.Match)
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_ROUNDS_INSIDE = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_FRAMES_OF_A_LINE = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
+_LIBRARIES = tuple({sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")})
+_TORCH_RNN = (str(Path("nn", "utils", "rnn.py")), str(Path("nn", "modules", "rnn.py")))
+
+
+# ---------------------------------------------------------------- what is written
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A simple statement, or the head of a compound one, as it is written."""
+
+    line: int
+    source: str
+    targets: tuple[str, ...] = ()
+    """What it binds: names, attributes such as `self.state`, and what `out[t] = y` writes into."""
+    returns: bool = False
+    returned: tuple[str, ...] = ()
+    """The names that a `return` of names alone hands back."""
+    loops: tuple[int, ...] = ()
+    """The first lines of the loops around it, outermost first; the last is its own, if it heads one."""
+    head: bool = False
+    repeats: bool = False
+    """Whether it has rounds of its own, as a comprehension."""
+    claims: tuple[Claim, ...] = ()
+
+
+# The lines that were read, and what they say; linecache gives other lines when a file has changed.
+_FILES: dict[str, tuple[list[str], dict[int, Statement]]] = {}
+
+
+def statements_of(code: CodeType, names: dict[str, Any]) -> dict[int, Statement]:
+    """For every line of the file that code comes from, its statement; empty where there is no source."""
+    file = code.co_filename
+    lines = linecache.getlines(file, names)
+    if code.co_name == "<lambda>":
+        return {}  # its line is somebody else's statement
+    if file not in _FILES or _FILES[file][0] is not lines:
+        _FILES[file] = (lines, _read(lines))
+    return _FILES[file][1]
+
+
+def _read(lines: list[str]) -> dict[int, Statement]:
+    text = "".join(lines)
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return {}
+    claims = claims_in(text)
+    bare = [line[: claims.starts.get(number)] for number, line in enumerate(lines, 1)]
+    found: dict[int, Statement] = {}
+
+    def visit(node: ast.AST, loops: tuple[int, ...]) -> None:
+        if isinstance(node, _DEFINITIONS):
+            loops = ()
+        elif isinstance(node, ast.stmt):
+            end = node.end_lineno or node.lineno
+            if isinstance(node, _COMPOUND) or type(node).__name__ == "TryStar":
+                body: list[Any] = getattr(node, "body", None) or getattr(node, "cases", [])
+                first = body[0] if body else None
+                end = max(node.lineno, getattr(getattr(first, "pattern", first), "lineno", end + 1) - 1)
+            if isinstance(node, _LOOPS):
+                loops = (*loops, node.lineno)
+            spoken = [one for line in range(node.lineno, end + 1) for one in claims.trailing.get(line, ())]
+            statement = Statement(
+                node.lineno,
+                " ".join(textwrap.dedent("\n".join(bare[node.lineno - 1 : end])).split()),
+                _targets(node),
+                isinstance(node, ast.Return),
+                _returned(node),
+                loops,
+                isinstance(node, _LOOPS),
+                not isinstance(node, _COMPOUND) and any(isinstance(one, _ROUNDS_INSIDE) for one in ast.walk(node)),
+                (*claims.above.get(node.lineno, ()), *spoken),
+            )
+            for line in range(node.lineno, end + 1):
+                # A statement inside another's lines (a one-line if) is the smaller one, and met later.
+                found[line] = statement
+        for child in ast.iter_child_nodes(node):
+            visit(child, loops)
+
+    visit(tree, ())
+    return found
+
+
+def _targets(node: ast.stmt) -> tuple[str, ...]:
+    """What a statement binds, in order."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    found: list[str] = []
+    waiting: list[Any] = list(targets)
+    while waiting:
+        target = waiting.pop(0)
+        if isinstance(target, ast.Tuple | ast.List):
+            waiting = [*target.elts, *waiting]
+        elif isinstance(target, ast.Subscript | ast.Starred):
+            waiting = [target.value, *waiting]
+        elif isinstance(target, ast.Name | ast.Attribute) and not ast.unparse(target).startswith("_."):
+            found += [text for text in [ast.unparse(target)] if text != "_" and text not in found]
+    return tuple(found)
+
+
+def _returned(node: ast.stmt) -> tuple[str, ...]:
+    value = node.value if isinstance(node, ast.Return) else None
+    parts = value.elts if isinstance(value, ast.Tuple) else [value]
+    names = tuple(part.id for part in parts if isinstance(part, ast.Name))
+    return names if len(names) == len(parts) else ()
+
+
+# ---------------------------------------------------------------- what ran
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A tensor that has a name in the program, as it was then."""
+
+    name: str
+    value: Value
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The claims of a statement, each with the tensors that it may be about, in one round of one call."""
+
+    node: Node
+    scope: int
+    meant: tuple[tuple[Claim, tuple[Row, ...]], ...]
+    numbers: dict[str, int]
+    """What the program itself holds under names of the claims."""
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """A line, a call or an opened layer, and what ran inside it."""
+
+    kind: str
+    file: str = ""
+    line: int = 0
+    source: str = ""
+    statement: Statement | None = None
+    title: str = ""
+    """For a call: whose it was at first."""
+    inner: dict[Any, Node] = field(default_factory=dict)
+    count: int = 0
+    rows: list[Row] = field(default_factory=list)
+    last: list[Row] = field(default_factory=list)
+    """What the latest round made; `rows` are of the first."""
+    calls: list[Call] = field(default_factory=list)
+    raised: str = ""
+    marks: list[str] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class _Visit:
+    """A function that is running: the statement under way, and since which call."""
+
+    frame: FrameType
+    node: Node
+    statements: dict[int, Statement]
+    scope: int
+    now: Statement | None = None
+    line: Node | None = None
+    place: int = -1
+    child: FrameType | None = None
+    since: int = 0
+    own: Call | None = None
+    """The latest call that the statement itself made."""
+    before: dict[str, list[Row]] = field(default_factory=dict)
+    previous: list[Row] = field(default_factory=list)
+
+
+class Lines(Recorder):
+    """A recorder that knows the statements around each call. `root` holds what ran, in order."""
+
+    def __init__(self, names: dict[int, str], own: str = "") -> None:
+        super().__init__(names=names)
+        self.root = Node("root")
+        self.readings: list[Reading] = []
+        self.at: dict[int, Node] = {}
+        """The node of each call, by its index."""
+        self.inside: set[int] = set()
+        """The calls that torch's own layers and packing make, which sort and count."""
+        self._own = own
+        self._base: FrameType | None = None
+        self._visits: list[_Visit] = []
+        self._generators: dict[FrameType, _Visit] = {}
+        self._followed: dict[CodeType, bool] = {}
+        self._scopes = 0
+        self._next = 0
+
+    def __enter__(self) -> Any:
+        self._base = sys._getframe(1)
+        linecache.checkcache()
+        return super().__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        self._next = self.count
+        self._leave(0)
+        self._generators.clear()
+        self._base = None
+
+    # ------------------------------------------------------------------ the recorder's events
+    def _begin(self, index: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        frames, inner = self._frames()
+        self._next = index
+        self._arrive(frames)
+        call = super()._begin(index, name, args, kwargs)
+        if inner:
+            self.inside.add(call.index)
+        here = self._visits[-1] if self._visits else None
+        node = (here.line or here.node) if here is not None else self.root
+        if here is not None:
+            here.own = call
+        if name in KERNELS:
+            layer = node.inner.setdefault(("layer", id(call.module)), Node("layer"))
+            layer.count += 1
+            layer.calls.append(call)
+            node = layer if here is None or here.line is None else node
+        elif not inner and (here is None or not here.statements):
+            node = self._operation(node, call)
+        self.at[call.index] = node
+        return call
+
+    def _module_ends(self, module: nn.Module, args: Any, output: Any) -> None:
+        super()._module_ends(module, args, output)
+        self._next = self.count
+        for at in range(len(self._visits) - 1, -1, -1):
+            visit = self._visits[at]
+            if visit.node.title.endswith(".forward") and visit.frame.f_locals.get("self") is module:
+                if output is not None or sys.exc_info()[0] is None:
+                    self._leave(at + 1)
+                    self._finish(visit, ending=True, output=output)
+                    del self._visits[at]
+                return
+
+    # ------------------------------------------------------------------ frames
+    def _frames(self) -> tuple[list[tuple[FrameType, FrameType | None]], bool]:
+        """The user's functions that are running, outermost first, each with the frame that it has called."""
+        frames: list[tuple[FrameType, FrameType | None]] = []
+        inner = False
+        child: FrameType | None = None
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None and frame is not self._base:
+            code = frame.f_code
+            wanted = self._followed.get(code)
+            if wanted is None:
+                wanted = self._followed[code] = _followed(code, self._own)
+            if wanted:
+                frames.append((frame, child))
+            elif not frames and not inner:
+                inner = code.co_filename.endswith(_TORCH_RNN)
+            child = frame
+            frame = frame.f_back
+        frames.reverse()
+        return frames[:_DEEPEST], inner
+
+    def _arrive(self, frames: list[tuple[FrameType, FrameType | None]]) -> None:
+        """Finish the statements that are over, and begin those that a call is made in now."""
+        common = 0
+        while common < min(len(frames), len(self._visits)) and self._visits[common].frame is frames[common][0]:
+            common += 1
+        self._leave(common)
+        for at, (frame, child) in enumerate(frames):
+            if at == len(self._visits):
+                self._visits.append(self._generators.get(frame) or self._enter(frame))
+            visit = self._visits[at]
+            statement = visit.statements.get(frame.f_lineno)
+            place = frame.f_lasti
+            again = place < visit.place or (place == visit.place and child is not visit.child)
+            if statement is not visit.now or (again and statement is not None and not statement.repeats):
+                self._leave(at + 1)
+                self._finish(visit)
+                self._start(visit, statement)
+            visit.place, visit.child = place, child
+
+    def _enter(self, frame: FrameType) -> _Visit:
+        parent = self._visits[-1] if self._visits else None
+        above = (parent.line or parent.node) if parent is not None else self.root
+        code = frame.f_code
+        title = self._title(frame)
+        node = above.inner.get(code)
+        if node is None:
+            node = above.inner[code] = Node("call", code.co_filename, code.co_firstlineno, title, title=title)
+            if above is not self.root:
+                names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+                node.rows = node.last = [row for name in names for row in self._rows(name, frame.f_locals.get(name))]
+        elif title != node.title:
+            # Layers of one class, one after the other at one line: the first and the latest.
+            node.source = f"{node.title.partition(':')[0]} … {title}"
+        node.count += 1
+        self._scopes += 1
+        visit = _Visit(frame, node, statements_of(code, frame.f_globals), self._scopes)
+        if code.co_flags & CO_GENERATOR:
+            self._generators[frame] = visit
+        return visit
+
+    def _leave(self, depth: int) -> None:
+        """The functions further in are over, or wait."""
+        while len(self._visits) > depth:
+            visit = self._visits.pop()
+            self._finish(visit, ending=not visit.frame.f_code.co_flags & CO_GENERATOR)
+
+    # ------------------------------------------------------------------ statements
+    def _start(self, visit: _Visit, statement: Statement | None) -> None:
+        visit.now, visit.line, visit.own, visit.since = statement, None, None, self._next
+        visit.place, visit.child = -1, None
+        if statement is None:
+            return
+        node = visit.node.inner.get(statement.line)
+        if node is None:
+            file = visit.frame.f_code.co_filename
+            for line in statement.loops if not statement.head else statement.loops[:-1]:
+                head = visit.statements[line]
+                visit.node.inner.setdefault(line, Node("line", file, line, head.source, head))
+            node = visit.node.inner[statement.line] = Node("line", file, statement.line, statement.source, statement)
+        node.count += 1
+        visit.line = node
+        visit.before = {
+            one.subject: self._named(visit, one.subject)
+            for one in statement.claims
+            if one.given or (one.above and one.subject)
+        }
+
+    def _finish(self, visit: _Visit, ending: bool = False, output: Any = None) -> None:
+        """The statement is over: what it has bound are tensors that were made while it ran."""
+        final = visit.statements.get(visit.frame.f_lineno) if ending else None
+        if final is not None and final.returns and final is not visit.now:
+            self._finish(visit)
+            self._start(visit, final)
+        statement, node = visit.now, visit.line
+        if statement is None or node is None:
+            return
+        rows: list[Row] = []
+        if statement.returns:
+            rows = self._rows("return", output)
+            for name in statement.returned if not rows else ():
+                rows += self._named(visit, name, "return" if len(statement.returned) == 1 else name)
+        for target in statement.targets:
+            made = self._named(visit, target)
+            rows += made if any(self._new(row.value, visit.since) for row in made) else []
+        if not rows and not statement.targets and visit.own is not None:
+            rows = [Row("return" if statement.returns else "", value) for value in visit.own.outputs[:1]]
+        if not node.rows:
+            node.rows = rows
+        node.last = rows
+        if statement.claims:
+            meant = tuple((one, self._meant(visit, one, rows)) for one in statement.claims)
+            held = {dim: visit.frame.f_locals.get(dim) for one in statement.claims for dim in one.dims}
+            numbers = {dim: value for dim, value in held.items() if type(value) is int}
+            self.readings.append(Reading(node, visit.scope, meant, numbers))
+        visit.now, visit.line, visit.previous = None, None, rows
+
+    def _new(self, value: Value, since: int) -> bool:
+        if value.maker is not None and value.maker.index >= since:
+            return True
+        return any(value in call.outputs for call in self.trace.calls[since:])
+
+    def _meant(self, visit: _Visit, claim: Claim, rows: list[Row]) -> tuple[Row, ...]:
+        """The tensors that a claim may be about."""
+        if claim.subject:
+            before = visit.before.get(claim.subject, [])[:1]
+            return tuple(before if before and claim.given else [*before, *self._named(visit, claim.subject)[:1]])
+        made = rows[claim.place : claim.place + 1] if claim.of in (1, len(rows)) else []
+        return (*made, *(visit.previous if claim.above and len(visit.previous) == 1 else []))
+
+    def _named(self, visit: _Visit, text: str, name: str = "") -> list[Row]:
+        """The tensors that a name or an attribute holds now."""
+        first, *rest = text.split(".")
+        value = visit.frame.f_locals.get(first)
+        for word in rest:
+            space = getattr(value, "__dict__", {})
+            value = space.get(word, space.get(BUFFERS, {}).get(word))
+        return self._rows(name or text, value)
+
+    def _rows(self, name: str, value: Any) -> list[Row]:
+        return [Row(word, self.value(tensor), note) for word, tensor, note in rows_of(name, value)]
+
+    def _operation(self, parent: Node, call: Call) -> Node:
+        """A torch function as a step of its own, where there is no line to put it at; repetitions are folded."""
+        last = next(reversed(parent.inner.values()), None)
+        sizes = [value.shape for value in call.inputs[:1]]
+        if last is None or last.source != call.name or [v.shape for v in last.calls[0].inputs[:1]] != sizes:
+            last = Node("call", source="indexing" if call.name == "__getitem__" else call.name)
+            if len(parent.inner) < _MOST_CALLS:
+                parent.inner[("call", len(parent.inner))] = last
+        last.count += 1
+        last.calls.append(call)
+        return last
+
+    def _title(self, frame: FrameType) -> str:
+        """`encoder: Encoder.forward`: the submodule's name where the frame is a method of one."""
+        owner, code = frame.f_locals.get("self"), frame.f_code
+        if isinstance(owner, nn.Module):
+            return f"{self._names.get(id(owner), '')}: {type(owner).__name__}.{code.co_name}".removeprefix(": ")
+        return str(getattr(code, "co_qualname", code.co_name))
+
+    # ------------------------------------------------------------------ the exception
+    def stopped(self, error: BaseException) -> None:
+        """Say at the innermost line where the program ended."""
+        node, trace = self.root, error.__traceback__
+        line: Node | None = None
+        while trace is not None:
+            code, number = trace.tb_frame.f_code, trace.tb_lineno
+            if self._followed.get(code, _followed(code, self._own)) and trace.tb_frame is not self._base:
+                above = line or node
+                title = self._title(trace.tb_frame)
+                node = above.inner.setdefault(code, Node("call", code.co_filename, code.co_firstlineno, title, count=1))
+                statement = statements_of(code, trace.tb_frame.f_globals).get(number)
+                line = None
+                if statement is not None:
+                    made = Node("line", code.co_filename, statement.line, statement.source, statement, count=1)
+                    line = node.inner.setdefault(statement.line, made)
+            trace = trace.tb_next
+        text = str(error)
+        (line or node).raised = f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"
+        (line or node).rows = [] if (line or node).count == 1 else (line or node).rows
+
+
+def _followed(code: CodeType, own: str) -> bool:
+    """Whether a function's lines are shown: the user's own, not torch's, Python's or an installed library's."""
+    file = code.co_filename
+    if code.co_name in _FRAMES_OF_A_LINE or not theirs(file) or (code.co_name, file) == ("<lambda>", "<string>"):
+        return False
+    if "__create_fn__" in getattr(code, "co_qualname", ""):
+        return False
+    return not file.startswith(_LIBRARIES) or bool(own and file.startswith(own))
+
+
+def rows_of(name: str, value: Any, depth: int = 2) -> list[tuple[str, Tensor, str]]:
+    """The tensors in a value, with a note, under the names that a program would use for them.
+
+    >>> import torch
+    >>> [name for name, _, _ in rows_of("state", (torch.zeros(1), torch.zeros(2)))]
+    ['state[0]', 'state[1]']
+    """
+    if isinstance(value, Tensor):
+        return [(name, value, "")]
+    if isinstance(value, PackedSequence):
+        return [(f"{name}.data", value.data, "packed")]
+    if depth == 0:
+        return []
+    if isinstance(value, dict):
+        return [row for key in list(value)[:_MOST] for row in rows_of(f"{name}[{key!r}]", value[key], depth - 1)]
+    if isinstance(value, tuple | list):
+        rows = [row for at, one in enumerate(value[: _MOST + 1]) for row in rows_of(f"{name}[{at}]", one, depth - 1)]
+        if isinstance(value, list) and len(value) > 2 and rows and len({row[1].shape for row in rows}) == 1:
+            # Outputs gathered in a loop: one line for all of them.
+            return [(f"{name}[…]", rows[0][1], f"{len(value)} tensors")]
+        return rows[:_MOST]
+    return []

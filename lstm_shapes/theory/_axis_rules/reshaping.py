@@ -1,0 +1,244 @@
+"""reshape as an algebra of atoms: flatten them in row-major order, and cut again at the new sizes.
+
+Cuts that fall between atoms give names: (K·R, N, H) → (K, R, N, H). A cut through an atom gives `?`, and
+where pieces of different atoms end up in one axis, elements of different owners are mixed: `hn.view(N, -1)`
+is the famous case. The pieces of a cut atom remember their whole: heads split off and joined again are D.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+from math import prod
+from typing import Any
+
+from lstm_shapes.theory._axis_rules.moving import permute
+from lstm_shapes.theory._axis_rules.picking import rows_of
+from lstm_shapes.theory._axis_rules.table import rule
+from lstm_shapes.theory._origins import Atom, factors, injective
+from lstm_shapes.theory.axes import NEW_AXIS, Axes, Axis, Fixed, fix, forgotten, settle, unknown
+
+__all__ = ["Scramble", "reshape", "scramble_of"]
+
+FRAMES = "L"
+"""Steps may be stacked on purpose: (N, L, Q) → (N, L/2, 2·Q) is how pyramidal encoders shorten a sequence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scramble:
+    """What a reshape mixed, and the permute that was probably meant."""
+
+    before: Axes
+    sizes: tuple[int, ...]
+    mixed: tuple[str, ...]
+    permute: tuple[int, ...] | None = None
+
+    @property
+    def hint(self) -> str:
+        """The expression that keeps the axes apart: `permute(1, 0, 2).reshape(2, 768)`."""
+        if self.permute is None:
+            return "keep whole axes together: permute first, and merge neighbours"
+        moved = permute(self.before, self.permute)
+        meant, _ = reshape(moved, self.sizes)
+        reshaped = "" if moved.sizes == self.sizes else f".reshape({', '.join(map(str, self.sizes))})"
+        order = ", ".join(map(str, self.permute))
+        return f"probably meant: .permute({order}){reshaped}, which is {meant}"
+
+    def __str__(self) -> str:
+        names = " and ".join((", ".join(self.mixed[:-1]), self.mixed[-1])) if self.mixed[1:] else self.mixed[0]
+        return f"reshape of {self.before} to {self.sizes} mixes elements of {names}; {self.hint}."
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """An atom, or a part of one, on its way into a new axis."""
+
+    atom: Atom
+    owner: Atom
+    number: int
+    """Which atom of the tensor it is, or is a part of."""
+    axis: int
+    whole: bool = True
+
+
+def reshape(axes: Axes, sizes: Sequence[int]) -> tuple[Axes, Scramble | None]:
+    """The axes after view or reshape to these sizes (no -1), and what was mixed, if anything.
+
+    >>> reshape(Axes.of("K·R N H", K=3, R=2, N=4, H=5), (3, 2, 4, 5))[0]
+    (K=3, R=2, N=4, H=5)
+    >>> axes, scramble = reshape(Axes.of("K N D", (3, 2, 256)), (2, 768))
+    >>> axes
+    (?=2, ?=768)
+    >>> print(scramble.hint)
+    probably meant: .permute(1, 0, 2).reshape(2, 768), which is (N=2, K·D=768)
+    """
+    sizes = tuple(sizes)
+    if sizes == axes.sizes:
+        return axes, None
+    if 0 in sizes:
+        return Axes(tuple(map(unknown, sizes))), None
+    gone = dict(axes.fixed)
+    atoms = [(atom, at) for at, axis in enumerate(axes) for atom in axis.atoms]
+    todo = [_Piece(atom, atom, number, at) for number, (atom, at) in enumerate(atoms)][::-1]
+    rows: list[Axis] = []
+    mixes: list[list[_Piece]] = []
+    broken: list[_Piece] = []
+    place = 0
+    while place < len(sizes):
+        pieces, end = _fill(sizes, place, todo, gone)
+        if end == place:
+            rows.append(_join(pieces))
+            if not all(piece.whole for piece in pieces) and len({piece.number for piece in pieces}) > 1:
+                mixes.append(pieces)
+        else:
+            rows.extend(unknown(size) if size > 1 else NEW_AXIS for size in sizes[place : end + 1])
+            fix(gone, [piece.atom for piece in pieces], forgotten())
+            broken += pieces
+        place = end + 1
+    fix(gone, [piece.atom for piece in todo])
+    return settle(rows, gone), _judge(axes, sizes, mixes, broken)
+
+
+@rule("reshape view view_as reshape_as flatten ravel unflatten _unsafe_view")
+def reshaped(input: Axes, *given: object, out: tuple[int, ...], **_: object) -> Any:
+    """To the sizes of the result; `view(dtype)` keeps the axes where it keeps the shape."""
+    if any(type(value).__name__ == "dtype" for value in given):
+        return input if out == input.sizes else None
+    return reshape(input, out)
+
+
+def scramble_of(axes: Axes, sizes: Sequence[int]) -> Scramble | None:
+    """What a reshape to these sizes mixes, if anything.
+
+    >>> scramble_of(Axes.of("N L D", (2, 20, 256)), (2, 20, 8, 32)) is None
+    True
+    """
+    return reshape(axes, sizes)[1]
+
+
+def _fill(sizes: tuple[int, ...], place: int, todo: list[_Piece], gone: Fixed) -> tuple[list[_Piece], int]:
+    """Pieces for the new axis at `place`, or for all new axes up to where old and new sizes meet again."""
+    need = sizes[place]
+    if need == 1:
+        return ([todo.pop()], place) if todo and todo[-1].atom.size == 1 else ([], place)
+    taken: list[_Piece] = []
+    while need > 1:
+        piece = todo.pop()
+        size = piece.atom.size
+        if size == 1 and not (taken or (todo and todo[-1].axis == piece.axis)):
+            # A size of 1 in front of a new axis belongs to nothing; inside a composite it stays.
+            fix(gone, [piece.atom])
+        elif size == 1 and taken and taken[-1].axis != piece.axis:
+            fix(gone, [piece.atom])
+        elif need % size == 0:
+            taken.append(piece)
+            need //= size
+        elif size % need == 0:
+            outer, inner = _split(piece, need)
+            taken.append(outer)
+            todo.append(inner)
+            need = 1
+        else:
+            return _meet(sizes, place, [*taken, piece], todo)
+    return taken, place
+
+
+def _meet(sizes: tuple[int, ...], place: int, taken: list[_Piece], todo: list[_Piece]) -> tuple[list[_Piece], int]:
+    """No row-major product fits: all axes up to the next common boundary are mixed."""
+    inside, outside, end = prod(piece.atom.size for piece in taken), sizes[place], place
+    while inside != outside:
+        if inside < outside:
+            piece = todo.pop()
+            taken.append(piece)
+            inside *= piece.atom.size
+        else:
+            end += 1
+            outside *= sizes[end]
+    return taken, end
+
+
+def _split(piece: _Piece, outer: int) -> tuple[_Piece, _Piece]:
+    """One atom cut in two, each part with its share of the coordinate."""
+    atom, inner = piece.atom, piece.atom.size // outer
+    origin, at = atom.origin, atom.at
+    if origin.blank:
+        parts = [replace(atom, at=range(outer)), replace(atom, at=range(inner))]
+    elif len(rows := rows_of(atom, inner, range(inner))) == 2:
+        parts = list(rows)
+    elif origin.naming is not None and not origin.root.named and at == range(piece.atom.size) and not atom.part:
+        # An input that nobody has named: what reads it says what its factors are, as N and L of 24 = L·N.
+        parts = [Atom(one, range(size)) for one, size in zip(factors(origin, inner), (outer, inner), strict=True)]
+    elif origin.packed is not None or origin.opaque or not isinstance(at, range):
+        parts = [unknown(size).atoms[0] for size in (outer, inner)]
+    else:
+        parts = [Atom(origin, one, part=True) for one in (at[::inner], range(0, inner * at.step, at.step))]
+    return replace(piece, atom=parts[0], whole=False), replace(piece, atom=parts[1], whole=False)
+
+
+def _join(pieces: list[_Piece]) -> Axis:
+    """One new axis from its pieces; neighbours that are parts of one atom become one again."""
+    if not pieces:
+        return NEW_AXIS
+    atoms: list[Atom] = []
+    for piece in pieces:
+        atom = piece.atom
+        if atoms and (merged := _merge(atoms[-1], atom)) is not None:
+            atoms[-1] = merged
+        else:
+            atoms.append(atom)
+    if len(atoms) > 1:
+        # A product counts each coordinate once: an axis that visits one twice has no place in it.
+        atoms = [atom if injective(atom.at) else unknown(atom.size).atoms[0] for atom in atoms]
+    return Axis(tuple(atoms))
+
+
+def _merge(outer: Atom, inner: Atom) -> Atom | None:
+    a, b = outer.at, inner.at
+    if outer.origin is not inner.origin or not (outer.part and inner.part) or not isinstance(a, range) or not a:
+        return None
+    if not isinstance(b, range) or not b or (len(a) > 1 and a.step != b.step * len(b)):
+        return None
+    start = a.start + b.start
+    return replace(outer, at=range(start, start + len(a) * len(b) * b.step, b.step))
+
+
+def _judge(axes: Axes, sizes: tuple[int, ...], mixes: list[list[_Piece]], broken: list[_Piece]) -> Scramble | None:
+    """Whether pieces in one axis are a mistake, or meant: heads folded into the batch, frames stacked."""
+    owners = {piece.number: piece.owner for pieces in (*mixes, broken) for piece in pieces if piece.owner.size > 1}
+    if len(owners) < 2:
+        return None
+    meant = _probably(axes, sizes)
+    # A fold ends with the outer part of an atom, (N, 8 heads of D); it keeps each row's elements together.
+    glued = [pieces for pieces in mixes if not pieces[0].whole and pieces[0].owner.name != FRAMES]
+    if not broken and not glued and meant is None:
+        return None
+    names: dict[str, None] = {}
+    for owner in owners.values():
+        names[owner.origin.name] = None
+    return Scramble(axes, sizes, tuple(names), meant)
+
+
+def _probably(axes: Axes, sizes: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The permutation of whole axes nearest to the given order that needs no cut."""
+    if not 2 <= len(axes) <= 6:
+        return None
+    orders = sorted(permutations(range(len(axes))), key=_disorder)
+    for order in orders[1:]:
+        if _clean([atom.size for at in order for atom in axes[at].atoms], sizes):
+            return order
+    return None
+
+
+def _disorder(order: tuple[int, ...]) -> int:
+    return sum(a > b for i, a in enumerate(order) for b in order[i + 1 :])
+
+
+def _clean(atoms: list[int], sizes: tuple[int, ...]) -> bool:
+    todo = [size for size in atoms[::-1] if size > 1]
+    for size in sizes:
+        while size > 1:
+            if not todo or size % todo[-1]:
+                return False
+            size //= todo.pop()
+    return True

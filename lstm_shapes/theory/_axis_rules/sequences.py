@@ -1,0 +1,233 @@
+"""Recurrent layers and what feeds them: packing, padding, windows, and the layers' own outputs by their contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+from lstm_shapes.theory._axis_rules.broadcasting import agree, join_fixed, places
+from lstm_shapes.theory._axis_rules.joining import stack
+from lstm_shapes.theory._axis_rules.moving import take
+from lstm_shapes.theory._axis_rules.picking import pick
+from lstm_shapes.theory._axis_rules.reducing import sum_out
+from lstm_shapes.theory._axis_rules.table import Answer, Operand, Plain, axis_at, described, rule, sizes_of
+from lstm_shapes.theory._origins import UNKNOWN, Atom, whole
+from lstm_shapes.theory.axes import Axes, Axis, Fixed, fix, made, settle, unknown
+
+__all__ = ["cell", "pack", "pad_packed", "pad_sequence", "recurrent"]
+
+
+@rule("lstm gru rnn_tanh rnn_relu", own_record=True)
+def recurrent(input: Operand, *given: Any, out: Sequence[tuple[int, ...]]) -> Answer:
+    """The axes of Y, hn and cn, from the axes of the layer's input, batched or not or packed.
+
+    torch hands over (input, hx, weights, bias?, K, dropout, train?, R?, batch_first?); packed, (data, sizes, hx, …).
+
+    >>> arguments = [], [Plain((1024, 28))], True, 3, 0.0, True, True, True
+    >>> Y, hn, cn = recurrent(Axes.of("N L Q", (2, 20, 28)), *arguments, out=[(2, 20, 512), (6, 2, 256), (6, 2, 256)])
+    >>> Y, hn
+    ((N=2, L=20, R·D=512), (K·R=6, N=2, D=256))
+    """
+    if not isinstance(input, Axes):
+        return None
+    packed = isinstance(given[2], list)
+    K, both = (given[4], given[7]) if packed else (given[3], given[6])
+    batch_first = not packed and given[7]
+    weight = given[2 if packed else 1][0]
+    hidden, width = out[1][-1], out[-1][-1]
+    name = "P" if hidden != width else "D"
+
+    def axis(*factors: tuple[str, int]) -> Axis:
+        """A composite of atoms that the layer makes; R of 1, as in most layers, is left out."""
+        return Axis(tuple(_atom(weight, symbol, size) for symbol, size in factors if (symbol, size) != ("R", 1)))
+
+    R = 2 if both else 1
+    gone = dict(input.fixed)
+    sum_out(gone, input[-1])
+    front = list(input.axes[:-1])
+    time = 1 if batch_first and len(input) == 3 else 0
+    if front[time].blank:
+        # Equal steps, as of a vector repeated to be decoded: the layer tells them apart.
+        front[time] = Axis((_atom(weight, "L", front[time].size),))
+    inside = front[0].atoms[0].origin.packed if packed else None
+    sequences = [inside[0]] if inside else [axis for at, axis in enumerate(front) if at != time]
+    if inside or not packed:
+        _read([*sequences, inside[1] if inside else front[time]], [*["N"] * len(sequences), "L"])
+    _read([input[-1]], ["Q"])
+    hx = given[1 if packed else 0]
+    for state, symbol in zip(hx if isinstance(hx, list) else [hx], (name, "D"), strict=False):
+        _read(state or (), ["K·R" if both else "K", *["N"] * len(sequences), symbol])
+    widths = (name, hidden), ("D", width)
+    Y = settle([*front, axis(("R", R), widths[0])], gone)
+    if packed and inside is None:
+        return [Y, None, None]
+    return [Y, *(settle([axis(("K", K), ("R", R)), *sequences, axis(one)], gone) for one in widths)]
+
+
+def _read(axes: Any, names: Sequence[str]) -> None:
+    """A layer reads these axes so: those that are named last get their names, and those of a state of zeros do."""
+    for axis, name in zip(axes, names, strict=False):
+        if not isinstance(axis, Axis) or len(axis.atoms) != 1:
+            continue
+        origin = axis.atoms[0].origin
+        if origin.naming is not None:
+            origin.naming.bind(origin, name)
+        elif origin.blank:
+            origin.read_as(name)
+
+
+def _atom(weight: Operand, symbol: str, size: int) -> Atom:
+    return weight.atom(symbol, size) if isinstance(weight, Plain) else whole(symbol, size)
+
+
+@rule("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell", own_record=True)
+def cell(input: Operand, hx: Any, weight: Operand, *_: object, out: Any) -> Answer:
+    """The state after one step of a cell: (N, D), at the step that the input belongs to.
+
+    >>> cell(Axes.of("N Q", (2, 28)), None, (1024, 28), out=(2, 256))
+    (N=2, D=256)
+    """
+    states = hx if isinstance(hx, list) else [hx]
+    for state, symbol in ((input, "Q"), *((one, "D") for one in states if one is not None)):
+        _read(state, ["N", symbol] if isinstance(state, Axes) and len(state) == 2 else [symbol])
+    hidden = states[0]
+    source = input if isinstance(input, Axes) else hidden
+    if not isinstance(source, Axes):
+        return None
+    gone = join_fixed([one for one in (input, *states) if isinstance(one, Axes)], computed=True)
+    sum_out(gone, source[-1])
+    size = (out[0] if isinstance(out, list) else out)[-1]
+    return settle([*source.axes[:-1], Axis((_atom(weight, "D", size),))], gone)
+
+
+@rule("_pack_padded_sequence", own_record=True)
+def pack(input: Axes, lengths: Operand, batch_first: bool, *, out: Any) -> Answer:
+    """Padded rows packed: (N, L, Q) → (T, Q), all real steps in one axis that remembers N and L.
+
+    >>> pack(Axes.of("N L Q", (2, 20, 28)), (2,), True, out=[(31, 28), (20,)])
+    [(T=31, Q=28), None]
+    """
+    N, L = (input[0], input[1]) if batch_first else (input[1], input[0])
+    _read([N, L], ["N", "L"])
+    if isinstance(lengths, Axes):
+        _read(lengths, ["N"])
+    atom = whole("T", out[0][0])
+    atom.origin.packed = (N, L)
+    gone = dict(input.fixed)
+    fix(gone, (*N.atoms, *L.atoms), ("packed",))
+    return [settle([Axis((atom,)), *input.axes[2:]], gone), None]
+
+
+@rule("_pad_packed_sequence", own_record=True)
+def pad_packed(data: Axes, sizes: Operand, batch_first: bool, *_: object, out: Any) -> Answer:
+    """Packed data padded back to rows: N and L as they were before packing.
+
+    >>> (packed, _) = pack(Axes.of("N L Q", (2, 20, 28)), (2,), True, out=[(31, 28), (20,)])
+    >>> pad_packed(packed, (20,), True, 0.0, 18, out=[(2, 18, 28), (2,)])
+    [(N=2, L=18, Q=28), None]
+    """
+    N, L = out[0][:2] if batch_first else out[0][1::-1]
+    inside = data[0].atoms[0].origin.packed if data[0].atoms else None
+    rows = [unknown(N), unknown(L)]
+    gone = dict(data.fixed)
+    if inside and inside[0].size == N:
+        sequences, steps = inside
+        rows[0] = sequences
+        if steps.size >= L:
+            rows[1], _ = pick(steps, range(L))
+        for atom in (*sequences.atoms, *steps.atoms):
+            gone.pop(atom.origin, None)
+    return [settle([*(rows if batch_first else rows[::-1]), *data.axes[1:]], gone), None]
+
+
+@rule("pad_sequence", own_record=True)
+def pad_sequence(rows: Sequence[Operand], batch_first: bool = False, *_: object, out: Any, **__: object) -> Answer:
+    """Sequences (L, Q) of different lengths in one tensor: a new axis says which sequence, L is padded.
+
+    >>> pad_sequence([Axes.of("L Q", (5, 28)), Axes.of("L Q", (3, 28))], True, out=(2, 5, 28))
+    (N=2, L=5, Q=28)
+    """
+    named = [row for row in rows if isinstance(row, Axes)]
+    if len(named) < len(rows):
+        return None
+    longest = max(named, key=lambda row: row[0].size)
+    # Padding comes after the steps: each sequence must begin as the longest one does.
+    begins = all(places(pick(longest[0], range(row[0].size))[0].atoms) == places(row[0].atoms) for row in named)
+    steps = longest[0] if begins else unknown(longest[0].size)
+    rest = [agree([row[at] for row in named], out[at + 1], chooses=True) for at in range(1, len(named[0]))]
+    gone = join_fixed(named)
+    which = _which(named, gone) if begins and len(named) > 1 else unknown(len(rows))
+    return settle([*([which, steps] if batch_first else [steps, which]), *rest], gone)
+
+
+def _which(rows: Sequence[Axes], gone: Fixed) -> Axis:
+    """Which sequence it is: the axis that they are rows of; N, where they are tensors of their own."""
+    origins = [{*dict(row.fixed), *(atom.origin for axis in row for atom in axis.atoms)} for row in rows]
+    if sum(map(len, origins)) == len(set(chain(*origins))):
+        return Axis((whole("N", len(rows)),)) if all(row.known for row in rows) else unknown(len(rows))
+    shortest = min(row[0].size for row in rows)
+    which = stack([take(row, 0, range(shortest)) for row in rows])[0]
+    for atom in which.atoms:
+        gone.pop(atom.origin, None)
+    return which if which.known else unknown(len(rows))
+
+
+@rule("pad")
+def pad(input: Axes, pad: Sequence[int], *_: object, out: tuple[int, ...], **__: object) -> Axes:
+    """An axis that got padding is not the axis it was; one that was cut (pad < 0) is a piece of it."""
+    for back, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
+        dim = len(input) - 1 - back
+        if before > 0 or after > 0:
+            words = "+".join([*["pad"] * (before > 0), input[dim].name, *["pad"] * (after > 0)])
+            padded = described(words if input[dim].known else UNKNOWN, out[dim], [input[dim]])
+            input = settle([padded if at == dim else axis for at, axis in enumerate(input)], input.fixed)
+        else:
+            input = take(input, dim, range(input[dim].size)[-before : input[dim].size + after])
+    return input
+
+
+def _windowed(input: Axes, sizes: tuple[int, ...], spatial: int, channels: Axis | None = None) -> Axes:
+    """Windows that slide over so many axes: positions are new, and channels too where a weight makes them.
+
+    Where there are as many positions as before, each stands where it stood; a walk calls the others L′.
+    """
+    kept = len(input) - spatial - (channels is not None)
+    start = kept + (channels is not None)
+    rows = [*input.axes[:kept], *([channels] if channels is not None else [])]
+    for axis, size in zip(input.axes[start:], sizes[start:], strict=True):
+        windows = axis.name.rstrip("′") + "′" if axis.known and len(axis.atoms) == 1 else UNKNOWN
+        rows.append(axis if size == axis.size and size > 1 else described(windows, size, (axis,)))
+    gone = dict(input.fixed)
+    if channels is not None:
+        sum_out(gone, input[kept])
+    return settle(rows, gone)
+
+
+@rule("interpolate upsample")
+def interpolate(input: Axes, *_: object, out: tuple[int, ...], **__: object) -> Axes:
+    """New positions along every axis but samples and channels."""
+    return _windowed(input, out, len(input) - 2)
+
+
+def _enter(spatial: int) -> None:
+    """The rules of windows over one, two and three axes."""
+
+    def convolution(input: Axes, weight: Operand, *_: object, out: tuple[int, ...], **__: object) -> Axes:
+        return _windowed(input, out, spatial, axis_at(weight, 0))
+
+    def transposed(input: Axes, weight: Operand, *_: object, out: tuple[int, ...], **__: object) -> Axes:
+        channels = out[len(input) - spatial - 1]
+        return _windowed(input, out, spatial, axis_at(weight, 1) if channels == sizes_of(weight)[1] else made(channels))
+
+    def pool(input: Axes, *_: object, out: Any, **__: object) -> Axes:
+        return _windowed(input, out[0] if isinstance(out, list) else out, spatial)
+
+    rule(f"conv{spatial}d")(convolution)
+    rule(f"conv_transpose{spatial}d")(transposed)
+    pools = ("max_pool", "avg_pool", "lp_pool", "adaptive_avg_pool", "adaptive_max_pool")
+    rule(" ".join(f"{name}{spatial}d" for name in pools))(pool)
+
+
+for _spatial in (1, 2, 3):
+    _enter(_spatial)

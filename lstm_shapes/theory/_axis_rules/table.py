@@ -1,0 +1,141 @@
+"""The table of rules: under the names of torch's functions, with torch's arguments, tensors replaced by operands.
+
+A rule answers with axes: one Axes for each tensor that the function returns, or None for no claim. It may take
+`out`, the sizes of what was returned: one shape, or a list of them. A function without a row has no rule, and what
+it returns is a plain tensor: wrong names are worse than none.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from lstm_shapes.theory._origins import UNKNOWN, Atom, Origin, derived, whole
+from lstm_shapes.theory.axes import Axes, Axis, made
+
+__all__ = ["RULES", "Answer", "Operand", "Plain", "Rule", "at_dim", "axis_at", "described", "describing", "dims_of"]
+__all__ += ["operands_in", "rule", "sizes_of"]
+
+
+class Plain(tuple[int, ...]):
+    """The sizes of a tensor without names, which claims nothing; a weight knows the axes that it makes."""
+
+    __slots__ = ()
+
+    def made(self, at: int) -> Axis:
+        """The axis that comes of this one, where the tensor is a weight."""
+        return made(self[at])
+
+    def atom(self, symbol: str, size: int) -> Atom:
+        """What a layer with this weight makes: D, K or R."""
+        return whole(symbol, size)
+
+
+Operand = Axes | tuple[int, ...]
+"""The axes of a named tensor, or the sizes of a plain one."""
+
+Answer = Axes | None | Sequence[Axes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A pure function, and how it wants to be called."""
+
+    function: Callable[..., Any]
+    own_record: bool = False
+    """Whether it says itself which coordinates its result stands at; else those that it does not mention are lost."""
+    needs_axes: bool = False
+    """Whether it has nothing to say where the first tensor is plain."""
+    wants_out: bool = False
+    """Whether it takes the sizes of the result."""
+    needs_none: bool = False
+    """Whether it needs no named tensor to say something: a new one is made."""
+
+
+RULES: dict[str, Rule] = {}
+"""A torch function's name -> its rule."""
+
+describing: ContextVar[bool] = ContextVar("describing", default=False)
+"""Whether an axis that no single coordinate runs along gets a description for readers, as in a walk: `embed+D`."""
+
+_R = TypeVar("_R", bound=Callable[..., Any])
+
+
+def rule(names: str, own_record: bool = False) -> Callable[[_R], _R]:
+    """Enter a pure function as the rule of every torch function, method and in-place method of these names."""
+
+    def enter(function: _R) -> _R:
+        parameters = inspect.signature(function).parameters
+        first = next(iter(parameters.values()))
+        found = Rule(function, own_record, first.annotation == "Axes", "out" in parameters, first.name == "_")
+        RULES.update(dict.fromkeys(names.split(), found))
+        return function
+
+    return enter
+
+
+def described(words: str, size: int, of: Sequence[Axis] = ()) -> Axis:
+    """An unknown axis, the same one whenever the same axes come together in it; in a walk, one that is called so.
+
+    >>> described("copies", 3)
+    ?=3
+    """
+    words = words if describing.get() else UNKNOWN
+    parts = tuple((atom.origin, atom.at) for axis in of for atom in axis.atoms)
+    if not parts:
+        return Axis((whole(words, size),))
+    origin = derived(parts[0][0], (words, size, parts), lambda: Origin(words))
+    return Axis((Atom(origin, range(size)),))
+
+
+def sizes_of(operand: Operand) -> tuple[int, ...]:
+    """The sizes of an operand.
+
+    >>> sizes_of(Axes.of("N", (2,))), sizes_of((3, 4))
+    ((2,), (3, 4))
+    """
+    return operand.sizes if isinstance(operand, Axes) else operand
+
+
+def axis_at(operand: Operand, at: int) -> Axis:
+    """One axis of an operand; of a plain one, what a weight makes.
+
+    >>> axis_at((3, 4), 0), axis_at(Axes.of("N", (2,)), 0)
+    (?=3, N=2)
+    """
+    if isinstance(operand, Axes):
+        return operand[at]
+    return operand.made(at) if isinstance(operand, Plain) else made(operand[at])
+
+
+def operands_in(values: Sequence[object]) -> list[Operand]:
+    """The operands among arguments, in order.
+
+    >>> operands_in([Axes(), 3, None])
+    [()]
+    """
+    return [value for value in values if isinstance(value, Axes | tuple)]
+
+
+def at_dim(axes: Sequence[object], dim: int, extra: int = 0) -> int:
+    """A dimension counted from the front, from one that may count from the back.
+
+    >>> at_dim(("N", "L", "Q"), -1)
+    2
+    """
+    rank = len(axes) + extra
+    return dim + rank if dim < 0 else dim
+
+
+def dims_of(*dims: Any) -> tuple[int, ...]:
+    """Dimensions given one by one or as one sequence, as `permute(1, 0)` and `permute((1, 0))`.
+
+    >>> dims_of(1, 0), dims_of((1, 0)), dims_of()
+    ((1, 0), (1, 0), ())
+    """
+    if len(dims) == 1 and isinstance(dims[0], Sequence):
+        dims = tuple(dims[0])
+    return tuple(int(dim) for dim in dims)

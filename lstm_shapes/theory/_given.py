@@ -1,0 +1,347 @@
+"""What people give, read once: numbers, torch's keywords, a Spec, a layer, a state_dict or a model become a `Given`.
+
+`takes` is the door of every public function that is about a layer: the function gets a `Given` in place of what stood
+in the call. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
+
+from lstm_shapes.errors import SpecError, in_one_sentence, nearest
+from lstm_shapes.language import speaking
+
+from ._cells import CELLS
+from .call import DEFAULT_N, Call, dtype_name
+from .spec import Options, Source, Spec, is_source, is_whole, only_layer
+from .symbols import SYMBOLS
+
+if TYPE_CHECKING:
+    from typing import Concatenate
+
+    from typing_extensions import ParamSpec
+
+    P = ParamSpec("P")
+
+__all__ = [
+    "Built",
+    "DType",
+    "Device",
+    "Given",
+    "LayerBuilt",
+    "LayerPlaced",
+    "LayerSizes",
+    "LayerTyped",
+    "Lengths",
+    "Placed",
+    "Sizes",
+    "Source",
+    "Typed",
+    "takes",
+]
+
+T = TypeVar("T")
+
+
+class DType(Protocol):
+    """torch.dtype, by what it has."""
+
+    @property
+    def is_floating_point(self) -> bool: ...
+
+
+class Device(Protocol):
+    """torch.device, by what it has."""
+
+    @property
+    def type(self) -> str: ...
+
+
+class Lengths(TypedDict, total=False):
+    """Steps of each row: rows are padded and packed."""
+
+    lengths: Iterable[int] | None
+
+
+class Sizes(Lengths, total=False):
+    """The sizes of a call: N sequences of L steps; and the language in which it is spoken of."""
+
+    N: int | None
+    L: int | None
+    lang: str | None
+
+
+class Typed(Sizes, total=False):
+    """The sizes of a call, and the type of its numbers."""
+
+    dtype: str | DType | None
+
+
+class Built(TypedDict, total=False):
+    """Where the numbers are, of which type, and what they are drawn from."""
+
+    device: str | Device | None
+    dtype: str | DType | None
+    seed: int
+
+
+class Placed(Sizes, Built, total=False):
+    """A call that runs: its sizes, and where."""
+
+
+class LayerWords(Options, total=False):
+    """What a layer has besides Q, D, K and batch_first, and torch's own words for the first three."""
+
+    input_size: int
+    hidden_size: int
+    num_layers: int
+
+
+class LayerSizes(LayerWords, Sizes, total=False):
+    """A layer in numbers, and the sizes of a call."""
+
+
+class LayerTyped(LayerWords, Typed, total=False):
+    """A layer in numbers, the sizes of a call, and the type of its numbers."""
+
+
+class LayerBuilt(LayerWords, Built, total=False):
+    """A layer in numbers, and where it is."""
+
+
+class LayerPlaced(LayerWords, Placed, total=False):
+    """A layer in numbers, and a call of it that runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was given: a layer, and a call of it by its sizes or by x.
+
+    `module` is the live layer or the model, in which the layer is called `name`; None for numbers, a Spec and a
+    state_dict. `asked` is whether a size of the call was given.
+    """
+
+    spec: Spec
+    module: Any = None
+    name: str = ""
+    x: Any = None
+    state: Any = None
+    N: int | None = DEFAULT_N
+    L: int | None = None
+    lengths: Iterable[int] | None = None
+    device: str | Device | None = None
+    dtype: str | DType | None = None
+    seed: int = 0
+
+    @property
+    def layer(self) -> Any:
+        """The live layer itself; None where there is none."""
+        return None if self.module is None else dict(self.module.named_modules())[self.name]
+
+    @property
+    def call(self) -> Call:
+        """The call that N, L and lengths describe; x has sizes of its own."""
+        return Call.of(self.spec, N=self.N, L=self.L, lengths=self.lengths)
+
+    @property
+    def asked(self) -> bool:
+        return self.N is not DEFAULT_N or self.L is not None or self.lengths is not None
+
+    @property
+    def precision(self) -> str:
+        """The name of the dtype asked for, else that of the layer's weights, else torch's default."""
+        weights = self.layer.parameters() if self.dtype is None and self.module is not None else ()
+        found = next((weight.dtype for weight in weights), "float32") if self.dtype is None else self.dtype
+        return dtype_name(found)
+
+    @property
+    def training(self) -> bool:
+        """Whether dropout counts as at work: False for a layer in eval mode."""
+        return bool(getattr(self.layer, "training", True))
+
+
+_DEFAULTS: dict[str, object] = {field: getattr(Spec(1, 2), field) for field in Options.__annotations__}
+_DEFAULTS |= {"N": DEFAULT_N, "seed": 0, "layer": ""}
+_PLACES = {"Q": "input_size", "D": "hidden_size", "K": "num_layers", "batch_first": "batch_first"}
+# What other tools and other people call it, and what it is here.
+_OTHERS = {
+    word: meant
+    for meant, words in {
+        "proj_size (P)": "P",
+        "bidirectional=True": "R directions num_directions",
+        "hidden_size (D)": "H units hidden hidden_dim",
+        "L": "T seq_len seq_length sequence_length timesteps time_steps steps",
+        "N": "B batch batch_size",
+        "input_size (Q)": "input_dim features",
+        "N, L and Q": "input_shape",
+        "num_layers (K)": "n_layers layers",
+        "batch_first=False": "time_major",
+        "cell": "mode kind rnn_type cell_type",
+        "nonlinearity": "activation",
+        "bias": "use_bias",
+        "state": "initial_state hx h0 c0",
+        "layer": "name prefix",
+    }.items()
+    for word in words.split()
+}
+_ALWAYS = {
+    "return_sequences": "Y always holds every step; its last one is Y[:, -1]",
+    "return_state": "hn and cn always come back beside Y",
+    "stateful": "Give the last state as state=, or zeros by leaving it out",
+}
+
+
+def takes(
+    words: type, *, x: bool = False, numbers: bool = True
+) -> Callable[[Callable[Concatenate[Given, P], T]], Callable[..., T]]:
+    """The door of a public function: what is given becomes a `Given`, a misspelt keyword an error that knows better.
+
+    `words` is the TypedDict of the keywords that go into the Given; the function's own come beside it. `x`: whether a
+    layer may come with its x and a state; `numbers`: whether numbers may stand for a layer.
+    """
+
+    def at(function: Callable[Concatenate[Given, P], T]) -> Callable[..., T]:
+        _, *own = inspect.signature(function).parameters.values()
+        shown = _shown(own, [*words.__annotations__, *(["x", "state"] if x else []), "layer"], numbers)
+        known = {parameter.name for parameter in shown if parameter.kind is not inspect.Parameter.POSITIONAL_ONLY}
+
+        @wraps(function)
+        def door(*given: object, **options: Any) -> T:
+            for word in options:
+                if word not in known:
+                    raise _unknown(function.__name__, word, known)
+            if not isinstance(name := options.get("layer", ""), str):
+                hint = f"Did you mean k={name}?" if "k" in known and is_whole(name) else ""
+                raise SpecError("layer", "the name of a layer inside the model, such as 'encoder.rnn'", name, hint)
+            mine = {parameter.name: options.pop(parameter.name) for parameter in own if parameter.name in options}
+            if not numbers and not (given and is_source(given[0]) and not isinstance(given[0], (Spec, Mapping))):
+                rule = f"a layer or a model, as in {function.__name__}(layer, x)"
+                raise SpecError("the first argument", rule, _short(given[0])) if given else SpecError("a layer", rule)
+            with speaking(options.pop("lang", None)):
+                return function(_read(function.__name__, given, options, x), **mine)  # type: ignore[call-arg]
+
+        found = in_one_sentence(door)
+        found.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]  # for help and completion
+        return found
+
+    return at
+
+
+def _shown(own: Sequence[inspect.Parameter], names: Sequence[str], numbers: bool) -> list[inspect.Parameter]:
+    """The parameters of a door: its places, the function's own, and what goes by name only."""
+    kinds = inspect.Parameter
+    if numbers:
+        defaults = {"Q": None, "D": None, "K": 1, "batch_first": True}
+        places = [kinds(name, kinds.POSITIONAL_OR_KEYWORD, default=value) for name, value in defaults.items()]
+    else:
+        places = [kinds("source", kinds.POSITIONAL_ONLY), kinds("x", kinds.POSITIONAL_OR_KEYWORD)]
+        places += [kinds(name, kinds.POSITIONAL_OR_KEYWORD, default=None) for name in ("state", "lengths")]
+    taken = {place.name for place in places}
+    more = [kinds(name, kinds.KEYWORD_ONLY, default=_DEFAULTS.get(name)) for name in names if name not in taken]
+    return [*places, *own, *more]
+
+
+def _short(value: object) -> object:
+    """A value as an error shows it: a Spec by its name, for it has many fields."""
+    return type(value).__name__ if is_source(value) else value
+
+
+def _unknown(function: str, word: str, known: Collection[str]) -> SpecError:
+    """The error for a keyword that is none, with the one that was probably meant."""
+    others = {name: meant for name, meant in _OTHERS.items() if re.split(r"\W", meant)[0] in known}
+    meant = {name.lower(): meant for name, meant in others.items()} | {name.lower(): _told(name) for name in known}
+    near = "" if word in _OTHERS and word not in others else nearest(word.lower(), meant)
+    hint = _ALWAYS.get(word) or (f"Did you mean {meant[near]}?" if near else "")
+    rule = f"one that {function} has" if hint else f"one of {', '.join(sorted(known))}"
+    return SpecError("a keyword", rule, word, hint)
+
+
+def _told(word: str) -> str:
+    """A word with its symbol, or a symbol with torch's word: `num_layers (K)`."""
+    letter = next((s.letter for s in SYMBOLS.values() if s.argument == word and s.letter in "QDKP"), "")
+    return f"{word} ({letter})" if letter else word
+
+
+def _read(function: str, places: tuple[object, ...], words: dict[str, Any], x: bool) -> Given:
+    first = places[0] if places else words.get("Q", words.get("input_size"))
+    if len(places) > 4:
+        rest = "source, x, state and lengths" if is_source(first) else "Q, D, K and batch_first"
+        raise SpecError(f"{function} by place", f"given {rest}", places[4:], "Everything else goes by name")
+    if is_source(first):
+        return _of_source(function, places, words, x)
+    _refuse_kinds(function, places, words, first)
+    named = dict(zip(_PLACES, places, strict=False))
+    fields: dict[str, Any] = {}
+    for name, torchs in _PLACES.items():
+        given = [(name, named[name])] if name in named else []
+        given += [(word, words[word]) for word in dict.fromkeys((name, torchs)) if word in words]
+        if len(given) > 1:
+            raise SpecError(given[1][0], f"left out where {given[0][0]} is given", given[1][1])
+        fields |= {name: given[0][1]} if given else {}
+    for name, beside in (("Q", ""), ("D", " with Q")):
+        if name not in fields:
+            raise SpecError(f"{name} ({_PLACES[name]})", f"given{beside}, as in {function}(28, 256, 3)")
+    options = {name: words[name] for name in Options.__annotations__ if name in words}
+    return Given(Spec(**fields, **options), state=words.get("state"), **_of_call(words))
+
+
+def _refuse_kinds(function: str, places: Sequence[object], words: Mapping[str, object], first: object) -> None:
+    """What is neither a size nor something that a Spec is read off."""
+    cell = first.__name__ if isinstance(first, type) else first
+    if isinstance(cell, str) and (meant := {name.lower(): name for name in CELLS}.get(cell.lower())):
+        sizes = ", ".join(str(size) for size in places[1:] if is_whole(size)) or "28, 256"
+        hint = f"Did you mean {function}({sizes}, cell={meant!r})?"
+        raise SpecError("the first argument", "Q, a Spec, a layer, a model or a state_dict", first, hint)
+    second = places[1] if len(places) > 1 else words.get("x")
+    if hasattr(second, "shape") or hasattr(second, "batch_sizes"):
+        raise SpecError("the first argument", "a layer or a model where the second is a tensor", first)
+    if "x" in words or "layer" in words:
+        word = "x" if "x" in words else "layer"
+        raise SpecError(word, "left out beside numbers", words[word], "It goes with a layer or a model")
+    if places and len(places) == 1 and not is_whole(first) and not words.keys() & {"D", "hidden_size"}:
+        raise SpecError("the first argument", "Q, a Spec, a layer, a model or a state_dict", first)
+
+
+def _of_source(function: str, places: tuple[object, ...], words: dict[str, Any], x: bool) -> Given:
+    """A Spec, a state_dict, a layer or a model; the last two perhaps with an x."""
+    source, *rest = places or (words.pop("Q"),)
+    second = ("x", "state", "lengths") if x else ("D", "K", "batch_first")
+    named = dict(zip(second, rest, strict=False))
+    for word in (*_PLACES, *_PLACES.values(), *Options.__annotations__):
+        if word in words or word in named:
+            value = words.get(word, named.get(word))
+            raise SpecError(word, "left out beside a Spec or a layer", value, "Change it with spec.replace(...)")
+    for word, value in named.items():
+        if word in words:
+            raise SpecError(word, "given once", words[word])
+        words = words | {word: value}
+    at = words.pop("layer", "")
+    if isinstance(source, Spec):
+        if words.get("x") is not None:
+            raise SpecError("the first argument", "a layer or a model where the second is x", "Spec")
+        if at:
+            raise SpecError("layer", "left out beside a Spec", at)
+        return Given(source, state=words.get("state"), **_of_call(words))
+    name, spec = only_layer(source, at, function + "({}, layer={!r})")  # type: ignore[arg-type]
+    live = None if isinstance(source, Mapping) else source
+    given, state = words.get("x"), words.get("state")
+    if given is not None:
+        if live is None:
+            raise SpecError("the first argument", "a layer or a model where the second is x", _short(source))
+        for word in ("N", "L"):
+            if word in words:
+                raise SpecError(word, "left out beside x, which has its own", words[word])
+    return Given(spec, live, name, given, state, **_of_call(words))
+
+
+def _of_call(words: Mapping[str, Any]) -> dict[str, Any]:
+    lengths = words.get("lengths")
+    call = {word: words[word] for word in Placed.__annotations__ if word in words}
+    if lengths is not None and not hasattr(lengths, "tolist") and not isinstance(lengths, (str, bytes)):
+        call["lengths"] = tuple(lengths) if isinstance(lengths, Iterable) else lengths  # may be read once only
+    return call
