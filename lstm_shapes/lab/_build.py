@@ -46,20 +46,7 @@ def build(given: Given) -> nn.RNNBase | nn.RNNCellBase:
     The weights follow from `seed` and are the same on every device; torch's global random state is neither
     read nor moved. On the meta device the layer has shapes and no numbers.
 
-    Args:
-        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
-        D: width of the cell state (hidden_size)
-        K: stacked layers (num_layers), 1 unless given
-        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
-        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
-        bidirectional: reading directions, 1 or 2: R is 2 where True
-        proj_size: P, the width of the projected hidden state, 0 = none
-        bias, dropout, nonlinearity: as torch has them
-        input_size, hidden_size, num_layers: torch's words for Q, D and K
-        device: where the weights are: cpu unless given, cuda, meta, …
-        dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
-        seed: what the weights are drawn from
-        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
+    Args: those of a layer and a call, as help(build) lists them
 
     >>> build(28, 256, 3)
     LSTM(28, 256, num_layers=3, batch_first=True)

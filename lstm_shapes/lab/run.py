@@ -146,26 +146,7 @@ def run(given: Given) -> Run:
     is and where it is; `run(model, x)` calls your model as far as its recurrent layer, on what arrives there.
     The global random state stays as it was, also where dropout draws from it.
 
-    Args:
-        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
-        D: width of the cell state (hidden_size)
-        K: stacked layers (num_layers), 1 unless given
-        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
-        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
-        bidirectional: reading directions, 1 or 2: R is 2 where True
-        proj_size: P, the width of the projected hidden state, 0 = none
-        bias, dropout, nonlinearity: as torch has them
-        input_size, hidden_size, num_layers: torch's words for Q, D and K
-        N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
-        L: steps in a sequence, 20 unless given
-        lengths: steps of each row: the rows are padded to L and packed
-        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
-        x: beside a layer, the tensor or PackedSequence that it is called with; beside a model, what the model is
-        state: h0, or (h0, c0), also in third place as torch has it; zeros if left out
-        device: cpu unless given, cuda, meta, …; a layer of yours stays where it is
-        dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
-        seed: what weights and X are drawn from
-        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
+    Args: those of a layer and a call, as help(run) lists them
 
     >>> X, Y, hn, cn = run(28, 256, 3, N=2, L=20)
     >>> Y.axes, hn.axes

@@ -196,6 +196,44 @@ _ALWAYS = {
 }
 
 
+# What each argument is: takes() writes these into the docstring of a call, but for those that say it themselves.
+_ARGUMENTS = """\
+Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
+D: width of the cell state (hidden_size)
+K: stacked layers (num_layers), 1 unless given
+batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
+cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
+bidirectional: reading directions, 1 or 2: R is 2 where True
+proj_size: P, the width of the projected hidden state, 0 = none
+bias, dropout, nonlinearity: as torch has them
+input_size, hidden_size, num_layers: torch's words for Q, D and K
+N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
+L: steps in a sequence, 20 unless given
+lengths: steps of each row: the rows are padded to L and packed
+lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
+x: beside a layer, the tensor or PackedSequence that it is called with; beside a model, what the model is
+state: h0, or (h0, c0), also in third place as torch has it; zeros if left out
+device: cpu unless given, cuda, meta, …; a layer of yours stays where it is
+dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
+seed: what weights and X are drawn from
+layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
+""".splitlines()
+
+
+def _documented(text: str, taken: set[str]) -> str:
+    """A docstring whose `Args:` defines every argument that is taken: its own entries, and those of the table."""
+    found = re.search(r"( *)Args:.*\n((?:\1 .*\n)*)", text)
+    if found is None:
+        return text
+    own = found[2].splitlines()
+    said = {name for line in own for name in line.strip().partition(":")[0].split(", ")}
+    words = {line.partition(":")[0].split(", ")[0]: f"{found[1]}    {line}" for line in _ARGUMENTS}
+    entries = [line for word, line in words.items() if word in taken - said]
+    last = entries[-1:] if "layer" not in said else []
+    every = "\n".join([f"{found[1]}Args:", *entries[: len(entries) - len(last)], *own, *last])
+    return f"{text[: found.start()]}{every}\n{text[found.end() :]}"
+
+
 def takes(
     words: type, *, x: bool = False, numbers: bool = True
 ) -> Callable[[Callable[Concatenate[Given, P], T]], Callable[..., T]]:
@@ -226,6 +264,7 @@ def takes(
                 return function(_read(function.__name__, given, options, x), **mine)  # type: ignore[call-arg]
 
         found = in_one_sentence(door)
+        found.__doc__ = _documented(function.__doc__ or "", {parameter.name for parameter in shown})
         found.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]  # for help and completion
         return found
 

@@ -18,21 +18,6 @@ from typing import Any, NoReturn
 
 from lstm_shapes.errors import ShapeError
 
-__all__ = [
-    "ALL_ROWS",
-    "GRAMMAR",
-    "LAST_STEPS",
-    "OPERATORS",
-    "TENSORS",
-    "Node",
-    "bound",
-    "is_arithmetic",
-    "parse",
-    "refuse",
-    "value_of",
-]
-
-
 OPERATORS: dict[type, Callable[[int, int], int]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -40,7 +25,7 @@ OPERATORS: dict[type, Callable[[int, int], int]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Pow: operator.pow,
 }
-_LARGEST = 2**200
+_LARGEST = 2**400
 
 
 def is_arithmetic(node: ast.expr, symbols: object, operators: tuple[type, ...]) -> bool:
@@ -109,7 +94,7 @@ _PAIRED = {
 }
 _SYMBOLS = "NLQDKRPH"
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv)
-_LONGEST, _DEEPEST, _LARGEST = 300, 40, 2**63 - 1
+_LONGEST, _DEEPEST, _INDEX = 300, 40, 2**63 - 1
 # What expressions are written with, and nothing else: no quotes, comments, line breaks or control characters, and no
 # number with a letter in it, of which Python's parser would warn.
 _WRITTEN = re.compile(r"(?!.*[0-9](?:[A-Za-z]|_(?![0-9])))[A-Za-z0-9_ \[\](),.:+*/=-]+")
@@ -163,7 +148,7 @@ def bound(arguments: Any, sizes: Mapping[str, int]) -> Any:
     if not isinstance(arguments, ast.expr):
         return arguments
     value = value_of(arguments, sizes)
-    if value is None or abs(value) > _LARGEST:
+    if value is None or abs(value) > _INDEX:
         raise ValueError
     return value
 

@@ -141,23 +141,9 @@ def laws(
 def laws(given: Given, *, call: Call | None = None, training: bool | None = None) -> Laws:
     """The identities that concern this layer and call, each with `holds`: `Y[:, -1] == hn[-1]` and the like.
 
-    Args:
-        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
-        D: width of the cell state (hidden_size)
-        K: stacked layers (num_layers), 1 unless given
-        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
-        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
-        bidirectional: reading directions, 1 or 2: R is 2 where True
-        proj_size: P, the width of the projected hidden state, 0 = none
-        bias, dropout, nonlinearity: as torch has them
-        input_size, hidden_size, num_layers: torch's words for Q, D and K
-        N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
-        L: steps in a sequence, 20 unless given
-        lengths: steps of each row: the rows are padded to L and packed
-        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
+    Args: those of a layer and a call, as help(laws) lists them
         call: the sizes of a call as one value, in place of N, L and lengths
         training: whether dropout between layers counts as at work; that of a layer of yours, else True
-        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 
     >>> for law in laws(28, 256, 3)[:3]:
     ...     print(law.holds, law.expression)

@@ -144,22 +144,7 @@ def predict(source: Source, /, *, layer: str = "", **words: Unpack[Typed]) -> Pr
 def predict(given: Given) -> Prediction:
     """Every shape and count of a layer and one call of it: Y is (N, L, R·H), hn (K·R, N, H). Loads no torch.
 
-    Args:
-        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
-        D: width of the cell state (hidden_size)
-        K: stacked layers (num_layers), 1 unless given
-        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
-        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
-        bidirectional: reading directions, 1 or 2: R is 2 where True
-        proj_size: P, the width of the projected hidden state, 0 = none
-        bias, dropout, nonlinearity: as torch has them
-        input_size, hidden_size, num_layers: torch's words for Q, D and K
-        N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
-        L: steps in a sequence, 20 unless given
-        lengths: steps of each row: the rows are padded to L and packed
-        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
-        dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
-        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
+    Args: those of a layer and a call, as help(predict) lists them
 
     >>> predict(28, 256, 3, bidirectional=True).hn
     (K·R=6, N=2, D=256)
@@ -181,22 +166,9 @@ def count(source: Source, /, *, layer: str = "", **words: Unpack[Typed]) -> Coun
 def count(given: Given) -> Counts:
     """Parameters of a layer, 4·(Q·D + D·D + 2D) for the first; with N, L or lengths also MACs. Loads no torch.
 
-    Args:
-        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
-        D: width of the cell state (hidden_size)
-        K: stacked layers (num_layers), 1 unless given
-        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
-        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
-        bidirectional: reading directions, 1 or 2: R is 2 where True
-        proj_size: P, the width of the projected hidden state, 0 = none
-        bias, dropout, nonlinearity: as torch has them
-        input_size, hidden_size, num_layers: torch's words for Q, D and K
+    Args: those of a layer and a call, as help(count) lists them
         N: sequences in the batch, 2 where L or lengths is given; None is one sequence without a batch axis
         L: steps in a sequence, 20 where N is given
-        lengths: steps of each row: the rows are padded to L and packed
-        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
-        dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
-        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 
     >>> c = count(28, 256, 3)
     >>> c.total
