@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, overload
 from .display import as_document, page_of
 from .errors import SpecError
 from .language import speaking
-from .theory._given import Given, LayerPlaced, Placed, Source, takes
+from .theory._given import Given, LayerPlaced, Placed, takes
 from .theory.laws import Laws, laws
 from .theory.notes import Notes, notes
 from .theory.predict import Prediction
 from .theory.slices import Slices, slices
+from .theory.spec import Source
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

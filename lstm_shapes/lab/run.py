@@ -15,11 +15,11 @@ from torch.nn.utils.rnn import PackedSequence
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import SpecError
 from lstm_shapes.language import language
-from lstm_shapes.theory._given import Built, Given, LayerPlaced, Source, takes
+from lstm_shapes.theory._given import Built, Given, LayerPlaced, takes
 from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.predict import Prediction
-from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.spec import Source, Spec
 
 from ._build import PLAIN, as_device, as_dtype, bytes_of_call, generator, new_layer, require_memory
 from ._calling import Inputs, State, arriving, call_plainly, read_inputs

@@ -18,7 +18,7 @@ from lstm_shapes.language import speaking
 
 from ._cells import CELLS
 from .call import DEFAULT_N, Call, dtype_name
-from .spec import Options, Source, Spec, is_source, is_whole, only_layer
+from .spec import Options, Spec, is_source, is_whole, only_layer
 from .symbols import SYMBOLS
 
 if TYPE_CHECKING:
@@ -27,23 +27,6 @@ if TYPE_CHECKING:
     from typing_extensions import ParamSpec
 
     P = ParamSpec("P")
-
-__all__ = [
-    "Built",
-    "DType",
-    "Device",
-    "Given",
-    "LayerBuilt",
-    "LayerPlaced",
-    "LayerSizes",
-    "LayerTyped",
-    "Lengths",
-    "Placed",
-    "Sizes",
-    "Source",
-    "Typed",
-    "takes",
-]
 
 T = TypeVar("T")
 

@@ -1,10 +1,6 @@
 """The language of slices, laws, highlights and the quiz: a part of torch's, parsed and never evaluated.
 
-`Y[:, -1] == hn[-1]` or `hn.transpose(0, 1).reshape(N, -1)` is turned into a syntax tree by `ast.parse`, which runs
-nothing, and each of its nodes is either one of those listed here or an error that shows the list. What comes out is a
-tree of operations under torch's names.
-
-Numbers written with symbols, `2*(D + 1)` or `L // 2`, are part of it.
+`ast.parse` runs nothing, and each node of its tree is either one of those listed here or an error that shows the list.
 """
 
 from __future__ import annotations
@@ -29,11 +25,7 @@ _LARGEST = 2**400
 
 
 def is_arithmetic(node: ast.expr, symbols: object, operators: tuple[type, ...]) -> bool:
-    """Whether a tree holds whole numbers, these symbols, signs and these operators, and nothing else.
-
-    >>> is_arithmetic(ast.parse("2*D - 1", mode="eval").body, "D", (ast.Mult, ast.Sub))
-    True
-    """
+    """Whether a tree holds whole numbers, these symbols, signs and these operators, and nothing else."""
     for part in ast.walk(node):
         if isinstance(part, ast.Constant):
             known = type(part.value) is int
@@ -47,11 +39,7 @@ def is_arithmetic(node: ast.expr, symbols: object, operators: tuple[type, ...]) 
 
 
 def value_of(node: ast.expr, sizes: Mapping[str, int]) -> int | None:
-    """What it comes to; None where a symbol has no size, for a division by 0, a high power, or too large a number.
-
-    >>> value_of(ast.parse("-(D + 1) // 2", mode="eval").body, {"D": 4})
-    -3
-    """
+    """What it comes to; None where a symbol has no size, for a division by 0, a high power, or too large a number."""
     if isinstance(node, ast.Constant):
         return int(node.value)  # type: ignore[arg-type]
     if isinstance(node, ast.Name):

@@ -15,11 +15,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lstm_shapes.errors import ShapeError, SpecError
+from lstm_shapes.errors import ShapeError
 
-from .spec import whole
-
-__all__ = ["Packing"]
+from .call import Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +46,8 @@ class Packing:
 
         Raises: SpecError for a length that is none, ShapeError for an L or an order that does not fit.
         """
-        rows = tuple(whole(f"lengths[{row}]", length) for row, length in enumerate(lengths))
-        if not rows:
-            raise SpecError("lengths", "one whole number for each sequence", rows, "It is empty")
-        steps = max(rows) if L is None else whole("L (steps)", L)
-        if steps < max(rows):
-            raise ShapeError("L", "at least the longest length", expected=max(rows), got=steps)
+        call = Call.padded(lengths, L)
+        rows = call.lengths or ()
         if order is None:
             indices = sorted(range(len(rows)), key=lambda row: -rows[row])
         else:
@@ -62,7 +56,7 @@ class Packing:
                 raise ShapeError("order", "each row once", expected=tuple(range(len(rows))), got=indices)
             if any(rows[a] < rows[b] for a, b in pairwise(indices)):
                 raise ShapeError("order", "longest row first", got=tuple(rows[row] for row in indices))
-        return cls(rows, steps, tuple(indices))
+        return cls(rows, call.L, tuple(indices))
 
     @property
     def N(self) -> int:
@@ -109,11 +103,7 @@ class Packing:
         return tuple(self.N - bisect_right(rows, step) for step in range(rows[-1]))
 
     def batch_size(self, step: int) -> int:
-        """How many rows are longer than `step`: the height of the staircase there.
-
-        >>> Packing.of((3, 5, 2)).batch_size(2)
-        2
-        """
+        """How many rows are longer than `step`: the height of the staircase there."""
         return sum(length > step for length in self.lengths)
 
     @property
@@ -122,11 +112,7 @@ class Packing:
         return len(set(self.lengths)) < self.N
 
     def entries(self) -> Iterator[tuple[int, int]]:
-        """Which (row, step) each of the T entries of `data` is, in order.
-
-        >>> list(Packing.of((1, 3)).entries())
-        [(1, 0), (0, 0), (1, 1), (1, 2)]
-        """
+        """Which (row, step) each of the T entries of `data` is, in order."""
         for step, rows in enumerate(self.batch_sizes):
             for row in self.sorted_indices[:rows]:
                 yield row, step

@@ -48,31 +48,35 @@ class Call:
 
         Raises: SpecError for a size that is none, ShapeError where the sizes contradict each other.
         """
-        if lengths is not None:
-            return cls._packed(spec, N, L, lengths)
-        rows = None if N is None else whole("N (batch size)", N)
-        steps = 1 if spec.kind.step else whole("L (steps)", 20 if L is None else L)
-        return cls(rows, steps, None)
-
-    @classmethod
-    def _packed(cls, spec: Spec, N: Any, L: Any, lengths: Iterable[int]) -> Call:
+        if lengths is None:
+            rows = None if N is None else whole("N (batch size)", N)
+            return cls(rows, 1 if spec.kind.step else whole("L (steps)", 20 if L is None else L))
         if spec.kind.step:
             hint = f"A cell does one step; use cell={spec.kind.layer!r} for padded sequences"
             raise ShapeError("lengths", f"left out for {spec.cell}", got=lengths, hint=hint)
-        as_list = getattr(lengths, "tolist", None)
-        if isinstance(lengths, (str, bytes)):  # they iterate, too, but over letters
-            raise SpecError("lengths", "one whole number for each sequence", lengths)
-        try:
-            entries = tuple(as_list() if as_list is not None else lengths)
-        except TypeError:
-            raise SpecError("lengths", "one whole number for each sequence", lengths) from None
-        if not entries:
-            raise SpecError("lengths", "one whole number for each sequence", lengths, "It is empty")
-        entries = tuple(whole(f"lengths[{row}]", entry) for row, entry in enumerate(entries))
+        call = cls.padded(lengths, L)
         if N is None:
-            raise ShapeError("lengths", "left out for one unbatched sequence", got=entries, hint="Give L instead")
-        if whole("N (batch size)", N) != len(entries) and N is not DEFAULT_N:
-            raise ShapeError("lengths", "one entry for each of N sequences", expected=N, got=len(entries))
+            raise ShapeError("lengths", "left out for one unbatched sequence", got=call.lengths, hint="Give L instead")
+        if whole("N (batch size)", N) != call.N and N is not DEFAULT_N:
+            raise ShapeError("lengths", "one entry for each of N sequences", expected=N, got=call.N)
+        return call
+
+    @classmethod
+    def padded(cls, lengths: Iterable[int], L: Any = None) -> Call:
+        """Rows of these lengths, padded to L steps, or to the longest.
+
+        Raises: SpecError for a length that is none, ShapeError for one beyond L.
+        """
+        rule = "one whole number for each sequence"
+        try:
+            entries = tuple(lengths.tolist() if hasattr(lengths, "tolist") else lengths)
+        except TypeError:
+            raise SpecError("lengths", rule, lengths) from None
+        if isinstance(lengths, (str, bytes)):  # they iterate, too, but over letters
+            raise SpecError("lengths", rule, lengths)
+        if not entries:
+            raise SpecError("lengths", rule, lengths, "It is empty")
+        entries = tuple(whole(f"lengths[{row}]", entry) for row, entry in enumerate(entries))
         steps = max(entries) if L is None else whole("L (steps)", L)
         if max(entries) > steps:
             hint = f"The longest sequence has {max(entries)} steps, so L is at least that"

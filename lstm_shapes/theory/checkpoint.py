@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 
 from .spec import Found, Spec, find_layers, printable
 
-__all__ = ["Mismatch", "compare", "loaded"]
-
 _SYMBOLS = {
     "cell": "the kind",
     "Q": "Q (input_size)",
@@ -89,11 +87,7 @@ def compare(file: Mapping[Any, Any], model: Mapping[Any, Any]) -> tuple[Mismatch
 
 
 def loaded(file: Mapping[Any, Any], model: Mapping[Any, Any]) -> tuple[int, int]:
-    """How many of the model's recurrent weights a file holds under their names and in their shapes, and of how many.
-
-    >>> loaded({}, {"weight_ih_l0": (20, 4), "weight_hh_l0": (20, 5)})
-    (0, 2)
-    """
+    """How many of the model's recurrent weights a file holds under their names and in their shapes, and of how many."""
     keys = [key for layer in find_layers(model) for key in _keys(layer)]
     return sum(_same(file, key, model) for key in keys), len(keys)
 

@@ -365,9 +365,5 @@ class Counts(Shown):
 
 
 def listed_layers(spec: Spec) -> int:
-    """How many layers plain data lists: all, or the first two where the rest, all alike, would be a flood.
-
-    >>> listed_layers(Spec(28, 256, 3)), listed_layers(Spec(28, 256, 1_000_000))
-    (3, 2)
-    """
+    """How many layers plain data lists: all, or the first two where the rest, all alike, would be a flood."""
     return spec.K if spec.K <= 1_000 else 2

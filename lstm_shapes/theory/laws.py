@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, overload
 
 from lstm_shapes.display import Several
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.language import speaking
+from lstm_shapes.language import say, speaking
 
-from ._given import Given, LayerSizes, Sizes, Source, takes
-from ._law_rules import RULES, Rule
+from ._given import Given, LayerSizes, Sizes, takes
 from ._layout import Layout
 from .call import Call, dtype_name
 from .expression import Expression, is_law
+from .spec import Source
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -39,6 +39,88 @@ TOLERANCES: dict[str, float] = {
     "float32": 1e-5,
     "float64": 2e-14,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the table. `about`, `where` and `variant` are facts of a `Layout`, `text` is written with its words.
+
+    What is written in the grammar of expressions is measured as it is written, and holds where both sides are made of
+    the same cells. For the others the layer runs again: `lab/_laws.py` does that under the same name.
+    """
+
+    name: str
+    about: str
+    text: str = ""
+    """Empty where no expression says it, and a sentence does."""
+    where: str = ""
+    """Where it holds; empty for an expression, which says so itself."""
+    variant: str = ""
+    """Where another sentence says it."""
+    with_torchs: bool = False
+    """Whether the other side is computed with layers of torch's own, from weights of torch's names."""
+
+    @property
+    def measured_again(self) -> bool:
+        """Whether the layer has to run again, another way."""
+        return bool(self.where)
+
+    def applies(self, layout: Layout) -> bool:
+        """Whether it is about this layer and call."""
+        return all(layout.facts[word] for word in self.about.split())
+
+    def expression(self, layout: Layout) -> str:
+        """As this layer's user writes it."""
+        if self.text:
+            return self.text.format_map(layout.words)
+        varies = self.variant and layout.facts[self.variant]
+        return say(f"law {self.name}, {self.variant}" if varies else f"law {self.name}", **layout.words)
+
+    @property
+    def condition(self) -> str:
+        """When it holds."""
+        return say(f"law {self.name}: when")
+
+    def holds(self, layout: Layout) -> bool:
+        """Whether it is true there."""
+        if self.where:
+            return layout.facts[self.where]
+        return is_law(self.expression(layout), layout.spec, layout.call)
+
+    def why(self, holds: bool) -> str:
+        """Why it holds, or why not."""
+        return say(f"law {self.name}: {'why' if holds else 'why not'}")
+
+
+_ROWS = (
+    # ---- what Y and hn share: read off one run, equal to the last bit
+    Rule("last step", "layer", "{last} == hn[-1]"),
+    Rule("wrong axis", "layer batched", "{last_of_the_wrong_axis} == hn[-1]"),
+    Rule("gathered step", "packed", "{own_last_of_one_way} == hn[{row_of_one_way}]"),
+    Rule("forward half", "two_way", "{last_forward} == hn[-2]"),
+    Rule("backward half", "two_way", "{first_backward} == hn[-1]"),
+    Rule("backward half at the end", "two_way", "{last_backward} == hn[-1]"),
+    Rule("unflattened", "two_way", "hn.view(K, R, {N_and_width})[-1, 0] == {own_last_forward}"),
+    Rule("unflattened wrongly", "two_way", "hn.view(R, K, {N_and_width})[0, -1] == {own_last_forward}"),
+    Rule("flattened to rows", "layer batched", "hn.view(N, -1) == hn.transpose(0, 1).reshape(N, -1)"),
+    # ---- the cell state
+    Rule("output is cell state", "has_c", "{output} == {cell_state}"),
+    Rule("equal widths", "has_c", "hn.shape == cn.shape"),
+    # ---- the layer run again, another way
+    Rule("zero start", "", "layer(X) == layer(X, {zeros})", where="still"),
+    Rule("feedback", "layer", where="stepwise"),
+    Rule("cell loop", "cell", where="cell", with_torchs=True),
+    Rule("layout", "layer batched", where="still", with_torchs=True),
+    Rule("layout, one sequence", "layer unbatched", where="still", with_torchs=True),
+    Rule("chain", "chained", where="still", variant="two_way", with_torchs=True),
+    Rule("one step seen", "two_way", where="still", with_torchs=True),
+    Rule("one step seen of X", "two_way", where="last_of_X_alone"),
+    Rule("rows alone", "batched", where="still", variant="packed"),
+    Rule("padding read", "packed", where="still_and_full"),
+)
+
+RULES: dict[str, Rule] = {rule.name: rule for rule in _ROWS}
+"""The laws in the order in which a learner meets them; when each holds and why are sentences of `language/`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +160,7 @@ class Law:
         Raises: ShapeError for a run that this law does not speak of, or that holds no numbers.
         """
         rule, layout = RULES[self.name], Layout(run.spec, run.call, getattr(run.layer, "training", True))
-        if not rule.applies(layout) or _holds(rule, layout) != self.holds:
+        if not rule.applies(layout) or rule.holds(layout) != self.holds:
             hint = f"Ask laws({run.spec!r}, call={run.call!r}) for those of this run"
             with speaking("en"):  # as all errors
                 rule_of_use = f"measured on a run of which the same is true: {rule.condition}"
@@ -157,18 +239,11 @@ def laws(given: Given, *, call: Call | None = None, training: bool | None = None
     if call is not None and given.asked:
         raise SpecError("call", "given without N, L and lengths, which it holds", call)
     layout = Layout(given.spec, call or given.call, given.training if training is None else training)
-    return Laws(_law(rule, layout) for rule in RULES.values() if rule.applies(layout))
-
-
-def _law(rule: Rule, layout: Layout) -> Law:
-    holds = _holds(rule, layout)
-    return Law(rule.name, rule.expression(layout), holds, rule.condition, rule.why(holds), not rule.measured_again)
-
-
-def _holds(rule: Rule, layout: Layout) -> bool:
-    if rule.measured_again:
-        return bool(getattr(layout, rule.where))
-    return is_law(rule.expression(layout), layout.spec, layout.call)
+    rules = [(rule, rule.holds(layout)) for rule in RULES.values() if rule.applies(layout)]
+    return Laws(
+        Law(rule.name, rule.expression(layout), holds, rule.condition, rule.why(holds), not rule.measured_again)
+        for rule, holds in rules
+    )
 
 
 def largest(run: Any) -> float:

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any, overload
 from lstm_shapes.display import Shown
 from lstm_shapes.language import language
 
-from ._given import Given, LayerTyped, Source, Typed, takes
+from ._given import Given, LayerTyped, Typed, takes
 from .axes import Axes
 from .call import Call
 from .counts import Counts, listed_layers
-from .spec import Spec, Weights, with_directions
+from .spec import Source, Spec, Weights, with_directions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

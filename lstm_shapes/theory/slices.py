@@ -17,8 +17,6 @@ from .axes import Axes
 from .expression import Expression, is_law
 from .predict import Prediction
 
-__all__ = ["Slice", "Slices", "slices"]
-
 
 @dataclass(frozen=True, slots=True)
 class Slice:
@@ -58,13 +56,13 @@ def slices(prediction: Prediction) -> Slices:
 
 
 def _texts(layout: Layout) -> list[str]:
-    if layout.batched:
+    if layout.call.batched:
         texts = ["Y[:, -1, :]", "Y[:, -1]", "Y[:, -1:]", "Y[:, -1:, :]", "Y[-1]"]
     else:
         texts = ["Y[-1]", "Y[-1:]", "Y[0]"]
-    if layout.two_way:
+    if layout.spec.R == 2:
         texts += [layout.step("-1", "f"), layout.step("0", "b"), layout.step("-1", "b"), "hn[-2]"]
-    return [*texts, "hn[-1]", "hn[0]", *(["hn[:, 0]"] if layout.batched else [])]
+    return [*texts, "hn[-1]", "hn[0]", *(["hn[:, 0]"] if layout.call.batched else [])]
 
 
 def _slice(text: str, prediction: Prediction) -> Slice:

@@ -10,15 +10,10 @@ from dataclasses import dataclass
 
 from lstm_shapes.language import say
 
-__all__ = ["SYMBOLS", "Symbol", "legend"]
-
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """One letter: what it stands for here, and what torch calls it.
-
-    `argument` is torch's constructor argument, `torch_symbol` the letter in torch's documentation.
-    """
+    """One letter: what it stands for here, and what torch calls it."""
 
     letter: str
     argument: str

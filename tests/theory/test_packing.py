@@ -52,7 +52,7 @@ def test_impossible_lengths() -> None:
         Packing.of((3, 0))
     with pytest.raises(SpecError, match="lengths must be one whole number for each sequence"):
         Packing.of(())
-    with pytest.raises(ShapeError, match=r"L must be at least the longest length = 3, got 2"):
+    with pytest.raises(ShapeError, match=r"lengths must be at most L each = 2, got \(3, 1\)"):
         Packing.of((3, 1), L=2)
 
 
