@@ -1,8 +1,4 @@
-"""What people give, read once: numbers, torch's keywords, a Spec, a layer, a state_dict or a model become a `Given`.
-
-`takes` is the door of every public function that is about a layer: the function gets a `Given` in place of what stood
-in the call. Nothing here imports torch.
-"""
+"""What people give, read once: numbers, torch's keywords, a Spec, a layer, a state_dict or a model become a `Given`."""
 
 from __future__ import annotations
 
@@ -85,20 +81,16 @@ class LayerWords(Options, total=False):
     num_layers: int
 
 
-class LayerSizes(LayerWords, Sizes, total=False):
-    """A layer in numbers, and the sizes of a call."""
+class LayerSizes(LayerWords, Sizes, total=False): ...
 
 
-class LayerTyped(LayerWords, Typed, total=False):
-    """A layer in numbers, the sizes of a call, and the type of its numbers."""
+class LayerTyped(LayerWords, Typed, total=False): ...
 
 
-class LayerBuilt(LayerWords, Built, total=False):
-    """A layer in numbers, and where it is."""
+class LayerBuilt(LayerWords, Built, total=False): ...
 
 
-class LayerPlaced(LayerWords, Placed, total=False):
-    """A layer in numbers, and a call of it that runs."""
+class LayerPlaced(LayerWords, Placed, total=False): ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,72 +290,66 @@ def _read(function: str, places: tuple[object, ...], words: dict[str, Any], x: b
         return _of_source(function, places, words, x)
     _refuse_kinds(function, places, words, first)
     named = dict(zip(_PLACES, places, strict=False))
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {name: words[name] for name in Options.__annotations__ if name in words}
     for name, torchs in _PLACES.items():
         given = [(name, named[name])] if name in named else []
         given += [(word, words[word]) for word in dict.fromkeys((name, torchs)) if word in words]
         if len(given) > 1:
             raise SpecError(given[1][0], f"left out where {given[0][0]} is given", given[1][1])
-        fields |= {name: given[0][1]} if given else {}
-    for name, beside in (("Q", ""), ("D", " with Q")):
-        if name not in fields:
-            raise SpecError(f"{name} ({_PLACES[name]})", f"given{beside}, as in {function}(28, 256, 3)")
-    options = {name: words[name] for name in Options.__annotations__ if name in words}
-    return Given(Spec(**fields, **options), state=words.get("state"), **_of_call(words))
+        if given:
+            fields[name] = given[0][1]
+        elif name in ("Q", "D"):
+            beside = " with Q" if name == "D" else ""
+            raise SpecError(f"{name} ({torchs})", f"given{beside}, as in {function}(28, 256, 3)")
+    return Given(Spec(**fields), state=words.get("state"), **_of_call(words))
 
 
 def _refuse_kinds(function: str, places: Sequence[object], words: Mapping[str, object], first: object) -> None:
     """What is neither a size nor something that a Spec is read off."""
+    kinds = "Q, a Spec, a layer, a model or a state_dict"
     cell = first.__name__ if isinstance(first, type) else first
     if isinstance(cell, str) and (meant := {name.lower(): name for name in CELLS}.get(cell.lower())):
         sizes = ", ".join(str(size) for size in places[1:] if is_whole(size)) or "28, 256"
-        hint = f"Did you mean {function}({sizes}, cell={meant!r})?"
-        raise SpecError("the first argument", "Q, a Spec, a layer, a model or a state_dict", first, hint)
+        raise SpecError("the first argument", kinds, first, f"Did you mean {function}({sizes}, cell={meant!r})?")
     second = places[1] if len(places) > 1 else words.get("x")
     if hasattr(second, "shape") or hasattr(second, "batch_sizes"):
         raise SpecError("the first argument", "a layer or a model where the second is a tensor", first)
-    if "x" in words or "layer" in words:
-        word = "x" if "x" in words else "layer"
-        raise SpecError(word, "left out beside numbers", words[word], "It goes with a layer or a model")
-    if places and len(places) == 1 and not is_whole(first) and not words.keys() & {"D", "hidden_size"}:
-        raise SpecError("the first argument", "Q, a Spec, a layer, a model or a state_dict", first)
+    for word in ("x", "layer"):
+        if word in words:
+            raise SpecError(word, "left out beside numbers", words[word], "It goes with a layer or a model")
+    if len(places) == 1 and not is_whole(first) and not words.keys() & {"D", "hidden_size"}:
+        raise SpecError("the first argument", kinds, first)
 
 
 def _of_source(function: str, places: tuple[object, ...], words: dict[str, Any], x: bool) -> Given:
     """A Spec, a state_dict, a layer or a model; the last two perhaps with an x."""
     source, *rest = places or (words.pop("Q"),)
-    second = ("x", "state", "lengths") if x else ("D", "K", "batch_first")
-    named = dict(zip(second, rest, strict=False))
+    named = dict(zip(("x", "state", "lengths") if x else ("D", "K", "batch_first"), rest, strict=False))
     for word in (*_PLACES, *_PLACES.values(), *Options.__annotations__):
         if word in words or word in named:
             value = words.get(word, named.get(word))
             raise SpecError(word, "left out beside a Spec or a layer", value, "Change it with spec.replace(...)")
-    for word, value in named.items():
-        if word in words:
-            raise SpecError(word, "given once", words[word])
-        words = words | {word: value}
-    at = words.pop("layer", "")
+    for word in named.keys() & words.keys():
+        raise SpecError(word, "given once", words[word])
+    words = {**words, **named}
+    at, given, state = words.pop("layer", ""), words.get("x"), words.get("state")
+    if given is not None and isinstance(source, (Spec, Mapping)):
+        raise SpecError("the first argument", "a layer or a model where the second is x", _short(source))
     if isinstance(source, Spec):
-        if words.get("x") is not None:
-            raise SpecError("the first argument", "a layer or a model where the second is x", "Spec")
         if at:
             raise SpecError("layer", "left out beside a Spec", at)
-        return Given(source, state=words.get("state"), **_of_call(words))
+        return Given(source, state=state, **_of_call(words))
     name, spec = only_layer(source, at, function + "({}, layer={!r})")  # type: ignore[arg-type]
+    for word in ("N", "L"):
+        if given is not None and word in words:
+            raise SpecError(word, "left out beside x, which has its own", words[word])
     live = None if isinstance(source, Mapping) else source
-    given, state = words.get("x"), words.get("state")
-    if given is not None:
-        if live is None:
-            raise SpecError("the first argument", "a layer or a model where the second is x", _short(source))
-        for word in ("N", "L"):
-            if word in words:
-                raise SpecError(word, "left out beside x, which has its own", words[word])
     return Given(spec, live, name, given, state, **_of_call(words))
 
 
 def _of_call(words: Mapping[str, Any]) -> dict[str, Any]:
-    lengths = words.get("lengths")
     call = {word: words[word] for word in Placed.__annotations__ if word in words}
-    if lengths is not None and not hasattr(lengths, "tolist") and not isinstance(lengths, (str, bytes)):
-        call["lengths"] = tuple(lengths) if isinstance(lengths, Iterable) else lengths  # may be read once only
+    lengths = call.get("lengths")
+    if isinstance(lengths, Iterable) and not hasattr(lengths, "tolist") and not isinstance(lengths, (str, bytes)):
+        call["lengths"] = tuple(lengths)  # may be read once only
     return call

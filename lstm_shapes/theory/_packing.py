@@ -1,8 +1,7 @@
 """Packing: what a PackedSequence holds for given lengths, without torch.
 
-`pack_padded_sequence` lays rows of different lengths in one tensor `data`, step by step: first step 0 of
-every row, longest row first, then step 1 of the rows that have one, and so on. `batch_sizes` says how many
-rows each step has. Padding is left out, so the layer never computes it.
+`pack_padded_sequence` lays rows of different lengths in one tensor `data`, step by step: first step 0 of every row,
+longest row first, then step 1 of the rows that have one, and so on. Padding is left out, so nobody computes it.
 
 Source: `pack_padded_sequence` in `torch/nn/utils/rnn.py`, `_pack_padded_sequence` in
 `aten/src/ATen/native/PackedSequence.cpp`.
@@ -11,11 +10,8 @@ Source: `pack_padded_sequence` in `torch/nn/utils/rnn.py`, `_pack_padded_sequenc
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
-
-from lstm_shapes.errors import ShapeError
 
 from .call import Call
 
@@ -29,34 +25,19 @@ class Packing:
     ((3, 3, 2, 1, 1), (1, 0, 2), (1, 0, 2))
     >>> packing.T, packing.padded, packing.saved, packing.share
     (10, 15, 5, 0.3333333333333333)
-
-    `sorted_indices` keeps rows of equal length in the order they came in. torch's sort promises no order
-    among equals (torch 2.13 keeps it for up to 16 rows on a CPU, not beyond), so where `ties` is true torch's
-    may differ; give its order to `of` to describe that very PackedSequence. Nothing else depends on it: every
-    row still gets its own result back.
     """
 
     lengths: tuple[int, ...]
     L: int
-    sorted_indices: tuple[int, ...]
 
     @classmethod
-    def of(cls, lengths: Iterable[int], L: int | None = None, order: Iterable[int] | None = None) -> Packing:
-        """Rows of these lengths, padded to L (the longest if left out); `order` is torch's sorted_indices.
+    def of(cls, lengths: Iterable[int], L: int | None = None) -> Packing:
+        """Rows of these lengths, padded to L, or to the longest.
 
-        Raises: SpecError for a length that is none, ShapeError for an L or an order that does not fit.
+        Raises: SpecError for a length that is none, ShapeError for an L that does not fit.
         """
         call = Call.padded(lengths, L)
-        rows = call.lengths or ()
-        if order is None:
-            indices = sorted(range(len(rows)), key=lambda row: -rows[row])
-        else:
-            indices = list(order)
-            if sorted(indices) != list(range(len(rows))):
-                raise ShapeError("order", "each row once", expected=tuple(range(len(rows))), got=indices)
-            if any(rows[a] < rows[b] for a, b in pairwise(indices)):
-                raise ShapeError("order", "longest row first", got=tuple(rows[row] for row in indices))
-        return cls(rows, call.L, tuple(indices))
+        return cls(call.lengths or (), call.L)
 
     @property
     def N(self) -> int:
@@ -84,17 +65,29 @@ class Packing:
         return self.saved / self.padded
 
     @property
+    def sorted_indices(self) -> tuple[int, ...]:
+        """The rows, longest first; those of one length in the order in which they came in.
+
+        torch's sort promises no order among equals (torch 2.13 keeps it for up to 16 rows on a CPU, not beyond), so
+        where `ties` is true torch's may differ. Nothing else depends on it: every row still gets its own result back.
+        """
+        return tuple(sorted(range(self.N), key=lambda row: -self.lengths[row]))
+
+    @property
+    def ties(self) -> bool:
+        """Whether two rows have one length, which leaves their order in `data` to torch's sort."""
+        return len(set(self.lengths)) < self.N
+
+    @property
     def sorted_lengths(self) -> tuple[int, ...]:
         """The lengths, longest first."""
-        return tuple(self.lengths[row] for row in self.sorted_indices)
+        return tuple(sorted(self.lengths, reverse=True))
 
     @property
     def unsorted_indices(self) -> tuple[int, ...]:
         """Where each row went: the inverse permutation of `sorted_indices`."""
-        places = [0] * self.N
-        for place, row in enumerate(self.sorted_indices):
-            places[row] = place
-        return tuple(places)
+        order = self.sorted_indices
+        return tuple(sorted(range(self.N), key=order.__getitem__))
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
@@ -105,28 +98,3 @@ class Packing:
     def batch_size(self, step: int) -> int:
         """How many rows are longer than `step`: the height of the staircase there."""
         return sum(length > step for length in self.lengths)
-
-    @property
-    def ties(self) -> bool:
-        """Whether two rows have one length, which leaves their order in `data` to torch's sort."""
-        return len(set(self.lengths)) < self.N
-
-    def entries(self) -> Iterator[tuple[int, int]]:
-        """Which (row, step) each of the T entries of `data` is, in order."""
-        for step, rows in enumerate(self.batch_sizes):
-            for row in self.sorted_indices[:rows]:
-                yield row, step
-
-    def to_dict(self) -> dict[str, object]:
-        """Plain data for JSON."""
-        return {
-            "lengths": list(self.lengths),
-            "L": self.L,
-            "batch_sizes": list(self.batch_sizes),
-            "sorted_indices": list(self.sorted_indices),
-            "unsorted_indices": list(self.unsorted_indices),
-            "steps": self.T,
-            "padded_steps": self.padded,
-            "saved_steps": self.saved,
-            "saved_share": self.share,
-        }
