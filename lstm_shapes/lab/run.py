@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
@@ -80,24 +80,14 @@ class Run(Shown):
         """One operation of an expression by torch, on values that are computed already; X, Y, hn, … are without any."""
         if not operands:
             return self.tensors[name]
-        first = operands[0]
-        if name == "equal":
-            both_tensors = all(isinstance(operand, Tensor) for operand in operands)
-            return torch.equal(*operands) if both_tensors else first == operands[1]
-        if name == "shape":
-            return tuple(first.shape)
-        if name == "not":
-            return not first
-        if name == "any":
-            return bool(first.any())
-        if name == "add":
-            return first + operands[1]
+        if name in _COMPUTED:
+            return _COMPUTED[name](*operands)
         if name in ("cat", "stack"):
             return getattr(torch, name)(operands, *arguments)
         if name == "getitem":
-            return first[tuple(_index(key) for key in arguments[0])]
+            return operands[0][tuple(_index(key) for key in arguments[0])]
         # A layer of one's own may return states that lie in memory otherwise: there view would raise, and not mix.
-        return getattr(first, "reshape" if name == "view" else name)(*arguments)
+        return getattr(operands[0], "reshape" if name == "view" else name)(*arguments)
 
     def again(self, law: str) -> list[tuple[Tensor, Tensor]]:
         """The pairs of tensors that a law says are equal, for which the layer runs again, another way."""
@@ -181,6 +171,15 @@ def run_given(given: Given) -> Run:
         layer = new_layer(spec, device, dtype, given.seed)
     X = _drawn(spec, call, device, dtype, given.seed + (given.module is None))
     return call_layer(layer, spec, read_inputs(layer, spec, X, given.state, call.lengths))
+
+
+_COMPUTED: dict[str, Callable[..., Any]] = {
+    "equal": lambda a, b: torch.equal(a, b) if isinstance(a, Tensor) and isinstance(b, Tensor) else a == b,
+    "shape": lambda a: tuple(a.shape),
+    "not": lambda a: not a,
+    "any": lambda a: bool(a.any()),
+    "add": lambda a, b: a + b,
+}
 
 
 def _index(key: Any) -> Any:

@@ -1,11 +1,8 @@
 """Laws: identities between X, Y, hn and cn, the condition under which each holds, and their false friends.
 
-A false friend is an expression that looks like an identity and is none for the layer at hand:
-`Y[:, -1] == hn[-1]` of a bidirectional LSTM. Nothing here computes a tensor; a law is measured on a `Run`
-that somebody else made.
+A false friend looks like an identity and is none for the layer at hand: `Y[:, -1] == hn[-1]` of a bidirectional LSTM.
 
-Source: "Outputs" of the RNN, LSTM and GRU documentation in torch; each law is tested where it is claimed to
-hold and where it is claimed to fail (tests/theory/test_laws.py, tests/lab/test_laws.py).
+Source: "Outputs" of the RNN, LSTM and GRU documentation in torch.
 """
 
 from __future__ import annotations

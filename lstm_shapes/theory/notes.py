@@ -24,19 +24,10 @@ class Notes(Several[str]):
 
 
 # What a learner should mind before anything else: these stand on the first screen.
-_FIRST = (
-    "states and layout",
-    "batch first",
-    "time first",
-    "hidden, not cell",
-    "short rows",
-    "short rows, two directions",
-    "projection",
-    "unbatched",
-    "one step",
-    "no dropout",
-    "torch's words",
-)
+_FIRST = {
+    *("states and layout", "batch first", "time first", "hidden, not cell", "short rows", "short rows, two directions"),
+    *("projection", "unbatched", "one step", "no dropout", "torch's words"),
+}
 
 
 def notes(spec: Spec, call: Call, *, first: bool = False) -> Notes:

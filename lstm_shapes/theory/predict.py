@@ -1,15 +1,6 @@
-"""predict and count: the whole prediction about a layer and one call of it, without torch.
+"""predict and count: every shape and number of a layer and one call of it, without torch.
 
-The axes of X, the states and Y, by rule:
-
-    X  (N, L, Q)      Y  (N, L, R·H)      batch_first=True
-    X  (L, N, Q)      Y  (L, N, R·H)      batch_first=False
-    h0, hn  (K·R, N, H)                   in both layouts
-    c0, cn  (K·R, N, D)                   in both layouts
-    one unbatched sequence: the same without N
-    a single step of a cell: X (N, Q), h (N, D), c (N, D)
-
-A factor of 1 is left out: K·R is called K when there is one direction.
+A factor of 1 is left out of a name: K·R is called K when there is one direction.
 
 Source: "Inputs" and "Outputs" of the RNN, LSTM, GRU and …Cell documentation in torch.
 """
