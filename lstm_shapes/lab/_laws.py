@@ -174,11 +174,7 @@ def padding_read(run: Called) -> Pairs:
 
 
 def _again(
-    layer: nn.Module,
-    spec: Spec,
-    X: Tensor,
-    state: Sequence[Tensor] | None,
-    lengths: tuple[int, ...] | None = None,
+    layer: nn.Module, spec: Spec, X: Tensor, state: Sequence[Tensor] | None, lengths: tuple[int, ...] | None = None
 ) -> list[Tensor]:
     """Y, hn and cn, those of them that there are, of another call."""
     # Every call puts the random state back: without this step all of them would drop the same units,

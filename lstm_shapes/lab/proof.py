@@ -228,13 +228,7 @@ class Proof(Shown):
 def prove(Q: int = ..., D: int = ..., K: int = 1, batch_first: bool = True, **words: Unpack[LayerPlaced]) -> Proof: ...
 @overload
 def prove(
-    source: Source,
-    /,
-    x: X | None = None,
-    state: State | None = None,
-    *,
-    layer: str = "",
-    **words: Unpack[Placed],
+    source: Source, /, x: X | None = None, state: State | None = None, *, layer: str = "", **words: Unpack[Placed]
 ) -> Proof: ...
 @takes(LayerPlaced, x=True)
 def prove(given: Given) -> Proof:

@@ -28,12 +28,7 @@ class Slice:
     wanted: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "expression": self.expression,
-            **self.axes.to_dict(),
-            "meaning": self.meaning,
-            "wanted": self.wanted,
-        }
+        return {"expression": self.expression, **self.axes.to_dict(), "meaning": self.meaning, "wanted": self.wanted}
 
 
 class Slices(Several[Slice]):
