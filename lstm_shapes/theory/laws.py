@@ -17,9 +17,9 @@ from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.language import say, speaking
 
 from ._given import Given, LayerSizes, Sizes, takes
-from ._layout import Layout
 from .call import Call, dtype_name
 from .expression import Expression, is_law
+from .slices import Layout
 from .spec import Source
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from lstm_shapes.display import Several
 from lstm_shapes.language import has, say
 
-from ._layout import Layout
 from .call import Call
 from .counts import Counts, kept_elements
+from .slices import Layout
 from .spec import Spec
 
 _Gaps = dict[str, object]

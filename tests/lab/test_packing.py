@@ -1,4 +1,4 @@
-"""theory/packing.py against `torch.nn.utils.rnn.pack_padded_sequence`."""
+"""Packing against `torch.nn.utils.rnn.pack_padded_sequence`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from lstm_shapes.testing import lengths
-from lstm_shapes.theory._packing import Packing
+from lstm_shapes.theory.call import Packing
 from tests.scale import examples
 
 pytestmark = pytest.mark.fuzz

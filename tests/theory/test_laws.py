@@ -10,9 +10,9 @@ from hypothesis import given
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.language._english import SENTENCES
 from lstm_shapes.testing import cases
-from lstm_shapes.theory._layout import last_step
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.laws import RULES, Law, laws
+from lstm_shapes.theory.slices import last_step
 from lstm_shapes.theory.spec import Spec
 
 

@@ -1,4 +1,4 @@
-"""theory/packing.py without torch; tests/lab/test_packing.py holds it against torch's own packing."""
+"""Packing without torch; tests/lab/test_packing.py holds it against torch's own packing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.testing import lengths
-from lstm_shapes.theory._packing import Packing
+from lstm_shapes.theory.call import Packing
 
 
 @given(lengths(), st.integers(0, 5))

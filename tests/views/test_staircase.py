@@ -7,7 +7,7 @@ from hypothesis import given
 
 from lstm_shapes._views.staircase import packing_view, staircase
 from lstm_shapes.testing import lengths
-from lstm_shapes.theory._packing import Packing
+from lstm_shapes.theory.call import Packing
 from tests.snapshot import Snapshot, as_text
 
 
