@@ -16,7 +16,6 @@ from lstm_shapes.display import Shown
 from lstm_shapes.errors import SpecError
 from lstm_shapes.language import language
 from lstm_shapes.theory._given import Built, Given, LayerPlaced, takes
-from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Source, Spec
@@ -215,22 +214,11 @@ def _drawn(spec: Spec, call: Call, device: torch.device, dtype: torch.dtype, see
 
 def call_layer(layer: nn.Module, spec: Spec, inputs: Inputs) -> Run:
     """One call of a layer whose Spec is known, its tensors named."""
-    prediction = Prediction(spec, inputs.call)
-    returned = call_plainly(layer, spec, inputs)
-    return Run(
-        layer=layer,
-        spec=spec,
-        call=inputs.call,
-        X=annotate(inputs.X, prediction.X),
-        h0=annotate(returned.starts[0], prediction.h0),
-        c0=_second(returned.starts, prediction.c0),
-        Y=None if returned.Y is None or prediction.Y is None else annotate(returned.Y, prediction.Y),
-        hn=annotate(returned.finals[0], prediction.hn),
-        cn=_second(returned.finals, prediction.cn),
-        packed_X=returned.packed_X,
-        packed_Y=returned.packed_Y,
-    )
-
-
-def _second(states: tuple[Tensor, ...], axes: Axes | None) -> AnnotatedTensor | None:
-    return None if axes is None else annotate(states[1], axes)
+    prediction, returned = Prediction(spec, inputs.call), call_plainly(layer, spec, inputs)
+    values = {"X": inputs.X, "Y": returned.Y}
+    values |= dict(zip(("h0", "c0"), returned.starts, strict=False))
+    values |= dict(zip(("hn", "cn"), returned.finals, strict=False))
+    named: dict[str, Any] = dict.fromkeys(("X", "h0", "c0", "Y", "hn", "cn"))
+    for name, axes in prediction.tensors.items():
+        named[name] = annotate(values[name], axes)  # type: ignore[arg-type]  # Y is there where it is predicted
+    return Run(layer, spec, inputs.call, **named, packed_X=returned.packed_X, packed_Y=returned.packed_Y)
