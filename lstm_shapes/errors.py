@@ -8,6 +8,7 @@ Both carry their parts as attributes, so a program can act on what a person read
 
 from __future__ import annotations
 
+import copyreg
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -29,22 +30,14 @@ class LstmShapesError(ValueError):
     """The base of every error this library raises on purpose."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        # The constructors take keywords, which plain exception pickling loses on its way
-        # through multiprocessing and pytest-xdist.
-        return (_revive, (type(self), self.args, self.__dict__.copy()))
+        # The constructors take keywords, which plain exception pickling loses on its way through multiprocessing.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows of it: the caller's own lines and the sentence, and no frame of ours."""
         shell = sys.modules["IPython"].get_ipython()
         theirs = _without_ours(self.__traceback__)
         return list(shell.InteractiveTB.structured_traceback(type(self), self, theirs, tb_offset=1))
-
-
-def _revive(kind: type[LstmShapesError], args: tuple[object, ...], parts: dict[str, object]) -> LstmShapesError:
-    error = kind.__new__(kind)
-    error.args = args
-    error.__dict__.update(parts)
-    return error
 
 
 def _without_ours(traceback: TracebackType | None) -> TracebackType | None:

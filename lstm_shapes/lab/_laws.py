@@ -1,16 +1,14 @@
 """The laws that need the layer to run again: step by step, row by row, layer by layer, in the other layout.
 
-Each function takes a `Run` and returns pairs of tensors that its law says are equal; `RERUNS` holds them under the
-names of the rows in `theory/law_rules.py`. They call the run's own layer in the mode it is in (dropout at work stays at
-work), without gradients, and leave the global random state as it was.
+Each function takes a call that was made and returns pairs of tensors that its law says are equal; `RERUNS` holds them
+under the names of their rows in `theory/laws.py`. They call the layer in the mode it is in: dropout at work stays so.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from functools import wraps
-from typing import Protocol
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -19,164 +17,54 @@ from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec, Weights, suffix
 
 from ._build import build
-from ._calling import as_state, call_plainly, read_inputs, untouched_random_state
-from .tensors import AnnotatedTensor
+from ._calling import as_state, call_plainly, read_inputs
 
 Pairs = list[tuple[Tensor, Tensor]]
 
 
-class Called(Protocol):
-    """A layer that was called, as a `Run` is."""
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A layer that was called: `starts` are h0 and c0, `results` Y, hn and cn, those of them that there are."""
+
+    layer: nn.Module
+    spec: Spec
+    call: Call
+    X: Tensor
+    starts: list[Tensor]
+    results: list[Tensor]
 
     @property
-    def layer(self) -> nn.Module: ...
-    @property
-    def spec(self) -> Spec: ...
-    @property
-    def call(self) -> Call: ...
-    @property
-    def X(self) -> AnnotatedTensor: ...
-    @property
-    def h0(self) -> AnnotatedTensor: ...
-    @property
-    def c0(self) -> AnnotatedTensor | None: ...
-    @property
-    def Y(self) -> AnnotatedTensor | None: ...
-    @property
-    def hn(self) -> AnnotatedTensor: ...
-    @property
-    def cn(self) -> AnnotatedTensor | None: ...
+    def time(self) -> int:
+        """The axis of X and Y along which the steps are."""
+        return 1 if self.spec.batch_first and self.call.batched else 0
+
+    def again(self, X: Tensor, state: Sequence[Tensor] | None, lengths: tuple[int, ...] | None = None) -> list[Tensor]:
+        """The results of another call of the same layer."""
+        return _called(self.layer, self.spec, X, state, lengths)
+
+    def own_last(self, tensor: Tensor) -> Tensor:
+        """The last step of each row of X or Y: step length - 1 where rows are packed."""
+        if self.call.lengths is None:
+            return tensor.select(self.time, -1)
+        rows, steps = list(range(len(self.call.lengths))), [length - 1 for length in self.call.lengths]
+        return tensor[rows, steps] if self.spec.batch_first else tensor[steps, rows]
+
+    def reversed(self, tensor: Tensor) -> Tensor:
+        """Each row backwards, its padding left where it is."""
+        if self.call.lengths is None:
+            return tensor.flip(self.time)
+        batch_first = (0, 0) if self.time else (0, 1)
+        rows = tensor.transpose(*batch_first)
+        turned = rows.clone()
+        for n, length in enumerate(self.call.lengths):
+            turned[n, :length] = rows[n, :length].flip(0)
+        return turned.transpose(*batch_first)
 
 
-RERUNS: dict[str, Callable[[Called], Pairs]] = {}
-
-
-def _law(name: str) -> Callable[[Callable[[Called], Pairs]], Callable[[Called], Pairs]]:
-    """Enter a function under its law's name; it leaves no gradients and no used-up random numbers."""
-
-    def enter(function: Callable[[Called], Pairs]) -> Callable[[Called], Pairs]:
-        @wraps(function)
-        def alone(run: Called) -> Pairs:
-            with torch.no_grad(), untouched_random_state(run.X.device):
-                return function(run)
-
-        RERUNS[name] = alone
-        return alone
-
-    return enter
-
-
-@_law("zero start")
-def zero_start(run: Called) -> Pairs:
-    """No state against a state of zeros, on this run's X."""
-    zeros = [torch.zeros_like(state) for state in _starts(run)]
-    without = _again(run.layer, run.spec, _plain(run.X), None, run.call.lengths)
-    return _pairs(without, _again(run.layer, run.spec, _plain(run.X), zeros, run.call.lengths))
-
-
-@_law("feedback")
-def feedback(run: Called) -> Pairs:
-    """One call for each step, starting from the state that the call before returned."""
-    axis, state, steps = _time_axis(run), _starts(run), []
-    for t in range(run.call.L):
-        x = _plain(run.X).narrow(axis, t, 1)
-        y, *state = _again(run.layer, run.spec, x, state)
-        steps.append(y)
-    return _pairs(_results(run), [torch.cat(steps, axis), *state])
-
-
-@_law("cell loop")
-def cell_loop(run: Called) -> Pairs:
-    """The cell in a loop over five steps made from X, against the layer with its weights."""
-    x, state, outputs = _plain(run.X), _starts(run), []
-    X = torch.stack([x.roll(t, -1) + 0.1 * t for t in range(5)])
-    for step in X:
-        state = _again(run.layer, run.spec, step, state)
-        outputs.append(state[0])
-    layer, spec = as_sequence_layer(run.layer, run.spec)
-    whole = _again(layer, spec, X, [start.unsqueeze(0) for start in _starts(run)])
-    return _pairs([torch.stack(outputs), *(end.unsqueeze(0) for end in state)], whole)
-
-
-@_law("layout")
-def layout(run: Called) -> Pairs:
-    """The same layer with the other batch_first, on X transposed; its Y transposed back."""
-    layer, spec = _other_layout(run)
-    Y, *ends = _again(layer, spec, _plain(run.X).transpose(0, 1), _starts(run), run.call.lengths)
-    return _pairs(_results(run), [Y.transpose(0, 1), *ends])
-
-
-@_law("layout, one sequence")
-def layout_alone(run: Called) -> Pairs:
-    """The same layer with the other batch_first, on the same unbatched X."""
-    layer, spec = _other_layout(run)
-    return _pairs(_results(run), _again(layer, spec, _plain(run.X), _starts(run)))
-
-
-@_law("chain")
-def chain(run: Called) -> Pairs:
-    """K·R layers of one layer and one direction each; the backward ones read reversed rows."""
-    below, ends = _plain(run.X), []
-    for index in range(run.spec.K):
-        halves = []
-        for direction in range(run.spec.R):
-            layer, spec = one_direction(run.layer, run.spec, index, direction)
-            row = index * run.spec.R + direction
-            state = [start[row : row + 1] for start in _starts(run)]
-            X = _reversed(run, below) if direction else below
-            Y, *end = _again(layer, spec, X, state, run.call.lengths)
-            halves.append(_reversed(run, Y) if direction else Y)
-            ends.append(end)
-        below = torch.cat(halves, -1)
-    return _pairs(_results(run), [below, *(torch.cat(states) for states in zip(*ends, strict=True))])
-
-
-@_law("one step seen")
-def one_step_seen(run: Called) -> Pairs:
-    """The top layer alone, on the last step of what the layers below hand to it."""
-    X, top = _plain(run.X), run.spec.K - 1
-    if top:
-        below, spec = some_layers(run.layer, run.spec, 0, top)
-        X = _again(below, spec, X, [start[: 2 * top] for start in _starts(run)], run.call.lengths)[0]
-    layer, spec = some_layers(run.layer, run.spec, top, top + 1)
-    return _backward_ends(run, layer, spec, X, [start[2 * top :] for start in _starts(run)])
-
-
-@_law("one step seen of X")
-def one_step_seen_of_x(run: Called) -> Pairs:
-    """The whole layer, on the last step of X."""
-    return _backward_ends(run, run.layer, run.spec, _plain(run.X), _starts(run))
-
-
-@_law("rows alone")
-def rows_alone(run: Called) -> Pairs:
-    """Each sequence in a batch of its own, cut to its own length."""
-    cell = run.spec.kind.step
-    batch, of_state = 0 if cell or run.spec.batch_first else 1, 0 if cell else 1
-    pairs: Pairs = []
-    for n in range(run.call.N or 1):
-        x, whole = _plain(run.X).narrow(batch, n, 1), _results(run)
-        if not cell:
-            length = run.call.L if run.call.lengths is None else run.call.lengths[n]
-            x = x.narrow(_time_axis(run), 0, length)
-            whole[0] = whole[0].narrow(batch, n, 1).narrow(_time_axis(run), 0, length)
-        ends = slice(0 if cell else 1, None)
-        whole[ends] = [end.narrow(of_state, n, 1) for end in whole[ends]]
-        state = [start.narrow(of_state, n, 1) for start in _starts(run)]
-        pairs += _pairs(whole, _again(run.layer, run.spec, x, state))
-    return pairs
-
-
-@_law("padding read")
-def padding_read(run: Called) -> Pairs:
-    """The padded X as it is, not packed."""
-    return _pairs(_results(run), _again(run.layer, run.spec, _plain(run.X), _starts(run)))
-
-
-def _again(
+def _called(
     layer: nn.Module, spec: Spec, X: Tensor, state: Sequence[Tensor] | None, lengths: tuple[int, ...] | None = None
 ) -> list[Tensor]:
-    """Y, hn and cn, those of them that there are, of another call."""
+    """Y, hn and cn, those of them that there are, of a call."""
     # Every call puts the random state back: without this step all of them would drop the same units,
     # which no two calls of a user's do.
     torch.rand(1, device=X.device)
@@ -184,57 +72,119 @@ def _again(
     return call_plainly(layer, spec, read_inputs(layer, spec, X, given, lengths)).results
 
 
-def _results(run: Called) -> list[Tensor]:
-    return [_plain(tensor) for tensor in (run.Y, run.hn, run.cn) if tensor is not None]
-
-
-def _starts(run: Called) -> list[Tensor]:
-    return [_plain(tensor) for tensor in (run.h0, run.c0) if tensor is not None]
-
-
-def _plain(tensor: AnnotatedTensor) -> Tensor:
-    return tensor.plain().detach()
-
-
 def _pairs(left: Sequence[Tensor], right: Sequence[Tensor]) -> Pairs:
     return list(zip(left, right, strict=True))
 
 
-def _time_axis(run: Called) -> int:
-    return 1 if run.spec.batch_first and run.call.batched else 0
+def _zero_start(run: Called) -> Pairs:
+    """No state against a state of zeros, on this run's X."""
+    zeros = [torch.zeros_like(state) for state in run.starts]
+    return _pairs(run.again(run.X, None, run.call.lengths), run.again(run.X, zeros, run.call.lengths))
 
 
-def _other_layout(run: Called) -> tuple[nn.Module, Spec]:
-    layer = copy.deepcopy(run.layer)
-    setattr(layer, "batch_first", not run.spec.batch_first)  # noqa: B010 - a Module's attributes have no types
-    return layer, run.spec.replace(batch_first=not run.spec.batch_first)
+def _feedback(run: Called) -> Pairs:
+    """One call for each step, starting from the state that the call before returned."""
+    state, steps = run.starts, []
+    for t in range(run.call.L):
+        y, *state = run.again(run.X.narrow(run.time, t, 1), state)
+        steps.append(y)
+    return _pairs(run.results, [torch.cat(steps, run.time), *state])
 
 
-def _reversed(run: Called, tensor: Tensor) -> Tensor:
-    """Each row backwards, its padding left where it is."""
-    axis = _time_axis(run)
-    if run.call.lengths is None:
-        return tensor.flip(axis)
-    rows = tensor.transpose(0, 1) if axis == 0 else tensor
-    turned = rows.clone()
-    for n, length in enumerate(run.call.lengths):
-        turned[n, :length] = rows[n, :length].flip(0)
-    return turned.transpose(0, 1) if axis == 0 else turned
+def _cell_loop(run: Called) -> Pairs:
+    """The cell in a loop over five steps made from X, against the layer with its weights."""
+    state, outputs = run.starts, []
+    X = torch.stack([run.X.roll(t, -1) + 0.1 * t for t in range(5)])
+    for step in X:
+        state = run.again(step, state)
+        outputs.append(state[0])
+    layer, spec = as_sequence_layer(run.layer, run.spec)
+    whole = _called(layer, spec, X, [start.unsqueeze(0) for start in run.starts])
+    return _pairs([torch.stack(outputs), *(end.unsqueeze(0) for end in state)], whole)
+
+
+def _layout(run: Called) -> Pairs:
+    """The same layer with the other batch_first: on X transposed, its Y transposed back; unbatched on the same X."""
+    layer, other = copy.deepcopy(run.layer), not run.spec.batch_first
+    setattr(layer, "batch_first", other)  # noqa: B010 - a Module's attributes have no types
+    axes = (0, 1) if run.call.batched else (0, 0)
+    X, spec = run.X.transpose(*axes), run.spec.replace(batch_first=other)
+    Y, *ends = _called(layer, spec, X, run.starts, run.call.lengths)
+    return _pairs(run.results, [Y.transpose(*axes), *ends])
+
+
+def _chain(run: Called) -> Pairs:
+    """K·R layers of one layer and one direction each; the backward ones read reversed rows."""
+    below, ends = run.X, []
+    for index in range(run.spec.K):
+        halves = []
+        for direction in range(run.spec.R):
+            layer, spec = one_direction(run.layer, run.spec, index, direction)
+            row = index * run.spec.R + direction
+            state = [start[row : row + 1] for start in run.starts]
+            X = run.reversed(below) if direction else below
+            Y, *end = _called(layer, spec, X, state, run.call.lengths)
+            halves.append(run.reversed(Y) if direction else Y)
+            ends.append(end)
+        below = torch.cat(halves, -1)
+    return _pairs(run.results, [below, *(torch.cat(states) for states in zip(*ends, strict=True))])
+
+
+def _one_step_seen(run: Called) -> Pairs:
+    """The top layer alone, on the last step of what the layers below hand to it."""
+    X, top = run.X, run.spec.K - 1
+    if top:
+        below, spec = some_layers(run.layer, run.spec, 0, top)
+        X = _called(below, spec, X, [start[: 2 * top] for start in run.starts], run.call.lengths)[0]
+    layer, spec = some_layers(run.layer, run.spec, top, top + 1)
+    return _backward_ends(run, layer, spec, X, [start[2 * top :] for start in run.starts])
+
+
+def _one_step_seen_of_x(run: Called) -> Pairs:
+    """The whole layer, on the last step of X."""
+    return _backward_ends(run, run.layer, run.spec, run.X, run.starts)
 
 
 def _backward_ends(run: Called, layer: nn.Module, spec: Spec, X: Tensor, state: Sequence[Tensor]) -> Pairs:
     """The backward half of Y at each row's own last step, against the same of `layer` on that step of X."""
-    axis = _time_axis(run)
-    once = _again(layer, spec, _own_last(run, X).unsqueeze(axis), state)[0].squeeze(axis)
-    return [(_own_last(run, _results(run)[0])[..., run.spec.H :], once[..., run.spec.H :])]
+    once = _called(layer, spec, run.own_last(X).unsqueeze(run.time), state)[0].squeeze(run.time)
+    return [(run.own_last(run.results[0])[..., run.spec.H :], once[..., run.spec.H :])]
 
 
-def _own_last(run: Called, tensor: Tensor) -> Tensor:
-    """The last step of each row of X or Y: step length - 1 where rows are packed."""
-    if run.call.lengths is None:
-        return tensor.select(_time_axis(run), -1)
-    rows, steps = list(range(len(run.call.lengths))), [length - 1 for length in run.call.lengths]
-    return tensor[rows, steps] if run.spec.batch_first else tensor[steps, rows]
+def _rows_alone(run: Called) -> Pairs:
+    """Each sequence in a batch of its own, cut to its own length."""
+    cell = run.spec.kind.step
+    batch, of_state = 0 if cell or run.spec.batch_first else 1, 0 if cell else 1
+    pairs: Pairs = []
+    for n in range(run.call.N or 1):
+        x, whole = run.X.narrow(batch, n, 1), list(run.results)
+        if not cell:
+            length = run.call.L if run.call.lengths is None else run.call.lengths[n]
+            x = x.narrow(run.time, 0, length)
+            whole[0] = whole[0].narrow(batch, n, 1).narrow(run.time, 0, length)
+        ends = slice(0 if cell else 1, None)
+        whole[ends] = [end.narrow(of_state, n, 1) for end in whole[ends]]
+        pairs += _pairs(whole, run.again(x, [start.narrow(of_state, n, 1) for start in run.starts]))
+    return pairs
+
+
+def _padding_read(run: Called) -> Pairs:
+    """The padded X as it is, not packed."""
+    return _pairs(run.results, run.again(run.X, run.starts))
+
+
+RERUNS: dict[str, Callable[[Called], Pairs]] = {
+    "zero start": _zero_start,
+    "feedback": _feedback,
+    "cell loop": _cell_loop,
+    "layout": _layout,
+    "layout, one sequence": _layout,
+    "chain": _chain,
+    "one step seen": _one_step_seen,
+    "one step seen of X": _one_step_seen_of_x,
+    "rows alone": _rows_alone,
+    "padding read": _padding_read,
+}
 
 
 def some_layers(layer: nn.Module, spec: Spec, first: int, last: int) -> tuple[nn.Module, Spec]:

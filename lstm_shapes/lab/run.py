@@ -21,9 +21,9 @@ from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Source, Spec
 
 from ._build import PLAIN, as_device, as_dtype, bytes_of_call, generator, new_layer, require_memory
-from ._calling import Inputs, State, arriving, call_plainly, read_inputs
+from ._calling import Inputs, State, arriving, call_plainly, read_inputs, untouched_random_state
 from ._calling import X as Input
-from ._laws import RERUNS
+from ._laws import RERUNS, Called
 from .tensors import AnnotatedTensor, annotate
 
 if TYPE_CHECKING:
@@ -90,7 +90,12 @@ class Run(Shown):
 
     def again(self, law: str) -> list[tuple[Tensor, Tensor]]:
         """The pairs of tensors that a law says are equal, for which the layer runs again, another way."""
-        return RERUNS[law](self)
+        tensors = {name: tensor.plain().detach() for name, tensor in self.tensors.items()}
+        starts, results = (
+            [tensors[name] for name in names.split() if name in tensors] for names in ("h0 c0", "Y hn cn")
+        )
+        with torch.no_grad(), untouched_random_state(self.X.device):
+            return RERUNS[law](Called(self.layer, self.spec, self.call, tensors["X"], starts, results))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: the layer, and names and sizes of each tensor."""
