@@ -173,7 +173,7 @@ def problems(
     >>> problems(Spec(4, 5, 2, cell="GRU"), Operand((3, 7, 4)), Operand((2, 3, 5)))
     ()
     """
-    call = _Call(spec, x, state, weights or Operand(()), autocast, maker, words or Words())
+    call = _Operands(spec, x, state, weights or Operand(()), autocast, maker, words or Words())
     return tuple(problem for _, problem in sorted(call.all(), key=lambda pair: pair[0]))
 
 
@@ -203,7 +203,7 @@ class _Fix(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Call:
+class _Operands:
     """One call: the layer, what it is given, and what can be read off that."""
 
     spec: Spec

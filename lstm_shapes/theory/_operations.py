@@ -321,8 +321,8 @@ def _reshaped(old: Shape, new: Shape) -> Pull:
     def pull(box: Box) -> Iterator[tuple[int, Box]]:
         groups = []
         for after, before in _groups(new, old):
-            flat = _flattened([box[at] for at in after], [new[at] for at in after])
-            groups.append([cut for piece in flat for cut in _cut(piece, [old[at] for at in before])])
+            runs = _runs([box[at] for at in after], [new[at] for at in after])
+            groups.append([cut for run in runs for cut in _cut(*run, [old[at] for at in before])])
         _few(prod(map(len, groups)))
         return ((0, tuple(one for piece in pieces for one in piece)) for pieces in product(*groups))
 
@@ -385,54 +385,34 @@ def _groups(new: Sequence[int], old: Sequence[int]) -> Iterator[tuple[range, ran
         yield range(a, i), range(b, j)
 
 
-def _flattened(box: Sequence[range], sizes: Sequence[int]) -> list[range]:
-    """The elements of a box in row-major order, as ranges of positions."""
-    pieces, inner = [range(1)], 1
+def _runs(box: Sequence[range], sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """The elements of a box in row-major order, as runs of neighbouring positions: where each begins and ends."""
+    runs, inner = [(0, 1)], 1
     for outer, size in zip(reversed(box), reversed(sizes), strict=True):
-        pieces = [one for piece in pieces for one in _repeated(outer, piece, inner)]
+        if outer.step == 1 and runs == [(0, inner)]:
+            runs = [(outer.start * inner, outer.stop * inner)]
+        else:
+            _few(len(outer) * len(runs))
+            runs = [(row * inner + low, row * inner + high) for row in outer for low, high in runs]
         inner *= size
-    return pieces
+    return runs
 
 
-def _repeated(outer: range, piece: range, inner: int) -> Iterator[range]:
-    """A piece of a row of so many elements, in each of these rows."""
-    if outer.step == 1 and piece.start < piece.step and len(piece) * piece.step == inner:
-        yield range(outer[0] * inner + piece.start, (outer[-1] + 1) * inner, piece.step)
-    elif len(piece) == 1:
-        yield range(outer[0] * inner + piece[0], outer[-1] * inner + piece[0] + 1, outer.step * inner)
-    else:
-        _few(len(outer))
-        yield from (_shifted(piece, row * inner) for row in outer)
-
-
-def _cut(piece: range, sizes: Sequence[int]) -> Iterator[Box]:
-    """Evenly spaced positions of a row-major order as boxes of these sizes."""
+def _cut(low: int, high: int, sizes: Sequence[int]) -> Iterator[Box]:
+    """The positions from low to high - 1 of a row-major order as boxes of these sizes."""
     if len(sizes) < 2:
-        yield (piece,) if sizes else ()
+        yield (range(low, high),) if sizes else ()
         return
-    inner, step = prod(sizes[1:]), piece.step
-    first, last = piece[0] // inner, piece[-1] // inner
-    if first == last:
-        within = [(range(first, last + 1), _shifted(piece, -first * inner))]
-    elif step % inner == 0:
-        within = [(range(first, last + 1, step // inner), range(piece[0] % inner, piece[0] % inner + 1))]
-    else:
-        # Rows are alike where the step divides them; the first and the last may be cut.
-        alike = range(piece[0] % step, inner, step) if inner % step == 0 else range(0)
-        low = first if alike and piece[0] % inner == alike[0] else first + 1
-        high = last + 1 if alike and piece[-1] % inner == alike[-1] else last
-        cut = {*range(first, low), *range(high, last + 1)} if alike else range(first, last + 1)
-        _few(len(cut))
-        within = [(range(row, row + 1), between(piece, row * inner, (row + 1) * inner)) for row in sorted(cut)]
-        within += [(range(low, high), alike)] if alike and low < high else []
-    for outer, inside in within:
-        yield from ((outer, *rest) for rest in (_cut(inside, sizes[1:]) if inside else ()))
-
-
-def _shifted(one: range, by: int) -> range:
-    return range(one.start + by, one.stop + by, one.step)
+    inner, rest = prod(sizes[1:]), sizes[1:]
+    for row in sorted({low // inner, (high - 1) // inner}):
+        start, end = max(low - row * inner, 0), min(high - row * inner, inner)
+        if end - start < inner:  # a row of which a part is read
+            yield from ((range(row, row + 1), *inside) for inside in _cut(start, end, rest))
+    first, last = -(-low // inner), high // inner
+    if first < last:
+        yield (range(first, last), *map(range, rest))
 
 
 def _few(count: int) -> None:
     if count > _MOST:
-        raise ShapeError("expression", "one whose reshape keeps long axes whole", got=f"{count:,} pieces of one")
+        raise _wrong("one whose reshape keeps long axes whole", f"{count:,} pieces of one")

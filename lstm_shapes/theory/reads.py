@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise, product
 from math import lcm
+from typing import Any
 
 from lstm_shapes.language import say
 
@@ -230,30 +231,41 @@ def _layers(rows: range, direction: int, R: int) -> range:
     return range(found[0] // R, found[-1] // R + 1, step // R)
 
 
-def _merged(parts: Sequence[Part], prediction: Prediction) -> Iterator[Part]:
-    """Single rows that are read alike, each at its own last step perhaps, as one part where they are evenly spaced."""
+def _merged(parts: Iterable[Part], prediction: Prediction) -> Iterator[Part]:
+    """Parts that are read alike as one where they are evenly spaced, single rows at their own last step among them."""
     # How short the rows are is looked up once: a batch may have as many as there are parts.
-    lengths, short = prediction.call.lengths, prediction.call.short
-    alike: dict[Part, list[int]] = {}
-    for part in dict.fromkeys(parts):
-        key = part
-        if len(part.rows) == 1:
-            (n,) = part.rows
-            key = replace(part, rows=range(0))
-            if lengths and short and part.computed and part.steps == range(lengths[n] - 1, lengths[n]):
-                key = replace(key, steps=range(prediction.call.L), own=True)
-        alike.setdefault(key, []).append(part.rows[0])
-    for key, rows in alike.items():
-        if len(key.rows):
-            yield key
-            continue
-        steps = {b - a for a, b in pairwise(rows)} or {1}
-        if len(rows) == 1 and key.own and lengths:
-            yield replace(key, rows=range(rows[0], rows[0] + 1), steps=range(lengths[rows[0]])[-1:], own=False)
-        elif len(steps) == 1 and min(steps) > 0:
-            yield replace(key, rows=range(rows[0], rows[-1] + 1, min(steps)))
-        else:
-            yield from (replace(key, rows=range(n, n + 1)) for n in rows)
+    call, short = prediction.call, prediction.call.short
+
+    def last(part: Part) -> range:
+        return range(call.L if call.lengths is None else call.lengths[part.rows[0]])[-1:]
+
+    def own(part: Part) -> Part:
+        ends = short and part.computed and len(part.rows) == 1 and part.steps == last(part)
+        return replace(part, steps=range(call.L), own=True) if ends else part
+
+    merged: Iterable[Part] = dict.fromkeys(map(own, parts))
+    for field in ("features", "rows", "layers", "steps"):
+        merged = list(_joined(merged, field))
+    for part in merged:
+        yield replace(part, steps=last(part), own=False) if part.own and len(part.rows) == 1 else part
+
+
+def _joined(parts: Iterable[Part], field: str) -> Iterator[Part]:
+    """Parts that differ in a single place of one field as one, where the places are evenly spaced."""
+
+    def at(part: Part, places: range) -> Part:
+        changed: dict[str, Any] = {field: places}
+        return replace(part, **changed)
+
+    alike: dict[Part, list[range]] = {}
+    for part in parts:
+        places = getattr(part, field)
+        alike.setdefault(at(part, range(0)) if len(places) == 1 else part, []).append(places)
+    for part, ranges in alike.items():
+        steps = {after[0] - before[0] for before, after in pairwise(ranges)} or {1}
+        if not getattr(part, field) and len(steps) == 1 and min(steps) > 0:
+            ranges = [range(ranges[0][0], ranges[-1][0] + 1, min(steps))]
+        yield from (at(part, places) for places in ranges)
 
 
 _PARTS_TOLD = 4

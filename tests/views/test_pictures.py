@@ -299,7 +299,8 @@ def test_inputs_and_initial_states_of_some_rows_are_outlined() -> None:
         ({"lengths": (3, 2), "L": 5}, "Y[:, -1]", "reads no cell, no input and no initial state."),
         ({}, "Y[2:2]", "reads no cell, no input and no initial state."),
         ({"cell": "LSTMCell", "K": 1}, "X.sum() + hn", "reads X; h after the step."),
-        ({}, "+".join(f"Y[:, {t}]" for t in range(6)), "h of layer 1 at t=3; and 2 more."),
+        ({}, "+".join(f"Y[:, {t}]" for t in range(6)), "reads h of layer 1 at t=0 to 5."),
+        ({}, "+".join(f"Y[:, {t}]" for t in (0, 1, 2, 4, 7, 9)), "h of layer 1 at t=4; and 2 more."),
     ],
 )  # fmt: skip
 def test_sentence_says_what_is_read(options: dict[str, Any], expression: str, says: str) -> None:
