@@ -280,14 +280,6 @@ def roll(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
 
 
 @operation
-def rot90(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
-    if len(x.shape) < 2:
-        return None
-    dims, k = rng.sample(range(len(x.shape)), 2), rng.randint(-1, 4)
-    return each(x, lambda t: t.rot90(k, dims))
-
-
-@operation
 def expand(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
     sizes = [rng.choice([2, 3]) if size == 1 and rng.random() < 0.7 else -1 for size in x.shape]
     if x.first.numel() > 1000 or not x.shape:
@@ -343,14 +335,6 @@ def together_again(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | 
     if other != dim and x.shape[dim] % n:
         return None
     return each(x, lambda t: torch.cat([t.split(n, dim)[at] for at in places], other))
-
-
-@operation
-def diagonal(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
-    if len(x.shape) < 2:
-        return None
-    a, b = rng.sample(range(len(x.shape)), 2)
-    return each(x, lambda t: t.diagonal(0, a, b))
 
 
 # ---------------------------------------------------------------- reshaping
@@ -509,16 +493,6 @@ def along(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
         return each(x, lambda t: t.sort(dim).values)
     k = rng.randint(1, x.shape[dim])
     return each(x, lambda t: t.topk(k, dim).values)
-
-
-@operation
-def along_default(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
-    """Functions whose axis is not the one that their neighbours take by default."""
-    if len(x.shape) < 2:
-        return None
-    if rng.random() < 0.5:
-        return each(x, torch.msort)
-    return each(x, torch.linalg.diagonal)
 
 
 @operation

@@ -21,8 +21,8 @@ from lstm_shapes.display import encodable
 from lstm_shapes.errors import ShapeError, SpecError, in_one_sentence
 from lstm_shapes.lab._private import without_subclasses
 from lstm_shapes.lab._torch_rules import answer, axes_of, rule_of, tensors_in
-from lstm_shapes.theory._origins import UNKNOWN
-from lstm_shapes.theory.axes import Axes, unpacked
+from lstm_shapes.theory._origins import UNKNOWN, Atom, Origin
+from lstm_shapes.theory.axes import Axes, Axis, Span
 
 __all__ = ["AnnotatedTensor", "annotate"]
 
@@ -345,4 +345,4 @@ def _unknown(tensor: Tensor) -> Axes:
 
 
 # What torch.save wrote, torch.load reads back with weights_only=True, its default.
-torch.serialization.add_safe_globals([AnnotatedTensor, unpacked])
+torch.serialization.add_safe_globals([AnnotatedTensor, Axes, Axis, Atom, Origin, Span, range, object])
