@@ -12,6 +12,7 @@ import sys
 import sysconfig
 import textwrap
 from dataclasses import dataclass, field
+from functools import lru_cache
 from inspect import CO_GENERATOR
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
@@ -25,8 +26,6 @@ from lstm_shapes.lab.trace import KERNELS, Call, Recorder, Value
 from lstm_shapes.lab.trace._where import theirs
 
 from .comments import Claim, claims_in
-
-__all__ = ["Lines", "Node", "Reading", "Row", "Statement", "rows_of", "statements_of"]
 
 _MOST = 6
 """How many tensors of a list or dict are shown."""
@@ -94,16 +93,15 @@ def _read(lines: list[str]) -> dict[int, Statement]:
         elif isinstance(node, ast.stmt):
             end = node.end_lineno or node.lineno
             if isinstance(node, _COMPOUND) or type(node).__name__ == "TryStar":
-                body: list[Any] = getattr(node, "body", None) or getattr(node, "cases", [])
-                first = body[0] if body else None
-                end = max(node.lineno, getattr(getattr(first, "pattern", first), "lineno", end + 1) - 1)
+                first: Any = (getattr(node, "body", None) or getattr(node, "cases", [node]))[0]
+                end = max(node.lineno, getattr(first, "pattern", first).lineno - 1)
             if isinstance(node, _LOOPS):
                 loops = (*loops, node.lineno)
             spoken = [one for line in range(node.lineno, end + 1) for one in claims.trailing.get(line, ())]
             statement = Statement(
                 node.lineno,
                 " ".join(textwrap.dedent("\n".join(bare[node.lineno - 1 : end])).split()),
-                _targets(node),
+                tuple(dict.fromkeys(_targets(node))),
                 isinstance(node, ast.Return),
                 _returned(node),
                 loops,
@@ -121,20 +119,15 @@ def _read(lines: list[str]) -> dict[int, Statement]:
     return found
 
 
-def _targets(node: ast.stmt) -> tuple[str, ...]:
-    """What a statement binds, in order."""
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    found: list[str] = []
-    waiting: list[Any] = list(targets)
-    while waiting:
-        target = waiting.pop(0)
-        if isinstance(target, ast.Tuple | ast.List):
-            waiting = [*target.elts, *waiting]
-        elif isinstance(target, ast.Subscript | ast.Starred):
-            waiting = [target.value, *waiting]
-        elif isinstance(target, ast.Name | ast.Attribute) and not ast.unparse(target).startswith("_."):
-            found += [text for text in [ast.unparse(target)] if text != "_" and text not in found]
-    return tuple(found)
+def _targets(node: Any) -> list[str]:
+    """What a statement or a target binds, in order."""
+    if isinstance(node, ast.Assign | ast.Tuple | ast.List):
+        parts = node.targets if isinstance(node, ast.Assign) else node.elts
+        return [name for part in parts for name in _targets(part)]
+    if isinstance(node, ast.Name | ast.Attribute):
+        return [name for name in [ast.unparse(node)] if name != "_" and not name.startswith("_.")]
+    inner = getattr(node, "value" if isinstance(node, ast.Subscript | ast.Starred) else "target", None)
+    return [] if inner is None else _targets(inner)
 
 
 def _returned(node: ast.stmt) -> tuple[str, ...]:
@@ -222,7 +215,6 @@ class Lines(Recorder):
         self._base: FrameType | None = None
         self._visits: list[_Visit] = []
         self._generators: dict[FrameType, _Visit] = {}
-        self._followed: dict[CodeType, bool] = {}
         self._scopes = 0
         self._next = 0
 
@@ -283,10 +275,7 @@ class Lines(Recorder):
         frame: FrameType | None = sys._getframe(2)
         while frame is not None and frame is not self._base:
             code = frame.f_code
-            wanted = self._followed.get(code)
-            if wanted is None:
-                wanted = self._followed[code] = _followed(code, self._own)
-            if wanted:
+            if _followed(code, self._own):
                 frames.append((frame, child))
             elif not frames and not inner:
                 inner = code.co_filename.endswith(_TORCH_RNN)
@@ -321,7 +310,7 @@ class Lines(Recorder):
         title = self._title(frame)
         node = above.inner.get(code)
         if node is None:
-            node = above.inner[code] = Node("call", code.co_filename, code.co_firstlineno, title, title=title)
+            node = _call_of(above, code, title)
             if above is not self.root:
                 names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
                 node.rows = node.last = [row for name in names for row in self._rows(name, frame.f_locals.get(name))]
@@ -347,13 +336,10 @@ class Lines(Recorder):
         visit.place, visit.child = -1, None
         if statement is None:
             return
-        node = visit.node.inner.get(statement.line)
-        if node is None:
-            file = visit.frame.f_code.co_filename
-            for line in statement.loops if not statement.head else statement.loops[:-1]:
-                head = visit.statements[line]
-                visit.node.inner.setdefault(line, Node("line", file, line, head.source, head))
-            node = visit.node.inner[statement.line] = Node("line", file, statement.line, statement.source, statement)
+        file = visit.frame.f_code.co_filename
+        heads = [visit.statements[line] for line in statement.loops if line != statement.line]
+        for one in (*heads, statement):
+            node = visit.node.inner.setdefault(one.line, Node("line", file, one.line, one.source, one))
         node.count += 1
         visit.line = node
         visit.before = {
@@ -439,24 +425,29 @@ class Lines(Recorder):
     def stopped(self, error: BaseException) -> None:
         """Say at the innermost line where the program ended."""
         node, trace = self.root, error.__traceback__
-        line: Node | None = None
         while trace is not None:
-            code, number = trace.tb_frame.f_code, trace.tb_lineno
-            if self._followed.get(code, _followed(code, self._own)) and trace.tb_frame is not self._base:
-                above = line or node
-                title = self._title(trace.tb_frame)
-                node = above.inner.setdefault(code, Node("call", code.co_filename, code.co_firstlineno, title, count=1))
-                statement = statements_of(code, trace.tb_frame.f_globals).get(number)
-                line = None
+            frame, number = trace.tb_frame, trace.tb_lineno
+            code = frame.f_code
+            if _followed(code, self._own) and frame is not self._base:
+                node = node.inner.get(code) or _call_of(node, code, self._title(frame), 1)
+                statement = statements_of(code, frame.f_globals).get(number)
                 if statement is not None:
                     made = Node("line", code.co_filename, statement.line, statement.source, statement, count=1)
-                    line = node.inner.setdefault(statement.line, made)
+                    node = node.inner.setdefault(statement.line, made)
             trace = trace.tb_next
         text = str(error)
-        (line or node).raised = f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"
-        (line or node).rows = [] if (line or node).count == 1 else (line or node).rows
+        node.raised = f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"
+        node.rows = [] if node.count == 1 else node.rows
 
 
+def _call_of(above: Node, code: CodeType, title: str, count: int = 0) -> Node:
+    """A new node for a function that is called somewhere."""
+    node = Node("call", code.co_filename, code.co_firstlineno, title, title=title, count=count)
+    above.inner[code] = node
+    return node
+
+
+@lru_cache(4096)
 def _followed(code: CodeType, own: str) -> bool:
     """Whether a function's lines are shown: the user's own, not torch's, Python's or an installed library's."""
     file = code.co_filename

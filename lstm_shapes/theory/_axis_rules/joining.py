@@ -11,9 +11,9 @@ from dataclasses import replace
 from itertools import chain, pairwise
 from typing import Any
 
-from lstm_shapes.theory._axis_rules.combining import agree, join_fixed, places, separate
+from lstm_shapes.theory._axis_rules.combining import agree, join_fixed, separate
 from lstm_shapes.theory._axis_rules.table import Operand, axis_at, described, describing, named_in, rule, sizes_of
-from lstm_shapes.theory._origins import UNKNOWN, Atom, Origin, compact, injective, joined, relabelled, steady
+from lstm_shapes.theory._origins import UNKNOWN, Atom, Origin, injective, joined, relabelled, steady
 from lstm_shapes.theory.axes import NEW, NEW_AXIS, Axes, Axis, Fixed, Span, forgotten, settle
 
 
@@ -105,7 +105,7 @@ def _join(pieces: Sequence[Axes], at: int) -> tuple[Axis, Fixed] | None:
     rows, gone = opened or ([()], {})
     heads = [row[0] for row in rows if row]
     if len(heads) < len(rows) or len({(head.origin, head.part) for head in heads}) > 1:
-        return _alike(pieces, at)
+        return None
     origin, tails = heads[0].origin, rows[0][1:]
     if not all(len(row) == len(rows[0]) and all(map(Atom.same, row[1:], tails)) for row in rows):
         return None
@@ -157,32 +157,3 @@ def _advancing(where: Sequence[object]) -> bool:
         return False
     steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(ends)]
     return any(all(low * sign >= 0 and high * sign >= 0 and low + high for low, high in steps) for sign in (1, -1))
-
-
-def _alike(pieces: Sequence[Axes], at: int) -> tuple[Axis, Fixed] | None:
-    """Samples after samples, or steps after steps, of different tensors: still samples, still steps.
-
-    They are counted alike in every tensor; two layers' features are not the same coordinate.
-    """
-    first = pieces[0]
-    if first[at].name not in ("N", "L") or any(one[at].name != first[at].name or one[at].blank for one in pieces):
-        return None
-    others = first.put(at)
-    names = [axis.name for axis in others]
-    for piece in pieces[1:]:
-        for one, other in zip(others, piece.put(at), strict=True):
-            # Of two axes with one name, as scores (N, L, L) have, the name does not say which is which.
-            if not one.same(other) and (names.count(one.name) > 1 or not _corresponds(one, other)):
-                return None
-    where = joined([piece[at].atoms[0].at for piece in pieces])
-    alike = len({frozenset((origin.name, where) for origin, where in piece.fixed) for piece in pieces}) == 1
-    if not alike or where is None or not steady(where):
-        return None
-    return Axis((Atom(relabelled(first[at].atoms[0].origin, object()), compact(where)),)), join_fixed(pieces)
-
-
-def _corresponds(one: Axis, other: Axis) -> bool:
-    """Whether two axes run along the same coordinate, or both along features that a weight has made."""
-    made = all(axis.atoms and axis.atoms[0].origin.made for axis in (one, other))
-    told = made or (one.known and not one.blank and not other.blank)
-    return told and places(one.atoms) == places(other.atoms)

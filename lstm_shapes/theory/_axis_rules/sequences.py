@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
-from lstm_shapes.theory._axis_rules.combining import agree, join_fixed, places, sum_out
-from lstm_shapes.theory._axis_rules.joining import stack
+from lstm_shapes.theory._axis_rules.combining import join_fixed, sum_out
 from lstm_shapes.theory._axis_rules.positions import pick, take
 from lstm_shapes.theory._axis_rules.table import Answer, Operand, Plain, axis_at, described, named_in, rule, sizes_of
 from lstm_shapes.theory._origins import UNKNOWN, Atom, whole
-from lstm_shapes.theory.axes import Axes, Axis, Fixed, made, settle, unknown
+from lstm_shapes.theory.axes import Axes, Axis, made, settle, unknown
 
 
 @rule("lstm gru rnn_tanh rnn_relu", own_record=True)
@@ -114,34 +112,6 @@ def pad_packed(data: Axes, sizes: Operand, batch_first: bool, *_: object, out: A
         for atom in (*sequences.atoms, *steps.atoms):
             gone.pop(atom.origin, None)
     return [settle([*(rows if batch_first else rows[::-1]), *data.axes[1:]], gone), None]
-
-
-@rule("pad_sequence", own_record=True)
-def pad_sequence(rows: Sequence[Operand], batch_first: bool = False, *_: object, out: Any, **__: object) -> Answer:
-    """Sequences (L, Q) of different lengths in one tensor: a new axis says which sequence, L is padded."""
-    named = named_in(rows)
-    if len(named) < len(rows):
-        return None
-    longest = max(named, key=lambda row: row[0].size)
-    # Padding comes after the steps: each sequence must begin as the longest one does.
-    begins = all(places(pick(longest[0], range(row[0].size))[0].atoms) == places(row[0].atoms) for row in named)
-    steps = longest[0] if begins else unknown(longest[0].size)
-    rest = [agree([row[at] for row in named], out[at + 1], chooses=True) for at in range(1, len(named[0]))]
-    gone = join_fixed(named)
-    which = _which(named, gone) if begins and len(named) > 1 else unknown(len(rows))
-    return settle([*([which, steps] if batch_first else [steps, which]), *rest], gone)
-
-
-def _which(rows: Sequence[Axes], gone: Fixed) -> Axis:
-    """Which sequence it is: the axis that they are rows of; N, where they are tensors of their own."""
-    origins = [{*dict(row.fixed), *(atom.origin for axis in row for atom in axis.atoms)} for row in rows]
-    if sum(map(len, origins)) == len(set(chain(*origins))):
-        return Axis((whole("N", len(rows)),)) if all(row.known for row in rows) else unknown(len(rows))
-    shortest = min(row[0].size for row in rows)
-    which = stack([take(row, 0, range(shortest)) for row in rows])[0]
-    for atom in which.atoms:
-        gone.pop(atom.origin, None)
-    return which if which.known else unknown(len(rows))
 
 
 @rule("pad")
