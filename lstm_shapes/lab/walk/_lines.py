@@ -11,6 +11,7 @@ import linecache
 import sys
 import sysconfig
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from inspect import CO_GENERATOR
@@ -180,6 +181,12 @@ class Node:
     raised: str = ""
     marks: list[str] = field(default_factory=list)
 
+    def all(self) -> Iterator[Node]:
+        """The node, and everything that ran inside it."""
+        yield self
+        for inner in self.inner.values():
+            yield from inner.all()
+
 
 @dataclass(eq=False, slots=True)
 class _Visit:
@@ -313,7 +320,7 @@ class Lines(Recorder):
             node = _call_of(above, code, title)
             if above is not self.root:
                 names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-                node.rows = node.last = [row for name in names for row in self._rows(name, frame.f_locals.get(name))]
+                node.rows = node.last = [row for name in names for row in self.rows(name, frame.f_locals.get(name))]
         elif title != node.title:
             # Layers of one class, one after the other at one line: the first and the latest.
             node.source = f"{node.title.partition(':')[0]} … {title}"
@@ -359,7 +366,7 @@ class Lines(Recorder):
             return
         rows: list[Row] = []
         if statement.returns:
-            rows = self._rows("return", output)
+            rows = self.rows("return", output)
             for name in statement.returned if not rows else ():
                 rows += self._named(visit, name, "return" if len(statement.returned) == 1 else name)
         for target in statement.targets:
@@ -397,9 +404,10 @@ class Lines(Recorder):
         for word in rest:
             space = getattr(value, "__dict__", {})
             value = space.get(word, space.get(BUFFERS, {}).get(word))
-        return self._rows(name or text, value)
+        return self.rows(name or text, value)
 
-    def _rows(self, name: str, value: Any) -> list[Row]:
+    def rows(self, name: str, value: Any) -> list[Row]:
+        """The tensors in a value, recorded."""
         return [Row(word, self.value(tensor), note) for word, tensor, note in rows_of(name, value)]
 
     def _operation(self, parent: Node, call: Call) -> Node:
