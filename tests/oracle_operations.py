@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lstm_shapes.errors import ScrambledAxesWarning
 from lstm_shapes.lab.tensors import AnnotatedTensor
@@ -595,15 +595,6 @@ def packed_and_back(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded |
         return pad_packed_sequence(packed, batch_first=first)[0]
 
     return each(x, there_and_back)
-
-
-@operation
-def rows_padded(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
-    """A tensor taken apart in rows and put together by pad_sequence, in any order."""
-    if len(x.shape) < 2:
-        return None
-    order, first = rng.sample(range(x.shape[0]), x.shape[0]), rng.random() < 0.5
-    return each(x, lambda t: pad_sequence([t[at] for at in order], batch_first=first))
 
 
 # ---------------------------------------------------------------- loops

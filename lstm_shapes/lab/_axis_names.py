@@ -8,7 +8,6 @@ does not foresee has no names: `?` is printed as its size alone. `check` explain
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from math import prod
 
 from torch import Tensor
@@ -43,21 +42,6 @@ _BATCHES = ("cat", "concat", "concatenate", "repeat", "tile", "repeat_interleave
 # A state goes through one of these on its way to the next step; a sum alone is no recurrence.
 _PRODUCTS = ("linear", "matmul", "mm", "bmm", "addmm", "__matmul__")
 _GATES = ("mul", "__mul__", "sigmoid", "tanh", "relu", "conv1d", "conv2d", *_PRODUCTS)
-
-
-@dataclass(frozen=True, slots=True)
-class Clash:
-    """Two meanings of one axis, at the call where that shows."""
-
-    call: Call
-    conflict: Conflict
-
-    def __str__(self) -> str:
-        one, where = self.conflict.name, self.conflict.where
-        since = f" since line {where.line[1]}" if isinstance(where, Call) and where.line else " as it was given"
-        if self.call.name in KERNELS:
-            return f"this layer reads an axis as {self.conflict.other} that is {one}{since}"
-        return f"{self.call.name} computes an axis {one} with an axis {self.conflict.other}"
 
 
 class AxisNames:
@@ -99,7 +83,7 @@ class AxisNames:
         before, self._outside = self._outside, {}
         self._known: dict[int, Axes | None] = {}
         self.naming = Naming()
-        self.clashes: list[Clash] = []
+        self.clashes: list[tuple[Call, str]] = []
         self.scrambles: list[tuple[Call, Scramble]] = []
         self.lost: list[tuple[Call, str]] = []
         self._shared: dict[int, Axis] = {}
@@ -338,7 +322,12 @@ class AxisNames:
         """Names that a call gives to other axes, while it reads one against its name, are none."""
         for one in conflicts:
             if {meaning_of(one.name), meaning_of(one.other)} in ({"N", "L"}, {"N", "K"}, {"L", "K"}):
-                self.clashes.append(Clash(call, one))
+                text = f"{call.name} computes an axis {one.name} with an axis {one.other}"
+                if call.name in KERNELS:
+                    line = one.where.line if isinstance(one.where, Call) else None
+                    since = f" since line {line[1]}" if line else " as it was given"
+                    text = f"this layer reads an axis as {one.other} that is {one.name}{since}"
+                self.clashes.append((call, text))
                 self.naming.unbind(call)
 
     def _end(self, call: Call) -> None:

@@ -152,22 +152,19 @@ class Axes(Sequence[Axis]):
             SpecError: a name is not a name, or a size not a whole number of at least 0.
             ShapeError: names and sizes do not fit each other.
         """
-        words = _words(names)
-        for name, size in atoms.items():
-            _check_size(name, size)
-        if sizes is None:
-            return cls(tuple(Axis(_atoms_of(word, None, atoms)) for word in words))
-        found = tuple(sizes)
-        for position, size in enumerate(found):
-            _check_size(f"size of axis {position}", size)
-        if len(found) != len(words):
-            raise ShapeError(
-                "axes",
-                f"one name for each of the {len(found)} axes of {found}",
-                got=" ".join(words),
-                hint=_count_hint(len(words), found),
-            )
-        return cls(tuple(Axis(_atoms_of(word, size, atoms)) for word, size in zip(words, found, strict=True)))
+        words, given = _words(names), None if sizes is None else tuple(sizes)
+        every = [*atoms.items(), *((f"size of axis {at}", size) for at, size in enumerate(given or ()))]
+        for name, size in every:
+            if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+                raise SpecError(name, "a whole number of at least 0", got=size)
+        if given is not None and len(given) != len(words):
+            need, missing = f"one name for each of the {len(given)} axes of {given}", len(given) - len(words)
+            hint = f"{missing} more needed; write ? for an axis without a name"
+            if missing < 0:
+                hint = f"{-missing} too many; a 2-D tensor of one sequence is (L, Q)"
+            raise ShapeError("axes", need, got=" ".join(words), hint=hint)
+        pairs = zip(words, given or [None] * len(words), strict=True)
+        return cls(tuple(Axis(_atoms_of(word, size, atoms)) for word, size in pairs))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -263,17 +260,6 @@ def _words(names: object) -> list[str]:
     raise SpecError("names", 'words in the order of the axes, "N L Q" or ["N", "L", "Q"]', got=names, hint=hint)
 
 
-def _check_size(name: str, size: object) -> None:
-    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
-        raise SpecError(name, "a whole number of at least 0", got=size)
-
-
-def _count_hint(words: int, sizes: tuple[int, ...]) -> str:
-    if words < len(sizes):
-        return f"{len(sizes) - words} more needed; write ? for an axis without a name"
-    return f"{words - len(sizes)} too many; a 2-D tensor of one sequence is (L, Q)"
-
-
 def forgotten() -> object:
     """A value that equals no other: where a coordinate stands that depends on the data."""
     return object()
@@ -348,10 +334,9 @@ def blanks(sizes: Iterable[int], axes: Iterable[Axis] = ()) -> Axes:
 
 def unnamed(naming: Naming, sizes: Iterable[int], names: str = "") -> Axes:
     """The axes of an input that is named last, by what reads it; or at once, by a person."""
-    words = names.split() or [""] * len(tuple(sizes))
-    return Axes(
-        tuple(Axis((Atom(Origin(word, naming=naming), range(n)),)) for word, n in zip(words, sizes, strict=True))
-    )
+    sizes = tuple(sizes)
+    pairs = zip(names.split() or [""] * len(sizes), sizes, strict=True)
+    return Axes(tuple(Axis((Atom(Origin(word, naming=naming), range(size)),)) for word, size in pairs))
 
 
 def renewed(axes: Axes) -> Axes:

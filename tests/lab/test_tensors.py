@@ -707,25 +707,6 @@ def test_packed_data_that_nobody_packed_here() -> None:
     assert names(rnn.pad_packed_sequence(packed)[0]) == ("?", "?", "Q")
 
 
-def test_padding_a_list_of_sequences() -> None:
-    """N is which sequence it is; rows of one tensor come back under its N."""
-    x = X()
-    rows: list[torch.Tensor] = [x[0], x[1, :2], x[2, :4]]
-    padded = rnn.pad_sequence(rows, batch_first=True)
-    assert names(padded) == ("N", "L", "Q")
-    assert names(padded - x) == ("N", "L", "Q")
-    assert names(rnn.pad_sequence([annotate(torch.zeros(n, Q), "L Q") for n in (2, 3)])) == ("L", "N", "Q")
-    assert names(rnn.pad_sequence([x[0], torch.zeros(2, Q)])) is None
-    assert names(rnn.pad_sequence([x[:, 0], x[:2, 1]])) == ("N", "L", "Q")
-    assert names(rnn.pad_sequence([x[0, 2:], x[1, :2]])) == ("?", "?", "Q")
-    assert names(rnn.pad_sequence([x[0], x[0]])) == ("L", "?", "Q")
-    assert names(rnn.pad_sequence([hn()[0], hn()[1]])) == ("N", "N", "D")
-    states = hn()
-    assert names(rnn.pad_sequence([states[0], states[1]])) == ("N", "R", "D")
-    assert names(rnn.pad_sequence([states[0], states[3]])) == ("N", "?", "D")
-    assert names(rnn.pad_sequence([states[0], states[2]])) == ("N", "K", "D")
-
-
 def test_a_loop_of_cells_stacks_to_the_steps_it_read() -> None:
     """The outputs of step t belong to step t: stacked along axis 1 they are L again."""
     x, cell, state, head = X(), nn.LSTMCell(Q, D), None, nn.Linear(D, 2)

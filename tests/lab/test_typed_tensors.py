@@ -23,7 +23,9 @@ DECLARED = {
     for statement in node.body
     # `mT: AnnotatedTensor`, `def view(…)`, and `amax = amin = sum`: declared as another one is.
     for name in (
-        [statement.name] if isinstance(statement, ast.FunctionDef) else re.findall(r"\w+(?=:| =)", ast.unparse(statement))
+        [statement.name]
+        if isinstance(statement, ast.FunctionDef)
+        else re.findall(r"\w+(?=:| =)", ast.unparse(statement))
     )
 }
 # Arguments where there are any; a method with several forms has several rows.

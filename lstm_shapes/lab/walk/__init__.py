@@ -225,7 +225,7 @@ class _View:
         mixed = {call.index for call, _ in names.scrambles}
         marks: list[tuple[int, str]] = [(call.index, Mixed(scramble)) for call, scramble in names.scrambles]
         marks += [(call.index, text) for call, text in names.lost if call.index not in lines.inside | mixed]
-        marks += [(clash.call.index, str(clash)) for clash in names.clashes]
+        marks += [(call.index, text) for call, text in names.clashes]
         for call in lines.trace.calls:
             if call.name == "script":
                 marks.append((call.index, f"{paths.get(id(call.module), '') or 'a module'} is scripted: not followed"))

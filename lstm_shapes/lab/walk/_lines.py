@@ -239,6 +239,11 @@ class Lines(Recorder):
         self._generators.clear()
         self._base = None
 
+    @property
+    def _innermost(self) -> Node:
+        """The statement that runs now, or the function where it has none."""
+        return (self._visits[-1].line or self._visits[-1].node) if self._visits else self.root
+
     # ------------------------------------------------------------------ the recorder's events
     def _begin(self, index: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         frames, inner = self._frames()
@@ -247,8 +252,7 @@ class Lines(Recorder):
         call = super()._begin(index, name, args, kwargs)
         if inner:
             self.inside.add(call.index)
-        here = self._visits[-1] if self._visits else None
-        node = (here.line or here.node) if here is not None else self.root
+        here, node = self._visits[-1] if self._visits else None, self._innermost
         if here is not None:
             here.own = call
         if name in KERNELS:
@@ -311,10 +315,7 @@ class Lines(Recorder):
             visit.place, visit.child = place, child
 
     def _enter(self, frame: FrameType) -> _Visit:
-        parent = self._visits[-1] if self._visits else None
-        above = (parent.line or parent.node) if parent is not None else self.root
-        code = frame.f_code
-        title = self._title(frame)
+        above, code, title = self._innermost, frame.f_code, self._title(frame)
         node = above.inner.get(code)
         if node is None:
             node = _call_of(above, code, title)

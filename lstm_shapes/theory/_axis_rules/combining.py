@@ -203,51 +203,12 @@ def choosing(*values: Any, out: Any, **keywords: Any) -> Answer:
     return None if isinstance(out, list) else elementwise(*operands, chooses=True)
 
 
-@rule(
-    """
-    softmax log_softmax softmin normalize layer_norm batch_norm instance_norm group_norm rms_norm
-    local_response_norm native_layer_norm dropout alpha_dropout feature_dropout feature_alpha_dropout
-    dropout1d dropout2d dropout3d prelu rrelu gumbel_softmax clone contiguous detach to cpu cuda xpu double float half
-    bfloat16 int long short char byte bool cfloat cdouble type_as requires_grad requires_grad_ pin_memory
-    share_memory_ conj conj_physical resolve_conj resolve_neg renorm fill zero tril triu bernoulli data grad
-    __deepcopy__ alias _cast_Double _cast_Float _cast_Half _cast_Int _cast_Long fake_quantize_per_tensor_affine
-    quantize_per_tensor dequantize imag index_fill masked_scatter
-    coalesce to_dense to_sparse embedding_renorm
-    """
-)
-def same(input: Axes, *_: object, **__: object) -> Axes:
-    """The axes of the first argument; whatever else is given is a parameter of the operation."""
-    return input
-
-
-@rule("cumsum cumprod cummax cummin logcumsumexp")
-def accumulate(input: Axes, *_: object, **__: object) -> Axes:
-    """The same axes, but that along copies something changes now."""
-    return Axes(tuple(unknown(axis.size) if axis.blank else axis for axis in input), input.fixed)
-
-
-@rule("zeros_like ones_like empty_like full_like rand_like randn_like randint_like", own_record=True)
-def like(input: Axes, *_: object, out: tuple[int, ...], **__: object) -> Answer:
-    """A new tensor with the axes of another, and no coordinates of it: what is written into it names it."""
-    return blanks(out, input if out == input.sizes else ())
-
-
-@rule(
-    """
-    new new_zeros new_ones new_empty new_full new_tensor zeros ones empty full eye arange linspace rand randn randint
-    randperm normal tensor as_tensor from_numpy asarray
-    """,
-    own_record=True,
-)
-def new(*_: object, out: tuple[int, ...], **__: object) -> Axes:
-    """A new tensor, which claims nothing."""
-    return blanks(out)
-
-
 @rule("copy")
 def copy(input: Operand, src: Operand, *_: object, **__: object) -> Answer:
     """What was written over has the axes of what was written."""
-    return elementwise(src, sizes_of(input)) if isinstance(src, Axes) else input if isinstance(input, Axes) else None
+    if isinstance(src, Axes):
+        return elementwise(src, sizes_of(input))
+    return input if isinstance(input, Axes) else None
 
 
 @rule("glu", own_record=True)
@@ -297,11 +258,6 @@ def reduced(input: Axes, dim: Any = None, *_: object, out: Any, **other: Any) ->
     return reduce(input, over, len(first) == len(input) > 0)
 
 
-@rule("norm linalg_norm vector_norm linalg_vector_norm")
-def norm(input: Axes, p: Any = 2, dim: Any = None, *_: object, out: Any, **other: Any) -> Axes:
-    return reduced(input, other.get("axis", dim), out=out)
-
-
 @rule("max min", own_record=True)
 def extreme(input: Operand, dim: Any = None, *_: object, out: Any, **other: Any) -> Answer:
     """max over an axis, or of two tensors element by element."""
@@ -328,11 +284,6 @@ def sort(input: Axes, *given: Any, dim: int = -1, out: Any, **_: object) -> Axes
     """Sorted along the last axis, or along one that is named by itself or after `stable`."""
     numbers = [value for value in given if not isinstance(value, bool)]
     return reorder(input, numbers[0] if numbers else dim, out)
-
-
-@rule("topk")
-def topk(input: Axes, k: int = 0, dim: int = -1, *_: object, out: Any, **__: object) -> Axes:
-    return reorder(input, dim, out)
 
 
 @rule("mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy binary_cross_entropy_with_logits")
@@ -454,7 +405,42 @@ def tensordot(a: Operand, b: Operand, dims: Any = 2) -> Answer:
     return product(f"{''.join(left)},{''.join(right)}->{kept}", a, b)
 
 
+# ---------------------------------------------------------------- one line each
+
+# Whatever else these are given is a parameter of the operation.
+rule(
+    """
+    softmax log_softmax softmin normalize layer_norm batch_norm instance_norm group_norm rms_norm
+    local_response_norm native_layer_norm dropout alpha_dropout feature_dropout feature_alpha_dropout
+    dropout1d dropout2d dropout3d prelu rrelu gumbel_softmax clone contiguous detach to cpu cuda xpu double float half
+    bfloat16 int long short char byte bool cfloat cdouble type_as requires_grad requires_grad_ pin_memory
+    share_memory_ conj conj_physical resolve_conj resolve_neg renorm fill zero tril triu bernoulli data grad
+    __deepcopy__ alias _cast_Double _cast_Float _cast_Half _cast_Int _cast_Long fake_quantize_per_tensor_affine
+    quantize_per_tensor dequantize imag index_fill masked_scatter
+    coalesce to_dense to_sparse embedding_renorm
+    """
+)(lambda x, *_, **__: x)
+# A new tensor claims nothing; with the axes of another it holds no coordinates of it: what is written into it names it.
+rule("zeros_like ones_like empty_like full_like rand_like randn_like randint_like", own_record=True)(
+    lambda x, *_, out, **__: blanks(out, x if out == x.sizes else ())
+)
+rule(
+    """
+    new new_zeros new_ones new_empty new_full new_tensor zeros ones empty full eye arange linspace rand randn randint
+    randperm normal tensor as_tensor from_numpy asarray
+    """,
+    own_record=True,
+)(lambda *_, out, **__: blanks(out))
+
 _COMPUTED: dict[str, Callable[..., Answer]] = {
+    # Along copies something changes now.
+    "cumsum cumprod cummax cummin logcumsumexp": lambda x, *_, **__: x.changed(
+        unknown(axis.size) if axis.blank else axis for axis in x
+    ),
+    "norm linalg_norm vector_norm linalg_vector_norm": lambda x, p=2, dim=None, *_, out, **other: reduced(
+        x, other.get("axis", dim), out=out
+    ),
+    "topk": lambda x, k=0, dim=-1, *_, out, **__: reorder(x, dim, out),
     "type": lambda x, *_, out=None, **__: x if out == x.sizes else None,  # `x.type()` alone is a string
     "multinomial": lambda x, *_, out, **__: resized(x, {-1: out[-1]}),
     "one_hot": lambda x, *_, out, **__: Axes((*x, made(out[-1], "one_hot" if describing.get() else "")), x.fixed),

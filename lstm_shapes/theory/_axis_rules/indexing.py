@@ -12,7 +12,7 @@ from math import prod
 from types import EllipsisType
 from typing import Any
 
-from lstm_shapes.theory._axis_rules.combining import agree, join_fixed, places
+from lstm_shapes.theory._axis_rules.combining import agree, elementwise, join_fixed, places
 from lstm_shapes.theory._axis_rules.joining import later
 from lstm_shapes.theory._axis_rules.positions import pick, select, take, unsqueeze
 from lstm_shapes.theory._axis_rules.table import Answer, Operand, axis_at, rule
@@ -95,7 +95,7 @@ def _spread(keys: Sequence[Key], rank: int) -> Iterator[int | slice | Picks | No
 
 def _pick_all(axes: Axes, picks: dict[int, Picks]) -> Axes:
     """Tensors as indices: they broadcast together, and their shape stands where they stood, or in front."""
-    shape = _broadcast([one.shape for one in picks.values()])
+    shape = elementwise(*(one.shape for one in picks.values())).sizes
     gone = dict(axes.fixed)
     rows = []
     led: set[int] = set()
@@ -148,12 +148,6 @@ def _new_axis(axes: Axes, picks: dict[int, Picks], back: int, size: int) -> tupl
             agree([claim, axes[dim]], size)
     axis, still = pick(axes[dim], at)
     return axis, dim, still
-
-
-def _broadcast(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    rank = max(map(len, shapes))
-    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
-    return tuple(next((size for size in sizes if size != 1), 1) for sizes in zip(*padded, strict=True))
 
 
 @rule("gather")

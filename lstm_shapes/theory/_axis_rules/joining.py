@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import chain, pairwise
 from typing import Any
 
-from lstm_shapes.theory._axis_rules.combining import agree, join_fixed, separate
+from lstm_shapes.theory._axis_rules.combining import agree, join_fixed, places, separate
 from lstm_shapes.theory._axis_rules.table import Operand, axis_at, described, describing, named_in, rule, sizes_of
 from lstm_shapes.theory._origins import UNKNOWN, Atom, Origin, injective, joined, relabelled, steady
 from lstm_shapes.theory.axes import NEW, NEW_AXIS, Axes, Axis, Fixed, Span, forgotten, settle
@@ -65,7 +65,7 @@ def cat(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
     named = named_in(pieces)
     if len(pieces) == 1 and named:
         return named[0]
-    whole = _join(named, at) if len(named) == len(pieces) else None
+    whole = (_join(named, at) or _alike(named, at)) if len(named) == len(pieces) else None
     along, gone = whole or (_side_by_side(pieces, at, total), join_fixed(named, computed=True))
     if not whole:
         # Pieces of several steps side by side: each step is on record until they are computed over together.
@@ -157,3 +157,16 @@ def _advancing(where: Sequence[object]) -> bool:
         return False
     steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(ends)]
     return any(all(low * sign >= 0 and high * sign >= 0 and low + high for low, high in steps) for sign in (1, -1))
+
+
+def _alike(pieces: Sequence[Axes], at: int) -> tuple[Axis, Fixed] | None:
+    """Samples after samples, or steps after steps, of whole tensors: they are counted alike in all of them."""
+    name, others = pieces[0][at].name, [[places(axis.atoms) for axis in piece.put(at)] for piece in pieces]
+    named = all(axis.known and not axis.blank for piece in pieces for axis in piece)
+    where = joined([atom.at for piece in pieces for atom in piece[at].atoms[:1]])
+    if not named or name not in ("N", "L") or any(piece[at].name != name or piece.fixed for piece in pieces):
+        return None
+    # Of two axes with one name, as scores (N, L, L) have, the name does not say which is which.
+    if others != others[:1] * len(pieces) or len(set(pieces[0].names)) < len(pieces[0]) or where is None:
+        return None
+    return (Axis((Atom(Origin(name), where),)), {}) if steady(where) else None

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, permutations
+from itertools import accumulate, combinations, permutations
 from math import prod
+from operator import mul
 from typing import Any
 
 from lstm_shapes.theory._axis_rules.positions import permute, rows_of
@@ -102,11 +103,6 @@ def reshaped(input: Axes, *given: object, out: tuple[int, ...], **_: object) -> 
     if any(type(value).__name__ == "dtype" for value in given):
         return input if out == input.sizes else None
     return reshape(input, out)
-
-
-def scramble_of(axes: Axes, sizes: Sequence[int]) -> Scramble | None:
-    """What a reshape to these sizes mixes, if anything."""
-    return reshape(axes, sizes)[1]
 
 
 def _fill(sizes: tuple[int, ...], place: int, todo: list[_Piece], gone: Fixed) -> tuple[list[_Piece], int]:
@@ -205,22 +201,14 @@ def _judge(axes: Axes, sizes: tuple[int, ...], mixes: list[list[_Piece]], broken
 
 
 def _probably(axes: Axes, sizes: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The permutation of whole axes nearest to the given order that needs no cut."""
+    """The permutation of whole axes nearest to the given order that needs no cut: new boundaries are old ones."""
     if len(axes) > 6:
         return None
 
     def disorder(order: tuple[int, ...]) -> int:
         return sum(a > b for a, b in combinations(order, 2))
 
-    orders = sorted(permutations(range(len(axes))), key=disorder)[1:]
-    return next((order for order in orders if _clean([a.size for at in order for a in axes[at].atoms], sizes)), None)
-
-
-def _clean(atoms: list[int], sizes: tuple[int, ...]) -> bool:
-    todo = [size for size in atoms[::-1] if size > 1]
-    for size in sizes:
-        while size > 1:
-            if not todo or size % todo[-1]:
-                return False
-            size //= todo.pop()
-    return True
+    for order in sorted(permutations(range(len(axes))), key=disorder)[1:]:
+        if {*accumulate(sizes, mul)} <= {*accumulate((atom.size for at in order for atom in axes[at].atoms), mul)}:
+            return order
+    return None
