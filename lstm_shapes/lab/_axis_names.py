@@ -166,11 +166,11 @@ class AxisNames:
         hinted = {origin.root for origins in self._hints.values() for origin in origins}
         samples: list[Origin] = []
         for axes in self._outside.values():
-            long = [axis for axis in axes if axis.size > 1]
-            apart = [axis for axis in long if axis.atoms[0].origin.root in arrived - left]
-            told = any(axis.known or axis.atoms[0].origin.root in hinted for axis in long if not _among(axis, apart))
-            if len(apart) == 1 and apart[0].waits and told:
-                samples.append(apart[0].atoms[0].origin)
+            firsts = [(axis, axis.atoms[0].origin) for axis in axes if axis.size > 1]
+            apart = [(axis, origin) for axis, origin in firsts if origin.root in arrived - left]
+            others = [(axis, origin) for axis, origin in firsts if origin.root not in arrived - left]
+            told = any(axis.known or origin.root in hinted for axis, origin in others)
+            samples += [origin for axis, origin in apart if len(apart) == 1 and axis.waits and told]
         return samples
 
     # ------------------------------------------------------------------ answers
@@ -376,7 +376,3 @@ def disagree(one: Axis, other: Axis) -> bool:
 
 def _certain(name: str) -> bool:
     return name not in (UNKNOWN, "1")
-
-
-def _among(axis: Axis, axes: list[Axis]) -> bool:
-    return any(axis is one for one in axes)
