@@ -97,12 +97,8 @@ def agree(claims: Sequence[Axis], size: int, chooses: bool = False) -> Axis:
 def _merge(a: Axis, b: Axis, chooses: bool) -> Axis:
     if a.same(b):
         return a
-    if a.blank or b.blank:
-        for one, other in zip(a.atoms, b.atoms, strict=False):
-            if one.size == other.size:
-                (one if a.blank else other).origin.filled_with((other if a.blank else one).origin)
-        return a if b.blank else b
-    if (a.waits or b.waits) and [atom.at for atom in a.atoms] == [atom.at for atom in b.atoms]:
+    alike = [atom.at for atom in a.atoms] == [atom.at for atom in b.atoms]
+    if a.blank or b.blank or (alike and (a.waits or b.waits)):
         return _give_way(a, b)
     if len(a.atoms) > 1 and [atom.size for atom in a.atoms] == [atom.size for atom in b.atoms]:
         both = [_merge(Axis((x,)), Axis((y,)), chooses) for x, y in zip(a.atoms, b.atoms, strict=True)]
@@ -126,15 +122,17 @@ def _merge(a: Axis, b: Axis, chooses: bool) -> Axis:
 def _give_way(a: Axis, b: Axis) -> Axis:
     """The one that has a name; of two without one, the one that came first."""
 
-    def age(axis: Axis) -> tuple[bool, int]:
-        """What nobody has named yet comes before what a weight has made."""
-        return axis.atoms[0].origin.made, min(atom.origin.serial for atom in axis.atoms)
+    def age(axis: Axis) -> tuple[bool, bool, int]:
+        """What nobody has named yet comes before what a weight has made, and that before what claims nothing."""
+        return axis.blank, axis.atoms[0].origin.made, min(atom.origin.serial for atom in axis.atoms)
 
     if a.gives_way and (not b.gives_way or age(b) < age(a)):
         a, b = b, a
     for one, other in zip(a.atoms, b.atoms, strict=False):
         naming = other.origin.naming or one.origin.naming
-        if naming is not None and len(a.atoms) == len(b.atoms) and one.size == other.size:
+        if one.size == other.size and other.origin.blank:
+            other.origin.filled_with(one.origin)
+        elif one.size == other.size and naming is not None and len(a.atoms) == len(b.atoms):
             naming.meet(other.origin, one.origin)
     return a
 
