@@ -273,13 +273,6 @@ def flip(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
 
 
 @operation
-def roll(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
-    dim = _dim(rng, x, 1)
-    shift = rng.randint(-3, 3)
-    return None if dim is None else each(x, lambda t: t.roll(shift, dim))
-
-
-@operation
 def expand(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
     sizes = [rng.choice([2, 3]) if size == 1 and rng.random() < 0.7 else -1 for size in x.shape]
     if x.first.numel() > 1000 or not x.shape:
@@ -493,16 +486,6 @@ def along(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
         return each(x, lambda t: t.sort(dim).values)
     k = rng.randint(1, x.shape[dim])
     return each(x, lambda t: t.topk(k, dim).values)
-
-
-@operation
-def inner(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
-    """Both last axes summed over: (N, L) with (N, L) is (N, N)."""
-    if len(x.shape) != 2 or not _exact(1e6, x):
-        return None
-    if any(bool((channel <= 0).any()) for channel in x.channels.values()):
-        return None
-    return each(x, lambda t: torch.inner(t, t), scale=rng.getrandbits(40))
 
 
 @operation

@@ -25,7 +25,7 @@ Y = Axes.of("N L R·D", N=3, L=5, R=2, D=4)
         (range(1, 7), "?=6"),
         (range(3, 4), "R·D=1"),
         ((), "R·D=0"),
-        ((4, 5, 0, 1), "R·D=4"),
+        ((4, 5, 0, 1), "?=4"),
         ((0, 5), "?=2"),
         ((0, 4, 0, 4), "?=4"),
         ((1, 1, 5, 5), "?=4"),
@@ -43,7 +43,6 @@ def test_a_product_whose_factors_nobody_gave_is_whole_or_unknown() -> None:
     assert h[0].atoms[0].origin.opaque
     assert positions.flip(h, (0,)).names == ("K·R", "N")
     assert positions.take(h, 0, range(0, 6, 2)).names == ("?", "N")
-    assert repr(positions.roll(h, (1,), (0,))) == "(?=6, N=4)"
     assert reshaping.reshape(h, (3, 2, 4))[0].names == ("?", "?", "N")
     assert positions.select(reshaping.reshape(h, (3, 2, 4))[0], 1, 0).names == ("?", "N")
     assert joining.stack([positions.select(h, 0, at) for at in (0, 2, 4)]).names == ("?", "N")
@@ -143,28 +142,25 @@ def test_the_rest_of_the_table_without_tensors() -> None:
 
 
 def test_rules_take_no_memory_in_the_size_of_an_axis() -> None:
-    """An axis of 2³⁴ is cut, rolled, repeated and joined as fast as one of 4; where only a list could say it, `?`."""
+    """An axis of 2³⁴ is cut, repeated and joined as fast as one of 4; where only a list could say it, `?`."""
     n = 2**34
     x = Axes.of("N D", (n, 3))
     halves = positions.take(x, 0, range(n // 2)), positions.take(x, 0, range(n // 2, n))
     assert joining.cat(halves) == x
     assert joining.cat([x, Axes.of("N D", (n, 3))]).names == ("?", "D")
     assert joining.cat(halves[::-1]).names == ("?", "D")
-    assert positions.roll(x, (0,), (0,)) == x
     assert positions.flip(x, (0,)).names == ("N", "D")
-    for rolled in (
-        positions.roll(x, (1,), (0,)),
+    for repeated in (
         positions.repeat(x, (10, 1)),
         positions.repeat_interleave(x, 3, 0, out=(3 * n, 3)),
     ):
-        assert isinstance(rolled, Axes)
-        assert rolled.names == ("?", "D")
+        assert isinstance(repeated, Axes)
+        assert repeated.names == ("?", "D")
 
 
 def test_small_axes_are_written_out() -> None:
-    """Rolled or repeated, a step still changes the coordinate."""
+    """Repeated, a step still changes the coordinate."""
     x = Axes.of("N D", (4, 3))
-    assert repr(positions.roll(x, (1,), (0,))) == "(N=4, D=3)"
     assert positions.repeat(x, (2, 1)).names == ("N", "D")
     assert positions.repeat(x, (0, 1)).sizes == (0, 3)
     assert positions.repeat(Axes.of("N", (1,)), (3,)).names == ("?",)

@@ -324,8 +324,6 @@ class _View:
     def _row(self, symbol: str, layer: LayerCall, note: str = "") -> Made:
         value = {"X": layer.X, **layer.states, **layer.outputs}[symbol]
         axes, sizes = self._names.axes(value), value.shape
-        if axes is None and symbol not in ("X", "Y"):
-            axes = _contract(layer, symbol, sizes)
         if layer.unbatched and len(sizes) > 1:
             # torch adds a batch of one before the kernel runs.
             at = (layer.batch_axis or 0) if symbol in ("X", "Y") else len(sizes) - 2
@@ -343,10 +341,3 @@ def _spelled(layer: LayerCall) -> str:
         numbers += [f"K={layer.K}", *(["R=2"] if layer.R == 2 else []), *([f"P={P}"] if P else [])]
         numbers.append(f"batch_first={getattr(module, 'batch_first', layer.batch_first)}")
     return f"{layer.name or layer.label} = {layer.label}({', '.join(numbers)})"
-
-
-def _contract(layer: LayerCall, symbol: str, sizes: tuple[int, ...]) -> Axes:
-    """A plain state that the layer accepted has the axes of its contract."""
-    width = "P" if getattr(layer.module, "proj_size", 0) and symbol[0] == "h" else "D"
-    names = ["N", width] if layer.cell else ["K·R" if layer.R == 2 else "K", "N", width]
-    return Axes.of(names[-len(sizes) :], sizes, **({"R": 2} if "K·R" in names else {}))

@@ -20,7 +20,6 @@ from lstm_shapes.theory._axis_rules.table import (
     axis_at,
     described,
     describing,
-    dims_of,
     named_in,
     operands_in,
     resized,
@@ -249,11 +248,8 @@ def sum_out(gone: Fixed, axis: Axis) -> None:
 )
 def reduced(input: Axes, dim: Any = None, *_: object, out: Any, **other: Any) -> Axes:
     """Whether the axis is kept is seen in the result; which axis it was, in the call."""
-    over = other.get("axis", dim)
-    if isinstance(over, bool | Axes):
-        over = None  # std(x, False): the old spelling of `unbiased`
     first = out[0] if isinstance(out, list) else out
-    return reduce(input, over, len(first) == len(input) > 0)
+    return reduce(input, other.get("axis", dim), len(first) == len(input) > 0)
 
 
 @rule("max min", own_record=True)
@@ -284,20 +280,13 @@ def sort(input: Axes, *given: Any, dim: int = -1, out: Any, **_: object) -> Axes
     return reorder(input, numbers[0] if numbers else dim, out)
 
 
-@rule("mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy binary_cross_entropy_with_logits")
-def loss(input: Operand, target: Operand, *_: object, out: tuple[int, ...], **__: object) -> Axes:
-    """Element by element, or one number."""
-    return elementwise(input, target) if out else Axes()
-
-
-@rule("cross_entropy nll_loss")
-def class_loss(input: Operand, target: Operand, *_: object, out: tuple[int, ...], **__: object) -> Answer:
-    """A mean over all, or one number for each target: the axis of classes is gone."""
-    if not out:
-        return Axes()
-    if isinstance(target, Axes):
-        return target
-    return reduce(input, 1) if isinstance(input, Axes) and len(input) > 1 else None
+@rule("cross_entropy nll_loss mse_loss l1_loss smooth_l1_loss huber_loss")
+@rule("binary_cross_entropy binary_cross_entropy_with_logits")
+def loss(input: Operand, target: Operand, *_: object, out: tuple[int, ...], **__: object) -> Answer:
+    """One number; or one for each element, and where those are scores of classes, for each target."""
+    if not out or sizes_of(input) == out:
+        return elementwise(input, target) if out else Axes()
+    return target if isinstance(target, Axes) else None
 
 
 # ---------------------------------------------------------------- products
@@ -390,19 +379,6 @@ def multi_head(query: Axes, key: Operand, *_: object, out: Any, **__: object) ->
     return [first, product("tne,sne->nts", query, key)]
 
 
-@rule("tensordot")
-def tensordot(a: Operand, b: Operand, dims: Any = 2) -> Answer:
-    """What is left of a, then what is left of b."""
-    if not isinstance(dims, int | list):
-        return None
-    over_a, over_b = (range(-dims, 0), range(dims)) if isinstance(dims, int) else map(dims_of, dims)
-    left, right = list("abcdefgh"[: len(a)]), list("ijklmnop"[: len(b)])
-    for one, other in zip(over_a, over_b, strict=True):
-        right[other] = left[one]
-    kept = "".join(letter for letter in (*left, *right) if (*left, *right).count(letter) == 1)
-    return product(f"{''.join(left)},{''.join(right)}->{kept}", a, b)
-
-
 # ---------------------------------------------------------------- one line each
 
 # Whatever else these are given is a parameter of the operation.
@@ -444,7 +420,6 @@ _COMPUTED: dict[str, Callable[..., Answer]] = {
     "one_hot": lambda x, *_, out, **__: Axes((*x, made(out[-1], "one_hot" if describing.get() else "")), x.fixed),
     "__rmatmul__": lambda a, b: matmul(b, a),
     "addmm addmv baddbmm": lambda added, a, b, **_: elementwise(matmul(a, b), added),
-    "inner": lambda a, b: tensordot(a, b, [(-1,), (-1,)]),
     "cosine_similarity": lambda a, b, dim=1, eps=1e-8: reduce(elementwise(a, b), dim),
     "pairwise_distance": lambda a, b, p=2.0, eps=1e-6, keepdim=False: reduce(elementwise(a, b), -1, keepdim),
     "scaled_dot_product_attention": lambda q, k, v, *_, **how: None if how.get("enable_gqa") else attention(q, k, v),

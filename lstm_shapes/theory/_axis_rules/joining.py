@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain, pairwise
-from typing import Any
 
 from lstm_shapes.theory._axis_rules.combining import agree, join_fixed, places, separate
 from lstm_shapes.theory._axis_rules.table import Operand, axis_at, described, describing, named_in, rule, sizes_of
@@ -31,16 +30,6 @@ def stack(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
     # A walk says at least that this axis counts what was stacked.
     lost = describing.get() and not axes[at].known
     return Axes(axes.put(at, described("stacked", len(tensors))), axes.fixed) if lost else axes
-
-
-@rule("vstack row_stack hstack")
-def beside(tensors: Sequence[Operand], *, out: tuple[int, ...], **_: Any) -> Axes | None:
-    """Rows of their own, or along the axis in which the result is longer."""
-    first = sizes_of(tensors[0])
-    if len(first) == 1 < len(out):
-        return stack(tensors)
-    longer = [at for at, size in enumerate(out) if len(first) == len(out) and size != first[at]]
-    return cat(tensors, longer[0]) if longer else None
 
 
 @rule("cat concat concatenate")

@@ -23,7 +23,6 @@ from lstm_shapes.theory._origins import (
     Steps,
     compact,
     factors,
-    injective,
     joined,
     shifted,
     steady,
@@ -51,8 +50,7 @@ def pick(axis: Axis, positions: Steps) -> tuple[Axis, tuple[Atom, ...]]:
         return Axis((_take(first, range(0)), *rest)), ()
     atoms = rows_of(axis.atoms[0], len(positions), positions) if len(axis.atoms) == 1 else axis.atoms
     each = _product([atom.size for atom in atoms], positions)
-    # A product counts each pair of coordinates once.
-    if each is None or (len(each) > 1 and not all(map(injective, each))):
+    if each is None:
         return unknown(len(positions)), ()
     taken = tuple(map(_take, atoms, each))
     if len(positions) == 1 or len(taken) == 1:
@@ -76,23 +74,18 @@ def _product(sizes: Sequence[int], positions: Steps) -> list[Steps] | None:
     """For each factor of an axis the positions it takes, where they form a row-major product; else None."""
     if len(sizes) == 1:
         return [positions]
+    if not isinstance(positions, range):
+        return None
     inner = prod(sizes[1:])
     block = positions[0] // inner
     # So many positions stand in the first block of the outer factor; each further block must have the same row.
     run = bisect_left(positions, True, key=lambda position: position // inner != block)
     row, heads = shifted(positions[:run], -block * inner), positions[::run]
-    if not isinstance(heads, range):
-        outer: Steps = tuple(head // inner for head in heads)
-        if [head * inner + at for head in outer for at in row] != list(positions):
-            return None
-    elif len(heads) > 1:
-        if heads.step % inner or len(positions) % run:
-            return None
-        outer = range(block, block + len(heads) * (heads.step // inner), heads.step // inner)
-    else:
-        outer = (block,)
+    step = heads.step // inner if len(heads) > 1 else 1
+    if len(heads) > 1 and (heads.step % inner or len(positions) % run):
+        return None
     below = _product(sizes[1:], compact(row))
-    return None if below is None else [compact(outer), *below]
+    return None if below is None else [compact(range(block, block + len(heads) * step, step)), *below]
 
 
 def _take(atom: Atom, positions: Steps) -> Atom:
@@ -193,21 +186,12 @@ def flip(input: Axes, *order: Any, dims: Any = ()) -> Axes:
     return input
 
 
-@rule("roll")
-def roll(input: Axes, shifts: Any, dims: Any = None) -> Answer:
-    """Axes read from another start, round the end; without dims all of them at once, as one long row."""
-    over = () if dims is None else dims_of(dims)
-    if not over and len(input) != 1:
-        return None if input else input
-    for shift, dim in zip(dims_of(shifts), over or (0,), strict=True):
-        size = input[dim].size
-        start = -shift % size if size else 0
-        input = take(input, dim, joined([range(start, size), range(start)]), size)
-    return input
-
-
 _RESPELLED: dict[str, Callable[..., Answer]] = {
     "t T H adjoint": lambda x, *_: permute(x, range(len(x))[::-1]) if len(x) <= 2 else None,
+    # Windows: which one it is, and the step inside one, run along one coordinate together.
+    "Tensor.unfold": lambda x, dim, size, step, *, out: x.changed(
+        (*resized(x, {dim: out[dim % len(x)]}), unknown(size))
+    ),
     "mT mH": lambda x, *_: transpose(x, -2, -1),
     "unbind __iter__": lambda x, dim=0: [select(x, dim, at) for at in range(x[dim].size)],
     "fliplr": lambda x: flip(x, 1),
@@ -261,9 +245,3 @@ def repeat_interleave(input: Axes, repeats: Any, dim: int | None = None, *, out:
         return resized(input, {dim: out[dim]})
     at = tuple(at for at in range(input[dim].size) for _ in range(repeats)) if out[dim] <= MOST else None
     return take(input, dim, at, out[dim])
-
-
-@rule("Tensor.unfold")
-def unfold(input: Axes, dimension: int, size: int, step: int, *, out: tuple[int, ...]) -> Axes:
-    """Windows: which one it is, and the step inside one, run along one coordinate together."""
-    return input.changed((*resized(input, {dimension: out[dimension % len(input)]}), unknown(size)))

@@ -7,9 +7,9 @@ from typing import Any
 
 from lstm_shapes.theory._axis_rules.combining import join_fixed, sum_out
 from lstm_shapes.theory._axis_rules.positions import pick, take
-from lstm_shapes.theory._axis_rules.table import Answer, Operand, Plain, axis_at, described, named_in, rule, sizes_of
+from lstm_shapes.theory._axis_rules.table import Answer, Operand, Plain, axis_at, described, named_in, rule
 from lstm_shapes.theory._origins import UNKNOWN, Atom, whole
-from lstm_shapes.theory.axes import Axes, Axis, made, settle, unknown
+from lstm_shapes.theory.axes import Axes, Axis, settle, unknown
 
 
 @rule("lstm gru rnn_tanh rnn_relu", own_record=True)
@@ -146,27 +146,16 @@ def _windowed(input: Axes, sizes: tuple[int, ...], spatial: int, channels: Axis 
     return settle(rows, gone)
 
 
-@rule("interpolate upsample")
-def interpolate(input: Axes, *_: object, out: tuple[int, ...], **__: object) -> Axes:
-    """New positions along every axis but samples and channels."""
-    return _windowed(input, out, len(input) - 2)
-
-
 def _enter(spatial: int) -> None:
     """The rules of windows over one, two and three axes."""
 
     def convolution(input: Axes, weight: Operand, *_: object, out: tuple[int, ...], **__: object) -> Axes:
         return _windowed(input, out, spatial, axis_at(weight, 0))
 
-    def transposed(input: Axes, weight: Operand, *_: object, out: tuple[int, ...], **__: object) -> Axes:
-        channels = out[len(input) - spatial - 1]
-        return _windowed(input, out, spatial, axis_at(weight, 1) if channels == sizes_of(weight)[1] else made(channels))
-
     def pool(input: Axes, *_: object, out: Any, **__: object) -> Axes:
         return _windowed(input, out[0] if isinstance(out, list) else out, spatial)
 
     rule(f"conv{spatial}d")(convolution)
-    rule(f"conv_transpose{spatial}d")(transposed)
     pools = ("max_pool", "avg_pool", "lp_pool", "adaptive_avg_pool", "adaptive_max_pool")
     rule(" ".join(f"{name}{spatial}d" for name in pools))(pool)
 
