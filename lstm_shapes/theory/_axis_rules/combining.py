@@ -13,19 +13,6 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from lstm_shapes.theory._axis_rules.positions import take
-from lstm_shapes.theory._axis_rules.table import (
-    Answer,
-    Operand,
-    axis_at,
-    described,
-    describing,
-    named_in,
-    operands_in,
-    resized,
-    rule,
-    sizes_of,
-)
 from lstm_shapes.theory._origins import UNKNOWN, Atom, Origin, Steps, injective, relabelled, whole
 from lstm_shapes.theory.axes import (
     NEW,
@@ -42,6 +29,9 @@ from lstm_shapes.theory.axes import (
     settle,
     unknown,
 )
+
+from .positions import take
+from .table import Answer, Operand, axis_at, described, describing, named_in, operands_in, resized, rule, sizes_of
 
 # ---------------------------------------------------------------- element by element
 

@@ -12,12 +12,13 @@ from math import prod
 from types import EllipsisType
 from typing import Any
 
-from lstm_shapes.theory._axis_rules.combining import agree, elementwise, join_fixed, places
-from lstm_shapes.theory._axis_rules.joining import later
-from lstm_shapes.theory._axis_rules.positions import pick, select, take, unsqueeze
-from lstm_shapes.theory._axis_rules.table import Answer, Operand, axis_at, rule
 from lstm_shapes.theory._origins import Atom, Origin, relabelled
 from lstm_shapes.theory.axes import NEW_AXIS, Axes, Axis, Span, fix, forgotten, renewed, settle, unknown
+
+from .combining import agree, elementwise, join_fixed, places
+from .joining import later
+from .positions import pick, select, take, unsqueeze
+from .table import Answer, Operand, axis_at, rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ def written(target: Axes, key: tuple[Key, ...] | None, value: Operand | float) -
     Written over, it keeps the names that are true of the value too. A new one takes the names of what is written,
     and the axis along which it is filled takes the name of what advances with it: steps written one by one are L.
 
-    >>> from lstm_shapes.theory.axes import blanks
+    >>> from ..axes import blanks
     >>> X, buffer = Axes.of("N L Q", (2, 3, 28)), blanks((2, 3, 28))
     >>> for t in range(2):
     ...     buffer = written(buffer, (slice(None), t), index(X, (slice(None), t)))

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain, pairwise
 
-from lstm_shapes.theory._axis_rules.combining import agree, join_fixed, places, separate
-from lstm_shapes.theory._axis_rules.table import Operand, axis_at, described, describing, named_in, rule, sizes_of
 from lstm_shapes.theory._origins import UNKNOWN, Atom, Origin, injective, joined, relabelled, steady
 from lstm_shapes.theory.axes import NEW, NEW_AXIS, Axes, Axis, Fixed, Span, forgotten, settle
+
+from .combining import agree, join_fixed, places, separate
+from .table import Operand, axis_at, described, describing, named_in, rule, sizes_of
 
 
 @rule("stack")
@@ -36,7 +37,7 @@ def stack(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
 def cat(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
     """Tensors one after the other along an axis, which keeps its name where they are pieces of one whole.
 
-    >>> from lstm_shapes.theory._axis_rules.positions import take
+    >>> from .positions import take
     >>> Y = Axes.of("N L R·D", (2, 20, 512), R=2)
     >>> halves = take(Y, 2, range(256)), take(Y, 2, range(256, 512))
     >>> halves[0], cat(halves, 2), cat([halves[0], halves[0]], 2)

@@ -13,7 +13,6 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from lstm_shapes.theory._axis_rules.table import Answer, describing, dims_of, resized, rule
 from lstm_shapes.theory._origins import (
     COPIES,
     DESCRIBED_COPIES,
@@ -29,6 +28,8 @@ from lstm_shapes.theory._origins import (
     whole,
 )
 from lstm_shapes.theory.axes import NEW_AXIS, Axes, Axis, forgotten, unknown
+
+from .table import Answer, describing, dims_of, resized, rule
 
 # ---------------------------------------------------------------- positions of one axis
 

@@ -14,10 +14,11 @@ from math import prod
 from operator import mul
 from typing import Any
 
-from lstm_shapes.theory._axis_rules.positions import permute, rows_of
-from lstm_shapes.theory._axis_rules.table import rule
 from lstm_shapes.theory._origins import UNKNOWN, Atom, factors, injective, whole
 from lstm_shapes.theory.axes import Axes, Axis, Fixed, fix, forgotten, settle, unknown
+
+from .positions import permute, rows_of
+from .table import rule
 
 FRAMES = "L"
 """Steps may be stacked on purpose: (N, L, Q) → (N, L/2, 2·Q) is how pyramidal encoders shorten a sequence."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lstm_shapes.theory._axis_rules.combining import join_fixed, sum_out
-from lstm_shapes.theory._axis_rules.positions import pick, take
-from lstm_shapes.theory._axis_rules.table import Answer, Operand, Plain, axis_at, described, named_in, rule
 from lstm_shapes.theory._origins import UNKNOWN, Atom, whole
 from lstm_shapes.theory.axes import Axes, Axis, settle, unknown
+
+from .combining import join_fixed, sum_out
+from .positions import pick, take
+from .table import Answer, Operand, Plain, axis_at, described, named_in, rule
 
 
 @rule("lstm gru rnn_tanh rnn_relu", own_record=True)
