@@ -89,8 +89,9 @@ class AxisNames:
         self._shared: dict[int, Axis] = {}
         self._hints: dict[str, list[Origin]] = {}
         self._passed: dict[object, set[tuple[int, int]]] = {}
-        for index, axes in {**before, **self._given}.items():
-            self._enter(index, renewed(axes) if index in self._given else axes)
+        for index, axes in {**self._given, **before}.items():
+            given = self._given.get(index)
+            self._enter(index, axes if given is None else renewed(given))
         for call in self._trace.calls:
             if call.error is None and call.outputs:
                 self.naming.where = call

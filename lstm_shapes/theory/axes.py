@@ -2,7 +2,7 @@
 
 `N` is one atom. The first axis of a bidirectional LSTM's `hn` is `K·R`: two atoms, layer-major, so that
 stepping along it runs through the directions of layer 0, then of layer 1. What operations do to axes is in
-`axis_rules`. Coordinates that an operation took away (`Y[:, 3]`) stay on record in `Axes.fixed`, so that stacking
+`_axis_rules`. Coordinates that an operation took away (`Y[:, 3]`) stay on record in `Axes.fixed`, so that stacking
 the steps of a loop gives back L.
 """
 

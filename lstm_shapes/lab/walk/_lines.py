@@ -63,29 +63,21 @@ class Statement:
     claims: tuple[Claim, ...] = ()
 
 
-# The lines that were read, and what they say; linecache gives other lines when a file has changed.
-_FILES: dict[str, tuple[list[str], dict[int, Statement]]] = {}
-
-
 def statements_of(code: CodeType, names: dict[str, Any]) -> dict[int, Statement]:
     """For every line of the file that code comes from, its statement; empty where there is no source."""
-    file = code.co_filename
-    lines = linecache.getlines(file, names)
     if code.co_name == "<lambda>":
         return {}  # its line is somebody else's statement
-    if file not in _FILES or _FILES[file][0] is not lines:
-        _FILES[file] = (lines, _read(lines))
-    return _FILES[file][1]
+    return _read("".join(linecache.getlines(code.co_filename, names)))
 
 
-def _read(lines: list[str]) -> dict[int, Statement]:
-    text = "".join(lines)
+@lru_cache(256)
+def _read(text: str) -> dict[int, Statement]:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return {}
     claims = claims_in(text)
-    bare = [line[: claims.starts.get(number)] for number, line in enumerate(lines, 1)]
+    bare = [line[: claims.starts.get(number)] for number, line in enumerate(text.split("\n"), 1)]
     found: dict[int, Statement] = {}
 
     def visit(node: ast.AST, loops: tuple[int, ...]) -> None:

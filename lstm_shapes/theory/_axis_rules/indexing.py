@@ -169,7 +169,7 @@ def written(target: Axes, key: tuple[Key, ...] | None, value: Operand | float) -
     Written over, it keeps the names that are true of the value too. A new one takes the names of what is written,
     and the axis along which it is filled takes the name of what advances with it: steps written one by one are L.
 
-    >>> from ..axes import blanks
+    >>> from lstm_shapes.theory.axes import blanks
     >>> X, buffer = Axes.of("N L Q", (2, 3, 28)), blanks((2, 3, 28))
     >>> for t in range(2):
     ...     buffer = written(buffer, (slice(None), t), index(X, (slice(None), t)))

@@ -37,7 +37,7 @@ def stack(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
 def cat(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
     """Tensors one after the other along an axis, which keeps its name where they are pieces of one whole.
 
-    >>> from .positions import take
+    >>> from lstm_shapes.theory._axis_rules.positions import take
     >>> Y = Axes.of("N L R·D", (2, 20, 512), R=2)
     >>> halves = take(Y, 2, range(256)), take(Y, 2, range(256, 512))
     >>> halves[0], cat(halves, 2), cat([halves[0], halves[0]], 2)

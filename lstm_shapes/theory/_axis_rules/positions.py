@@ -85,8 +85,8 @@ def _product(sizes: Sequence[int], positions: Steps) -> list[Steps] | None:
     step = heads.step // inner if len(heads) > 1 else 1
     if len(heads) > 1 and (heads.step % inner or len(positions) % run):
         return None
-    below = _product(sizes[1:], compact(row))
-    return None if below is None else [compact(range(block, block + len(heads) * step, step)), *below]
+    below = _product(sizes[1:], row)
+    return None if below is None else [range(block, block + len(heads) * step, step), *below]
 
 
 def _take(atom: Atom, positions: Steps) -> Atom:
