@@ -1,4 +1,4 @@
-"""What every picture is made with: a canvas for SVG, its colours in light and dark, and which of many steps it shows."""
+"""What every picture is made with: a canvas for SVG, colours in light and dark, and which of many steps are shown."""
 
 from __future__ import annotations
 

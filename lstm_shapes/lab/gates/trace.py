@@ -7,7 +7,7 @@ the layout of the layer: (N, L, D) with batch_first, (L, N, D) without, (L, D) u
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,9 +23,9 @@ from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
 from ._readings import Feedback, GateStep, HeatMap, read_feedback, read_step
-from .cell_trace import CellTrace, last_computed
+from .cell_trace import CellTrace, in_layout, last_computed
 
-__all__ = ["GateTrace", "outputs"]
+__all__ = ["GateTrace"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,9 +76,18 @@ class GateTrace(Shown):
 
     @cached_property
     def _outputs(self) -> dict[str, AnnotatedTensor]:
-        predicted = Prediction(self.spec, self.call)
-        found = outputs(self.cells, [cell.values for cell in self.cells])
-        return {name: annotate(tensor, getattr(predicted, name)) for name, tensor in found.items()}
+        """Y, hn and cn, those that there are: the top row, and each row's last computed step."""
+        spec, call = self.spec, self.call
+        tensors = {}
+        for name in spec.kind.states:
+            final = torch.stack([last_computed(cell, cell.values[name]) for cell in self.cells])
+            final = final if call.batched else final.squeeze(1)
+            tensors[f"{name}n"] = final.squeeze(0) if spec.kind.step else final
+        if not spec.kind.step:
+            top = torch.cat([cell.values["h"] for cell in self.cells[-spec.R :]], dim=-1)
+            tensors["Y"] = in_layout(spec, call, top)
+        predicted = Prediction(spec, call)
+        return {name: annotate(tensor, getattr(predicted, name)) for name, tensor in tensors.items()}
 
     def __getitem__(self, at: int | tuple[int, int]) -> CellTrace:
         """The trace of a layer, or of a layer and direction: 0 forward, 1 reverse.
@@ -193,21 +202,3 @@ def _index(name: str, at: Any, size: int) -> int:
         raise ShapeError(name, f"a whole number from {-size} to {size - 1}", got=at)
     found: int = index % size
     return found
-
-
-def outputs(cells: Sequence[CellTrace], values: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Y, hn and cn, those that there are, in the layer's layout: the top row, and each row's last computed step."""
-    spec, call = cells[0].spec, cells[0].call
-    finals = {}
-    for name in spec.kind.states:
-        ends = [last_computed(cell, found[name]) for cell, found in zip(cells, values, strict=True)]
-        final = torch.stack(ends)
-        finals[f"{name}n"] = final if call.batched else final.squeeze(1)
-    if spec.kind.step:
-        return {name: final.squeeze(0) for name, final in finals.items()}
-    Y = torch.cat([found["h"] for found in values[-spec.R :]], dim=-1)
-    if not call.batched:
-        Y = Y.squeeze(1)
-    elif spec.batch_first:
-        Y = Y.transpose(0, 1)
-    return {"Y": Y, **finals}
