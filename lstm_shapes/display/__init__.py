@@ -12,8 +12,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from functools import singledispatch
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lstm_shapes.errors import SpecError
 from lstm_shapes.language import language, speaking
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 __all__ = [
+    "Drawn",
     "Several",
     "Shown",
     "as_document",
@@ -81,6 +84,33 @@ class Shown:
         return to_html(page_of(self))
 
 
+class Drawn(Shown):
+    """A result that is a drawing: `.svg`, `.text` in characters, `.save(path)`; notebooks show it by themselves."""
+
+    __slots__ = ()
+
+    @property
+    def svg(self) -> str:
+        """A self-contained, accessible SVG, light or dark as the reader's system is."""
+        return drawing(self).svg
+
+    @property
+    def text(self) -> str:
+        """The same drawing in characters, 80 columns wide."""
+        return drawing(self).at(80)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the drawing: `.svg`, or `.txt` for the one in characters.
+
+        Raises: SpecError for another suffix.
+        """
+        file = Path(path)
+        if file.suffix not in (".svg", ".txt"):
+            raise SpecError("path", "a file name that ends in .svg or .txt", str(path))
+        file.write_text(self.svg if file.suffix == ".svg" else f"{self.text}\n", encoding="utf-8")
+        return file
+
+
 class Several(Shown, tuple[T, ...]):
     """Results of one kind: a tuple that shows itself, and remembers its language."""
 
@@ -118,8 +148,8 @@ def as_document(value: Shown) -> str:
     return document(page_of(value))
 
 
-def drawing(value: Shown) -> Drawing:
-    """The drawing of a result that is one: as `.svg`, and `.at(width)` in characters."""
+def drawing(value: Drawn) -> Drawing:
+    """As `.svg`, and `.at(width)` in characters."""
     from .page import Drawing
 
     return next(block for block in page_of(value).blocks if isinstance(block, Drawing))

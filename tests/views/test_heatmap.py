@@ -129,8 +129,9 @@ def test_characters_fit_the_width(width: int) -> None:
 
 
 def test_save(tmp_path: Path) -> None:
-    """.svg as shown, anything else refused."""
+    """.svg and .txt as shown, anything else refused."""
     heatmap = trace_of().heatmap("c")
     assert heatmap.save(tmp_path / "a.svg").read_text(encoding="utf-8") == heatmap.svg
-    with pytest.raises(SpecError, match=r"ends in \.svg, got"):
+    assert heatmap.save(tmp_path / "a.txt").read_text(encoding="utf-8") == heatmap.text + "\n"
+    with pytest.raises(SpecError, match=r"ends in \.svg or \.txt, got"):
         heatmap.save(tmp_path / "a.png")

@@ -140,7 +140,7 @@ class GateTrace(Shown):
     @property
     def feedback(self) -> Feedback:
         """How h and c re-enter at the next step, and how much of what the gates see came that way."""
-        return read_feedback(self.spec, self.cells)
+        return Feedback(self.spec, tuple(way for cell in self.cells for way in read_feedback(cell)))
 
     @property
     def bytes(self) -> int:
