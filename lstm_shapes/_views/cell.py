@@ -12,8 +12,6 @@ from lstm_shapes.theory.spec import Spec, gate_rows, suffix
 
 from .canvas import GATE_COLOURS, Canvas, Sketch, wide
 
-__all__ = ["cell_sketch"]
-
 
 def cell_sketch(picture: Picture) -> Sketch:
     """One cell of one layer of a picture."""

@@ -22,8 +22,6 @@ from lstm_shapes.theory.spec import Spec
 from .canvas import Canvas, Sketch, chosen, padded, wide, wrapped
 from .titles import subtitle
 
-__all__ = ["grid_sketch"]
-
 _ROWS_SHOWN = 3
 _ROOM = 14  # seven steps without a gap
 _MOST_ROOM = 20  # for steps that are read: as many again may stand apart

@@ -12,8 +12,6 @@ from lstm_shapes.lab.gates._readings import HeatMap
 
 from .canvas import Canvas, ends
 
-__all__ = ["heatmap_text", "heatmap_view", "square"]
-
 BLOCKS = "▁▂▃▄▅▆▇█"
 UNITS, WIDTH = 24, 74
 

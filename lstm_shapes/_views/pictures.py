@@ -19,8 +19,6 @@ from .grid import grid_sketch
 from .staircase import packed_sketch
 from .titles import headline, subtitle
 
-__all__ = ["overview", "picture_view"]
-
 _SKETCHES: dict[str, Callable[[Picture], Sketch]] = {
     "grid": grid_sketch,
     "cell": cell_sketch,

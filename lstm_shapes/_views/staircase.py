@@ -12,8 +12,6 @@ from lstm_shapes.theory._packing import Packing
 from .canvas import Canvas, Sketch, ends, padded, wide
 from .titles import subtitle
 
-__all__ = ["packed_sketch", "packing_blocks", "staircase"]
-
 PADDING = "·"
 GAP = "…"
 

@@ -8,10 +8,12 @@ when its module loads (`@view.register(Counts)`). Views are loaded when somebody
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterable
 from functools import singledispatch
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,20 +26,6 @@ if TYPE_CHECKING:
     from .page import Drawing, Page
 
 T = TypeVar("T")
-
-__all__ = [
-    "Drawn",
-    "Several",
-    "Shown",
-    "as_document",
-    "as_text",
-    "drawing",
-    "encodable",
-    "load_when_shown",
-    "loading",
-    "page_of",
-    "view",
-]
 
 _waiting: list[Callable[[], None]] = []
 # One thread at a time loads what is loaded on first use: a package that another thread has half loaded looks whole.
@@ -131,14 +119,26 @@ def as_text(value: Any, *, width: int | None = None, colour: bool = False) -> st
     """
     import random
 
-    from .page import console
+    from rich.console import Console
 
+    screen = Console(
+        file=StringIO(),
+        width=width or shutil.get_terminal_size((80, 24)).columns,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        legacy_windows=False,
+        force_jupyter=False,
+        highlight=False,
+        _environ={},
+    )
     # rich draws numbers for its styles: what a caller draws next must not depend on having looked.
     state = random.getstate()
     try:
-        return console(value, width=width, colour=colour)
+        screen.print(value, crop=False)  # a program's lines are whole, however long
     finally:
         random.setstate(state)
+    text: str = screen.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in text.rstrip().split("\n"))
 
 
 def as_document(value: Shown) -> str:
