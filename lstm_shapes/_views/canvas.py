@@ -12,60 +12,45 @@ from rich.cells import cell_len
 
 from lstm_shapes.language import language
 
-# Classes are prefixed, and rules scoped to .lstm-picture: several pictures may share one page.
-_STYLE = """
-.lstm-picture{background:#fff;font-family:system-ui,-apple-system,"Segoe UI",sans-serif}
-.lstm-picture text{fill:#1f2328;font-size:13px}
-.lstm-picture .l-quiet{fill:#59636e;font-size:12px}
-.lstm-picture .l-title{font-size:16px;font-weight:600}
-.lstm-picture .l-code{font-family:ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace}
-.lstm-picture .l-strong{font-weight:600}
-.lstm-picture .l-back{fill:#fff}
-.lstm-picture .l-cell{fill:#f6f8fa;stroke:#8c959f}
-.lstm-picture .l-group{fill:none;stroke:#d1d9e0}
-.lstm-picture .l-in{fill:#ddf4ff;stroke:#0969da}
-.lstm-picture .l-out{fill:#dafbe1;stroke:#1a7f37}
-.lstm-picture .l-end{fill:#fbefff;stroke:#8250df}
-.lstm-picture .l-last{fill:none;stroke:#8250df;stroke-width:2}
-.lstm-picture .l-pad{fill:none;stroke:#8c959f;stroke-dasharray:3 3}
-.lstm-picture .l-zero{fill:none;stroke:#e36209;stroke-width:2.5;stroke-dasharray:4 3}
-.lstm-picture .l-lit{fill:#ff9f1c;stroke:#b35900;stroke-width:2}
-.lstm-picture .l-some{fill:#fff;stroke:#e36209;stroke-width:3.5}
-.lstm-picture .l-on{fill:#1f2328;font-weight:600}
-.lstm-picture .l-wire{stroke:#6e7781;fill:none;stroke-width:1.4}
-.lstm-picture .l-tip{fill:#6e7781}
-.lstm-picture .l-g0{fill:#9ecbff;stroke:#0969da}
-.lstm-picture .l-g1{fill:#ffd8a8;stroke:#bc4c00}
-.lstm-picture .l-g2{fill:#b4f1c0;stroke:#1a7f37}
-.lstm-picture .l-g3{fill:#e2c5ff;stroke:#8250df}
-.lstm-picture .l-ink{fill:#1f2328}
-@media (prefers-color-scheme:dark){
-.lstm-picture{background:#0d1117}
-.lstm-picture text{fill:#e6edf3}
-.lstm-picture .l-quiet{fill:#9198a1}
-.lstm-picture .l-back{fill:#0d1117}
-.lstm-picture .l-cell{fill:#212830;stroke:#656c76}
-.lstm-picture .l-group{stroke:#3d444d}
-.lstm-picture .l-in{fill:#0c2d6b;stroke:#4493f8}
-.lstm-picture .l-out{fill:#04260f;stroke:#3fb950}
-.lstm-picture .l-end{fill:#271052;stroke:#ab7df8}
-.lstm-picture .l-last{stroke:#ab7df8}
-.lstm-picture .l-pad{stroke:#656c76}
-.lstm-picture .l-zero{stroke:#ffa733}
-.lstm-picture .l-lit{fill:#ffa733;stroke:#ffd8a8}
-.lstm-picture .l-some{fill:#0d1117;stroke:#ffa733}
-.lstm-picture .l-lit+.l-on{fill:#1f2328}
-.lstm-picture .l-on{fill:#e6edf3}
-.lstm-picture .l-wire{stroke:#9198a1}
-.lstm-picture .l-tip{fill:#9198a1}
-.lstm-picture .l-g0{fill:#0c3d82;stroke:#4493f8}
-.lstm-picture .l-g1{fill:#762c00;stroke:#f0883e}
-.lstm-picture .l-g2{fill:#0f5323;stroke:#3fb950}
-.lstm-picture .l-g3{fill:#512a97;stroke:#ab7df8}
-.lstm-picture .l-ink{fill:#e6edf3}
+# What is drawn, by class: in light, and what is another in dark.
+_COLOURS = {
+    ".l-back": ("fill:#fff", "fill:#0d1117"),
+    "text": ("fill:#1f2328;font-size:13px", "fill:#e6edf3"),
+    ".l-quiet": ("fill:#59636e;font-size:12px", "fill:#9198a1"),
+    ".l-title": ("font-size:16px;font-weight:600", ""),
+    ".l-code": ('font-family:ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace', ""),
+    ".l-strong": ("font-weight:600", ""),
+    ".l-cell": ("fill:#f6f8fa;stroke:#8c959f", "fill:#212830;stroke:#656c76"),
+    ".l-group": ("fill:none;stroke:#d1d9e0", "stroke:#3d444d"),
+    ".l-in": ("fill:#ddf4ff;stroke:#0969da", "fill:#0c2d6b;stroke:#4493f8"),
+    ".l-out": ("fill:#dafbe1;stroke:#1a7f37", "fill:#04260f;stroke:#3fb950"),
+    ".l-end": ("fill:#fbefff;stroke:#8250df", "fill:#271052;stroke:#ab7df8"),
+    ".l-last": ("fill:none;stroke:#8250df;stroke-width:2", "stroke:#ab7df8"),
+    ".l-pad": ("fill:none;stroke:#8c959f;stroke-dasharray:3 3", "stroke:#656c76"),
+    ".l-zero": ("fill:none;stroke:#e36209;stroke-width:2.5;stroke-dasharray:4 3", "stroke:#ffa733"),
+    ".l-lit": ("fill:#ff9f1c;stroke:#b35900;stroke-width:2", "fill:#ffa733;stroke:#ffd8a8"),
+    ".l-some": ("fill:#fff;stroke:#e36209;stroke-width:3.5", "fill:#0d1117;stroke:#ffa733"),
+    ".l-on": ("fill:#1f2328;font-weight:600", "fill:#e6edf3"),
+    ".l-lit+.l-on": ("fill:#1f2328", "fill:#1f2328"),
+    ".l-wire": ("stroke:#6e7781;fill:none;stroke-width:1.4", "stroke:#9198a1"),
+    ".l-tip": ("fill:#6e7781", "fill:#9198a1"),
+    ".l-g0": ("fill:#9ecbff;stroke:#0969da", "fill:#0c3d82;stroke:#4493f8"),
+    ".l-g1": ("fill:#ffd8a8;stroke:#bc4c00", "fill:#762c00;stroke:#f0883e"),
+    ".l-g2": ("fill:#b4f1c0;stroke:#1a7f37", "fill:#0f5323;stroke:#3fb950"),
+    ".l-g3": ("fill:#e2c5ff;stroke:#8250df", "fill:#512a97;stroke:#ab7df8"),
+    ".l-ink": ("fill:#1f2328", "fill:#e6edf3"),
 }
-""".replace("\n", "")
 
+
+def _rules(scheme: int) -> str:
+    # Scoped, and the classes prefixed: several pictures may share one page.
+    return "".join(f".lstm-picture {name}{{{rules[scheme]}}}" for name, rules in _COLOURS.items() if rules[scheme])
+
+
+_STYLE = (
+    '.lstm-picture{background:#fff;font-family:system-ui,-apple-system,"Segoe UI",sans-serif}'
+    f"{_rules(0)}@media (prefers-color-scheme:dark){{.lstm-picture{{background:#0d1117}}{_rules(1)}}}"
+)
 GATE_COLOURS = ("l-g0", "l-g1", "l-g2", "l-g3")
 _MEASURE = 860  # pixels of a line of text
 _LETTERS = (({"l-title"}, 9.0), ({"l-code", "l-quiet"}, 7.4), ({"l-code"}, 8.0), ({"l-quiet"}, 6.6), (set[str](), 7.6))

@@ -13,7 +13,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from functools import singledispatch
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -117,28 +116,9 @@ def as_text(value: Any, *, width: int | None = None, colour: bool = False) -> st
     >>> print(as_text(count(28, 256), width=80).splitlines()[0].strip())
     Parameters of LSTM(Q=28, D=256, K=1)
     """
-    import random
+    from .page import console
 
-    from rich.console import Console
-
-    screen = Console(
-        file=StringIO(),
-        width=width or shutil.get_terminal_size((80, 24)).columns,
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        legacy_windows=False,
-        force_jupyter=False,
-        highlight=False,
-        _environ={},
-    )
-    # rich draws numbers for its styles: what a caller draws next must not depend on having looked.
-    state = random.getstate()
-    try:
-        screen.print(value, crop=False)  # a program's lines are whole, however long
-    finally:
-        random.setstate(state)
-    text: str = screen.file.getvalue()  # type: ignore[attr-defined]
-    return "\n".join(line.rstrip() for line in text.rstrip().split("\n"))
+    return console(value, width or shutil.get_terminal_size((80, 24)).columns, colour)
 
 
 def as_document(value: Shown) -> str:

@@ -5,9 +5,11 @@ A cell is a str, or a `Mark` where it has a role: code, symbol, number (figures 
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from io import StringIO
 from typing import Literal
 
 from rich import box
@@ -200,6 +202,28 @@ def _renderables(block: Block, console: Console, options: ConsoleOptions) -> Ite
         lines = Text.assemble(*(f" {line}\n" for line in drawn), no_wrap=True, end="")
         lines.overflow = "ignore" if isinstance(block.text, str) else "ellipsis"
         yield lines
+
+
+def console(value: RenderableType, width: int, colour: bool) -> str:
+    """A renderable as a string, without trailing blanks."""
+    screen = Console(
+        file=StringIO(),
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        legacy_windows=False,
+        force_jupyter=False,
+        highlight=False,
+        _environ={},
+    )
+    # rich draws numbers for its styles: what a caller draws next must not depend on having looked.
+    state = random.getstate()
+    try:
+        screen.print(value, crop=False)  # a program's lines are whole, however long
+    finally:
+        random.setstate(state)
+    text: str = screen.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in text.rstrip().split("\n"))
 
 
 def written(sentence: str) -> Text:
