@@ -31,7 +31,7 @@ _COLOURS = {
     ".l-lit": ("fill:#ff9f1c;stroke:#b35900;stroke-width:2", "fill:#ffa733;stroke:#ffd8a8"),
     ".l-some": ("fill:#fff;stroke:#e36209;stroke-width:3.5", "fill:#0d1117;stroke:#ffa733"),
     ".l-on": ("fill:#1f2328;font-weight:600", "fill:#e6edf3"),
-    ".l-lit+.l-on": ("fill:#1f2328", "fill:#1f2328"),
+    ".l-lit+.l-on": ("", "fill:#1f2328"),
     ".l-wire": ("stroke:#6e7781;fill:none;stroke-width:1.4", "stroke:#9198a1"),
     ".l-tip": ("fill:#6e7781", "fill:#9198a1"),
     ".l-g0": ("fill:#9ecbff;stroke:#0969da", "fill:#0c3d82;stroke:#4493f8"),

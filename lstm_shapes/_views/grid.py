@@ -6,7 +6,7 @@ are alike, else one a row; all with the same steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, islice, pairwise, zip_longest
 from typing import NamedTuple
@@ -45,37 +45,22 @@ def grid_sketch(picture: Picture) -> Sketch:
 # ---- what is shown
 
 
-class _Lit(NamedTuple):
-    """What is read of a cell, an input or an initial state: of which names, and whether in every row drawn."""
+class _Box(NamedTuple):
+    """One place of the grid: its class, label and tip as SVG, its mark in characters."""
 
-    names: tuple[str, ...]
-    every: bool
-
-    @property
-    def style(self) -> str:
-        """The class of its box: filled, outlined, or none."""
-        if not self.names:
-            return ""
-        return "l-lit" if self.every else "l-some"
+    cls: str
+    label: str
+    tip: str
+    mark: str
+    ink: str = "l-code l-quiet"
 
     @property
-    def ink(self) -> str:
-        return "l-code l-on" if self.names else "l-code l-quiet"
-
-    @property
-    def star(self) -> str:
-        return "" if self.every else "*"
-
-    def tip(self, what: str) -> str:
-        """What a box is, and what is read of it."""
-        if not self.names:
-            return what
-        names = say("and", one=self.names[0], other=self.names[1]) if len(self.names) == 2 else self.names[0]
-        return say("tip read" if self.every else "tip some", what=what, names=names)
+    def lit(self) -> bool:
+        return self.cls in ("l-lit", "l-some")
 
 
 class _Row(NamedTuple):
-    """One direction of one layer in the grid; `place` is its row of hn."""
+    """One direction of one layer; `place` is its row of hn."""
 
     layer: int
     direction: int
@@ -124,41 +109,89 @@ class _Grid:
         """A step as a short word: counted from the end where its number is long."""
         return str(t) if t < 100_000 or self.call.L - t >= 100_000 else f"L−{self.call.L - t}"
 
-    def states(self, row: _Row, end: str, comma: str = ", ") -> str:
-        """`h0[2], c0[2]` for the end `0`, `hn[2], cn[2]` for `n`; a cell has one of each."""
-        return self.named(row, tuple(f"{state}{end}" for state in self.spec.kind.states), comma)
+    def label(self, row: _Row) -> str:
+        return say("the cell") if self.spec.kind.step else say("layer", k=row.layer)
 
-    def named(self, row: _Row, names: tuple[str, ...], comma: str = ", ") -> str:
-        return comma.join(name if self.spec.kind.step else f"{name}[{row.place}]" for name in names)
-
-    def lit(self, row: _Row, t: int) -> _Lit:
-        """The states of a cell that are read."""
-        return self._lit(self.spec.kind.states, row.layer, row.direction, t)
-
-    def start(self, row: _Row) -> _Lit:
-        """The initial states that are read."""
-        return self._lit(tuple(f"{state}0" for state in self.spec.kind.states), row.layer, row.direction, 0)
-
-    def inputs(self, t: int) -> _Lit:
-        """Whether X is read at this step."""
-        return self._lit(("X",), 0, 0, t)
-
-    def _lit(self, names: tuple[str, ...], layer: int, direction: int, t: int) -> _Lit:
-        if self.reads is None:
-            return _Lit((), True)
-        rows = {name: self.reads.rows(name, layer, direction, t, self.length) for name in names}
-        if self.n is not None:
-            return _Lit(tuple(name for name in names if any(self.n in one for one in rows[name])), True)
-        read = tuple(name for name in names if rows[name])
-        return _Lit(read, all(covers(rows[name], self.call.N or 1) for name in read))
-
-    def padding(self, t: int) -> bool:
-        """Whether the zeros are read that Y holds at a step that this row does not have."""
-        return self.reads is not None and self.n is not None and self.reads.padding(self.n, t)
+    def cell(self, row: _Row, t: int) -> _Box:
+        """`[h]` is read, `[ ]` is not, `( )` is what hn and cn hold, `·` is no cell but padding."""
+        side = "" if self.spec.R == 1 else (" forward", " reverse")[row.direction]
+        what = say("the cell") if self.spec.kind.step else say(f"tip cell{side}", layer=row.layer, t=t)
+        if read := self._read(self.spec.kind.states, row, t):
+            return self._lit(read, what, " ".join(read), " ".join(read))
+        mark = "( )" if self.is_last(row, t) else "[ ]"
+        return _Box("l-cell", "", self._where + what, mark if t < self.length else "·")
 
     def is_last(self, row: _Row, t: int) -> bool:
         """Whether this cell's states are what hn and cn hold."""
         return t == (0 if row.direction else self.length - 1)
+
+    def initial(self, row: _Row) -> _Box:
+        """h0 and c0."""
+        names = tuple(f"{state}0" for state in self.spec.kind.states)
+        label, read = self._states(row, names), self._read(names, row, 0)
+        if read:
+            return self._lit(read, label, self._states(row, read), self._states(row, read, ","))
+        return _Box("l-end", label, self._where + label, self._states(row, names, ","))
+
+    def final(self, row: _Row) -> _Box:
+        """hn and cn: what is read of them is lit where it was made."""
+        names = tuple(f"{state}n" for state in self.spec.kind.states)
+        label = self._states(row, names)
+        return _Box("l-end", label, self._where + label, self._states(row, names, ","))
+
+    def input(self, t: int) -> _Box:
+        """X at a step."""
+        what, short, real = f"X, t={t}", self.short(t), t < self.length
+        label, mark = (f"t={short}", short) if real else (say("pad"), say("pad"))
+        if self.spec.kind.step:
+            label = mark = "x"
+        if read := self._read(("X",), _Row(0, 0, 0), t):
+            return self._lit(read, what, label, mark)
+        return _Box("l-in" if real else "l-pad", label, self._where + what, mark)
+
+    def output(self, t: int) -> _Box:
+        """Y at a step, and how it is indexed there."""
+        what = f"{self._where}Y, t={t}"
+        if t < self.length:
+            first = self.call.batched and self.spec.batch_first
+            return _Box("l-out", f"[:, {self.short(t)}]" if first else f"[{self.short(t)}]", what, "Y")
+        if self.reads_padding(t):
+            return _Box("l-zero", "0", say("tip padding read", what=what), "[0]")
+        return _Box("l-pad", "0", say("tip padding", what=what), "0")
+
+    def column(self, t: int) -> list[_Box]:
+        """X and all cells of a step."""
+        return [self.input(t), *(self.cell(row, t) for row in self.rows if row)]
+
+    def reads_padding(self, t: int) -> bool:
+        """Whether the zeros are read that Y holds at a step that this row does not have."""
+        return self.reads is not None and self.n is not None and self.reads.padding(self.n, t)
+
+    @property
+    def _where(self) -> str:
+        return "" if self.n is None else say("tip row", n=self.n)
+
+    def _states(self, row: _Row, names: Iterable[str], comma: str = ", ") -> str:
+        """`h0[2], c0[2]`; a cell has one of each."""
+        return comma.join(name if self.spec.kind.step else f"{name}[{row.place}]" for name in names)
+
+    def _read(self, names: tuple[str, ...], row: _Row, t: int) -> dict[str, list[range]]:
+        """What is read of some names at a step, and in which rows of the batch."""
+        if self.reads is None:
+            return {}
+        rows = {name: self.reads.rows(name, row.layer, row.direction, t, self.length) for name in names}
+        n = self.n
+        return {
+            name: parts for name, parts in rows.items() if (any(n in one for one in parts) if n is not None else parts)
+        }
+
+    def _lit(self, read: dict[str, list[range]], what: str, label: str, mark: str) -> _Box:
+        """A box of which something is read: filled if in every row drawn, else outlined, and with a star."""
+        every = self.n is not None or all(covers(rows, self.call.N or 1) for rows in read.values())
+        names = list(read)
+        told = say("and", one=names[0], other=names[1]) if len(names) == 2 else names[0]
+        tip = say("tip read" if every else "tip some", what=self._where + what, names=told)
+        return _Box("l-lit" if every else "l-some", label, tip, f"[{mark}{'' if every else '*'}]", "l-code l-on")
 
 
 def _grids(picture: Picture, room: int = _ROOM, most: int = _MOST_ROOM) -> tuple[_Grid, ...]:
@@ -270,12 +303,11 @@ class _Svg:
     def __init__(self, grid: _Grid, canvas: Canvas) -> None:
         spec = self.spec = grid.spec
         self.grid, self.canvas = grid, canvas
-        self.where = "" if grid.n is None else say("tip row", n=grid.n)
         self.wide = say("wide", symbol=f"{'R·' if spec.R > 1 else ''}{spec.width}", width=spec.R * spec.H)
         self.features = say("features", Q=spec.Q)
-        self.end_w = max(88.0, *(7.8 * len(grid.states(row, "n")) + 12 for row in grid.rows if row))
+        self.end_w = max(88.0, *(7.8 * len(grid.final(row).label) + 12 for row in grid.rows if row))
         self.left = max(108 + self.end_w + WIRE, 50 + max(wide(self.wide, "l-quiet"), wide(self.features, "l-quiet")))
-        self.cell_w = max(72.0, *(10 + wide(self._index(t), "l-code l-quiet") for t in grid.shown))
+        self.cell_w = max(72.0, *(10 + wide(grid.output(t).label, "l-code l-quiet") for t in grid.shown))
         widths = ((GAP_W if t is None else self.cell_w) + WIRE for t in grid.steps)
         self.places = list(zip(grid.steps, accumulate(widths, initial=self.left), strict=False))
         self.columns = [(t, x) for t, x in self.places if t is not None]
@@ -286,23 +318,25 @@ class _Svg:
     def draw(self, y: float) -> float:
         """From a height down, and where it ends."""
         grid, R = self.grid, self.spec.R
-        below_something = not self.spec.kind.step
-        if below_something:
-            y = self._steps(y, "Y", self.wide, self._output)
+        above = not self.spec.kind.step  # whether something is above that arrows lead to
+        if above:
+            y = self._steps(y, "Y", self.wide, grid.output)
         for row in grid.rows:
             if row is None:
                 self._gap(y)
-                below_something, y = False, y + LAYER
+                above, y = False, y + LAYER
                 continue
             if row.direction == R - 1:  # the upper of the layer's rows
-                y = self._upward(y) if below_something else y + 8
+                y = self._upward(y) if above else y + 8
                 self._layer(row, y)
             self._row(row, y)
-            y += PAIR if row.direction else CELL_H
-            below_something = True
-        return self._steps(self._upward(y), "X", self.features, self._input)
+            above, y = True, y + (PAIR if row.direction else CELL_H)
+        return self._steps(self._upward(y), "X", self.features, grid.input)
 
-    def _steps(self, y: float, name: str, width: str, box: Callable[[int, float, float], None]) -> float:
+    def _put(self, x: float, y: float, width: float, height: float, box: _Box, radius: float = 5) -> None:
+        self.canvas.box(x, y, width, height, box.cls, box.label, box.ink, radius=radius, tip=box.tip)
+
+    def _steps(self, y: float, name: str, width: str, box: Callable[[int], _Box]) -> float:
         """The row of X or Y."""
         self.canvas.text(20, y + 18, name, "l-code l-strong")
         self.canvas.text(38, y + 18, width, "l-quiet")
@@ -310,29 +344,8 @@ class _Svg:
             if t is None:
                 self.canvas.text(x + GAP_W / 2, y + 16, "⋯", "l-strong", "middle")
             else:
-                box(t, x, y)
+                self._put(x, y, self.cell_w, STEP_H, box(t))
         return y + STEP_H
-
-    def _output(self, t: int, x: float, y: float) -> None:
-        tip, index = f"{self.where}Y, t={t}", self._index(t)
-        if t < self.grid.length:
-            self.canvas.box(x, y, self.cell_w, STEP_H, "l-out", index, tip=tip)
-        elif self.grid.padding(t):
-            self.canvas.box(x, y, self.cell_w, STEP_H, "l-zero", "0", tip=say("tip padding read", what=tip))
-        else:
-            self.canvas.box(x, y, self.cell_w, STEP_H, "l-pad", "0", tip=say("tip padding", what=tip))
-
-    def _input(self, t: int, x: float, y: float) -> None:
-        lit, real = self.grid.inputs(t), t < self.grid.length
-        label = "x" if self.spec.kind.step else f"t={self.grid.short(t)}"
-        cls = lit.style or ("l-in" if real else "l-pad")
-        tip = lit.tip(f"{self.where}X, t={t}")
-        self.canvas.box(x, y, self.cell_w, STEP_H, cls, label if real else say("pad"), lit.ink, tip=tip)
-
-    def _index(self, t: int) -> str:
-        """How Y is indexed at a step."""
-        first = self.grid.call.batched and self.spec.batch_first
-        return f"[:, {self.grid.short(t)}]" if first else f"[{self.grid.short(t)}]"
 
     def _gap(self, y: float) -> None:
         """Layers that are left out."""
@@ -351,8 +364,7 @@ class _Svg:
     def _layer(self, row: _Row, y: float) -> None:
         """The name of a layer, and a frame around its two directions at each step."""
         height = PAIR + CELL_H if self.spec.R == 2 else CELL_H
-        label = say("the cell") if self.spec.kind.step else say("layer", k=row.layer)
-        self.canvas.text(20, y + height / 2 + 5, label, "l-strong")
+        self.canvas.text(20, y + height / 2 + 5, self.grid.label(row), "l-strong")
         if self.spec.R == 2:
             for _, x in self.real:
                 self.canvas.box(x - 5, y - 5, self.cell_w + 10, height + 10, "l-group", radius=8)
@@ -360,32 +372,22 @@ class _Svg:
     def _row(self, row: _Row, y: float) -> None:
         """One direction of a layer, from its initial to its last state."""
         grid, left, middle = self.grid, self.left - WIRE - self.end_w, y + CELL_H / 2
-        start, end = (self.right, left) if row.direction else (left, self.right)
-        lit = grid.start(row)
-        tip, label = (
-            lit.tip(f"{self.where}{grid.states(row, '0')}"),
-            grid.named(row, lit.names) or grid.states(row, "0"),
-        )
-        self.canvas.box(start, y, self.end_w, CELL_H, lit.style or "l-end", label, lit.ink, radius=14, tip=tip)
-        last = grid.states(row, "n")
-        self.canvas.box(end, y, self.end_w, CELL_H, "l-end", last, radius=14, tip=f"{self.where}{last}")
+        sides = (grid.final(row), grid.initial(row)) if row.direction else (grid.initial(row), grid.final(row))
+        for x, side in zip((left, self.right), sides, strict=True):
+            self._put(x, y, self.end_w, CELL_H, side, 14)
         # From box to box; where steps are left out the wire runs on to the next one.
         boxes = [(left, self.end_w), *((x, self.cell_w) for _, x in self.real), (self.right, 0.0)]
         for (a, width), (b, _) in pairwise(boxes):
             ends = (a + width + 3, b - 3)
             low, high = reversed(ends) if row.direction else ends
             self.canvas.arrow(low, middle, high, middle)
-        side = "" if self.spec.R == 1 else (" forward", " reverse")[row.direction]
         for t, x in self.real:
-            lit = grid.lit(row, t)
-            cell = say("the cell") if self.spec.kind.step else say(f"tip cell{side}", layer=row.layer, t=t)
-            cls, tip = lit.style or "l-cell", lit.tip(f"{self.where}{cell}")
-            self.canvas.box(x, y, self.cell_w, CELL_H, cls, " ".join(lit.names), "l-code l-on", tip=tip)
+            self._put(x, y, self.cell_w, CELL_H, grid.cell(row, t))
             if grid.is_last(row, t):
                 self.canvas.box(x - 2, y - 2, self.cell_w + 4, CELL_H + 4, "l-last", radius=7)
 
 
-# ---- in characters: `[h]` is read, `[ ]` is not, `( )` is what hn and cn hold, `·` is no cell but padding
+# ---- in characters
 
 _LEAST, _MOST = 5, 30  # room for the first and the last step; more than any terminal's
 
@@ -417,12 +419,8 @@ def _largest(picture: Picture, width: int, named: bool) -> tuple[_Grid, ...] | N
 
 def _reach(drawn: tuple[_Grid, ...]) -> tuple[int, ...]:
     """The first and the last step that is lit."""
-    lit = [t for t in drawn[0].shown if any(_is_lit(grid, t) for grid in drawn)]
+    lit = [t for t in drawn[0].shown if any(box.lit for grid in drawn for box in grid.column(t))]
     return (lit[0], lit[-1]) if lit else ()
-
-
-def _is_lit(grid: _Grid, t: int) -> bool:
-    return bool(grid.inputs(t).names) or any(grid.lit(row, t).names for row in grid.rows if row)
 
 
 def _key(drawn: tuple[_Grid, ...], drawing: str) -> tuple[str, ...]:
@@ -431,7 +429,7 @@ def _key(drawn: tuple[_Grid, ...], drawing: str) -> tuple[str, ...]:
         (say("mark read"), drawn[0].reads is not None),
         (say(f"mark last {' '.join(drawn[0].spec.kind.states)}"), "( )" in drawing),
         (say("mark some"), "*]" in drawing),
-        (say("mark padding"), any(grid.padding(t) for grid in drawn for t in drawn[0].shown)),
+        (say("mark padding"), any(grid.reads_padding(t) for grid in drawn for t in drawn[0].shown)),
     )
     told = [sentence for sentence, there in marks if there]
     return (", ".join(told) + ".",) if told else ()
@@ -440,24 +438,24 @@ def _key(drawn: tuple[_Grid, ...], drawing: str) -> tuple[str, ...]:
 def _characters(grid: _Grid, named: bool) -> str:
     """One grid; `named` says whether its rows have h0, c0, hn and cn at their ends: those that are read always are."""
     spec, rows = grid.spec, [row for row in grid.rows if row]
-    labels = {row: _label(grid, row, named) for row in rows}
+    labels = {
+        row: f"{grid.label(row)} {row.arrow}" if named and not spec.kind.step else grid.label(row) for row in rows
+    }
     sides = {row: _sides(grid, row, named) for row in rows}
     head, side = max(map(cell_len, labels.values())), max(len(end) for ends in sides.values() for end in ends)
     indent = head + (1 + side if side else 0)
-    inputs = {t: _input(grid, t) for t in grid.shown}
-    cells = {row: {t: _cell(grid, row, t) for t in grid.shown} for row in rows}
-    widths = {t: max(3, cell_len(inputs[t]), *(len(marks[t]) for marks in cells.values())) for t in grid.shown}
+    widths = {t: max(3, *(cell_len(box.mark) for box in grid.column(t))) for t in grid.shown}
     computed = grid.steps[: grid.steps.index(max(t for t in grid.shown if t < grid.length)) + 1]
 
-    def line(start: str, marks: dict[int, str], steps: tuple[int | None, ...], wire: str, end: str = "") -> str:
-        placed = ("…" if t is None else padded(marks[t], widths[t], "^") for t in steps)
+    def line(start: str, marks: list[str], steps: tuple[int | None, ...], wire: str, end: str = "") -> str:
+        at = dict(zip(grid.shown, marks, strict=True))
+        placed = ("…" if t is None else padded(at[t], widths[t], "^") for t in steps)
         return wire.join([start, *placed, end]).rstrip()
 
-    def all_steps(name: str, marks: dict[int, str]) -> str:
-        return line(f"{name:<{indent}}", marks, grid.steps, "   ")
-
-    upward = line(" " * indent, dict.fromkeys(grid.shown, "↑"), computed, "   ")  # nothing enters padding
-    lines = [] if spec.kind.step else [all_steps("Y", {t: _output(grid, t) for t in grid.shown})]
+    upward = line(" " * indent, ["↑"] * len(grid.shown), computed, "   ")  # nothing enters padding
+    lines = []
+    if not spec.kind.step:
+        lines.append(line(padded("Y", indent), [grid.output(t).mark for t in grid.shown], grid.steps, "   "))
     for row in grid.rows:
         if row is None:
             lines += [upward, " " * indent + "⋮"]
@@ -466,42 +464,13 @@ def _characters(grid: _Grid, named: bool) -> str:
             lines.append(upward)
         left, right = sides[row]
         start = padded(labels[row], head) + (f" {left:>{side}}" if side else "")
-        lines.append(line(start, cells[row], computed, f" {row.arrow} ", right))
-    return "\n".join([*lines, upward, all_steps("X", inputs)])
-
-
-def _label(grid: _Grid, row: _Row, named: bool) -> str:
-    if grid.spec.kind.step:
-        return say("the cell")
-    name = say("layer", k=row.layer)
-    return f"{name} {row.arrow}" if named else name
+        lines.append(line(start, [grid.cell(row, t).mark for t in grid.shown], computed, f" {row.arrow} ", right))
+    lines += [upward, line(padded("X", indent), [grid.input(t).mark for t in grid.shown], grid.steps, "   ")]
+    return "\n".join(lines)
 
 
 def _sides(grid: _Grid, row: _Row, named: bool) -> tuple[str, str]:
-    """What stands left and right of a row; an initial state that is read in brackets, as cells are."""
-    lit = grid.start(row)
-    start, end = (grid.states(row, "0", ","), grid.states(row, "n", ",")) if named else ("", "")
-    if lit.names:
-        start = f"[{grid.named(row, lit.names, ',')}{lit.star}]"
+    """What stands left and right of a row."""
+    initial = grid.initial(row)
+    start, end = initial.mark if named or initial.lit else "", grid.final(row).mark if named else ""
     return (end, start) if row.direction else (start, end)
-
-
-def _output(grid: _Grid, t: int) -> str:
-    if t < grid.length:
-        return "Y"
-    return "[0]" if grid.padding(t) else "0"
-
-
-def _input(grid: _Grid, t: int) -> str:
-    lit, name = grid.inputs(t), grid.short(t) if t < grid.length else say("pad")
-    name = "x" if grid.spec.kind.step else name
-    return f"[{name}{lit.star}]" if lit.names else name
-
-
-def _cell(grid: _Grid, row: _Row, t: int) -> str:
-    if t >= grid.length:
-        return "·"
-    lit = grid.lit(row, t)
-    if lit.names:
-        return f"[{' '.join(lit.names)}{lit.star}]"
-    return "( )" if grid.is_last(row, t) else "[ ]"
