@@ -22,9 +22,6 @@ from lstm_shapes.lab._calling import Inputs, Returned, call_plainly
 from lstm_shapes.lab._private import FLAT_WEIGHTS, HOOKS, PRE_HOOKS
 from lstm_shapes.theory.spec import Spec
 
-__all__ = ["call_by_layer", "left_out", "quiet"]
-
-
 # Hooks of torch's own that work the weights out before each call: without them a layer computes with old ones.
 _MAKERS = (BasePruningMethod, SpectralNorm, WeightNorm)
 

@@ -16,9 +16,6 @@ from lstm_shapes.theory.spec import Spec
 
 from .cell_trace import CellTrace
 
-__all__ = ["Equation", "Feedback", "GateStep", "HeatMap", "Reentry", "read_feedback", "read_step"]
-
-
 # A name in an equation of theory/cells.py: x_i, h_i, c' or f; never the `tanh` of `tanh(`.
 _NAME = re.compile(r"[xh]_[a-z]|\b[a-z]'|\b[a-z]\b(?!['(])")
 
@@ -68,12 +65,7 @@ class GateStep(Shown):
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {
-            "layer": self.layer,
-            "direction": self.direction,
-            "t": self.t,
-            "n": self.n,
-            "d": self.d,
-            "before": self.before,
+            **{name: getattr(self, name) for name in ("layer", "direction", "t", "n", "d", "before")},
             "inputs": {name: {"shape": shape, "values": list(values)} for name, shape, values in self.inputs},
             "equations": [equation.to_dict() for equation in self.equations],
         }
@@ -248,10 +240,5 @@ class HeatMap(Drawn):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {
-            "gate": self.gate,
-            "layer": self.layer,
-            "direction": self.direction,
-            "n": self.n,
-            "values": [list(row) for row in self.values],
-        }
+        where = {name: getattr(self, name) for name in ("gate", "layer", "direction", "n")}
+        return {**where, "values": [list(row) for row in self.values]}

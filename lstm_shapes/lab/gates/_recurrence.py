@@ -19,8 +19,6 @@ from torch.nn.functional import linear
 
 from lstm_shapes.theory.spec import Spec, suffix
 
-__all__ = ["GateWeights", "replay", "steps_before"]
-
 
 class GateWeights(NamedTuple):
     """W_ih (G·D × I), W_hh (G·D × H), their biases, and the projection W_hr (P × D); None for what is not there."""

@@ -31,9 +31,6 @@ from lstm_shapes.theory.spec import Spec
 
 from ._recurrence import GateWeights, replay, steps_before
 
-__all__ = ["CellTrace", "in_layout", "last_computed", "time_major"]
-
-
 TOLERANCES: dict[torch.dtype, float] = {
     torch.float64: 1e-12,
     torch.float32: 1e-5,
@@ -48,7 +45,6 @@ class Replayed(NamedTuple):
 
     values: dict[str, Tensor]
     residual: float
-    tolerance: float
 
 
 def time_major(spec: Spec, call: Call, tensor: Tensor) -> Tensor:
@@ -125,7 +121,7 @@ class CellTrace(Shown):
                 hint="The layer computes with other weights than it shows, as after replacing a parameter's data by "
                 "hand, or its forward is not torch's",
             )
-        return Replayed(values, residual, self.tolerance)
+        return Replayed(values, residual)
 
     @property
     def tolerance(self) -> float:

@@ -25,8 +25,6 @@ from lstm_shapes.theory.spec import Spec
 from ._readings import Feedback, GateStep, HeatMap, read_feedback, read_step
 from .cell_trace import CellTrace, in_layout, last_computed
 
-__all__ = ["GateTrace"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GateTrace(Shown):
@@ -57,7 +55,7 @@ class GateTrace(Shown):
     @property
     def tolerance(self) -> float:
         """What is allowed for the dtype and device (cell_trace.py)."""
-        return max(cell.replayed.tolerance for cell in self.cells)
+        return self.cells[0].tolerance
 
     @property
     def Y(self) -> AnnotatedTensor | None:
@@ -156,8 +154,8 @@ class GateTrace(Shown):
         >>> gates(build(3, 5), torch.ones(2, 4, 3)).bytes_formula
         'K·R·N·L·(5D + H)·4'
         """
-        D = len(self.spec.kind.equations) - 1  # each name but h is D wide
-        widths = {0: "H", 1: "(D + H)"}.get(D, f"({D}D + H)")
+        D = len(self.spec.kind.equations) - 1  # each name but h is D wide: none, or three, or five
+        widths = f"({D}D + H)" if D else "H"
         by_row = "N·L" if self.call.batched else "L"
         size = torch.tensor((), dtype=getattr(torch, self.dtype)).element_size()
         return f"K·R·{by_row}·{widths}·{size}"
@@ -200,5 +198,4 @@ def _index(name: str, at: Any, size: int) -> int:
         index = size
     if not -size <= index < size:
         raise ShapeError(name, f"a whole number from {-size} to {size - 1}", got=at)
-    found: int = index % size
-    return found
+    return int(index % size)
