@@ -20,7 +20,7 @@ from typing import Any, get_type_hints
 import torch
 
 import lstm_shapes as ls
-from lstm_shapes.display import Shown, as_text
+from lstm_shapes.display import Drawn, Shown, as_text
 from lstm_shapes.lab.check import RULES
 from lstm_shapes.pictures import Picture
 from tests.lab.check.cases import run as run_rule
@@ -171,8 +171,9 @@ def _signature(name: str, value: Callable[..., Any]) -> str:
 
 
 def _members(value: type) -> Iterator[str]:
-    """A row for each property and method of the type's own that has a docstring."""
-    for name, member in vars(value).items():
+    """A row for each property and method that has a docstring: the type's own, and those of every drawing."""
+    members = {**vars(Drawn), **vars(value)} if issubclass(value, Drawn) else vars(value)
+    for name, member in members.items():
         function = member if isfunction(member) else getattr(member, "fget", None) or getattr(member, "func", None)
         text = cleandoc(function.__doc__ or "") if function is not None else ""
         if text and not name.startswith("_"):
