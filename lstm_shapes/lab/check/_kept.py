@@ -16,9 +16,7 @@ from lstm_shapes.lab.trace._families import PRODUCTS, names_in
 
 from ._compare import differs
 from ._experiments import Experiments
-from ._states import by_layer, settled
-
-__all__ = ["NoRecurrence", "Second", "Unread", "recurrence_of", "second_call_of", "unread_of"]
+from ._states import by_layer, losing, reaching, settled
 
 _RESETS = ("reset", "init_hidden", "init_state", "clear", "zero_state", "detach", "repackage", "begin_state")
 _LAYERS = PRODUCTS | names_in("conv1d conv2d conv3d")
@@ -213,45 +211,16 @@ def _single_index(call: Call) -> tuple[int, int] | None:
 
 
 def _first_only(lab: Experiments) -> Unread | None:
-    """Whether all steps of the only sequence but the first can be replaced without any result moving, in two ways."""
+    """The only sequence of which no step but the first goes into a result."""
     slots = [slot for slot in lab.inputs.movable if slot.time is not None and isinstance(slot.value, Tensor)]
-    if len(slots) != 1 or lab.inputs.lengths is not None or not lab.repeatable:
+    if len(slots) != 1 or slots[0].tensor.size(axis := slots[0].time or 0) < 2:
         return None
-    slot, axis = slots[0], slots[0].time or 0
-    steps = slot.tensor.size(axis)
-    if not 1 < slot.tensor.dim() <= 3 or steps < 2 or not any(_finite(value) for _, value in lab.results):
-        return None  # NaN stays NaN, and whole numbers may stay what they are
-    for seed, rest in ((3, True), (8, True), (5, False)):
-        other = lab.inputs.other(slot, seed)
-        kept, changed = (slot.tensor, other) if rest else (other, slot.tensor)
-        mixed = changed.detach().clone()
-        mixed.narrow(axis, 0, 1).copy_(kept.narrow(axis, 0, 1))
-        if _moves(lab, {slot.index: mixed}) is not (not rest):
-            return None
-    picks = [call for call in lab.baseline.calls if any(v.index in lab.on_path for v in call.outputs)]
-    firsts = [call for call in picks if (_single_index(call) or (0, -1))[1] == 0]
-    at = firsts[-1] if firsts else next((call for call in picks if call.name in ("unbind", "__getitem__")), None)
-    return Unread("first", lab.baseline.inputs[slot.index], at, read=1, steps=steps)
-
-
-def _finite(value: Value) -> bool:
-    """Whether a tensor holds numbers that could move."""
-    elements = value.elements
-    return elements is not None and elements.is_floating_point() and bool(elements.isfinite().any())
-
-
-def _moves(lab: Experiments, values: dict[int, Tensor]) -> bool | None:
-    """Whether any element of a result moves with other inputs, None where that cannot be said."""
-    wanted, moved = {value.index for _, value in lab.results}, list[bool]()
-
-    def compare(value: Value, tensor: Tensor) -> None:
-        before = value.elements
-        if value.index in wanted and before is not None:
-            different = differs(before, tensor)
-            moved.append(different is None or bool(different.any()))
-
-    outcome = lab.follow(lab.inputs.replaced(values), compare)
-    return None if outcome.error is not None or len(moved) < len(wanted) else any(moved)
+    value = lab.baseline.inputs[slots[0].index]
+    marks = torch.zeros(2, *value.shape, dtype=torch.bool)
+    marks[0].narrow(axis, 0, 1).fill_(True)
+    marks[1] = ~marks[0]
+    parts, ends = reaching(lab, {value: marks}, ("first", "rest"))
+    return Unread("first", value, losing(parts, lab.baseline.calls)) if ends == {"first"} else None
 
 
 # ---------------------------------------------------------------------- recurrence

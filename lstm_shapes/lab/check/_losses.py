@@ -19,19 +19,6 @@ from lstm_shapes.theory.axes import Axes, Axis, unknown
 from ._compare import differs
 from ._experiments import Experiments
 
-__all__ = [
-    "CLASSES",
-    "DIFFERENCES",
-    "ELEMENTWISE",
-    "Losses",
-    "Pair",
-    "Seen",
-    "leak_of",
-    "losses_in",
-    "losses_of",
-    "seen_in",
-]
-
 ELEMENTWISE = names_in(
     "mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy binary_cross_entropy_with_logits kl_div "
     "poisson_nll_loss soft_margin_loss"
@@ -98,11 +85,6 @@ class Losses:
 
 def _features(axis: Axis) -> bool:
     return axis.made or axis.name.split("·")[-1] in _WIDTHS
-
-
-def losses_in(trace: Trace) -> Losses:
-    """The comparisons of a recorded run."""
-    return Losses(trace)
 
 
 def losses_of(lab: Experiments) -> Losses:

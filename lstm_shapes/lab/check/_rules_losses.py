@@ -15,12 +15,10 @@ from lstm_shapes.lab.trace._families import MOVES, names_in
 from ._blame import ALONG, blame_of, merging, wider_of, with_dim
 from ._experiments import Experiments
 from ._fixes import Fix, best, samples_hold
-from ._losses import CLASSES, DIFFERENCES, ELEMENTWISE, Losses, Pair, leak_of, losses_in, losses_of, seen_in
+from ._losses import CLASSES, DIFFERENCES, ELEMENTWISE, Losses, Pair, leak_of, losses_of, seen_in
 from ._samples import samples_of
 from .report import Finding
 from .rule import RULES, also, rule
-
-__all__ = ["seen_losses"]
 
 _SOFTMAX = names_in("softmax log_softmax softmin gumbel_softmax")
 _NORMS = names_in("normalize layer_norm rms_norm")
@@ -33,7 +31,7 @@ _KEEPS_DRAWN = MOVES | names_in("to cuda cpu float double contiguous clone detac
 
 def seen_losses(trace: Trace) -> list[Finding]:
     """What a recorded run shows of its losses without an experiment."""
-    losses = losses_in(trace)
+    losses = Losses(trace)
     rules = (broadcast_loss.find, dead_axis.find, sees_its_target.find, layouts, cut_from_loss, drawn_state)
     return [finding for find in rules for finding in find(losses, None)]
 

@@ -19,8 +19,6 @@ from ._states import Cell, Reading, Rows, cell_of, readings_of, rows_of
 from .report import Finding, Level
 from .rule import RULES, also, rule
 
-__all__: list[str] = []
-
 
 @rule("LS203", "half-read-direction", readings_of)
 def half_read_direction(reading: Reading | None, lab: Experiments) -> Iterator[Finding]:
@@ -318,7 +316,7 @@ def unused_input(reading: Reading | None, unread: Unread | None, lab: Experiment
             fix = f"probably reset the state that is kept where {unread.argument} says that a sequence starts"
     elif unread.kind == "first":
         title = f"only the first step of {name} can influence the result"
-        measured = f"all steps of {name} {shape} but the first were replaced, twice, and no element of the result moved"
+        measured = f"of {name} {shape} nothing but the first step goes into the result"
         fix = "probably a loop over all steps, range(x.size(1)), or the last step in the place of the first"
     else:
         title = f"the loop takes {unread.read} of {unread.steps} steps"

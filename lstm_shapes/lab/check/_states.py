@@ -13,15 +13,13 @@ from torch import Tensor
 
 from lstm_shapes.lab._words import layer_names, result_names, state_words
 from lstm_shapes.lab.trace import Call, LayerCall, Value
-from lstm_shapes.lab.trace._families import SAME, names_in
+from lstm_shapes.lab.trace._families import SAME, VIEWS, names_in
 
 from ._experiments import Experiments
 from ._losses import losses_of
 from ._padding import lengths_of
 from ._provenance import Parts, follow_parts
 from ._samples import samples_of
-
-__all__ = ["Cell", "Reading", "Rows", "by_layer", "cell_of", "readings_of", "rows_of", "settled"]
 
 _COPIES = SAME | names_in("squeeze unsqueeze view reshape transpose __getitem__ index_select")
 _BRINGS_TOGETHER = names_in("sum mean amax flip __getitem__ view reshape")
@@ -107,7 +105,14 @@ def _between(value: Value, end: Value) -> list[Call]:
     return calls
 
 
-def _losing(parts: Parts, calls: Iterable[Call], of: Callable[[Any], Any] = lambda part: part) -> Call | None:
+def reaching(lab: Experiments, marks: dict[Value, Tensor], names: tuple[Any, ...]) -> tuple[Parts, set[Any]]:
+    """The parts of some values, followed until they are computed with, and which of them go into a result."""
+    parts = follow_parts(lab.baseline, marks, names, lab.on_path)
+    ends = (*(v for _, v in parts.read), *(v for _, v in lab.results))
+    return parts, {part for value in ends for part in parts.of(value)}
+
+
+def losing(parts: Parts, calls: Iterable[Call], of: Callable[[Any], Any] = lambda part: part) -> Call | None:
     """The first call that is given more of the parts than it hands on."""
     for call in calls:
         before, after = ({of(part) for v in some for part in parts.of(v)} for some in (call.inputs, call.outputs))
@@ -294,7 +299,7 @@ def _dropping(parts: Parts, layer: LayerCall, value: Value) -> Call | None:
     while current is not None and current.maker not in (None, layer.call) and len(chain) < 20:
         chain += [maker for maker in [current.maker] if maker is not None]
         current = next((v for v in chain[-1].inputs if parts.of(v)), None)
-    return _losing(parts, reversed(chain)) or next(
+    return losing(parts, reversed(chain)) or next(
         (call for call in chain if call.name in _BRINGS_TOGETHER), chain[0] if chain else None
     )
 
@@ -354,18 +359,22 @@ def _own_steps(lab: Experiments) -> Iterator[tuple[Call, Value, Value]]:
     for call in lab.baseline.calls:
         if call.name not in ("tanh", "tanh_") or not call.inputs or not call.outputs:
             continue
-        before = [value for value, maker in call.inputs[0].way_back() if _is_cell(value, maker)]
-        for reader in call.outputs[0].readers:
-            gated = reader.name in _MULTIPLIES and len(reader.inputs) == 2 and reader.outputs
-            if before and gated and not any(v.parameter for v in reader.inputs):
-                yield reader, reader.outputs[0], before[0]
-                break
+        c = _cell_in(call.inputs[0])
+        gates = (r for r in call.outputs[0].readers if r.name in _MULTIPLIES and len(r.inputs) == 2 and r.outputs)
+        gate = next((r for r in gates if not any(v.parameter for v in r.inputs)), None)
+        if c is not None and gate is not None:
+            yield gate, gate.outputs[0], c
 
 
-def _is_cell(value: Value, maker: Call) -> bool:
-    """Whether a value is a sum of two products, as f · c + i · g is."""
-    products = [v for v in maker.inputs if v.maker is not None and v.maker.name in _MULTIPLIES]
-    return maker.name in _ADDS and len(products) + (maker.name == "addcmul") == 2
+def _cell_in(value: Value) -> Value | None:
+    """What a tensor was before a normalisation, where it is a sum of two products, as f · c + i · g is."""
+    for made, maker in value.way_back():
+        products = [v for v in maker.inputs if v.maker is not None and v.maker.name in _MULTIPLIES]
+        if maker.name in _ADDS and len(products) + (maker.name == "addcmul") == 2:
+            return made
+        if maker.name not in _KEEPS_CELL:
+            return None
+    return None
 
 
 def _outside(lab: Experiments, value: Value, inside: set[int]) -> Call | None:
@@ -388,12 +397,8 @@ def readings_of(lab: Experiments) -> Reading | None:
 
 def _reading(lab: Experiments, layer: LayerCall) -> Reading | None:
     Y = layer.outputs["Y"]
-    marks = _step_marks(lab, layer, Y) if Y.index in lab.on_path else None
-    if marks is None:
-        return None
     names = tuple((half, step) for half in range(layer.R) for step in (_FIRST, _BETWEEN, _LAST))
-    parts = follow_parts(lab.baseline, {Y: marks}, names, lab.on_path)
-    ends = {part for v in (*(v for _, v in parts.read), *(v for _, v in lab.results)) for part in parts.of(v)}
+    parts, ends = reaching(lab, {Y: _step_marks(lab, layer, Y)}, names)
     steps = [{step for half, step in ends if half == k} for k in range(layer.R)]
     sides: tuple[tuple[Literal["first", "last"], int, Literal["forward", "backward"], set[int]], ...]
     sides = (("last", 1, "backward", {_LAST}), ("first", 0, "forward", {_FIRST}))
@@ -402,17 +407,17 @@ def _reading(lab: Experiments, layer: LayerCall) -> Reading | None:
             for state in reader.states.values():
                 for step, k, half, alone in sides:
                     if reader.module is not layer.module and {s for j, s in parts.of(state) if j == k} == alone:
-                        at = _losing(parts, reversed(_between(state, Y))) or reader.call
+                        at = losing(parts, reversed(_between(state, Y))) or reader.call
                         return Reading(layer, at, step, half, reader)
         if (paired := _paired(lab, layer)) is not None:
             return Reading(layer, paired, "pairs", "backward")
     if _readers(lab, [layer.outputs["hn"]], set()):
         return None  # the ends are read from the state
-    at = _losing(parts, lab.baseline.calls) or layer.call
+    at = losing(parts, lab.baseline.calls) or layer.call
     if layer.R == 1:
         return Reading(layer, at, "first", "only") if steps[0] == {_FIRST} else None
     if bool(steps[0]) != bool(steps[1]) and not lab.has_scalars:
-        cuts = [call for call in lab.baseline.calls if _losing(parts, [call], lambda part: part[0])]
+        cuts = [call for call in lab.baseline.calls if losing(parts, [call], lambda part: part[0])]
         meant = len(cuts) == 1 and cuts[0].inputs[0].shape[-1] == Y.shape[-1]
         return Reading(layer, (cuts or [layer.call])[0], "none", "backward" if steps[0] else "forward", meant=meant)
     return next((Reading(layer, at, step, half) for step, k, half, alone in sides if steps[k] == alone), None)
@@ -420,35 +425,31 @@ def _reading(lab: Experiments, layer: LayerCall) -> Reading | None:
 
 def _paired(lab: Experiments, layer: LayerCall) -> Call | None:
     """A view of both halves as (…, H, 2) that is added up along the 2: it adds neighbours, not the halves."""
-    for call, scramble in lab.ask(losses_of).names.scrambles:
-        made, halves = call.outputs[0], [atom.size for atom in scramble.before[-1].atoms]
-        if halves == [2, layer.H] and made.shape[-2:] == (layer.H, 2) and layer.call.index < call.index:
-            for reader in made.readers:
-                dim = reader.argument(1, "dim")
-                if reader.name in ("sum", "mean") and isinstance(dim, int) and dim in (-1, len(made.shape) - 1):
-                    return call
+    axes, H = lab.ask(losses_of).axes, layer.H
+    for call in lab.baseline.calls:
+        if call.name not in ("sum", "mean") or not call.inputs or H == 2 or call.inputs[0].shape[-2:] != (H, 2):
+            continue
+        view, last = call.inputs[0].maker, call.argument(1, "dim") in (-1, len(call.inputs[0].shape) - 1)
+        if view is not None and view.name in VIEWS and last and axes(view.inputs[0])[-1].name.startswith("R·"):
+            return view
     return None
 
 
-def _step_marks(lab: Experiments, layer: LayerCall, Y: Value) -> Tensor | None:
+def _step_marks(lab: Experiments, layer: LayerCall, Y: Value) -> Tensor:
     """Marks for the first, the last and the other steps of each half of Y, rows read to their own length."""
-    place = torch.full(Y.shape[:-1], _BETWEEN)
-    if layer.packed:
-        if layer.batch_sizes is None:
-            return None
-        start, lengths = 0, layer.lengths
-        for t, size in enumerate(layer.batch_sizes.tolist()):
-            for row in range(size):
-                place[start + row] = _LAST if t == lengths[row] - 1 else _FIRST if t == 0 else _BETWEEN
-            start += size
+    if layer.batch_sizes is not None:
+        sizes = layer.batch_sizes.tolist()
+        step = torch.cat([torch.full((n,), t) for t, n in enumerate(sizes)])
+        last = torch.tensor(layer.lengths)[torch.cat([torch.arange(n) for n in sizes])] - 1
     else:
-        steps = place if layer.batch_first else place.transpose(0, 1)
-        steps[:, 0] = _FIRST
         told = lab.ask(lengths_of)
-        if told is not None and not isinstance(told, str) and len(told.steps) == steps.size(0):
-            for row, n in enumerate(told.steps):
-                steps[row, min(max(n, 1), steps.size(1)) - 1] = _LAST
-        steps[:, -1] = _LAST
+        known = [] if told is None or isinstance(told, str) else told.steps
+        last = torch.tensor(known if len(known) == layer.N else [layer.L] * layer.N).clamp(1, layer.L) - 1
+        step, last = torch.arange(layer.L).unsqueeze(1).expand(layer.L, layer.N), last.expand(layer.L, layer.N)
+        step, last = (step.t(), last.t()) if layer.batch_first else (step, last)
+    place = torch.full(Y.shape[:-1], _BETWEEN)
+    place[step == 0] = _FIRST
+    place[(step == last) | (step == layer.L - 1)] = _LAST
     marks, half = torch.zeros(3 * layer.R, *Y.shape, dtype=torch.bool), Y.shape[-1] // layer.R
     for k in range(3 * layer.R):
         columns = slice(k // 3 * half, (k // 3 + 1) * half)
