@@ -22,6 +22,7 @@ _RESETS = ("reset", "init_hidden", "init_state", "clear", "zero_state", "detach"
 _LAYERS = PRODUCTS | names_in("conv1d conv2d conv3d")
 _ZEROS = names_in("zeros zeros_like new_zeros")
 _JOINS = names_in("cat concat hstack expand expand_as repeat unsqueeze to view reshape")
+_INSERTS = names_in("unsqueeze view reshape __getitem__")
 _TURNS = names_in("transpose permute contiguous to float squeeze")
 
 
@@ -249,9 +250,8 @@ def recurrence_of(lab: Experiments) -> NoRecurrence | None:
         if looped and not any(kept):
             return NoRecurrence("loop", calls[0].call, calls[0])
         if not looped and not calls[0].cell and all(_zero(lab, layer) for layer in calls):
-            inserted = _inserting(calls[0].X)
-            window = inserted is not None and _turned(inserted.inputs[0]) in inputs
-            return NoRecurrence("window" if window else "step", inserted or calls[0].call, calls[0])
+            window = _window(lab, calls[0].X)
+            return NoRecurrence("step" if window is None else "window", window or calls[0].call, calls[0])
     return _from_zeros(lab) if settled(lab) else None
 
 
@@ -277,12 +277,11 @@ def _turned(value: Value) -> Value:
     return value
 
 
-def _inserting(value: Value) -> Call | None:
-    """The view that made the axis of one step out of data without one."""
+def _window(lab: Experiments, value: Value) -> Call | None:
+    """The view that made the axis of one step out of an input without one."""
     maker = _turned(value).maker
-    if maker is None or maker.name not in ("unsqueeze", "view", "reshape", "__getitem__"):
+    if maker is None or maker.name not in _INSERTS or _turned(before := maker.inputs[0]) not in lab.baseline.inputs:
         return None
-    before = maker.inputs[0]
     grows = len(before.shape) < len(maker.outputs[0].shape)
     return maker if grows and not any(call.name.startswith("conv") for call in before.readers) else None
 

@@ -179,11 +179,9 @@ def _size_one(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
         if call.name in CLASSES:
             title = f"{call.name} counts classes on an axis of size one: the loss is always 0.0"
             fix = f"F.binary_cross_entropy_with_logits with float targets, or {fix}"
-        elif call.name in _NORMS:
-            title = f"{call.name} runs over an axis of size one: what comes out is the same, whatever it reads"
-            fix = "probably another axis, or more than one feature"
         else:
-            title = f"{call.name} runs over an axis of size one: its weights are always 1.0"
+            always = "its weights are always 1.0" if call.name in _SOFTMAX else "what comes out is always the same"
+            title = f"{call.name} runs over an axis of size one: {always}"
             last = any(v is value or v in call.outputs for _, v in losses.trace.results)
             fix = f"torch.sigmoid for one output, or {fix}" if last else _along_steps(losses, lab, call)
         made = " that nn.Linear(…, 1) made" if by_weight else ", the batch,"
@@ -229,17 +227,11 @@ def _along_steps(losses: Losses, lab: Experiments | None, call: Call) -> str:
     for axis, name in enumerate(losses.names.names(call.inputs[0])):
         if "L·" in name or "·L" in name:
             return f"probably the steps: axis {axis} holds {name}, and a view takes them apart"
-        if call.inputs[0].shape[axis] > 1 and name != "N":
+        if call.inputs[0].shape[axis] > 1 and name != "N" and call.name in _SOFTMAX:
             fix = with_dim(call, axis)
             fixes.append(Fix(f"{fix.text}: the steps, axis {axis}", fix.edits))
-    if lab is None or not fixes:
-        return fixes[0].text if fixes else "probably the axis that holds the steps"
-    return best(lab, fixes, samples_hold if lab.N > 1 else _runs_through)
-
-
-def _runs_through(lab: Experiments, fix: Fix) -> bool:
-    """With one sample there is nothing to keep apart."""
-    return lab.plain(lab.inputs.same(), fix.edits).error is None
+    tried = best(lab, fixes, samples_hold) if lab is not None and lab.N > 1 else ""
+    return tried or f"probably {fixes[0].text if fixes else 'another axis, or more than one feature'}"
 
 
 def _classes_elsewhere(losses: Losses) -> Iterator[Finding]:
@@ -296,14 +288,7 @@ def layouts(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
             yield from _ctc(pair, pair.call, lab)
         if blame is not None or not (pair.name in CLASSES | ELEMENTWISE or pair.call is None):
             continue
-        if (cut := _cut_before(losses, pair)) is not None:
-            title = f"{cut.name} cuts across batch and steps: predictions stand beside targets of other steps"
-            measured = (
-                f"{cut.inputs[0].shape} as {cut.outputs[0].shape} exchanges no axes: it cuts the same memory anew"
-            )
-            fix = f"probably {argument_text(cut, 0) or 'x'}.transpose(0, 1) in the place of the {cut.name}"
-            yield RULES["LS202"].finding(title, measured, fix, cut.where)
-        elif (found := _two_orders(losses, pair)) is not None:
+        if (found := _two_orders(losses, pair)) is not None:
             name = "cross_entropy" if pair.call is None else pair.name
             title = f"{name} compares predictions and targets that were flattened in different orders"
             yield RULES["LS214"].finding(title, *found, pair.where)
@@ -329,15 +314,6 @@ def _order(losses: Losses, value: Value) -> list[int]:
     features = losses.features(value)
     axes = [axis for k, axis in enumerate(losses.axes(value)) if k not in features]
     return [atom.size for axis in axes for atom in axis.atoms if atom.size > 1]
-
-
-def _cut_before(losses: Losses, pair: Pair) -> Call | None:
-    """The view that scrambled batch and steps of predictions whose targets lie in a grid."""
-    way, targets = (losses.trace.ancestors(v) if v.index >= 0 else {-1} for v in (pair.output, pair.target))
-    cuts = [(call, {call.outputs[0].index}, scramble.mixed) for call, scramble in losses.names.scrambles]
-    if len(pair.target.shape) < 2 or any(made & targets for _, made, _ in cuts):
-        return None
-    return next((call for call, made, mixed in cuts if made & way and {"N", "L"} <= set(mixed)), None)
 
 
 def _ctc(pair: Pair, call: Call, lab: Experiments | None) -> Iterator[Finding]:

@@ -91,10 +91,6 @@ def _chosen(lab: Experiments, *, cells: bool = False) -> list[LayerCall]:
     return [layer for layer in some if cells or not layer.cell]
 
 
-def _results(lab: Experiments) -> set[int]:
-    return {value.index for _, value in lab.results}
-
-
 def _between(value: Value, end: Value) -> list[Call]:
     """The calls on the way back from a value to another, nearest first."""
     calls: list[Call] = []
@@ -121,23 +117,19 @@ def losing(parts: Parts, calls: Iterable[Call], of: Callable[[Any], Any] = lambd
     return None
 
 
-def _readers(lab: Experiments, values: Iterable[Value | None], skipped: set[int]) -> list[Call]:
-    """The calls that read some values on a way to a result on which none of the skipped calls lies."""
-    results, found = _results(lab), dict[int, Call]()
-
-    def through(call: Call, _: Value) -> bool:
-        return call.index not in skipped and any(v.index in lab.on_path for v in call.outputs)
-
+def _readers(lab: Experiments, values: Iterable[Value], skipped: set[int]) -> list[Call]:
+    """The calls that read some values on a way to a result on which none of the skipped calls lies, one a value."""
+    results = [value for _, value in lab.results]
+    waiting, reached = list(results), set[int]()
+    for value in waiting:
+        if value.index not in reached and (value.maker is None or value.maker.index not in skipped):
+            reached.add(value.index)
+            waiting.extend(value.parents)
+    found: list[Call] = []
     for value in values:
-        if value is None:
-            continue
-        if value.index in results and value.maker is not None:
-            found[value.maker.index] = value.maker
-        for call in value.readers:
-            on_way = [v for v in call.outputs if v.index in lab.on_path and call.index not in skipped]
-            if any(made.index in results for v in on_way for made in v.way_on(through)):
-                found[call.index] = call
-    return [found[index] for index in sorted(found)]
+        reading = [call for call in value.readers if any(v.index in reached for v in call.outputs)]
+        found += [call for call in [value.maker] if value in results and call is not None][:1] or reading[:1]
+    return found
 
 
 # ---------------------------------------------------------------------- rows of hn and cn
@@ -299,9 +291,8 @@ def _dropping(parts: Parts, layer: LayerCall, value: Value) -> Call | None:
     while current is not None and current.maker not in (None, layer.call) and len(chain) < 20:
         chain += [maker for maker in [current.maker] if maker is not None]
         current = next((v for v in chain[-1].inputs if parts.of(v)), None)
-    return losing(parts, reversed(chain)) or next(
-        (call for call in chain if call.name in _BRINGS_TOGETHER), chain[0] if chain else None
-    )
+    together = [call for call in chain if call.name in _BRINGS_TOGETHER]
+    return losing(parts, reversed(chain)) or next(iter(together or chain), None)
 
 
 def _stacked_cells(lab: Experiments) -> Rows | None:
@@ -318,8 +309,8 @@ def _stacked_cells(lab: Experiments) -> Rows | None:
         under = [layer for layer in lab.layers if layer.module is below.module]
         own = {layer.call.index for layer in calls}
         read = _readers(lab, [v for layer in calls for v in layer.outputs.values()], own)
-        skipped = own | {layer.call.index for layer in under}
-        instead = [] if read else _readers(lab, [layer.outputs["hn"] for layer in under], skipped)
+        both = own | {layer.call.index for layer in under}
+        instead = [] if read else _readers(lab, [layer.outputs["hn"] for layer in under], both)
         if instead:
             return Rows("unread", below, "hn", instead[0], (), calls[0])
     return None
@@ -331,27 +322,33 @@ def cell_of(lab: Experiments) -> Cell | None:
     if not settled(lab):
         return None
     for calls in by_layer(lab):
-        own = {layer.call.index for layer in calls}
-        read = {k: _readers(lab, [layer.outputs.get(k) for layer in calls], own) for k in ("Y", "hn", "cn")}
-        if read["cn"] and not read["hn"] and not read["Y"]:
-            layer, reader = calls[0], read["cn"][0]
-            names = result_names(layer.call.where)
-            if len(names) > 1 and names[-2] == "_" != names[-1]:  # hn was let go where it came back
-                reader = layer.call
-            elif reader.name == "index_select" and reader.where == layer.call.where:  # the layer's own, of packed rows
-                further = [call for value in reader.outputs for call in value.readers]
-                reader = next((call for call in further if any(v.index in lab.on_path for v in call.outputs)), reader)
-            return Cell(layer.outputs["cn"], reader, layer)
+        layer, own = calls[0], {layer.call.index for layer in calls}
+        cs = [one.outputs["cn"] for one in calls if "cn" in one.outputs]
+        hs = [v for one in calls for role, v in one.outputs.items() if role != "cn"]
+        at = _only_cell(lab, hs, cs, own)
+        names = result_names(layer.call.where)
+        if at is not None and len(names) > 1 and names[-2] == "_" != names[-1]:  # hn was let go where it came back
+            at = layer.call
+        elif at is not None and at.name == "index_select" and at.where == layer.call.where:  # the layer's own, packed
+            at = (_readers(lab, at.outputs, own) or [at])[0]
+        if at is not None:
+            return Cell(cs[0], at, layer)
     by_line: dict[object, list[tuple[Value, Value]]] = {}
     for call, h, c in _own_steps(lab):
         by_line.setdefault(call.line, []).append((h, c))
     for steps in by_line.values():
-        inside = lab.baseline.ancestors(*steps[-1])
-        hs, cs = ([(v, at) for v in some if (at := _outside(lab, v, inside))] for some in zip(*steps, strict=True))
-        # The last h alone beside every c is what the caller goes on from.
-        if cs and (not hs or (len(cs) > 2 and len(hs) == 1 < len(steps))):
-            return Cell(*cs[0])
+        inside = (lab.baseline.values[k].maker for k in lab.baseline.ancestors(*steps[-1]))
+        own = {call.index for call in inside if call is not None}
+        at = _only_cell(lab, [h for h, _ in steps], [c for _, c in steps], own)
+        if at is not None:
+            return Cell(next(c for _, c in steps if c in at.inputs or c.maker is at), at)
     return None
+
+
+def _only_cell(lab: Experiments, hs: list[Value], cs: list[Value], own: set[int]) -> Call | None:
+    """The first call outside a recurrence that reads c where none reads h, or one the last h, to go on from it."""
+    of_h, of_c = _readers(lab, hs, own), _readers(lab, cs, own)
+    return of_c[0] if of_c and (not of_h or (len(of_c) > 2 and len(of_h) == 1 < len(cs))) else None
 
 
 def _own_steps(lab: Experiments) -> Iterator[tuple[Call, Value, Value]]:
@@ -369,20 +366,13 @@ def _own_steps(lab: Experiments) -> Iterator[tuple[Call, Value, Value]]:
 def _cell_in(value: Value) -> Value | None:
     """What a tensor was before a normalisation, where it is a sum of two products, as f · c + i · g is."""
     for made, maker in value.way_back():
-        products = [v for v in maker.inputs if v.maker is not None and v.maker.name in _MULTIPLIES]
+        makers = [v.maker for v in maker.inputs if v.maker is not None and len(v.maker.inputs) == 2]
+        products = [call for call in makers if call.name in _MULTIPLIES]
         if maker.name in _ADDS and len(products) + (maker.name == "addcmul") == 2:
             return made
         if maker.name not in _KEEPS_CELL:
             return None
     return None
-
-
-def _outside(lab: Experiments, value: Value, inside: set[int]) -> Call | None:
-    """The first call that reads a state on the way to a result and not for a later step."""
-    if value.index in _results(lab):
-        return value.maker
-    made = ((call, {v.index for v in call.outputs}) for call in value.readers)
-    return next((call for call, outputs in made if outputs & lab.on_path and not outputs & inside), None)
 
 
 # ---------------------------------------------------------------------- steps and halves of Y
