@@ -158,7 +158,8 @@ def _loop(lab: Experiments) -> Unread | None:
     for (index, axis), places in taken.items():
         value = lab.baseline.values[index]
         steps = value.shape[axis]
-        if any(not list(_places(lab, c)) and _reads(lab, c) for c in value.readers if value not in c.outputs):
+        whole = (c for c in value.readers if value not in c.outputs and not list(_places(lab, c)))
+        if any(_reads(lab, c) for c in whole):
             continue
         calls = [call for some in places.values() for call in some]
         lines = [call.line for call in calls]
@@ -242,7 +243,7 @@ def recurrence_of(lab: Experiments) -> NoRecurrence | None:
     if lab.baseline.error is not None:
         return None
     for calls in by_layer(lab):
-        if any(layer.L > 1 or layer.packed or _goes_on(lab, layer, calls) for layer in calls):
+        if any(layer.L > 1 or layer.packed for layer in calls) or _goes_on(lab, calls):
             continue
         looped = len({layer.call.line for layer in calls}) < len(calls)
         inputs = lab.baseline.inputs
@@ -261,13 +262,12 @@ def _zero(lab: Experiments, layer: LayerCall) -> bool:
     return not any(e is None or bool(e.any()) for e in elements) and not _from_outside(lab, layer)
 
 
-def _goes_on(lab: Experiments, layer: LayerCall, calls: list[LayerCall]) -> bool:
+def _goes_on(lab: Experiments, calls: list[LayerCall]) -> bool:
     """Whether a state that a call returns is kept, returned, or given to a later call."""
-    results = {value.index for _, value in lab.baseline.results}
-    states = [state for other in calls if other is not layer for state in other.states.values()]
-    later = lab.baseline.ancestors(*states)
-    returned = [value for role, value in layer.outputs.items() if role != "Y"]
-    return any(v.index in later or lab.is_kept(v) or (not layer.cell and v.index in results) for v in returned)
+    later = lab.baseline.ancestors(*(state for layer in calls for state in layer.states.values()))
+    given = {v.index for _, v in lab.baseline.results if not calls[0].cell} | later
+    returned = [value for layer in calls for role, value in layer.outputs.items() if role != "Y"]
+    return any(value.index in given or lab.is_kept(value) for value in returned)
 
 
 def _turned(value: Value) -> Value:

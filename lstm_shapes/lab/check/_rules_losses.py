@@ -64,9 +64,7 @@ def broadcast_loss(losses: Losses, lab: Experiments | None) -> Iterator[Finding]
         pairs, meant = torch.Size(both).numel(), max(p.tensor.numel(), t.tensor.numel())
         name = "the difference" if pair.name in DIFFERENCES else pair.name
         title, where = f"{name} broadcasts output {p.shape} against target {t.shape}", pair.where
-        measured = (
-            f"{p.shape} and {t.shape} become {both}: {pairs} pairs are compared where {t.tensor.numel()} were meant"
-        )
+        measured = f"{p.shape} and {t.shape} become {both}: {pairs} pairs are compared where {meant} were meant"
         measured += ", every output with every target" if pairs > meant else ""
         fix = _one_shape(pair, p, t)
         if pairs == meant == 1:
@@ -89,16 +87,17 @@ def _sides(losses: Losses, pair: Pair) -> tuple[Value, Value, tuple[int, ...]] |
     grows = torch.Size(both).numel() > max(p.tensor.numel(), t.tensor.numel())
     if pair.name in DIFFERENCES:
         short, long = sorted((p, t), key=lambda v: len(v.shape))
+        if not grows or long.shape != (*short.shape, 1):
+            return None
         learned = [any(losses.trace.values[k].parameter for k in losses.trace.ancestors(v)) for v in (p, t)]
-        if not grows or long.shape != (*short.shape, 1) or learned[0] == learned[1]:
+        if learned[0] == learned[1]:
             return None
         return (p, t, both) if learned[0] else (t, p, both)
-    elementwise = pair.name in ELEMENTWISE or (pair.call is None and t.tensor.is_floating_point())
+    if p.shape == t.shape or not (pair.name in ELEMENTWISE or (pair.call is None and t.tensor.is_floating_point())):
+        return None
     elements = t.elements
     constant = elements is None or elements.is_meta or bool((elements == elements.flatten()[:1]).all())
-    if p.shape == t.shape or not elementwise or (p.tensor.numel() > 1 and not grows and constant):
-        return None
-    return p, t, both
+    return None if p.tensor.numel() > 1 and not grows and constant else (p, t, both)
 
 
 def _spoken(pair: Pair, value: Value, word: str = "output") -> str:
