@@ -1,4 +1,4 @@
-"""What a call keeps and what it never reads: a second call, arguments that reach nothing, layers that never recur."""
+"""What a call keeps and what it never reads: a second call, arguments and steps that reach nothing."""
 
 from __future__ import annotations
 
@@ -11,19 +11,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lstm_shapes.lab.trace import CELLS, KERNELS, LEAVES_TORCH, Call, LayerCall, Value, leaves
-from lstm_shapes.lab.trace._families import PRODUCTS, names_in
+from lstm_shapes.lab.trace import LEAVES_TORCH, Call, LayerCall, Value, leaves
 
 from ._compare import differs
 from ._experiments import Experiments
 from ._states import by_layer, losing, reaching, settled
 
 _RESETS = ("reset", "init_hidden", "init_state", "clear", "zero_state", "detach", "repackage", "begin_state")
-_LAYERS = PRODUCTS | names_in("conv1d conv2d conv3d")
-_ZEROS = names_in("zeros zeros_like new_zeros")
-_JOINS = names_in("cat concat hstack expand expand_as repeat unsqueeze to view reshape")
-_INSERTS = names_in("unsqueeze view reshape __getitem__")
-_TURNS = names_in("transpose permute contiguous to float squeeze")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +72,13 @@ def _graphs_meet(lab: Experiments) -> bool:
 def _starting_from_kept(lab: Experiments) -> LayerCall | None:
     """The first layer that starts from a tensor which was there before the call, or leaves one for the next."""
     for layer in lab.layers:
-        outside = _from_outside(lab, layer)
+        outside = from_outside(lab, layer)
         if any(v not in lab.baseline.inputs and id(v.tensor) in lab.kept_ids for v in outside):
             return layer
     return next((layer for layer in lab.layers if any(lab.is_kept(v) for v in layer.outputs.values())), None)
 
 
-def _from_outside(lab: Experiments, layer: LayerCall) -> list[Value]:
+def from_outside(lab: Experiments, layer: LayerCall) -> list[Value]:
     """The tensors that no call has made, of which a call's states are made."""
     values = [lab.baseline.values[k] for k in lab.baseline.ancestors(*layer.states.values())]
     return [value for value in values if value.maker is None]
@@ -96,7 +90,7 @@ def _resets(lab: Experiments, layer: LayerCall) -> bool:
     own = {name for kind in kinds if not kind.__module__.startswith(("torch", "builtins")) for name in vars(kind)}
     if any(word in name for name in own for word in _RESETS):
         return True
-    return any(value in lab.baseline.inputs for value in _from_outside(lab, layer))
+    return any(value in lab.baseline.inputs for value in from_outside(lab, layer))
 
 
 # ---------------------------------------------------------------------- arguments and steps that are never read
@@ -177,7 +171,7 @@ def _only_step(lab: Experiments, call: Call) -> bool:
     """Whether what is taken is the only step that a cell reads, from a state of zeros."""
     made = {v.index for v in call.outputs}
     cells = [calls for calls in by_layer(lab) if calls[0].cell and made & lab.baseline.ancestors(calls[0].X)]
-    return bool(cells) and all(len(calls) == 1 and _zero(lab, calls[0]) for calls in cells)
+    return bool(cells) and all(len(calls) == 1 and from_zero(lab, calls[0]) for calls in cells)
 
 
 def _places(lab: Experiments, call: Call) -> Iterator[tuple[int, int, bool]]:
@@ -225,99 +219,7 @@ def _first_only(lab: Experiments) -> Unread | None:
     return Unread("first", value, losing(parts, lab.baseline.calls)) if ends == {"first"} else None
 
 
-# ---------------------------------------------------------------------- recurrence
-@dataclass(frozen=True, slots=True)
-class NoRecurrence:
-    """A layer whose every call reads one step from a zero state: in a `loop`, a `window`, or a `step` (the data have
-    one). Without a layer, a hand-written cell that reads `zeros` at each of `steps`."""
-
-    kind: Literal["window", "loop", "step"]
-    call: Call
-    layer: LayerCall | None = None
-    zeros: Value | None = None
-    steps: int = 0
-
-
-def recurrence_of(lab: Experiments) -> NoRecurrence | None:
-    """The first layer whose recurrent weights never matter."""
-    if lab.baseline.error is not None:
-        return None
-    for calls in by_layer(lab):
-        if any(layer.L > 1 or layer.packed for layer in calls) or _goes_on(lab, calls):
-            continue
-        looped = len({layer.call.line for layer in calls}) < len(calls)
-        inputs = lab.baseline.inputs
-        kept = (v for layer in calls for v in _from_outside(lab, layer) if not v.parameter and v not in inputs)
-        if looped and not any(kept):
-            return NoRecurrence("loop", calls[0].call, calls[0])
-        if not looped and not calls[0].cell and all(_zero(lab, layer) for layer in calls):
-            window = _window(lab, calls[0].X)
-            return NoRecurrence("step" if window is None else "window", window or calls[0].call, calls[0])
-    return _from_zeros(lab) if settled(lab) else None
-
-
-def _zero(lab: Experiments, layer: LayerCall) -> bool:
+def from_zero(lab: Experiments, layer: LayerCall) -> bool:
     """Whether a call starts from zeros that the program made itself."""
     elements = [state.elements for state in layer.states.values()]
-    return not any(e is None or bool(e.any()) for e in elements) and not _from_outside(lab, layer)
-
-
-def _goes_on(lab: Experiments, calls: list[LayerCall]) -> bool:
-    """Whether a state that a call returns is kept, returned, or given to a later call."""
-    later = lab.baseline.ancestors(*(state for layer in calls for state in layer.states.values()))
-    given = {v.index for _, v in lab.baseline.results if not calls[0].cell} | later
-    returned = [value for layer in calls for role, value in layer.outputs.items() if role != "Y"]
-    return any(value.index in given or lab.is_kept(value) for value in returned)
-
-
-def _turned(value: Value) -> Value:
-    """A tensor as it was before it was turned."""
-    while value.maker is not None and value.maker.name in _TURNS:
-        value = value.maker.inputs[0]
-    return value
-
-
-def _window(lab: Experiments, value: Value) -> Call | None:
-    """The view that made the axis of one step out of an input without one."""
-    maker = _turned(value).maker
-    if maker is None or maker.name not in _INSERTS or _turned(before := maker.inputs[0]) not in lab.baseline.inputs:
-        return None
-    grows = len(before.shape) < len(maker.outputs[0].shape)
-    return maker if grows and not any(call.name.startswith("conv") for call in before.readers) else None
-
-
-def _from_zeros(lab: Experiments) -> NoRecurrence | None:
-    """Weights that a loop uses at each step on zeros, where no weights of the loop read what an earlier step made."""
-    loops: dict[tuple[object, ...], list[Call]] = {}
-    for call in lab.baseline.calls:
-        weights = [v.index for v in call.inputs if v.parameter]
-        if call.name in _LAYERS | CELLS | KERNELS and weights and call.outputs:
-            loops.setdefault((call.line, *weights), []).append(call)
-    for calls in loops.values():
-        if len(calls) < 3 or calls[0].name not in _LAYERS:
-            continue
-        zeros = [_zeros_in(call) for call in calls]
-        together = [some for some in loops.values() if some[0].index < calls[1].index < some[-1].index]
-        reaches = any(v.index in lab.on_path for v in calls[-1].outputs)
-        if None not in zeros and reaches and not any(_recurs(lab, some) for some in together):
-            return NoRecurrence("loop", calls[-1], zeros=zeros[-1], steps=len(calls))
-    return None
-
-
-def _zeros_in(call: Call) -> Value | None:
-    """The zeros that the program made itself and hands to a product, alone or joined with what else it reads."""
-    waiting = [v for v in call.inputs if not v.parameter]
-    for value in waiting:
-        maker = value.maker
-        if maker is not None and maker.name in _ZEROS and len(value.shape) > 1:
-            if value.elements is not None and not bool(value.elements.any()):
-                return value
-        elif maker is not None and maker.name in _JOINS and len(waiting) < 12:
-            waiting.extend(v for v in maker.inputs if not v.parameter)
-    return None
-
-
-def _recurs(lab: Experiments, calls: list[Call]) -> bool:
-    """Whether the last of these calls reads what the first one made."""
-    made = {v.index for v in calls[0].outputs}
-    return bool(made & lab.baseline.ancestors(*(v for v in calls[-1].inputs if not v.parameter)))
+    return not any(e is None or bool(e.any()) for e in elements) and not from_outside(lab, layer)

@@ -8,18 +8,27 @@ from torch import nn
 
 from lstm_shapes.display._numbers import counted
 from lstm_shapes.lab._words import layer_names, loop_line, symbol, value_name
-from lstm_shapes.lab.trace import Where
+from lstm_shapes.lab.trace import CELLS, KERNELS, Call, LayerCall, Value, Where
+from lstm_shapes.lab.trace._families import PRODUCTS, names_in
 from lstm_shapes.lab.trace._where import source_line
 
 from ._blame import Blame, blame_of
 from ._experiments import Experiments
-from ._kept import NoRecurrence, Second, Unread, recurrence_of, second_call_of, unread_of
+from ._kept import Second, Unread, from_outside, from_zero, second_call_of, unread_of
+from ._states import by_layer, settled
 from .report import Finding, Level
 from .rule import rule
 
+_LAYERS = PRODUCTS | names_in("conv1d conv2d conv3d")
+_ZEROS = names_in("zeros zeros_like new_zeros")
+_JOINS = names_in("cat concat hstack expand expand_as repeat unsqueeze to view reshape")
+_INSERTS = names_in("unsqueeze view reshape __getitem__")
+_TURNS = names_in("transpose permute contiguous to float squeeze")
 
-@rule("LS210", "no-recurrence", recurrence_of)
-def no_recurrence(found: NoRecurrence | None, lab: Experiments) -> Iterator[Finding]:
+
+# ---------------------------------------------------------------------- layers that never recur
+@rule("LS210", "no-recurrence")
+def no_recurrence(lab: Experiments) -> Iterator[Finding]:
     """The sequence axis has one step by construction, so the recurrent weights never matter.
 
     With one step and a zero state, W_hh is multiplied by zero: the layer is a Linear with gates. This happens where a
@@ -37,30 +46,100 @@ def no_recurrence(found: NoRecurrence | None, lab: Experiments) -> Iterator[Find
         model = lambda x: rnn(x.unsqueeze(-1))[0][:, -1]
         inputs = (torch.randn(5, 9),)
     """
-    if found is None:
+    if lab.baseline.error is not None:
         return
-    layer = found.layer
-    level: Level = "error"
-    if layer is None:
-        shape = found.zeros.shape if found.zeros is not None else ()
-        title = "each step of the loop starts from zeros: it never passes its state on"
-        measured = f"{symbol(found.call.name)} reads zeros {shape} at all {found.steps} steps"
-        fix = "probably the state that the last step made, h, in the place of the zeros"
-    elif found.kind == "loop":
-        state = "h" if layer.cell else "state"
-        title = f"{layer.called} starts each of its steps from nothing: the loop never passes its state on"
-        measured = f"every call reads one step from a zero state, and {layer_names(layer)['hn']} goes nowhere"
-        fix = f"probably {state} = {layer.called}(x_t, {state}): hand the state that came back to the next step"
-    else:
-        level = "warning" if found.kind == "step" else "error"
-        title = f"{layer.called} reads one step from a zero state: nothing is remembered, W_hh never matters"
-        measured = f"x {layer.X.shape} has L = 1 and {counted(layer.Q, 'feature')}"
-        fix = "probably x.unsqueeze(-1) or view(N, L, 1) for a window of L values, and input_size=1; "
-        fix += "or the state handed on from call to call"
-    name = "" if layer is None else layer.name
-    yield no_recurrence.finding(title, measured, fix, found.call.where, level=level, layer=name)
+    for calls in by_layer(lab):
+        layer, inputs = calls[0], lab.baseline.inputs
+        if any(one.L > 1 or one.packed for one in calls) or _goes_on(lab, calls):
+            continue
+        looped = len({one.call.line for one in calls}) < len(calls)
+        kept = (v for one in calls for v in from_outside(lab, one) if not v.parameter and v not in inputs)
+        if looped and not any(kept):
+            state, at = "h" if layer.cell else "state", layer.call.where
+            title = f"{layer.called} starts each of its steps from nothing: the loop never passes its state on"
+            measured = f"every call reads one step from a zero state, and {layer_names(layer)['hn']} goes nowhere"
+            fix = f"probably {state} = {layer.called}(x_t, {state}): hand the state that came back to the next step"
+            yield no_recurrence.finding(title, measured, fix, at, layer=layer.name)
+            return
+        if not looped and not layer.cell and all(from_zero(lab, one) for one in calls):
+            window = _window(lab, layer.X)
+            level: Level = "warning" if window is None else "error"
+            title = f"{layer.called} reads one step from a zero state: nothing is remembered, W_hh never matters"
+            measured = f"x {layer.X.shape} has L = 1 and {counted(layer.Q, 'feature')}"
+            fix = "probably x.unsqueeze(-1) or view(N, L, 1) for a window of L values, and input_size=1; "
+            fix += "or the state handed on from call to call"
+            at = (window or layer.call).where
+            yield no_recurrence.finding(title, measured, fix, at, level=level, layer=layer.name)
+            return
+    if settled(lab):
+        yield from _from_zeros(lab)
 
 
+def _goes_on(lab: Experiments, calls: list[LayerCall]) -> bool:
+    """Whether a state that a call returns is kept, returned, or given to a later call."""
+    later = lab.baseline.ancestors(*(state for layer in calls for state in layer.states.values()))
+    given = {v.index for _, v in lab.baseline.results if not calls[0].cell} | later
+    returned = [value for layer in calls for role, value in layer.outputs.items() if role != "Y"]
+    return any(value.index in given or lab.is_kept(value) for value in returned)
+
+
+def _turned(value: Value) -> Value:
+    """A tensor as it was before it was turned."""
+    while value.maker is not None and value.maker.name in _TURNS:
+        value = value.maker.inputs[0]
+    return value
+
+
+def _window(lab: Experiments, value: Value) -> Call | None:
+    """The view that made the axis of one step out of an input without one."""
+    maker = _turned(value).maker
+    if maker is None or maker.name not in _INSERTS or _turned(before := maker.inputs[0]) not in lab.baseline.inputs:
+        return None
+    grows = len(before.shape) < len(maker.outputs[0].shape)
+    return maker if grows and not any(call.name.startswith("conv") for call in before.readers) else None
+
+
+def _from_zeros(lab: Experiments) -> Iterator[Finding]:
+    """Weights that a loop uses at each step on zeros, where no weights of the loop read what an earlier step made."""
+    loops: dict[tuple[object, ...], list[Call]] = {}
+    for call in lab.baseline.calls:
+        weights = [v.index for v in call.inputs if v.parameter]
+        if call.name in _LAYERS | CELLS | KERNELS and weights and call.outputs:
+            loops.setdefault((call.line, *weights), []).append(call)
+    for calls in loops.values():
+        if len(calls) < 3 or calls[0].name not in _LAYERS:
+            continue
+        zeros = [_reads_zeros(call) for call in calls]
+        together = [some for some in loops.values() if some[0].index < calls[1].index < some[-1].index]
+        reaches = any(v.index in lab.on_path for v in calls[-1].outputs)
+        if all(zeros) and reaches and not any(_recurs(lab, some) for some in together):
+            title = "each step of the loop starts from zeros: it never passes its state on"
+            measured = f"{symbol(calls[0].name)} reads zeros at all {len(calls)} steps"
+            fix = "probably the state that the last step made, h, in the place of the zeros"
+            yield no_recurrence.finding(title, measured, fix, calls[-1].where)
+            return
+
+
+def _reads_zeros(call: Call) -> bool:
+    """Whether a product reads zeros that the program made itself, alone or joined with what else it reads."""
+    waiting = [v for v in call.inputs if not v.parameter]
+    for value in waiting:
+        maker = value.maker
+        if maker is not None and maker.name in _ZEROS and len(value.shape) > 1:
+            if value.elements is not None and not bool(value.elements.any()):
+                return True
+        elif maker is not None and maker.name in _JOINS and len(waiting) < 12:
+            waiting.extend(v for v in maker.inputs if not v.parameter)
+    return False
+
+
+def _recurs(lab: Experiments, calls: list[Call]) -> bool:
+    """Whether the last of these calls reads what the first one made."""
+    made = {v.index for v in calls[0].outputs}
+    return bool(made & lab.baseline.ancestors(*(v for v in calls[-1].inputs if not v.parameter)))
+
+
+# ---------------------------------------------------------------------- what is kept, and what is never read
 @rule("LS211", "state-leak", blame_of, second_call_of)
 def state_leak(blame: Blame | None, second: Second, lab: Experiments) -> Iterator[Finding]:
     """State is carried between sequences that have nothing to do with each other.
@@ -157,8 +236,8 @@ def _definition(lab: Experiments) -> Where | None:
     return Where(file, line, source_line(file, line), code.co_name)
 
 
-@rule("LS301", "dropout-one-layer", recurrence_of)
-def dropout_one_layer(_: object, lab: Experiments) -> Iterator[Finding]:
+@rule("LS301", "dropout-one-layer")
+def dropout_one_layer(lab: Experiments) -> Iterator[Finding]:
     """Dropout on a one-layer recurrent module does nothing.
 
     The dropout argument drops the outputs of every layer but the last. With num_layers=1 there is no such layer.
