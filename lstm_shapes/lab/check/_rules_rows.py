@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from lstm_shapes.lab._words import append_line, last_step, layer_names, result_names, state_words, value_name
 from lstm_shapes.lab.trace import Call, LayerCall, Value
@@ -103,11 +104,17 @@ def wrongly_read(lab: Experiments) -> Finding | None:
     return next((found for ask in asked if (found := ask(lab)) is not None), None)
 
 
-def _shown(layer: LayerCall, role: str) -> tuple[str, str]:
-    """What a state is called, and its shape with what its axes are."""
-    name = layer_names(layer).get(role, "hn")
-    shape = f"{name} {layer.outputs['hn'].shape} of {layer.called}"
-    return name, f"{shape}, (K·R, N, H) with K = {layer.K}, R = {layer.R}, layer-major"
+def _shown(layer: LayerCall, role: str) -> tuple[str, str, str]:
+    """What a state is called; its shape, what its axes are and which row is the top layer's; an expression for that."""
+    name, last, R = layer_names(layer).get(role, "hn"), layer.K * layer.R - 1, layer.R
+    top, expression = f"row {last}", f"{name}[-1], the top layer's row"
+    if R == 2:
+        top = f"rows {last - 1} (forward) and {last} (backward)"
+        expression = f"torch.cat(({name}[-2], {name}[-1]), dim=-1), the top layer's two directions"
+    axes = (
+        f"{name} {layer.outputs['hn'].shape} of {layer.called} is (K·R, N, H), layer-major, with K = {layer.K}, R = {R}"
+    )
+    return name, f"{axes}: the top layer is {top}", expression
 
 
 def _handed(lab: Experiments) -> Finding | None:
@@ -125,14 +132,10 @@ def _handed(lab: Experiments) -> Finding | None:
         single = {k for _, _, by_row in starts if len(by_row) == 1 for k in by_row[0]}
         for reader, state, by_row in starts:
             if all(by_row) and _other_rows(layer, reader, by_row, single):
-                name, what = _shown(layer, "hn")
+                name, what, _ = _shown(layer, "hn")
                 taken = "; ".join(f"row {k} from {sorted(row)}" for k, row in enumerate(by_row))
                 measured = f"{what}; {reader.called} (K = {reader.K}, R = {reader.R}) gets {taken}"
-                fix = (
-                    f"{name} as it is, layer k to layer k"
-                    if reader.K == layer.K
-                    else f"{name}[-{reader.K}:], the top rows"
-                )
+                fix = f"{name} as it is" if reader.K == layer.K else f"{name}[-{reader.K}:], the top rows"
                 if layer.R == 2:
                     fix = f"torch.cat(({name}[0::2], {name}[1::2]), dim=2) into a layer twice as wide"
                     fix = f"the directions of each layer: {fix}, or {name}.view({layer.K}, 2, N, H).sum(1)"
@@ -224,17 +227,13 @@ def _rows(lab: Experiments) -> Finding | None:
     """Rows that are read while the top layer's are not, that are joined with themselves, or kept as an axis."""
     for layer in chosen(lab):
         count, R, parts = layer.K * layer.R, layer.R, lab.ask_of(row_parts, layer)
-        name, what = _shown(layer, "hn")
-        top, fix = f"the top layer is row {count - 1}", f"{name}[-1], the top layer's row"
-        if R == 2:
-            top = f"the top layer is rows {count - 2} (forward) and {count - 1} (backward)"
-            fix = f"torch.cat(({name}[-2], {name}[-1]), dim=-1), the top layer's two directions"
         for call in lab.baseline.calls if R == 2 else ():
             held = [parts.of(v) for v in call.inputs] if call.name in ("cat", "concat", "hstack") else []
             if len(held) == 2 and held[0] == held[1] and len({k % 2 for _, k in held[0]}) == 1:
+                role, row = min(held[0])
+                name, what, fix = _shown(layer, role)
                 title = f"the same rows of {name} are joined with themselves"
-                measured = f"of {what}, both parts are row {min(k for _, k in held[0])}, of one direction; {top}"
-                return _said("LS205", call, layer, title, measured, fix)
+                return _said("LS205", call, layer, title, f"{what}; both parts are row {row}, of one direction", fix)
         own = {one.call.index for one in lab.layers if one.module is layer.module}
         if count < 2 or readers_outside(lab, [layer.outputs["Y"]], own):
             continue  # the top layer is read beside it
@@ -242,15 +241,16 @@ def _rows(lab: Experiments) -> Finding | None:
         for role in ("hn", "cn"):
             held_by = [(v, {k for r, k in parts.of(v) if r == role}) for v in ends]
             rows = set[int]().union(*(some for _, some in held_by))
+            name, what, fix = _shown(layer, role)
             if rows and not set(range(count - R, count)) <= rows:
                 at = _dropping(parts, layer, next(v for v, some in held_by if some)) or layer.call
                 title = f"row {min(rows)} of {name} is" if len(rows) == 1 else f"rows {sorted(rows)} of {name} are"
-                measured = f"of {what}, rows {sorted(rows)} reach the result; {top}"
+                measured = f"{what}; rows {sorted(rows)} reach the result"
                 return _said("LS205", at, layer, f"{title} read, not the top layer's", measured, fix)
             kept = _keeping(lab, layer, parts) if role == "hn" and len(rows) == count else None
             if kept is not None:
                 title = f"the result still has the {count} rows of {name} as an axis"
-                measured = f"{what}: index k of the result belongs to row k, a layer or direction each"
+                measured = f"{what}; index k of the result belongs to row k, a layer or direction each"
                 return _said("LS205", kept, layer, title, measured, fix)
     return None
 
@@ -374,6 +374,19 @@ def _cell_in(value: Value) -> Value | None:
 
 
 # ---------------------------------------------------------------------- steps and halves of Y
+class _Side(NamedTuple):
+    """The step at which half number `k` of Y has seen one step, and where it has seen them all."""
+
+    step: str
+    other: str
+    k: int
+    half: str
+    alone: set[int]
+
+
+_SIDES = (_Side("last", "first", 1, "backward", {LAST}), _Side("first", "last", 0, "forward", {FIRST}))
+
+
 @rule("LS203", "half-read-direction")
 def half_read_direction(lab: Experiments) -> Iterator[Finding]:
     """A bidirectional layer's output is read at a step where one direction has seen only one step.
@@ -407,19 +420,19 @@ def _reading(lab: Experiments, layer: LayerCall) -> Finding | None:
     parts, ends = reaching(lab, {Y: step_marks(lab, layer, Y)}, halves)
     steps = [{step for half, step in ends if half == k} for k in range(R)]
     shown = f"{names['Y']} {Y.shape} of {layer.called}"
-    sides = (("last", "first", 1, "backward", {LAST}), ("first", "last", 0, "forward", {FIRST}))
 
-    def said(at: Call, side: tuple[str, str, int, str, set[int]], reaches: str) -> Finding:
-        step, other, _, half, _ = side
+    def said(at: Call, side: _Side, reaches: str) -> Finding:
+        step, half = side.step, side.half
         title = f"the {step} step of {names['Y']} is read, where the {half} direction has seen one step"
         measured = f"{shown} reaches {reaches} at the {step} step alone, and its {half} half has read {layer.L} steps "
         fix = f"torch.cat(({names['hn']}[-2], {names['hn']}[-1]), dim=1), the ends of both directions, of width {2 * H}"
-        return _said("LS203", at, layer, title, f"{measured}only at the {other} one", fix)
+        return _said("LS203", at, layer, title, f"{measured}only at the {side.other} one", fix)
 
     for reader in lab.layers if R == 2 else ():
         for state in reader.states.values():
-            for side in sides:
-                if reader.module is not layer.module and {s for j, s in parts.of(state) if j == side[2]} == side[4]:
+            for side in _SIDES:
+                start = {step for half, step in parts.of(state) if half == side.k}
+                if reader.module is not layer.module and start == side.alone:
                     at = losing(parts, reversed(calls_between(state, Y))) or reader.call
                     return said(at, side, f"the state that {reader.called} starts from")
     if R == 2 and (view := _paired(lab, layer)) is not None:
@@ -444,7 +457,7 @@ def _reading(lab: Experiments, layer: LayerCall) -> Finding | None:
         level: Level = "warning" if meant else "error"
         title = f"the {half} half of {names['Y']} is never read"
         return _said("LS203", (cuts or [layer.call])[0], layer, title, measured, fix, level)
-    found = (side for side in sides if R == 2 and steps[side[2]] == side[4])
+    found = (side for side in _SIDES if R == 2 and steps[side.k] == side.alone)
     return next((said(at, side, "the result") for side in found), None)
 
 
