@@ -8,7 +8,7 @@ from lstm_shapes.display import view
 from lstm_shapes.display.page import Block, Lines, Page
 from lstm_shapes.explanation import Explanation
 from lstm_shapes.language import say
-from lstm_shapes.theory._packing import Packing
+from lstm_shapes.theory.call import Packing
 from lstm_shapes.theory.notes import notes
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.slices import Slice, slices

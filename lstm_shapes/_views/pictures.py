@@ -9,11 +9,11 @@ from lstm_shapes.display import view
 from lstm_shapes.display.page import Drawing, Lines, Page
 from lstm_shapes.language import in_this_language, say
 from lstm_shapes.pictures import Picture
-from lstm_shapes.theory._layout import last_step
-from lstm_shapes.theory._packing import Packing
+from lstm_shapes.theory.call import Packing
 from lstm_shapes.theory.expression import Expression
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.reads import spoken
+from lstm_shapes.theory.slices import last_step
 
 from .cell import cell_body, cell_sentences, cell_text
 from .grid import backwards, grids, hidden

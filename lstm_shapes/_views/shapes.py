@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lstm_shapes.display.page import Cell, Column, Mark, Page, Sheet, code
 from lstm_shapes.language import say
-from lstm_shapes.theory._meanings import meaning
+from lstm_shapes.theory.notes import meaning
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.symbols import SYMBOLS
 

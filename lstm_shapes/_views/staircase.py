@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lstm_shapes.display.page import Block, Column, Drawing, Mark, Page, Sheet
 from lstm_shapes.language import in_this_language, say
-from lstm_shapes.theory._packing import Packing
+from lstm_shapes.theory.call import Packing
 
 from .choice import ends
 from .columns import columns, padded

@@ -27,28 +27,10 @@ from ._private import compiled_from
 from .tensors import AnnotatedTensor
 from .trace import Snapshot, reach
 
-__all__ = [
-    "Inputs",
-    "Returned",
-    "State",
-    "X",
-    "arriving",
-    "as_state",
-    "as_value",
-    "call_plainly",
-    "problems_of",
-    "read_inputs",
-    "untouched_random_state",
-    "weights_of",
-]
-
 
 @contextmanager
 def untouched_random_state(device: torch.device) -> Iterator[None]:
-    """Put the CPU's and the device's random state back afterwards, also after an exception.
-
-    Dropout draws from them; a caller's next random number must not depend on our having looked.
-    """
+    """Put the CPU's and the device's random state back afterwards, also after an exception."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         yield

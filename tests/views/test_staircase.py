@@ -7,7 +7,7 @@ from hypothesis import given
 
 from lstm_shapes._views.staircase import packing_view, staircase
 from lstm_shapes.testing import lengths
-from lstm_shapes.theory._packing import Packing
+from lstm_shapes.theory.call import Packing
 from tests.snapshot import Snapshot, as_text
 
 
@@ -26,9 +26,10 @@ def test_every_place_of_data_is_drawn_once(drawn: tuple[int, ...]) -> None:
 
 @given(lengths(most=8))
 def test_a_cell_is_the_place_of_that_step(drawn: tuple[int, ...]) -> None:
-    """Row r, step s shows where `entries` puts (r, s)."""
+    """Row r, step s shows where (r, s) stands in data: step by step, longest row first."""
     packing = Packing.of(drawn)
-    places = {entry: place for place, entry in enumerate(packing.entries())}
+    entries = [(row, step) for step, n in enumerate(packing.batch_sizes) for row in packing.sorted_indices[:n]]
+    places = {entry: place for place, entry in enumerate(entries)}
     for line in staircase(packing, width=200).splitlines()[1:-1]:
         head, _, cells = line.partition(")")
         row = int(head.split()[1])
