@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lstm_shapes.lab.check import check
-from lstm_shapes.lab.trace import Call, Follower, Recorder, Still, Trace, Value, leaves
+from lstm_shapes.lab.trace import Follower, Recorder, Still, Trace, Value, leaves
 
 N, L, Q, D = 5, 7, 4, 6
 
