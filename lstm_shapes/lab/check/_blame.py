@@ -22,14 +22,14 @@ from lstm_shapes.lab._words import (
     top_row,
     value_name,
 )
-from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, is_loss
+from lstm_shapes.lab.trace import Call, LayerCall, Value, is_loss
 from lstm_shapes.lab.trace._families import PRODUCTS, VIEWS, broadcasts, names_in
 
 from ._experiments import Experiments
 from ._fixes import Edit, Fix
 from ._layout import made_axis
 from ._padding import packing_of
-from ._samples import Samples, cut, samples_of
+from ._samples import Samples, cut, samples_of, wider_of
 
 Kind = Literal[
     "time", "steps", "unbatched", "carried", "view", "along", "product", "joined", "state", "flattened", "picked",
@@ -396,12 +396,6 @@ def turning_view(lab: Experiments, value: Value) -> Call | None:
             if len(before) == len(after) == 1 and before != after and len(made.shape) == len(source.shape):
                 return call
     return None
-
-
-def wider_of(lab: Experiments) -> Trace:
-    """The program with one sample more, as far as it runs."""
-    lab.says("one sample more")
-    return lab.record(lab.inputs.wider(1))
 
 
 def _grown(before: tuple[int, ...], after: tuple[int, ...]) -> list[int]:

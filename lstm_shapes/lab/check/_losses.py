@@ -19,7 +19,7 @@ from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, is_loss,
 from lstm_shapes.lab.trace._families import MOVES, SAME, names_in
 
 from ._experiments import Experiments
-from ._replay import moved, written
+from ._provenance import moved, written
 
 __all__ = ["CLASSES", "DIFFERENCES", "ELEMENTWISE", "Losses", "Origins", "Pair", "Places", "losses_in", "losses_of"]
 

@@ -9,12 +9,12 @@ from typing import Literal
 from torch import Tensor
 
 from lstm_shapes.display._numbers import counted
-from lstm_shapes.lab.trace import Call, Value
+from lstm_shapes.lab.trace import Call, Trace, Value
 from lstm_shapes.lab.trace._families import MOVES, PRODUCTS, VIEWS, names_in
 
 from ._compare import OTHER_ORDER, differs
 from ._experiments import Experiments
-from ._layout import Layout, Track, cuts
+from ._layout import Layout, Track, cuts, made_axis
 
 Kind = Literal["untested", "apart", "pairs", "mixed", "dropped", "permuted"]
 _MOST = 12  # samples that are all replaced where some were too few
@@ -240,6 +240,8 @@ def _judge(lab: Experiments, samples: Samples) -> None:
             last = reorders[-1] if reorders else None
             samples.kind = "permuted"
             samples.culprit = _not_restoring(lab, calls, last) or last or value.maker
+    elif lab.N in value.shape and (misplacing := _misplacing(lab, samples, value)) is not None:
+        samples.kind, samples.culprit = "mixed", misplacing
 
 
 def _first_mixing(samples: Samples, calls: Sequence[Call]) -> Call | None:
@@ -262,6 +264,26 @@ def cut(samples: Samples, call: Call) -> bool:
         return False
     layout = samples.layout(call.inputs[0])
     return layout is not None and cuts(layout, call.outputs[0].shape)
+
+
+def _misplacing(lab: Experiments, samples: Samples, value: Value) -> Call | None:
+    """The view that gave a result an axis of N where no samples lie, if that axis grows with one sample more."""
+    for made, call in value.way_back():
+        before, after = samples.layout(call.inputs[0]) if call.inputs else None, samples.layout(made)
+        if call.name in ("view", "reshape") and before is not None and call.inputs[0].shape[before.axis] == lab.N:
+            viewed = made_axis(lab.N, call.inputs[0].shape, made.shape)
+            if viewed and (after is None or made.shape[after.axis] != lab.N):
+                wide = lab.ask(wider_of)
+                grown = [v.shape for _, v in wide.results if len(v.shape) == len(value.shape)]
+                pairs = [pair for shape in grown for pair in zip(value.shape, shape, strict=True)]
+                return call if wide.error is not None or (lab.N, lab.N + 1) in pairs else None
+    return None
+
+
+def wider_of(lab: Experiments) -> Trace:
+    """The program with one sample more, as far as it runs."""
+    lab.says("one sample more")
+    return lab.record(lab.inputs.wider(1))
 
 
 def _is_summary(samples: Samples, culprit: Call, way: set[int]) -> bool:
