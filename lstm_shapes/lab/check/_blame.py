@@ -151,7 +151,7 @@ def blame_of(lab: Experiments) -> Blame | None:
     call = samples.culprit
     if call is None or samples.kind not in ("mixed", "dropped", "permuted"):
         return None
-    if samples.of_lengths and (packing := lab.ask(packing_of)) is not None and packing.sample is not None:
+    if samples.of_lengths and (packing := lab.ask(packing_of)) is not None and packing.crossed:
         return None  # the rows are packed with the lengths of others: a finding of its own
     blame = partial(Blame, samples)
     spread = samples.holding(call)

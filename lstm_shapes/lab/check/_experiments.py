@@ -28,8 +28,8 @@ from lstm_shapes.lab.trace import (
     is_loss,
     layer_calls,
     leaves,
+    parts,
     reach,
-    rebuild,
     tensors_of,
 )
 
@@ -145,8 +145,10 @@ class Experiments:
         """A run from the start, written down."""
         self._snapshot.restore()
         recorder = Recorder(self.still, self.reached.names)
-        for k, tensor in _slots_of(given):
-            recorder.trace.inputs.append(recorder.value(tensor, origin=f"input {k}"))
+        for k, part in enumerate(parts(given)):
+            data = part if isinstance(part, Tensor) else getattr(part, "data", None)
+            if isinstance(data, Tensor):
+                recorder.trace.inputs.append(recorder.value(data, origin=f"input {k}"))
         outcome = self._run(recorder, given)
         trace = recorder.trace
         trace.error = outcome.error
@@ -172,6 +174,19 @@ class Experiments:
         if outcome.error is None:
             follower.finish(baseline, outcome.results)
         return outcome
+
+    def moved(
+        self, given: Given, wanted: set[int] | None, slack: float
+    ) -> tuple[dict[int, Tensor | None], Exception | None]:
+        """Where the wanted values (all if None) differ from the baseline's, None where that cannot be said."""
+        moved: dict[int, Tensor | None] = {}
+
+        def compare(value: Value, tensor: Tensor) -> None:
+            if wanted is None or value.index in wanted:
+                before = value.elements
+                moved[value.index] = None if before is None else differs(before, tensor, slack)
+
+        return moved, self.follow(given, compare).error
 
     def plain(
         self,
@@ -281,7 +296,8 @@ class Experiments:
             return shaped + [(" of the loss", value) for value in rows if value.index in self.summed]
         inner = _frontier(self.baseline, [value for _, value in results])
         self.summed = {value.index for value in inner}
-        return [(f"what {_sum_of(value)} adds up", value) for value in inner]
+        sums = [value.maker.name if value.maker is not None else "the result" for value in inner]
+        return [(f"what {name} adds up", value) for name, value in zip(sums, inner, strict=True)]
 
     @cached_property
     def scalar(self) -> bool:
@@ -301,18 +317,8 @@ class Experiments:
     @cached_property
     def repeatable(self) -> bool:
         """Whether the same inputs give the same again: nothing is drawn anew that could not be put back."""
-        same = True
-        wanted = {value.index for _, value in self.results}
-
-        def compare(value: Value, tensor: Tensor) -> None:
-            nonlocal same
-            before = value.elements
-            if value.index in wanted and before is not None:
-                moved = differs(before, tensor, self.slack)
-                same = same and moved is not None and not bool(moved.any())
-
-        outcome = self.follow(self.inputs.same(), compare)
-        return same and self.stops_alike(outcome.error)
+        moved, error = self.moved(self.inputs.same(), {value.index for _, value in self.results}, self.slack)
+        return self.stops_alike(error) and all(one is not None and not bool(one.any()) for one in moved.values())
 
     def stops_alike(self, error: Exception | None) -> bool:
         """Whether a run ended as the baseline did: it came back, or stopped with the same kind of exception."""
@@ -343,25 +349,6 @@ def _frontier(trace: Trace, scalars: list[Value]) -> list[Value]:
         else:
             waiting.extend(value.parents)
     return inner
-
-
-def _sum_of(value: Value) -> str:
-    return value.maker.name if value.maker is not None else "the result"
-
-
-def _slots_of(given: Given) -> Iterator[tuple[int, Tensor]]:
-    """The tensors of the inputs with the index of their slot."""
-    values: list[Any] = []
-
-    def note(value: Any) -> Any:
-        values.append(value)
-        return value
-
-    rebuild(given, note)
-    for k, value in enumerate(values):
-        data = value if isinstance(value, Tensor) else getattr(value, "data", None)
-        if isinstance(data, Tensor):
-            yield k, data
 
 
 def unwrapped(model: Callable[..., Any]) -> Callable[..., Any]:

@@ -169,67 +169,69 @@ def padding_of(lab: Experiments) -> Padding:
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """A packing call whose lengths are not those of its rows: what was given, and what the rows have."""
+    """A packing call whose lengths are not those of its rows, and what is said of it."""
 
     call: Call
-    given: tuple[int, ...]
-    real: tuple[int, ...]
-    source: str
-    sample: int | None = None  # the lengths are those of other rows, as for this sample
-    front: bool = False  # the rows are padded in front, and packing takes their first steps
+    title: str
+    measured: str
+    fix: str
+    crossed: bool = False  # the lengths are those of other rows
 
 
 def packing_of(lab: Experiments) -> Packing | None:
     """The first packing call that loses real steps, or packs rows with the lengths of others."""
-    if lab.baseline.error is not None or lab.batch_dim is None:
-        return None
-    for call in lab.baseline.calls:
-        if call.name != "_pack_padded_sequence" or len(call.inputs) < 2:
-            continue
-        packed = whole_numbers(call.inputs[1].elements)
-        data = call.inputs[0]
+    calls = lab.baseline.calls if lab.baseline.error is None and lab.batch_dim is not None else ()
+    for call in calls:
+        packed = whole_numbers(call.inputs[1].elements) if call.name == "_pack_padded_sequence" else None
         if packed is None or len(packed) != lab.N:
             continue
-        if (rows := data.elements) is not None and in_front(rows if call.args[2] else rows.transpose(0, 1), packed):
-            return Packing(call, tuple(packed), (), "", front=True)
-        crossed = _of_other_rows(lab, data, packed)
-        if crossed is not None:
-            sample, real, given = crossed
-            return Packing(call, (given,), (real,), "", sample)
-        known, source = _real_steps(lab, data, packed, data.shape[1 if call.args[2] else 0])
-        if known is not None and _fewer(packed, known):
-            return Packing(call, tuple(packed), tuple(known), source)
+        data, given = call.inputs[0], f"packed with lengths {packed}"
+        rows = data.elements
+        if rows is not None and in_front(rows if call.args[2] else rows.transpose(0, 1), packed):
+            return Packing(
+                call,
+                "rows are padded in front, and packing takes the first steps of each: padding instead of real steps",
+                f"{given}; the steps before the last ones of each row hold one value",
+                "padding behind the real steps (pad_sequence does so); or no packing, and the last step",
+            )
+        lengths, samples = lab.ask(lengths_of), lab.ask(samples_of)
+        steps = [] if isinstance(lengths, str) else lengths.steps
+        places = (samples.rows.get(data.index) or samples.track(data)).places() or {}
+        for sample, at in places.items() if sorted(steps) == sorted(packed) else ():
+            if packed[at] != steps[sample]:
+                return Packing(
+                    call,
+                    "rows are packed with the lengths of other rows",
+                    f"sample {sample} has {steps[sample]} real steps and is packed with {packed[at]}",
+                    "the lengths in the order of the rows, lengths[order] where the rows are x[order]",
+                    crossed=True,
+                )
+        real, source = _real_steps(lab, call, packed)
+        pairs = list(zip(sorted(packed), sorted(real), strict=False))
+        if all(a <= b for a, b in pairs) and any(a < b for a, b in pairs):
+            return Packing(
+                call,
+                f"lengths drop real data: {sum(real) - sum(packed)} of {sum(real)} steps never reach the layer",
+                f"{given}; the rows have {sorted(real, reverse=True)} real steps ({source})",
+                "the number of real steps of each row as length",
+            )
     return None
 
 
-def _of_other_rows(lab: Experiments, data: Value, packed: list[int]) -> tuple[int, int, int] | None:
-    """A sample whose row is packed with another number of steps than it has: (sample, its steps, the number)."""
-    lengths, samples = lab.ask(lengths_of), lab.ask(samples_of)
-    track = samples.rows.get(data.index) or samples.track(data)
-    if isinstance(lengths, str) or sorted(lengths.steps) != sorted(packed):
-        return None
-    for sample, at in (track.places() or {}).items():
-        if packed[at] != lengths.steps[sample]:
-            return sample, lengths.steps[sample], packed[at]
-    return None
-
-
-def _real_steps(lab: Experiments, data: Value, packed: list[int], steps: int) -> tuple[list[int] | None, str]:
-    """What the rows really hold, from another source than the lengths that are packed with."""
-    given = lab.inputs.lengths
+def _real_steps(lab: Experiments, call: Call, packed: list[int]) -> tuple[list[int], str]:
+    """What the rows really hold, from another source than the lengths that are packed with; nothing if unknown."""
+    data, given, steps = call.inputs[0], lab.inputs.lengths, call.inputs[0].shape[1 if call.args[2] else 0]
     if given is not None and len(given) == lab.N:
         theirs = max(given) == steps and _descends_from(lab, data, lab.ask(lengths_of))
-        return (given, "lengths") if theirs else (None, "")
+        return (given, "lengths") if theirs else ([], "")
     counted = _counted(lab, _padding_ids(lab))
     if counted is not None and max(counted.steps) <= steps and _descends_from(lab, data, counted):
         return counted.steps, counted.source
-    numbers = [mine for slot in lab.inputs.slots if (mine := whole_numbers(slot.value)) is not None]
-    told = any(sorted(mine) == sorted(packed) for mine in numbers)
-    lengths = next(c.inputs[1] for c in lab.baseline.calls if c.name == "_pack_padded_sequence" and c.inputs[0] is data)
-    computed = lab.baseline.ancestors(lengths) & {value.index for value in lab.baseline.inputs}
+    told = any(sorted(whole_numbers(slot.value) or []) == sorted(packed) for slot in lab.inputs.slots)
+    computed = lab.baseline.ancestors(call.inputs[1]) & {value.index for value in lab.baseline.inputs}
     if not told and not computed and len(set(packed)) == 1 and packed[0] < steps:
         return [steps] * len(packed), "the data, which no length in the inputs shortens"
-    return None, ""
+    return [], ""
 
 
 def _descends_from(lab: Experiments, data: Value, lengths: Lengths | str) -> bool:
@@ -238,11 +240,6 @@ def _descends_from(lab: Experiments, data: Value, lengths: Lengths | str) -> boo
         return False
     index = next((v.index for v in lab.baseline.inputs if v.origin == f"input {lengths.slot.index}"), None)
     return index is not None and index in lab.baseline.ancestors(data)
-
-
-def _fewer(packed: list[int], known: list[int]) -> bool:
-    pairs = list(zip(sorted(packed), sorted(known), strict=True))
-    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
 def _cut_run(

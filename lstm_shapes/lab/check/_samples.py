@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from torch import Tensor
-
 from lstm_shapes.display._numbers import counted
 from lstm_shapes.lab.trace import Call, Trace, Value
 from lstm_shapes.lab.trace._families import MOVES, PRODUCTS, VIEWS, names_in
 
-from ._compare import OTHER_ORDER, differs
+from ._compare import OTHER_ORDER
 from ._experiments import Experiments
 from ._layout import Layout, Track, cuts, made_axis
 
@@ -160,22 +158,15 @@ def _compared(lab: Experiments, samples: tuple[int, ...], wanted: set[int] | Non
     elsewhere = _packed(lab) if masks else set()
     for s in samples:
         lab.says(f"sample {s} of {lab.N} replaced")
-        moved: dict[int, Tensor | None] = {}
-
-        def compare(value: Value, tensor: Tensor, moved: dict[int, Tensor | None] = moved) -> None:
-            if value.index not in elsewhere and (wanted is None or value.index in wanted):
-                before = value.elements
-                moved[value.index] = None if before is None else differs(before, tensor, slack)
-
-        error = lab.follow(lab.inputs.sample(s, masks=masks), compare).error
+        moved, error = lab.moved(lab.inputs.sample(s, masks=masks), wanted, slack)
         if error is not None and not lab.stops_alike(error):
             made.why = f"with sample {s} replaced the program raises {type(error).__name__}"
         elif wanted is not None and any(moved.get(value.index) is None for _, value in lab.results):
             made.why = f"with sample {s} replaced the program takes another path or gives another shape"
         else:
             made.tested += (s,)
-            for index, elements in moved.items():
-                tracks.setdefault(index, Track(lab.baseline.values[index].shape, lab.N)).add(s, elements)
+            for index in moved.keys() - elsewhere:
+                tracks.setdefault(index, Track(lab.baseline.values[index].shape, lab.N)).add(s, moved[index])
     return made
 
 

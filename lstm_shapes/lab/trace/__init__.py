@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._bounded import Bounded
 from ._layers import LayerCall, layer_calls
-from ._nested import leaves, rebuild
+from ._nested import leaves, parts, rebuild
 from ._snapshot import Reached, Snapshot, reach
 from ._still import Still
 from ._where import Where, here, raised_at, theirs
@@ -29,5 +29,5 @@ from .recorder import RECURRENT as KERNELS
 __all__ = [
     "CELLS", "DRAWS", "ENTERS", "KERNELS", "LEAVES_TORCH", "Bounded", "Call", "Follower", "LayerCall", "Plain",
     "Reached", "Recorder", "Snapshot", "Still", "Trace", "Value", "Where", "aside", "here", "is_loss", "layer_calls",
-    "leaves", "raised_at", "reach", "rebuild", "substituted", "tensors_of", "theirs",
+    "leaves", "parts", "raised_at", "reach", "rebuild", "substituted", "tensors_of", "theirs",
 ]  # fmt: skip

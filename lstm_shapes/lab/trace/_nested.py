@@ -53,3 +53,15 @@ def rebuild(value: Any, change: Callable[[Any], Any], depth: int = 8) -> Any:
         }
         return dataclasses.replace(value, **fields)
     return value
+
+
+def parts(value: Any) -> list[Any]:
+    """Every tensor, packed sequence and list of whole numbers of a nested value."""
+    found: list[Any] = []
+
+    def note(part: Any) -> Any:
+        found.append(part)
+        return part
+
+    rebuild(value, note)
+    return found
