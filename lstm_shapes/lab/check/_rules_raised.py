@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from lstm_shapes.lab._words import layer_names, layout_of, value_name
 from lstm_shapes.lab.raised import Explanation, Raised, explained
-from lstm_shapes.lab.raised._calls import loss
-from lstm_shapes.lab.raised._kinds import IS_TUPLE, KEEP_NO_GRAPH
+from lstm_shapes.lab.raised._calls import function
+from lstm_shapes.lab.raised._layers import IS_TUPLE, KEEP_NO_GRAPH
 from lstm_shapes.lab.raised._packing import ITS_OWN, sorted_from
 from lstm_shapes.lab.trace import LayerCall, Recorder, Trace
 
@@ -61,7 +61,7 @@ def loads_of(lab: Experiments) -> tuple[Finding, ...]:
 
 def finding_of(raised: Raised, explanation: Explanation) -> Finding:
     """An explanation as a finding of its rule."""
-    where = explanation.where or raised.where
+    where = explanation.where or raised.spelling.where
     return RULES[explanation.code].finding(
         explanation.title,
         explanation.measured,
@@ -75,7 +75,7 @@ def finding_of(raised: Raised, explanation: Explanation) -> Finding:
 
 def _made(raised: Raised, explanation: Explanation) -> Iterator[str]:
     """The line that made each operand, where it is another than the failing one."""
-    seen = {str(explanation.where or raised.where)}
+    seen = {str(explanation.where or raised.spelling.where)}
     for value in explanation.operands:
         place = str(value.maker.where) if value.maker is not None else ""
         if place and place not in seen:
@@ -216,8 +216,8 @@ def target_mismatch(lab: Experiments) -> tuple[Raised, Explanation] | None:
         raised = Raised(error, recorder.trace, lab.reached.names, batch)
         raised.spelling.say(result.tensor, "output")
         raised.spelling.say(target, "target")
-        explanation = loss(raised)
-        if explanation is not None:
+        explanation = function(raised)
+        if explanation is not None and explanation.code == "LS112":
             return raised, replace(explanation, where=result.maker.where if result.maker is not None else None)
     return None
 

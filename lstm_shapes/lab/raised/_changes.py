@@ -58,7 +58,7 @@ def method(name: str, *args: int, rank: float = 0.0) -> Change:
 def _shapes(raised: Raised, value: Value, most: int, broadcast: bool, rows: bool) -> Iterator[Change]:
     """An axis more or less, axes in another order, one row of several; nothing that has more than `most` axes."""
     rank, names = len(value.shape), raised.axes.names(value)
-    state, last = raised.state(value), len(value.shape) - 1
+    state, last = raised.is_state(value), len(value.shape) - 1
     if state or (rows and rank > 1 and names[0].split("·")[0] in ("K", "L")):
         yield Change("[-1]", lambda x: x[-1], 1.0 if state else 2.0)
     for axis in reversed(range(rank)):
@@ -137,7 +137,7 @@ def _nearby(raised: Raised, value: Value, loss: bool) -> Iterator[Change]:
     where = ", one row a sample, in front of the head" if loss else ""
     if (
         {"K", "R"} & atoms
-        or (not loss and cut and raised.state(cut))
+        or (not loss and cut and raised.is_state(cut))
         or (not loss and of_state and len(value.shape) == 2)
     ):
         text, rows = top_row(word, hn.tensor.detach(), layer.R)
@@ -199,7 +199,7 @@ def _candidates(raised: Raised, value: Value, values: list[Value], contract: Con
     moves = "tensors" not in {one.name for one in contract.ways[0]}
     rows = is_loss(contract.call.name)
     for one in _shapes(raised, value, most, elementwise, rows):
-        if moves or not one.suffix.startswith((".transpose", ".permute", ".movedim")) or raised.state(value):
+        if moves or not one.suffix.startswith((".transpose", ".permute", ".movedim")) or raised.is_state(value):
             yield one
     if is_loss(contract.call.name):
         yield from _flat(value)
@@ -223,22 +223,9 @@ def _try(raised: Raised, call: Call, edit: dict[Value, Change], cast: dict[Value
     texts, does, rank = [], {}, 0.0
     for value in dict.fromkeys([*edit, *cast]):
         one, other = edit.get(value, _SAME), cast.get(value, _SAME)
-        texts.append(
-            other.written(one.written(raised.code(value))) if other is not _SAME else _written(raised, value, one)
-        )
+        text = one.written(raised.code(value))
+        texts.append(other.written(text) if other is not _SAME else text + one.says)
         does[value.index] = lambda x, a=one, b=other: b.does(a.does(x))
         rank += one.rank + other.rank + (0.5 if faulty and value not in faulty else 0)
         rank += 0.1 * (len(call.inputs) - 1 - call.inputs.index(value))  # what comes later is likelier the wrong one
     return Try(" with ".join(texts), lambda: raised.runs(call, does), rank + 1.5 * (len(texts) - 1))
-
-
-def _written(raised: Raised, value: Value, change: Change) -> str:
-    """The change where it belongs: `Y[:, -1:]` is answered with `Y[:, -1]`."""
-    text = change.written(raised.code(value)) + change.says
-    for _, call in value.way_back() if change.suffix.startswith(".squeeze") else ():
-        index = call.args[1] if call.name == "__getitem__" and len(call.args) > 1 else None
-        last = [isinstance(one, slice) and one.start == -1 for one in index] if isinstance(index, tuple) else []
-        if any(last):
-            kept = f"{raised.code(call.inputs[0], 'out')}[{', '.join('-1' if one else ':' for one in last)}]"
-            return f"{kept}, which has no axis of size 1; {text} does the same"
-    return text
