@@ -262,8 +262,10 @@ def _unpacked(raised: Raised) -> Explanation | None:
     if last is None or where is None or there is None or (there.file, there.line) != (where.file, where.line):
         return None
     statements = covering(where, ast.Assign)
-    if raised.spelling.beyond or "unpack" not in raised.message or not (
-        not where.source or (statements and isinstance(statements[0].value, ast.Call))
+    if (
+        raised.spelling.beyond
+        or "unpack" not in raised.message
+        or not (not where.source or (statements and isinstance(statements[0].value, ast.Call)))
     ):
         return None
     name, out = last.called, layer_names(last).get("Y", "out")

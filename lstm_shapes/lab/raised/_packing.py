@@ -165,7 +165,9 @@ def _lost_steps(raised: Raised) -> Explanation | None:
     title = f"{call.name} meets the {before} steps of the input and the {after} that pad_packed_sequence gave back"
     total = f"total_length={raised.code(sorted_from(packs[-1]))}.size({axis})"
     fix = f"pad_packed_sequence(…, batch_first={first}, {total}), {before} steps as before packing"
-    measured = f"the longest row of this batch has {after} steps: {', '.join(map(raised.described, (short[0], long[0])))}"
+    measured = (
+        f"the longest row of this batch has {after} steps: {', '.join(map(raised.described, (short[0], long[0])))}"
+    )
     whole = torch.zeros([before if n == after else n for n in short[0].shape], dtype=short[0].tensor.dtype)
     fixes = [Try(fix, lambda: raised.runs(call, {short[0].index: lambda _: whole})), Try(fix)]
     return Explanation("LS108", title, measured, fixes, [short[0], long[0]])

@@ -144,8 +144,8 @@ class Raised:
         self, name: str, func: Any, args: Any, kwargs: dict[str, Any] | None = None, owner: nn.Module | None = None
     ) -> Call:
         """A call that no recorder saw, as if it were one of a function of torch."""
-        inputs = tuple(self._seen(tensor) for tensor in tensors_of((args, kwargs or {})))
-        given, count = (self._seen(args), self._seen(kwargs or {})), len(self.trace.calls)
+        inputs = tuple(self.seen(tensor) for tensor in tensors_of((args, kwargs or {})))
+        given, count = (self.seen(args), self.seen(kwargs or {})), len(self.trace.calls)
         return Call(count, name, None, *given, inputs, None, owner, error=self.error, func=func)
 
     def copy_of(self, module: nn.Module) -> nn.Module:
@@ -154,7 +154,7 @@ class Raised:
             raise MemoryError
         return deepcopy(module)
 
-    def _seen(self, given: Any) -> Any:
+    def seen(self, given: Any) -> Any:
         """Values in the place of tensors; what no recorder saw gets one."""
         if isinstance(given, Tensor):
             if self.value(given) is None:
@@ -162,8 +162,8 @@ class Raised:
                 self.trace._known[id(given)] = self.trace.values[-1]
             return self.value(given)
         if type(given) in (tuple, list):
-            return tuple(map(self._seen, given))
-        return {name: self._seen(one) for name, one in given.items()} if type(given) is dict else given
+            return tuple(map(self.seen, given))
+        return {name: self.seen(one) for name, one in given.items()} if type(given) is dict else given
 
     @cached_property
     def spelling(self) -> Spelling:
@@ -258,9 +258,9 @@ class Raised:
     def products(self, *values: Value) -> str:
         """How the sizes of axes come about: `24 = R·D = 2·12 (two directions)`."""
         said = []
-        for value, axis in ((value, axis) for value in values for axis in range(len(value.shape))):
-            product = self.axes.product(value, axis)
-            says = " (two directions)" if "R" in self.axes.atoms(value, axis) else ""
+        for one, axis in ((value, axis) for value in values for axis in range(len(value.shape))):
+            product = self.axes.product(one, axis)
+            says = " (two directions)" if "R" in self.axes.atoms(one, axis) else ""
             said += [product + says] if product else []
         return "; ".join(dict.fromkeys(said))
 

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from lstm_shapes.lab._words import LONGEST, covering, tree_of
-from lstm_shapes.lab.trace import Where, theirs
+from lstm_shapes.lab.trace import theirs
 from lstm_shapes.lab.trace._where import resolve
 
 _LIBRARIES = tuple(
