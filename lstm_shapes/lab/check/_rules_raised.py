@@ -157,14 +157,10 @@ def feature_axis(found: Found, lab: Experiments) -> Iterator[Finding]:
     A recurrent layer multiplies the last axis of its input with weight_ih, whose width is input_size. The last axis is
     the feature axis with batch_first and without.
 
-    Wrong::
+    Wrong and right::
 
-        rnn = nn.LSTM(10, 16, batch_first=True)
-        model = lambda x: rnn(x)[0]
-
-    Right::
-
-        rnn = nn.LSTM(5, 16, batch_first=True)
+      - rnn = nn.LSTM(10, 16, batch_first=True)
+      + rnn = nn.LSTM(5, 16, batch_first=True)
         model = lambda x: rnn(x)[0]
     """
     yield from _said("LS101", found)
@@ -177,16 +173,11 @@ def input_rank(found: Found, lab: Experiments) -> Iterator[Finding]:
     A layer reads three axes, (N, L, Q) or (L, N, Q), or the two of one unbatched sequence, (L, Q); a cell reads (N, Q)
     or (Q). The number of axes decides what each of them means.
 
-    Wrong::
+    Wrong and right::
 
         rnn = nn.GRU(5, 8, batch_first=True)
-        model = lambda x: rnn(x)[1][-1]
-        inputs = (torch.randn(4, 1, 7, 5),)
-
-    Right::
-
-        rnn = nn.GRU(5, 8, batch_first=True)
-        model = lambda x: rnn(x.squeeze(1))[1][-1]
+      - model = lambda x: rnn(x)[1][-1]
+      + model = lambda x: rnn(x.squeeze(1))[1][-1]
         inputs = (torch.randn(4, 1, 7, 5),)
     """
     yield from _said("LS102", found)
@@ -199,15 +190,11 @@ def state_shape(found: Found, lab: Experiments) -> Iterator[Finding]:
     h0 and c0 hold one row for each layer and direction: (K·R, N, H) and (K·R, N, D), where H is proj_size if there is
     one and hidden_size if not. batch_first moves the axes of input and output only, never those of the state.
 
-    Wrong::
+    Wrong and right::
 
         rnn = nn.GRU(5, 8, num_layers=2, batch_first=True)
-        model = lambda x: rnn(x, torch.zeros(x.size(0), 2, 8))[0]
-
-    Right::
-
-        rnn = nn.GRU(5, 8, num_layers=2, batch_first=True)
-        model = lambda x: rnn(x, torch.zeros(2, x.size(0), 8))[0]
+      - model = lambda x: rnn(x, torch.zeros(x.size(0), 2, 8))[0]
+      + model = lambda x: rnn(x, torch.zeros(2, x.size(0), 8))[0]
     """
     yield from _said("LS103", found)
     yield from _said("LS201", found)  # the state is right, and its input lies the other way round
@@ -221,15 +208,11 @@ def state_kind(found: Found, lab: Experiments) -> Iterator[Finding]:
     output only. A tensor in the place of the pair is taken apart along its first axis, and the message then talks about
     shapes that nobody passed.
 
-    Wrong::
+    Wrong and right::
 
         rnn = nn.LSTM(5, 8, batch_first=True)
-        model = lambda x: rnn(x, torch.zeros(1, x.size(0), 8))[0]
-
-    Right::
-
-        rnn = nn.LSTM(5, 8, batch_first=True)
-        model = lambda x: rnn(x, (torch.zeros(1, x.size(0), 8), torch.zeros(1, x.size(0), 8)))[0]
+      - model = lambda x: rnn(x, torch.zeros(1, x.size(0), 8))[0]
+      + model = lambda x: rnn(x, (torch.zeros(1, x.size(0), 8), torch.zeros(1, x.size(0), 8)))[0]
     """
     yield from _said("LS104", found)
 
@@ -241,16 +224,11 @@ def dtype(found: Found, lab: Experiments) -> Iterator[Finding]:
     A layer computes in the data type of its weights. NumPy makes float64, token ids are integers, and under autocast
     outputs and states come back in the low precision; each meets float32 weights sooner or later.
 
-    Wrong::
+    Wrong and right::
 
         rnn = nn.LSTM(5, 8, batch_first=True)
-        model = lambda x: rnn(x)[0]
-        inputs = (torch.randn(4, 7, 5, dtype=torch.float64),)
-
-    Right::
-
-        rnn = nn.LSTM(5, 8, batch_first=True)
-        model = lambda x: rnn(x.float())[0]
+      - model = lambda x: rnn(x)[0]
+      + model = lambda x: rnn(x.float())[0]
         inputs = (torch.randn(4, 7, 5, dtype=torch.float64),)
     """
     yield from _said("LS105", found)
@@ -263,15 +241,11 @@ def device(found: Found, lab: Experiments) -> Iterator[Finding]:
     model.to(device) moves parameters and buffers. What is made in forward with torch.zeros, or kept as a plain
     attribute, stays where it is: x.new_zeros(…) makes it where the data are.
 
-    Wrong::
+    Wrong and right::
 
         rnn = nn.GRU(5, 8, batch_first=True)
-        model = lambda x: rnn(x, torch.zeros(1, x.size(0), 8, device="meta"))[0]
-
-    Right::
-
-        rnn = nn.GRU(5, 8, batch_first=True)
-        model = lambda x: rnn(x, x.new_zeros(1, x.size(0), 8))[0]
+      - model = lambda x: rnn(x, torch.zeros(1, x.size(0), 8, device="meta"))[0]
+      + model = lambda x: rnn(x, x.new_zeros(1, x.size(0), 8))[0]
     """
     yield from _said("LS106", found)
 
@@ -284,16 +258,13 @@ def output_kind(found: Found, lab: Experiments) -> Iterator[Finding]:
     tensor; nn.Sequential, hooks and summaries that expect one stop there. Indexing a PackedSequence even works: it is
     a tuple.
 
-    Wrong::
+    Wrong and right::
 
-        model = nn.Sequential(nn.GRU(5, 8, batch_first=True), nn.Linear(8, 2))
-
-    Right::
-
-        rnn, head = nn.GRU(5, 8, batch_first=True), nn.Linear(8, 2)
-        def model(x):
-            out, hn = rnn(x)
-            return head(out[:, -1])
+      - model = nn.Sequential(nn.GRU(5, 8, batch_first=True), nn.Linear(8, 2))
+      + rnn, head = nn.GRU(5, 8, batch_first=True), nn.Linear(8, 2)
+      + def model(x):
+      +     out, hn = rnn(x)
+      +     return head(out[:, -1])
     """
     yield from _said("LS107", found)
     yield from packed_as_result(lab)
@@ -307,20 +278,12 @@ def packing_call(found: Found, lab: Experiments) -> Iterator[Finding]:
     it does not compare the lengths with the padded size. pad_packed_sequence gives back as many steps as the longest
     row has, which total_length changes.
 
-    Wrong::
+    Wrong and right::
 
         rnn = nn.GRU(5, 8, batch_first=True)
         def model(x, n):
-            packed = pack_padded_sequence(x, n, batch_first=True)
-            return rnn(packed)[1][-1]
-        lengths = torch.tensor([3, 7, 5])
-        inputs = (torch.randn(3, 7, 5), lengths)
-
-    Right::
-
-        rnn = nn.GRU(5, 8, batch_first=True)
-        def model(x, n):
-            packed = pack_padded_sequence(x, n, batch_first=True, enforce_sorted=False)
+      -     packed = pack_padded_sequence(x, n, batch_first=True)
+      +     packed = pack_padded_sequence(x, n, batch_first=True, enforce_sorted=False)
             return rnn(packed)[1][-1]
         lengths = torch.tensor([3, 7, 5])
         inputs = (torch.randn(3, 7, 5), lengths)
@@ -337,22 +300,14 @@ def kept_graph(found: Found, lab: Experiments) -> Iterator[Finding]:
     frees that graph, so the next backward stops in it. detach keeps the numbers and cuts the graph: truncated
     backpropagation through time.
 
-    Wrong::
+    Wrong and right::
 
         rnn = nn.GRU(5, 6, batch_first=True)
         def model(x):
             h = torch.zeros(1, x.size(0), 6)
             for piece in x.split(3, dim=1):
-                out, h = rnn(piece, h)
-                out.pow(2).mean().backward()
-
-    Right::
-
-        rnn = nn.GRU(5, 6, batch_first=True)
-        def model(x):
-            h = torch.zeros(1, x.size(0), 6)
-            for piece in x.split(3, dim=1):
-                out, h = rnn(piece, h.detach())
+      -         out, h = rnn(piece, h)
+      +         out, h = rnn(piece, h.detach())
                 out.pow(2).mean().backward()
     """
     yield from _said("LS109", found)
@@ -366,13 +321,10 @@ def configuration(found: Found, lab: Experiments) -> Iterator[Finding]:
     Sizes are whole numbers of at least 1, dropout is a probability, and proj_size is smaller than hidden_size (0 means
     no projection).
 
-    Wrong::
+    Wrong and right::
 
-        model = lambda x: nn.LSTM(5, 8, proj_size=8, batch_first=True)(x)[0]
-
-    Right::
-
-        model = lambda x: nn.LSTM(5, 8, proj_size=4, batch_first=True)(x)[0]
+      - model = lambda x: nn.LSTM(5, 8, proj_size=8, batch_first=True)(x)[0]
+      + model = lambda x: nn.LSTM(5, 8, proj_size=4, batch_first=True)(x)[0]
     """
     yield from _said("LS110", found)
 
@@ -384,14 +336,10 @@ def next_layer(found: Found, lab: Experiments) -> Iterator[Finding]:
     A layer returns R·H features a step, twice hidden_size with two directions and proj_size with a projection.
     Flattening steps into features ties what follows to one length. hn is (K·R, N, H), whatever batch_first is.
 
-    Wrong::
+    Wrong and right::
 
-        rnn, head = nn.LSTM(5, 8, batch_first=True, bidirectional=True), nn.Linear(8, 3)
-        model = lambda x: head(rnn(x)[0])
-
-    Right::
-
-        rnn, head = nn.LSTM(5, 8, batch_first=True, bidirectional=True), nn.Linear(2 * 8, 3)
+      - rnn, head = nn.LSTM(5, 8, batch_first=True, bidirectional=True), nn.Linear(8, 3)
+      + rnn, head = nn.LSTM(5, 8, batch_first=True, bidirectional=True), nn.Linear(2 * 8, 3)
         model = lambda x: head(rnn(x)[0])
     """
     yield from _said("LS111", found)
@@ -404,16 +352,11 @@ def target_shape(found: Found, lab: Experiments) -> Iterator[Finding]:
     Regression and binary losses want one shape on both sides; cross_entropy wants the classes on axis 1, (N, C, L), and
     class indices (N, L); ctc_loss wants the steps first, (T, N, C).
 
-    Wrong::
+    Wrong and right::
 
         rnn, head = nn.LSTM(5, 8, batch_first=True), nn.Linear(8, 3)
-        model = lambda x, y: F.cross_entropy(head(rnn(x)[0]), y)
-        inputs = (torch.randn(4, 7, 5), torch.randint(3, (4, 7)))
-
-    Right::
-
-        rnn, head = nn.LSTM(5, 8, batch_first=True), nn.Linear(8, 3)
-        model = lambda x, y: F.cross_entropy(head(rnn(x)[0]).transpose(1, 2), y)
+      - model = lambda x, y: F.cross_entropy(head(rnn(x)[0]), y)
+      + model = lambda x, y: F.cross_entropy(head(rnn(x)[0]).transpose(1, 2), y)
         inputs = (torch.randn(4, 7, 5), torch.randint(3, (4, 7)))
     """
     yield from _said("LS112", found)
@@ -427,15 +370,11 @@ def operand(found: Found, lab: Experiments) -> Iterator[Finding]:
     torch names sizes and no tensors. The operands stand here with their axes and the lines that made them; a fix was
     tried on them, and the call then ran.
 
-    Wrong::
+    Wrong and right::
 
         conv, rnn = nn.Conv1d(5, 6, 3), nn.GRU(6, 8, batch_first=True)
-        model = lambda x: rnn(conv(x).transpose(1, 2))[0]
-
-    Right::
-
-        conv, rnn = nn.Conv1d(5, 6, 3), nn.GRU(6, 8, batch_first=True)
-        model = lambda x: rnn(conv(x.transpose(1, 2)).transpose(1, 2))[0]
+      - model = lambda x: rnn(conv(x).transpose(1, 2))[0]
+      + model = lambda x: rnn(conv(x.transpose(1, 2)).transpose(1, 2))[0]
     """
     yield from _said("LS113", found)
 
@@ -447,16 +386,10 @@ def checkpoint(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
     torch lists keys and stacked sizes. The recurrent layers of the file and of the model stand here side by side, with
     the constructor that fits the file, or the change of keys that loads it.
 
-    Wrong::
+    Wrong and right::
 
-        rnn = nn.LSTM(5, 8, batch_first=True)
-        def model(x):
-            rnn.load_state_dict(nn.LSTM(5, 16).state_dict())
-            return rnn(x)[0]
-
-    Right::
-
-        rnn = nn.LSTM(5, 16, batch_first=True)
+      - rnn = nn.LSTM(5, 8, batch_first=True)
+      + rnn = nn.LSTM(5, 16, batch_first=True)
         def model(x):
             rnn.load_state_dict(nn.LSTM(5, 16).state_dict())
             return rnn(x)[0]
@@ -472,20 +405,13 @@ def nothing_loaded(found: tuple[Finding, ...], lab: Experiments) -> Iterator[Fin
     With strict=False a key that the model does not have is passed over, and a weight that the file does not have stays
     as it was drawn. Where all keys have another prefix nothing is loaded, and nothing is said.
 
-    Wrong::
+    Wrong and right::
 
         rnn = nn.LSTM(5, 8, batch_first=True)
         saved = {"module." + key: weight for key, weight in rnn.state_dict().items()}
         def model(x):
-            rnn.load_state_dict(saved, strict=False)
-            return rnn(x)[0]
-
-    Right::
-
-        rnn = nn.LSTM(5, 8, batch_first=True)
-        saved = {"module." + key: weight for key, weight in rnn.state_dict().items()}
-        def model(x):
-            rnn.load_state_dict({key.removeprefix("module."): weight for key, weight in saved.items()}, strict=False)
+      -     rnn.load_state_dict(saved, strict=False)
+      +     rnn.load_state_dict({key.removeprefix("module."): weight for key, weight in saved.items()}, strict=False)
             return rnn(x)[0]
     """
     yield from (one for one in found if one.code == "LS215")

@@ -75,9 +75,17 @@ def also(*reads: Callable[..., Any]) -> Callable[[Callable[..., Iterable[Finding
 
 
 def _parts(text: str) -> tuple[str, str, str, str]:
-    """The docstring taken apart: first line, paragraphs, the program under Wrong::, the program under Right::."""
-    head, _, programs = text.partition("\nWrong::\n")
-    wrong, _, right = map(textwrap.dedent, programs.partition("\nRight::\n"))
+    """The docstring taken apart: first line, paragraphs, the wrong program, the right program.
+
+    Either has its own under Wrong:: and Right::, or one program stands there with the lines that are not in both after
+    a - or a +, two columns further left.
+    """
+    head, _, programs = re.sub(r"\nWrong and right::\n", r"\nWrong::\n", text).partition("\nWrong::\n")
+    wrong, _, right = programs.partition("\nRight::\n")
+    if not right:
+        rows = programs.splitlines()
+        wrong, right = ("\n".join(f"  {row[4:]}" for row in rows if row[2:3] != sign) for sign in "+-")
     title, _, why = head.partition("\n")
-    wrong, right = (f"{one.strip()}\n{'' if 'inputs = ' in one else _INPUTS}" for one in (wrong, right))
+    wrong, right = (textwrap.dedent(one).strip() + "\n" for one in (wrong, right))
+    wrong, right = (one if "inputs = " in one else one + _INPUTS for one in (wrong, right))
     return title.strip().rstrip("."), re.sub(r"\s+", " ", why).strip(), wrong, right
