@@ -13,7 +13,6 @@ from itertools import combinations
 from typing import Any
 
 import torch
-from torch import nn
 
 from lstm_shapes.lab._axis_names import axes_of, disagree
 from lstm_shapes.lab._words import kind_of, symbol
