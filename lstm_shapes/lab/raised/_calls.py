@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from math import prod
 from typing import Any
@@ -43,10 +43,12 @@ def refused(raised: Raised, call: Call) -> Explanation:
     fixes: list[Try] = []
     code, said = "", ""
     odd = next((v for v in call.inputs if v.tensor.device != call.inputs[0].tensor.device), None)
-    look = _SPECIAL[call.name](raised, call) if call.name in _SPECIAL else None
+    look = _view(raised, call) if call.name in VIEWS else None
     if odd is not None:
         code, measured = "LS106", ", ".join(f"{raised.name(v)} is on {v.tensor.device}" for v in call.inputs[:3])
         fixes = [Try(chained(raised.code(odd), f".to({raised.code(call.inputs[0])}.device)"), True)]
+    elif call.name in _SPOKEN:
+        measured = raised.message
     elif look is not None:
         measured, fixes = look
     else:
@@ -131,11 +133,11 @@ def _others(raised: Raised, call: Call, contract: Contract | None) -> Iterator[T
         yield _other_layout(raised)
     operands = [one.value for one in contract.operands if one.value is not None] if contract is not None else []
     outside = contract.outside() if contract is not None else None
-    if call.name == "embedding" and operands:
-        if outside is not None and outside[1] < 0:
-            low, table = outside[1], f"nn.Embedding({outside[2] + 1 - outside[1]}, …, padding_idx=0)"
-            yield Try(f"{raised.code(operands[0])} + {-low} with {table}, if {low} is padding: ids count from 0")
-        yield Try("leave the embedding out, if these are fractions and no ids", None, 9.0)
+    if call.name == "embedding" and operands and operands[0].tensor.is_floating_point():
+        yield Try("leave the embedding out, if these are fractions and no ids")
+    elif call.name == "embedding" and outside is not None and outside[1] < 0:
+        table = f"nn.Embedding({outside[2] + 1 - outside[1]}, …)"
+        yield Try(f"{raised.code(operands[0])} + {-outside[1]} with {table}: ids count from 0")
     if call.name == "binary_cross_entropy" and operands:
         p, logits = operands[0], F.binary_cross_entropy_with_logits
         yield Try("F.binary_cross_entropy_with_logits, for logits", lambda: raised.runs(call, func=logits), 1.0)
@@ -197,7 +199,7 @@ def _other_layout(raised: Raised) -> Try:
     return Try(text, holds, 1.8)
 
 
-# ---------------------------------------------------------------------- views and indices: numbers beside one tensor
+# ---------------------------------------------------------------------- views: numbers beside one tensor
 def _view(raised: Raised, call: Call) -> Look | None:
     value, described = call.inputs[0], raised.described(call.inputs[0])
     given = call.args[1:] if len(call.args) > 1 else (call.kwargs.get("shape", call.kwargs.get("size", ())),)
@@ -235,25 +237,3 @@ def _resized(raised: Raised, call: Call, value: Value, sizes: list[int]) -> Iter
         name = "view" if call.name == "view" and value.tensor.is_contiguous() else "reshape"
         text = chained(raised.code(value), f".{name}({words})")
         yield Try(text, partial(raised.runs, call, func=lambda x, *_, new=new, **__: x.reshape(new)), 1.0 + axis)
-
-
-def _index(raised: Raised, call: Call) -> Look | None:
-    """Whole numbers; tensors of places and masks have a row in the table."""
-    source, key = call.inputs[0], call.args[1]
-    described, parts = raised.described(source), list(key) if isinstance(key, tuple) else [key]
-    counted = [part for part in parts if part is not None and part is not Ellipsis]
-    if len(counted) > len(source.shape):
-        return f"{len(counted)} indices for the {len(source.shape)} axes of {described}", []
-    for axis, (part, size) in enumerate(zip(counted, source.shape, strict=False)):
-        if Ellipsis not in parts and isinstance(part, int) and not -size <= part < size:
-            rows = ", a row for each layer and direction" if axis == 0 and raised.is_state(source) else ""
-            measured = f"index {part} on axis {axis} of {described}, which has places 0 to {size - 1}{rows}"
-            return measured, [Try(f"-1 or {size - 1}, the last one")]
-    return None
-
-
-_SPECIAL: dict[str, Callable[[Raised, Call], Look | None]] = {
-    **dict.fromkeys(VIEWS, _view),
-    "__getitem__": _index,
-    "__setitem__": _index,
-}

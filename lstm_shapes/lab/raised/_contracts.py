@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-import torch
-
 from lstm_shapes.lab._axis_names import axes_of, disagree
 from lstm_shapes.lab._words import kind_of, symbol
 from lstm_shapes.lab.trace import Call, Value, is_loss
@@ -96,20 +94,9 @@ def _picked(call: Call) -> str:
     return f"input ({', '.join(letters)}), index{below} ({index})@2"
 
 
-def _indexed(call: Call) -> str:
-    key = call.args[1] if len(call.args) > 1 else None
-    if not isinstance(key, Value):
-        return ""
-    if key.tensor.dtype != torch.bool:
-        return "input (A, …), index<A (*)"
-    axes = ", ".join(f"a{k}" for k in range(len(key.shape)))
-    return f"input ({axes}, …), mask ({axes})"
-
-
 _CLASSES = "{name} wants the classes on axis 1, logits (N, C, …) and class indices (N, …)"
 _FEATURES = "{kind} wants the features on axis 1, (N, C) or (N, C, L), with C = {C}"
 _STATISTICS = Row("input (N, C, …), running_mean (C), running_var (C), weight (C)", _FEATURES, "nn.{kind}({C})")
-_PLACES = Row(_picked)
 ROWS: dict[str, Row] = {
     "linear": Row(
         "input (…, I), weight (O, I)",
@@ -146,8 +133,7 @@ ROWS: dict[str, Row] = {
         ("cat", "concat", "concatenate"), Row(_joined, "{name} along axis {dim} wants all other axes alike")
     ),
     "stack": Row(_joined, "stack along axis {dim} wants one shape"),
-    **dict.fromkeys(("gather", "take_along_dim", "index_select"), _PLACES),
-    **dict.fromkeys(("__getitem__", "__setitem__"), Row(_indexed)),
+    **dict.fromkeys(("gather", "take_along_dim", "index_select"), Row(_picked)),
     "scaled_dot_product_attention": Row("query (…, L, E), key (…, S, E), value (…, S, V)", summed="E", over=True),
     "MultiheadAttention": Row(
         _attention,

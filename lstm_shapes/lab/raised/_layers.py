@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.errors import SpecError
 from lstm_shapes.lab._calling import problems_of
-from lstm_shapes.lab._words import covering, layer_names
+from lstm_shapes.lab._words import covering
 from lstm_shapes.lab.trace import LayerCall, tensors_of
 from lstm_shapes.theory._contract import Problem, Words
 from lstm_shapes.theory._contract import configuration as configured
@@ -262,18 +262,11 @@ def _unpacked(raised: Raised) -> Explanation | None:
     if last is None or where is None or there is None or (there.file, there.line) != (where.file, where.line):
         return None
     statements = covering(where, ast.Assign)
-    if (
-        raised.spelling.beyond
-        or "unpack" not in raised.message
-        or not (not where.source or (statements and isinstance(statements[0].value, ast.Call)))
-    ):
+    called = not where.source or (statements and isinstance(statements[0].value, ast.Call))
+    if raised.spelling.beyond or "unpack" not in raised.message or not called:
         return None
-    name, out = last.called, layer_names(last).get("Y", "out")
-    pair, fix = "(output, (hn, cn))", f"out, (hn, cn) = {name}(x)"
-    if last.kind != "LSTM":
-        pair, fix = "(output, hn), and no pair (h, c)", f"{out}, hn = {name}(x); hn[-1] is the top layer's state"
-    if last.cell:
-        pair, fix = ("(h, c)", f"h, c = {name}(x_t, (h, c))") if last.kind == "LSTM" else ("h", f"h = {name}(x_t, h)")
-    title = f"{name} returns {pair}, which was taken apart in another way"
-    code = "LS107" if last.kind == "LSTM" else "LS104"
-    return Explanation(code, title, f"a {last.label} returns {pair}", [Try(fix, True)], layer=last.name)
+    Y, h = ("", "h") if last.cell else ("out, ", "hn")
+    pair = f"{Y}({h}, {h.replace('h', 'c')})" if last.kind == "LSTM" else f"{Y}{h}"
+    code, no_cell = ("LS107", "") if last.kind == "LSTM" else ("LS104", f": a {last.kind} has no cell state")
+    title = f"{last.called} returns {pair}, which was taken apart in another way{no_cell}"
+    return Explanation(code, title, raised.message, [Try(f"{pair} = {last.called}(…)", True)], layer=last.name)

@@ -24,7 +24,8 @@ def packing(raised: Raised) -> Explanation | None:
         name = frame.f_code.co_name
         if "nn/utils/rnn.py" in frame.f_code.co_filename.replace("\\", "/"):
             if name == "pad_packed_sequence":
-                return _pad(frame.f_locals.get("sequence"))
+                fix = "out, _ = rnn(packed), packed as its input is; total_length is the longest row or more"
+                return Explanation("LS108", f"{name} refuses what it is given", raised.message, [Try(fix)])
             if name == "pack_padded_sequence":
                 return _pack(raised, frame.f_locals)
             if name in ("pack_sequence", "pad_sequence"):
@@ -109,22 +110,6 @@ def _counts(raised: Raised, call: Call, x: Tensor, counts: list[int], name: str,
     return measured, [Try(fix, lambda: raised.runs(call, places=new))]
 
 
-def _pad(given: Any) -> Explanation:
-    title = "pad_packed_sequence refuses what it is given"
-    if not isinstance(given, PackedSequence):
-        fix = "out, _ = rnn(packed) first, and pad_packed_sequence(out, batch_first=True): a layer returns packed "
-        fix += "output only for packed input"
-        measured = f"it was given a {type(given).__name__} and wants a PackedSequence"
-        return Explanation("LS108", title, measured, [Try(fix, True)])
-    longest = len(given.batch_sizes)
-    fix = f"total_length={longest}, the longest row, or x.size(1), the steps before packing"
-    return Explanation("LS108", title, f"the longest row has {longest} steps; {_count(given)}", [Try(fix)])
-
-
-def _count(packed: PackedSequence) -> str:
-    return f"batch_sizes count {int(packed.batch_sizes.sum())} steps and the data have {packed.data.size(0)} rows"
-
-
 # ---------------------------------------------------------------------- behind packing
 def _in_layer(raised: Raised, rows: PackedSequence) -> Explanation | None:
     """Packed rows whose number of steps and of data differ: torch did not compare the lengths with the data."""
@@ -143,8 +128,9 @@ def _in_layer(raised: Raised, rows: PackedSequence) -> Explanation | None:
             return Explanation("LS108", title, *found, [source], where=call.where)
     if int(rows.batch_sizes.sum()) == rows.data.size(0):
         return None
+    counted = f"batch_sizes count {int(rows.batch_sizes.sum())} steps and the data have {rows.data.size(0)} rows"
     fix = "packed._replace(data=…) keeps the first axis of data; what changes the number of steps comes before packing"
-    return Explanation("LS108", "the packed rows do not belong to their batch_sizes", _count(rows), [Try(fix)])
+    return Explanation("LS108", "the packed rows do not belong to their batch_sizes", counted, [Try(fix)])
 
 
 def _lost_steps(raised: Raised) -> Explanation | None:
