@@ -44,7 +44,7 @@ def overview(prediction: Prediction) -> Callable[[], str]:
         spec, call = prediction.spec, prediction.call
         if spec.kind.step:
             return _svg(prediction, cell_sketch(Picture(prediction, "cell")))
-        reading = Expression.of(last_step(spec, call).expression).reads(prediction)
+        reading = Expression.of(last_step(spec, call)).reads(prediction)
         return _svg(prediction, grid_sketch(Picture(prediction, "grid", reading)))
 
     return in_this_language(svg)

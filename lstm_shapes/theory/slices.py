@@ -7,7 +7,7 @@ means another thing in another layout, and says so.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from lstm_shapes.display import Several
 from lstm_shapes.language import say
@@ -106,27 +106,19 @@ class Layout:
         }
 
 
-class LastStep(NamedTuple):
-    """An expression; its width in symbols and as a number, the `in_features` of the Linear that follows."""
+def last_step(spec: Spec, call: Call | None = None) -> str:
+    """What has read the whole sequence, (N, R·H): `Y[:, -1]` for one direction, both last states for two.
 
-    expression: str
-    formula: str
-    width: int
-    same: tuple[str, ...] = ()
-    """Other expressions for the same numbers."""
-
-
-def last_step(spec: Spec, call: Call | None = None) -> LastStep:
-    """What has read the whole sequence, (N, R·H): `Y[:, -1]` for one direction, both last states for two."""
-    layout = Layout(spec, Call() if call is None else call)
+    >>> last_step(Spec(28, 256, 3)), last_step(Spec(28, 256, 3, bidirectional=True))
+    ('Y[:, -1]', 'torch.cat([hn[-2], hn[-1]], dim=-1)')
+    """
     if spec.kind.step:
-        return LastStep("hn", spec.width, spec.H)
+        return "hn"
     if spec.bidirectional:
-        halves = f"torch.cat([{layout.own_last('f')}, {layout.step('0', 'b')}], dim=-1)"
-        return LastStep("torch.cat([hn[-2], hn[-1]], dim=-1)", f"2·{spec.width}", 2 * spec.H, (halves,))
-    if layout.call.lengths is not None:
-        return LastStep("hn[-1]", spec.width, spec.H, (layout.own_last(),))
-    return LastStep(layout.step("-1"), spec.width, spec.H, ("hn[-1]",))
+        return "torch.cat([hn[-2], hn[-1]], dim=-1)"
+    if call is not None and call.lengths is not None:
+        return "hn[-1]"  # step -1 of Y is padding for rows shorter than L
+    return Layout(spec, call or Call()).step("-1")
 
 
 @dataclass(frozen=True, slots=True)

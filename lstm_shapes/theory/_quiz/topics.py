@@ -250,12 +250,12 @@ def _weight(draws: Draws) -> Question:
 def _features(draws: Draws) -> Question:
     p = draws.draw(bidirectional=True, packed=False, step=False)
     last, spec = last_step(p.spec, p.call), p.spec
-    width = Expression.of(last.expression).axes(p).sizes[-1]
+    width = Expression.of(last).axes(p).sizes[-1]
     twice = (2 * spec.D, "That is twice the cell state's width; the projection makes h P wide.")
-    text = f"`nn.Linear(in_features, 10)` reads `{last.expression}`. What is in_features?"
-    lines = (f"Each of the two is {spec.width} = {spec.H} wide, so {last.formula} = {width}.",)
+    text = f"`nn.Linear(in_features, 10)` reads `{last}`. What is in_features?"
+    lines = (f"Each of the two is {spec.width} = {spec.H} wide, so 2·{spec.width} = {width}.",)
     one = (spec.H, "That is the width of one direction; both are joined.")
-    return _of_number("directions", p, text, width, lines, f"{last.expression}.size(-1)", one, twice)
+    return _of_number("directions", p, text, width, lines, f"{last}.size(-1)", one, twice)
 
 
 def _row(draws: Draws) -> Question:
