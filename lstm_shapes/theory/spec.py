@@ -199,7 +199,7 @@ class Spec:
         """
         switches = {**self.arguments, **({"dropout": self.dropout} if self.dropout else {})}
         Q, D = switches.pop("input_size"), switches.pop("hidden_size")
-        words = [f"{name}={value!r}" for name, value in switches.items() if value != _TORCHS.get(name, False)]
+        words = [f"{name}={value!r}" for name, value in switches.items() if value != _TORCH_DEFAULTS.get(name, False)]
         return f"nn.{self.cell}({', '.join([str(Q), str(D), *words])})"
 
     def input_width(self, layer: int) -> int:
@@ -266,7 +266,7 @@ class Spec:
         return f"Spec({', '.join(shown)})"
 
 
-_TORCHS = {"num_layers": 1, "nonlinearity": "tanh", "bias": True, "dropout": 0.0}
+_TORCH_DEFAULTS = {"num_layers": 1, "nonlinearity": "tanh", "bias": True, "dropout": 0.0}
 """The defaults of torch's constructors; of all others False."""
 
 # torch keeps sizes in 64 bits, and the rows of a weight are up to four times a size; nobody needs as much of the rest.
