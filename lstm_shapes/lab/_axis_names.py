@@ -57,10 +57,12 @@ class AxisNames:
         given: Mapping[int, Axes] | None = None,
         weights: Collection[int] = (),
         results: Collection[Value] = (),
+        rounds: int = _MOST_ROUNDS,
     ) -> None:
         """`batch` and `given` say what the caller does of inputs, by the index of their value: the batch axis, or all.
 
         `weights` are the ids of tensors that are no inputs, as parameters are none; `results` what the run returned.
+        With one round nothing is supposed: the names are those that recurrent layers give.
         """
         self._trace = trace
         self._weights = weights
@@ -72,7 +74,7 @@ class AxisNames:
             self._given.setdefault(index, Axes.of(names, sizes))
         self._outside: dict[int, Axes] = {}
         said: list[tuple[str, ...]] = []
-        for _ in range(_MOST_ROUNDS):
+        for _ in range(rounds):
             self._play()
             before, said = said, [axes.names for axes in self._outside.values()]
             if not self._suppose() and before == said:

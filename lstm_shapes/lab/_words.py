@@ -8,35 +8,14 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from lstm_shapes.lab._axis_names import named_shape
 from lstm_shapes.lab.trace import KERNELS, Call, LayerCall, Value, Where
 from lstm_shapes.lab.trace._families import names_in
-
-__all__ = [
-    "LONGEST",
-    "append_line",
-    "argument_text",
-    "call_text",
-    "chained",
-    "covering",
-    "kind_of",
-    "last_step",
-    "layer_names",
-    "layout_of",
-    "loop_line",
-    "named",
-    "named_shape",
-    "result_names",
-    "symbol",
-    "top_row",
-    "tree_of",
-    "value_name",
-]
 
 LONGEST = 48
 _OPERATORS = {"matmul": "@", "__matmul__": "@", "add": "+", "sub": "-", "mul": "*", "truediv": "/", "div": "/"}
@@ -171,10 +150,9 @@ def call_text(call: Call, **changes: Any) -> str:
     """A call as it is written, with changed arguments: torch.softmax(scores, dim=1)."""
     node = _node(call)
     if node is None:
-        words = ", ".join(f"{name}={value}" for name, value in changes.items())
-        return f"{call.name}(…, {words})" if words else f"{call.name}(…)"
-    copy = ast.parse(ast.unparse(node), mode="eval").body
-    assert isinstance(copy, ast.Call)
+        words = "".join(f", {name}={value}" for name, value in changes.items())
+        return f"{call.name}(…{words})"
+    copy: Any = ast.parse(ast.unparse(node), mode="eval").body
     place = 0 if _receiver(copy) is not None else 1
     for name, value in changes.items():
         new = ast.Constant(value)
@@ -189,12 +167,6 @@ def call_text(call: Call, **changes: Any) -> str:
 
 
 # ---------------------------------------------------------------------- shapes, types, layers
-def named_shape(shape: Iterable[int], names: Iterable[str]) -> str:
-    """Sizes with the names that are known: (N=6, 9)."""
-    parts = [f"{name}={size}" if name else str(size) for size, name in zip(shape, names, strict=True)]
-    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
-
-
 def named(value: Value, axes: dict[int, str] | None = None) -> str:
     """A value's shape with the axes that are known by name."""
     return named_shape(value.shape, ((axes or {}).get(k, "") for k in range(len(value.shape))))

@@ -14,16 +14,15 @@ from typing import Any
 
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.theory._axis_rules.reshaping import reshape
-from lstm_shapes.theory._layout import Layout, last_step
-from lstm_shapes.theory._meanings import meaning
-from lstm_shapes.theory._packing import Packing
 from lstm_shapes.theory.axes import Axes
+from lstm_shapes.theory.call import Packing
 from lstm_shapes.theory.counts import LayerCount
 from lstm_shapes.theory.expression import Expression
 from lstm_shapes.theory.laws import laws
+from lstm_shapes.theory.notes import meaning
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.reads import spoken
-from lstm_shapes.theory.slices import slices
+from lstm_shapes.theory.slices import Layout, last_step, slices
 from lstm_shapes.theory.spec import gate_rows, is_whole
 
 from .draw import LEVELS, Draws, symbols_of

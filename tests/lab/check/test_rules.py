@@ -41,5 +41,5 @@ def test_documented(rule: Rule) -> None:
 def test_every_rule_has_a_module_of_rules() -> None:
     """Rules live in modules that say so by their name, and no module of that name is left unregistered."""
     folder = Path(__file__).parents[3] / "lstm_shapes" / "lab" / "check"
-    named = {path.stem for path in folder.glob("rules_*.py")}
+    named = {path.stem for path in folder.glob("_rules_*.py")}
     assert named == {rule.find.__module__.rsplit(".", 1)[-1] for rule in RULES.values()}
