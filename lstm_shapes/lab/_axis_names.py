@@ -262,10 +262,9 @@ class AxisNames:
         told = on_scramble.set(lambda scramble: self.scrambles.append((call, scramble)))
         conflicts = len(self.naming.conflicts)
         try:
-            said = answer(call.func, results[0] if alone else results, args, kwargs, axes_of)
+            each = answer(call.func, results[0] if alone else results, args, kwargs, axes_of)
         finally:
             on_scramble.reset(told)
-        each = [said] * len(results) if isinstance(said, Axes) or said is None else list(said)
         longest = 0
         if call.name in _BATCHES:
             longest = max((axis.size for one in call.inputs for axis in self._before(one) or ()), default=0)
