@@ -7,12 +7,13 @@ does not foresee has no names: `?` is printed as its size alone. `check` explain
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from math import prod
 
 from torch import Tensor
 
 from lstm_shapes.lab._torch_rules import answer, on_scramble, rule_of, weight_axes
+from lstm_shapes.lab._words import named_shape
 from lstm_shapes.lab.tensors import AnnotatedTensor
 from lstm_shapes.lab.trace import KERNELS, Call, Trace, Value, substituted
 from lstm_shapes.theory._axis_rules.reshaping import Scramble
@@ -377,9 +378,3 @@ def disagree(one: Axis, other: Axis) -> bool:
 
 def _certain(name: str) -> bool:
     return name not in (UNKNOWN, "1")
-
-
-def named_shape(shape: Iterable[int], names: Iterable[str]) -> str:
-    """Sizes with the names that are known: (N=6, 9)."""
-    parts = [f"{name}={size}" if name else str(size) for size, name in zip(shape, names, strict=True)]
-    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
