@@ -25,6 +25,7 @@ __all__ = [
     "constructor_arguments",
     "generator",
     "new_layer",
+    "precision_of",
     "require_memory",
 ]
 
@@ -146,6 +147,24 @@ def as_dtype(dtype: Any) -> torch.dtype:
     Raises: SpecError for a dtype the layers do not have.
     """
     return cast(torch.dtype, getattr(torch, dtype_name(dtype)))
+
+
+def precision_of(tensor: torch.Tensor) -> str:
+    """The row of `theory.laws.TOLERANCES` for what a layer on this tensor's device makes of its dtype.
+
+    >>> precision_of(torch.zeros(1))
+    'float32'
+    """
+    name = str(tensor.dtype).removeprefix("torch.")
+    return "tf32" if name == "float32" and tensor.device.type == "cuda" and _tf32_allowed() else name
+
+
+def _tf32_allowed() -> bool:
+    """Whether cuDNN's layers, or the matrix products of cells, may multiply float32 with TF32's 10 bits of mantissa."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    if not hasattr(cudnn, "rnn"):  # before torch 2.9
+        return bool(cudnn.allow_tf32 or matmul.allow_tf32)
+    return "tf32" in (cudnn.rnn.fp32_precision, matmul.fp32_precision)  # where these were set allow_tf32 raises
 
 
 def require_memory(needed: int, device: torch.device, what: str) -> None:

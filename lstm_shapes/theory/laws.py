@@ -22,7 +22,7 @@ from lstm_shapes.language import speaking
 from ._given import Given, LayerSizes, Sizes, Source, takes
 from ._law_rules import RULES, Rule
 from ._layout import Layout
-from .call import Call, dtype_name
+from .call import Call
 from .expression import Expression, is_law
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ TOLERANCES: dict[str, float] = {
     "bfloat16": 1e-1,
     "tf32": 5e-3,
     "float32": 1e-5,
-    "float64": 2e-14,
+    "float64": 1e-12,
 }
 
 
@@ -192,10 +192,8 @@ def largest(run: Any) -> float:
 
 
 def rounding(run: Any) -> float:
-    """How far two ways to compute this run's results may be apart: by its dtype, and its largest value."""
-    name = dtype_name(run.X.dtype)
-    # cuDNN may multiply float32 with TF32's 10 bits of mantissa.
-    return TOLERANCES["tf32" if name == "float32" and run.X.device.type == "cuda" else name] * largest(run)
+    """How far two ways to compute this run's results may be apart: by its precision, and its largest value."""
+    return TOLERANCES[run.precision] * largest(run)
 
 
 def distance(pairs: Iterable[tuple[Any, Any]]) -> float:

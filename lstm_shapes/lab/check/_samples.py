@@ -12,7 +12,7 @@ from lstm_shapes.display._numbers import counted
 from lstm_shapes.lab.trace import Call, Value
 from lstm_shapes.lab.trace._families import names_in
 
-from ._compare import OTHER_ORDER, differs
+from ._compare import differs, other_order
 from ._experiments import Experiments
 from ._layout import Layout, Track, cuts, made_axis
 
@@ -165,7 +165,6 @@ def _compared(
     tracks: dict[int, Track] = {}
     tested: list[int] = []
     why = ""
-    slack = max(lab.slack, OTHER_ORDER if masks else 0.0)  # other flags may pack the rows in another order
     elsewhere = _packed(lab) if masks else set()
     for s in samples:
         lab.says(f"sample {s} of {lab.N} replaced")
@@ -176,6 +175,7 @@ def _compared(
                 return
             if wanted is None or value.index in wanted or (extra and value.index in extra):
                 before = value.elements
+                slack = max(lab.slack, other_order(tensor) if masks else 0.0)  # other flags may pack in another order
                 moved[value.index] = None if before is None else differs(before, tensor, slack)
 
         error = lab.follow(lab.inputs.sample(s, masks=masks), compare).error

@@ -6,11 +6,7 @@ with what the layer put out: no gate is ever shown that was not.
 
 Whether a recomputation and a layer gave the same numbers is asked up to the rounding of their dtype (`agree`).
 Both do the same sums in another order, so they differ by rounding: a few units in the last place of each step,
-from the same state before it. The tolerance, relative to max(1, |value|), is
-
-    float64  1e-12      float32  1e-5      about 100 units in the last place
-    float16  1e-2       bfloat16 5e-2      about 10: a kernel may keep float32 between its operations, and we round
-    float32 on CUDA where cuDNN may use TF32: 5e-3, because TF32 multiplies with 10 bits of mantissa
+from the same state before it. The tolerance, relative to max(1, |value|), is that of laws (theory/laws.py).
 
 With a graph the recomputation runs on its own states, and large recurrent weights make a chaotic system, in which
 rounding grows with every step. So there, before a difference is called a mismatch, it is all done again in
@@ -31,22 +27,15 @@ from torch import Tensor
 
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import ShapeError
+from lstm_shapes.lab._build import precision_of
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
-from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.call import Call, dtype_name
+from lstm_shapes.theory.laws import TOLERANCES
 from lstm_shapes.theory.spec import Spec
 
 from ._recurrence import GateWeights, replay, steps_before
 
-__all__ = ["TOLERANCES", "CellTrace", "Replayed", "agree", "last_computed", "tolerance_of"]
-
-
-TOLERANCES: dict[torch.dtype, float] = {
-    torch.float64: 1e-12,
-    torch.float32: 1e-5,
-    torch.float16: 1e-2,
-    torch.bfloat16: 5e-2,
-}
-TF32 = 5e-3
+__all__ = ["CellTrace", "Replayed", "agree", "last_computed", "tolerance_of"]
 
 
 def tolerance_of(tensor: Tensor) -> float:
@@ -55,9 +44,7 @@ def tolerance_of(tensor: Tensor) -> float:
     >>> tolerance_of(torch.zeros(1))
     1e-05
     """
-    if tensor.device.type == "cuda" and tensor.dtype == torch.float32 and torch.backends.cudnn.allow_tf32:
-        return TF32
-    return TOLERANCES[tensor.dtype]
+    return TOLERANCES[precision_of(tensor)]
 
 
 def agree(
@@ -82,7 +69,7 @@ def agree(
         precise = exact()
         rounding = max(_residual(ours[key], precise[key]) for key in ours)
         # In units of the plain tolerance, so that a kernel that rounds more (TF32) is allowed more growth.
-        tolerance *= max(1.0, 10 * rounding / TOLERANCES[ours[name].dtype])
+        tolerance *= max(1.0, 10 * rounding / TOLERANCES[dtype_name(ours[name].dtype)])
         if residual <= tolerance:
             return residual, tolerance
     raise ShapeError(
