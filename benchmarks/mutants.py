@@ -49,6 +49,7 @@ OPTIONS = [
     "-pno:xdist",
     "-pno:cov",
     "--hypothesis-profile=mutants",
+    "-Wignore::pytest.PytestAssertRewriteWarning",  # hypothesis is loaded already, on purpose
 ]
 
 LEFT_OUT = re.compile(
