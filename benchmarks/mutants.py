@@ -2,8 +2,8 @@
 
     make mutants ARGS="counts axes"
 
-cosmic-ray makes the changes. A change is tried by the tests that run the line, the quickest first, in a process forked
-from one that has loaded all but this package: most changes take a second. Nothing is written but the lists, in `.mutants`.
+cosmic-ray makes the changes. A change is tried by the tests that run the line, the quickest first, in a process
+forked from one that has loaded all but this package. Nothing is written but the lists in `.mutants`.
 
 Changes that are no fault are left out, and here is which and why: `LEFT_OUT` for kinds of change, `NO_FAULT` for lines.
 """
@@ -41,6 +41,8 @@ except ImportError:
 ROOT = Path(__file__).resolve().parent.parent
 THEORY = ROOT / "lstm_shapes" / "theory"
 OUT = ROOT / ".mutants"
+# What the tests of one change may take together, as they took while lines were counted.
+SECONDS = 60.0
 OPTIONS = [
     "-q",
     "--no-header",
@@ -201,13 +203,13 @@ def tests_of(mutant: Mutant, seconds: dict[str, float], lines: dict[int, list[st
     if "" in found:
         found = list(seconds)
     name = mutant.path.stem.strip("_")
-    return {
-        test: seconds[test]
-        for test in sorted(
-            found, key=lambda test: (f"test_{name}.py" not in test and f"{name}.py" not in test, seconds.get(test, 0))
-        )
-        if test in seconds
-    }
+    known = [test for test in found if test in seconds]
+    order, left = dict[str, float](), SECONDS
+    for test in sorted(known, key=lambda test: (f"{name}.py" not in test, seconds[test])):
+        if seconds[test] <= left:
+            order[test] = seconds[test]
+            left -= seconds[test]
+    return order
 
 
 def main(names: Sequence[str]) -> None:
@@ -230,13 +232,11 @@ def main(names: Sequence[str]) -> None:
                 place = f"{mutant.path.relative_to(THEORY)}:{mutant.line} {mutant.operator}{why}"
                 report.write("\n".join([place, *mutant.diff(), ""]))
                 report.flush()
-            rows = [
-                f"{name:<16} {len(row):5} {100 * sum(row) / len(row):5.1f} %" for name, row in noticed.items() if row
-            ]
+            tried = {name: row for name, row in noticed.items() if row}
+            rows = [f"{name:<16} {len(row):5} {100 * sum(row) / len(row):5.1f} %" for name, row in tried.items()]
             (OUT / "score.txt").write_text("\n".join([*rows, ""]), encoding="utf-8")
-    print(
-        (OUT / "survivors.txt").read_text(encoding="utf-8"), (OUT / "score.txt").read_text(encoding="utf-8"), sep="\n"
-    )
+    for name in ("survivors.txt", "score.txt"):
+        print((OUT / name).read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

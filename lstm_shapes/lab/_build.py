@@ -164,7 +164,8 @@ def _tf32_allowed() -> bool:
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     if not hasattr(cudnn, "rnn"):  # before torch 2.9
         return bool(cudnn.allow_tf32 or matmul.allow_tf32)
-    return "tf32" in (cudnn.rnn.fp32_precision, matmul.fp32_precision)  # where these were set allow_tf32 raises
+    # Where one of these was set, allow_tf32 raises.
+    return "tf32" in (getattr(switch, "fp32_precision", "") for switch in (cudnn.rnn, matmul))
 
 
 def require_memory(needed: int, device: torch.device, what: str) -> None:

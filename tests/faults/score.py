@@ -56,13 +56,18 @@ class Trial:
 
 
 def run(
-    seeds: Iterable[int], *, keep: Path | None = None, kinds: frozenset[str] = frozenset(), jobs: int = 1
+    seeds: Iterable[int],
+    *,
+    keep: Path | None = None,
+    kinds: frozenset[str] = frozenset(),
+    jobs: int = 1,
+    device: str = "cpu",
 ) -> Iterator[Trial]:
     """The trials of the programs of these seeds, each program's together."""
     with TemporaryDirectory() as temporary:
         folder = keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        work = [(seed, folder, kinds) for seed in seeds]
+        work = [(seed, folder, kinds, device) for seed in seeds]
         if jobs == 1:
             for one in work:
                 yield from _of_seed(one)
@@ -72,10 +77,11 @@ def run(
                 yield from some
 
 
-def _of_seed(work: tuple[int, Path, frozenset[str]]) -> list[Trial]:
+def _of_seed(work: tuple[int, Path, frozenset[str], str]) -> list[Trial]:
     torch.set_num_threads(1)
-    seed, folder, kinds = work
-    return list(trials(program(seed), folder, kinds))
+    seed, folder, kinds, device = work
+    with torch.device(device):
+        return list(trials(program(seed), folder, kinds))
 
 
 def trials(right: Program, folder: Path, kinds: frozenset[str] = frozenset()) -> Iterator[Trial]:

@@ -39,8 +39,8 @@ def differs(before: Tensor, after: Tensor, slack: float = 0.0) -> Tensor | None:
             if not math.isfinite(float(before.detach().sum())):  # no copy, unless there may be a NaN
                 moved &= ~(torch.isnan(before) & torch.isnan(after))
             slack = max(slack, _NOISE.get(before.device.type, _ELSEWHERE))
-            if slack:
-                moved &= ~((before - after).abs() <= slack * _scale(before))
+            if slack:  # only where they differ: a result may be as large as all else together
+                moved[moved.clone()] = ~((before[moved] - after[moved]).abs() <= slack * _scale(before))
         return moved
     except (RuntimeError, NotImplementedError):
         return None
@@ -63,6 +63,11 @@ def far(before: Tensor, after: Tensor) -> Tensor:
 def _scale(*tensors: Tensor) -> float:
     largest = 0.0
     for tensor in tensors:
+        if tensor.numel() and not tensor.is_complex():
+            least, most = map(float, torch.aminmax(tensor.detach()))
+            if math.isfinite(most - least):
+                largest = max(largest, -least, most)
+                continue
         finite = tensor.detach()[torch.isfinite(tensor)]
         if finite.numel():
             largest = max(largest, float(finite.abs().max()))
