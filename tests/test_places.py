@@ -51,7 +51,8 @@ except RuntimeError as error:
 def ended(code: str, *options: str, cwd: Path = ROOT, **environment: str) -> str:
     """What a program printed; it must end well and say nothing on stderr."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}  # it writes
-    env = {**inherited, "PYTHONPATH": str(ROOT), **environment}
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = {**inherited, "PYTHONPATH": path, **environment}
     done = subprocess.run(
         [sys.executable, *options, "-c", code], cwd=cwd, env=env, capture_output=True, text=True, check=False
     )

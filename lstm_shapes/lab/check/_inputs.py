@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from lstm_shapes.lab._build import PLAIN
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, is_loss, rebuild
 from lstm_shapes.lab.trace._families import names_in
 
@@ -266,7 +267,7 @@ def _opaque(value: Tensor) -> bool:
 def _flipped(row: Tensor, i: int) -> Tensor:
     """Other flags: about a third of them turned over, the first of all kept, and never all off."""
     draw = torch.Generator().manual_seed(99 + i)
-    turned = (torch.rand(row.shape, generator=draw) < 0.34).to(row.device)
+    turned = (torch.rand(row.shape, generator=draw, **PLAIN) < 0.34).to(row.device)
     if not bool(turned.any()):
         turned = torch.ones_like(turned)
     if row.dim():
@@ -360,9 +361,9 @@ def _other(part: Tensor, whole: Tensor, seed: int, pads: set[int]) -> Tensor:
         low, high = (float(finite.min()), float(finite.max())) if finite.numel() else (0.0, 1.0)
         if low == high:
             low, high = low - 1.0, high + 1.0
-        fresh = torch.rand(part.shape, generator=draw) * (high - low) + low
+        fresh = torch.rand(part.shape, generator=draw, **PLAIN) * (high - low) + low
         if fresh.numel() > 2 and not 0 <= low <= high <= 1:  # so that the largest and the smallest of all move too
-            fresh.view(-1)[:2] = torch.tensor([high + 0.25 * (high - low), low - 0.25 * (high - low)])
+            fresh.view(-1)[:2] = fresh.new_tensor([high + 0.25 * (high - low), low - 0.25 * (high - low)])
         fresh = fresh.to(part.device, part.dtype)
         return torch.where(_empty_steps(part), part, fresh)
     padding = torch.zeros_like(part, dtype=torch.bool)
@@ -377,7 +378,7 @@ def _other(part: Tensor, whole: Tensor, seed: int, pads: set[int]) -> Tensor:
         other = torch.full_like(part, low - 1) if low > 1 else torch.where(part == low, low + 1, low).to(part.dtype)
         return torch.where(padding, part, other)
     place = torch.searchsorted(kept, part.contiguous()).clamp(max=kept.numel() - 1)
-    step = torch.randint(1, kept.numel(), part.shape, generator=draw).to(part.device)
+    step = torch.randint(1, kept.numel(), part.shape, generator=draw, device="cpu").to(part.device)
     return torch.where(padding, part, kept[(place + step) % kept.numel()])
 
 

@@ -139,7 +139,7 @@ class Origins:
             return None
         at = []
         for axis, size in enumerate(shape):
-            line = torch.arange(size, dtype=torch.int32).view(-1, *[1] * (len(shape) - axis - 1))
+            line = torch.arange(size, dtype=torch.int32, device="cpu").view(-1, *[1] * (len(shape) - axis - 1))
             at.append(line.expand(shape))
         made = self._places[value.index] = Places(value, tuple(at))
         return made
@@ -244,7 +244,7 @@ class Origins:
                 return index
             if joins and not _varies(mine, dim):
                 return mine.narrow(dim, 0, 1).expand(item.shape)  # beside features of the same place
-            return torch.full(item.shape, -1, dtype=torch.int32)
+            return torch.full(item.shape, -1, dtype=torch.int32, device="cpu")
 
         return moved(call, index_of, fill=-1, only_first=True)
 
@@ -265,7 +265,7 @@ class Origins:
 def _weighted(places: Places, shape: tuple[int, ...]) -> Places:
     """Behind a product with a weight: the last axis holds new features, and no place that varied along it."""
     at = tuple(None if t is None or _varies(t, -1) else t[..., :1].expand(shape) for t in places.at)
-    return Places(places.source, at, torch.arange(shape[-1], dtype=torch.int32).expand(shape))
+    return Places(places.source, at, torch.arange(shape[-1], dtype=torch.int32, device="cpu").expand(shape))
 
 
 def _at_step(places: Places, axis: int) -> Places:

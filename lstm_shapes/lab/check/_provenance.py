@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lstm_shapes.lab._build import PLAIN
 from lstm_shapes.lab.trace import Call, Trace, Value
 from lstm_shapes.lab.trace._families import MOVES, SAME, names_in
 
@@ -128,7 +129,7 @@ def _run(call: Call, parts: Parts, part: int) -> list[Tensor]:
     def mark(value: Value) -> Tensor | None:
         if value.index in parts.held:
             return parts.held[value.index][part].float()
-        return torch.zeros(value.shape) if value.tensor.is_floating_point() else None
+        return torch.zeros(value.shape, **PLAIN) if value.tensor.is_floating_point() else None
 
     return moved(call, mark, name="sum" if call.name in ("mean", "nansum", "nanmean") else "")
 
@@ -172,7 +173,7 @@ def _written(call: Call, parts: Parts, count: int) -> dict[Value, Tensor]:
     """A buffer with a part of it overwritten."""
     before, value = parts.held.get(call.args[0].index), call.args[2]
     held = isinstance(value, Value) and value.index in parts.held
-    marks = parts.held[value.index] if held else torch.zeros(count, dtype=torch.bool)
+    marks = parts.held[value.index] if held else torch.zeros(count, dtype=torch.bool, device="cpu")
     olds = [None] * count if before is None else list(before)
     made = [written(call, old, mark, 0.0) for old, mark in zip(olds, marks, strict=True)]
     return {call.outputs[0]: torch.stack(made).bool()}

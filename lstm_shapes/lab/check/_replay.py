@@ -58,6 +58,6 @@ _SPACES: tuple[Any, ...] = (Tensor, torch, FUNCTIONS)
 
 def written(call: Call, before: Tensor | None, value: Tensor, fill: float) -> Tensor:
     """A buffer behind the assignment to an index, `fill` where it held nothing before."""
-    whole = torch.full(call.args[0].shape, fill, dtype=value.dtype) if before is None else before.clone()
+    whole = value.new_full(call.args[0].shape, fill) if before is None else before.clone()
     whole[substituted(call.args[1], lambda index: index.elements)] = value
     return whole

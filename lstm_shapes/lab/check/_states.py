@@ -82,7 +82,7 @@ def rows_of(lab: Experiments) -> Rows | None:
 
 
 def _row_marks(layer: LayerCall, value: Value, offset: int, count: int) -> Tensor:
-    marks = torch.zeros(count, *value.shape, dtype=torch.bool)
+    marks = torch.zeros(count, *value.shape, dtype=torch.bool, device="cpu")
     rows = value.shape[0] if not layer.cell else 1
     for k in range(rows):
         if layer.cell:
@@ -533,7 +533,7 @@ def _cuts_steps(parts: Parts, call: Call, Y: Value) -> bool:
 def _step_marks(lab: Experiments, layer: LayerCall, Y: Value) -> Tensor | None:
     """Marks for the first, the last and the other steps of each half of Y, rows read to their own length."""
     half = Y.shape[-1] // layer.R
-    place = torch.full(Y.shape[:-1], _BETWEEN)
+    place = torch.full(Y.shape[:-1], _BETWEEN, device="cpu")
     if layer.packed:
         sizes = layer.batch_sizes
         if sizes is None:
@@ -552,7 +552,7 @@ def _step_marks(lab: Experiments, layer: LayerCall, Y: Value) -> Tensor | None:
             for row, n in enumerate(known):
                 steps[row, max(n - 1, 0)] = _LAST
         steps[:, -1] = _LAST
-    marks = torch.zeros(3 * layer.R, *Y.shape, dtype=torch.bool)
+    marks = torch.zeros(3 * layer.R, *Y.shape, dtype=torch.bool, device="cpu")
     for k in range(layer.R):
         columns = slice(k * half, (k + 1) * half)
         for step in (_FIRST, _BETWEEN, _LAST):

@@ -102,7 +102,7 @@ def _counts(
     read = f"{shape}, read as {layout_of(first)}"
 
     def tried(text: str, lengths: list[int] = counts, rank: float = 0.0, flip: bool = False) -> Try:
-        new: dict[int | str, Any] = {1: torch.tensor(lengths), 2: first != flip, 3: False}
+        new: dict[int | str, Any] = {1: torch.tensor(lengths, device="cpu"), 2: first != flip, 3: False}
         return Try(text, lambda: raised.runs(call, places=new), rank)
 
     if len(counts) != N:
@@ -190,6 +190,6 @@ def _lost_steps(raised: Raised) -> Explanation | None:
     measured = (
         f"the longest row of this batch has {after} steps: {raised.described(short[0])}, {raised.described(long[0])}"
     )
-    whole = torch.zeros([before if n == after else n for n in short[0].shape], dtype=short[0].tensor.dtype)
+    whole = short[0].tensor.new_zeros([before if n == after else n for n in short[0].shape])
     fixes = [Try(fix, lambda: raised.runs(call, {short[0].index: lambda _: whole})), Try(fix)]
     return Explanation("LS108", title, measured, fixes, [short[0], long[0]])
