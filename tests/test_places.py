@@ -85,6 +85,12 @@ def test_nothing_is_written_and_nobody_needs_a_home(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_default_device_that_is_not_the_models() -> None:
+    """What is made on the way lies where it must, whatever device torch would take: meta holds no numbers."""
+    code = EVERY_CALL.replace(MODELS, MODELS + "torch.set_default_device('meta')\n")
+    assert "LS201" in ended(code.replace("torch.randn(3, 5, 7)", "torch.randn(3, 5, 7, device='cpu')"))
+
+
 # ---------------------------------------------------------------- threads
 
 THREADS = """
