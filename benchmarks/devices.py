@@ -212,8 +212,9 @@ def main() -> None:
             continue
         of_laws, false, of_gates, refused = exactness(asked.device, precision, asked.layers)
         said = verdicts(asked.device, precision)
+        row = "float32 on cuda" if cuda and precision == "float32" else precision
         print(
-            f"| {precision} | {of_laws:.1e} | {of_gates:.1e} | {TOLERANCES[precision]:.0e} "
+            f"| {precision} | {of_laws:.1e} | {of_gates:.1e} | {TOLERANCES[row]:.0e} "
             f"| {false} | {refused} | {len(said)} |",
             flush=True,
         )

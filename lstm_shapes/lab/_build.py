@@ -156,7 +156,9 @@ def precision_of(tensor: torch.Tensor) -> str:
     'float32'
     """
     name = str(tensor.dtype).removeprefix("torch.")
-    return "tf32" if name == "float32" and tensor.device.type == "cuda" and _tf32_allowed() else name
+    if name != "float32" or tensor.device.type != "cuda":
+        return name
+    return "tf32" if _tf32_allowed() else "float32 on cuda"
 
 
 def _tf32_allowed() -> bool:

@@ -72,7 +72,7 @@ class Run(Shown):
 
     @property
     def precision(self) -> str:
-        """What its numbers were computed with: their dtype, or tf32 for float32 where CUDA may multiply so."""
+        """What its numbers were computed with: their dtype; of float32 on CUDA whether TF32 was allowed."""
         return precision_of(self.X)
 
     @property

@@ -72,7 +72,9 @@ def run(
             for one in work:
                 yield from _of_seed(one)
             return
-        with get_context("spawn").Pool(jobs, maxtasksperchild=1) as pool:  # an assertion on a GPU ends a process's use of it
+        with get_context("spawn").Pool(
+            jobs, maxtasksperchild=1
+        ) as pool:  # an assertion on a GPU ends a process's use of it
             for some in pool.imap(_of_seed, work):
                 yield from some
 

@@ -175,7 +175,7 @@ def precision(dtype=torch.float32, device="cuda"):
 assert precision() == "tf32"  # torch's default, for cuDNN
 assert precision(torch.bfloat16) == "bfloat16" and precision(device="cpu") == "float32"
 cudnn.allow_tf32 = False
-assert precision() == "float32"
+assert precision() == "float32 on cuda"
 matmul.allow_tf32 = True
 assert precision() == "tf32"  # cells are matrix products
 matmul.allow_tf32 = False
@@ -183,7 +183,7 @@ if hasattr(cudnn, "rnn"):
     cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = "ieee", "tf32"
     assert precision() == "tf32"
     cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = "tf32", "ieee"
-    assert precision() == "float32"  # torch.backends.cudnn.allow_tf32 raises here
+    assert precision() == "float32 on cuda"  # torch.backends.cudnn.allow_tf32 raises here
 """
 
 
