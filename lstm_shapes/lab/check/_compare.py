@@ -46,8 +46,9 @@ def differs(before: Tensor, after: Tensor, slack: float = 0.0) -> Tensor | None:
             if not math.isfinite(float(before.detach().sum())):  # no copy, unless there may be a NaN
                 moved &= ~(torch.isnan(before) & torch.isnan(after))
             slack = max(slack, _NOISE.get(before.device.type, _ELSEWHERE))
-            if slack:  # only where they differ: a result may be as large as all else together
-                moved[moved.clone()] = ~((before[moved] - after[moved]).abs() <= slack * _scale(before))
+            if slack:
+                apart = before - after
+                moved &= ~((apart.abs() if apart.is_complex() else apart.abs_()) <= slack * _scale(before))
         return moved
     except (RuntimeError, NotImplementedError):
         return None
