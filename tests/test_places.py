@@ -36,6 +36,7 @@ for value in (
     ls.quiz(level=1), ls.annotate(x, "N L Q"),
 ):
     print(value)
+print(ls.run(4, 8, 2, bidirectional=True).hn.axes)
 with ls.watch() as report:
     wrong(x).sum().backward()
 print(report)
@@ -67,6 +68,7 @@ def test_a_console_without_symbols() -> None:
     """What a console cannot encode is shown as a question mark, and nothing fails. Warnings are errors."""
     shown = ended(EVERY_CALL, "-W", "error", PYTHONIOENCODING="ascii")
     assert "4?(Q?D + D?D + 2D)" in shown
+    assert "(K?R=4, N=2, D=8)" in shown
     assert "LS201" in shown
     assert "4·(Q·D + D·D + 2D)" in ended("import lstm_shapes as ls; print(ls.count(4, 8))", PYTHONIOENCODING="utf-8")
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, overload
 
+from lstm_shapes.display import encodable
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.theory._origins import UNKNOWN, Atom, Naming, Origin, Steps, compact, relabelled, steady, whole
 
@@ -100,7 +101,7 @@ class Axis:
         return len(self.atoms) == len(other.atoms) and all(map(Atom.same, self.atoms, other.atoms))
 
     def __repr__(self) -> str:
-        return NEW if self.name == NEW and self.size == 1 else f"{self.name}={self.size}"
+        return NEW if self.name == NEW and self.size == 1 else encodable(f"{self.name}={self.size}")
 
 
 NEW_AXIS = Axis()
@@ -241,7 +242,7 @@ class Axes(Sequence[Axis]):
         return Axes(self.axes + other.axes)
 
     def __repr__(self) -> str:
-        return f"({', '.join(map(repr, self.axes))}{',' if len(self) == 1 else ''})"
+        return encodable(f"({', '.join(map(repr, self.axes))}{',' if len(self) == 1 else ''})")
 
 
 def _atoms_of(word: str, size: int | None, known: dict[str, int]) -> tuple[Atom, ...]:
