@@ -188,10 +188,10 @@ def wrong_places(device: str) -> Iterator[str]:
     x, h0 = torch.randn(3, 7, 4, device=device), torch.zeros(1, 3, 5)
     for call in (lambda: ls.run(layer, x, (h0, h0.to(device))), lambda: ls.run(layer, x.cpu())):
         try:
-            call()
+            call()  # type: ignore[no-untyped-call]
         except ShapeError as error:
             yield str(error)
-    yield str(ls.check(lambda x: layer(x, (h0, h0))[0], x))  # type: ignore[no-untyped-call]
+    yield str(ls.check(lambda x: layer(x, (h0, h0))[0], x))
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ The code and the commands are taken from the pages that show them, in the folder
 """
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -90,10 +91,8 @@ def commands(pages: list[Path]) -> int:
     for name, text in FILES.items():
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text(text, encoding="utf-8")
-    from model import make
-    from safetensors.torch import save_file
-
-    save_file(make().state_dict(), "model.safetensors")
+    save = importlib.import_module("safetensors.torch").save_file
+    save(importlib.import_module("model").make().state_dict(), "model.safetensors")
     found = list(map(shlex.split, dict.fromkeys(shlex.join(words) for page in pages for words in commands_of(page))))
     for words in found:
         if words[:1] == ["explore"]:  # a server, which runs until somebody ends it, and needs an extra
