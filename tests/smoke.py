@@ -82,7 +82,7 @@ def commands_of(page: Path) -> list[list[str]]:
     """The words of each command that a page shows, after a prompt or in a sentence; what follows a pipe is not ours."""
     text = page.read_text(encoding="utf-8")
     shown = re.findall(r"^\$ lstm-shapes([^#|\n]*)", text, re.MULTILINE)
-    said = re.findall(r"(?:`|\()lstm-shapes( [a-z][^`)…]*)(?:`|\))", text)
+    said = re.findall(r"(?:`|\()lstm-shapes( [a-z]+ [^`)…]*)(?:`|\))", text)  # a name alone is no command
     return [shlex.split(words) for words in dict.fromkeys(word.strip() for word in [*shown, *said])]
 
 
