@@ -138,7 +138,8 @@ def view() -> None:
 
 def summary() -> None:
     for layers in (3, 2):
-        counted = torchinfo.summary(MnistRows(layers), (N, L, Q), verbose=0, col_width=18)
+        # Without device torchinfo takes a GPU where there is one, and there the lesson's h0 of the CPU is refused.
+        counted = torchinfo.summary(MnistRows(layers), (N, L, Q), verbose=0, col_width=18, device="cpu")
         rnn, head = ls.count(Q, D, layers).total, D * CLASSES + CLASSES
         if layers == 3:
             print(counted)

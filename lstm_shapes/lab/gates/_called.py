@@ -106,6 +106,10 @@ class _LayerByLayer(TorchFunctionMode):
                 start = tuple(state[k * R : (k + 1) * R] for state in states)
                 given = start[0] if isinstance(hx, Tensor) else start
                 own = weights[k * width : (k + 1) * width]
+                if own[0].is_cuda and not bias and K > 1:
+                    # Seeing layer 0's weights at the start of one piece, torch would hand cuDNN that piece: the weights
+                    # of layer 1 lie there where cuDNN looks for the biases of layer 0, which are to be zeros.
+                    own = [weight.clone() for weight in own]
                 settings = (bias, 1, dropout, training, bidirectional, *layout)
                 sequence, *final = kernel(sequence, *args[1:at], given, own, *settings)
                 self.outputs.append(sequence)

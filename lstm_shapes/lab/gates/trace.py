@@ -157,7 +157,7 @@ class GateTrace(Shown):
         D = len(self.spec.kind.equations) - 1  # each name but h is D wide: none, or three, or five
         widths = f"({D}D + H)" if D else "H"
         by_row = "N·L" if self.call.batched else "L"
-        size = torch.tensor((), dtype=getattr(torch, self.dtype)).element_size()
+        size = getattr(torch, self.dtype).itemsize
         return f"K·R·{by_row}·{widths}·{size}"
 
     def heatmap(self, gate: str = "", layer: int = 0, direction: int = 0, n: int = 0) -> HeatMap:
