@@ -12,7 +12,7 @@ from types import ModuleType
 from . import __version__
 from ._commands._parser import Parser, UsageError, near
 from .errors import LstmShapesError
-from .language import speaking
+from .language import language, speaking
 
 __all__ = ["COMMANDS", "main"]
 
@@ -52,7 +52,8 @@ def _run(words: list[str]) -> int:
         parser = Parser(f"lstm-shapes {name}", command.__doc__ or "")
         command.declare(parser)
         given = parser.read(rest)
-        with speaking(given.pop("lang", None) if parser.speaks else "en"):
+        lang = language(given.pop("lang", None))
+        with speaking(lang if parser.speaks else "en"):
             code: int = command.main(**given)
         return code
     if not name.startswith("-"):

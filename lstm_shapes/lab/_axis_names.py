@@ -17,6 +17,7 @@ from torch import Tensor
 from lstm_shapes.lab._torch_rules import answer, on_scramble, rule_of, weight_axes
 from lstm_shapes.lab.tensors import AnnotatedTensor
 from lstm_shapes.lab.trace import KERNELS, Call, Trace, Value
+from lstm_shapes.language import say
 from lstm_shapes.theory._axis_rules.reshaping import Scramble
 from lstm_shapes.theory._origins import UNKNOWN, Atom, Conflict, Naming, Origin, cut
 from lstm_shapes.theory.axes import Axes, Axis, Span, renewed, unknown, unnamed
@@ -56,10 +57,12 @@ class Clash:
 
     def __str__(self) -> str:
         one, where = self.conflict.name, self.conflict.where
-        since = f" since line {where.line[1]}" if isinstance(where, Call) and where.line else " as it was given"
-        if self.call.name in KERNELS:
-            return f"this layer reads an axis as {self.conflict.other} that is {one}{since}"
-        return f"{self.call.name} computes an axis {one} with an axis {self.conflict.other}"
+        other = self.conflict.other
+        if self.call.name not in KERNELS:
+            return say("computed together", function=self.call.name, one=one, other=other)
+        if isinstance(where, Call) and where.line:
+            return say("read as, since", other=other, one=one, line=str(where.line[1]))
+        return say("read as, given", other=other, one=one)
 
 
 class AxisNames:
@@ -366,9 +369,9 @@ class AxisNames:
         axes = self._known.get(value.index)
         name = "indexing" if call.name == "__getitem__" else call.name
         if axes is None and value not in call.inputs and call.name != "script" and rule_of(call.func) is None:
-            self.lost.append((call, f"names end here: there is no rule for {name}"))
+            self.lost.append((call, say("no rule", function=name)))
         elif axes is not None and _blanks(axes) > max(map(_blanks, before)):
-            self.lost.append((call, f"{name} makes an axis that no name is true of"))
+            self.lost.append((call, say("no true name", function=name)))
 
 
 def meaning_of(word: str) -> str:

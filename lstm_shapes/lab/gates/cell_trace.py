@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ from torch import Tensor
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
+from lstm_shapes.language import language
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec
 
@@ -139,6 +140,7 @@ class CellTrace(Shown):
     ends: dict[str, Tensor]  # the states that it returned, (N, ·)
     unrolled: Replayed | None = None
     """Where there is a graph: worked out step by step beforehand, after the replay had been compared."""
+    lang: str = field(default_factory=language, compare=False)
 
     @cached_property
     def replayed(self) -> Replayed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
+from lstm_shapes.language import language, speaking
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
@@ -45,6 +46,7 @@ class GateTrace(Shown):
     dtype: str
     note: str = ""
     mask: Tensor | None = None
+    lang: str = field(default_factory=language, compare=False)
 
     @property
     def residual(self) -> float:
@@ -126,12 +128,14 @@ class GateTrace(Shown):
         if lengths is not None and isinstance(t, int) and lengths[n] <= t < self.call.L:
             raise ShapeError("t", f"below lengths[{n}] = {lengths[n]}", got=t, hint="Nothing is computed on padding")
         t = _index("t", t, self.call.L if lengths is None else lengths[n])
-        return read_step(cell, t, n, d)
+        with speaking(self.lang):
+            return read_step(cell, t, n, d)
 
     @property
     def feedback(self) -> Feedback:
         """How h and c re-enter at the next step, and how much of what the gates see came that way."""
-        return read_feedback(self.spec, self.cells)
+        with speaking(self.lang):
+            return read_feedback(self.spec, self.cells)
 
     @property
     def bytes(self) -> int:
@@ -166,7 +170,7 @@ class GateTrace(Shown):
         steps = self.call.lengths[n] if self.call.lengths else self.call.L
         units = tuple(tuple(values) for values in cell.values[name].detach()[:steps, n].T.tolist())
         row = n if self.call.batched else None
-        return HeatMap(name, layer, direction, row, units, signed=self.spec.nonlinearity != "relu")
+        return HeatMap(name, layer, direction, row, units, signed=self.spec.nonlinearity != "relu", lang=self.lang)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: the layer, the agreement with it, and a summary of each tensor."""
