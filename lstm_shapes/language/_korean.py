@@ -28,6 +28,13 @@ TERMS = {
     "투영": "projection",
     "드롭아웃": "dropout",
     "교차 엔트로피": "cross entropy",
+    "형상": "shape",
+    "가중치": "weight",
+    "기울기": "gradient",
+    "역전파": "backpropagation",
+    "망각 게이트": "forget gate",
+    "유닛": "unit",
+    "훅": "hook",
 }
 """Terms of the field and the English word that a page gives behind the first of each."""
 
@@ -537,7 +544,7 @@ SENTENCES = {
     "level 2": "두 가지 축 순서, GRU와 RNN, 배치 축이 없는 시퀀스",
     "level 3": "두 방향",
     "level 4": "투영, 셀, 패킹된 행",
-    "level 5": "전체",
+    "level 5": "모든 내용",
     "how to answer": (
         "답을 비워 두고 Enter를 누르면 그 문제를 넘기고 풀이를 봅니다. `q` 또는 Ctrl-C를 누르면 퀴즈를 끝냅니다."
     ),
@@ -551,7 +558,7 @@ SENTENCES = {
     "topic parameters": "매개변수",
     "topic directions": "방향",
     "topic packing": "패킹",
-    "topic reshapes": "형상 바꾸기",
+    "topic reshapes": "형상 변환",
     "topic laws": "법칙",
     "question": "{number}/{rounds}: {topic}",
     "form letter": "a부터 {last}까지의 글자 하나",
@@ -592,7 +599,7 @@ SENTENCES = {
     "asked rows": "패킹된 배치에서 시점 {t}까지 이어지는 행은 몇 개입니까? (시점은 0부터 셉니다.)",
     "asked what is in": "`{at}`에는 무엇이 들어 있습니까?",
     "asked whose row": "`{code}`의 한 행에는 무엇이 들어 있습니까?",
-    "asked law": "이 층에서 `{law}`, 이 식이 성립합니까?",
+    "asked law": "다음 식이 이 층에서 성립합니까? `{law}`",
     "which last": "다음 중 각 시퀀스의 마지막 시점을 읽은 뒤 최상위 층의 은닉 상태는 어느 것입니까?",
     "which backward": "다음 중 최상위 층 역방향의 마지막 은닉 상태는 어느 것입니까?",
     "which forward": "다음 중 최상위 층 순방향의 마지막 은닉 상태는 어느 것입니까?",
@@ -626,9 +633,9 @@ SENTENCES = {
     "part recurrent, one direction": "한 방향의 순환 행렬: {sizes}.",
     "part bias, one direction": "한 방향의 편향: {sizes}.",
     "part projection, one direction": "한 방향의 투영: {sizes}.",
-    "reads below": "층 {k}의 입력은 Q가 아니라 바로 아래층의 출력입니다.",
-    "reads below, both": "층 {k}의 입력은 바로 아래층의 두 방향을 이어 붙인 것이므로 차원이 두 배입니다.",
-    "weight is": "`{name}`의 형상: {axes}. torch는 `x @ weight.T` 계산에 맞추어 (출력, 입력) 순서로 씁니다.",
+    "reads below": "층 {k}에서는 특성 Q개가 아니라 바로 아래층의 출력을 읽습니다.",
+    "reads below, both": "층 {k}에서는 바로 아래층의 두 방향을 이어 붙인, 차원이 두 배인 출력을 읽습니다.",
+    "weight is": "`{name}`의 형상: {axes}. torch에서는 `x @ weight.T`로 계산하므로 축이 (출력, 입력) 순서입니다.",
     "gates are stacked": "첫 축에 게이트가 D행씩 쌓여 있으며 모두 {sizes}행입니다: {rows}.",
     "both halves": "두 방향의 차원은 각각 {H}이므로 {width}입니다.",
     "layer-major": "첫 축은 층이 먼저입니다. 행 = 2·층 + 방향 = {sum}.",
@@ -657,14 +664,14 @@ SENTENCES = {
     "mistake direction_major": "그것은 방향이 먼저일 때의 번호입니다. hn에서는 층 0의 두 방향이 먼저 나옵니다.",
     "mistake padded": "그것은 N·L입니다. 패킹하면 패딩은 빠집니다.",
     # ---- walk
-    "walk": "{model}: forward를 한 줄씩",
+    "walk": "{model}: forward를 한 줄씩 따라가기",
     "line": "줄",
     "program": "프로그램, 그리고 각 줄에서 만든 텐서",
     "it stops": "예외가 나서 멈춥니다. 그때까지 실행한 줄은 다음과 같습니다.",
     "the program stopped": "프로그램이 멈춘 까닭 (오류 메시지는 영어)",
     "mixed axes": "축을 섞은 reshape {mixed:,}개를 ✗로 표시했습니다.",
     "wrong comments": "형상을 틀리게 적은 주석: 전체 {all:,}개 가운데 {wrong:,}개.",
-    "all named": "축 이름은 그 이름이 참인 동안에만 붙입니다.",
+    "all named": "축 이름은 맞는 것이 확실한 곳까지만 표시합니다.",
     "rounds": "{count:,}회 반복",
     "no names": "이름 없음",
     "part of": "{name}={size}의 일부",
@@ -702,15 +709,15 @@ SENTENCES = {
         "다시 계산한 값과 층이 내놓은 값의 차이는 최대 {residual}입니다. {device}의 {dtype} 계산에서 허용하는 차이는 "
         "{tolerance}입니다."
     ),
-    "gates hold": "보관하는 크기는 {size} = {formula}바이트입니다.",
+    "gates hold": "메모리 사용량: {size} = {formula}바이트.",
     "gates readings": (
-        "`trace.step(layer=0, t=3)`은 한 시점을 식으로 풀어 쓰고, `trace.feedback`은 상태가 되먹여지는 길을 보여 주며, "
-        "`trace.heatmap('{gate}')`은 게이트 하나를 시점별로 그립니다."
+        "한 시점의 계산은 `trace.step(layer=0, t=3)`, 상태의 되먹임은 `trace.feedback`, 게이트 하나를 시점별로 그린 그림은 "
+        "`trace.heatmap('{gate}')`에서 볼 수 있습니다."
     ),
     "left out dropout": (
-        "층 사이의 dropout={dropout}은 무작위이므로 적용하지 않았습니다. 여기 있는 값은 eval() 상태의 값입니다."
+        "층 사이의 드롭아웃은 무작위이므로 적용하지 않았습니다(dropout={dropout}). 여기 있는 값은 eval() 상태의 값입니다."
     ),
-    "left out hooks": "훅(hook) {hooks:,}개를 적용하지 않고 층만 계산했습니다.",
+    "left out hooks": "훅 {hooks:,}개를 적용하지 않고 층만 계산했습니다.",
     "rounding grew": (
         "시점을 거치며 반올림 오차가 {residual}까지 커져 {tolerance} 한계를 넘었습니다. 여기 있는 값은 층이 내놓은 값과 "
         "벌어졌지만, 한 시점씩 따로 보면 층의 계산과 같습니다."
@@ -738,7 +745,7 @@ SENTENCES = {
     "enters": "들어가는 식",
     "share": "비율",
     "share is": (
-        "비율: 합에서 직전 상태로부터 온 부분이 차지하는 몫이며, 모든 시점에 걸친 절댓값 평균으로 구합니다. "
+        "비율: 합에서 직전 상태에서 온 항이 차지하는 비율이며, 모든 시점의 절댓값 평균으로 계산합니다. "
         "한 층의 h는 같은 시점에서 위층의 x이기도 합니다."
     ),
     "map of gate": "{where}의 게이트 {name}",

@@ -258,8 +258,8 @@ def _layer(draws: Draws, topic: str) -> Question:
         "one_direction": layer.direction,
         "layer_0": LayerCount(spec, 0).total,
     }
-    key = "asked cell's parameters" if spec.kind.step else "asked layer's parameters"
-    text = say(key + ", both" * (spec.R == 2), k=k)
+    key = "asked layer's parameters, both" if spec.R == 2 else "asked layer's parameters"
+    text = say("asked cell's parameters" if spec.kind.step else key, k=k)
     own = "" if spec.kind.step else f" if '_l{k}' in name"
     evidence = f"sum(p.numel() for name, p in layer.named_parameters(){own})"
     return _number(topic, p, text, layer.total, lines, evidence, **mistakes)
