@@ -33,6 +33,7 @@ TERMS = {
     "기울기": "gradient",
     "역전파": "backpropagation",
     "망각 게이트": "forget gate",
+    "리셋 게이트": "reset gate",
     "유닛": "unit",
     "훅": "hook",
 }
@@ -139,10 +140,10 @@ SENTENCES = {
     "kept zeros of dropout": "드롭아웃의 0",
     "kept masks of dropout": "드롭아웃의 마스크",
     # ---- why another tool prints another number
-    "tools": "다른 도구의 숫자가 다른 까닭",
+    "tools": "다른 도구의 숫자가 다른 이유",
     "tool": "도구",
     "its number": "그 도구의 값",
-    "how it comes about": "그렇게 되는 까닭",
+    "how it comes about": "그렇게 되는 이유",
     "no number": "없음",
     "here": "이 라이브러리의 값: 행렬 곱의 곱셈 하나를 한 번으로 세어 {macs:,} MACs, 매개변수 {total:,}개입니다.",
     "parameters": "매개변수",
@@ -240,7 +241,7 @@ SENTENCES = {
         "셀은 한 층의 한 시점만 계산하여 Y 없이 `{returned}`만 반환합니다. 시점에 대한 반복문은 직접 작성해야 합니다."
     ),
     "note no dropout": (
-        "여기서는 `dropout={dropout}` 설정에 효과가 없습니다. 드롭아웃은 층과 층 사이에 작용하는데, K = 1이면 그 사이가 없습니다."
+        "여기서는 `dropout={dropout}` 설정이 아무 효과도 내지 않습니다. 드롭아웃은 층과 층 사이에 작용하는데, K = 1이면 그 사이가 없습니다."
     ),
     "note dropout": "`dropout={dropout}` 설정은 마지막 층을 뺀 각 층의 출력에, 학습 모드에서만 작용합니다.",
     "note chained": (
@@ -292,7 +293,7 @@ SENTENCES = {
     "laws": "법칙",
     "laws counted": "성립하는 항등식: {holding}; 같아 보이지만 다른 식: {others}",
     "expression": "식",
-    "why": "까닭",
+    "why": "이유",
     "laws caption": "= 항등식, ≠ 항등식처럼 보이지만 이 층에서는 성립하지 않는 식.",
     "law last step: when": "한 방향이고 L보다 짧은 행이 없을 때",
     "law last step: why": "Y는 각 시점을 읽은 뒤 최상위 층의 은닉 상태이고, hn[-1]은 그 가운데 마지막 시점을 읽은 뒤의 상태입니다.",
@@ -668,7 +669,7 @@ SENTENCES = {
     "line": "줄",
     "program": "프로그램, 그리고 각 줄에서 만든 텐서",
     "it stops": "예외가 나서 멈춥니다. 그때까지 실행한 줄은 다음과 같습니다.",
-    "the program stopped": "프로그램이 멈춘 까닭 (오류 메시지는 영어)",
+    "the program stopped": "프로그램이 멈춘 이유 (오류 메시지는 영어)",
     "mixed axes": "축을 섞은 reshape {mixed:,}개를 ✗로 표시했습니다.",
     "wrong comments": "형상을 틀리게 적은 주석: 전체 {all:,}개 가운데 {wrong:,}개.",
     "all named": "축 이름은 맞는 것이 확실한 곳까지만 표시합니다.",
@@ -745,7 +746,7 @@ SENTENCES = {
     "enters": "들어가는 식",
     "share": "비율",
     "share is": (
-        "비율: 합에서 직전 상태에서 온 항이 차지하는 비율이며, 모든 시점의 절댓값 평균으로 계산합니다. "
+        "비율: 합 가운데 직전 상태에서 온 항이 차지하는 비율이며, 모든 시점의 절댓값 평균으로 계산합니다. "
         "한 층의 h는 같은 시점에서 위층의 x이기도 합니다."
     ),
     "map of gate": "{where}의 게이트 {name}",
