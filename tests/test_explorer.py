@@ -229,7 +229,7 @@ def test_in_korean(monkeypatch: pytest.MonkeyPatch) -> None:
     assert page.highlight.startswith("<p>그릴 수 없는 식이어서 직전의 그림을 남겨 둡니다.")
     assert "GRU에는 없는 항목: P." in answer({**LESSON, "cell": "GRU", "proj_size": 4}).sizes
     assert "층이 너무 큽니다" in too_large(answer({**LESSON, "D": 1024, "K": 12, "L": 200}).explanation)  # type: ignore[arg-type]
-    assert "유닛(unit) d=1의 행" in (step := stepped(ls.Spec(3, 5), 4, t=2, d=1)) or "유닛 d=1의 행" in step
+    assert "유닛 d=1의 행" in stepped(ls.Spec(3, 5), 4, t=2, d=1)
 
 
 # ---------------------------------------------------------------- a cell, step by step
@@ -577,7 +577,7 @@ def test_all_of_it_in_korean(korean: Page) -> None:
     korean.shows("cn[0]에서 읽는 것")
     assert [part for line in korean.text.splitlines() for part in english(line)] == []
     labelled(korean, "marimo-button", "셀 하나를").find_element("css selector", "button").click()
-    korean.shows("시점(time step) t=0", "유닛(unit) d=0")
+    korean.shows("시점(time step) t=0", "유닛 d=0의 행")
     assert [part for line in korean.text.splitlines() for part in english(line)] == []
     assert korean.driver.execute_script("return document.querySelector('.explorer-rest').lang") == "ko"
 
