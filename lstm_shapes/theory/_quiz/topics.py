@@ -244,12 +244,8 @@ def _layer(draws: Draws, topic: str) -> Question:
     spec = p.spec
     k = draws.random.randint(0, 1) if spec.K > 1 and draws.level > 1 else 0
     layer = LayerCount(spec, k)
-    lines = [f"{layer.formula} = {layer.substituted} = {layer.total:,}."]
-    for term in layer.terms:
-        sizes = f"{term.formula} = {term.substituted} = {term.value:,}"
-        lines.append(say(f"part {term.name}{', one direction' * (spec.R == 2)}", sizes=sizes))
-    if k:
-        lines.append(say("reads below, both" if spec.R == 2 else "reads below", k=k))
+    below = [say("reads below, both" if spec.R == 2 else "reads below", k=k)] if k else []
+    lines = (f"{layer.formula} = {layer.substituted} = {layer.total:,}.", *below)
     bias = spec.R * {term.name: term.value for term in layer.terms}["bias"]
     mistakes = {
         "no_bias": layer.total - bias,
@@ -307,38 +303,26 @@ def _row(draws: Draws, topic: str) -> Question:
 # ---- packing
 
 
-def _packed(draws: Draws) -> tuple[Prediction, tuple[int, ...], str]:
-    """A packed batch, its lengths, and their sum."""
-    p = draws.draw(packed=True)
-    lengths = p.call.lengths or ()
-    return p, lengths, f"T = sum(lengths) = {' + '.join(map(str, lengths))} = {p.call.T}"
-
-
-def _steps(draws: Draws, topic: str) -> Question:
-    p, lengths, total = _packed(draws)
-    padded, T = len(lengths) * p.call.L, p.call.T
-    lines = (say("padding left out", sum=total, padding=padded - T, padded=padded),)
-    return _number(topic, p, say("asked steps"), T, lines, "packed.data.size(0)", padded=padded)
-
-
 def _rows_at(draws: Draws, topic: str) -> Question:
-    p, lengths, _ = _packed(draws)
-    step, packing = draws.random.randrange(p.call.L), Packing.of(lengths, p.call.L)
+    p = draws.draw(packed=True)
+    step, packing = draws.random.randrange(p.call.L), Packing.of(p.call.lengths or (), p.call.L)
     rows = packing.batch_size(step)
     lines = (say("longer rows", t=step, rows=rows), say("every batch size", sizes=list(packing.batch_sizes)))
     return _number(topic, p, say("asked rows", t=step), rows, lines, f"packed.batch_sizes[{step}].item()")
 
 
 def _data(draws: Draws, topic: str) -> Question:
-    p, _, total = _packed(draws)
-    axes = p.packed_X or Axes()
-    return _shape(topic, p, "packed.data", axes, (f"{total}.", say("data is", axes=_in_numbers(axes))), {"X": p.X})
+    p = draws.draw(packed=True)
+    axes, lengths = p.packed_X or Axes(), p.call.lengths or ()
+    total = f"T = sum(lengths) = {' + '.join(map(str, lengths))} = {p.call.T}"
+    padded = len(lengths) * p.call.L
+    left_out = say("padding left out", sum=total, padding=padded - p.call.T, padded=padded)
+    return _shape(topic, p, "packed.data", axes, (say("data is", axes=_in_numbers(axes)), left_out), {"X": p.X})
 
 
 def _zeros(draws: Draws, topic: str) -> Question:
-    p, lengths, _ = _packed(draws)
-    n = draws.random.randrange(len(lengths))
-    length = lengths[n]
+    p = draws.draw(packed=True)
+    n, length = draws.random.choice(list(enumerate(p.call.lengths or ())))
     t = draws.random.choice((0, length - 1, min(length, p.call.L - 1), p.call.L - 1))
     at = f"Y[{n}, {t}]" if p.spec.batch_first else f"Y[{t}, {n}]"
     key = "step is padding" if t >= length else "step is real"
@@ -430,7 +414,6 @@ _MAKERS: list[tuple[str, int, Callable[[Draws, str], Question]]] = [
     ("parameters", 3, _total),
     ("directions", 3, _features),
     ("directions", 3, _row),
-    ("packing", 4, _steps),
     ("packing", 4, _rows_at),
     ("packing", 4, _data),
     ("packing", 4, _zeros),
