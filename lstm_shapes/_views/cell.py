@@ -170,7 +170,9 @@ class _Drawing:
             self.parts.append(box(x, y, width, ROW, colour, 0))
             self.parts.append(text(x + 10, middle - 3, f"W_{letter}{gate}", "l-code l-strong l-ink"))
             self.parts.append(text(x + width - 10, middle - 3, f"D × {columns}", "l-quiet l-ink", "end"))
-            self.parts.append(text(x + 10, middle + 14, f"rows {gate_rows(self.spec, gate)[0]}", "l-quiet l-ink"))
+            self.parts.append(
+                text(x + 10, middle + 14, f"{say('rows')} {gate_rows(self.spec, gate)[0]}", "l-quiet l-ink")
+            )
         self.parts.append(text(self.x_hh - PLUS / 2, middle + 6, "+", "l-title", "middle"))
         self._wire(self.x_hh + self.hh_w, self.x_gate, middle, "D")
         right = {name: right for name, right, _ in equations(self.spec)}[gate]

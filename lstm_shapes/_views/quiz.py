@@ -27,7 +27,7 @@ def question_view(question: Question, number: int, rounds: int) -> Group:
     """The layer, the call, the question, and the options of a multiple choice."""
     head = say("question", number=number, rounds=rounds, topic=say(f"topic {question.topic}"))
     code = (_inside(Text(line, style=STYLES["code"])) for line in question.given)
-    options = (_inside(Text(gloss(f"{letter}) {option}"))) for letter, option in question.lettered)
+    options = (_inside(Text(f"{letter}) {gloss(option)}")) for letter, option in question.lettered)
     return Group(Text(""), Text(head, style="bold underline"), *code, written(gloss(question.text)), *options)
 
 

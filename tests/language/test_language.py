@@ -149,7 +149,8 @@ def english(text: str) -> list[str]:
     plain = re.sub(r"`[^`]*`", " ", text)
     for term in TERMS.values():
         plain = plain.replace(f"({term})", " ")
-    return re.findall(r"\b[a-z]{3,} [a-z]{2,}\b|\b(?:the|of|is|are|and|or|layer|step|row|read|none)\b(?![(.,])", plain)
+    alone = r"\b(?:the|of|is|are|and|or|layers?|steps?|rows?|read|none|axis|wide)\b(?![(.,])"
+    return re.findall(rf"\b[a-z]{{3,}} [a-z]{{2,}}\b|{alone}", plain)
 
 
 @pytest.mark.parametrize("kind", KINDS)
