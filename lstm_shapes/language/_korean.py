@@ -745,7 +745,7 @@ SENTENCES = {
     "map of": "유닛 {units:,}개, 시점 {steps:,}개.",
     "map of row": "유닛 {units:,}개, 행 n={n}의 시점 {steps:,}개.",
     # ---- the layers of a file
-    "prefix": "이름의 앞부분",
+    "prefix": "접두사",
     "a layer": "층",
     "recurrent layers": "순환 층",
     "untold": "체크포인트만 보고는 {names}, {last}(tanh 또는 relu) 설정을 알 수 없으므로 코드를 보아야 합니다.",

@@ -18,7 +18,7 @@ import pytest
 from rich.cells import cell_len
 
 import lstm_shapes as ls
-from lstm_shapes._commands import explore
+from lstm_shapes._commands import explain, explore
 from lstm_shapes._views.columns import columns, padded, wrapped
 from lstm_shapes._views.explanation import every_block
 from lstm_shapes.display import as_document, as_text, page_of
@@ -443,6 +443,14 @@ def test_warnings_are_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LSTM_SHAPES_LANG", "ko")
     with pytest.warns(ls.ScrambledAxesWarning, match="mixes elements of K, N and D; probably meant"):
         ls.run(3, 5, 2, N=4).hn.view(4, -1)
+
+
+def test_the_lesson_without_a_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`lstm-shapes --lang ko` is the lesson's layer in Korean."""
+    monkeypatch.setattr(explain, "_prove", lambda prediction, device: None)
+    for words in (("--lang", "ko"), ("--lang=ko",)):
+        assert "길이 L=20인 시퀀스" in here(capsys, *words).out
+    assert "Every command takes --lang ko" in here(capsys, "--help").out
 
 
 def test_an_unknown_language_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
