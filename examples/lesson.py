@@ -21,7 +21,7 @@ import torchinfo
 from torch import Tensor, nn
 
 import lstm_shapes as ls
-from lstm_shapes._views.columns import wrapped
+from lstm_shapes._views.canvas import wrapped
 from lstm_shapes.lab.run import Run
 from lstm_shapes.language import language, speaking
 from lstm_shapes.language import say as sentence

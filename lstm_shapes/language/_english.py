@@ -356,7 +356,6 @@ SENTENCES = {
     "loading": "Loading torch to prove it …",
     "wrote": "Wrote {file}",
     # ---- packed rows
-    "packed size": "{N:row}, padded to {L:step}: lengths {lengths}",
     "packed drawing": "Packed rows: where each step lies in data",
     "packed": "What is packed",
     "part": "part",
@@ -631,10 +630,6 @@ SENTENCES = {
     ),
     "left out dropout": ("dropout={dropout} between layers was left out: it is random. These are eval() numbers."),
     "left out hooks": "Left out: {hooks:hook}. The trace is of the layer alone.",
-    "rounding grew": (
-        "Step by step, rounding grew to {residual}, beyond {tolerance}: these numbers have left the layer's own, "
-        "which each single step repeats."
-    ),
     "step of": "Step t={t} of {where}",
     "step of row": "Step t={t} of {where}, row n={n}",
     "what enters": "What enters",

@@ -431,7 +431,6 @@ SENTENCES = {
     "loading": "검증을 위해 torch를 불러오는 중 …",
     "wrote": "저장함: {file}",
     # ---- packed rows
-    "packed size": "행 {N:,}개, 길이 {L:,}까지 패딩: lengths {lengths}",
     "packed drawing": "패킹된 행: 각 시점이 data에 놓이는 위치",
     "packed": "패킹된 내용",
     "part": "부분",
@@ -709,10 +708,6 @@ SENTENCES = {
         "층 사이의 드롭아웃은 무작위이므로 적용하지 않았습니다(dropout={dropout}). 여기 있는 값은 eval() 상태의 값입니다."
     ),
     "left out hooks": "훅 {hooks:,}개를 적용하지 않고 층만 계산했습니다.",
-    "rounding grew": (
-        "시점을 거치며 반올림 오차가 {residual}까지 커져 {tolerance} 한계를 넘었습니다. 여기 있는 값은 층이 내놓은 값과 "
-        "벌어졌지만, 한 시점씩 따로 보면 층의 계산과 같습니다."
-    ),
     "step of": "{where}의 시점 t={t}",
     "step of row": "{where}의 시점 t={t}, 행 n={n}",
     "what enters": "들어오는 값",

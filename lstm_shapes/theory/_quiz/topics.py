@@ -15,18 +15,16 @@ from typing import Any
 
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.language import say
-from lstm_shapes.theory._axis_rules.reshaping import scramble_of
-from lstm_shapes.theory._layout import Layout, last_step
-from lstm_shapes.theory._meanings import meaning
-from lstm_shapes.theory._packing import Packing
+from lstm_shapes.theory._axis_rules.reshaping import reshape
 from lstm_shapes.theory.axes import Axes
-from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.call import Call, Packing
 from lstm_shapes.theory.counts import LayerCount
 from lstm_shapes.theory.expression import Expression
 from lstm_shapes.theory.laws import laws
+from lstm_shapes.theory.notes import meaning
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.reads import spoken
-from lstm_shapes.theory.slices import slices
+from lstm_shapes.theory.slices import Layout, last_step, slices
 from lstm_shapes.theory.spec import Spec, gate_rows, is_whole
 
 from .question import TOPICS, Question, symbols_of, written
@@ -341,7 +339,7 @@ def _mixed(draws: Draws, topic: str) -> Question:
         (("hn", "view", "hn[:, 0]"), ("hn.transpose(0, 1)", "reshape", "hn[:, 0]"), ("Y", "reshape", of_Y))
     )
     code, axes, N = f"{before}.{method}(N, -1)", Expression.of(before).axes(p), p.call.N or 1
-    scramble = scramble_of(axes, (N, prod(axes.sizes) // N))
+    _, scramble = reshape(axes, (N, prod(axes.sizes) // N))
     why = say("whole rows") if scramble is None else say("cut rows", scramble=str(scramble))
     lines = (say("read row by row", code=before, axes=axes.formula), why)
     claim = f"torch.equal({code}[0], {row}.flatten())"
