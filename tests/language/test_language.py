@@ -40,7 +40,7 @@ _NAMES = """
     batch_sizes batch_indices torchinfo flop_registry FlopCounterMode picture time_major transpose
     weight_ih weight_hh weight_hr bias_ih bias_hh W_i W_h W_hr W_ih
     None Enter Ctrl in_features packed_data reshape permute forward walk jit compile torch.compile torch.jit eval h_ x.T
-    b_ih b_hh weight_ih_l0 weight_hh_l0 relu exp lengths yes true no false
+    b_ih b_hh weight_ih_l0 weight_hh_l0 relu exp sum lengths yes true no false
 """  # the last four: answers that are understood
 
 NAMES = {*_NAMES.replace(",", " ").split()}
@@ -53,7 +53,8 @@ def gaps(sentence: str) -> set[str]:
 def words(sentence: str) -> set[str]:
     """Latin words of two letters and more outside code and gaps, without those that keep their name."""
     plain = re.sub(r"`[^`]*`|\{[^{}]*\}", " ", sentence)
-    return {word for word in re.findall(r"[A-Za-z][A-Za-z_.0-9]+", plain) if word.rstrip(".") not in NAMES}
+    found = {word.rstrip(".") for word in re.findall(r"[A-Za-z][A-Za-z_.0-9]+", plain)}
+    return {word for word in found if len(word) > 1 and word not in NAMES}
 
 
 def test_both_have_every_key_and_every_gap() -> None:
@@ -400,7 +401,7 @@ def test_the_quiz_is_in_korean(level: int) -> None:
         for card in cards:
             said = [card.text, card.form, card.grade("??").remark, *card.remarks.values(), *card.derivation]
             said += [option for option in card.options if re.search("[가-힣]", option)]
-            assert not [part for text in said for part in english(text)], said
+            assert not [part for text in said for part in (*english(text), *words(text))], said
             assert all(re.search("[가-힣=]", text) for text in said)
     for word in ("yes", "예"):
         law = next(card for card in cards if card.topic == "laws") if level > 1 else None
