@@ -20,6 +20,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from lstm_shapes.errors import ScrambledAxesWarning
 from lstm_shapes.lab._private import pointwise_operators
+from lstm_shapes.language import speaking
 from lstm_shapes.theory._axis_rules.indexing import Key, Picks
 from lstm_shapes.theory._axis_rules.reshaping import Scramble
 from lstm_shapes.theory._axis_rules.table import RULES, Plain, Rule
@@ -239,4 +240,6 @@ def _tell(scramble: Scramble) -> None:
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_INNER):
         frame, level = frame.f_back, level + 1
-    warnings.warn(str(scramble), ScrambledAxesWarning, stacklevel=level)
+    with speaking("en"):  # as all warnings
+        text = str(scramble)
+    warnings.warn(text, ScrambledAxesWarning, stacklevel=level)

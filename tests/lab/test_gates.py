@@ -264,7 +264,7 @@ def test_the_layer_is_not_touched() -> None:
     assert calls == []
     assert all(torch.equal(weights[name], p) and p.grad is None for name, p in layer.named_parameters())
     assert "dropout=0.5" in trace.note
-    assert gates(layer.eval(), torch.ones(N, L, Q)).note == "1 hook was left out: the trace is of the layer alone."
+    assert gates(layer.eval(), torch.ones(N, L, Q)).note == "Left out: 1 hook. The trace is of the layer alone."
     assert calls == []
     layer(torch.ones(N, L, Q))
     assert calls == [1]
@@ -296,10 +296,10 @@ def test_hooks_of_others_are_left_out_and_noted() -> None:
     layer, x = nn.GRU(Q, D), torch.ones(L, N, Q)
     layer.register_forward_hook(lambda module, args, result: (result[0] + 1, result[1]))
     trace = gates(layer, x)
-    assert "1 hook was left out" in trace.note
+    assert "Left out: 1 hook." in trace.note
     assert trace.Y is not None
     torch.testing.assert_close(trace.Y.plain(), layer(x)[0] - 1)
-    assert "1 hook was left out" in repr(trace)
+    assert "Left out: 1 hook." in repr(trace)
 
 
 def test_a_trace_can_be_copied_and_pickled() -> None:
