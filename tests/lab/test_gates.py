@@ -270,6 +270,20 @@ def test_the_layer_is_not_touched() -> None:
     assert calls == [1]
 
 
+def test_a_layer_in_training_is_traced_as_in_eval() -> None:
+    """What its own forward would draw at random is not drawn; the layer stays in training."""
+
+    class Dropping(nn.GRU):
+        def forward(self, input: torch.Tensor, hx: Any = None) -> Any:  # type: ignore[override]
+            return super().forward(nn.functional.dropout(input, 0.9, self.training), hx)
+
+    layer = Dropping(Q, D)
+    trace = gates(layer, torch.ones(L, N, Q))
+    assert layer.training
+    assert trace.Y is not None
+    torch.testing.assert_close(trace.Y.plain(), layer.eval()(torch.ones(L, N, Q))[0])
+
+
 @pytest.mark.parametrize("grad", [False, True])
 @pytest.mark.parametrize("reparametrize", [nn.utils.parametrizations.weight_norm, _old_weight_norm, _pruned])
 def test_weights_that_are_worked_out_before_each_call(reparametrize: Any, grad: bool) -> None:
