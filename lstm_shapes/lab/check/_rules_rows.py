@@ -213,11 +213,9 @@ def _given(lab: Experiments) -> Finding | None:
         ends = [calls[-1].outputs[role].way_on(lambda call, _: call.name in _COPIES) for role in ("hn", "cn")]
         out = [next((back[made.index] for made in end if made.index in back), -1) for end in ends]
         if -1 not in out and out[0] != out[1] and (first > second) != (out[0] > out[1]):
-            orders = ("(c, h)", "(h, c)") if first > second else ("(h, c)", "(c, h)")
-            title = (
-                f"{calls[0].called} {'gets' if first > second else 'gives back'} the states h and c in the other order"
-            )
-            measured = f"the states come in as {orders[0]} and go out as {orders[1]}"
+            does, come, go = ("gets", "c, h", "h, c") if first > second else ("gives back", "h, c", "c, h")
+            title = f"{calls[0].called} {does} the states h and c in the other order"
+            measured = f"the states come in as ({come}) and go out as ({go})"
             fix = "(h, c) in both: a caller hands the states back in the order in which they came"
             return _said("LS206", calls[0].call, calls[0], title, measured, fix)
     return None
@@ -257,12 +255,11 @@ def _rows(lab: Experiments) -> Finding | None:
 
 def _keeping(lab: Experiments, layer: LayerCall, parts: Parts) -> Call | None:
     """The last move before a head's only result that still has one index for each row of the state."""
-    value, count = lab.baseline.results[0][1], layer.K * layer.R
-    chain = calls_between(value, layer.outputs["hn"])
-    if len(lab.baseline.results) != 1 or not parts.of(value) or not any(call.name == "linear" for call in chain):
+    values, rows = [value for _, value in lab.baseline.results], [{("hn", k)} for k in range(layer.K * layer.R)]
+    chain = calls_between(values[0], layer.outputs["hn"]) if len(values) == 1 and parts.of(values[0]) else []
+    if not any(call.name == "linear" for call in chain):
         return None
-    rows = [{("hn", k)} for k in range(count)]
-    kept = any(parts.along(value, axis) == rows for axis, n in enumerate(value.shape[:-1]) if n == count)
+    kept = any(parts.along(values[0], axis) == rows for axis in range(len(values[0].shape) - 1))
     return chain[-1] if kept else None
 
 
