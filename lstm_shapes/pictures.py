@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from .display import Shown, drawing
+from .display import Drawn
 from .errors import ShapeError, SpecError
 from .theory._given import Given, LayerSizes, Sizes, takes
 from .theory.expression import Expression
@@ -23,7 +22,7 @@ KINDS = ("grid", "cell", "packed")
 
 
 @dataclass(frozen=True, repr=False)
-class Picture(Shown):
+class Picture(Drawn):
     """A drawing of one call of one layer: `.svg`, `.text` in characters, `.save(path)`; notebooks show it by itself."""
 
     prediction: Prediction
@@ -37,30 +36,9 @@ class Picture(Shown):
         """The language of its words."""
         return self.prediction.lang
 
-    @property
-    def svg(self) -> str:
-        """A self-contained, accessible SVG, light or dark as the reader's system is."""
-        return drawing(self).svg
-
-    @property
-    def text(self) -> str:
-        """The same drawing in characters."""
-        return drawing(self).at(80)
-
     def reads(self, layer: int, direction: int, t: int, n: int = 0) -> tuple[str, ...]:
         """The states of a cell that the highlighted expression reads: `("h",)`, `("c",)`, both or none."""
         return self.reading.states(layer, direction, t, n) if self.reading else ()
-
-    def save(self, path: str | Path) -> Path:
-        """Write the picture: `.svg`, or `.txt` for the drawing in characters.
-
-        Raises: SpecError for another suffix.
-        """
-        file = Path(path)
-        if file.suffix not in (".svg", ".txt"):
-            raise SpecError("path", "a file name that ends in .svg or .txt", str(path))
-        file.write_text(self.svg if file.suffix == ".svg" else f"{self.text}\n", encoding="utf-8")
-        return file
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -10,8 +10,6 @@ from lstm_shapes.theory.symbols import SYMBOLS
 
 from .titles import headline, sizes, subtitle
 
-__all__ = ["shapes_sheet", "shapes_view"]
-
 
 def shapes_view(prediction: Prediction) -> Page:
     """Which layer, how much data, and the shapes of one call."""

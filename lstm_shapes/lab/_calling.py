@@ -6,7 +6,7 @@ The contract reads only shapes, dtypes, devices and names, so a call that raised
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -185,7 +185,7 @@ def read_inputs(
     return Inputs(call, _plain(x), state=given)
 
 
-def call_plainly(layer: nn.Module, spec: Spec, inputs: Inputs) -> Returned:
+def call_plainly(layer: Callable[..., Any], spec: Spec, inputs: Inputs) -> Returned:
     """One call of a layer whose Spec is known, which may be anything with the signature of torch's layers.
 
     Raises: ShapeError for a layer that returns something else than Y and the states.

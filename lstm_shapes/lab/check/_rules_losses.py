@@ -12,11 +12,11 @@ from lstm_shapes.lab._words import argument_text, call_text, named, result_names
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, layer_calls
 from lstm_shapes.lab.trace._families import MOVES, names_in
 
-from ._blame import ALONG, blame_of, merging, wider_of, with_dim
+from ._blame import ALONG, blame_of, merging, with_dim
 from ._experiments import Experiments
 from ._fixes import Fix, best, samples_hold
 from ._losses import CLASSES, DIFFERENCES, ELEMENTWISE, Losses, Pair, leak_of, losses_of, seen_in
-from ._samples import samples_of
+from ._samples import samples_of, wider_of
 from .report import Finding
 from .rule import RULES, also, rule
 
