@@ -156,9 +156,3 @@ def test_a_decoder_that_is_fed_all_steps_but_the_last_is_right() -> None:
         return torch.stack(steps, dim=1)
 
     assert check(model, torch.randint(0, 17, (6, 7))).ok
-
-
-def test_a_step_that_becomes_a_number() -> None:
-    """Parts of a tensor without axes are parts like others: a maximum of all elements reads every step."""
-    report = check(lambda x: x.relu() * x.max(), torch.randn(1, L, Q))
-    assert report.ok, str(report)
