@@ -168,7 +168,7 @@ def _batch(lab_of: Callable[[int | None], Experiments]) -> tuple[int | None, str
     if first.dim() > 1 and all(first.size(1) in tensor.shape for tensor in tensors) and _own_rows(lab_of(1)):
         return 1, "index i of it alone moves row i of the result"
     N, second = first.shape[0], first.shape[1] if first.dim() > 1 else 0
-    reads = 1 < second != N and all(layer.N == second and not layer.unbatched for layer in lab.layers)
+    reads = 1 < second != N and all(second == layer.N and not layer.unbatched for layer in lab.layers)
     # Where batch_first is all that is missing, the result has the first axis only, or each step a row of its own.
     if lab.layers and reads and any(second in value.shape for _, value in lab.results):
         return 1, f"{none}, and the second is the batch of every layer and in the result"
