@@ -8,12 +8,12 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lstm_shapes.lab._axis_names import named_shape
 from lstm_shapes.lab.trace import KERNELS, Call, LayerCall, Value, Where
 from lstm_shapes.lab.trace._families import names_in
 
@@ -167,6 +167,12 @@ def call_text(call: Call, **changes: Any) -> str:
 
 
 # ---------------------------------------------------------------------- shapes, types, layers
+def named_shape(shape: Iterable[int], names: Iterable[str]) -> str:
+    """Sizes with the names that are known: (N=6, 9)."""
+    parts = [f"{name}={size}" if name else str(size) for size, name in zip(shape, names, strict=True)]
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+
+
 def named(value: Value, axes: dict[int, str] | None = None) -> str:
     """A value's shape with the axes that are known by name."""
     return named_shape(value.shape, ((axes or {}).get(k, "") for k in range(len(value.shape))))

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import permutations
+from math import prod
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
-from lstm_shapes.lab._words import argument_text, call_text, layer_names, named, result_names, top_row, value_name
-from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, is_loss
+from lstm_shapes.lab._words import (
+    argument_text,
+    call_text,
+    layer_names,
+    named,
+    result_names,
+    symbol,
+    top_row,
+    value_name,
+)
+from lstm_shapes.lab.trace import Call, LayerCall, Value, is_loss
 from lstm_shapes.lab.trace._families import PRODUCTS, VIEWS, broadcasts, names_in
 
 from ._experiments import Experiments
 from ._fixes import Edit, Fix
 from ._layout import made_axis
 from ._padding import packing_of
-from ._samples import Samples, cut, samples_of
-
-__all__ = ["Blame", "blame_of", "turning_view"]
+from ._samples import Samples, cut, samples_of, wider_of
 
 Kind = Literal[
-    "time", "unbatched", "carried", "view", "along", "product", "joined", "flattened", "picked", "order", "other"
-]
+    "time", "steps", "unbatched", "carried", "view", "along", "product", "joined", "state", "flattened", "picked",
+    "order", "sorted", "other",
+]  # fmt: skip
 
 # Functions that work along `dim`, and the place of that argument.
 ALONG = {
@@ -39,7 +50,6 @@ ALONG = {
 }
 _PICKS = names_in("__getitem__ select narrow index_select gather take unbind split chunk take_along_dim")
 _NORMS = names_in("layer_norm instance_norm group_norm rms_norm batch_norm")
-_PADS = names_in("_pad_packed_sequence")
 _MOVE_AWAY = names_in(
     "sort flip roll prod any all max min amax amin mean sum view reshape __getitem__ index_select gather"
 )
@@ -47,29 +57,92 @@ _MOVE_AWAY = names_in(
 
 @dataclass(eq=False, slots=True)
 class Blame:
-    """`call` is the line to change, `value` the tensor that shows it, `axis` where its samples lie.
+    """`call` is the line to change, `value` the tensor that shows it.
 
     `state`: the tensor is hn or cn of `maker`, whose axes are (K·R, N, H).
     """
 
+    samples: Samples
     kind: Kind
     call: Call
     value: Value
-    axis: int | None
     fixes: list[Fix] = field(default_factory=list)
     layer: LayerCall | None = None
-    maker: LayerCall | None = None
-    state: str = ""
     against: Value | None = None
+    state: str = ""
+    maker: LayerCall | None = None
+
+    # What is said of it reads these.
+    @property
+    def axis(self) -> int | None:
+        """Where the samples lie."""
+        layout = self.samples.layout(self.value)
+        return None if layout is None else layout.axis
 
     @property
     def shape(self) -> str:
         """The tensor's shape with the batch axis named."""
-        return named(self.value, {} if self.axis is None else {self.axis: "N"})
+        return self._shape(self.value)
 
     @property
     def name(self) -> str:
         return value_name(self.value, self.call)
+
+    @property
+    def symbol(self) -> str:
+        words = {"multi_head_attention_forward": "attention", "script": "the scripted module"}
+        return words.get(self.call.name) or symbol(self.call.name)
+
+    @property
+    def constructor(self) -> str:
+        return "" if self.layer is None else self.layer.constructor()
+
+    @property
+    def spoken(self) -> str:
+        """The call with the axis that it works along."""
+        dim = self.call.argument(ALONG.get(self.call.name, 1), "dim")
+        return self.call.name if dim is None else f"{self.call.name}(dim={dim})"
+
+    @property
+    def index(self) -> str:
+        """The call as an index."""
+        index = self.call.args[1] if self.call.name == "__getitem__" and len(self.call.args) > 1 else None
+        index_text = "an index" if index is not None else self.call.name
+        return f"{self.name}[{index}]" if isinstance(index, int) else index_text
+
+    @property
+    def after(self) -> str:
+        """What moved in the call's result."""
+        track = self.samples.track(self.call.outputs[0])
+        return f"on axis {track.rows} moved {track.sets(track.rows)}" if track.touched else "nothing is left of them"
+
+    @property
+    def made(self) -> tuple[int, ...]:
+        return self.call.outputs[0].shape
+
+    @property
+    def places(self) -> dict[int, int] | None:
+        """Sample to row, in the result."""
+        return None if self.samples.result is None else self.samples.track(self.samples.result).places()
+
+    @property
+    def operands(self) -> str:
+        return " and ".join(self._shape(value) for value in self.call.inputs[:2] if not value.parameter)
+
+    @property
+    def layouts(self) -> str:
+        """How the samples lie in the two tensors that do not fit."""
+        parts = []
+        for value in (self.value, self.against):
+            if value is not None and (track := self.samples.track(value)).touched:
+                layout = track.layout()
+                axis = layout.axis if layout is not None else (track.axes or [0])[0]
+                parts.append(f"{value_name(value, self.call)} {value.shape} has on axis {axis} {track.sets(axis)}")
+        return "; ".join(parts)
+
+    def _shape(self, value: Value) -> str:
+        layout = self.samples.layout(value)
+        return named(value, {} if layout is None else {layout.axis: "N"})
 
 
 def blame_of(lab: Experiments) -> Blame | None:
@@ -78,89 +151,54 @@ def blame_of(lab: Experiments) -> Blame | None:
     call = samples.culprit
     if call is None or samples.kind not in ("mixed", "dropped", "permuted"):
         return None
-    if samples.of_lengths and (packing := lab.ask(packing_of)) is not None and packing.sample is not None:
+    if samples.of_lengths and (packing := lab.ask(packing_of)) is not None and packing.crossed:
         return None  # the rows are packed with the lengths of others: a finding of its own
-    layer = next((layer for layer in lab.layers if layer.call is call), None)
-    strayed = _strayed(samples, call) if samples.kind == "mixed" else None
-    if strayed is not None and call.name not in VIEWS:
-        return _moved_away(samples, *strayed)
+    blame = partial(Blame, samples)
+    spread = samples.holding(call)
+    several = [v for v in spread if len(samples.track(v).touched) > 1]
+    value = (several or spread or list(call.inputs) or list(call.outputs))[0]
     if samples.kind == "permuted":
-        return Blame("order", call, _first(samples, call), 0, _unsort(call))
-    if samples.kind == "mixed" and call.name in VIEWS:
-        return _view(samples, call)
+        return blame("sorted", call, value, _unsort(call))
+    if samples.kind == "mixed":
+        if call.name in VIEWS:
+            return _view(samples, call)
+        strayed = _strayed(samples, call, several)
+        if strayed is not None:
+            return strayed
+    layer = next((layer for layer in lab.layers if layer.call is call), None)
     if layer is not None:
         return _layer(lab, samples, layer)
     if is_loss(call.name):
-        return _loss(samples, call)
-    value, spread = _first(samples, call), _spread(samples, call)
-    views = [call] if cut(samples, call) or call.name in VIEWS else []
-    if not views and call.name not in _PICKS:
-        views = [v for v in [_misplacing_view(lab, samples, value) or turning_view(lab, value)] if v is not None]
-    joins = call.name in ("cat", "stack", "concat")
-    pair = _unlike(samples, call) if joins else None
-    products = call.name in PRODUCTS or call.name == "multi_head_attention_forward"
-    meets = broadcasts(call.name) or len(spread) > 1
-    along = call.name in ALONG or call.name in _NORMS
+        return _loss(samples, call, spread)
     picks = samples.kind == "dropped" or call.name in _PICKS
-    together = len({samples.layout(v) for v in spread}) == 1 < len(spread)  # both operands are merged alike, on purpose
-    if not views and not picks and pair is None and not along and not (products and together) and (products or meets):
-        searched = (value,) if products else call.inputs
-        views = [v for one in searched if (v := _merging_view(samples, one)) is not None]
-    if views:
-        return _view(samples, views[0])
-    picked = _picked_apart(samples, spread) if meets and not picks else None
-    if picked is not None:
-        source = picked.inputs[0]
-        lies = samples.layout(source)
-        return Blame(
-            "picked", picked, source, None if lies is None else lies.axis, list(_picks(lab, picked, source, None))
-        )
-    made, lies = _state_of(lab, value), samples.layout(value)
-    blame = Blame("other", call, value, None if lies is None else lies.axis)
+    along = call.name in ALONG or call.name in _NORMS
+    product = call.name in PRODUCTS or call.name == "multi_head_attention_forward"
+    meets = broadcasts(call.name) or len(spread) > 1
+    view = call if cut(samples, call) or call.name in VIEWS else None
+    if view is None and call.name not in _PICKS:
+        view = _misplacing_view(lab, samples, value) or turning_view(lab, value)
+    alike = len({samples.layout(v) for v in spread}) == 1 < len(spread)  # both operands are merged alike, on purpose
+    if view is None and not picks and not along and (product or meets) and not (product and alike):
+        view = next((v for one in ((value,) if product else call.inputs) if (v := _merging_view(samples, one))), None)
+    if view is not None:
+        return _view(samples, view)
+    made = _state_of(lab, value) if picks or along else None
     if picks:
-        blame.kind, blame.fixes = "picked", list(_picks(lab, call, value, made))
-    elif pair is not None:
-        blame.kind, blame.value, blame.against = "joined", *pair
+        said = blame("picked", call, value, list(_picks(lab, call, value, made)))
     elif along:
-        blame.kind, blame.fixes = "along", list(_along(lab, call, value, made)) if call.name in ALONG else []
-    elif products:
-        blame.kind, blame.fixes = "product", list(_attention(call))
+        said = blame("along", call, value, list(_along(lab, call, value, made)) if call.name in ALONG else [])
+    elif product:
+        said = blame("product", call, value, list(_attention(call)))
     elif meets:
-        blame.kind, blame.against = "joined", next((v for v in spread if v is not value), None)
+        said = blame("joined", call, value, against=next((v for v in spread if v is not value), None))
     else:
-        blame.fixes = list(_scripted(call))
-    if blame.kind == "joined" and blame.against is not None and _orders_differ(samples, blame.value, blame.against):
-        turned = _turned(samples, blame.value, blame.against) or call
-        return Blame("order", turned, blame.value, blame.axis, _unsort(turned), against=blame.against)
-    if made is not None and blame.axis == 1 and blame.kind in ("picked", "along"):
-        blame.state, blame.maker = made
-    return blame
+        said = blame("other", call, value, list(_scripted(call)))
+    if made is not None and said.axis == 1:
+        said.state, said.maker = made
+    return said
 
 
 # ---------------------------------------------------------------------- which tensor shows it
-def _spread(samples: Samples, call: Call) -> list[Value]:
-    """The inputs that hold several samples, or one."""
-    return [v for v in call.inputs if (t := samples.track(v)) is not None and t.touched]
-
-
-def _picked_apart(samples: Samples, spread: list[Value]) -> Call | None:
-    """The call that took single samples out of one tensor, where operands hold one sample each, and not the same."""
-    held = [set(samples.tracks[v.index].touched) for v in spread]
-    if len(held) < 2 or any(len(some) != 1 for some in held) or held[0] == held[1]:
-        return None
-    for _, call in spread[0].way_back():
-        before = samples.track(call.inputs[0]) if call.inputs else None
-        if before is not None and len(before.touched) > 1:
-            return call if call.name in _PICKS else None
-    return None
-
-
-def _first(samples: Samples, call: Call) -> Value:
-    spread = _spread(samples, call)
-    several = [v for v in spread if len(samples.tracks[v.index].touched) > 1]
-    return (several or spread or list(call.inputs) or list(call.outputs))[0]
-
-
 def _state_of(lab: Experiments, value: Value) -> tuple[str, LayerCall] | None:
     """The layer and role where a value is a layer's final state, all rows of it."""
     for layer in lab.layers:
@@ -172,87 +210,54 @@ def _state_of(lab: Experiments, value: Value) -> tuple[str, LayerCall] | None:
 
 def _orders_differ(samples: Samples, a: Value, b: Value) -> bool:
     """Whether two tensors hold whole rows of the samples, in different orders."""
-    one, other = samples.track(a), samples.track(b)
-    places = None if one is None else one.places(), None if other is None else other.places()
-    return None not in places and places[0] != places[1]
+    one, other = samples.track(a).places(), samples.track(b).places()
+    return one is not None and other is not None and one != other
 
 
-def _unlike(samples: Samples, call: Call) -> tuple[Value, Value] | None:
-    """Two operands that hold whole rows of the samples in different orders."""
-    spread = _spread(samples, call)
-    return next(((a, b) for k, a in enumerate(spread) for b in spread[k + 1 :] if _orders_differ(samples, a, b)), None)
-
-
-def _strayed(samples: Samples, call: Call) -> tuple[Call, Value, Value] | None:
+def _strayed(samples: Samples, call: Call, spread: Sequence[Value]) -> Blame | None:
     """Where one operand holds every sample in its place and another does not: the call that moved it away.
 
-    With that call come what it read and the operand in place. Rows that are sorted, or written one by one, are away on
-    purpose, and the line where they meet the others is the one.
+    Rows that are sorted, or written one by one, are away on purpose: the line where they meet the others is the one.
     """
-    spread = [v for v in _spread(samples, call) if len(samples.tracks[v.index].touched) > 1]
-    away = [v for v in call.inputs if (t := samples.track(v)) is not None and t.moved and not t.kept]
-    home = next((v for v in spread if samples.tracks[v.index].kept), None)
+    away = [v for v in call.inputs if (track := samples.track(v)).moved and not track.kept]
+    home = next((v for v in spread if samples.track(v).kept), None)
     if home is None or not away:
         return None
     value = away[0]
-    for _ in range(40):
-        maker = value.maker
-        if maker is None or not maker.inputs:
-            return None
-        before = [v for v in maker.inputs if (t := samples.track(v)) is not None and t.moved]
-        further = [v for v in before if not samples.tracks[v.index].kept]
+    while value.maker is not None and value.maker.inputs:
+        before = [v for v in value.maker.inputs if samples.track(v).moved]
+        further = [v for v in before if not samples.track(v).kept]
         if not further:
-            return (maker, before[0], home) if before and maker.name in _MOVE_AWAY and not _by_order(maker) else None
+            return _moved_away(samples, value.maker, before[0], home) if before else None
         value = further[0]
     return None
 
 
-def _by_order(call: Call) -> bool:
-    """Whether an index was made by sorting."""
-    waiting = list(call.inputs[1:])
-    for value in waiting:
-        maker = value.maker
-        if maker is not None and (maker.name in ("sort", "argsort", "randperm") or len(waiting) > 40):
-            return True
-        waiting.extend([] if maker is None else maker.inputs)
-    return False
-
-
-def _moved_away(samples: Samples, call: Call, value: Value, home: Value) -> Blame:
+def _moved_away(samples: Samples, call: Call, value: Value, home: Value) -> Blame | None:
+    waiting, sorts = list(call.inputs[1:]), ("sort", "argsort", "randperm")
+    for index in waiting[:40]:  # of an index that was made by sorting
+        if index.maker is not None and index.maker.name in sorts:
+            return None
+        waiting.extend([] if index.maker is None else index.maker.inputs)
+    if call.name not in _MOVE_AWAY:
+        return None
     if call.name in VIEWS:
         return _view(samples, call)
-    spread = samples.layout(value)
-    axis = None if spread is None else spread.axis
     if call.name in ("flip", "roll"):
-        return Blame("order", call, value, axis, _unsort(call), against=home)
+        return Blame(samples, "order", call, value, _unsort(call), against=home)
     if call.name in ALONG:
-        return Blame("along", call, value, axis, [], against=home)
-    return Blame("picked", call, value, axis, [Fix("rows of the same samples, in the order in which they were")])
+        return Blame(samples, "along", call, value, against=home)
+    return Blame(samples, "picked", call, value, [Fix("rows of the same samples, in the order in which they were")])
 
 
-def _turned(samples: Samples, *values: Value | None) -> Call | None:
-    """A flip or roll of the samples, behind which one of the values lies: that line, and not where rows meet."""
-    for value in values:
-        for _ in range(12):
-            maker = None if value is None else value.maker
-            if maker is None or not maker.inputs or value is None:
-                break
-            if maker.name in ("flip", "roll") and _orders_differ(samples, maker.inputs[0], value):
-                return maker
-            value = next((v for v in maker.inputs if (t := samples.track(v)) is not None and t.touched), None)
-    return None
-
-
-def _loss(samples: Samples, call: Call) -> Blame:
+def _loss(samples: Samples, call: Call, spread: Sequence[Value]) -> Blame:
     """Predictions and targets that belong to different samples at the same row."""
-    value, against = [*_spread(samples, call), None][:2]
+    value, against = [*spread, None, None][:2]
     assert value is not None
-    lies = samples.layout(value)
-    axis = None if lies is None else lies.axis
     if against is not None and _orders_differ(samples, value, against):
         own = {s: s for s in samples.tested}
-        moved = next((v for v in (value, against) if samples.tracks[v.index].places() != own), value)
-        return Blame("order", call, moved, axis, _unsort(call), against=against)
+        moved = next((v for v in (value, against) if samples.track(v).places() != own), value)
+        return Blame(samples, "order", call, moved, _unsort(call), against=against)
     fixes: list[Fix] = []
     for each in (value, against):
         view = merging(each) if each is not None else None
@@ -262,12 +267,13 @@ def _loss(samples: Samples, call: Call) -> Blame:
             name = name if " " not in name else "targets" if target else "logits"
             turn = "t()" if target and len(source.shape) == 2 else "transpose(0, 1)"
             flat = f"{name}.{turn}.reshape({', '.join(map(str, (-1, *shape[1:])))})"
-            fixes.append(Fix(f"{flat}, so that both are flattened in one order", {view.index: _turning(shape)}))
-    return Blame("flattened" if fixes else "joined", call, value, axis, fixes, against=against)
+            edit = {view.index: _on_first(partial(_flattened, shape))}
+            fixes.append(Fix(f"{flat}, so that both are flattened in one order", edit))
+    return Blame(samples, "flattened" if fixes else "joined", call, value, fixes, against=against)
 
 
-def _turning(shape: tuple[int, ...]) -> Edit:
-    return lambda func: lambda x, *_, **__: x.transpose(0, 1).reshape(shape)
+def _flattened(shape: tuple[int, ...], x: Tensor) -> Tensor:
+    return x.transpose(0, 1).reshape(shape)
 
 
 def merging(value: Value) -> Call | None:
@@ -276,62 +282,47 @@ def merging(value: Value) -> Call | None:
     return next((call for after, call in makers if len(call.inputs[0].shape) > len(after.shape)), None)
 
 
+def _on_first(change: Callable[[Any], Any]) -> Edit:
+    """Another function of a call's first operand in the call's place."""
+    return lambda func: lambda x, *_, **__: change(x)
+
+
 # ---------------------------------------------------------------------- recurrent layers
 def _layer(lab: Experiments, samples: Samples, layer: LayerCall) -> Blame:
-    X = layer.X
-    track = samples.track(X)
-    spread = samples.layout(X)
-    axis = None if spread is None else spread.axis
-    on_time = track is not None and len(track.touched) > 1 and layer.time_axis in track.axes
-    if on_time and layer.batch_axis not in (track.axes if track else ()):
+    X, track = layer.X, samples.track(layer.X)
+    blame = partial(Blame, samples, layer=layer)
+    if len(track.touched) > 1 and layer.time_axis in track.axes and layer.batch_axis not in track.axes:
         view = _misplacing_view(lab, samples, X) or turning_view(lab, X)
         if view is not None:
             return _view(samples, view)
-        kind: Kind = "unbatched" if layer.unbatched else "time"
-        return Blame(kind, layer.call, X, axis, list(_batch_first(lab, layer)), layer)
-    packing = X.maker if layer.packed else None
-    if packing is not None and packing.name == "_pack_padded_sequence" and not samples.tracks[X.index].mixed:
-        before = samples.layout(packing.inputs[0])
-        first = bool(packing.args[2])
-        if before is not None and before.axis != (0 if first else 1):
+        return blame("unbatched" if layer.unbatched else "time", layer.call, X, list(_batch_first(lab, layer)))
+    rows, packing = X, X.maker if layer.packed else None
+    if packing is not None and packing.name == "_pack_padded_sequence":
+        rows, first = packing.inputs[0], bool(packing.args[2])
+        before = samples.layout(rows)
+        if not track.mixed and before is not None and before.axis != (0 if first else 1):
             edit = {packing.index: lambda func: lambda x, lengths, _: func(x, lengths, not first)}
-            fix = Fix(f"pack_padded_sequence(…, batch_first={not first})", edit)
-            return Blame("time", packing, packing.inputs[0], before.axis, [fix], layer)
-    for role, state in layer.states.items():
-        if layer.cell or samples.track(state) is None:
-            continue
-        if track is not None and _orders_differ(samples, state, _rows_of(layer)):
-            at = _turned(samples, state, _rows_of(layer)) or layer.call
-            return Blame("order", at, state, 1, _unsort(at), layer, state=role, against=_rows_of(layer))
-        view = _misplacing_view(lab, samples, state)
-        if view is not None:
-            return _view(samples, view)
+            return blame("time", packing, rows, [Fix(f"pack_padded_sequence(…, batch_first={not first})", edit)])
+    states = list(layer.states.items())
+    for role, state in states if not layer.cell else ():
+        if _orders_differ(samples, state, rows):
+            return blame("order", layer.call, state, _unsort(layer.call), state=role, against=rows)
         lies = samples.layout(state)
         if lies is not None and len(state.shape) == 3 and lies.axis != 1:
-            return Blame("joined", layer.call, state, lies.axis, [], layer, state=role)
-    others = [v for v in layer.states.values() if (t := samples.track(v)) is not None and t.touched]
-    single = track is not None and len(track.touched) <= 1
-    if single and others:
-        whole = not layer.cell and layer.L > 1
-        if whole:
-            return Blame("carried", layer.call, X, axis, [], layer, against=others[0])
+            return blame("state", layer.call, state, state=role)
+    against = next((v for _, v in states if samples.track(v).touched), None)
+    if len(track.touched) <= 1 and against is not None:
+        if not layer.cell and layer.L > 1:
+            return blame("carried", layer.call, X, against=against)
         fix = Fix("a loop over the steps, axis 1 of the input: x[:, t], with states of N = x.size(0) rows")
-        return Blame("time", layer.call, X, axis, [fix], layer, against=others[0])
-    return Blame("joined", layer.call, X, axis, [], layer, against=others[0] if others else None)
-
-
-def _rows_of(layer: LayerCall) -> Value:
-    """The tensor whose rows are the samples that a layer reads, before packing."""
-    if layer.packed and layer.X.maker is not None and layer.X.maker.inputs:
-        return layer.X.maker.inputs[0]
-    return layer.X
+        return blame("steps", layer.call, X, [fix], against=against)
+    return blame("state", layer.call, X, against=against)
 
 
 def _batch_first(lab: Experiments, layer: LayerCall) -> Iterator[Fix]:
     """The layer in the other layout, for all its calls; the input transposed."""
-    module: Any = layer.module
-    name = value_name(layer.X, None)
-    call = layer.call  # under the name that the user's line spells
+    module, name, call = layer.module, value_name(layer.X, None), layer.call
+    # Under the name that the user's line spells.
     spelled = Call(call.index, layer.name.split(".")[-1], call.line, call.args, call.kwargs, call.inputs, call.module)
     text = argument_text(spelled, 0) or (name if name.isidentifier() else "x")
     if layer.unbatched:
@@ -340,20 +331,16 @@ def _batch_first(lab: Experiments, layer: LayerCall) -> Iterator[Fix]:
         return
     if isinstance(module, nn.RNNBase):
         first = not module.batch_first
-        constructor = layer.constructor(batch_first=first)
         everywhere = [m for m in lab.reached.modules.values() if isinstance(m, nn.RNNBase) and m.batch_first != first]
 
-        def one() -> None:
-            module.batch_first = first
-
-        def every() -> None:
-            for each in everywhere:
+        def turn(modules: Sequence[nn.RNNBase]) -> None:
+            for each in modules:
                 each.batch_first = first
 
-        says = "batch_first=True" if first else "without batch_first"
-        yield Fix(f"{constructor}: {says}, so that axis {0 if first else 1} is the batch", patch=one)
+        says = f"{layer.constructor(batch_first=first)}: " + ("batch_first=True" if first else "without batch_first")
+        yield Fix(f"{says}, so that axis {0 if first else 1} is the batch", patch=partial(turn, [module]))
         if len(everywhere) > 1:
-            yield Fix(f"{constructor}: {says} in all {len(everywhere)} layers", patch=every)
+            yield Fix(f"{says} in all {len(everywhere)} layers", patch=partial(turn, everywhere))
     if layer.L > 1 and layer.N == 1:
         yield Fix(f"{text} with the batch on the other axis: unsqueeze(0) for (1, N, Q), or batch_first=True")
     yield Fix(f"{text}.transpose(0, 1) before the layer, or {layer.constructor(batch_first=not layer.batch_first)}")
@@ -364,25 +351,17 @@ def _view(samples: Samples, call: Call) -> Blame:
     value = call.inputs[0]
     while value.maker is not None and value.maker.name in ("view", "reshape", "flatten", "contiguous", "ravel"):
         value = value.maker.inputs[0]  # a chain of views is one view
-    spread = samples.layout(value)
-    axis = 0 if spread is None else spread.axis
-    return Blame("view", call, value, axis, list(_permuted(samples, call, value, axis)))
+    return Blame(samples, "view", call, value, list(_permuted(samples, call, value)))
 
 
 def _merging_view(samples: Samples, value: Value) -> Call | None:
     """The view that merged the samples with an axis on their right, behind which `value` lies."""
-    spread = samples.layout(value)
-    waiting, seen = [value] if spread is not None and spread.repeat > 1 else [], set[int]()
-    while waiting:
-        current = waiting.pop()
-        maker = current.maker
-        if current.index in seen or maker is None:
-            continue
-        seen.add(current.index)
-        before, after = samples.layout(maker.inputs[0]) if maker.inputs else None, samples.layout(current)
-        if maker.name in VIEWS and before is not None and after and before.repeat == 1 < after.repeat:
-            return maker
-        waiting.extend(v for v in maker.inputs if not v.parameter)
+    for made, call in value.way_back():
+        before, after = samples.layout(call.inputs[0]) if call.inputs else None, samples.layout(made)
+        if after is None or after.repeat == 1:
+            return None
+        if call.name in VIEWS and before is not None and before.repeat == 1:
+            return call
     return None
 
 
@@ -395,17 +374,12 @@ def _misplacing_view(lab: Experiments, samples: Samples, value: Value) -> Call |
         maker = value.maker
         if maker is None or not maker.inputs:
             return None
-        source = maker.inputs[0]
-        before, after = samples.layout(source), samples.layout(value)
-        if maker.name in ("view", "reshape", "unflatten") and not source.parameter and before is not None:
+        source, after = maker.inputs[0], samples.layout(value)
+        if maker.name in ("view", "reshape", "unflatten") and samples.layout(source) is not None:
             asked = len(value.shape) > 2 and made_axis(lab.N, source.shape, value.shape)
-            clean = after is not None and value.shape[after.axis] == lab.N
-            if asked and not clean and lab.N > 1:
+            if asked and (after is None or value.shape[after.axis] != lab.N):
                 return maker
-            recut = len(source.shape) == len(value.shape) and source.shape != value.shape
-            if clean and after is not None and recut and before.axis == after.axis:
-                return maker  # two axes were to be exchanged, and are equal: (2, 4, D) as (4, 2, D)
-        value = next((v for v in maker.inputs if (t := samples.track(v)) is not None and t.touched), maker.inputs[0])
+        value = next(iter(samples.holding(maker)), source)
     return None
 
 
@@ -416,76 +390,101 @@ def turning_view(lab: Experiments, value: Value) -> Call | None:
     wide = {call.index: call for call in lab.ask(wider_of).calls}
     for made, call in value.way_back():
         other = wide.get(call.index)
-        if call.name not in ("view", "reshape") or other is None or other.name != call.name or not other.outputs:
-            continue
-        grown = [_grown(v.shape, w.shape) for v, w in ((call.inputs[0], other.inputs[0]), (made, other.outputs[0]))]
-        if (
-            len(grown[0]) == len(grown[1]) == 1
-            and grown[0] != grown[1]
-            and len(made.shape) == len(call.inputs[0].shape)
-        ):
-            return call
+        if call.name in ("view", "reshape") and other is not None and other.name == call.name and other.outputs:
+            source = call.inputs[0]
+            before, after = _grown(source.shape, other.inputs[0].shape), _grown(made.shape, other.outputs[0].shape)
+            if len(before) == len(after) == 1 and before != after and len(made.shape) == len(source.shape):
+                return call
     return None
-
-
-def wider_of(lab: Experiments) -> Trace:
-    """The program with one sample more, as far as it runs."""
-    lab.says("one sample more")
-    return lab.record(lab.inputs.wider(1))
 
 
 def _grown(before: tuple[int, ...], after: tuple[int, ...]) -> list[int]:
     return [axis for axis, (n, m) in enumerate(zip(before, after, strict=False)) if m == n + 1]
 
 
-def _permuted(samples: Samples, call: Call, value: Value, axis: int) -> Iterator[Fix]:
+def _permuted(samples: Samples, call: Call, value: Value) -> Iterator[Fix]:
     """The sample axis moved to where the new shape has N, and only then cut."""
     shape, spread = call.outputs[0].shape, samples.layout(value)
     if spread is None:
         return
-    name = value_name(value, call)
+    axis, name = spread.axis, value_name(value, call)
     name = name if name.replace(".", "").replace("_", "").isalnum() else "x"
-    sizes = ", ".join(map(str, shape))
-    same = sorted(value.shape) == sorted(shape) and len(shape) == len(value.shape)
 
     def edited(change: Callable[[Tensor], Tensor]) -> dict[int, Edit]:
-        return {call.index: lambda func: lambda x, *_, **__: change(x.reshape(value.shape))}
+        return {call.index: _on_first(lambda x: change(x.reshape(value.shape)))}
+
+    def moved(j: int, apart: Sequence[int], at: int) -> dict[int, Edit]:
+        return edited(lambda x: x.movedim(at, 0).reshape(apart).movedim(0, j))
 
     for j in [j for j, size in enumerate(shape) if size == spread.N]:
-        N, rest = value.shape[axis], [size for k, size in enumerate(shape) if k != j]
-        if spread.repeat > 1 and N % spread.N == 0:
-            # Rows of one sample behind one another: the samples are cut off first, then brought to their place.
-            text = f"{name}.reshape({', '.join(map(str, (spread.N, *rest)))})" + (f".transpose(0, {j})" if j else "")
-            apart = edited(_regrouped(0, j, (spread.N, *rest)))
-            yield Fix(f"{text}: the rows keep each sample's steps together", apart)
+        rest = [size for k, size in enumerate(shape) if k != j]
+        apart = ", ".join(map(str, (spread.N, *rest)))
         if spread.repeat > 1:
+            # Rows of one sample behind one another: the samples are cut off first, then brought to their place.
+            text = f"{name}.reshape({apart})" + (f".transpose(0, {j})" if j else "")
+            yield Fix(f"{text}: the rows keep each sample's steps together", moved(j, (spread.N, *rest), 0))
             continue
-        moved = edited(_regrouped(axis, j, (N, *rest)))
-        order = [axis, *(k for k in range(len(value.shape)) if k != axis)]
-        text = f"{name}.permute({', '.join(map(str, order))}).reshape({sizes})"
-        if same and axis != j:
+        order = ", ".join(map(str, [axis, *(k for k in range(len(value.shape)) if k != axis)]))
+        text = f"{name}.permute({order}).reshape({', '.join(map(str, shape))})"
+        if sorted(value.shape) == sorted(shape) and axis != j:
             text = f"{name}.transpose({min(axis, j)}, {max(axis, j)})"
-            yield Fix(text, edited(partial(_exchanged, axis, j)))
+            yield Fix(text, edited(partial(torch.transpose, dim0=axis, dim1=j)))
         elif axis and j == 0:
-            text = f"{name}.transpose(0, {axis}).reshape({sizes})"
+            text = f"{name}.transpose(0, {axis}).reshape({', '.join(map(str, shape))})"
         elif axis == 0 and j:
-            text = f"{name}.reshape({', '.join(map(str, [N, *rest]))}).transpose(0, {j})"
-        yield Fix(text, moved)
+            text = f"{name}.reshape({apart}).transpose(0, {j})"
+        yield Fix(text, moved(j, (value.shape[axis], *rest), axis))
     if spread.repeat == 1 and axis:
         turned = edited(lambda x: x.transpose(0, axis).reshape(shape))
         yield Fix(f"{name}.transpose(0, {axis}) before the {call.name}", turned)
     yield Fix(f"a permute or transpose that brings the batch next to where it was, before the {call.name}")
 
 
-def _regrouped(axis: int, j: int, sizes: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
-    return lambda x: x.movedim(axis, 0).reshape(sizes).movedim(0, j)
+def scrambling_view(lab: Experiments) -> tuple[Call, int, str] | None:
+    """The first view on the way to a result in whose result an axis of the input stands at another place.
+
+    With it come that axis of the result, and the permute that was meant. Boundaries between axes are numbers of
+    elements to their right. Where one of the input and one of the result divide neither the other, the view cuts
+    through both; if besides an axis of the input is asked for elsewhere, a permute was meant: (N, C, L) as (N, L, C).
+    """
+    if lab.baseline.error is not None or lab.ask(samples_of).kind in ("mixed", "dropped"):
+        return None
+    inputs = {value.index for value in lab.baseline.inputs}
+    for call in lab.baseline.calls:
+        if call.name in ("view", "reshape") and call.outputs and call.outputs[0].index in lab.on_path:
+            before, after = call.inputs[0].shape, call.outputs[0].shape
+            axis = _elsewhere(before, after)
+            if axis is not None and lab.baseline.ancestors(call.inputs[0]) & inputs:
+                return call, axis, _permute(value_name(call.inputs[0], call), before, after)
+    return None
 
 
-def _exchanged(a: int, b: int, x: Tensor) -> Tensor:
-    return x.transpose(a, b).contiguous()
+def _elsewhere(before: Sequence[int], after: Sequence[int]) -> int | None:
+    """The axis of a view's result that was one of its input, and stands at another place."""
+    left, right = ([prod(shape[k:]) for k in range(1, len(shape))] for shape in (before, after))
+    if not any(b % B and B % b for b in left for B in right):
+        return None
+    for j, size in enumerate(after):
+        if size > 1 and list(before).count(size) == list(after).count(size) == 1:
+            k = list(before).index(size)
+            if prod(before[:k]) != prod(after[:j]) and prod(before[k + 1 :]) != prod(after[j + 1 :]):
+                return j
+    return None
 
 
-# ---------------------------------------------------------------------- functions along an axis
+def _permute(name: str, before: Sequence[int], after: Sequence[int]) -> str:
+    """The permute behind which the new shape keeps whole axes."""
+    for order in list(permutations(range(len(before))))[1:]:
+        moved = tuple(before[k] for k in order)
+        ends = {prod(moved[:k]) for k in range(len(moved) + 1)}
+        if all(prod(after[:k]) in ends for k in range(len(after) + 1)):
+            swapped = [k for k, place in enumerate(order) if k != place]
+            text = f"{name}.transpose({swapped[0]}, {swapped[1]})" if len(swapped) == 2 else f"{name}.permute{order}"
+            return text if moved == tuple(after) else f"{text}.reshape{tuple(after)}"
+    return f"a permute of {name} before the view"
+
+
+# ---------------------------------------------------------------------- functions along an axis, picks, order
 def with_dim(call: Call, dim: int) -> Fix:
     """The same call along another axis."""
     place = ALONG[call.name]
@@ -502,10 +501,8 @@ def with_dim(call: Call, dim: int) -> Fix:
 
 
 def _along(lab: Experiments, call: Call, value: Value, made: tuple[str, LayerCall] | None) -> Iterator[Fix]:
-    if made is not None:
-        yield from _top_row(call, made)
-    rank = len(value.shape)
-    dim = call.argument(ALONG[call.name], "dim")
+    yield from _top_row(call, made)
+    rank, dim = len(value.shape), call.argument(ALONG[call.name], "dim")
     wrong = dim % rank if isinstance(dim, int) and rank else None
     final = any(v in call.outputs for _, v in lab.baseline.results)
     steps = {layer.L for layer in lab.layers} | {s.tensor.size(s.time) for s in lab.inputs.slots if s.time is not None}
@@ -513,21 +510,18 @@ def _along(lab: Experiments, call: Call, value: Value, made: tuple[str, LayerCal
     classes = final and "softmax" in call.name and not (rank == 2 and value.shape[-1] in steps)
     order.sort(key=lambda axis: (axis != rank - 1 if classes else value.shape[axis] not in steps, axis))
     for axis in order:
-        fix = with_dim(call, -1 if classes and axis == rank - 1 else axis)
-        meaning = "the classes" if classes and axis == rank - 1 else "the steps" if value.shape[axis] in steps else ""
-        dim = "" if "dim" in fix.text else f" (dim={axis})"
-        yield Fix(fix.text + dim + (f": {meaning}" if meaning else ""), fix.edits)
+        last = classes and axis == rank - 1
+        fix = with_dim(call, -1 if last else axis)
+        meaning = ": the classes" if last else ": the steps" if value.shape[axis] in steps else ""
+        yield Fix(fix.text + ("" if "dim" in fix.text else f" (dim={axis})") + meaning, fix.edits)
 
 
 def _attention(call: Call) -> Iterator[Fix]:
     owner: Any = call.owner
     if call.name == "multi_head_attention_forward" and isinstance(owner, nn.MultiheadAttention):
         first = not owner.batch_first
-
-        def patch() -> None:
-            owner.batch_first = first
-
         says = "batch_first=True" if first else "without batch_first"
+        patch = partial(setattr, owner, "batch_first", first)
         yield Fix(f"nn.MultiheadAttention({owner.embed_dim}, {owner.num_heads}, {says})", patch=patch)
 
 
@@ -535,57 +529,49 @@ def _picks(lab: Experiments, call: Call, value: Value, made: tuple[str, LayerCal
     if made is not None:
         yield from _top_row(call, made)
         return
-    behind = value.made_by(_PADS, names_in("index_select transpose contiguous"))
+    behind = value.made_by(names_in("_pad_packed_sequence"), names_in("index_select transpose contiguous"))
     if behind is not None:
         flipped = not bool(behind.args[2])
-
-        def other(func: Any) -> Any:
-            return lambda data, sizes, first, *rest: func(data, sizes, flipped, *rest)
-
         text = f"pad_packed_sequence(…, batch_first={flipped}), or hn[-1], the last real step"
-        yield Fix(text, {behind.index: other})
+        yield Fix(text, {behind.index: lambda func: lambda data, sizes, _, *rest: func(data, sizes, flipped, *rest)})
     index = call.args[1] if call.name == "__getitem__" and len(call.args) > 1 else None
     names = result_names(value.maker.where) if value.maker is not None else ()
     text = names[0] if names else value_name(value, call)
     if isinstance(index, int):
-        yield Fix(f"{text}[:, {index}]", {call.index: lambda func: lambda x, _: x[:, index]})
+        yield Fix(f"{text}[:, {index}]", {call.index: _on_first(lambda x: x[:, index])})
     elif isinstance(index, tuple) and len(index) > 1 and isinstance(index[1], int) and index[0] == slice(None):
         at = index[1]
-        yield Fix(f"{text}[{at}]", {call.index: lambda func: lambda x, _: x[(at, *[slice(None)], *index[2:])]})
+        yield Fix(f"{text}[{at}]", {call.index: _on_first(lambda x: x[(at, slice(None), *index[2:])])})
     layer = next((layer for layer in lab.layers if layer.outputs.get("Y") is value), None)
     if layer is not None:
         yield from _batch_first(lab, layer)
 
 
-def _top_row(call: Call, made: tuple[str, LayerCall]) -> Iterator[Fix]:
+def _top_row(call: Call, made: tuple[str, LayerCall] | None) -> Iterator[Fix]:
+    if made is None:
+        return
     role, layer = made
     name = layer_names(layer)[role]
     for R, says in ((2, "the top layer's two directions"), (1, "the top layer's row"))[0 if layer.R == 2 else 1 :]:
         text, _ = top_row(name, layer.outputs[role].tensor.detach(), R, 1)
-        yield Fix(f"{text}, {says}", {call.index: partial(_taking_top, R)})
+        yield Fix(f"{text}, {says}", {call.index: _on_first(partial(_top, R))})
 
 
-def _taking_top(R: int, func: Any) -> Any:
-    return lambda h, *_, **__: top_row("", h, R, 1)[1]
+def _top(R: int, state: Tensor) -> Tensor:
+    return top_row("", state, R, 1)[1]
 
 
-# ---------------------------------------------------------------------- order, scripts
 def _unsort(call: Call) -> list[Fix]:
     if call.name in ("flip", "roll"):
         return [Fix(f"no {call.name} along the batch; along the steps it is another axis")]
     index = argument_text(call, 1) or "order"
     index = index if index.isidentifier() else "order"
-    return [
-        Fix(
-            f"the inverse order at the end: back = {index}.argsort(), then rows[back]; or enforce_sorted=False in "
-            "pack_padded_sequence, which keeps the original order by itself"
-        )
-    ]
+    back = f"the inverse order at the end: back = {index}.argsort(), then rows[back]"
+    return [Fix(f"{back}; or enforce_sorted=False in pack_padded_sequence, which keeps the original order by itself")]
 
 
 def _scripted(call: Call) -> Iterator[Fix]:
-    if call.name == "script" and call.module is not None:
-        names = [str(getattr(m, "original_name", "")) for m in call.module.modules()]
-        kinds = [n for n in names if n in ("LSTM", "GRU", "RNN")]
-        if kinds:
-            yield Fix(f"batch_first=True for the nn.{kinds[0]} inside, or its input as x.transpose(0, 1)")
+    modules = call.module.modules() if call.name == "script" and call.module is not None else ()
+    kinds = [kind for m in modules if (kind := getattr(m, "original_name", "")) in ("LSTM", "GRU", "RNN")]
+    for kind in kinds[:1]:
+        yield Fix(f"batch_first=True for the nn.{kind} inside, or its input as x.transpose(0, 1)")

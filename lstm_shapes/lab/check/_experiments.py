@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -27,20 +28,18 @@ from lstm_shapes.lab.trace import (
     is_loss,
     layer_calls,
     leaves,
+    parts,
     reach,
     tensors_of,
 )
 
+from ._compare import differs
 from ._inputs import Given, Inputs
 from ._loading import Loading
-
-__all__ = ["Experiments", "OutOfTime", "Outcome", "unwrapped"]
 
 # Functions whose quantisation depends on the largest element of the whole batch, and what they may move by.
 _DYNAMIC = ("quantized_lstm", "quantized_gru", "linear_dynamic", "linear_relu_dynamic", "quantized_lstm_cell")
 _DYNAMIC_SLACK = 0.05
-
-
 # Functions whose result holds the elements that they were given.
 _COPIES = frozenset({"detach", "clone", "data", "__getitem__", "unbind", "squeeze", "view", "contiguous"})
 Value_ = TypeVar("Value_")
@@ -50,15 +49,15 @@ class OutOfTime(BaseException):
     """The time that was allowed for experiments is over. No Exception, so that no model catches it."""
 
 
+@dataclass(slots=True)
 class Outcome:
     """What one run of an experiment gave."""
 
-    def __init__(self, output: Any, error: Exception | None, diverged: Call | None = None) -> None:
-        self.output = output
-        self.error = error
-        self.diverged = diverged
-        self.repeated: Call | None = None
-        self.losses: list[Tensor] = []
+    output: Any
+    error: Exception | None = None
+    diverged: Call | None = None
+    repeated: Call | None = None
+    losses: list[Tensor] = field(default_factory=list)
 
     @property
     def results(self) -> list[tuple[str, Tensor]]:
@@ -86,7 +85,7 @@ class Experiments:
         self.runs = 0
         self.still = Still()
         self.reached = reach(self.model)
-        self._snapshot = Snapshot(self.reached, reach(args, kwargs))
+        self._snapshot = Snapshot(self.reached, reach(args, kwargs), watched=True)
         self.target: Any = None
         self.loss: Callable[..., Any] | None = None
         self.mixes = False
@@ -94,19 +93,17 @@ class Experiments:
         self._progress = progress
         # Calls whose result is that of the baseline in every run: statistics of the batch, taken by hand.
         self.held: dict[int, Callable[..., Any]] = {}
-        self._asked: dict[Callable[..., Any], Any] = {}
+        self._asked: dict[Any, Any] = {}
         self.after: set[int] = set()  # the values that attributes hold after the baseline, and buffers
         self.buffered: set[int] = set()
         self.summed: set[int] = set()  # of the results, those that only a scalar holds, added up
         self.loads = Loading()
-        self._asked_of: dict[tuple[Callable[..., Any], int], Any] = {}
 
     # ------------------------------------------------------------------ running
     def close(self) -> None:
         """Leave everything as it was."""
         self._snapshot.restore()
         self._asked.clear()
-        self._asked_of.clear()
         self.__dict__.pop("baseline", None)
 
     def restart(self) -> None:
@@ -118,17 +115,17 @@ class Experiments:
         if self._progress is not None:
             self._progress(what)
 
-    def _run(self, mode: Any, given: Given, model: Callable[..., Any] | None = None) -> Outcome:
+    def _run(self, mode: Any, given: Given, edits: dict[int, Callable[..., Any]] | None = None) -> Outcome:
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise OutOfTime
         args, kwargs = given
         self.runs += 1
+        mode.edits, mode.writes = edits or {}, self._snapshot.writes
         with _quiet(), mode:
             try:
-                output = (model or self.model)(*args, **kwargs)
+                return Outcome(self.model(*args, **kwargs))
             except Exception as error:
                 return Outcome(None, error)
-        return Outcome(output, None)
 
     @cached_property
     def baseline(self) -> Trace:
@@ -136,10 +133,9 @@ class Experiments:
         self.says("the program as it is")
         with self.loads:
             trace = self.record(self.inputs.same())
-        buffers = [b for m in self.reached.modules.values() for b in m.buffers(recurse=False)]
-        held, written = ([trace.value_of(t) for t in some] for some in (self.kept_tensors(), buffers))
-        self.after = {value.index for value in held if value is not None}
-        self.buffered = {value.index for value in written if value is not None and value.maker is not None}
+        kept, buffers = ([trace.value_of(t) for t in some] for some in (self.kept_tensors(), self._buffers()))
+        self.after = {value.index for value in kept if value is not None}
+        self.buffered = {value.index for value in buffers if value is not None and value.maker is not None}
         self.inputs.learn(trace, layer_calls(trace, self.reached.names))
         if trace.error is None:
             trace.release()
@@ -149,13 +145,15 @@ class Experiments:
         """A run from the start, written down."""
         self._snapshot.restore()
         recorder = Recorder(self.still, self.reached.names)
-        for k, tensor in _slots_of(given):
-            recorder.trace.inputs.append(recorder.value(tensor, origin=f"input {k}"))
+        for k, part in enumerate(parts(given)):
+            data = part if isinstance(part, Tensor) else getattr(part, "data", None)
+            if isinstance(data, Tensor):
+                recorder.trace.inputs.append(recorder.value(data, origin=f"input {k}"))
         outcome = self._run(recorder, given)
         trace = recorder.trace
         trace.error = outcome.error
         recorder.finish(outcome.output, outcome.results)
-        for module in _modules_of(trace):
+        for module in {id(call.module): call.module for call in trace.calls if call.module is not None}.values():
             self._snapshot.module(module)
         return trace
 
@@ -171,12 +169,24 @@ class Experiments:
         baseline = self.baseline
         self._snapshot.restore()
         follower = Follower(baseline, compare, self.still, self.reached.names, realign=realign)
-        follower.edits = {**self.held, **(edits or {})}
-        outcome = self._run(follower, given)
+        outcome = self._run(follower, given, {**self.held, **(edits or {})})
         outcome.diverged, outcome.repeated = follower.diverged, follower.repeated
         if outcome.error is None:
             follower.finish(baseline, outcome.results)
         return outcome
+
+    def moved(
+        self, given: Given, wanted: set[int] | None, slack: float
+    ) -> tuple[dict[int, Tensor | None], Exception | None]:
+        """Where the wanted values (all if None) differ from the baseline's, None where that cannot be said."""
+        moved: dict[int, Tensor | None] = {}
+
+        def compare(value: Value, tensor: Tensor) -> None:
+            if wanted is None or value.index in wanted:
+                before = value.elements
+                moved[value.index] = None if before is None else differs(before, tensor, slack)
+
+        return moved, self.follow(given, compare).error
 
     def plain(
         self,
@@ -189,8 +199,7 @@ class Experiments:
         if patch is not None:
             patch()
         mode = Plain(self.still, self.reached.names)
-        mode.edits = edits or {}
-        outcome = self._run(mode, given)
+        outcome = self._run(mode, given, edits)
         outcome.losses = mode.losses
         return outcome
 
@@ -210,17 +219,16 @@ class Experiments:
 
     def ask(self, experiment: Callable[[Experiments], Value_]) -> Value_:
         """The value of an experiment, computed once."""
-        if experiment not in self._asked:
-            self._asked[experiment] = experiment(self)
-        value: Value_ = self._asked[experiment]
-        return value
+        return self._once(experiment, lambda: experiment(self))
 
     def ask_of(self, experiment: Callable[[Experiments, LayerCall], Value_], layer: LayerCall) -> Value_:
         """The value of an experiment on one recurrent call, computed once."""
-        key = (experiment, layer.call.index)
-        if key not in self._asked_of:
-            self._asked_of[key] = experiment(self, layer)
-        value: Value_ = self._asked_of[key]
+        return self._once((experiment, layer.call.index), lambda: experiment(self, layer))
+
+    def _once(self, key: Any, compute: Callable[[], Value_]) -> Value_:
+        if key not in self._asked:
+            self._asked[key] = compute()
+        value: Value_ = self._asked[key]
         return value
 
     def known(self, experiment: Callable[[Experiments], Value_]) -> Value_ | None:
@@ -245,8 +253,10 @@ class Experiments:
     def kept_ids(self) -> set[int]:
         """The identities of the tensors that the program held before it ran."""
         self._snapshot.restore()
-        buffers = [b for m in self.reached.modules.values() for b in m.buffers(recurse=False)]
-        return {id(t) for t in (*self.kept_tensors(), *buffers)}
+        return {id(t) for t in (*self.kept_tensors(), *self._buffers())}
+
+    def _buffers(self) -> list[Tensor]:
+        return [b for m in self.reached.modules.values() for b in m.buffers(recurse=False)]
 
     def is_kept(self, value: Value) -> bool:
         """Whether the program still holds a tensor, or a view or detached copy of it, after the baseline run."""
@@ -286,7 +296,8 @@ class Experiments:
             return shaped + [(" of the loss", value) for value in rows if value.index in self.summed]
         inner = _frontier(self.baseline, [value for _, value in results])
         self.summed = {value.index for value in inner}
-        return [(f"what {_sum_of(value)} adds up", value) for value in inner]
+        sums = [value.maker.name if value.maker is not None else "the result" for value in inner]
+        return [(f"what {name} adds up", value) for name, value in zip(sums, inner, strict=True)]
 
     @cached_property
     def scalar(self) -> bool:
@@ -306,20 +317,8 @@ class Experiments:
     @cached_property
     def repeatable(self) -> bool:
         """Whether the same inputs give the same again: nothing is drawn anew that could not be put back."""
-        from ._compare import differs
-
-        same = True
-        wanted = {value.index for _, value in self.results}
-
-        def compare(value: Value, tensor: Tensor) -> None:
-            nonlocal same
-            before = value.elements
-            if value.index in wanted and before is not None:
-                moved = differs(before, tensor, self.slack)
-                same = same and moved is not None and not bool(moved.any())
-
-        outcome = self.follow(self.inputs.same(), compare)
-        return same and self.stops_alike(outcome.error)
+        moved, error = self.moved(self.inputs.same(), {value.index for _, value in self.results}, self.slack)
+        return self.stops_alike(error) and all(one is not None and not bool(one.any()) for one in moved.values())
 
     def stops_alike(self, error: Exception | None) -> bool:
         """Whether a run ended as the baseline did: it came back, or stopped with the same kind of exception."""
@@ -350,35 +349,6 @@ def _frontier(trace: Trace, scalars: list[Value]) -> list[Value]:
         else:
             waiting.extend(value.parents)
     return inner
-
-
-def _sum_of(value: Value) -> str:
-    return value.maker.name if value.maker is not None else "the result"
-
-
-def _slots_of(given: Given) -> Iterator[tuple[int, Tensor]]:
-    """The tensors of the inputs with the index of their slot."""
-    from lstm_shapes.lab.trace import rebuild
-
-    found: list[Any] = []
-
-    def note(value: Any) -> Any:
-        found.append(value)
-        return value
-
-    rebuild(given, note)
-    for k, value in enumerate(found):
-        data = value if isinstance(value, Tensor) else getattr(value, "data", None)
-        if isinstance(data, Tensor):
-            yield k, data
-
-
-def _modules_of(trace: Trace) -> Iterator[nn.Module]:
-    seen: set[int] = set()
-    for call in trace.calls:
-        if call.module is not None and id(call.module) not in seen:
-            seen.add(id(call.module))
-            yield call.module
 
 
 def unwrapped(model: Callable[..., Any]) -> Callable[..., Any]:

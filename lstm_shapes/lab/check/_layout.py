@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from math import prod
 
 import torch
 from torch import Tensor
-
-__all__ = ["Layout", "Track", "cuts", "made_axis"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +19,6 @@ class Layout:
     N: int
     inner: int
     repeat: int  # neighbours along the axis that belong to one sample
-
-    def words(self, shape: Sequence[int]) -> str:
-        return f"axis {self.axis} of {tuple(shape)}"
 
 
 @dataclass(eq=False, slots=True)
@@ -39,22 +35,21 @@ class Track:
     meeting: bool = False
     pairs: set[tuple[int, int]] | None = None
     unknown: bool = False
+    moved: bool = False  # also that of a number without axes
     _any: Tensor | None = None
 
     def add(self, sample: int, moved: Tensor | None) -> None:
-        """Note what moved with a sample."""
+        """Note what moved with a sample, None where it could not be compared."""
         if moved is None:
             self.unknown = True
             return
+        self.along[sample] = ()
         if not bool(moved.any()):
-            self.along[sample] = ()
             return
         self.along[sample] = tuple(_along(moved, axis) for axis in range(moved.dim()))
-        if self._any is None:
-            self._any = moved
-        else:
-            self.meeting = self.meeting or bool((self._any & moved).any())
-            self._any = self._any | moved
+        self.moved = True
+        self.meeting = self.meeting or (self._any is not None and bool((self._any & moved).any()))
+        self._any = moved if self._any is None else self._any | moved
         here = set(_pairs(moved, sample, self.N))
         self.pairs = here if self.pairs is None else self.pairs & here
 
@@ -66,12 +61,8 @@ class Track:
     @property
     def axes(self) -> list[int]:
         """The axes on which each sample has indices of its own."""
-        sets = list(self.touched.values())
-        return [
-            axis
-            for axis in range(len(self.shape))
-            if all(not (a[axis] & b[axis]) for k, a in enumerate(sets) for b in sets[k + 1 :])
-        ]
+        pairs = list(combinations(self.touched.values(), 2))
+        return [axis for axis in range(len(self.shape)) if all(not (a[axis] & b[axis]) for a, b in pairs)]
 
     @property
     def paired(self) -> bool:
@@ -92,25 +83,18 @@ class Track:
         if not touched or self.mixed or not self.shape:
             return None
         for axis in self.axes:
-            size = self.shape[axis]
-            if size % self.N:
-                continue
-            for repeat in _divisors(size // self.N):
-                if all(all((i // repeat) % self.N == s for i in sets[axis]) for s, sets in touched.items()):
+            rows, left = divmod(self.shape[axis], self.N)
+            for repeat in [d for d in range(1, rows + 1) if rows % d == 0] if not left else ():
+                if all((i // repeat) % self.N == s for s, sets in touched.items() for i in sets[axis]):
                     return Layout(axis, self.N, repeat * prod(self.shape[axis + 1 :]), repeat)
         return None
 
     def in_place(self) -> bool:
         """Whether some axis of size N holds sample s at index s and nowhere else."""
         return any(
-            self.shape[axis] == self.N and all(sets[axis] <= {s} for s, sets in self.touched.items())
-            for axis in range(len(self.shape))
+            size == self.N and all(sets[axis] <= {s} for s, sets in self.touched.items())
+            for axis, size in enumerate(self.shape)
         )
-
-    @property
-    def moved(self) -> bool:
-        """Whether any element moved, also that of a number without axes."""
-        return self._any is not None
 
     @property
     def kept(self) -> bool:
@@ -124,9 +108,26 @@ class Track:
                 return {s: next(iter(sets[axis])) for s, sets in self.touched.items()}
         return None
 
+    @property
+    def rows(self) -> int:
+        """The axis to speak of: the first of N."""
+        return self.shape.index(self.N) if self.N in self.shape else 0
+
     def sets(self, axis: int) -> str:
-        """Which indices moved with which sample, for a reader."""
+        """Which indices of an axis moved with which sample, for a reader."""
         return "; ".join(f"sample {s}: {_indices(sets[axis])}" for s, sets in self.touched.items())
+
+
+def row(tensor: Tensor, axis: int, sample: int, N: int, *, neighbours: bool) -> Tensor | None:
+    """The elements of a sample on an axis that holds the samples of each step, or as neighbours a sample's steps."""
+    steps, left = divmod(tensor.size(axis), N)
+    if left:
+        return None
+    if steps == 1:
+        return tensor.select(axis, sample)
+    if neighbours:
+        return torch.unflatten(tensor, axis, (N, steps)).select(axis, sample)
+    return torch.unflatten(tensor, axis, (steps, N)).select(axis + 1, sample)
 
 
 def cuts(layout: Layout, shape: Sequence[int]) -> bool:
@@ -140,8 +141,7 @@ def cuts(layout: Layout, shape: Sequence[int]) -> bool:
     sizes = [n for n in shape if n != 1]
     right = 1
     for k in range(len(sizes) - 1, 0, -1):
-        size = sizes[k]
-        B = right * size
+        B = right * sizes[k]
         if inner % B and B % outer and (right % inner or outer % (B * sizes[k - 1])):
             return True
         right = B
@@ -164,24 +164,18 @@ def _along(moved: Tensor, axis: int) -> frozenset[int]:
 
 
 def _pairs(moved: Tensor, sample: int, N: int) -> list[tuple[int, int]]:
-    axes = [axis for axis, size in enumerate(moved.shape) if size == N]
-    found = []
-    for k, a in enumerate(axes):
-        for b in axes[k + 1 :]:
-            rest = moved.clone()
-            rest.select(a, sample).fill_(False)
-            rest.select(b, sample).fill_(False)
-            if not bool(rest.any()):
-                found.append((a, b))
-    return found
+    pairs = []
+    for a, b in combinations([axis for axis, size in enumerate(moved.shape) if size == N], 2):
+        rest = moved.clone()
+        rest.select(a, sample).fill_(False)
+        rest.select(b, sample).fill_(False)
+        if not bool(rest.any()):
+            pairs.append((a, b))
+    return pairs
 
 
-def _divisors(n: int) -> list[int]:
-    return [d for d in range(1, n + 1) if n % d == 0]
-
-
-def _indices(found: frozenset[int]) -> str:
-    row = sorted(found)
-    if len(row) > 4 and row == list(range(row[0], row[-1] + 1)):
-        return f"{row[0]}…{row[-1]}"
-    return ", ".join(map(str, row[:6])) + (", …" if len(row) > 6 else "")
+def _indices(indices: frozenset[int]) -> str:
+    ordered = sorted(indices)
+    if len(ordered) > 4 and ordered == list(range(ordered[0], ordered[-1] + 1)):
+        return f"{ordered[0]}…{ordered[-1]}"
+    return ", ".join(map(str, ordered[:6])) + (", …" if len(ordered) > 6 else "")

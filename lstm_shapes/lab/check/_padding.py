@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from lstm_shapes.lab.trace import Call, Value
@@ -17,10 +16,8 @@ from lstm_shapes.lab.trace import Call, Value
 from ._compare import far
 from ._experiments import Experiments
 from ._inputs import Slot, whole_numbers
-from ._layout import Track
-from ._samples import samples_of, tracks_of
-
-__all__ = ["Lengths", "Packing", "Padding", "lengths_of", "packing_of", "padding_of"]
+from ._layout import Track, row
+from ._samples import Samples, earliest, samples_of, tracks_of
 
 Kind = Literal["untested", "unread", "read"]
 
@@ -44,7 +41,6 @@ class Padding:
     sample: int = 0
     length: int = 0
     culprit: Call | None = None
-    result: Value | None = None
     values: set[int] = field(default_factory=set)
     lets: str = ""  # of what is untested: what would let it
 
@@ -83,13 +79,12 @@ def lengths_of(lab: Experiments) -> Lengths | str:
 def _timed(lab: Experiments, longest: int) -> tuple[Slot, int] | None:
     """The first input with a batch axis and a time axis that is long enough."""
     for slot in lab.inputs.slots:
-        if not isinstance(slot.value, Tensor) or slot.batch is None or whole_numbers(slot.value) is not None:
-            continue
-        axes = [axis for axis in range(slot.tensor.dim()) if axis != slot.batch]
-        axes.sort(key=lambda axis: (axis != slot.time, slot.tensor.shape[axis] != longest))
-        for axis in axes:
-            if slot.tensor.size(axis) >= longest:
-                return slot, axis
+        if isinstance(slot.value, Tensor) and slot.batch is not None and whole_numbers(slot.value) is None:
+            shape = slot.tensor.shape
+            axes = [axis for axis, size in enumerate(shape) if axis != slot.batch and size >= longest]
+            axes.sort(key=lambda axis: (axis != slot.time, shape[axis] != longest))
+            if axes:
+                return slot, axes[0]
     return None
 
 
@@ -103,17 +98,14 @@ def _counted(lab: Experiments, pads: set[int]) -> Lengths | None:
     """Lengths counted in the tokens: what ends in one of these ids is padding there."""
     for slot in lab.inputs.slots:
         value = slot.value
-        if not isinstance(value, Tensor) or slot.fixed or slot.batch is None or value.dim() != 2:
+        tokens = isinstance(value, Tensor) and value.dim() == 2 and not value.is_floating_point()
+        if not tokens or slot.fixed or slot.batch is None:
             continue
-        if value.is_floating_point():
-            continue
-        axis = 1 - slot.batch
-        rows = value.transpose(0, slot.batch)
         for pad in pads:
-            real = rows != pad
+            real = value.transpose(0, slot.batch) != pad
             steps = [int(row.nonzero().max()) + 1 if bool(row.any()) else 0 for row in real]
-            if steps and min(steps) < value.size(axis) and max(steps) > 0:
-                return Lengths(steps, f"padding id {pad}", slot, axis)
+            if steps and max(steps) > 0 and min(steps) < real.size(1):
+                return Lengths(steps, f"padding id {pad}", slot, 1 - slot.batch)
     return None
 
 
@@ -157,97 +149,89 @@ def padding_of(lab: Experiments) -> Padding:
     full = lengths.slot.tensor.size(lengths.axis)
     if not steps or min(steps) >= full:
         return Padding("untested", "no row is padded")
-    samples = lab.ask(samples_of)
-    wanted = {value.index for _, value in lab.results}
     for length in sorted(set(steps))[:2]:  # the shortest row, and the next longer one
         if length >= full:
             break
         sample = lengths.steps.index(length)
         lab.says(f"the batch cut to {length} steps")
-        quick = _cut_run(lab, lengths, sample, length, wanted, samples.rows or samples.tracks)
+        wanted = {value.index for _, value in lab.results}
+        quick = _cut_run(lab, lengths, sample, length, lab.ask(samples_of), wanted)
         if isinstance(quick, str):
             lets = "a program that takes a batch of fewer steps, cut to its shortest row"
             return Padding("untested", quick, lets=lets)
         if quick:
-            return _located(lab, lengths, sample, length, quick)
+            everywhere = _cut_run(lab, lengths, sample, length, lab.ask(tracks_of), None)
+            bad = quick | everywhere if isinstance(everywhere, set) else quick
+            result = next(value for _, value in lab.results if value.index in quick)
+            return Padding("read", "", sample, length, earliest(lab, bad, result) or result.maker, bad)
     return Padding("unread", sample=lengths.steps.index(min(steps)), length=min(steps))
-
-
-def _located(lab: Experiments, lengths: Lengths, sample: int, length: int, quick: dict[int, bool]) -> Padding:
-    """The first call at which a real position of the sample differs."""
-    found = _cut_run(lab, lengths, sample, length, None, lab.ask(tracks_of))
-    differing = found if isinstance(found, dict) else quick
-    result = next(value for _, value in lab.results if value.index in quick)
-    way = lab.baseline.ancestors(result)
-    bad = {index for index, differs in differing.items() if differs} | set(quick)
-    culprit = _first(lab, way, bad) or result.maker
-    return Padding("read", "", sample, length, culprit, result, bad)
 
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """A packing call whose lengths are not those of its rows: what was given, and what the rows have."""
+    """A packing call whose lengths are not those of its rows, and what is said of it."""
 
     call: Call
-    given: tuple[int, ...]
-    real: tuple[int, ...]
-    source: str
-    sample: int | None = None  # the lengths are those of other rows, as for this sample
-    front: bool = False  # the rows are padded in front, and packing takes their first steps
+    title: str
+    measured: str
+    fix: str
+    crossed: bool = False  # the lengths are those of other rows
 
 
 def packing_of(lab: Experiments) -> Packing | None:
     """The first packing call that loses real steps, or packs rows with the lengths of others."""
-    if lab.baseline.error is not None or lab.batch_dim is None:
-        return None
-    for call in lab.baseline.calls:
-        if call.name != "_pack_padded_sequence" or len(call.inputs) < 2:
-            continue
-        packed = whole_numbers(call.inputs[1].elements)
-        data = call.inputs[0]
+    calls = lab.baseline.calls if lab.baseline.error is None and lab.batch_dim is not None else ()
+    for call in calls:
+        packed = whole_numbers(call.inputs[1].elements) if call.name == "_pack_padded_sequence" else None
         if packed is None or len(packed) != lab.N:
             continue
-        if (rows := data.elements) is not None and in_front(rows if call.args[2] else rows.transpose(0, 1), packed):
-            return Packing(call, tuple(packed), (), "", front=True)
-        crossed = _of_other_rows(lab, data, packed)
-        if crossed is not None:
-            sample, real, given = crossed
-            return Packing(call, (given,), (real,), "", sample)
-        known, source = _real_steps(lab, data, packed, data.shape[1 if call.args[2] else 0])
-        if known is not None and _fewer(packed, known):
-            return Packing(call, tuple(packed), tuple(known), source)
+        data, given = call.inputs[0], f"packed with lengths {packed}"
+        rows = data.elements
+        if rows is not None and in_front(rows if call.args[2] else rows.transpose(0, 1), packed):
+            return Packing(
+                call,
+                "rows are padded in front, and packing takes the first steps of each: padding instead of real steps",
+                f"{given}; the steps before the last ones of each row hold one value",
+                "padding behind the real steps (pad_sequence does so); or no packing, and the last step",
+            )
+        lengths, samples = lab.ask(lengths_of), lab.ask(samples_of)
+        steps = [] if isinstance(lengths, str) else lengths.steps
+        places = (samples.rows.get(data.index) or samples.track(data)).places() or {}
+        for sample, at in places.items() if sorted(steps) == sorted(packed) else ():
+            if packed[at] != steps[sample]:
+                return Packing(
+                    call,
+                    "rows are packed with the lengths of other rows",
+                    f"sample {sample} has {steps[sample]} real steps and is packed with {packed[at]}",
+                    "the lengths in the order of the rows, lengths[order] where the rows are x[order]",
+                    crossed=True,
+                )
+        real, source = _real_steps(lab, call, packed)
+        pairs = list(zip(sorted(packed), sorted(real), strict=False))
+        if all(a <= b for a, b in pairs) and any(a < b for a, b in pairs):
+            return Packing(
+                call,
+                f"lengths drop real data: {sum(real) - sum(packed)} of {sum(real)} steps never reach the layer",
+                f"{given}; the rows have {sorted(real, reverse=True)} real steps ({source})",
+                "the number of real steps of each row as length",
+            )
     return None
 
 
-def _of_other_rows(lab: Experiments, data: Value, packed: list[int]) -> tuple[int, int, int] | None:
-    """A sample whose row is packed with another number of steps than it has: (sample, its steps, the number)."""
-    lengths = lab.ask(lengths_of)
-    samples = lab.ask(samples_of)
-    track = samples.rows.get(data.index) or samples.tracks.get(data.index)
-    if isinstance(lengths, str) or track is None or sorted(lengths.steps) != sorted(packed):
-        return None
-    for sample, row in (track.places() or {}).items():
-        if row < len(packed) and packed[row] != lengths.steps[sample]:
-            return sample, lengths.steps[sample], packed[row]
-    return None
-
-
-def _real_steps(lab: Experiments, data: Value, packed: list[int], steps: int) -> tuple[list[int] | None, str]:
-    """What the rows really hold, from another source than the lengths that are packed with."""
-    given = lab.inputs.lengths
+def _real_steps(lab: Experiments, call: Call, packed: list[int]) -> tuple[list[int], str]:
+    """What the rows really hold, from another source than the lengths that are packed with; nothing if unknown."""
+    data, given, steps = call.inputs[0], lab.inputs.lengths, call.inputs[0].shape[1 if call.args[2] else 0]
     if given is not None and len(given) == lab.N:
         theirs = max(given) == steps and _descends_from(lab, data, lab.ask(lengths_of))
-        return (given, "lengths") if theirs else (None, "")
+        return (given, "lengths") if theirs else ([], "")
     counted = _counted(lab, _padding_ids(lab))
     if counted is not None and max(counted.steps) <= steps and _descends_from(lab, data, counted):
         return counted.steps, counted.source
-    numbers = [mine for slot in lab.inputs.slots if (mine := whole_numbers(slot.value)) is not None]
-    told = any(sorted(mine) == sorted(packed) for mine in numbers)
-    lengths = next(c.inputs[1] for c in lab.baseline.calls if c.name == "_pack_padded_sequence" and c.inputs[0] is data)
-    computed = lab.baseline.ancestors(lengths) & {value.index for value in lab.baseline.inputs}
+    told = any(sorted(whole_numbers(slot.value) or []) == sorted(packed) for slot in lab.inputs.slots)
+    computed = lab.baseline.ancestors(call.inputs[1]) & {value.index for value in lab.baseline.inputs}
     if not told and not computed and len(set(packed)) == 1 and packed[0] < steps:
         return [steps] * len(packed), "the data, which no length in the inputs shortens"
-    return None, ""
+    return [], ""
 
 
 def _descends_from(lab: Experiments, data: Value, lengths: Lengths | str) -> bool:
@@ -258,130 +242,74 @@ def _descends_from(lab: Experiments, data: Value, lengths: Lengths | str) -> boo
     return index is not None and index in lab.baseline.ancestors(data)
 
 
-def _fewer(packed: list[int], known: list[int]) -> bool:
-    pairs = list(zip(sorted(packed), sorted(known), strict=True))
-    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
-
-
-def _first(lab: Experiments, way: set[int], bad: set[int]) -> Call | None:
-    for call in lab.baseline.calls:
-        wrong = any(v.index in bad and v.index in way for v in call.outputs)
-        if wrong and not any(v.index in bad for v in call.inputs):
-            return call
-    return None
-
-
 def _cut_run(
-    lab: Experiments,
-    lengths: Lengths,
-    sample: int,
-    length: int,
-    wanted: set[int] | None,
-    tracks: dict[int, Track],
-) -> dict[int, bool] | str:
+    lab: Experiments, lengths: Lengths, sample: int, length: int, samples: Samples, wanted: set[int] | None
+) -> set[int] | str:
     """The values whose row of the sample differs from that of the uncut batch, or why that cannot be said."""
-    full = lengths.slot.tensor.size(lengths.axis)
-    axes, counts = _cuts(lab, lengths, full)
     by_hand = any(call.name in ("sort", "argsort", "topk") for call in lab.baseline.calls)
-    found: dict[int, bool] = {}
-    missing: list[int] = []
+    tracks = samples.rows if wanted is not None and samples.rows else samples.tracks
+    differing: set[int] = set()
+    missing: set[int] = set()
 
     def compare(value: Value, tensor: Tensor) -> None:
-        if wanted is not None and value.index not in wanted:
-            return
         before = value.elements
-        if before is None or (wanted is None and not before.is_floating_point()):
+        if before is None or (value.index not in wanted if wanted is not None else not before.is_floating_point()):
             return  # lengths and orders are other numbers by design; what is read with them is compared
-        same = _same_row(before, tensor.detach(), sample, lab.N, tracks.get(value.index), by_hand)
-        if same is None:
-            missing.append(value.index)
-        elif not same:
-            found[value.index] = True
+        track = tracks.get(value.index, Track((), 0))
+        same = _same_row(before, tensor.detach(), sample, lab.N, track, by_hand)
+        if not same:
+            (missing if same is None else differing).add(value.index)
 
-    outcome = lab.follow(lab.inputs.cut(axes, length, counts), compare, realign=True)
+    outcome = lab.follow(lab.inputs.cut(*_cuts(lab, lengths, length)), compare, realign=True)
     if outcome.error is not None:
-        return f"the batch cut to {length} steps raises {type(outcome.error).__name__}: {_line(outcome.error)}"
-    if wanted is not None and wanted <= set(missing):
+        said = [*str(outcome.error).strip().splitlines(), ""][0][:120]
+        return f"the batch cut to {length} steps raises {type(outcome.error).__name__}: {said}"
+    if wanted is not None and wanted <= missing:
         return "the result has no axis of N on which rows could be compared"
-    return found
+    return differing
 
 
-def _cuts(lab: Experiments, lengths: Lengths, full: int) -> tuple[dict[int, tuple[int, ...]], dict[int, list[int]]]:
+def _cuts(
+    lab: Experiments, lengths: Lengths, length: int
+) -> tuple[dict[int, tuple[int, ...]], int, dict[int, list[int]]]:
     """The time axes of all inputs that are as long, and the inputs that hold the lengths."""
+    full = lengths.slot.tensor.size(lengths.axis)
     axes: dict[int, tuple[int, ...]] = {lengths.slot.index: (lengths.axis,)}
     counts: dict[int, list[int]] = {}
     for slot in lab.inputs.slots:
         numbers = whole_numbers(slot.value)
-        if numbers is not None and sorted(numbers) == sorted(lengths.steps) and slot is not lengths.slot:
+        if slot is lengths.slot:
+            continue
+        if numbers is not None and sorted(numbers) == sorted(lengths.steps):
             counts[slot.index] = numbers
-        elif isinstance(slot.value, Tensor) and slot is not lengths.slot and slot.batch is not None:
-            same = [a for a in range(slot.tensor.dim()) if a != slot.batch and slot.tensor.size(a) == full]
-            if slot.time in same and slot.tensor.is_floating_point() and not slot.fixed:
-                same = [slot.time] if slot.time is not None else same
+        elif isinstance(slot.value, Tensor) and slot.batch is not None:
+            same = [axis for axis, size in enumerate(slot.tensor.shape) if axis != slot.batch and size == full]
+            if slot.time is not None and slot.time in same and slot.tensor.is_floating_point() and not slot.fixed:
+                same = [slot.time]
             if same:
                 axes[slot.index] = tuple(same)
-    return axes, counts
+    return axes, length, counts
 
 
-def _same_row(before: Tensor, after: Tensor, sample: int, N: int, track: Track | None, by_hand: bool) -> bool | None:
+def _same_row(before: Tensor, after: Tensor, sample: int, N: int, track: Track, by_hand: bool) -> bool | None:
     """Whether the sample's row is the same as far as it goes; None where there is no such row to be found.
 
     Rows that the program sorts by length itself (`by_hand`) may stand elsewhere when all lengths are equal.
     """
-    places = track.places() if track is not None else None
-    if by_hand and track is not None and track.touched and places is None and track.layout() is None:
-        return None
     if before.dim() != after.dim() or not before.dim() or before.dtype != after.dtype:
         return None
-    layout = None if track is None else track.layout()
+    layout = track.layout()
+    places = [(a, False) for a in range(before.dim()) if before.size(a) == N == after.size(a)][:1]
     if layout is not None:
-        axis, repeat = layout.axis, layout.repeat
-    elif track is not None and track.touched:
+        places = [(layout.axis, layout.repeat > 1)]
+    elif track.touched:
         return None
-    else:
-        sizes = [a for a in range(before.dim()) if before.size(a) == N == after.size(a)]
-        if not sizes:
-            return _flat_row(before, after, sample, N)
-        axis, repeat = sizes[0], 1
-    one = _row(before, axis, repeat, sample if places is None else places.get(sample, sample), N)
-    rows = [_row(after, axis, repeat, row, N) for row in (range(N) if by_hand else [sample])]
-    if one is None or any(row is None for row in rows):
-        return None
-    same = [_prefix_same(one, row) for row in rows if row is not None]
-    return None if None in same else any(same)
-
-
-def _flat_row(before: Tensor, after: Tensor, sample: int, N: int) -> bool | None:
-    """A flattened (N·L, …): the row of the sample in either order, same if it is the same in one."""
-    answers = [
-        _prefix_same(one, other)
-        for repeat in (2, 1)
-        if (one := _row(before, 0, repeat, sample, N)) is not None
-        and (other := _row(after, 0, repeat, sample, N)) is not None
-    ]
-    known = [a for a in answers if a is not None]
-    return any(known) if known else None
-
-
-def _row(tensor: Tensor, axis: int, repeat: int, sample: int, N: int) -> Tensor | None:
-    size = tensor.size(axis)
-    if size == N:
-        return tensor.select(axis, sample)
-    if size % N:
-        return None
-    if repeat > 1:
-        return torch.unflatten(tensor, axis, (N, size // N)).select(axis, sample)
-    return torch.unflatten(tensor, axis, (size // N, N)).select(axis + 1, sample)
-
-
-def _prefix_same(one: Tensor, other: Tensor) -> bool | None:
-    if one.dim() != other.dim():
-        return None
-    for axis in range(one.dim()):
-        size = min(one.size(axis), other.size(axis))
-        one, other = one.narrow(axis, 0, size), other.narrow(axis, 0, size)
-    return not bool(far(one, other).any())
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:120] if str(error).strip() else ""
+    same: bool | None = None
+    for axis, neighbours in places or [(0, True), (0, False)]:  # a flattened (N·L, …) may lie in either order
+        one = row(before, axis, sample, N, neighbours=neighbours)
+        for at in range(N) if by_hand else [sample]:
+            other = row(after, axis, at, N, neighbours=neighbours)
+            if one is not None and other is not None:
+                common = tuple(slice(min(sizes)) for sizes in zip(one.shape, other.shape, strict=True))
+                same = same or not bool(far(one[common], other[common]).any())
+    return same

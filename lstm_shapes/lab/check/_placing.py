@@ -1,91 +1,106 @@
-"""A row's place and the batch's size: the first sample once more in front, and no other row may change."""
+"""Rows that are right and still hang on the batch: on their place in it, on its size, on the axis where it lies."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from lstm_shapes.lab.trace import DRAWS, ENTERS, Call, Value
-from lstm_shapes.lab.trace._families import broadcasts, names_in
+from lstm_shapes.lab._words import call_text, loop_line, symbol, value_name
+from lstm_shapes.lab.trace import DRAWS, ENTERS, Call, Value, is_loss
+from lstm_shapes.lab.trace._families import SAME, VIEWS, names_in
 
-from ._blame import turning_view, wider_of
+from ._blame import turning_view
 from ._compare import far
 from ._experiments import Experiments
-from ._layout import Layout, Track
-from ._samples import samples_of, tracks_of
+from ._kept import unread_of
+from ._layout import Layout, row
+from ._samples import Samples, earliest, samples_of, tracks_of
+from .report import Finding, Level
+from .rule import RULES, also
 
-__all__ = ["Placed", "placed_of"]
+_JOINS = names_in("stack cat concat")
+# What may follow a join without touching an axis: pointwise functions, layers over the last axis.
+_THROUGH = SAME | names_in(
+    "linear relu tanh sigmoid dropout softmax log_softmax layer_norm add __add__ __radd__ mul __mul__ sub __sub__ "
+    "__truediv__ div index_select squeeze gelu silu leaky_relu elu exp softplus masked_fill neg __neg__ clamp "
+    "logsigmoid normalize"
+)
 
 
-_REDUCES = names_in("max amax any all min amin sum mean prod")
+@also(samples_of)
+def by_place(samples: Samples, lab: Experiments) -> Iterator[Finding]:
+    """LS201: rows that depend on their place in the batch, or on how many there are.
 
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A result whose rows depend on their place or on N. `call` is the first whose rows differ.
-
-    `laid`: an operand of it that was counted along the batch; `extra`: a call that one sample more makes once more;
-    `turned`: a view before it that was to exchange two axes of equal sizes; `crossed`: it lays samples over an axis
-    of equal size; `shared`: it makes one flag of those of all samples.
+    The first sample is put once more in front, and no other row may change.
     """
-
-    call: Call
-    result: Value
-    laid: Value | None = None
-    extra: Call | None = None
-    turned: Call | None = None
-    crossed: bool = False
-    shared: bool = False
-
-
-def placed_of(lab: Experiments) -> Placed | None:
-    """What depends on a row's place in the batch or on the number of rows, where samples were found apart."""
-    samples = lab.ask(samples_of)
-    if samples.kind != "apart" or samples.statistics or lab.baseline.error is not None or lab.slack:
-        return None
-    tensors = [slot.value for slot in lab.inputs.slots if isinstance(slot.value, torch.Tensor)]
-    if any(tensor.layout != torch.strided for tensor in tensors):
-        return None
-    if any(slot.uneven or isinstance(slot.value, PackedSequence) for slot in lab.inputs.slots):
-        return None
-    if any(call.name in DRAWS for call in lab.baseline.calls) or any(
-        _from_outside(lab, v) for v in lab.baseline.values
-    ):
-        return None  # what is drawn, by torch or elsewhere, differs from place to place
-    tracks = samples.rows or samples.tracks
-    layouts = {v.index: t.layout() for _, v in lab.results if (t := tracks.get(v.index)) is not None and t.in_place()}
-    for _, value in lab.results:
-        if value.shape.count(lab.N) > 1 and (view := turning_view(lab, value)) is not None:
-            return Placed(view, value, turned=view)
-    if (found := _crossed(lab, tracks) or _shared_flags(lab, layouts)) is not None:
-        return found
-    wanted = {index: layout for index, layout in layouts.items() if layout is not None}
-    if not wanted:
-        return None
-    lab.says("one sample more")
+    unread = lab.ask(unread_of)
+    if not _comparable(samples, lab) or (unread is not None and unread.kind == "loop"):
+        return  # a loop over the batch's size takes more steps with one sample more: that is said of its line
+    results = {value.index for _, value in lab.results}
+    in_place = {k: track.layout() for k, track in samples.rows.items() if k in results and track.in_place()}
     extra: list[Call] = []
-    differing = _differing(lab, wanted, 1, extra=extra)
-    if not differing:
-        return None
-    again = _differing(lab, wanted, 2)
-    if again is None:  # a loop that runs over the batch's size may find no third step
-        again = _differing(lab, wanted, 1, front=False)
-    if again is None or not differing & again:
-        return None
-    lab.says("one sample more, call by call")
-    result = next(value for _, value in lab.results if value.index in differing)
-    everywhere = {k: layout for k, t in lab.ask(tracks_of).items() if (layout := t.layout()) is not None}
-    bad = differing | (_differing(lab, everywhere, 1) or set())
-    way = lab.baseline.ancestors(result)
-    for call in lab.baseline.calls:
-        wrong = any(v.index in bad and v.index in way for v in call.outputs)
-        if wrong and not any(v.index in bad for v in call.inputs):
-            turned = next((view for v in call.inputs if (view := turning_view(lab, v)) is not None), None)
-            return Placed(call, result, _counted(lab, call), extra[0] if extra else None, turned)
-    return None
+    lab.says("one sample more")
+    turned = next((view for _, v in lab.results if (view := turning_view(lab, v)) is not None), None)
+    differing: set[int] = set()
+    if turned is None and any(in_place.values()):
+        differing = _differing(lab, in_place, 1, extra=extra) or set()
+    if differing:
+        again = _differing(lab, in_place, 2)
+        if again is None:  # a loop that runs over the batch's size may find no third step
+            again = _differing(lab, in_place, 1, front=False)
+        differing &= again or set()
+    if not differing and turned is None:
+        return
+    result = next(v for _, v in lab.results if turned is not None or v.index in differing)
+    shown = f"the result {result.shape}"
+    measured = f"with the first sample once more in front, the rows of {shown} behind it are no longer what they were"
+    call = turned
+    if call is None:
+        lab.says("one sample more, call by call")
+        tracks = lab.ask(tracks_of).tracks
+        everywhere = {index: track.layout() for index, track in tracks.items()}
+        call = earliest(lab, differing | (_differing(lab, everywhere, 1) or set()), result)
+        if call is None:
+            return
+        turned = next((view for v in call.inputs if (view := turning_view(lab, v)) is not None), None)
+    laid = _counted(lab, call)
+    code, where = "LS201", call.where
+    if turned is not None:
+        code, where, name = "LS202", turned.where, value_name(turned.inputs[0], turned)
+        title = f"{turned.name} exchanges no axes, and is accepted only because two sizes are equal"
+        measured = f"{name} {turned.inputs[0].shape} was to be turned, and keeps its memory order; {measured}"
+        fix = f"probably {name}.transpose(0, 1)"
+    elif laid is not None:
+        name = value_name(laid, call)
+        title = f"{name} is laid along the batch: a row depends on its place"
+        measured = f"{name} {laid.shape} differs from sample to sample and is made of no input; {measured}"
+        fix = "probably the axis of the steps: unsqueeze(0) gives (1, L, ·) beside (N, L, ·), and arange(x.size(1))"
+        where = laid.maker.where if laid.maker is not None else call.where
+    elif extra:
+        title = "a loop runs over the batch's size: a row depends on how many samples there are"
+        measured = f"with one sample more the loop makes one turn more; {measured}"
+        fix = "probably range(x.size(1)), or for x_t in x.unbind(1): the steps are axis 1 of (N, L, ·)"
+        where = loop_line(extra[0].where)
+    else:
+        title = f"{symbol(call.name)} makes a row depend on how many samples there are, or on its place"
+        fix = "probably another axis: x.size(1) counts the steps of (N, L, ·), x.size(0) the samples"
+    yield RULES[code].finding(title, measured, fix, where)
+
+
+def _comparable(samples: Samples, lab: Experiments) -> bool:
+    """Whether rows may be compared with those of a larger batch: nothing is drawn, by torch or elsewhere."""
+    if samples.kind != "apart" or not samples.rows or samples.statistics or lab.baseline.error is not None or lab.slack:
+        return False
+    for slot in lab.inputs.slots:
+        sparse = isinstance(slot.value, Tensor) and slot.value.layout != torch.strided
+        if sparse or slot.uneven or isinstance(slot.value, PackedSequence):
+            return False
+    return not any(call.name in DRAWS for call in lab.baseline.calls) and not any(
+        _from_outside(lab, value) for value in lab.baseline.values
+    )
 
 
 def _from_outside(lab: Experiments, value: Value) -> bool:
@@ -95,104 +110,157 @@ def _from_outside(lab: Experiments, value: Value) -> bool:
     return entered and not own and lab.N in value.shape and value.tensor.is_floating_point()
 
 
-def _crossed(lab: Experiments, tracks: dict[int, Track]) -> Placed | None:
-    """A table of samples against samples of which one axis is another of equal size: with one sample more it raises."""
-    tables = [v for _, v in lab.results if (t := tracks.get(v.index)) is not None and t.paired and not t.in_place()]
-    wide = lab.ask(wider_of) if tables else None
-    if wide is not None and wide.error is None:
-        turned = next(((table, view) for table in tables if (view := turning_view(lab, table)) is not None), None)
-        return None if turned is None else Placed(turned[1], turned[0], turned=turned[1])
-    if wide is None or not wide.calls or wide.calls[-1].error is None:
-        return None
-    at = wide.calls[-1]
-    sizes = [set(value.shape) for value in at.inputs]
-    inputs = {value.index for value in wide.inputs}
-    made = all(wide.ancestors(value) & inputs for value in at.inputs)
-    grown = [lab.N + 1 in some for some in sizes]
-    if not made or len(grown) < 2 or not any(grown) or at.index >= len(lab.baseline.calls):
-        return None
-    call = lab.baseline.calls[at.index]
-    return Placed(call, tables[0], crossed=True) if call.name == at.name and broadcasts(call.name) else None
-
-
-def _shared_flags(lab: Experiments, layouts: dict[int, Layout | None]) -> Placed | None:
-    """A call that makes one flag of those of all samples: with the others' flags off a row is another one."""
-    flags = {f"input {slot.index}" for slot in lab.inputs.masks}
-    inputs = {value.index: value.origin for value in lab.baseline.inputs}
-    for call in lab.baseline.calls if flags else ():
-        if call.name not in _REDUCES or not call.inputs or not any(v.index in lab.on_path for v in call.outputs):
-            continue
-        given = {inputs[k] for k in lab.baseline.ancestors(call.inputs[0]) & inputs.keys()}
-        if given and given <= flags and lab.N in call.inputs[0].shape and lab.N not in call.outputs[0].shape:
-            for sample in (0, lab.N - 1):
-                result = _moved_row(lab, sample, layouts)
-                if result is not None:
-                    return Placed(call, result, shared=True)
-            return None
-    return None
-
-
-def _moved_row(lab: Experiments, sample: int, layouts: dict[int, Layout | None]) -> Value | None:
-    """The first result whose row of one sample is another one with the flags of all others off."""
-    moved: list[Value] = []
-
-    def compare(value: Value, tensor: Tensor) -> None:
-        layout, before = layouts.get(value.index), value.elements
-        if layout is None or before is None or tensor.shape != before.shape or before.shape[layout.axis] != lab.N:
-            return
-        rows = [t.detach().select(layout.axis, sample) for t in (before, tensor)]
-        if bool(far(*rows).any()):
-            moved.append(value)
-
-    outcome = lab.follow(lab.inputs.alone(sample), compare)
-    return moved[0] if moved and outcome.error is None else None
-
-
 def _differing(
-    lab: Experiments, layouts: dict[int, Layout], more: int, *, front: bool = True, extra: list[Call] | None = None
+    lab: Experiments,
+    layouts: dict[int, Layout | None],
+    more: int,
+    *,
+    front: bool = True,
+    extra: list[Call] | None = None,
 ) -> set[int] | None:
     """The values whose rows are others in a batch with one sample `more` times more; None if it cannot run."""
-    found: set[int] = set()
+    differing: set[int] = set()
     grown: set[int] = set()
+    N = lab.N
 
     def compare(value: Value, tensor: Tensor) -> None:
         layout, before = layouts.get(value.index), value.elements
         if layout is None or before is None or tensor.layout != torch.strided:
             return
-        axis, N, repeat = layout.axis, layout.N, layout.repeat
-        size = before.shape[axis] // N
-        if tensor.shape != (*before.shape[:axis], size * (N + more), *before.shape[axis + 1 :]):
+        axis, near, after = layout.axis, layout.repeat > 1, tensor.detach()
+        if after.shape != (*before.shape[:axis], before.shape[axis] // N * (N + more), *before.shape[axis + 1 :]):
             grown.add(value.index)
             return
-        one, other = (t.reshape(*t.shape[:axis], size // repeat, -1, *([repeat] * (repeat > 1)), *t.shape[axis + 1 :])
-                      for t in (before, tensor.detach()))  # fmt: skip
-        rows = ((one.select(axis + 1, k), other.select(axis + 1, k + more * front)) for k in range(N))
-        if any(bool(far(*pair).any()) for pair in rows):  # row by row: a result may be large
-            found.add(value.index)
+        for k in range(N):  # row by row: a result may be large
+            one = row(before, axis, k, N, neighbours=near)
+            other = row(after, axis, k + more * front, N + more, neighbours=near)
+            if one is not None and other is not None and bool(far(one, other).any()):
+                differing.add(value.index)
+                return
 
     outcome = lab.follow(lab.inputs.wider(more, front=front), compare, realign=True)
     if outcome.error is not None:
         return None
     if outcome.repeated is not None:
-        found |= grown  # with each turn of the loop another step
+        differing |= grown  # with each turn of the loop another step
         if extra is not None:
             extra.append(outcome.repeated)
-    return found
+    return differing
 
 
 def _counted(lab: Experiments, call: Call) -> Value | None:
     """An operand with an axis of N that no sample moves and whose rows differ: numbers counted along the batch."""
-    tracks = lab.ask(tracks_of)
+    samples = lab.ask(tracks_of)
     for value in call.inputs:
-        track, elements = tracks.get(value.index), value.elements
-        if (
-            value.parameter
-            or elements is None
-            or elements.layout != torch.strided
-            or (track is not None and track.touched)
-        ):
+        elements = value.elements
+        if value.parameter or elements is None or elements.layout != torch.strided or samples.track(value).touched:
             continue
         for axis, size in enumerate(value.shape):
             if size == lab.N and bool((elements != elements.narrow(axis, 0, 1)).any()):
                 return value
     return None
+
+
+# ---------------------------------------------------------------------- results in another layout than the inputs
+@also(samples_of)
+def laid_elsewhere(samples: Samples, lab: Experiments) -> Iterator[Finding]:
+    """LS201: rows that are right and lie on another axis of the result than the inputs' samples.
+
+    Some programs return (L, N, ·) on purpose: what nothing in the program speaks against is a warning, or a note.
+    """
+    if samples.kind != "apart" or lab.batch_dim not in (0, 1) or lab.baseline.error is not None or lab.scalar:
+        return
+    meant = f"the inputs have the samples on axis {lab.batch_dim}"
+    for call in lab.baseline.calls:
+        if call.name in ("cat", "concat") and _may_split(call) and any(v.index in lab.on_path for v in call.outputs):
+            before = lab.ask(tracks_of).layout(call.inputs[0])
+            if before is not None and _split(call, before):
+                shape = call.inputs[0].shape
+                title = f"{symbol(call.name)} joins the steps along the batch: the axis of one step beside it is left"
+                measured = f"{len(call.inputs)} pieces {shape} become {call.outputs[0].shape}"
+                fix = call_text(call, dim=1 - before.axis)
+                yield RULES["LS201"].finding(title, measured, fix, call.where)
+                return
+    for _, value in lab.results:
+        track = samples.rows.get(value.index) or samples.track(value)
+        layout = track.layout()
+        right = layout is not None and layout.axis == lab.batch_dim and value.shape[layout.axis] == lab.N
+        joined = None if layout is None or len(value.shape) < 2 or right else _joined(lab, value)
+        if joined is None:
+            continue
+        call, after = joined
+        shape = call.outputs[0].shape
+        if after.repeat > 1 or shape[after.axis] != lab.N or after.axis == lab.batch_dim:
+            continue
+        level: Level = "error"
+        if call.name == "_pad_packed_sequence":
+            if _for_ctc(lab, value) or not _packed_otherwise(lab, call):
+                continue
+            title = "rows are padded into the other layout than the one that they were packed from"
+            fix = f"pad_packed_sequence(…, batch_first={not call.args[2]}), as in pack_padded_sequence"
+        elif after.axis in (0, 1):
+            title = (
+                f"{symbol(call.name)} puts the steps where the inputs have the samples: row i of the result is step i"
+            )
+            fix = call_text(call, dim=1 - call.argument(1, "dim", 0)) if call.name == "stack" else "the other dim"
+            spelled = len(call.args) > 1 or "dim" in call.kwargs  # without a dim it may well be meant
+            level, fix = "warning" if spelled else "note", f"{fix}, unless whoever reads it wants the steps first"
+        else:
+            continue
+        measured = f"{meant}, {shape} has them on axis {after.axis}"
+        yield RULES["LS201"].finding(title, measured, fix, call.where, level=level)
+        return
+
+
+def _joined(lab: Experiments, value: Value) -> tuple[Call, Layout] | None:
+    """The call that joined steps into a result, behind which no axis was moved; how the samples lie since then."""
+    between = [value]
+    for made, call in value.way_back():
+        between.append(made)
+        if call.name in (*_JOINS, "_pad_packed_sequence") and call.inputs:
+            if call.name in _JOINS and not _steps(call):
+                return None
+            samples = lab.ask(tracks_of)
+            known = [layout for v in between if (layout := samples.layout(v)) is not None]
+            return (call, known[-1]) if known else None
+        if call.name not in _THROUGH:
+            return None
+    return None
+
+
+def _steps(call: Call) -> bool:
+    """Whether a list of steps is joined: three or more, each made by the same weights."""
+    makers = [next((c for _, c in v.way_back() if any(w.parameter for w in c.inputs)), None) for v in call.inputs]
+    weights = {None if c is None else tuple(w.index for w in c.inputs if w.parameter) for c in makers}
+    alike = len(weights) == 1 == len({v.shape for v in call.inputs})
+    return len(call.inputs) > 2 and None not in weights and alike
+
+
+def _may_split(call: Call) -> bool:
+    """Whether steps (1, N, ·) or (N, 1, ·) are joined, and no view takes the result apart again."""
+    piece = call.inputs[0].shape if call.inputs else ()
+    again = VIEWS | names_in("chunk split tensor_split unfold as_strided")
+    stays = [made for value in call.outputs for made in value.way_on(lambda call, _: call.name in SAME)]
+    if len(piece) < 3 or 1 not in piece[:2] or piece[:2] == (1, 1) or not stays:
+        return False
+    return not any(reader.name in again for made in stays for reader in made.readers) and _steps(call)
+
+
+def _split(call: Call, before: Layout) -> bool:
+    """Whether the pieces were joined along the samples, and not along the axis of one step beside them."""
+    dim = call.argument(1, "dim", 0)
+    piece = call.inputs[0].shape
+    return before.axis < 2 and piece[1 - before.axis] == 1 and isinstance(dim, int) and dim % len(piece) == before.axis
+
+
+def _for_ctc(lab: Experiments, value: Value) -> bool:
+    """Whether a result is what CTC takes, log-probabilities of (L, N, C)."""
+    names = {call.name for _, call in value.way_back()}
+    return "log_softmax" in names or any(is_loss(call.name) and "ctc" in call.name for call in lab.baseline.calls)
+
+
+def _packed_otherwise(lab: Experiments, call: Call) -> bool:
+    """Whether the rows were packed from the other layout than the one that they are padded to."""
+    way = lab.baseline.ancestors(call.inputs[0])
+    packs = [c for c in lab.baseline.calls if c.name == "_pack_padded_sequence" and c.outputs[0].index in way]
+    return bool(packs) and bool(packs[-1].args[2]) != bool(call.args[2])

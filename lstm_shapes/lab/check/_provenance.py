@@ -15,20 +15,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lstm_shapes.lab.trace import Call, Trace, Value
+from lstm_shapes.lab._private import FUNCTIONS
+from lstm_shapes.lab.trace import Call, Trace, Value, substituted
 from lstm_shapes.lab.trace._families import MOVES, SAME, names_in
 
-from ._replay import moved, written
-
-__all__ = ["Parts", "follow_parts"]
-
-_SUMS = names_in("sum mean amax amin nansum nanmean cumsum")
+# Functions that reduce, and the one that says where marks are left.
+_REDUCES = dict.fromkeys(names_in("sum mean nansum nanmean"), "sum") | {"cumsum": "cumsum"}
+_REDUCES |= dict.fromkeys(names_in("amax amin max min median logsumexp var std"), "amax")
 _POINTWISE = names_in(
     "add sub mul div truediv __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __rtruediv__ __neg__ neg "
     "where lerp addcmul maximum minimum tanh sigmoid relu relu_ gelu silu elu leaky_relu softplus exp log abs sqrt "
     "pow square clamp masked_fill rsub hardtanh softmax log_softmax layer_norm batch_norm __pow__ __iadd__ __imul__ "
     "add_ mul_ tanh_ sigmoid_ clone normalize nan_to_num instance_norm rms_norm selu celu mish logsigmoid"
 )
+_SPACES: tuple[Any, ...] = (Tensor, torch, FUNCTIONS)
 
 
 @dataclass(eq=False, slots=True)
@@ -46,15 +46,15 @@ class Parts:
     def of(self, value: Value) -> set[Any]:
         """The parts that a value holds."""
         marks = self.held.get(value.index)
-        if marks is None:
-            return set()
-        return {name for name, mark in zip(self.names, marks, strict=True) if bool(mark.any())}
+        return set() if marks is None else self._named(marks.flatten(1))
 
     def along(self, value: Value, axis: int) -> list[set[Any]]:
         """The parts at each index of an axis."""
         marks = self.held[value.index]
-        rows = marks.movedim(axis + 1, 1).flatten(2).any(2)
-        return [{name for name, row in zip(self.names, rows, strict=True) if bool(row[k])} for k in range(rows.size(1))]
+        return [self._named(mark.flatten(1)) for mark in marks.unbind(axis + 1)]
+
+    def _named(self, marks: Tensor) -> set[Any]:
+        return {name for name, mark in zip(self.names, marks, strict=True) if bool(mark.any())}
 
 
 def follow_parts(
@@ -68,111 +68,108 @@ def follow_parts(
 
     A call for which `stop` says yes reads what it is given, and nothing is followed behind it.
     """
-    parts = Parts(names)
-    for value, marks in sources.items():
-        parts.held[value.index] = marks.bool()
-    if not sources:
-        return parts
-    first = min(value.maker.index if value.maker is not None else -1 for value in sources)
+    parts = Parts(names, {value.index: marks.bool() for value, marks in sources.items()})
+    first = min((value.maker.index if value.maker is not None else -1 for value in sources), default=-1)
     for call in trace.calls:
-        if call.index <= first or call.error is not None:
+        given = dict.fromkeys(v for v in call.inputs if v.index in parts.held)
+        if call.index <= first or call.error is not None or not given or not any(v.index in way for v in call.outputs):
             continue
-        given = [v for v in call.inputs if v.index in parts.held]
         if call.name.startswith("new_") or call.name.endswith("_like"):
             continue  # takes nothing but type and sizes
-        if not given or not any(v.index in way for v in call.outputs):
-            continue
-        made = None if stop(call) else _through(call, parts, len(names))
+        try:
+            made = None if stop(call) else _through(call, parts.held, len(names))
+        except (RuntimeError, IndexError, TypeError, ValueError):
+            made = None
         if made is None:
-            parts.read += [(call, v) for v in dict.fromkeys(given)]
-            continue
-        for value, marks in made.items():
+            parts.read += [(call, value) for value in given]
+        for value, marks in (made or {}).items():
             if value.index not in parts.held and bool(marks.any()):
                 parts.held[value.index] = marks
     return parts
 
 
-def _through(call: Call, parts: Parts, count: int) -> dict[Value, Tensor] | None:
+def _through(call: Call, held: dict[int, Tensor], count: int) -> dict[Value, Tensor] | None:
     """The marks of a call's outputs, None where the places are lost."""
-    name = call.name
-    try:
-        if name == "__setitem__":
-            return _written(call, parts, count)
-        if name in MOVES | SAME | _SUMS:
-            made = [_run(call, parts, part) for part in range(count)]
-            return _stacked(call, made)
-        if name in ("max", "min", "median", "logsumexp", "var", "std") and len(call.outputs):
-            made = [_reduced(call, parts, part) for part in range(count)]
-            return _stacked(call, made)
-        if name in _POINTWISE:
-            return _pointwise(call, parts)
-        if name in ("linear", "__matmul__", "matmul") and _is_weight(call):
-            value = call.inputs[0]
-            marks = parts.held[value.index].any(-1, keepdim=True)
-            return {call.outputs[0]: marks.expand(count, *call.outputs[0].shape)}
-        if name == "embedding":
-            value = call.inputs[0]
-            return {call.outputs[0]: parts.held[value.index].unsqueeze(-1).expand(count, *call.outputs[0].shape)}
-    except (RuntimeError, IndexError, TypeError, ValueError, KeyError):
-        return None
+    name, made, value = call.name, call.outputs[0], call.inputs[0]
+    if name == "__setitem__":
+        marks = held[call.args[2].index] if _holds(call.args[2], held) else torch.zeros(count, dtype=torch.bool)
+        olds = held.get(call.args[0].index, [None] * count)
+        rows = [written(call, old, mark, 0.0) for old, mark in zip(olds, marks, strict=True)]
+        return {made: torch.stack(rows).bool()}
+    if name in MOVES | SAME | _REDUCES.keys():
+
+        def mark(value: Value, part: int) -> Tensor | None:
+            marks = held.get(value.index)
+            if marks is None:
+                return torch.zeros(value.shape) if value.tensor.is_floating_point() else None
+            return marks[part].float()
+
+        reduces = _REDUCES.get(name, "")
+        parts = [moved(call, lambda v, part=part: mark(v, part), name=reduces) for part in range(count)]  # type: ignore[misc]
+        stacked = [torch.stack(outputs) != 0 for outputs in zip(*parts, strict=True)]
+        if reduces == "amax":
+            stacked *= len(call.outputs)  # values and indices
+        if [tuple(marks.shape[1:]) for marks in stacked] != [output.shape for output in call.outputs]:
+            return None
+        return dict(zip(call.outputs, stacked, strict=True))
+    if name in _POINTWISE:
+        total = torch.zeros(count, *made.shape, dtype=torch.bool)
+        for given in call.inputs:
+            if _holds(given, held) and not given.parameter:
+                marks = held[given.index]
+                wide = (count, *[1] * (total.dim() - marks.dim()), *marks.shape[1:])
+                total |= marks.reshape(wide)
+        return {made: total}
+    if name in ("linear", "__matmul__", "matmul") and len(call.inputs) > 1 and call.inputs[1].parameter:
+        return {made: held[value.index].any(-1, keepdim=True).expand(count, *made.shape)}
     return None
 
 
-def _is_weight(call: Call) -> bool:
-    return len(call.inputs) > 1 and call.inputs[1].parameter and not call.inputs[0].parameter
+def _holds(value: Any, held: dict[int, Tensor]) -> bool:
+    return isinstance(value, Value) and value.index in held
 
 
-def _run(call: Call, parts: Parts, part: int) -> list[Tensor]:
-    """A call on the mark of one part in the place of its elements; what holds no part counts as zeros."""
+# ---------------------------------------------------------------------- a call run again on other tensors
+def moved(
+    call: Call, of: Callable[[Value], Tensor | None], *, name: str = "", fill: float = 0, only_first: bool = False
+) -> list[Tensor]:
+    """What a call that moves elements makes of other tensors of the same shapes: marks, or indices.
 
-    def mark(value: Value) -> Tensor | None:
-        if value.index in parts.held:
-            return parts.held[value.index][part].float()
-        return torch.zeros(value.shape) if value.tensor.is_floating_point() else None
+    An operand for which `of` gives None keeps its elements. `name` runs another function in its place; `fill` is what
+    padding holds; with `only_first` the operands behind the first keep their elements.
+    """
+    args, kwargs = list(call.args), {word: value for word, value in call.kwargs.items() if word != "dtype"}
+    for word in ("input", "tensors"):
+        if word in kwargs:
+            args.insert(0, kwargs.pop(word))
 
-    return moved(call, mark, name="sum" if call.name in ("mean", "nansum", "nanmean") else "")
-
-
-def _reduced(call: Call, parts: Parts, part: int) -> list[Tensor]:
-    value = call.inputs[0]
-    mark = parts.held[value.index][part].float()
-    dim = call.argument(1, "dim")
-    if not isinstance(dim, (int, tuple)):
-        return [mark.amax() for _ in call.outputs]
-    kept = mark.amax(dim, keepdim=bool(call.argument(2, "keepdim", False)))
-    return [kept for _ in call.outputs]
-
-
-def _stacked(call: Call, made: list[list[Tensor]]) -> dict[Value, Tensor]:
-    found = {}
-    for k, value in enumerate(call.outputs):
-        marks = torch.stack([outputs[k] != 0 for outputs in made])
-        if tuple(marks.shape[1:]) != value.shape:
+    def elements(value: Value) -> Tensor:
+        if value.elements is None or value.elements.is_meta:
             raise ValueError
-        found[value] = marks
-    return found
+        return value.elements.cpu()
+
+    def filled(value: Value) -> Tensor:
+        made = of(value)
+        return elements(value) if made is None else made
+
+    data = substituted(args[0], filled)
+    rest, kwargs = substituted((tuple(args[1:]), kwargs), elements if only_first else filled)
+    if call.name in SAME:
+        return [data]
+    if call.name in ("T", "mT", "H", "mH"):
+        return [getattr(data, call.name)]
+    if call.name == "_pad_packed_sequence":
+        rest = (*rest[:2], fill, *rest[3:])
+    # Marks do not lie in memory as the tensors did: a view of them may have to copy.
+    name = {"view": "reshape", "view_as": "reshape_as"}.get(call.name, name or call.name)
+    function = next(f for space in _SPACES if (f := getattr(space, name, None)) is not None)
+    with torch.no_grad():
+        result = function(data, *rest, **kwargs)
+    return [t for t in (result if isinstance(result, (tuple, list)) else [result]) if isinstance(t, Tensor)]
 
 
-def _pointwise(call: Call, parts: Parts) -> dict[Value, Tensor] | None:
-    value = call.outputs[0]
-    total = None
-    for given in call.inputs:
-        marks = parts.held.get(given.index)
-        if marks is None or given.parameter:
-            continue
-        pad = len(value.shape) - (marks.dim() - 1)
-        if pad < 0:
-            return None
-        wide = marks.reshape(marks.size(0), *([1] * pad), *marks.shape[1:]).expand(marks.size(0), *value.shape)
-        total = wide if total is None else total | wide
-    return None if total is None else {value: total}
-
-
-def _written(call: Call, parts: Parts, count: int) -> dict[Value, Tensor]:
-    """A buffer with a part of it overwritten."""
-    before, value = parts.held.get(call.args[0].index), call.args[2]
-    held = isinstance(value, Value) and value.index in parts.held
-    marks = parts.held[value.index] if held else torch.zeros(count, dtype=torch.bool)
-    olds = [None] * count if before is None else list(before)
-    made = [written(call, old, mark, 0.0) for old, mark in zip(olds, marks, strict=True)]
-    return {call.outputs[0]: torch.stack(made).bool()}
+def written(call: Call, before: Tensor | None, value: Tensor, fill: float) -> Tensor:
+    """A buffer behind the assignment to an index, `fill` where it held nothing before."""
+    whole = torch.full(call.args[0].shape, fill, dtype=value.dtype) if before is None else before.clone()
+    whole[substituted(call.args[1], lambda index: index.elements)] = value
+    return whole

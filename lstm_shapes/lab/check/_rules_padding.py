@@ -12,8 +12,6 @@ from ._padding import Packing, Padding, lengths_of, packing_of, padding_of
 from .report import Finding
 from .rule import rule
 
-__all__: list[str] = []
-
 
 @rule("LS204", "padding-read", padding_of)
 def padding_read(padding: Padding, lab: Experiments) -> Iterator[Finding]:
@@ -41,21 +39,17 @@ def padding_read(padding: Padding, lab: Experiments) -> Iterator[Finding]:
     """
     if padding.kind != "read" or padding.culprit is None:
         return
-    lengths = lab.ask(lengths_of)
-    call = padding.culprit
+    lengths, call = lab.ask(lengths_of), padding.culprit
     layer = next((layer for layer in lab.layers if layer.call is call), None)
     title, fix = _layer_reads(layer, padding) if layer is not None else _call_reads(call)
     source = "" if isinstance(lengths, str) else f" (known from {lengths.source})"
+    shown = next((f"{value_name(v)} {v.shape}" for v in call.outputs if v.index in padding.values), "the result")
     measured = (
         f"sample {padding.sample} has {padding.length} real steps{source}; in the batch cut to {padding.length} steps "
-        f"its row of {_output(call, padding)} is another one"
+        f"its row of {shown} is another one"
     )
-    yield padding_read.finding(title, measured, fix, call.where, layer=layer.name if layer is not None else "")
-
-
-def _output(call: Call, padding: Padding) -> str:
-    value = next((v for v in call.outputs if v.index in padding.values), None)
-    return "the result" if value is None else f"{value_name(value)} {value.shape}"
+    name = layer.name if layer is not None else ""
+    yield padding_read.finding(title, measured, f"probably {fix}", call.where, layer=name)
 
 
 def _layer_reads(layer: LayerCall, padding: Padding) -> tuple[str, str]:
@@ -66,53 +60,61 @@ def _layer_reads(layer: LayerCall, padding: Padding) -> tuple[str, str]:
         return (
             f"{layer.called} reads padding: its backward direction starts in it, so every step of a padded row depends "
             "on the longest row",
-            f"probably {packing}, pad_packed_sequence behind it",
+            f"{packing}, pad_packed_sequence behind it",
         )
-    if role != "Y":
-        return (
-            f"{layer.called} reads padding to the end: {names[role]} is the state after the padding, not after the "
-            "last real step",
-            f"probably {packing}: then {names['hn']}[-1] is each row's own last step; or the steps of "
-            f"{names.get('Y', 'Y')} at lengths - 1 (gather)",
-        )
-    return f"{layer.called} reads padding before real steps", f"probably {packing}"
+    if role == "Y":
+        return f"{layer.called} reads padding before real steps", packing
+    return (
+        f"{layer.called} reads padding to the end: {names[role]} is the state after the padding, not after the last "
+        "real step",
+        f"{packing}: then {names['hn']}[-1] is each row's own last step; or the steps of {names.get('Y', 'Y')} at "
+        "lengths - 1 (gather)",
+    )
+
+
+# What is said of a call that reads padding, and what to do instead: {0} is its name, {1} the call as it is written.
+_READS = [
+    (
+        "__getitem__ select narrow index_select take",
+        "one step is taken for all rows, and for a padded row it is padding",
+        "the step at lengths - 1 of each row, Y[torch.arange(N), lengths - 1] (gather); or, of a packed call, hn[-1], "
+        "and torch.cat((hn[-2], hn[-1]), dim=1) with two directions",
+    ),
+    (
+        "softmax log_softmax softmin gumbel_softmax",
+        "{0} gives weight to padding",
+        "a mask before the softmax: scores.masked_fill(~mask, float('-inf')), then {1}",
+    ),
+    (
+        "max amax adaptive_max_pool1d max_pool1d",
+        "{0} runs over padding, which can win",
+        "a mask: Y.masked_fill(~mask, float('-inf')) before the maximum",
+    ),
+    (
+        "mean sum avg_pool1d adaptive_avg_pool1d logsumexp std var amin min",
+        "{0} runs over padding: it counts steps that are none",
+        "a mask: (Y * mask).sum(1) / lengths",
+    ),
+    (
+        "flip",
+        "flip brings the padding to the front, where it is read first",
+        "each row reversed within its own length (lengths), or bidirectional=True with pack_padded_sequence",
+    ),
+    (
+        "multi_head_attention_forward",
+        "attention reads padding",
+        "key_padding_mask=~mask, True where a step is padding",
+    ),
+]
+_ELSE = (
+    "{0} reads padding",
+    "a mask that leaves steps beyond lengths out of the {0}, or pack_padded_sequence before the layer",
+)
 
 
 def _call_reads(call: Call) -> tuple[str, str]:
-    name = call.name
-    if name in ("__getitem__", "select", "narrow", "index_select", "take"):
-        return (
-            "one step is taken for all rows, and for a padded row it is padding",
-            "probably the step at lengths - 1 of each row, Y[torch.arange(N), lengths - 1] (gather); or, of a packed "
-            "call, hn[-1], and torch.cat((hn[-2], hn[-1]), dim=1) with two directions",
-        )
-    if "softmax" in name:
-        return (
-            f"{name} gives weight to padding",
-            f"probably a mask before the softmax: scores.masked_fill(~mask, float('-inf')), then {call_text(call)}",
-        )
-    if name in ("max", "amax", "adaptive_max_pool1d", "max_pool1d"):
-        return (
-            f"{name} runs over padding, which can win",
-            "probably a mask: Y.masked_fill(~mask, float('-inf')) before the maximum",
-        )
-    if name in ("mean", "sum", "avg_pool1d", "adaptive_avg_pool1d", "logsumexp", "std", "var", "amin", "min"):
-        return (
-            f"{name} runs over padding: it counts steps that are none",
-            "probably a mask: (Y * mask).sum(1) / lengths",
-        )
-    if name == "flip":
-        return (
-            "flip brings the padding to the front, where it is read first",
-            "probably each row reversed within its own length (lengths), or bidirectional=True with "
-            "pack_padded_sequence",
-        )
-    if name == "multi_head_attention_forward":
-        return "attention reads padding", "probably key_padding_mask=~mask, True where a step is padding"
-    return (
-        f"{name} reads padding",
-        f"probably a mask that leaves steps beyond lengths out of the {name}, or pack_padded_sequence before the layer",
-    )
+    title, fix = next(((title, fix) for names, title, fix in _READS if call.name in names.split()), _ELSE)
+    return title.format(call.name), fix.format(call.name, call_text(call))
 
 
 @rule("LS209", "truncated-by-lengths", packing_of)
@@ -136,22 +138,5 @@ def truncated(packing: Packing | None, lab: Experiments) -> Iterator[Finding]:
         lengths = torch.tensor([3, 7, 5, 2])
         inputs = (torch.randn(4, 7, 5), lengths)
     """
-    if packing is None:
-        return
-    if packing.front:
-        title = "rows are padded in front, and packing takes the first steps of each: padding instead of real steps"
-        measured = (
-            f"packed with lengths {list(packing.given)}; the steps before the last ones of each row hold one value"
-        )
-        fix = "probably padding behind the real steps (pad_sequence does so); or no packing, and the last step"
-    elif packing.sample is not None:
-        title = "rows are packed with the lengths of other rows"
-        measured = f"sample {packing.sample} has {packing.real[0]} real steps and is packed with {packing.given[0]}"
-        fix = "probably the lengths in the order of the rows, lengths[order] where the rows are x[order]"
-    else:
-        lost = sum(packing.real) - sum(packing.given)
-        title = f"lengths drop real data: {lost} of {sum(packing.real)} steps never reach the layer"
-        rows = sorted(packing.real, reverse=True)
-        measured = f"packed with lengths {list(packing.given)}; the rows have {rows} real steps ({packing.source})"
-        fix = "probably the number of real steps of each row as length"
-    yield truncated.finding(title, measured, fix, packing.call.where)
+    if packing is not None:
+        yield truncated.finding(packing.title, packing.measured, f"probably {packing.fix}", packing.call.where)

@@ -20,6 +20,7 @@ from lstm_shapes.lab.trace import tensors_of
 from . import _rules_losses as rules_losses
 from . import _rules_padding as rules_padding
 from . import _rules_raised as rules_raised
+from . import _rules_rows as rules_rows
 from . import _rules_samples as rules_samples
 from . import _rules_states as rules_states
 from ._blame import blame_of
@@ -31,7 +32,7 @@ from .report import Finding, Report, ordered
 from .rule import MORE, RULES
 
 # Importing a module of rules registers them; the order of a report is that of its levels.
-_RULE_MODULES = (rules_raised, rules_samples, rules_padding, rules_states, rules_losses)
+_RULE_MODULES = (rules_raised, rules_samples, rules_padding, rules_rows, rules_states, rules_losses)
 
 
 @in_one_sentence

@@ -13,9 +13,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 
 from lstm_shapes.display import Shown
 from lstm_shapes.lab._alone import alone, when_free
-from lstm_shapes.lab.trace import Trace, raised_at, theirs
-from lstm_shapes.lab.trace._bounded import Bounded
-from lstm_shapes.lab.trace._compiling import aside
+from lstm_shapes.lab.trace import Bounded, Trace, aside, raised_at, theirs
 
 from ._loading import Loading
 from ._roots import Roots

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lstm_shapes.lab._axis_names import AxisNames, named_shape
+from lstm_shapes.lab._axis_names import AxisNames
 from lstm_shapes.lab._private import CALL_OF_MODULE, keywords_of_call
-from lstm_shapes.lab._words import value_name
+from lstm_shapes.lab._words import named_shape, value_name
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, layer_calls, substituted, tensors_of
 from lstm_shapes.lab.trace._families import names_in
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from ._bounded import Bounded
 from ._layers import LayerCall, layer_calls
-from ._nested import leaves, rebuild
-from ._reachable import Reached, reach
-from ._snapshot import Snapshot
+from ._nested import leaves, parts, rebuild
+from ._snapshot import Reached, Snapshot, reach
 from ._still import Still
 from ._where import Where, here, raised_at, theirs
 from .recorder import (
@@ -20,6 +19,7 @@ from .recorder import (
     Recorder,
     Trace,
     Value,
+    aside,
     is_loss,
     substituted,
     tensors_of,
@@ -27,31 +27,7 @@ from .recorder import (
 from .recorder import RECURRENT as KERNELS
 
 __all__ = [
-    "CELLS",
-    "DRAWS",
-    "ENTERS",
-    "KERNELS",
-    "LEAVES_TORCH",
-    "Bounded",
-    "Call",
-    "Follower",
-    "LayerCall",
-    "Plain",
-    "Reached",
-    "Recorder",
-    "Snapshot",
-    "Still",
-    "Trace",
-    "Value",
-    "Where",
-    "here",
-    "is_loss",
-    "layer_calls",
-    "leaves",
-    "raised_at",
-    "reach",
-    "rebuild",
-    "substituted",
-    "tensors_of",
-    "theirs",
-]
+    "CELLS", "DRAWS", "ENTERS", "KERNELS", "LEAVES_TORCH", "Bounded", "Call", "Follower", "LayerCall", "Plain",
+    "Reached", "Recorder", "Snapshot", "Still", "Trace", "Value", "Where", "aside", "here", "is_loss", "layer_calls",
+    "leaves", "parts", "raised_at", "reach", "rebuild", "substituted", "tensors_of", "theirs",
+]  # fmt: skip

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from types import FrameType, TracebackType
+from contextlib import nullcontext
+from functools import lru_cache, partial
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from lstm_shapes.lab._private import is_traced, storage_of, without_functions
 
-from ._compiling import aside
-from .recorder import Call, Recorder, Trace, Value
-
-__all__ = ["Bounded"]
+from .recorder import Call, Recorder, Trace, Value, aside
 
 _MOST_CALLS = 4_096
 # After two backward passes a page of this many calls is turned: what comes next descends from little of it.
@@ -41,7 +39,8 @@ class Bounded(Recorder):
         super().__init__()
         self.paused = False
         self._turned = turned
-        self._functions = functions
+        if not functions:
+            self._mode = nullcontext()
         self._stepping = False
         self._bytes = 0
         self._backwards = 0
@@ -50,34 +49,17 @@ class Bounded(Recorder):
         self._holding: list[Value] = []
 
     def __enter__(self) -> Any:
-        if not self._functions:
-            self._handles = [
-                register_module_forward_pre_hook(aside(self._module_begins)),
-                register_module_forward_hook(aside(self._module_ends), always_call=True),
-            ]
-            return self
         made = super().__enter__()
         self._handles += [
-            register_optimizer_step_pre_hook(aside(self._step_begins)),
-            register_optimizer_step_post_hook(aside(self._step_ends)),
+            register_optimizer_step_pre_hook(aside(partial(self._step, True))),
+            register_optimizer_step_post_hook(aside(partial(self._step, False))),
         ]
         return made
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._functions:
-            super().__exit__(kind, error, trace)
-            return
-        for handle in self._handles:
-            handle.remove()
 
     def failed_with(self, error: BaseException) -> Trace:
         """The trace as it is when an exception has passed, with the call that raised it and the modules it left."""
         cause: BaseException | None = error
-        for _ in range(8):
-            if cause is None:
-                break
+        while cause is not None:
             for frame in _frames(cause):
                 call = frame.f_locals.get("call") if frame.f_code is _CALLED else None
                 if call is not None:
@@ -136,19 +118,11 @@ class Bounded(Recorder):
                 self._bytes += tensor.numel() * tensor.element_size()
         return made
 
-    def _plain(self, value: Any, values: list[Value], depth: int = 6) -> Any:
-        if isinstance(value, (Tensor, dict, slice, *_KEPT)):
-            return super()._plain(value, values, depth)
-        if isinstance(value, (tuple, list)) and len(value) <= _LONGEST:
-            return super()._plain(value, values, depth)
+    def _noted(self, value: Any, values: list[Value], maker: Call | None = None, depth: int = 6) -> Any:
+        short = isinstance(value, (tuple, list)) and (len(value) <= _LONGEST or isinstance(value[0], Tensor))
+        if short or isinstance(value, (Tensor, dict, slice, *_KEPT)):
+            return super()._noted(value, values, maker, depth)
         return type(value).__name__  # arrays and lists of numbers would stay alive
-
-    def _results(self, result: Any, call: Call, outputs: list[Value], depth: int = 5) -> Any:
-        if isinstance(result, (Tensor, tuple)):
-            return super()._results(result, call, outputs, depth)
-        if isinstance(result, list) and any(isinstance(item, Tensor) for item in result[:1]):
-            return super()._results(result, call, outputs, depth)
-        return result if isinstance(result, _KEPT) else type(result).__name__
 
     def _about_to_write(self, tensor: Tensor) -> None:
         """Nothing is copied: the elements are lost, the shape and the line stay."""
@@ -175,7 +149,7 @@ class Bounded(Recorder):
         """Let each tensor go; those that somebody else holds are taken up again, the others leave their shape."""
         held = [(value, weakref.ref(value.tensor), storage_of(value.tensor)) for value in self._holding]
         for value, _, _ in held:
-            value.tensor = _shape_only(value)
+            value.tensor = _shape_only(value.shape, value.tensor.dtype, value.tensor.requires_grad)
             value.copy = None
         self.trace._known.clear()
         self._left, self._holding, self._bytes = [], [], 0
@@ -210,11 +184,8 @@ class Bounded(Recorder):
             return
         super()._module_ends(module, args, output)
 
-    def _step_begins(self, *_: Any) -> None:
-        self._stepping = True
-
-    def _step_ends(self, *_: Any) -> None:
-        self._stepping = False
+    def _step(self, begins: bool, *_: Any) -> None:
+        self._stepping = begins
 
 
 _CALLED = Bounded._called.__code__
@@ -228,16 +199,8 @@ def _frames(error: BaseException) -> Iterator[FrameType]:
         trace = trace.tb_next
 
 
-_SHAPES: dict[tuple[tuple[int, ...], torch.dtype, bool], Tensor] = {}
-
-
-def _shape_only(value: Value) -> Tensor:
+@lru_cache(1_000)
+def _shape_only(shape: tuple[int, ...], dtype: torch.dtype, requires_grad: bool) -> Tensor:
     """A tensor without elements in the place of one; few shapes occur, so that each is made once."""
-    key = (value.shape, value.tensor.dtype, value.tensor.requires_grad)
-    if len(_SHAPES) > 1_000:
-        _SHAPES.clear()
-    made = _SHAPES.get(key)
-    if made is None:
-        with without_functions():
-            made = _SHAPES[key] = torch.empty(key[0], dtype=key[1], device="meta", requires_grad=key[2])
-    return made
+    with without_functions():
+        return torch.empty(shape, dtype=dtype, device="meta", requires_grad=requires_grad)

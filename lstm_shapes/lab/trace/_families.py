@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["MOVES", "PRODUCTS", "SAME", "VIEWS", "broadcasts", "names_in"]
-
 
 def names_in(text: str) -> frozenset[str]:
     """The words of a text as a set: a family of functions is written as one line."""

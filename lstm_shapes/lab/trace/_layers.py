@@ -2,117 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from .recorder import CELLS, RECURRENT, Call, Trace, Value
 
-__all__ = ["LayerCall", "layer_calls"]
 
-
-@dataclass(eq=False)
 class LayerCall:
     """One call of a recurrent layer or cell.
 
     The kernel's own axes: X and Y are (N, L, ·) or (L, N, ·), a packed X and Y (steps, ·), states (K·R, N, ·);
     a cell's X and states are (N, ·). torch adds a batch axis to what is unbatched before the kernel runs.
+    `name`: what the layer is called in the user's program, as far as is known.
     """
 
-    call: Call
-    name: str
-
-    @cached_property
-    def cell(self) -> bool:
-        """Whether it is one step, without a sequence axis."""
-        return self.call.name in CELLS
-
-    @cached_property
-    def packed(self) -> bool:
-        args = self.call.args
-        return not self.cell and isinstance(args[3], tuple)
-
-    @property
-    def module(self) -> nn.Module | None:
-        return self.call.module
-
-    @cached_property
-    def kind(self) -> str:
-        """LSTM, GRU or RNN."""
-        return "LSTM" if "lstm" in self.call.name else "GRU" if "gru" in self.call.name else "RNN"
-
-    @property
-    def label(self) -> str:
-        """torch's name: LSTM, GRUCell, …"""
-        return self.kind + ("Cell" if self.cell else "")
-
-    @property
-    def called(self) -> str:
-        """What the layer is called in the user's program, as far as is known."""
-        return self.name or f"the {self.label}"
-
-    # ------------------------------------------------------------------ values
-    @property
-    def X(self) -> Value:
-        value: Value = self.call.args[0]
-        return value
-
-    @cached_property
-    def states(self) -> dict[str, Value]:
-        """h0, and c0 of an LSTM."""
-        hx = self.call.args[2 if self.packed else 1]
-        if isinstance(hx, tuple):
-            return dict(zip(("h0", "c0"), hx, strict=False))
-        return {"h0": hx} if isinstance(hx, Value) else {}
-
-    @cached_property
-    def outputs(self) -> dict[str, Value]:
-        """Y, hn, cn; a cell has no Y."""
-        roles = ("hn", "cn") if self.cell else ("Y", "hn", "cn")
-        return dict(zip(roles, self.call.outputs, strict=False))
-
-    # ------------------------------------------------------------------ numbers
-    @cached_property
-    def weights(self) -> tuple[Value, ...]:
-        if self.cell:
-            return tuple(v for v in self.call.args[2:] if isinstance(v, Value))
-        weights = self.call.args[3 if self.packed else 2]
-        return tuple(v for v in weights if isinstance(v, Value)) if isinstance(weights, tuple) else ()
-
-    def _flag(self, place: int) -> Any:
-        """A plain argument counted from the one that holds the weights."""
-        start = 3 if self.packed else 2
-        return self.call.args[start + place] if len(self.call.args) > start + place else None
-
-    @cached_property
-    def K(self) -> int:
-        return 1 if self.cell else int(self._flag(2) or 1)
-
-    @cached_property
-    def R(self) -> int:
-        return 1 if self.cell else 2 if self._flag(5) else 1
-
-    @cached_property
-    def batch_first(self) -> bool:
-        return not self.cell and not self.packed and bool(self._flag(6))
-
-    @property
-    def unbatched(self) -> bool:
-        return self.call.unbatched
-
-    @cached_property
-    def batch_axis(self) -> int | None:
-        """The axis of X that the kernel reads as the batch, None where X is packed."""
-        if self.packed:
-            return None
-        return 0 if self.cell or self.batch_first else 1
-
-    @cached_property
-    def time_axis(self) -> int | None:
-        """The axis of X that the kernel reads as time, None for a cell and where X is packed."""
-        return None if self.cell or self.packed else 1 - (self.batch_axis or 0)
+    def __init__(self, call: Call, name: str) -> None:
+        args = (*call.args, *[None] * 10)
+        self.call, self.name, self.module, self.unbatched = call, name, call.module, call.unbatched
+        self.cell = call.name in CELLS
+        self.packed = not self.cell and isinstance(args[3], tuple)
+        self.kind = "LSTM" if "lstm" in call.name else "GRU" if "gru" in call.name else "RNN"
+        self.label = self.kind + ("Cell" if self.cell else "")  # torch's name
+        self.called = name or f"the {self.label}"
+        self.X: Value = args[0]
+        hx, weights, *flags = args[2 if self.packed else 1 :]
+        self.states = dict(zip(("h0", "c0"), hx if isinstance(hx, tuple) else (hx,), strict=False))
+        self.states = {role: value for role, value in self.states.items() if isinstance(value, Value)}
+        self.outputs = dict(zip(("hn", "cn") if self.cell else ("Y", "hn", "cn"), call.outputs, strict=False))
+        held = call.args[2:] if self.cell else weights if isinstance(weights, tuple) else ()
+        self.weights = tuple(value for value in held if isinstance(value, Value))
+        self.K = 1 if self.cell else int(flags[1] or 1)
+        self.R = 2 if not self.cell and flags[4] else 1
+        self.batch_first = not self.cell and not self.packed and bool(flags[5])
+        # The axes of X that the kernel reads as batch and time, None where there is none.
+        self.batch_axis = None if self.packed else 0 if self.cell or self.batch_first else 1
+        self.time_axis = None if self.cell or self.packed else 1 - (self.batch_axis or 0)
 
     @cached_property
     def batch_sizes(self) -> Tensor | None:
@@ -137,7 +63,7 @@ class LayerCall:
     def Q(self) -> int:
         return self.X.shape[-1]
 
-    @cached_property
+    @property
     def H(self) -> int:
         """Width of the hidden state."""
         return self.outputs["hn"].shape[-1] if "hn" in self.outputs else 0

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-__all__ = ["leaves", "rebuild"]
-
 
 def leaves(value: Any, path: str = "", depth: int = 8) -> Iterator[tuple[str, Tensor]]:
     """Every tensor of a value with its path: `[0]`, `['logits']`, `.state`."""
@@ -22,25 +20,24 @@ def leaves(value: Any, path: str = "", depth: int = 8) -> Iterator[tuple[str, Te
             yield path, torch.from_numpy(value.copy())
     elif isinstance(value, PackedSequence):
         yield f"{path}.data", value.data
-    elif depth == 0:
-        return
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from leaves(item, f"{path}[{key!r}]", depth - 1)
-    elif isinstance(value, tuple) and hasattr(value, "_fields"):
-        for name in value._fields:
-            yield from leaves(getattr(value, name), f"{path}.{name}", depth - 1)
-    elif isinstance(value, (tuple, list)):
-        for k, item in enumerate(value):
-            yield from leaves(item, f"{path}[{k}]", depth - 1)
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for field in dataclasses.fields(value):
-            yield from leaves(getattr(value, field.name, None), f"{path}.{field.name}", depth - 1)
+    elif depth:
+        if isinstance(value, dict):
+            parts = [(f"[{key!r}]", item) for key, item in value.items()]
+        elif isinstance(value, (tuple, list)):
+            names = getattr(value, "_fields", None)
+            parts = [(f"[{k}]" if names is None else f".{names[k]}", item) for k, item in enumerate(value)]
+        elif dataclasses.is_dataclass(value):
+            parts = [(f".{f.name}", getattr(value, f.name, None)) for f in dataclasses.fields(value)]
+        else:
+            parts = []
+        for name, item in parts:
+            yield from leaves(item, path + name, depth - 1)
 
 
 def rebuild(value: Any, change: Callable[[Any], Any], depth: int = 8) -> Any:
     """The same structure with `change` applied to every tensor, packed sequence and list of whole numbers."""
-    if isinstance(value, (Tensor, PackedSequence)) or _numbers(value):
+    numbers = type(value) in (list, tuple) and len(value) > 0 and all(type(item) is int for item in value)
+    if isinstance(value, (Tensor, PackedSequence)) or numbers:  # lengths are often a plain list of ints
         return change(value)
     if depth == 0:
         return value
@@ -58,6 +55,13 @@ def rebuild(value: Any, change: Callable[[Any], Any], depth: int = 8) -> Any:
     return value
 
 
-def _numbers(value: Any) -> bool:
-    """Lengths are often a plain list of ints."""
-    return type(value) in (list, tuple) and len(value) > 0 and all(type(item) is int for item in value)
+def parts(value: Any) -> list[Any]:
+    """Every tensor, packed sequence and list of whole numbers of a nested value."""
+    found: list[Any] = []
+
+    def note(part: Any) -> Any:
+        found.append(part)
+        return part
+
+    rebuild(value, note)
+    return found

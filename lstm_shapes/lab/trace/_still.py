@@ -10,8 +10,6 @@ from torch import Tensor
 
 from ._families import names_in
 
-__all__ = ["Still"]
-
 _DROPOUTS = names_in(
     "dropout dropout_ alpha_dropout alpha_dropout_ feature_dropout feature_dropout_ feature_alpha_dropout "
     "feature_alpha_dropout_ dropout1d dropout2d dropout3d"
@@ -25,15 +23,13 @@ class Still:
     """The same rules for every run: what is drawn anew or computed from the whole batch accuses nobody.
 
     Dropout is the identity. Batch normalisation in training mode uses the statistics of the first run, so that
-    bugs behind it stay visible. Memory that torch leaves as it found it is zero. `batch_norms` counts the calls
-    whose statistics were held.
+    bugs behind it stay visible. Memory that torch leaves as it found it is zero.
     """
 
     def __init__(self) -> None:
         self._held: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._turn: dict[int, int] = {}
         self._first = True
-        self.batch_norms = 0
 
     def begin(self) -> None:
         """A run begins."""
@@ -83,15 +79,9 @@ class Still:
             with torch.no_grad():
                 variance, mean = torch.var_mean(x.detach(), dim=axes, unbiased=False)
             self._held[layer, turn] = (mean, variance)
-            self.batch_norms += 1
         mean, variance = self._held[layer, turn]
         given.update(running_mean=mean, running_var=variance, training=False)
         return func, (), given
-
-    def first_run(self) -> None:
-        """Forget what was held: the next run is the first."""
-        self._held = {}
-        self.batch_norms = 0
 
 
 # Each is called as what it stands for, so that who reads the record knows what it does to axes.

@@ -15,8 +15,6 @@ from typing import Any, TypeAlias
 
 import torch
 
-__all__ = ["Line", "Where", "here", "line_now", "raised_at", "resolve", "source_line", "theirs"]
-
 # A line that is running: cheap to take at every call; `resolve` makes it readable.
 Line: TypeAlias = "tuple[CodeType, int]"
 
@@ -50,14 +48,9 @@ def theirs(file: str) -> bool:
     return not file.startswith((_TORCH, _OURS, *_PLUMBING))
 
 
-def source_line(file: str, line: int, names: dict[str, Any] | None = None) -> str:
+def source_line(file: str, line: int) -> str:
     """The line itself, or "" where there is none."""
-    return linecache.getline(file, line, names).strip()
-
-
-def _where(frame: FrameType, line: int) -> Where:
-    code = frame.f_code
-    return Where(code.co_filename, line, source_line(code.co_filename, line, frame.f_globals), code.co_name)
+    return linecache.getline(file, line).strip()
 
 
 def here() -> Where | None:
@@ -85,9 +78,9 @@ def resolve(line: Line | None) -> Where | None:
 
 def raised_at(trace: TracebackType | None) -> Where | None:
     """The innermost line of the user's code in a traceback: where the exception came from, seen by its owner."""
-    found: Where | None = None
+    line: Line | None = None
     while trace is not None:
         if theirs(trace.tb_frame.f_code.co_filename):
-            found = _where(trace.tb_frame, trace.tb_lineno)
+            line = trace.tb_frame.f_code, trace.tb_lineno
         trace = trace.tb_next
-    return found
+    return resolve(line)

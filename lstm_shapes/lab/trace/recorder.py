@@ -6,13 +6,15 @@ the tensors that correspond to the recorded ones, so that two runs are compared 
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,26 +22,13 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
-from lstm_shapes.lab._private import saw_unbatched, storage_of, version_of
+from lstm_shapes.lab._private import not_compiled, saw_unbatched, storage_of, version_of
 
-from ._compiling import aside, uncompiled
 from ._families import names_in
 from ._still import Still
 from ._where import Line, Where, line_now, resolve
 
-__all__ = [
-    "DRAWS",
-    "ENTERS",
-    "Call",
-    "Follower",
-    "Plain",
-    "Recorder",
-    "Trace",
-    "Value",
-    "is_loss",
-    "substituted",
-    "tensors_of",
-]
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Questions about a tensor that read no element of it.
 _ATTRIBUTES = names_in(
@@ -69,11 +58,14 @@ DRAWS = names_in(
 _BLIND = names_in("__setitem__ copy_ fill_ zero_")
 # Functions that bring numbers into torch.
 ENTERS = frozenset(["tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "full"])
+# The recurrent kernels; a cell's kernel is one step.
+CELLS = names_in("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell")
+RECURRENT = CELLS | names_in("lstm gru rnn_tanh rnn_relu quantized_lstm quantized_gru")
 # Functions whose result leaves torch: what is computed from it comes back as a tensor of unknown descent.
 LEAVES_TORCH = names_in("numpy tolist item __array__ __int__ __float__ __index__ __bool__ __contains__ cpu")
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Value:
     """A tensor as it was at one moment of the run; a write into its memory makes another value of it.
 
@@ -140,7 +132,7 @@ class Value:
         return None
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Call:
     """One call of a torch function. `args` and `kwargs` hold a Value in the place of each tensor.
 
@@ -172,12 +164,8 @@ class Call:
             return self.kwargs[name]
         return self.args[position] if position < len(self.args) else default
 
-    def __repr__(self) -> str:
-        shapes = ", ".join(str(v.shape) for v in self.inputs[:4])
-        return f"<{self.index} {self.name}({shapes}) -> {[v.shape for v in self.outputs]}>"
 
-
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Trace:
     """A run written down: its calls in order, its values, what it returned, and the exception where there was one."""
 
@@ -268,13 +256,30 @@ def function_name(func: Any) -> str:
 
 
 def written_by(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, ...]:
-    """The tensors that a call writes into."""
+    """The tensors that a call writes into; numpy may write into what it is handed."""
     out = tuple(tensors_of(kwargs.get("out")))
     if name in _IN_PLACE or (name.endswith("_") and not name.endswith("__")) or kwargs.get("inplace") is True:
-        first = args[0] if args else kwargs.get("input", kwargs.get("tensor"))
-        if isinstance(first, Tensor):
-            return (first, *out)
+        return (*tensors_of(args[0] if args else kwargs.get("input", kwargs.get("tensor"))), *out)
+    max_norm = args[3] if len(args) > 3 else kwargs.get("max_norm")
+    if name in ("embedding", "embedding_bag") and max_norm is not None:
+        return (*tensors_of(args[1] if len(args) > 1 else kwargs.get("weight")), *out)
     return out
+
+
+def uncompiled(function: Function) -> Function:
+    """The function: torch.compile does not begin at it nor at what it calls, and may still follow it on its way."""
+    not_compiled(function.__code__)
+    return function
+
+
+def aside(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as a hook that torch.compile may meet: followed by it, it does nothing and gives None."""
+
+    @functools.wraps(function)
+    def passing(*args: Any) -> Any:
+        return None if torch.compiler.is_compiling() else function(*args)
+
+    return uncompiled(passing)
 
 
 class _Follow(TorchFunctionMode):
@@ -294,18 +299,22 @@ class _Follow(TorchFunctionMode):
 
 
 class _Mode:
-    """What both modes share: the module stack, the rules that hold a run still, and the count of calls."""
+    """What all modes share: the module stack, the rules that hold a run still, and the count of calls.
 
-    def __init__(self, still: Still | None, names: dict[int, str]) -> None:
+    `edits` are put in the place of single calls; `writes` is told of each tensor that a call is about to write into.
+    """
+
+    def __init__(self, still: Still | None, names: dict[int, str] | None) -> None:
         self.count = 0
-        self._mode = _Follow(self.function)
+        self.edits: dict[int, Callable[..., Any]] = {}
+        self.writes: Callable[[Tensor], None] | None = None
+        self._mode: Any = _Follow(self.function)
         self._still = still
-        self._names = names
+        self._names = names or {}
         self._stack: list[nn.Module] = []
-        self._handles: list[Any] = []
+        self._handles: Any = []
         self._inside_script = 0
         self._thread = threading.get_ident()
-        self.edits: dict[int, Callable[..., Any]] = {}
 
     def __enter__(self) -> Any:
         self._handles = [
@@ -314,15 +323,16 @@ class _Mode:
         ]
         if self._still is not None:
             self._still.begin()
-        self._mode.__enter__()  # type: ignore[no-untyped-call]
+        self._mode.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._mode.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+        self._mode.__exit__(kind, error, trace)
         for handle in self._handles:
             handle.remove()
+        self._mode = self._handles = None  # they know this object: what it holds is free at once
 
     def function(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Called in the place of every torch function."""
@@ -334,17 +344,22 @@ class _Mode:
             if name == "backward" and self._still is not None:
                 return None  # a run that is compared with another one trains nothing
             return func(*args, **kwargs)
+        writes = self.writes
+        if writes is not None:
+            for target in args[:1] if name == "numpy" else written_by(name, args, kwargs):
+                writes(target)
         if self._still is not None:
             func, args, kwargs = self._still.held(name, func, args, kwargs)
-        if self._still is not None and is_loss(name) and kwargs.get("reduction") in ("mean", "sum"):
-            # The same loss of each row: what a sum over all rows hides.
-            index, self.count = self.count, self.count + 1
-            self._called(index, name, func, args, {**kwargs, "reduction": "none"})
-        index, self.count = self.count, self.count + 1
+            if is_loss(name) and kwargs.get("reduction") in ("mean", "sum"):
+                # The same loss of each row: what a sum over all rows hides.
+                self._called(self._next_index(), name, func, args, {**kwargs, "reduction": "none"})
+        index = self._next_index()
         edit = self.edits.get(index)
-        if edit is not None:
-            func = edit(func)
-        return self._called(index, name, func, args, kwargs)
+        return self._called(index, name, func if edit is None else edit(func), args, kwargs)
+
+    def _next_index(self) -> int:
+        self.count += 1
+        return self.count - 1
 
     def _ask(self, name: str, args: tuple[Any, ...]) -> None:
         """A question about a tensor that reads no element."""
@@ -364,15 +379,15 @@ class _Mode:
         if isinstance(module, torch.jit.ScriptModule):
             self._inside_script += 1
             if self._inside_script == 1:
-                index, self.count = self.count, self.count + 1
-                self._script_begins(index, module, args if isinstance(args, tuple) else (args,))
+                if self.writes is not None:
+                    deque(map(self.writes, module.parameters()), maxlen=0)
+                self._script_begins(self._next_index(), module, args if isinstance(args, tuple) else (args,))
 
     def _module_ends(self, module: nn.Module, args: Any, output: Any) -> None:
         if self._elsewhere():
             return
-        while self._stack:
-            if self._stack.pop() is module:
-                break
+        while self._stack and self._stack.pop() is not module:
+            pass
         if isinstance(module, torch.jit.ScriptModule):
             self._inside_script -= 1
             if self._inside_script == 0:
@@ -387,23 +402,21 @@ class Recorder(_Mode):
     """Context manager that writes one run down in `trace`. Nothing of torch is patched."""
 
     def __init__(self, still: Still | None = None, names: dict[int, str] | None = None) -> None:
-        super().__init__(still, names or {})
+        super().__init__(still, names)
         self.trace = Trace()
         self._on: dict[int, list[Value]] = {}
         self._written: dict[int, tuple[int, Call]] = {}
         self._left: list[Value] = []
         self._script: list[Call] = []
-        self._born: set[int] = set()
 
     # ------------------------------------------------------------------ values
     def value(self, tensor: Tensor, maker: Call | None = None, origin: str = "") -> Value:
         """The value that a tensor holds now."""
-        known = self.trace._known.get(id(tensor))
+        known = self.trace.value_of(tensor)
         storage = storage_of(tensor)
         count, writer = self._written.get(storage, (0, None))
         version = version_of(tensor)
-        same_object = known is not None and known.tensor is tensor
-        if known is not None and same_object and known.writes == count and known.version == version:
+        if known is not None and known.writes == count and known.version == version:
             return known
         bases: tuple[Value, ...] = ()
         deferred = False
@@ -411,48 +424,48 @@ class Recorder(_Mode):
             siblings = self._on.get(storage, ())
             if writer is not None:  # another view of memory that was written
                 maker, deferred = writer, True
-                bases = (known,) if known is not None and same_object else ()
+                bases = () if known is None else (known,)
             elif siblings:
                 bases = (siblings[-1],)
             elif not isinstance(tensor, nn.Parameter):
                 bases = tuple(self._left)
         elif maker.name in ENTERS:
             bases = tuple(self._left)
-        made = Value(len(self.trace.values), tensor, maker, count, version, origin, bases, deferred)
-        made.shape = tuple(tensor.shape)
+        shape = tuple(tensor.shape)
+        made = Value(len(self.trace.values), tensor, maker, count, version, origin, bases, deferred, shape=shape)
         self.trace.values.append(made)
         self.trace._known[id(tensor)] = made
         self._on.setdefault(storage, []).append(made)
         return made
 
-    def _plain(self, value: Any, values: list[Value], depth: int = 6) -> Any:
+    def _noted(self, value: Any, values: list[Value], maker: Call | None = None, depth: int = 6) -> Any:
+        """Arguments, or the results of a call, with a Value in the place of each tensor; `values` collects them."""
         if isinstance(value, Tensor):
-            found = self.value(value)
-            values.append(found)
-            return found
-        if depth and isinstance(value, (tuple, list)) and type(value) in (tuple, list, torch.Size):
-            return tuple(self._plain(item, values, depth - 1) for item in value)
+            noted = self.value(value, maker)
+            if maker is None or noted not in values:
+                values.append(noted)
+            return noted
+        if depth and isinstance(value, (tuple, list)):
+            return tuple(self._noted(item, values, maker, depth - 1) for item in value)
         if depth and isinstance(value, dict):
-            return {key: self._plain(item, values, depth - 1) for key, item in value.items()}
+            return {key: self._noted(item, values, maker, depth - 1) for key, item in value.items()}
         if isinstance(value, slice):
-            return slice(*(self._plain(item, values, 1) for item in (value.start, value.stop, value.step)))
+            return slice(*(self._noted(item, values, maker, 1) for item in (value.start, value.stop, value.step)))
         return value
 
     def _ask(self, name: str, args: tuple[Any, ...]) -> None:
         if name == "backward":
             self.trace.backward_at.append(len(self.trace.calls))
-        if args and isinstance(args[0], Tensor):
-            known = self.trace.value_of(args[0])
-            if known is not None:
-                self.trace.asked.add(known.index)
+        known = self.trace.value_of(args[0]) if args and isinstance(args[0], Tensor) else None
+        if known is not None:
+            self.trace.asked.add(known.index)
 
     def _begin(self, index: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         values: list[Value] = []
-        plain_args = self._plain(args, values)
-        plain_kwargs = self._plain(kwargs, values) if kwargs else {}
+        plain = self._noted(args, values), self._noted(kwargs, values)
         module, unbatched = _recurrent_frame() if name in RECURRENT else (None, False)
         owner = self._stack[-1] if self._stack else None
-        call = Call(index, name, line_now(), plain_args, plain_kwargs, tuple(values), module, owner, unbatched)
+        call = Call(index, name, line_now(), *plain, tuple(values), module, owner, unbatched)
         self.trace.calls.append(call)
         for value in values[name in _BLIND :]:
             value.readers.append(call)
@@ -474,23 +487,17 @@ class Recorder(_Mode):
             self._wrote(target, call)
         for value, before in zip(call.inputs, versions, strict=True):
             if version_of(value.tensor) != before and not any(value.tensor is t for t in targets):
-                self._wrote_unseen(value, call)
-        outputs = [self.value(t, call) for t in targets]
-        call.result = self._results(result, call, outputs)
-        call.outputs = tuple(outputs)
+                for other in self._on.get(storage_of(value.tensor), ()):  # written unseen
+                    other.lost = other.copy is None
+                self._wrote(value.tensor, call)
+        self._ended(call, result, [self.value(t, call) for t in targets])
         if name in LEAVES_TORCH:
             self._left += [v for v in call.inputs if v not in self._left]
         return result
 
-    def _results(self, result: Any, call: Call, outputs: list[Value], depth: int = 5) -> Any:
-        if isinstance(result, Tensor):
-            value = self.value(result, call)
-            if value not in outputs:
-                outputs.append(value)
-            return value
-        if depth and isinstance(result, (tuple, list)):
-            return tuple(self._results(item, call, outputs, depth - 1) for item in result)
-        return result
+    def _ended(self, call: Call, result: Any, outputs: list[Value]) -> None:
+        call.result = self._noted(result, outputs, call)
+        call.outputs = tuple(outputs)
 
     # ------------------------------------------------------------------ writing in place
     def _about_to_write(self, tensor: Tensor) -> None:
@@ -498,21 +505,12 @@ class Recorder(_Mode):
         for value in self._on.get(storage_of(tensor), ()):
             if value.copy is None and not value.lost and (not value.deferred or value.readers):
                 value.copy = _clone(value.tensor)
-                value.lost = value.copy is None
-            elif value.copy is None:
-                value.lost = True
+            value.lost = value.copy is None
 
     def _wrote(self, tensor: Tensor, call: Call) -> None:
         storage = storage_of(tensor)
-        count, _ = self._written.get(storage, (0, None))
-        self._written[storage] = (count + 1, call)
-        made = self.value(tensor, call)
-        made.deferred = True
-
-    def _wrote_unseen(self, value: Value, call: Call) -> None:
-        for other in self._on.get(storage_of(value.tensor), ()):
-            other.lost = other.copy is None
-        self._wrote(value.tensor, call)
+        self._written[storage] = (self._written.get(storage, (0, None))[0] + 1, call)
+        self.value(tensor, call).deferred = True
 
     # ------------------------------------------------------------------ modules
     def _module_begins(self, module: nn.Module, args: Any) -> None:
@@ -524,9 +522,8 @@ class Recorder(_Mode):
 
     def _module_ends(self, module: nn.Module, args: Any, output: Any) -> None:
         if not self._elsewhere() and (output is not None or sys.exc_info()[0] is None):
-            while self.trace.pending:
-                if self.trace.pending.pop()[0] is module:
-                    break
+            while self.trace.pending and self.trace.pending.pop()[0] is not module:
+                pass
         super()._module_ends(module, args, output)
 
     def _script_begins(self, index: int, module: nn.Module, args: tuple[Any, ...]) -> None:
@@ -536,10 +533,7 @@ class Recorder(_Mode):
         self.trace.unseen.add("the inside of a scripted module")
 
     def _script_ends(self, output: Any) -> None:
-        call = self._script.pop()
-        outputs: list[Value] = []
-        call.result = self._results(output, call, outputs)
-        call.outputs = tuple(outputs)
+        self._ended(self._script.pop(), output, [])
 
     # ------------------------------------------------------------------ the end
     def finish(self, output: Any, leaves: list[tuple[str, Tensor]]) -> None:
@@ -553,12 +547,6 @@ class Recorder(_Mode):
                 value.copy = _clone(value.tensor)
 
 
-# The recurrent kernels; a cell's kernel is one step.
-RECURRENT = names_in("lstm gru rnn_tanh rnn_relu quantized_lstm quantized_gru")
-CELLS = names_in("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell")
-RECURRENT = RECURRENT | CELLS
-
-
 # The frames between a kernel's caller and the recorder are ours.
 _BETWEEN = str(Path(__file__).parents[1])
 
@@ -569,23 +557,18 @@ def _recurrent_frame() -> tuple[nn.Module | None, bool]:
     while frame is not None and frame.f_code.co_filename.startswith(_BETWEEN):
         frame = frame.f_back
     for _ in range(3):
-        if frame is None:
-            break
-        owner = frame.f_locals.get("self")
-        if isinstance(owner, nn.Module) and not isinstance(owner, torch.jit.ScriptModule):
+        owner = None if frame is None else frame.f_locals.get("self")
+        if frame is not None and isinstance(owner, nn.Module) and not isinstance(owner, torch.jit.ScriptModule):
             return owner, saw_unbatched(frame)
-        frame = frame.f_back
+        frame = None if frame is None else frame.f_back
     return None, False
 
 
 class Plain(_Mode):
-    """Context manager for a run that is only held still; `edits` change single calls of it.
-
-    `losses` are the rows of the losses that the run computed.
-    """
+    """Context manager for a run that is only held still; `losses` are the rows of the losses that it computed."""
 
     def __init__(self, still: Still, names: dict[int, str] | None = None) -> None:
-        super().__init__(still, names or {})
+        super().__init__(still, names)
         self.losses: list[Tensor] = []
 
     def _called(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -598,9 +581,9 @@ class Plain(_Mode):
 class Follower(_Mode):
     """Context manager that accompanies a run of a program that was recorded before.
 
-    At each call that corresponds to a recorded one, `compare(value, tensor)` is called with the recorded value and
-    the tensor that stands in its place now. Calls correspond by their order while function and line agree;
-    with `realign`, recorded calls that this run does not make (steps of a loop that is now shorter) are skipped.
+    `compare` gets each recorded value, once, and the tensor of this run in its place. Where the order of calls
+    differs, `diverged` is set and nothing is compared any more; with `realign` the next recorded call of the same
+    name and line is taken up instead, for runs with fewer steps.
     """
 
     def __init__(
@@ -612,7 +595,7 @@ class Follower(_Mode):
         *,
         realign: bool = False,
     ) -> None:
-        super().__init__(still, names or {})
+        super().__init__(still, names)
         self._calls = trace.calls
         self._compare = compare
         self._realign = realign
@@ -624,46 +607,40 @@ class Follower(_Mode):
 
     def _partner(self, name: str) -> Call | None:
         """The recorded call that the current one corresponds to."""
-        if self.diverged is not None and not self._realign:
+        if self.diverged is not None:
             return None
-        line = line_now()
-        calls, at = self._calls, self._next
-        if at < len(calls) and calls[at].name == name and calls[at].line == line:
-            self._next = at + 1
-            return calls[at]
-        if self._realign:
-            for k in range(at, min(len(calls), at + 4000)):
-                if calls[k].name == name and calls[k].line == line:
-                    self._next = k + 1
-                    return calls[k]
-            if self.repeated is None:
-                self.repeated = next((c for c in reversed(calls[:at]) if c.name == name and c.line == line), None)
-            return None
-        self.diverged = calls[min(at, len(calls) - 1)] if calls else None
+        line, calls, at = line_now(), self._calls, self._next
+        for k in range(at, min(len(calls), at + (4000 if self._realign else 1))):
+            if calls[k].name == name and calls[k].line == line:
+                self._next = k + 1
+                return calls[k]
+        if not self._realign:
+            self.diverged = calls[min(at, len(calls) - 1)] if calls else None
+        elif self.repeated is None:
+            self.repeated = next((c for c in reversed(calls[:at]) if c.name == name and c.line == line), None)
         return None
 
-    def _look(self, value: Value, tensor: Tensor) -> None:
-        if value.index not in self._compared:
+    def _look(self, value: Value, tensor: Tensor, *, again: bool = False) -> None:
+        if again or value.index not in self._compared:
             self._compared.add(value.index)
             self._compare(value, tensor)
 
     def _called(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         partner = self._partner(name)
-        if partner is not None:
-            given = zip(partner.inputs, tensors_of((args, kwargs)), strict=False)
-            for k, (value, tensor) in enumerate(given):
-                if not value.parameter and (k or name not in _BLIND):
-                    self._look(value, tensor)
+        if partner is None:
+            return func(*args, **kwargs)
+        for k, (value, tensor) in enumerate(zip(partner.inputs, tensors_of((args, kwargs)), strict=False)):
+            if not value.parameter and (k or name not in _BLIND):
+                self._look(value, tensor)
         result = func(*args, **kwargs)
-        if self._realign and name in DRAWS and partner is not None and partner.outputs and isinstance(result, Tensor):
+        if self._realign and name in DRAWS and partner.outputs and isinstance(result, Tensor):
             _repeat_draw(partner.outputs[0], result)
-        if partner is not None:
-            self._outputs(partner, result)
+        self._outputs(partner, result)
         return result
 
     def _outputs(self, partner: Call, result: Any) -> None:
         fresh = [v for v in partner.outputs if not (v.deferred and v.maker is partner)]
-        for value, tensor in zip(fresh, _distinct(result), strict=False):
+        for value, tensor in zip(fresh, {id(t): t for t in tensors_of(result)}.values(), strict=False):
             if value.maker is partner:
                 self._look(value, tensor)
 
@@ -679,9 +656,7 @@ class Follower(_Mode):
         """Compare the results that no call has shown yet; a loop that made more turns goes on from what it showed."""
         if len(leaves) == len(trace.results):
             for (_, value), (_, tensor) in zip(trace.results, leaves, strict=True):
-                if value.index not in self._compared or self.repeated is not None:
-                    self._compared.add(value.index)
-                    self._compare(value, tensor)
+                self._look(value, tensor, again=self.repeated is not None)
 
 
 def _repeat_draw(value: Value, result: Tensor) -> None:
@@ -689,20 +664,9 @@ def _repeat_draw(value: Value, result: Tensor) -> None:
     drawn = value.elements
     if drawn is None or drawn.dim() != result.dim() or drawn.dtype != result.dtype:
         return
-    for axis, size in enumerate(result.shape):
-        if drawn.size(axis) < size:
-            return
-        drawn = drawn.narrow(axis, 0, size)
-    with torch.no_grad():
-        result.copy_(drawn)
-
-
-def _distinct(result: Any) -> Iterator[Tensor]:
-    seen: set[int] = set()
-    for tensor in tensors_of(result):
-        if id(tensor) not in seen:
-            seen.add(id(tensor))
-            yield tensor
+    if all(size <= had for size, had in zip(result.shape, drawn.shape, strict=True)):
+        with torch.no_grad():
+            result.copy_(drawn[tuple(slice(size) for size in result.shape)])
 
 
 def _clone(tensor: Tensor) -> Tensor | None:

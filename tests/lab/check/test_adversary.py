@@ -124,20 +124,6 @@ WRONG = {
         inputs = (torch.randn(5, 8, 4), lengths)
         """,
     ),
-    "one flag of all samples": (
-        "LS201",
-        """
-        cell = nn.GRUCell(5, 8)
-        def model(x, done):
-            h, steps = x.new_zeros(x.size(1), 8), []
-            for t in range(x.size(0)):
-                keep = (1 - done[t].amax()).view(1, 1)  # here
-                h = cell(x[t], h * keep)
-                steps.append(h)
-            return torch.stack(steps)
-        inputs, batch_dim = (torch.randn(6, 9, 5), (torch.arange(54).view(6, 9) % 3 == 0).float()), 1
-        """,
-    ),
     "the cell state of a hand-written LSTM": (
         "LS206",
         """

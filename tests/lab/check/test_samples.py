@@ -53,10 +53,10 @@ def test_tracks_of_every_tensor() -> None:
     experiments = lab(lambda x: rnn(x.transpose(0, 1))[0].transpose(0, 1), torch.randn(N, L, Q))
     tracks = experiments.ask(tracks_of)
     kernel = next(call for call in experiments.baseline.calls if call.name == "lstm")
-    layout = tracks[kernel.outputs[0].index].layout()
+    layout = tracks.layout(kernel.outputs[0])
     assert layout is not None
     assert layout.axis == 1
-    assert tracks[experiments.results[0][1].index].in_place()
+    assert tracks.track(experiments.results[0][1]).in_place()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lstm_shapes.lab.check import check
-from lstm_shapes.lab.trace import Call, Follower, Recorder, Still, Trace, Value, leaves
+from lstm_shapes.lab.trace import Follower, Recorder, Still, Trace, Value, leaves
 
 N, L, Q, D = 5, 7, 4, 6
 
@@ -462,10 +462,3 @@ def test_samples_that_meet_unseen_are_found() -> None:
         crossed = check(lambda x: np.cumsum(x.numpy(), axis=0), torch.randn(N, Q))
     assert "LS201" in crossed.codes
     assert "numpy" in crossed.errors[0].title
-
-
-def test_a_call_shows_itself() -> None:
-    """Number, name and shapes: for whoever debugs the recorder."""
-    trace = record(lambda x: torch.tanh(x), torch.randn(N, L))
-    assert repr(trace.calls[0]) == f"<0 tanh(({N}, {L})) -> [({N}, {L})]>"
-    assert isinstance(trace.calls[0], Call)

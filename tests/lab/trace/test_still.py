@@ -78,14 +78,10 @@ def test_batch_statistics_are_those_of_the_first_run(tracked: bool) -> None:
     still.begin()
     first = run(norm, x, still)
     assert torch.allclose(first, norm(x), atol=1e-6)
-    assert still.batch_norms == 1
     other = x.clone()
     other[2] += 5
     second = run(norm, other, still)
     assert torch.equal((first != second).any(1), torch.arange(N) == 2)
-    still.first_run()
-    third = run(norm, other, still)
-    assert bool((first != third).any(1).all())
 
 
 def test_batch_statistics_of_each_call_are_their_own() -> None:
