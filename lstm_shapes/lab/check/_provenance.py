@@ -46,12 +46,12 @@ class Parts:
     def of(self, value: Value) -> set[Any]:
         """The parts that a value holds."""
         marks = self.held.get(value.index)
-        return set() if marks is None else self._named(marks.flatten(1))
+        return set() if marks is None else self._named(marks)
 
     def along(self, value: Value, axis: int) -> list[set[Any]]:
         """The parts at each index of an axis."""
         marks = self.held[value.index]
-        return [self._named(mark.flatten(1)) for mark in marks.unbind(axis + 1)]
+        return [self._named(mark) for mark in marks.unbind(axis + 1)]
 
     def _named(self, marks: Tensor) -> set[Any]:
         return {name for name, mark in zip(self.names, marks, strict=True) if bool(mark.any())}
