@@ -167,6 +167,7 @@ def _compared(lab: Experiments, samples: tuple[int, ...], wanted: set[int] | Non
             made.tested += (s,)
             for index in moved.keys() - elsewhere:
                 tracks.setdefault(index, Track(lab.baseline.values[index].shape, lab.N)).add(s, moved[index])
+        moved.clear()  # before the next run: it may be large
     return made
 
 

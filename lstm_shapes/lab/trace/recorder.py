@@ -401,6 +401,8 @@ class _Mode:
 class Recorder(_Mode):
     """Context manager that writes one run down in `trace`. Nothing of torch is patched."""
 
+    keeps_errors = True
+
     def __init__(self, still: Still | None = None, names: dict[int, str] | None = None) -> None:
         super().__init__(still, names)
         self.trace = Trace()
@@ -481,7 +483,7 @@ class Recorder(_Mode):
         try:
             result = func(*args, **kwargs)
         except BaseException as error:
-            call.error = error
+            call.error = error if self.keeps_errors else None
             raise
         for target in targets:
             self._wrote(target, call)
