@@ -7,8 +7,6 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["OTHER_ORDER", "differs", "far"]
-
 # The same program on the same sizes gives the same bits on a CPU for what was not changed. On other devices the order
 # of additions may depend on the values' placement; 1e-5 of the largest element is above that and below a dependence.
 _NOISE = {"cpu": 0.0}

@@ -46,6 +46,10 @@ class Samples:
         """What moved in a tensor: nothing, where it was not followed."""
         return self.tracks.get(value.index, _NOTHING)
 
+    def row(self, value: Value) -> Track:
+        """What moved in a result, as it was seen first."""
+        return self.rows.get(value.index) or self.track(value)
+
     def layout(self, value: Value) -> Layout | None:
         """How the samples lie in a tensor."""
         return self.track(value).layout()

@@ -109,11 +109,11 @@ class Bounded(Recorder):
                 self._bytes += tensor.numel() * tensor.element_size()
         return made
 
-    def _noted(self, value: Any, values: list[Value], maker: Call | None = None, depth: int = 6) -> Any:
+    @staticmethod
+    def shortened(value: Any) -> Any:
+        """Arrays and lists of numbers would stay alive: their kind."""
         short = isinstance(value, (tuple, list)) and (len(value) <= _LONGEST or isinstance(value[0], Tensor))
-        if short or isinstance(value, (Tensor, dict, slice, *_KEPT)):
-            return super()._noted(value, values, maker, depth)
-        return type(value).__name__  # arrays and lists of numbers would stay alive
+        return value if short or isinstance(value, (dict, slice, *_KEPT)) else type(value).__name__
 
     def _about_to_write(self, tensor: Tensor) -> None:
         """Nothing is copied: the elements are lost, the shape and the line stay."""
