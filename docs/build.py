@@ -171,8 +171,9 @@ def _signature(name: str, value: Callable[..., Any]) -> str:
 
 
 def _members(value: type) -> Iterator[str]:
-    """A row for each property and method of the type's own that has a docstring."""
-    for name, member in vars(value).items():
+    """A row for each property and method of the type, and of those of ours that it is one of, that has a docstring."""
+    ours = [one for one in reversed(value.__mro__) if one.__module__.startswith("lstm_shapes")]
+    for name, member in {name: member for one in ours for name, member in vars(one).items()}.items():
         function = member if isfunction(member) else getattr(member, "fget", None) or getattr(member, "func", None)
         text = cleandoc(function.__doc__ or "") if function is not None else ""
         if text and not name.startswith("_"):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from .display import Shown, drawing
+from .display import Drawn
 from .errors import ShapeError, SpecError
-from .theory._given import Given, LayerSizes, Sizes, Source, takes
+from .theory._given import Given, LayerSizes, Sizes, takes
 from .theory.expression import Expression
 from .theory.predict import Prediction
 from .theory.reads import Reads
-from .theory.spec import whole
+from .theory.spec import Source, whole
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -23,7 +22,7 @@ KINDS = ("grid", "cell", "packed")
 
 
 @dataclass(frozen=True, repr=False)
-class Picture(Shown):
+class Picture(Drawn):
     """A drawing of one call of one layer: `.svg`, `.text` in characters, `.save(path)`; notebooks show it by itself."""
 
     prediction: Prediction
@@ -37,30 +36,9 @@ class Picture(Shown):
         """The language of its words."""
         return self.prediction.lang
 
-    @property
-    def svg(self) -> str:
-        """A self-contained, accessible SVG, light or dark as the reader's system is."""
-        return drawing(self).svg
-
-    @property
-    def text(self) -> str:
-        """The same drawing in characters."""
-        return drawing(self).at(80)
-
     def reads(self, layer: int, direction: int, t: int, n: int = 0) -> tuple[str, ...]:
         """The states of a cell that the highlighted expression reads: `("h",)`, `("c",)`, both or none."""
         return self.reading.states(layer, direction, t, n) if self.reading else ()
-
-    def save(self, path: str | Path) -> Path:
-        """Write the picture: `.svg`, or `.txt` for the drawing in characters.
-
-        Raises: SpecError for another suffix.
-        """
-        file = Path(path)
-        if file.suffix not in (".svg", ".txt"):
-            raise SpecError("path", "a file name that ends in .svg or .txt", str(path))
-        file.write_text(self.svg if file.suffix == ".svg" else f"{self.text}\n", encoding="utf-8")
-        return file
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -103,26 +81,12 @@ def picture(given: Given, *, highlight: str = "", kind: str = "grid", n: int | N
 
     Of what is long, deep or many both ends are shown and what is read first and last; what else is read is mentioned.
 
-    Args:
-        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
-        D: width of the cell state (hidden_size)
-        K: stacked layers (num_layers), 1 unless given
-        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
-        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
-        bidirectional: reading directions, 1 or 2: R is 2 where True
-        proj_size: P, the width of the projected hidden state, 0 = none
-        bias, dropout, nonlinearity: as torch has them
-        input_size, hidden_size, num_layers: torch's words for Q, D and K
-        N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
-        L: steps in a sequence, 20 unless given
-        lengths: steps of each row: the rows are padded to L and packed
-        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
+    Args: those of a layer and a call, as help(picture) lists them
         highlight: an expression such as "Y[:, -1]"; only for kind="grid"
         kind: "grid", "cell" (inside one cell: every weight block and every wire's shape) or "packed" (what lengths
             leave of a batch)
         n: the row of the batch that is drawn; rows that differ in length are drawn apart unless given
         k: the stacked layer whose cell is drawn, from 0; only for kind="cell"
-        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 
     >>> print(picture(3, 5, 2, L=4, highlight="Y[:, -1]").text)
     Y                         Y     Y     Y     Y

@@ -33,9 +33,8 @@ except ImportError as error:
 
 from .errors import ShapeError, SpecError
 from .theory._cells import CELLS
-from .theory._law_rules import RULES
 from .theory.call import Call, dtype_name
-from .theory.laws import Law, largest, laws, rounding
+from .theory.laws import RULES, Law, largest, laws, rounding
 from .theory.spec import Spec
 
 if TYPE_CHECKING:

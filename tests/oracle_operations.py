@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lstm_shapes.errors import ScrambledAxesWarning
 from lstm_shapes.lab.tensors import AnnotatedTensor
@@ -273,21 +273,6 @@ def flip(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
 
 
 @operation
-def roll(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
-    dim = _dim(rng, x, 1)
-    shift = rng.randint(-3, 3)
-    return None if dim is None else each(x, lambda t: t.roll(shift, dim))
-
-
-@operation
-def rot90(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
-    if len(x.shape) < 2:
-        return None
-    dims, k = rng.sample(range(len(x.shape)), 2), rng.randint(-1, 4)
-    return each(x, lambda t: t.rot90(k, dims))
-
-
-@operation
 def expand(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
     sizes = [rng.choice([2, 3]) if size == 1 and rng.random() < 0.7 else -1 for size in x.shape]
     if x.first.numel() > 1000 or not x.shape:
@@ -343,14 +328,6 @@ def together_again(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | 
     if other != dim and x.shape[dim] % n:
         return None
     return each(x, lambda t: torch.cat([t.split(n, dim)[at] for at in places], other))
-
-
-@operation
-def diagonal(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
-    if len(x.shape) < 2:
-        return None
-    a, b = rng.sample(range(len(x.shape)), 2)
-    return each(x, lambda t: t.diagonal(0, a, b))
 
 
 # ---------------------------------------------------------------- reshaping
@@ -512,26 +489,6 @@ def along(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
 
 
 @operation
-def along_default(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
-    """Functions whose axis is not the one that their neighbours take by default."""
-    if len(x.shape) < 2:
-        return None
-    if rng.random() < 0.5:
-        return each(x, torch.msort)
-    return each(x, torch.linalg.diagonal)
-
-
-@operation
-def inner(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
-    """Both last axes summed over: (N, L) with (N, L) is (N, N)."""
-    if len(x.shape) != 2 or not _exact(1e6, x):
-        return None
-    if any(bool((channel <= 0).any()) for channel in x.channels.values()):
-        return None
-    return each(x, lambda t: torch.inner(t, t), scale=rng.getrandbits(40))
-
-
-@operation
 def linear(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
     if not x.shape or not _exact(1e12, x):
         return None
@@ -621,15 +578,6 @@ def packed_and_back(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded |
         return pad_packed_sequence(packed, batch_first=first)[0]
 
     return each(x, there_and_back)
-
-
-@operation
-def rows_padded(rng: random.Random, x: Coded, _: Sequence[Coded]) -> Coded | None:
-    """A tensor taken apart in rows and put together by pad_sequence, in any order."""
-    if len(x.shape) < 2:
-        return None
-    order, first = rng.sample(range(x.shape[0]), x.shape[0]), rng.random() < 0.5
-    return each(x, lambda t: pad_sequence([t[at] for at in order], batch_first=first))
 
 
 # ---------------------------------------------------------------- loops

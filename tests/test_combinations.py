@@ -16,7 +16,7 @@ import torchinfo
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lstm_shapes.lab._claims import counted_macs
+from lstm_shapes.lab._macs import counted_macs
 from lstm_shapes.theory._cells import CELLS
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction

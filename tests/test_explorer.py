@@ -22,8 +22,8 @@ import lstm_shapes as ls
 from lstm_shapes._explorer import server
 from lstm_shapes._explorer.answer import Answer, answer, too_large
 from lstm_shapes._explorer.steps import stepped
+from lstm_shapes.display import as_text
 from lstm_shapes.display._numbers import number
-from lstm_shapes.display.page import console
 from lstm_shapes.pictures import KINDS
 from lstm_shapes.theory._cells import CELLS, CellKind
 from tests.browser import Page, browser
@@ -549,5 +549,5 @@ def test_same_text_as_in_the_console(page: Page) -> None:
         for row in getattr(block, "rows", ()):
             for cell in row:
                 page.shows(" ".join(getattr(cell, "text", cell).replace("`", "").split("\n")[0].split()))
-    assert console(explanation, width=80)
+    assert as_text(explanation, width=80)
     assert os.environ.get("COLUMNS") is None

@@ -72,8 +72,8 @@ def main(
     if not json:
         from lstm_shapes._views.explanation import every_block, first_blocks
 
-        _put_below(*(every_block(Explanation(prediction)) if full else first_blocks(prediction)))
-    explanation = Explanation(prediction, _prove(prediction, device) if proof else None)
+        _put_below(*(every_block(Explanation.of(prediction)) if full else first_blocks(prediction)))
+    explanation = Explanation.of(prediction, _prove(prediction, device) if proof else None)
     if json:
         _screen.data(explanation.to_dict())
     else:

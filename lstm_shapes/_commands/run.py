@@ -32,7 +32,7 @@ def main(script: Path, *, arguments: tuple[str, ...] = ()) -> int:
     if not script.is_file():
         raise SpecError("SCRIPT", "a Python file", str(script))
     from lstm_shapes.display import as_text
-    from lstm_shapes.lab.check._script import run_script
+    from lstm_shapes.lab.check.session import run_script
 
     code, watched = run_script(str(script), arguments)
     if watched.worth_saying:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from lstm_shapes._views.choice import chosen
+from lstm_shapes._views.canvas import Canvas, chosen
 from lstm_shapes._views.gates import step_view
-from lstm_shapes._views.svg import box, frame, text
+from lstm_shapes._views.heatmap import square
 from lstm_shapes.display._numbers import number
 from lstm_shapes.display.html import to_html
 from lstm_shapes.display.page import Page
@@ -58,27 +58,22 @@ def _strip(cell: CellTrace, t: int, d: int) -> str:
     steps = chosen(len(values[names[0]]), _ROOM, (t,))
     where = f"unit d={d} of layer {cell.layer}{(' forward', ' reverse')[cell.direction] if cell.spec.R > 1 else ''}"
     title = f"Gates and states of {where}"
-    parts, bottom = [text(20, 28, title, "l-title")], _TOP + len(values) * _HIGH
+    canvas, bottom = Canvas(), _TOP + len(values) * _HIGH
+    canvas.text(20, 28, title, "l-title")
     for row, name in enumerate(values):
-        parts.append(text(24, _TOP + row * _HIGH + 20, name, "l-code l-strong"))
+        canvas.text(24, _TOP + row * _HIGH + 20, name, "l-code l-strong")
     x: float = _LEFT
     for place, s in enumerate((t, None, *steps)):
         if s is None:
-            parts.append(text(x + 10, _TOP - 8, "⋯" if place > 1 else "", "l-quiet", "middle"))
+            canvas.text(x + 10, _TOP - 8, "⋯" if place > 1 else "", "l-quiet", "middle")
             x += 20
             continue
-        parts.append(text(x + _WIDE / 2, _TOP - 8, f"t={s}", "l-code l-strong" if s == t else "l-quiet", "middle"))
+        canvas.text(x + _WIDE / 2, _TOP - 8, f"t={s}", "l-code l-strong" if s == t else "l-quiet", "middle")
         for row, numbers in enumerate(values.values()):
-            y = _TOP + row * _HIGH
-            colour, depth = "#bc4c00" if numbers[s] < 0 else "#2f81f7", min(1.0, abs(numbers[s])) / 2
-            parts.append(
-                f'<rect x="{x:.0f}" y="{y}" width="{_WIDE}" height="{_HIGH}" fill="{colour}" '
-                f'fill-opacity="{depth:.3f}"/>'
-            )
-            shown = f"{numbers[s]:.2f}".replace("-", "−")
-            parts.append(text(x + _WIDE / 2, y + 20, shown, "l-code l-strong" if s == t else "l-code", "middle"))
+            label, ink = f"{numbers[s]:.2f}".replace("-", "−"), "l-code l-strong" if s == t else "l-code"
+            square(canvas, x, _TOP + row * _HIGH, _WIDE, _HIGH, max(-1.0, min(1.0, numbers[s])), 2, label, ink)
         if s == t:
-            parts.append(box(x, _TOP - 1, _WIDE, bottom - _TOP + 2, "l-last", 3))
+            canvas.box(x, _TOP - 1, _WIDE, bottom - _TOP + 2, "l-last", radius=3)
         x += _WIDE
     told = f"{title} at t={t}: {', '.join(f'{name} is {number(numbers[t])}' for name, numbers in values.items())}."
-    return frame(title, told, x + 24, bottom + 16, "".join(parts))
+    return canvas.document(title, told, bottom + 16)

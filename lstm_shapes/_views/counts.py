@@ -11,8 +11,6 @@ from lstm_shapes.theory.counts import Counts, kept_for_backward
 
 from .titles import headline, number_of_bytes, subtitle
 
-__all__ = ["conventions_sheet", "counts_blocks", "counts_view", "parameters_sheet"]
-
 _FORMULA = 53
 """Columns that a formula and its numbers may take side by side."""
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lstm_shapes.display import view
-from lstm_shapes.display.page import Block, Lines, Page
+from lstm_shapes.display.page import Block, Cell, Column, Lines, Mark, Page, Sheet, code
 from lstm_shapes.explanation import Explanation
 from lstm_shapes.language import say
-from lstm_shapes.theory._packing import Packing
-from lstm_shapes.theory.notes import notes
+from lstm_shapes.theory.call import Packing
+from lstm_shapes.theory.laws import Law, Laws
+from lstm_shapes.theory.notes import Notes, notes
 from lstm_shapes.theory.predict import Prediction
-from lstm_shapes.theory.slices import Slice, slices
+from lstm_shapes.theory.slices import Slice, Slices, slices
 
 from .counts import counts_blocks, parameters_sheet
-from .parts import laws_sheet, notes_lines, slices_sheet
 from .pictures import overview
 from .shapes import shapes_sheet
 from .staircase import packing_blocks
-from .titles import headline, subtitle
-
-__all__ = ["every_block", "explanation_view", "first_blocks", "prediction_view"]
+from .titles import headline, sizes, subtitle
 
 # What a classifier reads, and what looks like it: the slices that stand on the first screen.
 _FIRST = ("Y[:, -1, :]", "Y[:, -1]", "hn[-1]", "Y[:, -1:]", "Y[-1]", "Y[-1:]", "hn[-2]")
@@ -78,7 +76,7 @@ def _behind(explanation: Explanation) -> Iterator[Block]:
         yield slices_sheet(say("slices"), ((one.expression, one) for one in explanation.slices))
     if call.lengths is not None:
         yield from packing_blocks(Packing.of(call.lengths, call.L))
-    yield notes_lines(explanation.notes)
+    yield Lines(say("notes"), explanation.notes)
     yield laws_sheet(explanation.laws)
 
 
@@ -95,3 +93,60 @@ def _reading(prediction: Prediction) -> Iterator[tuple[str, Slice]]:
             fits = len(names.rpartition("\n")[2]) + len(one.expression) < _SIDE_BY_SIDE
             names += f",{' ' if fits else chr(10)}{one.expression}"
         yield names, group[0]
+
+
+# ---- its parts, which show themselves too
+
+
+@view.register(Slices)
+def slices_view(slices: Slices) -> Page:
+    """`Explanation.slices`."""
+    if not slices:
+        return Page(say("slices"), say("nothing to slice"), ())
+    return Page("", "", (slices_sheet(say("slices"), ((one.expression, one) for one in slices)),))
+
+
+def slices_sheet(title: str, rows: Iterable[tuple[str, Slice]]) -> Sheet:
+    """Expressions and what they give; a star on what a classifier usually wants."""
+    every = list(rows)
+    cells: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            Mark("★", "good") if one.wanted else "",
+            code(expressions),
+            Mark(one.axes.formula, "symbol"),
+            sizes(one.axes),
+            one.meaning,
+        )
+        for expressions, one in every
+    )
+    joined = {one.expression for _, one in every if one.wanted} == {"hn[-2]", "hn[-1]"}
+    columns = (*[Column("")] * 4, Column("", whole=False))
+    return Sheet(title, columns, cells, caption=say("star joined" if joined else "star"))
+
+
+@view.register(Notes)
+def notes_view(notes: Notes) -> Page:
+    """`Explanation.notes`: where learners slip with this layer."""
+    return Page("", "", (Lines(say("notes"), notes),))
+
+
+@view.register(Laws)
+def laws_view(laws: Laws) -> Page:
+    """What `laws` returns."""
+    holding = sum(law.holds for law in laws)
+    told = say("laws counted", holding=holding, others=len(laws) - holding)
+    return Page(told, "", (laws_sheet(laws),))
+
+
+def laws_sheet(laws: Iterable[Law]) -> Sheet:
+    """Identities first, false friends after them, each with its reason."""
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            Mark("=", "good") if law.holds else Mark("≠", "bad"),
+            code(law.expression if law.holds else law.expression.replace(" == ", " != ")),
+            law.why,
+        )
+        for law in sorted(laws, key=lambda law: not law.holds)
+    )
+    columns = (Column(""), Column(say("expression"), whole=False), Column(say("why"), whole=False))
+    return Sheet(say("laws"), columns, rows, caption=say("laws caption"))

@@ -1,49 +1,70 @@
-"""The grid of cells, layers × steps, as SVG and console both draw it: what of it is shown, and what is lit.
+"""The unrolled grid of cells, layers × steps, as SVG and in characters: what of it is shown, and what is lit.
 
-A picture has one grid for rows of the batch that are alike, else one a row; all with the same steps.
+X enters below, Y is the top row, hn and cn are where each row ends. A picture has one grid for rows of the batch that
+are alike, else one a row; all with the same steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice, zip_longest
+from itertools import accumulate, islice, pairwise, zip_longest
 from typing import NamedTuple
+
+from rich.cells import cell_len
 
 from lstm_shapes.language import say
 from lstm_shapes.pictures import Picture
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.reads import Reads, covers
+from lstm_shapes.theory.reads import Reads, covers, spoken
 from lstm_shapes.theory.spec import Spec
 
-from .choice import chosen
-
-__all__ = ["Grid", "Lit", "Row", "backwards", "grids", "hidden"]
+from .canvas import Canvas, Sketch, chosen, padded, wide, wrapped
+from .titles import subtitle
 
 _ROWS_SHOWN = 3
 _ROOM = 14  # seven steps without a gap
 _MOST_ROOM = 20  # for steps that are read: as many again may stand apart
 
 
-class Lit(NamedTuple):
-    """What is read of a cell, an input or an initial state: of which names, and whether in every row drawn."""
+def grid_sketch(picture: Picture) -> Sketch:
+    """The grid of a picture, and what is read of it."""
+    prediction, reading = picture.prediction, picture.reading
+    drawn = _grids(picture)
+    said = [f"{subtitle(prediction.spec, prediction.call)}.".replace("`", "")]
+    if reading is not None:
+        said += [*spoken(reading, picture.n), *_backwards(picture), *_hidden(drawn)]
+    return Sketch(
+        title=say("title step" if prediction.spec.kind.step else "title grid"),
+        svg=lambda canvas, y: _svg(drawn, canvas, y),
+        text=lambda width: _text(picture, width),
+        said=tuple(said),
+    )
 
-    names: tuple[str, ...]
-    every: bool
+
+# ---- what is shown
+
+
+class _Box(NamedTuple):
+    """One place of the grid: its class, label and tip as SVG, its mark in characters."""
+
+    cls: str
+    label: str
+    tip: str
+    mark: str
+    ink: str = "l-code l-quiet"
 
     @property
-    def style(self) -> str:
-        """The class of its box: filled, outlined, or none."""
-        return "" if not self.names else "l-lit" if self.every else "l-some"
+    def lit(self) -> bool:
+        return self.cls in ("l-lit", "l-some")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One direction of one layer in the grid; `index` is its place in hn's first axis."""
+class _Row(NamedTuple):
+    """One direction of one layer; `place` is its row of hn."""
 
     layer: int
     direction: int
-    index: int
+    place: int
 
     @property
     def arrow(self) -> str:
@@ -51,7 +72,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class _Grid:
     """The grid of row n of the batch, or of all where they are alike (None), with what an expression reads of it.
 
     Of `layers`, from the bottom, and `steps` None stands where some are left out.
@@ -63,18 +84,15 @@ class Grid:
     n: int | None
     layers: tuple[int | None, ...]
     steps: tuple[int | None, ...]
-    name: str = ""
+    name: str
 
     @property
-    def rows(self) -> tuple[Row | None, ...]:
+    def rows(self) -> tuple[_Row | None, ...]:
         """Rows from the top layer down, None where layers are left out."""
         R = self.spec.R
-        rows: list[Row | None] = []
+        rows: list[_Row | None] = []
         for layer in reversed(self.layers):
-            if layer is None:
-                rows.append(None)
-            else:
-                rows += [Row(layer, r, layer * R + r) for r in reversed(range(R))]
+            rows += [None] if layer is None else [_Row(layer, r, layer * R + r) for r in reversed(range(R))]
         return tuple(rows)
 
     @property
@@ -82,110 +100,132 @@ class Grid:
         """The steps that are shown."""
         return tuple(t for t in self.steps if t is not None)
 
+    @property
+    def length(self) -> int:
+        """Steps of the rows drawn; what comes after them is padding."""
+        return self.call.lengths[self.n] if self.call.lengths and self.n is not None else self.call.L
+
     def short(self, t: int) -> str:
         """A step as a short word: counted from the end where its number is long."""
         return str(t) if t < 100_000 or self.call.L - t >= 100_000 else f"L−{self.call.L - t}"
 
-    @property
-    def length(self) -> int:
-        """Steps of the rows drawn."""
-        return self.call.lengths[self.n] if self.call.lengths and self.n is not None else self.call.L
+    def label(self, row: _Row) -> str:
+        return say("the cell") if self.spec.kind.step else say("layer", k=row.layer)
 
-    def real(self, t: int) -> bool:
-        """Whether that step is there, and no padding."""
-        return t < self.length
+    def cell(self, row: _Row, t: int) -> _Box:
+        """`[h]` is read, `[ ]` is not, `( )` is what hn and cn hold, `·` is no cell but padding."""
+        side = "" if self.spec.R == 1 else (" forward", " reverse")[row.direction]
+        what = say("the cell") if self.spec.kind.step else say(f"tip cell{side}", layer=row.layer, t=t)
+        if read := self._read(self.spec.kind.states, row, t):
+            return self._lit(read, what, " ".join(read), " ".join(read))
+        mark = "( )" if self.is_last(row, t) else "[ ]"
+        return _Box("l-cell", "", self._where + what, mark if t < self.length else "·")
 
-    def lit(self, row: Row, t: int) -> Lit:
-        """The states of a cell that are read."""
-        return self._lit(self.spec.kind.states, row.layer, row.direction, t)
-
-    def start(self, row: Row) -> Lit:
-        """The initial states that are read."""
-        return self._lit(tuple(f"{state}0" for state in self.spec.kind.states), row.layer, row.direction, 0)
-
-    def inputs(self, t: int) -> Lit:
-        """Whether X is read at this step."""
-        return self._lit(("X",), 0, 0, t)
-
-    def _lit(self, names: tuple[str, ...], layer: int, direction: int, t: int) -> Lit:
-        if self.reads is None:
-            return Lit((), True)
-        rows = {name: self.reads.rows(name, layer, direction, t, self.length) for name in names}
-        if self.n is not None:
-            return Lit(tuple(name for name in names if any(self.n in one for one in rows[name])), True)
-        read = tuple(name for name in names if rows[name])
-        return Lit(read, all(covers(rows[name], self.call.N or 1) for name in read))
-
-    def padding(self, t: int) -> bool:
-        """Whether the zeros are read that Y holds at a step that this row does not have."""
-        return self.reads is not None and self.n is not None and self.reads.padding(self.n, t)
-
-    def is_last(self, row: Row, t: int) -> bool:
+    def is_last(self, row: _Row, t: int) -> bool:
         """Whether this cell's states are what hn and cn hold."""
         return t == (0 if row.direction else self.length - 1)
 
+    def initial(self, row: _Row) -> _Box:
+        """h0 and c0."""
+        names = tuple(f"{state}0" for state in self.spec.kind.states)
+        label, read = self._states(row, names), self._read(names, row, 0)
+        if read:
+            return self._lit(read, label, self._states(row, read), self._states(row, read, ","))
+        return _Box("l-end", label, self._where + label, self._states(row, names, ","))
 
-def grids(picture: Picture, room: int = _ROOM, most: int = _MOST_ROOM) -> tuple[Grid, ...]:
+    def final(self, row: _Row) -> _Box:
+        """hn and cn: what is read of them is lit where it was made."""
+        names = tuple(f"{state}n" for state in self.spec.kind.states)
+        label = self._states(row, names)
+        return _Box("l-end", label, self._where + label, self._states(row, names, ","))
+
+    def input(self, t: int) -> _Box:
+        """X at a step."""
+        what, short, real = f"X, t={t}", self.short(t), t < self.length
+        label, mark = (f"t={short}", short) if real else (say("pad"), say("pad"))
+        if self.spec.kind.step:
+            label = mark = "x"
+        if read := self._read(("X",), _Row(0, 0, 0), t):
+            return self._lit(read, what, label, mark)
+        return _Box("l-in" if real else "l-pad", label, self._where + what, mark)
+
+    def output(self, t: int) -> _Box:
+        """Y at a step, and how it is indexed there."""
+        what = f"{self._where}Y, t={t}"
+        if t < self.length:
+            first = self.call.batched and self.spec.batch_first
+            return _Box("l-out", f"[:, {self.short(t)}]" if first else f"[{self.short(t)}]", what, "Y")
+        if self.reads_padding(t):
+            return _Box("l-zero", "0", say("tip padding read", what=what), "[0]")
+        return _Box("l-pad", "0", say("tip padding", what=what), "0")
+
+    def column(self, t: int) -> list[_Box]:
+        """X and all cells of a step."""
+        return [self.input(t), *(self.cell(row, t) for row in self.rows if row)]
+
+    def reads_padding(self, t: int) -> bool:
+        """Whether the zeros are read that Y holds at a step that this row does not have."""
+        return self.reads is not None and self.n is not None and self.reads.padding(self.n, t)
+
+    @property
+    def _where(self) -> str:
+        return "" if self.n is None else say("tip row", n=self.n)
+
+    def _states(self, row: _Row, names: Iterable[str], comma: str = ", ") -> str:
+        """`h0[2], c0[2]`; a cell has one of each."""
+        return comma.join(name if self.spec.kind.step else f"{name}[{row.place}]" for name in names)
+
+    def _read(self, names: tuple[str, ...], row: _Row, t: int) -> dict[str, list[range]]:
+        """What is read of some names at a step, and in which rows of the batch."""
+        if self.reads is None:
+            return {}
+        rows = {name: self.reads.rows(name, row.layer, row.direction, t, self.length) for name in names}
+        n = self.n
+        return {
+            name: parts for name, parts in rows.items() if (any(n in one for one in parts) if n is not None else parts)
+        }
+
+    def _lit(self, read: dict[str, list[range]], what: str, label: str, mark: str) -> _Box:
+        """A box of which something is read: filled if in every row drawn, else outlined, and with a star."""
+        every = self.n is not None or all(covers(rows, self.call.N or 1) for rows in read.values())
+        names = list(read)
+        told = say("and", one=names[0], other=names[1]) if len(names) == 2 else names[0]
+        tip = say("tip read" if every else "tip some", what=self._where + what, names=told)
+        return _Box("l-lit" if every else "l-some", label, tip, f"[{mark}{'' if every else '*'}]", "l-code l-on")
+
+
+def _grids(picture: Picture, room: int = _ROOM, most: int = _MOST_ROOM) -> tuple[_Grid, ...]:
     """The grids of a picture: steps, layers and rows at both ends, and the first and the last that are read.
 
-    `room` is what steps may take (see `choice.chosen`), `most` what they may take where they are read.
+    `room` is what steps may take (see `chosen`), `most` what they may take where they are read.
     """
     spec, call, reads = picture.prediction.spec, picture.prediction.call, picture.reading
     rows = _rows(picture)
     lengths = [call.lengths[n] if call.lengths and n is not None else call.L for n in rows]
-    wanted = list(_steps_read(reads, rows, lengths)) if reads else []
-    steps = chosen(call.L, most, [*wanted, *(length - 1 for length in lengths)], room, max(lengths) - 1)
-    layers = chosen(spec.K, 11, _layers_read(reads) if reads else (), 10 if spec.R == 1 else 6)
+    parts = reads.parts if reads else ()
+    layers_read = [layer for part in parts if part.name != "X" for layer in (part.layers[0], part.layers[-1])]
+    wanted = [*(_steps_read(reads, rows, lengths) if reads else ()), *(length - 1 for length in lengths)]
+    steps = chosen(call.L, most, wanted, room, max(lengths) - 1)
+    layers = chosen(spec.K, 11, layers_read, 10 if spec.R == 1 else 6)
     return tuple(
-        Grid(spec, call, reads, n, layers, steps, _name(picture, n, last=place == len(rows) - 1))
+        _Grid(spec, call, reads, n, layers, steps, _name(picture, n, last=place == len(rows) - 1))
         for place, n in enumerate(rows)
     )
 
 
-def hidden(drawn: tuple[Grid, ...]) -> tuple[str, ...]:
-    """A sentence on what is read and not shown, in which direction to look for it; none where all is shown."""
-    reads = drawn[0].reads
-    if reads is None:
-        return ()
-    layers = [layer for layer in drawn[0].layers if layer is not None]
-    missing = reads.hidden(layers, drawn[0].shown, [grid.n for grid in drawn if grid.n is not None] or None)
-    return (say(f"also {' '.join(missing)}"),) if missing else ()
-
-
-def backwards(picture: Picture) -> tuple[str, ...]:
-    """How many steps the reverse cells that are read have made; nothing where none is read.
-
-    >>> from lstm_shapes.pictures import picture
-    >>> backwards(picture(28, 256, bidirectional=True, L=20, highlight="Y[:, -1]"))
-    ('The backward half starts at the last step: at t=19 it has made 1 step of 20.',)
-    """
-    call, reads = picture.prediction.call, picture.reading
-    if reads is None or call.lengths is not None:  # rows that differ in length begin at steps of their own
-        return ()
-    cells = [part.cells_of(call.L) for part in reads.parts if part.computed and part.direction]
-    ends = sorted({t for steps in cells if steps for t in (steps[0], steps[-1])})
-    told = [(t, call.L - t) for t in dict.fromkeys((*ends[-1:], *ends[:1]))]
-    if len(told) == 2:
-        (t, made), (u, more) = told
-        return (say("backward half, two", t=t, made=made, u=u, more=more, L=call.L),)
-    return tuple(say("backward half", t=t, made=made, L=call.L) for t, made in told)
-
-
 def _rows(picture: Picture) -> list[int | None]:
-    """The rows of the batch that get a grid of their own; None is one grid for all."""
+    """The rows of the batch that get a grid of their own, the first and last that are read before others; None: all."""
     call, reads = picture.prediction.call, picture.reading
     if picture.n is not None:
         return [picture.n]
     if call.lengths is None:
         return [None]
-    read = sorted(_row_ends(reads)) if reads else []
+    read: list[int] = []
+    if reads is not None:
+        ends = ((part, backwards) for part in reads.parts for backwards in (False, True))
+        read = sorted({n for part, backwards in ends for n in islice(reads.rows_of(part, backwards), 1)})
     order = [*read[:1], *read[-1:], *read, *range(min(call.N or 1, _ROWS_SHOWN))]
     return [*sorted(islice(dict.fromkeys(order), _ROWS_SHOWN))]
-
-
-def _row_ends(reads: Reads) -> set[int]:
-    """The first and the last row of each part."""
-    return {n for part in reads.parts for back in (False, True) for n in islice(reads.rows_of(part, back), 1)}
 
 
 def _steps_read(reads: Reads, rows: list[int | None], lengths: list[int]) -> Iterator[int]:
@@ -202,13 +242,6 @@ def _steps_read(reads: Reads, rows: list[int | None], lengths: list[int]) -> Ite
         yield from (t for t in pair if t is not None)
 
 
-def _layers_read(reads: Reads) -> Iterator[int]:
-    """The first and the last layer that each part reads."""
-    for part in reads.parts:
-        if part.name != "X":
-            yield from (part.layers[0], part.layers[-1])
-
-
 def _name(picture: Picture, n: int | None, last: bool) -> str:
     """`row n=0, 3 of 5 steps`, and after the last how many rows are not drawn."""
     call = picture.prediction.call
@@ -216,6 +249,228 @@ def _name(picture: Picture, n: int | None, last: bool) -> str:
         return ""
     name = say("row n of", n=n, length=call.lengths[n], L=call.L) if call.lengths else say("row n", n=n)
     more = (call.N or 1) - _ROWS_SHOWN
-    if picture.n is None and last and more > 0:
-        name = say("row n and more", name=name, more=more)
-    return name
+    return say("row n and more", name=name, more=more) if picture.n is None and last and more > 0 else name
+
+
+def _hidden(drawn: tuple[_Grid, ...]) -> tuple[str, ...]:
+    """A sentence on what is read and not shown, in which direction to look for it; none where all is shown."""
+    reads = drawn[0].reads
+    if reads is None:
+        return ()
+    layers = [layer for layer in drawn[0].layers if layer is not None]
+    missing = reads.hidden(layers, drawn[0].shown, [grid.n for grid in drawn if grid.n is not None] or None)
+    return (say(f"also {' '.join(missing)}"),) if missing else ()
+
+
+def _backwards(picture: Picture) -> tuple[str, ...]:
+    """How many steps the reverse cells that are read have made; nothing where none is read."""
+    call, reads = picture.prediction.call, picture.reading
+    if reads is None or call.lengths is not None:  # rows that differ in length begin at steps of their own
+        return ()
+    cells = [part.cells_of(call.L) for part in reads.parts if part.computed and part.direction]
+    ends = sorted({t for steps in cells if steps for t in (steps[0], steps[-1])})
+    told = [(t, call.L - t) for t in dict.fromkeys((*ends[-1:], *ends[:1]))]
+    if len(told) == 2:
+        (t, made), (u, more) = told
+        return (say("backward half, two", t=t, made=made, u=u, more=more, L=call.L),)
+    return tuple(say("backward half", t=t, made=made, L=call.L) for t, made in told)
+
+
+# ---- as SVG
+
+CELL_H, STEP_H = 30, 26  # a cell; a step of X or Y
+GAP_W = 20  # a column of steps that are left out
+WIRE = 32  # from one column to the next
+PAIR = 40  # from one direction of a layer to the other
+LAYER = 44  # free space between layers, for the arrows
+
+
+def _svg(drawn: tuple[_Grid, ...], canvas: Canvas, y: float) -> float:
+    """The grids below each other, and a line for the marks that they have."""
+    for grid in drawn:
+        if grid.name:
+            canvas.text(20, y + 12, grid.name, "l-strong")
+            y += 26
+        y = _Svg(grid, canvas).draw(y) + 26
+    told = [say(f"key last {' '.join(drawn[0].spec.kind.states)}")]
+    told += [say(f"key {mark}") for mark in ("lit", "some", "zero") if canvas.has(f"l-{mark}")]
+    return canvas.paragraph(20, y + 2, " ".join(told)) - 5
+
+
+class _Svg:
+    """One grid on a canvas."""
+
+    def __init__(self, grid: _Grid, canvas: Canvas) -> None:
+        spec = self.spec = grid.spec
+        self.grid, self.canvas = grid, canvas
+        self.wide = say("wide", symbol=f"{'R·' if spec.R > 1 else ''}{spec.width}", width=spec.R * spec.H)
+        self.features = say("features", Q=spec.Q)
+        self.end_w = max(88.0, *(7.8 * len(grid.final(row).label) + 12 for row in grid.rows if row))
+        self.left = max(108 + self.end_w + WIRE, 50 + max(wide(self.wide, "l-quiet"), wide(self.features, "l-quiet")))
+        self.cell_w = max(72.0, *(10 + wide(grid.output(t).label, "l-code l-quiet") for t in grid.shown))
+        widths = ((GAP_W if t is None else self.cell_w) + WIRE for t in grid.steps)
+        self.places = list(zip(grid.steps, accumulate(widths, initial=self.left), strict=False))
+        self.columns = [(t, x) for t, x in self.places if t is not None]
+        self.real = [(t, x) for t, x in self.columns if t < grid.length]
+        # A row's last state stands where the row ends: padding is computed by nobody, and no wire runs through it.
+        self.right = self.real[-1][1] + self.cell_w + WIRE
+
+    def draw(self, y: float) -> float:
+        """From a height down, and where it ends."""
+        grid, R = self.grid, self.spec.R
+        above = not self.spec.kind.step  # whether something is above that arrows lead to
+        if above:
+            y = self._steps(y, "Y", self.wide, grid.output)
+        for row in grid.rows:
+            if row is None:
+                self._gap(y)
+                above, y = False, y + LAYER
+                continue
+            if row.direction == R - 1:  # the upper of the layer's rows
+                y = self._upward(y) if above else y + 8
+                self._layer(row, y)
+            self._row(row, y)
+            above, y = True, y + (PAIR if row.direction else CELL_H)
+        return self._steps(self._upward(y), "X", self.features, grid.input)
+
+    def _put(self, x: float, y: float, width: float, height: float, box: _Box, radius: float = 5) -> None:
+        self.canvas.box(x, y, width, height, box.cls, box.label, box.ink, radius=radius, tip=box.tip)
+
+    def _steps(self, y: float, name: str, width: str, box: Callable[[int], _Box]) -> float:
+        """The row of X or Y."""
+        self.canvas.text(20, y + 18, name, "l-code l-strong")
+        self.canvas.text(38, y + 18, width, "l-quiet")
+        for t, x in self.places:
+            if t is None:
+                self.canvas.text(x + GAP_W / 2, y + 16, "⋯", "l-strong", "middle")
+            else:
+                self._put(x, y, self.cell_w, STEP_H, box(t))
+        return y + STEP_H
+
+    def _gap(self, y: float) -> None:
+        """Layers that are left out."""
+        for _, x in self.columns:
+            self.canvas.text(x + self.cell_w / 2, y + 26, "⋮", "l-strong", "middle")
+        if self.grid.layers.count(None) == 1:
+            missing = self.spec.K + 1 - len(self.grid.layers)
+            self.canvas.text(20, y + 26, say("more layers", count=missing), "l-quiet")
+
+    def _upward(self, y: float) -> float:
+        """Arrows to what ends at `y` from what stands below, and where that begins."""
+        for _, x in self.real:
+            self.canvas.arrow(x + self.cell_w / 2, y + LAYER - 4, x + self.cell_w / 2, y + 5)
+        return y + LAYER
+
+    def _layer(self, row: _Row, y: float) -> None:
+        """The name of a layer, and a frame around its two directions at each step."""
+        height = PAIR + CELL_H if self.spec.R == 2 else CELL_H
+        self.canvas.text(20, y + height / 2 + 5, self.grid.label(row), "l-strong")
+        if self.spec.R == 2:
+            for _, x in self.real:
+                self.canvas.box(x - 5, y - 5, self.cell_w + 10, height + 10, "l-group", radius=8)
+
+    def _row(self, row: _Row, y: float) -> None:
+        """One direction of a layer, from its initial to its last state."""
+        grid, left, middle = self.grid, self.left - WIRE - self.end_w, y + CELL_H / 2
+        sides = (grid.final(row), grid.initial(row)) if row.direction else (grid.initial(row), grid.final(row))
+        for x, side in zip((left, self.right), sides, strict=True):
+            self._put(x, y, self.end_w, CELL_H, side, 14)
+        # From box to box; where steps are left out the wire runs on to the next one.
+        boxes = [(left, self.end_w), *((x, self.cell_w) for _, x in self.real), (self.right, 0.0)]
+        for (a, width), (b, _) in pairwise(boxes):
+            ends = (a + width + 3, b - 3)
+            low, high = reversed(ends) if row.direction else ends
+            self.canvas.arrow(low, middle, high, middle)
+        for t, x in self.real:
+            self._put(x, y, self.cell_w, CELL_H, grid.cell(row, t))
+            if grid.is_last(row, t):
+                self.canvas.box(x - 2, y - 2, self.cell_w + 4, CELL_H + 4, "l-last", radius=7)
+
+
+# ---- in characters
+
+_LEAST, _MOST = 5, 30  # room for the first and the last step; more than any terminal's
+
+
+def _text(picture: Picture, width: int) -> str:
+    """Rows of cells from the top layer down, with as many steps as fit, and a key to the marks that occur.
+
+    h0, c0, hn and cn are named at the ends of the rows, unless that costs the first or the last step that is read.
+    """
+    named, plain = _largest(picture, width, named=True), _largest(picture, width, named=False)
+    drawn = plain or _grids(picture, _LEAST, _LEAST)  # where not even two steps fit, what is cut is marked
+    short = named is None or _reach(named) != _reach(drawn)
+    drawn = drawn if named is None or short else named
+    blocks = (f"{grid.name}\n{_characters(grid, not short)}".lstrip("\n") for grid in drawn)
+    drawing = "\n\n".join(blocks)
+    sentences = (*_key(drawn, drawing), *_backwards(picture), *_hidden(drawn))
+    below = [line for sentence in sentences for line in wrapped(sentence, width)]
+    return "\n".join([drawing, *([""] if below else []), *below])
+
+
+def _largest(picture: Picture, width: int, named: bool) -> tuple[_Grid, ...] | None:
+    """The grids with the most steps that fit."""
+    for room in range(min(_MOST, max(_LEAST, width // 3)), _LEAST - 1, -1):
+        drawn = _grids(picture, room, room)
+        if all(cell_len(line) <= width for grid in drawn for line in _characters(grid, named).splitlines()):
+            return drawn
+    return None
+
+
+def _reach(drawn: tuple[_Grid, ...]) -> tuple[int, ...]:
+    """The first and the last step that is lit."""
+    lit = [t for t in drawn[0].shown if any(box.lit for grid in drawn for box in grid.column(t))]
+    return (lit[0], lit[-1]) if lit else ()
+
+
+def _key(drawn: tuple[_Grid, ...], drawing: str) -> tuple[str, ...]:
+    """What the marks mean that the drawing has."""
+    marks = (
+        (say("mark read"), drawn[0].reads is not None),
+        (say(f"mark last {' '.join(drawn[0].spec.kind.states)}"), "( )" in drawing),
+        (say("mark some"), "*]" in drawing),
+        (say("mark padding"), any(grid.reads_padding(t) for grid in drawn for t in drawn[0].shown)),
+    )
+    told = [sentence for sentence, there in marks if there]
+    return (", ".join(told) + ".",) if told else ()
+
+
+def _characters(grid: _Grid, named: bool) -> str:
+    """One grid; `named` says whether its rows have h0, c0, hn and cn at their ends: those that are read always are."""
+    spec, rows = grid.spec, [row for row in grid.rows if row]
+    labels = {
+        row: f"{grid.label(row)} {row.arrow}" if named and not spec.kind.step else grid.label(row) for row in rows
+    }
+    sides = {row: _sides(grid, row, named) for row in rows}
+    head, side = max(map(cell_len, labels.values())), max(len(end) for ends in sides.values() for end in ends)
+    indent = head + (1 + side if side else 0)
+    widths = {t: max(3, *(cell_len(box.mark) for box in grid.column(t))) for t in grid.shown}
+    computed = grid.steps[: grid.steps.index(max(t for t in grid.shown if t < grid.length)) + 1]
+
+    def line(start: str, marks: list[str], steps: tuple[int | None, ...], wire: str, end: str = "") -> str:
+        at = dict(zip(grid.shown, marks, strict=True))
+        placed = ("…" if t is None else padded(at[t], widths[t], "^") for t in steps)
+        return wire.join([start, *placed, end]).rstrip()
+
+    upward = line(" " * indent, ["↑"] * len(grid.shown), computed, "   ")  # nothing enters padding
+    lines = []
+    if not spec.kind.step:
+        lines.append(line(padded("Y", indent), [grid.output(t).mark for t in grid.shown], grid.steps, "   "))
+    for row in grid.rows:
+        if row is None:
+            lines += [upward, " " * indent + "⋮"]
+            continue
+        if row.direction == spec.R - 1 and lines:
+            lines.append(upward)
+        left, right = sides[row]
+        start = padded(labels[row], head) + (f" {left:>{side}}" if side else "")
+        lines.append(line(start, [grid.cell(row, t).mark for t in grid.shown], computed, f" {row.arrow} ", right))
+    lines += [upward, line(padded("X", indent), [grid.input(t).mark for t in grid.shown], grid.steps, "   ")]
+    return "\n".join(lines)
+
+
+def _sides(grid: _Grid, row: _Row, named: bool) -> tuple[str, str]:
+    """What stands left and right of a row."""
+    initial = grid.initial(row)
+    start, end = initial.mark if named or initial.lit else "", grid.final(row).mark if named else ""
+    return (end, start) if row.direction else (start, end)

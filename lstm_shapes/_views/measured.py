@@ -13,8 +13,6 @@ from lstm_shapes.language import say
 from .pictures import overview
 from .titles import headline, sizes, subtitle
 
-__all__ = ["proof_lines", "proof_sheet", "proof_view", "run_view"]
-
 # Of many layers that hold, these many are shown; a check that fails is always shown.
 _SHOWN = 40
 

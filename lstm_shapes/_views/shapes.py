@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from lstm_shapes.display.page import Cell, Column, Mark, Page, Sheet, code
 from lstm_shapes.language import say
-from lstm_shapes.theory._meanings import meaning
+from lstm_shapes.theory.notes import meaning
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.symbols import SYMBOLS
 
 from .titles import headline, sizes, subtitle
-
-__all__ = ["shapes_sheet", "shapes_view"]
 
 
 def shapes_view(prediction: Prediction) -> Page:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from lstm_shapes.display.page import Block, Column, Drawing, Mark, Page, Sheet
+from rich.cells import cell_len
+
+from lstm_shapes.display.page import Block, Column, Drawing, Mark, Sheet
 from lstm_shapes.language import in_this_language, say
-from lstm_shapes.theory._packing import Packing
+from lstm_shapes.pictures import Picture
+from lstm_shapes.theory.call import Packing
 
-from .choice import ends
-from .columns import columns, padded
-from .svg import box, text, wide
-
-__all__ = ["packing_blocks", "packing_view", "staircase", "staircase_body", "staircase_sentences"]
+from .canvas import Canvas, Sketch, ends, padded, wide
+from .titles import subtitle
 
 PADDING = "·"
 GAP = "…"
-
-
-def packing_view(packing: Packing) -> Page:
-    """What a PackedSequence holds, on a page of its own."""
-    subtitle = say("packed size", N=packing.N, L=packing.L, lengths=_listed(packing.lengths))
-    return Page("PackedSequence", subtitle, packing_blocks(packing))
 
 
 def packing_blocks(packing: Packing) -> tuple[Block, ...]:
@@ -39,6 +33,48 @@ def packing_blocks(packing: Packing) -> tuple[Block, ...]:
     return Drawing(say("packed drawing"), drawn), Sheet(say("packed"), heads, cells)
 
 
+def packed_sketch(picture: Picture) -> Sketch:
+    """The staircase of a picture; in words how long its rows are, in their order, and how many have each step."""
+    spec, call = picture.prediction.spec, picture.prediction.call
+    packing = Packing.of(call.lengths or (), call.L)
+    rows, lengths = _listed(packing.sorted_indices), _listed(packing.sorted_lengths)
+    return Sketch(
+        title=say("title packed"),
+        svg=lambda canvas, y: _svg(packing, canvas, y),
+        text=lambda width: staircase(packing, width),
+        said=(f"{subtitle(spec, call)}.".replace("`", ""),),
+        unseen=(say("packed order", rows=rows, lengths=lengths), say("packed sizes", sizes=_batch_sizes(packing))),
+    )
+
+
+def _listed(numbers: tuple[int, ...], most: int = 8) -> str:
+    return ", ".join(GAP if place is None else str(numbers[place]) for place in ends(len(numbers), most))
+
+
+def _batch_sizes(packing: Packing, most: int = 8) -> str:
+    """Those that are shown, without making an entry for each of perhaps a billion steps."""
+    steps = ends(max(packing.lengths), most)
+    return ", ".join(GAP if step is None else str(packing.batch_size(step)) for step in steps)
+
+
+Stairs = list[tuple[str, list[int | None]]]
+
+
+def _stairs(packing: Packing, most: int, steps: tuple[int | None, ...]) -> Stairs:
+    """Each row that is shown: what it is, and of each step its place in `data`, None for padding."""
+    before = {t: sum(min(length, t) for length in packing.lengths) for t in steps if t is not None}
+    shown: Stairs = []
+    for place in ends(packing.N, most):
+        if place is None:
+            shown.append(("⋮", []))
+            continue
+        row = packing.sorted_indices[place]
+        length = packing.lengths[row]
+        places = [start + place if t < length else None for t, start in before.items()]
+        shown.append((say("row", row=row, steps=length), places))
+    return shown
+
+
 def staircase(packing: Packing, width: int = 78, rows: int = 12) -> str:
     """Rows in the order of `data`, longest first; the places of their steps in `data`, `·` where there is none.
 
@@ -52,105 +88,60 @@ def staircase(packing: Packing, width: int = 78, rows: int = 12) -> str:
     row 2 (2)    2  5  ·  ·  ·
     batch_sizes  3  3  2  1  1
     """
-    lengths = packing.lengths
-    places = ends(packing.N, rows)
-    heads = {place: _head(packing, place) for place in places if place is not None}
-    margin = max(len("batch_sizes"), *(columns(head) for head in heads.values()))
+    heads = [head for head, _ in _stairs(packing, rows, ())]
+    margin = max(cell_len(head) for head in ("batch_sizes", *heads))
     cell = max(len(str(packing.T - 1)), len(str(packing.N)), len(str(packing.L - 1))) + 2
+    room = width - margin
     # The mark for what is left out takes less than a cell.
-    least = 3 if packing.L > 2 else packing.L
-    steps = ends(
-        packing.L,
-        max(
-            least,
-            (width - margin) // cell
-            if packing.L * cell <= width - margin
-            else (width - margin - len(GAP) - 2) // cell + 1,
-        ),
-    )
-    # The entries of data before each step, and the rows that have it.
-    before = {step: sum(min(length, step) for length in lengths) for step in steps if step is not None}
-    sizes = {step: packing.batch_size(step) for step in before}
+    fitting = room // cell if packing.L * cell <= room else (room - len(GAP) - 2) // cell + 1
+    steps = ends(packing.L, max(fitting, min(packing.L, 3)))
+    shown = [t for t in steps if t is not None]
 
-    def line(head: str, cells: list[str], pad: str = "<") -> str:
-        return padded(head, margin, pad) + "".join(f"  {GAP}" if one == GAP else f"{one:>{cell}}" for one in cells)
+    def line(head: str, marks: list[str], side: str = "<") -> str:
+        placed = [f"{mark:>{cell}}" for mark in marks]
+        if None in steps:
+            placed.insert(steps.index(None), f"  {GAP}")
+        return (padded(head, margin, side) + "".join(placed)).rstrip()
 
-    lines = [line(say("step"), [GAP if step is None else str(step) for step in steps], ">")]
-    for place in places:
-        if place is None:
-            lines.append("⋮")
-            continue
-        length = lengths[packing.sorted_indices[place]]
-        found = [GAP if step is None else str(before[step] + place) if step < length else PADDING for step in steps]
-        lines.append(line(heads[place], found))
-    lines.append(line("batch_sizes", [GAP if step is None else str(sizes[step] or "") for step in steps]))
-    return "\n".join(one.rstrip() for one in lines)
+    lines = [line(say("step"), [str(t) for t in shown], ">")]
+    for head, places in _stairs(packing, rows, steps):
+        marks = [PADDING if place is None else str(place) for place in places]
+        lines.append(line(head, marks) if marks else head)
+    return "\n".join([*lines, line("batch_sizes", [str(packing.batch_size(t) or "") for t in shown])])
 
-
-def staircase_sentences(packing: Packing) -> tuple[str, ...]:
-    """The drawing in words: how long the rows are, in their order, and how many take part in each step.
-
-    >>> staircase_sentences(Packing.of((3, 5, 2)))
-    ('Longest first: rows 1, 0, 2 with 5, 3, 2 steps.', 'batch_sizes is 3, 3, 2, 1, 1.')
-    """
-    rows, lengths = _listed(packing.sorted_indices), _listed(packing.sorted_lengths)
-    return say("packed order", rows=rows, lengths=lengths), say("packed sizes", sizes=_batch_sizes(packing))
-
-
-def _head(packing: Packing, place: int) -> str:
-    row = packing.sorted_indices[place]
-    return say("row", row=row, steps=packing.lengths[row])
-
-
-def _listed(numbers: tuple[int, ...], most: int = 8) -> str:
-    return ", ".join(GAP if place is None else str(numbers[place]) for place in ends(len(numbers), most))
-
-
-def _batch_sizes(packing: Packing, most: int = 8) -> str:
-    """Those that are shown, without making an entry for each of perhaps a billion steps."""
-    steps = ends(max(packing.lengths), most)
-    return ", ".join(GAP if step is None else str(packing.batch_size(step)) for step in steps)
-
-
-# ---- as SVG
 
 CELL_H, WIDTH, ROWS = 30, 740, 10
 
 
-def staircase_body(packing: Packing, top: float) -> tuple[str, float, float]:
-    """The drawing from `top` down, its width and where it ends."""
-    places = ends(packing.N, ROWS)
-    heads = {place: _head(packing, place) for place in places if place is not None}
-    left = 44 + max(wide("batch_sizes", "l-code"), *(wide(head) for head in heads.values()))
+def _svg(packing: Packing, canvas: Canvas, y: float) -> float:
+    heads = [head for head, _ in _stairs(packing, ROWS, ())]
+    left = 44 + max(wide("batch_sizes", "l-code"), *map(wide, heads))
     cell_w = 12 + max(wide(f"{packing.T - 1:,}", "l-code"), wide(f"t={packing.L - 1}", "l-quiet"), 40)
     steps = ends(packing.L, max(3, int(WIDTH // cell_w)))
-    before = {t: sum(min(length, t) for length in packing.lengths) for t in steps if t is not None}
-    parts = [text(20, top + 14, say("row head"), "l-quiet")]
-    for i, t in enumerate(steps):
-        label = "⋯" if t is None else f"t={t}"
-        parts.append(text(left + i * cell_w + cell_w / 2, top + 14, label, "l-quiet", "middle"))
-    y = top + 24
-    for place in places:
-        if place is None:
-            parts.append(text(20, y + 20, "⋮", "l-strong"))
-            y += CELL_H
-            continue
-        row = packing.sorted_indices[place]
-        length = packing.lengths[row]
-        parts.append(text(20, y + 20, heads[place], "l-strong"))
-        for i, t in enumerate(steps):
-            x = left + i * cell_w
-            if t is None:
-                parts.append(text(x + cell_w / 2, y + 20, "⋯", "l-quiet", "middle"))
-                continue
-            parts.append(box(x + 2, y + 2, cell_w - 4, CELL_H - 4, "l-in" if t < length else "l-pad", 3))
-            if t < length:
-                parts.append(text(x + cell_w / 2, y + 20, f"{before[t] + place:,}", "l-code", "middle"))
+    columns = [(t, left + i * cell_w) for i, t in enumerate(steps)]
+    shown = [(t, x) for t, x in columns if t is not None]
+
+    def begin(y: float, head: str, style: str) -> None:
+        canvas.text(20, y, head, style)
+        for x in (x for t, x in columns if t is None):
+            canvas.text(x + cell_w / 2, y, "⋯", "l-quiet", "middle")
+
+    begin(y + 14, say("row head"), "l-quiet")
+    for t, x in shown:
+        canvas.text(x + cell_w / 2, y + 14, f"t={t}", "l-quiet", "middle")
+    y += 24
+    for head, places in _stairs(packing, ROWS, steps):
+        if not places:
+            canvas.text(20, y + 20, head, "l-strong")
+        else:
+            begin(y + 20, head, "l-strong")
+        for (_, x), place in zip(shown, places, strict=bool(places)):
+            cls, label = ("l-pad", "") if place is None else ("l-in", f"{place:,}")
+            canvas.box(x + 2, y + 2, cell_w - 4, CELL_H - 4, cls, label, "l-code", radius=3)
         y += CELL_H
-    parts.append(text(20, y + 22, "batch_sizes", "l-code l-strong"))
-    for i, t in enumerate(steps):
-        label = "⋯" if t is None else f"{packing.batch_size(t):,}" if packing.batch_size(t) else "–"
-        parts.append(text(left + i * cell_w + cell_w / 2, y + 22, label, "l-code", "middle"))
-    note = say("packed places", T=packing.T, padded=packing.padded)
-    parts.append(text(20, y + 50, note, "l-quiet"))
-    return "".join(parts), max(left + len(steps) * cell_w + 24, 20 + wide(note, "l-quiet") + 20), y + 62
+    begin(y + 22, "batch_sizes", "l-code l-strong")
+    for t, x in shown:
+        size = packing.batch_size(t)
+        canvas.text(x + cell_w / 2, y + 22, f"{size:,}" if size else "–", "l-code", "middle")
+    canvas.text(20, y + 50, say("packed places", T=packing.T, padded=packing.padded), "l-quiet")
+    return y + 62

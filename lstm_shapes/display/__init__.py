@@ -8,12 +8,15 @@ when its module loads (`@view.register(Counts)`). Views are loaded when somebody
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterable
 from functools import singledispatch
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lstm_shapes.errors import SpecError
 from lstm_shapes.language import language, speaking
 
 if TYPE_CHECKING:
@@ -22,19 +25,6 @@ if TYPE_CHECKING:
     from .page import Drawing, Page
 
 T = TypeVar("T")
-
-__all__ = [
-    "Several",
-    "Shown",
-    "as_document",
-    "as_text",
-    "drawing",
-    "encodable",
-    "load_when_shown",
-    "loading",
-    "page_of",
-    "view",
-]
 
 _waiting: list[Callable[[], None]] = []
 # One thread at a time loads what is loaded on first use: a package that another thread has half loaded looks whole.
@@ -81,6 +71,33 @@ class Shown:
         return to_html(page_of(self))
 
 
+class Drawn(Shown):
+    """A result that is a drawing: `.svg`, `.text` in characters, `.save(path)`; notebooks show it by themselves."""
+
+    __slots__ = ()
+
+    @property
+    def svg(self) -> str:
+        """A self-contained, accessible SVG, light or dark as the reader's system is."""
+        return drawing(self).svg
+
+    @property
+    def text(self) -> str:
+        """The same drawing in characters, 80 columns wide."""
+        return drawing(self).at(80)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the drawing: `.svg`, or `.txt` for the one in characters.
+
+        Raises: SpecError for another suffix.
+        """
+        file = Path(path)
+        if file.suffix not in (".svg", ".txt"):
+            raise SpecError("path", "a file name that ends in .svg or .txt", str(path))
+        file.write_text(self.svg if file.suffix == ".svg" else f"{self.text}\n", encoding="utf-8")
+        return file
+
+
 class Several(Shown, tuple[T, ...]):
     """Results of one kind: a tuple that shows itself, and remembers its language."""
 
@@ -99,16 +116,9 @@ def as_text(value: Any, *, width: int | None = None, colour: bool = False) -> st
     >>> print(as_text(count(28, 256), width=80).splitlines()[0].strip())
     Parameters of LSTM(Q=28, D=256, K=1)
     """
-    import random
-
     from .page import console
 
-    # rich draws numbers for its styles: what a caller draws next must not depend on having looked.
-    state = random.getstate()
-    try:
-        return console(value, width=width, colour=colour)
-    finally:
-        random.setstate(state)
+    return console(value, width or shutil.get_terminal_size((80, 24)).columns, colour)
 
 
 def as_document(value: Shown) -> str:
@@ -118,8 +128,8 @@ def as_document(value: Shown) -> str:
     return document(page_of(value))
 
 
-def drawing(value: Shown) -> Drawing:
-    """The drawing of a result that is one: as `.svg`, and `.at(width)` in characters."""
+def drawing(value: Drawn) -> Drawing:
+    """As `.svg`, and `.at(width)` in characters."""
     from .page import Drawing
 
     return next(block for block in page_of(value).blocks if isinstance(block, Drawing))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["brief", "counted", "number"]
-
 
 def number(value: float) -> str:
     """Four decimals; powers of ten where there is no room for the digits.

@@ -9,8 +9,6 @@ from html import escape
 
 from .page import Block, Branch, Cell, Column, Drawing, Lines, Mark, Page, Sheet, Tree
 
-__all__ = ["document", "to_html"]
-
 # Colours are inherited, so that a dark notebook stays dark; rules are the text's colour. A notebook has a theme of its
 # own, which need not be the system's: it decides `color-scheme`, and that decides the rest, pictures included.
 _STYLE = """

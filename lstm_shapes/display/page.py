@@ -1,44 +1,24 @@
-"""Page: what a view says, before it is text or HTML; and how it is printed, in colour or as plain characters.
+"""Page: what a view says, before it is text or HTML; and how a console shows it.
 
 A cell is a str, or a `Mark` where it has a role: code, symbol, number (figures in columns), good, bad, quiet, strong.
 """
 
 from __future__ import annotations
 
+import random
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from io import StringIO
-from typing import Any, Literal
+from typing import Literal
 
 from rich import box
-from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import measure_renderables
 from rich.table import Table
 from rich.text import Text
 
 from lstm_shapes.language import gloss, language
-
-__all__ = [
-    "STYLES",
-    "Block",
-    "Branch",
-    "Cell",
-    "Column",
-    "Drawing",
-    "Lines",
-    "Mark",
-    "Page",
-    "Role",
-    "Sheet",
-    "Tree",
-    "code",
-    "console",
-    "renderables",
-    "tick",
-    "written",
-]
 
 Role = Literal["code", "symbol", "number", "good", "bad", "quiet", "strong"]
 
@@ -159,7 +139,21 @@ class Page:
         return replace(self, title=title, subtitle=subtitle, blocks=blocks, folded=tuple(map(_glossed, self.folded)))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from renderables(self, options.max_width)
+        """From top to bottom, on the columns there are."""
+        if self.title:
+            yield Text(self.title, style="bold")
+        if self.subtitle:
+            yield written(self.subtitle)
+        for number, block in enumerate(self.blocks):
+            if number or self.title:
+                yield Text("")
+            if block.title:
+                yield Text(block.title, style="bold underline")
+            yield from _renderables(block, console, options)
+        if self.more:
+            if self.blocks and self.blocks[-1].title:
+                yield Text("")
+            yield written(self.more)
 
 
 def _glossed(block: Block) -> Block:
@@ -189,12 +183,32 @@ STYLES: dict[Role, str] = {
 }
 
 
-def console(value: Any, *, width: int | None = None, colour: bool = False) -> str:
+def _renderables(block: Block, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    if isinstance(block, Sheet | Tree):
+        sheet = block if isinstance(block, Sheet) else block.sheet
+        yield _table(sheet, console, options)
+        if sheet.caption:
+            yield written(sheet.caption)
+    elif isinstance(block, Lines):
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        grid.add_column()
+        grid.add_column(overflow="fold")
+        for item in block.items:
+            grid.add_row("•", written(item))
+        yield grid
+    else:
+        # Drawings lay themselves out; where even the smallest does not fit, an ellipsis says so.
+        drawn = block.at(options.max_width - 1).splitlines()
+        lines = Text.assemble(*(f" {line}\n" for line in drawn), no_wrap=True, end="")
+        lines.overflow = "ignore" if isinstance(block.text, str) else "ellipsis"
+        yield lines
+
+
+def console(value: RenderableType, width: int, colour: bool) -> str:
     """A renderable as a string, without trailing blanks."""
-    columns = width or shutil.get_terminal_size((80, 24)).columns
     screen = Console(
         file=StringIO(),
-        width=columns,
+        width=width,
         force_terminal=colour,
         color_system="standard" if colour else None,
         legacy_windows=False,
@@ -202,44 +216,14 @@ def console(value: Any, *, width: int | None = None, colour: bool = False) -> st
         highlight=False,
         _environ={},
     )
-    screen.print(value, crop=False)  # a program's lines are whole, however long
+    # rich draws numbers for its styles: what a caller draws next must not depend on having looked.
+    state = random.getstate()
+    try:
+        screen.print(value, crop=False)  # a program's lines are whole, however long
+    finally:
+        random.setstate(state)
     text: str = screen.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.rstrip().split("\n"))
-
-
-def renderables(page: Page, width: int = 80) -> Iterator[RenderableType]:
-    """A page from top to bottom, on so many columns."""
-    if page.title:
-        yield Text(page.title, style="bold")
-    if page.subtitle:
-        yield written(page.subtitle)
-    for number, block in enumerate(page.blocks):
-        if number or page.title:
-            yield Text("")
-        if block.title:
-            yield Text(block.title, style="bold underline")
-        if isinstance(block, Sheet | Tree):
-            sheet = block if isinstance(block, Sheet) else block.sheet
-            table, needs = _table(sheet)
-            yield table if needs <= width else _records(sheet)
-            if sheet.caption:
-                yield written(sheet.caption)
-        elif isinstance(block, Lines):
-            grid = Table.grid(padding=(0, 1, 0, 0))
-            grid.add_column()
-            grid.add_column(overflow="fold")
-            for item in block.items:
-                grid.add_row("•", written(item))
-            yield grid
-        else:
-            # Drawings lay themselves out; where even the smallest does not fit, an ellipsis says so.
-            lines = Text.assemble(*(f" {line}\n" for line in block.at(width - 1).splitlines()), no_wrap=True, end="")
-            lines.overflow = "ignore" if isinstance(block.text, str) else "ellipsis"
-            yield lines
-    if page.more:
-        if page.blocks and page.blocks[-1].title:
-            yield Text("")
-        yield written(page.more)
 
 
 def written(sentence: str) -> Text:
@@ -254,21 +238,8 @@ def _cell(cell: Cell) -> Text:
     return Text(cell.text, style=STYLES[cell.role]) if isinstance(cell, Mark) else written(cell)
 
 
-def _records(sheet: Sheet) -> RenderableType:
-    """What is too wide for a table: each row as lines of heading and value."""
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(style="italic", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for row in (*sheet.rows, *sheet.totals):
-        for column, cell in zip(sheet.columns, row, strict=True):
-            if _cell(cell).plain:
-                grid.add_row(Text(column.name), _cell(cell))
-        grid.add_row()
-    return grid
-
-
-def _table(sheet: Sheet) -> tuple[Table, int]:
-    """A table, and the columns below which rich would cut words: what must stay whole, and room to wrap the rest in."""
+def _table(sheet: Sheet, console: Console, options: ConsoleOptions) -> Table:
+    """A table; each row on lines of its own where rich would have to cut what must stay whole."""
     headed = any(column.name for column in sheet.columns)
     table = Table(
         box=box.SIMPLE_HEAD if headed else None,
@@ -281,22 +252,34 @@ def _table(sheet: Sheet) -> tuple[Table, int]:
     # rich reserves the gap of two behind the last column, too, and a heading's rule parts columns by one more.
     needs = len(sheet.columns) * (3 if headed else 2) - headed
     for number, column in enumerate(sheet.columns):
-        texts = [column.name, *(_cell(row[number]).plain for row in (*sheet.rows, *sheet.totals))]
-        word = max((cell_len(word) for text in texts for word in text.split()), default=0)
-        line = max((cell_len(line) for text in texts for line in text.split("\n")), default=0)
+        texts = [Text(column.name), *(_cell(row[number]) for row in (*sheet.rows, *sheet.totals))]
+        word, line = measure_renderables(console, options, texts)
         # rich cuts what may wrap before it looks at the words: a column of single words would push the last one out.
         whole = not column.fold and (column.whole or word == line)
         table.add_column(
-            Text(column.name),
+            texts[0],
             justify="right" if column.right else "left",
             # rich takes a line's last blank for a letter too many where letters are wide, and would cut one off.
             overflow="ellipsis" if whole else "fold",
             no_wrap=whole,
             min_width=None if whole or column.fold else word,
         )
-        needs += 16 if column.fold else line if whole else max(16, word)
+        needs += line if whole else max(16, 0 if column.fold else word)
     for rows in (sheet.rows, sheet.totals):
         table.add_section()
         for row in rows:
             table.add_row(*map(_cell, row))
-    return table, needs
+    return table if needs <= options.max_width else _records(sheet)
+
+
+def _records(sheet: Sheet) -> Table:
+    """Each row as lines of heading and value."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="italic", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for row in (*sheet.rows, *sheet.totals):
+        for column, cell in zip(sheet.columns, row, strict=True):
+            if _cell(cell).plain:
+                grid.add_row(Text(column.name), _cell(cell))
+        grid.add_row()
+    return grid

@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["alone", "when_free"]
-
 _turn = threading.RLock()
 _depth = 0
 """How often the thread that has the turn has asked for it."""
@@ -33,12 +31,7 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def alone(seconds: float = -1) -> Iterator[bool]:
-    """Wait for the turn, at most so many seconds; whether it came. A thread that has it may ask again.
-
-    >>> with alone() as ours, alone(0) as again:
-    ...     ours, again
-    (True, True)
-    """
+    """Wait for the turn, at most so many seconds; whether it came. A thread that has it may ask again."""
     global _depth
     turn = _turn
     ours = turn.acquire(timeout=seconds)

@@ -7,21 +7,18 @@ does not foresee has no names: `?` is printed as its size alone. `check` explain
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from math import prod
-from typing import Any
 
 from torch import Tensor
 
 from lstm_shapes.lab._torch_rules import answer, on_scramble, rule_of, weight_axes
+from lstm_shapes.lab._words import named_shape
 from lstm_shapes.lab.tensors import AnnotatedTensor
-from lstm_shapes.lab.trace import KERNELS, Call, Trace, Value
+from lstm_shapes.lab.trace import KERNELS, Call, Trace, Value, substituted
 from lstm_shapes.theory._axis_rules.reshaping import Scramble
 from lstm_shapes.theory._origins import UNKNOWN, Atom, Conflict, Naming, Origin, cut
 from lstm_shapes.theory.axes import Axes, Axis, Span, renewed, unknown, unnamed
-
-__all__ = ["AxisNames", "Clash", "axes_of", "disagree", "meaning_of", "named_shape"]
 
 # Functions that make tensors from the shape of another: nothing is lost in them.
 _FRESH = ("_like", "new_zeros", "new_ones", "new_full", "new_empty", "new_tensor")
@@ -47,21 +44,6 @@ _PRODUCTS = ("linear", "matmul", "mm", "bmm", "addmm", "__matmul__")
 _GATES = ("mul", "__mul__", "sigmoid", "tanh", "relu", "conv1d", "conv2d", *_PRODUCTS)
 
 
-@dataclass(frozen=True, slots=True)
-class Clash:
-    """Two meanings of one axis, at the call where that shows."""
-
-    call: Call
-    conflict: Conflict
-
-    def __str__(self) -> str:
-        one, where = self.conflict.name, self.conflict.where
-        since = f" since line {where.line[1]}" if isinstance(where, Call) and where.line else " as it was given"
-        if self.call.name in KERNELS:
-            return f"this layer reads an axis as {self.conflict.other} that is {one}{since}"
-        return f"{self.call.name} computes an axis {one} with an axis {self.conflict.other}"
-
-
 class AxisNames:
     """What the axes of each value of a trace are called, as far as it is certain.
 
@@ -75,10 +57,12 @@ class AxisNames:
         given: Mapping[int, Axes] | None = None,
         weights: Collection[int] = (),
         results: Collection[Value] = (),
+        rounds: int = _MOST_ROUNDS,
     ) -> None:
         """`batch` and `given` say what the caller does of inputs, by the index of their value: the batch axis, or all.
 
         `weights` are the ids of tensors that are no inputs, as parameters are none; `results` what the run returned.
+        With one round nothing is supposed: the names are those that recurrent layers give.
         """
         self._trace = trace
         self._weights = weights
@@ -90,7 +74,7 @@ class AxisNames:
             self._given.setdefault(index, Axes.of(names, sizes))
         self._outside: dict[int, Axes] = {}
         said: list[tuple[str, ...]] = []
-        for _ in range(_MOST_ROUNDS):
+        for _ in range(rounds):
             self._play()
             before, said = said, [axes.names for axes in self._outside.values()]
             if not self._suppose() and before == said:
@@ -101,17 +85,15 @@ class AxisNames:
         before, self._outside = self._outside, {}
         self._known: dict[int, Axes | None] = {}
         self.naming = Naming()
-        self.clashes: list[Clash] = []
+        self.clashes: list[tuple[Call, str]] = []
         self.scrambles: list[tuple[Call, Scramble]] = []
         self.lost: list[tuple[Call, str]] = []
         self._shared: dict[int, Axis] = {}
         self._hints: dict[str, list[Origin]] = {}
         self._passed: dict[object, set[tuple[int, int]]] = {}
-        for index, axes in self._given.items():
-            self._enter(index, renewed(axes))
-        for index, axes in before.items():
-            if index not in self._given:
-                self._enter(index, axes)
+        for index, axes in {**self._given, **before}.items():
+            given = self._given.get(index)
+            self._enter(index, axes if given is None else renewed(given))
         for call in self._trace.calls:
             if call.error is None and call.outputs:
                 self.naming.where = call
@@ -121,11 +103,10 @@ class AxisNames:
         """What comes from outside: axes without a name wait for one. N of one size is the same N everywhere."""
         rows: list[Axis] = []
         for axis in axes:
-            rows.append(Axis(tuple(self._entered(atom) for old in axis.atoms for atom in cut(old))))
-            for atom in rows[-1].atoms:
+            row = Axis(tuple(self._entered(atom) for old in axis.atoms for atom in cut(old)))
+            for atom in row.atoms:
                 atom.origin.naming = self.naming
-            if rows[-1].name == "N":
-                rows[-1] = self._shared.setdefault(axis.size, rows[-1])
+            rows.append(self._shared.setdefault(row.size, row) if row.name == "N" else row)
         self._known[index] = self._outside[index] = entered = Axes(tuple(rows), axes.fixed)
         return entered
 
@@ -146,24 +127,25 @@ class AxisNames:
         samples, then features.
         """
         self._hints["N?"] = self._apart()
-        for name in ("L", "C", "depth", "height", "width", "N", "N?", "Q", "S"):
-            hinted = [one for one in self._hints.get(name, ()) if not one.named and one.root.naming is self.naming]
-            twice = self._twice(name.strip("?"), {one.root for one in hinted})
-            found = [one for one in hinted if one.root not in twice]
-            for origin in found:
-                self.naming.bind(origin, name.strip("?"))
-            if found and name not in ("C", "depth", "height"):
+        for hint in ("L", "C", "depth", "height", "width", "N", "N?", "Q", "S"):
+            name = hint.strip("?")
+            hinted = [one for one in self._hints.get(hint, ()) if not one.named and one.root.naming is self.naming]
+            twice = self._twice(name, {one.root for one in hinted})
+            meant = [one for one in hinted if one.root not in twice]
+            for origin in meant:
+                self.naming.bind(origin, name)
+            if meant and name not in ("C", "depth", "height"):
                 return True
         return False
 
     def _twice(self, name: str, roots: set[Origin]) -> set[Origin]:
         """Those of the origins that an input has beside another axis of that name: which one it means is not known."""
-        found: set[Origin] = set()
+        twice: set[Origin] = set()
         for axes in self._outside.values():
             mine = {axis.atoms[0].origin.root for axis in axes if axis.size > 1 and len(axis.atoms) == 1}
             if len(mine & roots) + any(axis.name == name for axis in axes) > 1:
-                found |= mine & roots
-        return found
+                twice |= mine & roots
+        return twice
 
     def _apart(self) -> list[Origin]:
         """For each input the one axis that arrives in a result and along which nothing was computed: its samples.
@@ -185,25 +167,25 @@ class AxisNames:
             if len(axis.atoms) == 1 and not atom.part
         }
         hinted = {origin.root for origins in self._hints.values() for origin in origins}
-        found: list[Origin] = []
+        samples: list[Origin] = []
         for axes in self._outside.values():
-            apart = [axis for axis in axes if axis.size > 1 and axis.atoms[0].origin.root in arrived - left]
-            others = [axis for axis in axes if not any(axis is one for one in apart)]
-            told = any(axis.known or axis.atoms[0].origin.root in hinted for axis in others if axis.size > 1)
-            if len(apart) == 1 and apart[0].waits and told:
-                found.append(apart[0].atoms[0].origin)
-        return found
+            firsts = [(axis, axis.atoms[0].origin) for axis in axes if axis.size > 1]
+            apart = [(axis, origin) for axis, origin in firsts if origin.root in arrived - left]
+            others = [(axis, origin) for axis, origin in firsts if origin.root not in arrived - left]
+            told = any(axis.known or origin.root in hinted for axis, origin in others)
+            samples += [origin for axis, origin in apart if len(apart) == 1 and axis.waits and told]
+        return samples
 
     # ------------------------------------------------------------------ answers
     def axes(self, value: Value) -> Axes | None:
         """The named axes of a value."""
-        found = self._known.get(value.index) if value.maker is not None else self._before(value)
-        return found if found is not None and found.sizes == value.shape else None
+        axes = self._known.get(value.index) if value.maker is not None else self._before(value)
+        return axes if axes is not None and axes.sizes == value.shape else None
 
     def names(self, value: Value) -> tuple[str, ...]:
         """One name an axis, "" where there is none."""
         axes = self.axes(value)
-        return tuple(map(_shown, axes)) if axes is not None else ("",) * len(value.shape)
+        return ("",) * len(value.shape) if axes is None else tuple(one if _certain(one) else "" for one in axes.names)
 
     def tensor(self, value: Value) -> Tensor:
         """The value's tensor with its axes, for trying what becomes of them."""
@@ -214,30 +196,26 @@ class AxisNames:
         """(N=4, L=7, R·D=24)."""
         return named_shape(value.shape, self.names(value))
 
-    def product(self, value: Value, axis: int) -> str:
-        """`24 = R·D = 2·12` where an axis is a product of named ones, else ""."""
-        axes = self.axes(value)
-        if axes is None or axis >= len(axes):
-            return ""
-        atoms = [atom for atom in axes[axis].atoms if atom.size != 1]
-        names = [atom.name for atom in atoms]
-        if len(atoms) < 2 or any(name == UNKNOWN or "·" in name for name in names):
-            return ""
-        sizes = "·".join(str(atom.size) for atom in atoms)
-        return f"{value.shape[axis]} = {'·'.join(names)} = {sizes}"
-
     def atoms(self, value: Value, axis: int) -> tuple[str, ...]:
         """The names of the factors of an axis that are longer than one, () where not all are known."""
         axes = self.axes(value)
-        atoms = [atom for atom in axes[axis].atoms if atom.size != 1] if axes is not None else []
-        return tuple(atom.name for atom in atoms) if atoms and all(atom.name != UNKNOWN for atom in atoms) else ()
+        names = tuple(atom.name for atom in axes[axis].atoms if atom.size != 1) if axes is not None else ()
+        return () if UNKNOWN in names else names
+
+    def product(self, value: Value, axis: int) -> str:
+        """`24 = R·D = 2·12` where an axis is a product of named ones, else ""."""
+        axes, names = self.axes(value), self.atoms(value, axis)
+        if axes is None or len(names) < 2 or any("·" in name for name in names):
+            return ""
+        sizes = "·".join(str(atom.size) for atom in axes[axis].atoms if atom.size != 1)
+        return f"{value.shape[axis]} = {'·'.join(names)} = {sizes}"
 
     def count(self, value: Value) -> str:
         """`224 = N·L·D = 4·7·8`: the elements of a value by its axes."""
-        names = self.names(value)
-        if not all(names) or len(names) < 2:
-            return f"{prod(value.shape)} = {'·'.join(map(str, value.shape))}" if len(value.shape) > 1 else ""
-        return f"{prod(value.shape)} = {'·'.join(names)} = {'·'.join(map(str, value.shape))}"
+        names, sizes = self.names(value), "·".join(map(str, value.shape))
+        if len(names) < 2:
+            return ""
+        return " = ".join([str(prod(value.shape)), *(["·".join(names)] if all(names) else []), sizes])
 
     # ------------------------------------------------------------------ playing the calls
     def _weight(self, value: Value) -> bool:
@@ -250,10 +228,10 @@ class AxisNames:
         axes: Axes | None = None
         if value.maker is None and not value.bases:
             return self._enter(value.index, unnamed(self.naming, value.shape))
-        elif value.maker is None:
+        if value.maker is None:
             base = value.bases[-1]
-            same = base.shape == value.shape and base.tensor.stride() == value.tensor.stride()
-            axes = self._before(base) if same else None
+            if base.shape == value.shape and base.tensor.stride() == value.tensor.stride():
+                axes = self._before(base)
         else:
             # Written through another view: all of it, if that one shows the same elements.
             alike = [one for one in value.maker.outputs if _view(one.tensor) == _view(value.tensor)]
@@ -264,19 +242,11 @@ class AxisNames:
     def _call(self, call: Call) -> None:
         values: dict[int, Value] = {}
 
-        def plain(value: Any) -> Any:
-            if isinstance(value, Value):
-                # Positions are read as they were; a weight is known by the very object.
-                tensor = value.tensor if value.copy is None else value.copy
-                values[id(tensor)] = value
-                return tensor
-            if type(value) is tuple:
-                return tuple(map(plain, value))
-            if type(value) is dict:
-                return {key: plain(item) for key, item in value.items()}
-            if isinstance(value, slice):
-                return slice(plain(value.start), plain(value.stop), plain(value.step))
-            return value
+        def plain(value: Value) -> Tensor:
+            # Positions are read as they were; a weight is known by the very object.
+            tensor = value.tensor if value.copy is None else value.copy
+            values[id(tensor)] = value
+            return tensor
 
         # Where nothing but weights comes together, their axes are what they make.
         weights = call.name not in KERNELS and not any(map(self._before, call.inputs))
@@ -287,7 +257,7 @@ class AxisNames:
                 return None
             return weight_axes(value.tensor) if weights and self._weight(value) else self._before(value)
 
-        args, kwargs = plain(call.args), plain(call.kwargs)
+        args, kwargs = substituted(call.args, plain), substituted(call.kwargs, plain)
         results = [value.tensor for value in call.outputs]
         alone = isinstance(call.result, Value) or call.result is None
         told = on_scramble.set(lambda scramble: self.scrambles.append((call, scramble)))
@@ -302,9 +272,10 @@ class AxisNames:
             longest = max((axis.size for one in call.inputs for axis in self._before(one) or ()), default=0)
         for value, axes in zip(call.outputs, each, strict=False):
             if axes is not None and axes.sizes == value.shape:
-                if longest and any(axis.size > longest and axis.name == "N" for axis in axes):
-                    rows = (unknown(one.size) if one.size > longest and one.name == "N" else one for one in axes)
-                    axes = Axes(tuple(rows), axes.fixed)  # several batches in a row are no batch
+                if longest:
+                    # Several batches in a row are no batch.
+                    rows = [unknown(one.size) if one.size > longest and one.name == "N" else one for one in axes]
+                    axes = Axes(tuple(rows), axes.fixed)
                 self._known[value.index] = axes
             elif value.index not in self._known or value not in call.inputs:
                 self._known[value.index] = None
@@ -354,7 +325,12 @@ class AxisNames:
         """Names that a call gives to other axes, while it reads one against its name, are none."""
         for one in conflicts:
             if {meaning_of(one.name), meaning_of(one.other)} in ({"N", "L"}, {"N", "K"}, {"L", "K"}):
-                self.clashes.append(Clash(call, one))
+                text = f"{call.name} computes an axis {one.name} with an axis {one.other}"
+                if call.name in KERNELS:
+                    line = one.where.line if isinstance(one.where, Call) else None
+                    since = f" since line {line[1]}" if line else " as it was given"
+                    text = f"this layer reads an axis as {one.other} that is {one.name}{since}"
+                self.clashes.append((call, text))
                 self.naming.unbind(call)
 
     def _end(self, call: Call) -> None:
@@ -372,11 +348,7 @@ class AxisNames:
 
 
 def meaning_of(word: str) -> str:
-    """N, L or K for a word that means it, "" for another.
-
-    >>> meaning_of("batch size"), meaning_of("T"), meaning_of("fc")
-    ('N', 'L', '')
-    """
+    """N, L or K for a word that means it, "" for another."""
     return _MEANINGS.get(word.lower().replace(" ", "_").replace("-", "_"), "")
 
 
@@ -407,14 +379,3 @@ def disagree(one: Axis, other: Axis) -> bool:
 
 def _certain(name: str) -> bool:
     return name not in (UNKNOWN, "1")
-
-
-def _shown(axis: Axis) -> str:
-    name = axis.name
-    return "" if name in (UNKNOWN, "1") else name
-
-
-def named_shape(shape: Iterable[int], names: Iterable[str]) -> str:
-    """Sizes with the names that are known."""
-    parts = [f"{name}={size}" if name else str(size) for size, name in zip(shape, names, strict=True)]
-    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"

@@ -8,26 +8,13 @@ import torch
 from torch import nn
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.theory._given import Built, Given, LayerBuilt, Source, takes
+from lstm_shapes.theory._given import Built, Given, LayerBuilt, takes
 from lstm_shapes.theory.call import DTYPES, Call, dtype_name
 from lstm_shapes.theory.counts import Counts
-from lstm_shapes.theory.spec import Spec, whole
+from lstm_shapes.theory.spec import Source, Spec, whole
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-__all__ = [
-    "PLAIN",
-    "allocate",
-    "as_device",
-    "as_dtype",
-    "build",
-    "constructor_arguments",
-    "generator",
-    "new_layer",
-    "require_memory",
-]
-
 
 # Named wherever numbers are drawn: the caller may have set another device or dtype for all of torch.
 PLAIN: dict[str, Any] = {"device": "cpu", "dtype": torch.float32}
@@ -46,20 +33,9 @@ def build(given: Given) -> nn.RNNBase | nn.RNNCellBase:
     The weights follow from `seed` and are the same on every device; torch's global random state is neither
     read nor moved. On the meta device the layer has shapes and no numbers.
 
-    Args:
-        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
-        D: width of the cell state (hidden_size)
-        K: stacked layers (num_layers), 1 unless given
-        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
-        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
-        bidirectional: reading directions, 1 or 2: R is 2 where True
-        proj_size: P, the width of the projected hidden state, 0 = none
-        bias, dropout, nonlinearity: as torch has them
-        input_size, hidden_size, num_layers: torch's words for Q, D and K
+    Args: those of a layer, as help(build) lists them
         device: where the weights are: cpu unless given, cuda, meta, …
-        dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
         seed: what the weights are drawn from
-        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 
     >>> build(28, 256, 3)
     LSTM(28, 256, num_layers=3, batch_first=True)
@@ -76,9 +52,8 @@ def new_layer(spec: Spec, device: Any, dtype: Any, seed: int = 0) -> nn.RNNBase 
     require_memory(Counts(spec, None, dtype_name(dtype)).bytes, where, f"The weights of {spec!r}")
     torch_class = getattr(nn, spec.cell)
     # On meta the constructor's own initialisation draws nothing, so the global random state stays put.
-    layer: nn.RNNBase | nn.RNNCellBase = torch_class(**constructor_arguments(spec), device="meta", dtype=kind)
+    layer: nn.RNNBase | nn.RNNCellBase = torch_class(**spec.arguments, device="meta", dtype=kind)
     if isinstance(layer, nn.RNNBase):
-        # With one layer torch's constructor warns that dropout does nothing; explain has a note for it.
         layer.dropout = spec.dropout
     if where.type == "meta":
         return layer
@@ -93,24 +68,8 @@ def new_layer(spec: Spec, device: Any, dtype: Any, seed: int = 0) -> nn.RNNBase 
     return layer
 
 
-def constructor_arguments(spec: Spec) -> dict[str, Any]:
-    """torch's keyword arguments for a Spec, only those that this class takes."""
-    arguments: dict[str, Any] = {"input_size": spec.Q, "hidden_size": spec.D, "bias": spec.bias}
-    if spec.kind.nonlinearities:
-        arguments["nonlinearity"] = spec.nonlinearity
-    if not spec.kind.step:
-        arguments |= {"num_layers": spec.K, "batch_first": spec.batch_first}
-        arguments |= {"dropout": spec.dropout if spec.K > 1 else 0.0, "bidirectional": spec.bidirectional}
-    if spec.P:
-        arguments["proj_size"] = spec.P
-    return arguments
-
-
 def allocate(layer: nn.Module, device: torch.device) -> None:
-    """Give a layer that was made on meta its memory, all zeros.
-
-    `to_empty` does the same and imports sympy on the way, which takes half a second.
-    """
+    """Give a layer that was made on meta its memory, all zeros."""
     for name, parameter in list(layer.named_parameters()):
         zeros = torch.zeros(parameter.shape, dtype=parameter.dtype, device=device)
         setattr(layer, name, nn.Parameter(zeros))
@@ -122,10 +81,7 @@ def generator(seed: int) -> torch.Generator:
 
 
 def as_device(device: Any) -> torch.device:
-    """The device, present on this machine, with the index that its tensors have.
-
-    Raises: SpecError for one that torch does not know or this machine does not have.
-    """
+    """The device, present on this machine, with the index that its tensors have."""
     try:
         found = torch.device(device)
     except (RuntimeError, TypeError, ValueError, OverflowError):
@@ -141,10 +97,7 @@ def as_device(device: Any) -> torch.device:
 
 
 def as_dtype(dtype: Any) -> torch.dtype:
-    """torch's dtype for `"float32"` or `torch.float32`.
-
-    Raises: SpecError for a dtype the layers do not have.
-    """
+    """torch's dtype for `"float32"` or `torch.float32`."""
     return cast(torch.dtype, getattr(torch, dtype_name(dtype)))
 
 

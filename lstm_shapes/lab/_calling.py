@@ -6,7 +6,7 @@ The contract reads only shapes, dtypes, devices and names, so a call that raised
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -27,28 +27,10 @@ from ._private import compiled_from
 from .tensors import AnnotatedTensor
 from .trace import Snapshot, reach
 
-__all__ = [
-    "Inputs",
-    "Returned",
-    "State",
-    "X",
-    "arriving",
-    "as_state",
-    "as_value",
-    "call_plainly",
-    "problems_of",
-    "read_inputs",
-    "untouched_random_state",
-    "weights_of",
-]
-
 
 @contextmanager
 def untouched_random_state(device: torch.device) -> Iterator[None]:
-    """Put the CPU's and the device's random state back afterwards, also after an exception.
-
-    Dropout draws from them; a caller's next random number must not depend on our having looked.
-    """
+    """Put the CPU's and the device's random state back afterwards, also after an exception."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         yield
@@ -203,7 +185,7 @@ def read_inputs(
     return Inputs(call, _plain(x), state=given)
 
 
-def call_plainly(layer: nn.Module, spec: Spec, inputs: Inputs) -> Returned:
+def call_plainly(layer: Callable[..., Any], spec: Spec, inputs: Inputs) -> Returned:
     """One call of a layer whose Spec is known, which may be anything with the signature of torch's layers.
 
     Raises: ShapeError for a layer that returns something else than Y and the states.

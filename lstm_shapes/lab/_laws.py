@@ -22,9 +22,6 @@ from ._build import build
 from ._calling import as_state, call_plainly, read_inputs, untouched_random_state
 from .tensors import AnnotatedTensor
 
-__all__ = ["RERUNS", "Called", "as_sequence_layer", "one_direction", "some_layers"]
-
-
 Pairs = list[tuple[Tensor, Tensor]]
 
 
@@ -177,11 +174,7 @@ def padding_read(run: Called) -> Pairs:
 
 
 def _again(
-    layer: nn.Module,
-    spec: Spec,
-    X: Tensor,
-    state: Sequence[Tensor] | None,
-    lengths: tuple[int, ...] | None = None,
+    layer: nn.Module, spec: Spec, X: Tensor, state: Sequence[Tensor] | None, lengths: tuple[int, ...] | None = None
 ) -> list[Tensor]:
     """Y, hn and cn, those of them that there are, of another call."""
     # Every call puts the random state back: without this step all of them would drop the same units,
@@ -245,12 +238,7 @@ def _own_last(run: Called, tensor: Tensor) -> Tensor:
 
 
 def some_layers(layer: nn.Module, spec: Spec, first: int, last: int) -> tuple[nn.Module, Spec]:
-    """Layers first to last - 1 of a stack, in all directions: they read R·H features, or Q at the bottom.
-
-    >>> stack = build(28, 256, 3, bidirectional=True)
-    >>> some_layers(stack, Spec.of(stack), 1, 3)[0]
-    LSTM(512, 256, num_layers=2, batch_first=True, bidirectional=True)
-    """
+    """Layers first to last - 1 of a stack, in all directions: they read R·H features, or Q at the bottom."""
     part = spec.replace(Q=spec.input_width(first), K=last - first)
 
     def source(name: str) -> str:

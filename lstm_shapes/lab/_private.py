@@ -14,32 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = [
-    "BUFFERS",
-    "CALL_OF_MODULE",
-    "FLAT_WEIGHTS",
-    "FUNCTIONS",
-    "HOOKS",
-    "MODULES",
-    "MODULE_TABLES",
-    "PRE_HOOKS",
-    "DispatchMode",
-    "compiled_from",
-    "dispatch_is_followed",
-    "in_backward",
-    "in_transform",
-    "is_traced",
-    "keywords_of_call",
-    "not_compiled",
-    "operation_of",
-    "pointwise_operators",
-    "saw_unbatched",
-    "storage_of",
-    "version_of",
-    "without_functions",
-    "without_subclasses",
-]
-
 # ---------------------------------------------------------------- following what torch does
 # Inside, no tensor subclass is asked what a function does, and function modes still are.
 without_subclasses = torch._C.DisableTorchFunctionSubclass

@@ -13,8 +13,6 @@ from lstm_shapes.errors import ShapeError, SpecError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["load_inputs", "load_lengths", "load_loss", "load_model", "load_target"]
-
 
 def load_model(target: str) -> Callable[..., Any]:
     """The model that `package.module:name` or `path/to/file.py:name` names: a module, or a call that makes one.

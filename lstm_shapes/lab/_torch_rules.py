@@ -26,8 +26,6 @@ from lstm_shapes.theory._axis_rules.table import RULES, Answer, Plain, Rule
 from lstm_shapes.theory._origins import Atom, whole
 from lstm_shapes.theory.axes import Axes, Axis, forget, made
 
-__all__ = ["answer", "axes_of", "called", "on_scramble", "rule_of", "tensors_in", "weight_axes"]
-
 _MOST = 1 << 16
 """How many positions of an index tensor are read; a longer one is not asked whether it repeats itself."""
 
@@ -37,32 +35,36 @@ called: Any = WeakIdKeyDictionary()
 # Tensors are compared by identity here, and forgotten when nobody else holds them.
 _MADE: Any = WeakIdKeyDictionary()
 
+_AxesOf = Callable[[object], Axes | None]
+
 
 class _Weight(Plain):
     """A plain tensor that makes the same axes each time that it is used."""
 
     tensor: Tensor
 
+    @classmethod
+    def of(cls, tensor: Tensor) -> _Weight:
+        weight = cls(tensor.shape)
+        weight.tensor = tensor
+        return weight
+
     def made(self, at: int) -> Axis:
         """What axis `at` of a weight makes; of `W.t()`, what that axis of W makes."""
         at %= len(self)
-        base = self.tensor._base
-        if base is None:
-            base = self.tensor
-        else:
+        base = self.tensor if self.tensor._base is None else self.tensor._base
+        if base is not self.tensor:
             strides = [(base.stride(dim), size) for dim, size in enumerate(base.shape)]
             here = (self.tensor.stride(at), self[at])
             if here not in strides:
                 return made(self[at])
             at = strides.index(here)
         names = called.get(base, {})
-        size = base.shape[at]
-        own = names.get("own", "")
+        size, own = base.shape[at], names.get("own", "")
         name = names.get(str(at), f"{own}.{at}" if own and base.dim() > 1 else own)
         return _remembered(base, (at, name, size), lambda: made(size, name))
 
     def atom(self, symbol: str, size: int) -> Atom:
-        """What a layer with this weight makes: D, K or R."""
         return _remembered(self.tensor, (symbol, size), lambda: Axis((whole(symbol, size),))).atoms[0]
 
 
@@ -72,98 +74,49 @@ def _remembered(weight: Tensor, key: object, make: Callable[[], Axis]) -> Axis:
 
 
 def axes_of(value: object) -> Axes | None:
-    """The axes that a tensor carries, None where it is plain or no tensor.
-
-    >>> axes_of(torch.zeros(2)) is None
-    True
-    """
+    """The axes that a tensor carries, None where it is plain or no tensor."""
     axes = getattr(value, "__dict__", {}).get("_axes") if isinstance(value, Tensor) else None
     return axes if isinstance(axes, Axes) else None
 
 
 def weight_axes(tensor: Tensor) -> Axes:
-    """The axes of a weight that nothing with names has met yet: those that it would make.
-
-    >>> weight_axes(torch.zeros(2, 3))
-    (?=2, ?=3)
-    """
-    weight = _Weight(tensor.shape)
-    weight.tensor = tensor
-    return Axes(tuple(weight.made(at) for at in range(len(weight))))
+    """The axes of a weight that nothing with names has met yet: those that it would make."""
+    return Axes(tuple(map(_Weight.of(tensor).made, range(tensor.dim()))))
 
 
-def operand(value: Any, axes: Callable[[object], Axes | None] = axes_of) -> Any:
-    """An argument as a rule takes it: axes for a named tensor, sizes for a plain one, lists of them in lists.
-
-    >>> operand((torch.zeros(2, 3), 1.5)), operand((1, 2))
-    ([(2, 3), 1.5], (1, 2))
-    """
+def _operand(value: Any, axes: _AxesOf) -> Any:
+    """An argument as a rule takes it: axes for a named tensor, sizes for a plain one, lists of them in lists."""
     if isinstance(value, Tensor):
         named = axes(value)
-        if named is not None:
-            return named
-        plain = _Weight(value.shape)
-        plain.tensor = value
-        return plain
+        return _Weight.of(value) if named is None else named
     if isinstance(value, list | tuple) and any(isinstance(one, Tensor | list | tuple) for one in value):
-        return [operand(one, axes) for one in value]
+        return [_operand(one, axes) for one in value]
     return value
 
 
-def sizes_in(out: Any) -> Any:
-    """The sizes of what a function returned: one shape, or a list of them."""
-    return tuple(out.shape) if isinstance(out, Tensor) else [tuple(one.shape) for one in out if isinstance(one, Tensor)]
+def _key(key: Any, axes: _AxesOf) -> tuple[Key, ...] | None:
+    """What stands in `t[key]`, with tensors read out; None where there is no rule for it."""
+    parts = [_positions(one, axes) for one in (key if isinstance(key, tuple) else (key,))]
+    return None if None in parts else tuple(one for part in parts for one in part or ())
 
 
-def flat(values: Sequence[Any], more: Mapping[str, Any]) -> list[Any]:
-    """Arguments, and what stands in lists among them."""
-    each = [*values, *more.values()]
-    return [one for value in each for one in (value if isinstance(value, tuple | list) else [value])]
-
-
-def key_of(key: Any, axes: Callable[[object], Axes | None] = axes_of) -> tuple[Key, ...] | None:
-    """What stands in `t[key]`, with tensors read out; None where there is no rule for it.
-
-    >>> key_of((slice(None), -1))
-    (slice(None, None, None), -1)
-    >>> key_of(torch.tensor([True, False]))
-    (Picks(shape=(1,), values=(0,), axes=None),)
-    """
-    parts: list[Key] = []
-    for one in key if isinstance(key, tuple) else (key,):
-        read = _parts(one, axes)
-        if read is None:
-            return None
-        parts += read
-    return tuple(parts)
-
-
-def _parts(key: Any, axes: Callable[[object], Axes | None]) -> list[Key] | None:
-    if key is None or isinstance(key, EllipsisType):
-        return [key]
-    if isinstance(key, slice):
-        return [slice(*(None if end is None else int(end) for end in (key.start, key.stop, key.step)))]
-    if isinstance(key, bool):
+def _positions(one: Any, axes: _AxesOf) -> list[Key] | None:
+    if one is None or isinstance(one, EllipsisType):
+        return [one]
+    if isinstance(one, slice):
+        return [slice(*(None if end is None else int(end) for end in (one.start, one.stop, one.step)))]
+    if hasattr(one, "__index__") and not isinstance(one, Tensor) and getattr(one, "ndim", 0) == 0:
+        return None if isinstance(one, bool) else [int(one)]
+    if isinstance(one, list) and not all(isinstance(part, int) for part in one):
         return None
-    if hasattr(key, "__index__") and not isinstance(key, Tensor) and getattr(key, "ndim", 0) == 0:
-        return [int(key)]
-    if isinstance(key, Tensor):
-        return _positions(key, axes(key))
-    if isinstance(key, Sequence) and not isinstance(key, str):
-        plain = all(isinstance(one, int) for one in key)
-        return _positions(torch.as_tensor(list(key))) if plain and len(key) else None
-    return _positions(torch.as_tensor(key)) if hasattr(key, "__array__") else None
-
-
-def _positions(key: Tensor, axes: Axes | None = None) -> list[Key] | None:
-    if key.dtype in (torch.bool, torch.uint8):
-        if key.dim() == 0 or key.is_meta:
-            return None
+    index = torch.as_tensor(one)
+    mask = index.dtype in (torch.bool, torch.uint8)
+    if index.is_floating_point() or (index.is_meta and (mask or index.dim() == 0)) or (mask and index.dim() == 0):
+        return None
+    if mask:
         # A mask takes positions in order, so its own name would be that of the axis it masks, or a lie.
-        return [Picks(tuple(where.shape), _values(where)) for where in key.nonzero(as_tuple=True)]
-    if key.dim() == 0:
-        return None if key.is_meta else [int(key.item())]
-    return [Picks(tuple(key.shape), _values(key), axes)]
+        return [Picks(tuple(where.shape), _values(where)) for where in index.nonzero(as_tuple=True)]
+    return [Picks(tuple(index.shape), _values(index), axes(one))] if index.dim() else [int(index.item())]
 
 
 def _values(index: Tensor) -> tuple[int, ...] | None:
@@ -182,7 +135,7 @@ rpow pow neg pos abs add sub mul div truediv floordiv mod lshift rshift eq ne lt
 """
 
 # Read as positions: which argument of a function is an index.
-_KEYS = {"__getitem__": (1, ""), "__setitem__": (1, ""), "masked_select": (1, "mask"), "index_select": (2, "index")}
+_KEYS = {"__getitem__": (1, ""), "__setitem__": (1, ""), "index_select": (2, "index")}
 
 
 @cache
@@ -194,10 +147,8 @@ def _pointwise() -> frozenset[str]:
 def rule_of(function: object) -> Rule | None:
     """The rule of a torch function, method or in-place method, None where there is none.
 
-    >>> rule_of(torch.transpose) is rule_of(torch.Tensor.transpose_)
-    True
-    >>> rule_of(torch.histc) is None
-    True
+    >>> rule_of(torch.transpose) is rule_of(torch.Tensor.transpose_), rule_of(torch.histc)
+    (True, None)
     """
     name = _name(function)
     spellings = _spellings(name, bool(name) and getattr(Tensor, name, None) is function)
@@ -227,7 +178,7 @@ def answer(
     out: Any,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
-    axes: Callable[[object], Axes | None] = axes_of,
+    axes: _AxesOf = axes_of,
     strict: bool = False,
 ) -> Answer:
     """The axes of what a function returned: one for all its tensors, one for each, or none.
@@ -237,22 +188,22 @@ def answer(
     rule = rule_of(function)
     if rule is None:
         return None
-    sources = [named for value in flat(args, kwargs) if (named := axes(value)) is not None]
+    everything = (*args, *kwargs.values())
+    each = [one for value in everything for one in (value if isinstance(value, tuple | list) else [value])]
+    sources = [named for value in each if (named := axes(value)) is not None]
     if not sources and not rule.needs_none:
         return None
     # torch.embedding takes the table first, F.embedding the tokens.
     values = [*args[1::-1], *args[2:]] if function is torch.embedding else args
     keys = _KEYS.get(_name(function), ())
     try:
-        given = [(key_of if at in keys else operand)(value, axes) for at, value in enumerate(values)]
-        keywords = {
-            name: (key_of if name in keys else operand)(value, axes) for name, value in kwargs.items() if name != "out"
-        }
-        if rule.needs_axes and not isinstance(next(iter([*given, *keywords.values()])), Axes):
+        given = [(_key if at in keys else _operand)(value, axes) for at, value in enumerate(values)]
+        more = {name: (_key if name in keys else _operand)(one, axes) for name, one in kwargs.items() if name != "out"}
+        if rule.needs_axes and not isinstance(next(iter([*given, *more.values()])), Axes):
             return None
         if rule.wants_out:
-            keywords["out"] = sizes_in(out)
-        said: Any = rule.function(*given, **keywords)
+            more["out"] = tuple(out.shape) if isinstance(out, Tensor) else [tuple(one.shape) for one in tensors_in(out)]
+        said: Any = rule.function(*given, **more)
     except Exception:
         # A call that a rule does not foresee leaves a plain tensor: a name is never worth a crash.
         if strict:
@@ -261,21 +212,16 @@ def answer(
     if isinstance(said, tuple) and isinstance(said[1], Scramble | None):
         said, scramble = said
         if scramble is not None:
-            tell(scramble)
+            _tell(scramble)
     if rule.own_record or said is None:
         return cast(Answer, said)
     return forget(said, sources) if isinstance(said, Axes) else [one and forget(one, sources) for one in said]
 
 
 def tensors_in(out: object) -> list[Tensor]:
-    """The tensors that a function returned, one level deep.
-
-    >>> len(tensors_in((torch.zeros(1), [torch.zeros(2)], 3)))
-    1
-    """
-    if isinstance(out, Tensor):
-        return [out]
-    return [value for value in out if isinstance(value, Tensor)] if isinstance(out, tuple | list) else []
+    """The tensors that a function returned, one level deep."""
+    each = out if isinstance(out, tuple | list) else [out]
+    return [value for value in each if isinstance(value, Tensor)]
 
 
 on_scramble: ContextVar[Callable[[Scramble], None] | None] = ContextVar("on_scramble", default=None)
@@ -284,7 +230,7 @@ on_scramble: ContextVar[Callable[[Scramble], None] | None] = ContextVar("on_scra
 _INNER = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
 
 
-def tell(scramble: Scramble) -> None:
+def _tell(scramble: Scramble) -> None:
     """Report a scramble to whoever listens; else warn where the caller's own line is, above torch and us."""
     listener = on_scramble.get()
     if listener is not None:

@@ -17,27 +17,6 @@ from torch import Tensor
 from lstm_shapes.lab.trace import KERNELS, Call, LayerCall, Value, Where
 from lstm_shapes.lab.trace._families import names_in
 
-__all__ = [
-    "LONGEST",
-    "append_line",
-    "argument_text",
-    "call_text",
-    "chained",
-    "covering",
-    "kind_of",
-    "last_step",
-    "layer_names",
-    "layout_of",
-    "loop_line",
-    "named",
-    "named_shape",
-    "result_names",
-    "symbol",
-    "top_row",
-    "tree_of",
-    "value_name",
-]
-
 LONGEST = 48
 _OPERATORS = {"matmul": "@", "__matmul__": "@", "add": "+", "sub": "-", "mul": "*", "truediv": "/", "div": "/"}
 _NAMESPACES = names_in("torch F nn.functional torch.nn.functional functional nn torch.special torch.linalg")
@@ -171,10 +150,9 @@ def call_text(call: Call, **changes: Any) -> str:
     """A call as it is written, with changed arguments: torch.softmax(scores, dim=1)."""
     node = _node(call)
     if node is None:
-        words = ", ".join(f"{name}={value}" for name, value in changes.items())
-        return f"{call.name}(…, {words})" if words else f"{call.name}(…)"
-    copy = ast.parse(ast.unparse(node), mode="eval").body
-    assert isinstance(copy, ast.Call)
+        words = "".join(f", {name}={value}" for name, value in changes.items())
+        return f"{call.name}(…{words})"
+    copy: Any = ast.parse(ast.unparse(node), mode="eval").body
     place = 0 if _receiver(copy) is not None else 1
     for name, value in changes.items():
         new = ast.Constant(value)

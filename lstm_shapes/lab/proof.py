@@ -1,4 +1,8 @@
-"""prove: each prediction beside what something we did not write measures (claims.py)."""
+"""prove: each prediction beside what something we did not write measures.
+
+Shapes come from the layer's own tensors, parameters from `numel` and torchinfo, multiply-accumulates from torch's own
+flop formulas, slices and laws from the numbers themselves.
+"""
 
 from __future__ import annotations
 
@@ -8,31 +12,183 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, overload
 
 import torch
+from torch import Tensor, nn
 
 from lstm_shapes.display import Shown
-from lstm_shapes.language import language
-from lstm_shapes.theory._given import Given, LayerPlaced, Placed, Source, takes
+from lstm_shapes.errors import SpecError
+from lstm_shapes.language import language, say
+from lstm_shapes.theory._given import Given, LayerPlaced, Placed, takes
 from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.counts import Counts
-from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.expression import Expression
+from lstm_shapes.theory.laws import laws
+from lstm_shapes.theory.slices import slices
+from lstm_shapes.theory.spec import Source, Spec
 
 from ._alone import alone
-from ._build import bytes_of_call
-from ._calling import State, X
-from ._claims import Check, every_check
-from .run import Run, run_given
+from ._build import build, bytes_of_call
+from ._calling import State, X, as_state, read_inputs
+from ._macs import measured_macs
+from ._torch_rules import axes_of
+from .run import Run, call_layer, run_given
+from .tensors import AnnotatedTensor
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-__all__ = ["Check", "Proof", "one_thread_below", "plain_mode", "prove", "prove_given"]
-
 
 # Above these a layer is proved on a twin: half a gigabyte of weights or tensors, some seconds of arithmetic.
 _MOST_BYTES = 2**29
 _MOST_MACS = 2 * 10**10
 _MOST_LAYERS = 500
 _MOST_KERNELS = 100_000  # steps of layers and directions, one after the other
+
+# What torch itself says a state has to be, before it takes one.
+_ASKED = {"h0": "get_expected_hidden_size", "c0": "get_expected_cell_size"}
+# Beyond these, laws that call the layer once for each row and step look at the first of them.
+_MOST_ROWS = 64
+_MOST_STEPS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One claim: what was predicted, what was measured, and by what. `note` states a tolerance, if any."""
+
+    claim: str
+    predicted: Any
+    measured: Any
+    by: str
+    ok: bool
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        plain = {"predicted": self.predicted, "measured": self.measured}
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+        return {"claim": self.claim, **values, "by": self.by, "ok": self.ok, "note": self.note}
+
+
+def _equal(claim: str, predicted: Any, measured: Any, by: str) -> Check:
+    return Check(claim, predicted, measured, by, predicted == measured)
+
+
+def _checks(result: Run, yours: bool) -> Iterator[Check]:
+    """All checks of a call that was made; a layer of `yours` is not shown to torchinfo, which puts flags on it."""
+    yield from _tensor_checks(result)
+    yield from _weight_checks(result, yours)
+    macs, how = measured_macs(result.spec, result.call)
+    yield _equal(say("claim MACs", formula=result.call.T_formula), result.prediction.counts.macs, macs, how)
+    yield from _slice_checks(result)
+    yield from _law_checks(result)
+
+
+def _tensor_checks(result: Run) -> Iterator[Check]:
+    for name, axes in result.prediction.tensors.items():
+        got, by = tuple(result.tensors[name].shape), say("by tensor")
+        if name in _ASKED and isinstance(result.layer, nn.RNNBase):
+            got, by = _asked_for(result, name), _ASKED[name]
+        yield _equal(say("claim shape", name=name, formula=axes.formula), axes.sizes, got, by)
+
+
+def _asked_for(result: Run, name: str) -> tuple[int, ...]:
+    """The sizes of h0 or c0 that torch's own check of its arguments asks for."""
+    X, packed, asked = result.X.plain(), result.packed_X, getattr(result.layer, _ASKED[name])
+    if packed is not None:
+        return tuple(asked(packed.data, packed.batch_sizes))
+    if result.call.batched:
+        return tuple(asked(X, None))
+    K, _, width = asked(X.unsqueeze(0 if result.spec.batch_first else 1), None)
+    return K, width
+
+
+def _weight_checks(result: Run, yours: bool) -> Iterator[Check]:
+    """Shapes, numbers and bytes of the weights."""
+    counts, layer, predicted = result.prediction.counts, result.layer, result.prediction.weights
+    weights = _weights(result)
+    # weight_norm, prune and the like work a weight out from other parameters, which are counted elsewhere.
+    made_of_others = not set(predicted) <= dict(layer.named_parameters()).keys()
+    by = say("by attributes") if made_of_others else "named_parameters()"
+    same = sum(tuple(weights[name].shape) == axes.sizes for name, axes in predicted.items())
+    yield _equal(say("claim weights", count=len(predicted)), len(predicted), same, by)
+    by_layer = [0] * result.spec.K
+    for name, weight in weights.items():
+        _, _, number = name.removesuffix("_reverse").partition("_l")
+        by_layer[int(number) if number.isdigit() else 0] += weight.numel()
+    for part, got in zip(counts.layers, by_layer, strict=True):
+        yield _equal(say("claim layer", k=part.index, formula=part.formula), part.total, got, "numel()")
+    recurrent = sum(weight.numel() for name, weight in weights.items() if name.startswith("weight_hh"))
+    size = sum(weight.numel() * weight.element_size() for weight in weights.values())
+    yield _equal(say("claim recurrent"), counts.recurrent, recurrent, "numel()")
+    yield _equal(say("claim bytes", dtype=counts.dtype), counts.bytes, size, "element_size()")
+    yield _equal(say("claim total"), counts.total, sum(by_layer), "numel()")
+    if made_of_others:
+        return
+    import torchinfo
+
+    # It puts flags of the model it looks at, so it never sees a layer that is not ours.
+    info = torchinfo.summary(build(result.spec, device="meta") if yours else layer, verbose=0).total_params
+    yield _equal(say("claim total"), counts.total, info, "torchinfo.summary")
+
+
+def _weights(result: Run) -> dict[str, Tensor]:
+    """What the layer computes with, by torch's names: its parameters, or what weight_norm and the like make of them.
+
+    Raises: SpecError for a layer that keeps its weights in another form, such as a quantised one.
+    """
+    found = {name: getattr(result.layer, name, None) for name in result.prediction.weights}
+    for name, weight in found.items():
+        if not isinstance(weight, Tensor):
+            kind = type(result.layer).__qualname__
+            raise SpecError(f"{kind}.{name}", "a tensor", weight, "Quantised weights cannot be held against shapes")
+    return {name: weight for name, weight in found.items() if isinstance(weight, Tensor)}
+
+
+def _slice_checks(result: Run) -> Iterator[Check]:
+    """Each slice that `explain` shows, taken from the real tensors."""
+    found = slices(result.prediction)
+    taken = [(one.axes, Expression.of(one.expression).value(result)) for one in found]
+    same = sum(axes.sizes == tuple(value.shape) and axes == axes_of(value) for axes, value in taken)
+    if found:
+        yield _equal(say("claim slices", count=len(found)), len(found), same, say("by tensors"))
+
+
+def _law_checks(result: Run) -> Iterator[Check]:
+    """Laws read off the run itself, then those for which the layer runs again, on what that can be done with.
+
+    One counter-example shows a false friend; data on which it happens to hold shows nothing, and gives no check.
+    """
+    if result.X.device.type == "meta":
+        return  # no numbers to compare
+    short, part = _shortened(result)
+    for run_, exact in ((result, True), (short, False)):
+        for law in laws(run_.layer, call=run_.call):
+            if law.holds and law.exact == exact:
+                residual, tolerance = law.residual(run_), law.tolerance(run_)
+                key = "tolerance, part" if part else "tolerance"
+                note = "" if exact else say(key, tolerance=f"{tolerance:.0e}", sizes=part)
+                ok = residual <= tolerance
+                yield Check(law.expression, say("no difference"), f"{residual:.1g}", say("by numbers"), ok, note)
+    for law in laws(result.layer, call=result.call):
+        if not law.holds and law.exact and (residual := law.residual(result)) > 0:
+            claim = law.expression.replace(" == ", " != ")
+            told = say("other shapes") if residual == float("inf") else f"{residual:.1g}"
+            yield Check(claim, say("a difference"), told, say("by numbers"), True)
+
+
+def _shortened(result: Run) -> tuple[Run, str]:
+    """The run, or its first rows and steps, and how many: some laws call the layer once for each row and each step."""
+    call, spec = result.call, result.spec
+    most = {"N": min(call.N or 1, _MOST_ROWS), "L": min(call.L, _MOST_STEPS)}
+    if most == {"N": call.N or 1, "L": call.L}:
+        return result, ""
+
+    def first(tensor: AnnotatedTensor) -> Tensor:
+        kept = [slice(most.get(name)) for name in tensor.axes.names]
+        return tensor.plain()[tuple(kept)]
+
+    starts = as_state([first(state) for state in (result.h0, result.c0) if state is not None])
+    lengths = call.lengths and tuple(min(length, most["L"]) for length in call.lengths[: most["N"]])
+    short = call_layer(result.layer, spec, read_inputs(result.layer, spec, first(result.X), starts, lengths))
+    sizes = ", ".join(f"{name}={size}" for name, size in most.items())
+    return short, sizes
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -72,13 +228,7 @@ class Proof(Shown):
 def prove(Q: int = ..., D: int = ..., K: int = 1, batch_first: bool = True, **words: Unpack[LayerPlaced]) -> Proof: ...
 @overload
 def prove(
-    source: Source,
-    /,
-    x: X | None = None,
-    state: State | None = None,
-    *,
-    layer: str = "",
-    **words: Unpack[Placed],
+    source: Source, /, x: X | None = None, state: State | None = None, *, layer: str = "", **words: Unpack[Placed]
 ) -> Proof: ...
 @takes(LayerPlaced, x=True)
 def prove(given: Given) -> Proof:
@@ -86,26 +236,7 @@ def prove(given: Given) -> Proof:
 
     A layer too large to run is proved on a small twin with the same structure, and the proof says so.
 
-    Args:
-        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
-        D: width of the cell state (hidden_size)
-        K: stacked layers (num_layers), 1 unless given
-        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
-        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
-        bidirectional: reading directions, 1 or 2: R is 2 where True
-        proj_size: P, the width of the projected hidden state, 0 = none
-        bias, dropout, nonlinearity: as torch has them
-        input_size, hidden_size, num_layers: torch's words for Q, D and K
-        N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
-        L: steps in a sequence, 20 unless given
-        lengths: steps of each row: the rows are padded to L and packed
-        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
-        x: beside a layer, the tensor or PackedSequence that it is called with; beside a model, what the model is
-        state: h0, or (h0, c0), also in third place as torch has it; zeros if left out
-        device: cpu unless given, cuda, meta, …; a layer of yours stays where it is
-        dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
-        seed: what weights and X are drawn from
-        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
+    Args: those of a layer and a call, as help(prove) lists them
 
     >>> proof = prove(28, 256, 3, N=2, L=20)
     >>> proof.ok, len(proof.checks) > 10
@@ -135,7 +266,7 @@ def _prove_run(result: Run, *, yours: bool = False, original: tuple[Spec, Call] 
     twin = result.spec if original else None
     spec, call = original or (result.spec, result.call)
     with one_thread_below(result.prediction.counts.macs or 0):
-        checks = tuple(every_check(result, yours=yours))
+        checks = tuple(_checks(result, yours))
     return Proof(spec, call, checks, str(result.X.device), dtype_name(result.X.dtype), twin)
 
 
@@ -159,18 +290,7 @@ _SMALL_MACS = 10**9
 
 @contextmanager
 def one_thread_below(macs: int, most: int = _SMALL_MACS) -> Iterator[None]:
-    """One thread of torch's inside, as many as before afterwards; nothing changes above `most` MACs.
-
-    A small layer is a thousand tiny kernels. Threads meet after each, and where another program has one of the
-    cores, they wait there for most of the time.
-
-    >>> before = torch.get_num_threads()
-    >>> with one_thread_below(53_575_680):
-    ...     torch.get_num_threads()
-    1
-    >>> torch.get_num_threads() == before
-    True
-    """
+    """One thread of torch's inside, as many as before afterwards; nothing changes above `most` MACs."""
     before = torch.get_num_threads()
     if macs > most or before == 1:
         yield
@@ -184,12 +304,7 @@ def one_thread_below(macs: int, most: int = _SMALL_MACS) -> Iterator[None]:
 
 @contextmanager
 def plain_mode() -> Iterator[None]:
-    """No gradients, no autocast, no inference mode: under those a layer, or torch's counter, answers otherwise.
-
-    >>> with torch.inference_mode(), plain_mode():
-    ...     torch.is_inference_mode_enabled(), torch.is_grad_enabled()
-    (False, False)
-    """
+    """No gradients, no autocast, no inference mode: under those a layer, or torch's counter, answers otherwise."""
     with ExitStack() as modes:
         modes.enter_context(torch.inference_mode(False))
         modes.enter_context(torch.no_grad())

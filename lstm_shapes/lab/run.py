@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
@@ -15,11 +15,10 @@ from torch.nn.utils.rnn import PackedSequence
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import SpecError
 from lstm_shapes.language import language
-from lstm_shapes.theory._given import Built, Given, LayerPlaced, Source, takes
-from lstm_shapes.theory.axes import Axes
+from lstm_shapes.theory._given import Built, Given, LayerPlaced, takes
 from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.predict import Prediction
-from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.spec import Source, Spec
 
 from ._build import PLAIN, as_device, as_dtype, bytes_of_call, generator, new_layer, require_memory
 from ._calling import Inputs, State, arriving, call_plainly, read_inputs
@@ -80,24 +79,14 @@ class Run(Shown):
         """One operation of an expression by torch, on values that are computed already; X, Y, hn, … are without any."""
         if not operands:
             return self.tensors[name]
-        first = operands[0]
-        if name == "equal":
-            both_tensors = all(isinstance(operand, Tensor) for operand in operands)
-            return torch.equal(*operands) if both_tensors else first == operands[1]
-        if name == "shape":
-            return tuple(first.shape)
-        if name == "not":
-            return not first
-        if name == "any":
-            return bool(first.any())
-        if name == "add":
-            return first + operands[1]
+        if name in _COMPUTED:
+            return _COMPUTED[name](*operands)
         if name in ("cat", "stack"):
             return getattr(torch, name)(operands, *arguments)
         if name == "getitem":
-            return first[tuple(_index(key) for key in arguments[0])]
+            return operands[0][tuple(_index(key) for key in arguments[0])]
         # A layer of one's own may return states that lie in memory otherwise: there view would raise, and not mix.
-        return getattr(first, "reshape" if name == "view" else name)(*arguments)
+        return getattr(operands[0], "reshape" if name == "view" else name)(*arguments)
 
     def again(self, law: str) -> list[tuple[Tensor, Tensor]]:
         """The pairs of tensors that a law says are equal, for which the layer runs again, another way."""
@@ -146,26 +135,7 @@ def run(given: Given) -> Run:
     is and where it is; `run(model, x)` calls your model as far as its recurrent layer, on what arrives there.
     The global random state stays as it was, also where dropout draws from it.
 
-    Args:
-        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
-        D: width of the cell state (hidden_size)
-        K: stacked layers (num_layers), 1 unless given
-        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
-        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
-        bidirectional: reading directions, 1 or 2: R is 2 where True
-        proj_size: P, the width of the projected hidden state, 0 = none
-        bias, dropout, nonlinearity: as torch has them
-        input_size, hidden_size, num_layers: torch's words for Q, D and K
-        N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
-        L: steps in a sequence, 20 unless given
-        lengths: steps of each row: the rows are padded to L and packed
-        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
-        x: beside a layer, the tensor or PackedSequence that it is called with; beside a model, what the model is
-        state: h0, or (h0, c0), also in third place as torch has it; zeros if left out
-        device: cpu unless given, cuda, meta, …; a layer of yours stays where it is
-        dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
-        seed: what weights and X are drawn from
-        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
+    Args: those of a layer and a call, as help(run) lists them
 
     >>> X, Y, hn, cn = run(28, 256, 3, N=2, L=20)
     >>> Y.axes, hn.axes
@@ -202,6 +172,15 @@ def run_given(given: Given) -> Run:
     return call_layer(layer, spec, read_inputs(layer, spec, X, given.state, call.lengths))
 
 
+_COMPUTED: dict[str, Callable[..., Any]] = {
+    "equal": lambda a, b: torch.equal(a, b) if isinstance(a, Tensor) and isinstance(b, Tensor) else a == b,
+    "shape": lambda a: tuple(a.shape),
+    "not": lambda a: not a,
+    "any": lambda a: bool(a.any()),
+    "add": lambda a, b: a + b,
+}
+
+
 def _index(key: Any) -> Any:
     """A position, a range of them, or one for each row, as torch takes it."""
     if isinstance(key, range):
@@ -235,22 +214,11 @@ def _drawn(spec: Spec, call: Call, device: torch.device, dtype: torch.dtype, see
 
 def call_layer(layer: nn.Module, spec: Spec, inputs: Inputs) -> Run:
     """One call of a layer whose Spec is known, its tensors named."""
-    prediction = Prediction(spec, inputs.call)
-    returned = call_plainly(layer, spec, inputs)
-    return Run(
-        layer=layer,
-        spec=spec,
-        call=inputs.call,
-        X=annotate(inputs.X, prediction.X),
-        h0=annotate(returned.starts[0], prediction.h0),
-        c0=_second(returned.starts, prediction.c0),
-        Y=None if returned.Y is None or prediction.Y is None else annotate(returned.Y, prediction.Y),
-        hn=annotate(returned.finals[0], prediction.hn),
-        cn=_second(returned.finals, prediction.cn),
-        packed_X=returned.packed_X,
-        packed_Y=returned.packed_Y,
-    )
-
-
-def _second(states: tuple[Tensor, ...], axes: Axes | None) -> AnnotatedTensor | None:
-    return None if axes is None else annotate(states[1], axes)
+    prediction, returned = Prediction(spec, inputs.call), call_plainly(layer, spec, inputs)
+    values = {"X": inputs.X, "Y": returned.Y}
+    values |= dict(zip(("h0", "c0"), returned.starts, strict=False))
+    values |= dict(zip(("hn", "cn"), returned.finals, strict=False))
+    named: dict[str, Any] = dict.fromkeys(("X", "h0", "c0", "Y", "hn", "cn"))
+    for name, axes in prediction.tensors.items():
+        named[name] = annotate(values[name], axes)  # type: ignore[arg-type]  # Y is there where it is predicted
+    return Run(layer, spec, inputs.call, **named, packed_X=returned.packed_X, packed_Y=returned.packed_Y)

@@ -356,7 +356,6 @@ SENTENCES = {
     "loading": "Loading torch to prove it …",
     "wrote": "Wrote {file}",
     # ---- packed rows
-    "packed size": "{N:row}, padded to {L:step}: lengths {lengths}",
     "packed drawing": "Packed rows: where each step lies in data",
     "packed": "What is packed",
     "part": "part",

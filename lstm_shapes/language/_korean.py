@@ -423,7 +423,6 @@ SENTENCES = {
     "loading": "검증을 위해 torch를 불러오는 중 …",
     "wrote": "저장함: {file}",
     # ---- packed rows
-    "packed size": "행 {N:,}개, 길이 {L:,}까지 패딩: lengths {lengths}",
     "packed drawing": "패킹된 행: 각 시점이 data에 놓이는 위치",
     "packed": "패킹된 내용",
     "part": "부분",

@@ -6,32 +6,27 @@ Source: `torch/nn/modules/rnn.py` (classes RNN, LSTM, GRU, RNNCell, LSTMCell, GR
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-__all__ = ["CELLS", "CellKind"]
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
 class CellKind:
-    """One row of the table.
-
-    `gates`: names in torch's order of the blocks stacked in each weight. `states`: what is fed back from
-    step to step. `step`: true for the `…Cell` classes, which do one step of one layer and return no Y.
-    `projects`: takes `proj_size`. `nonlinearities`: what the `nonlinearity` argument may be.
-    `keras_biases`: bias vectors Keras keeps per gate in its default configuration.
-    `equations`: one step, as (name, right side) in the order in which it is computed. `x_i` is the input's
-    contribution to gate i (x·W_ii + b_ii), `h_i` the recurrent one (h'·W_hi + b_hi), a prime is the state
-    before the step. lab/gates/recurrence.py holds the same equations as functions.
-    """
+    """One row of the table."""
 
     name: str
     gates: tuple[str, ...]
+    """In torch's order of the blocks stacked in each weight."""
     states: tuple[str, ...]
+    """What is fed back from step to step."""
+    equations: tuple[tuple[str, str], ...]
+    """One step, as (name, right side) in the order in which it is computed: `x_i` is the input's contribution to gate i
+    (x·W_ii + b_ii), `h_i` the recurrent one, a prime is the state before the step. lab/gates computes the same."""
     step: bool = False
+    """True for the `…Cell` classes, which do one step of one layer and return no Y."""
     projects: bool = False
     nonlinearities: tuple[str, ...] = ()
     keras_biases: int = 1
-    equations: tuple[tuple[str, str], ...] = ()
+    """Bias vectors that Keras keeps for a gate in its default configuration."""
 
     @property
     def layer(self) -> str:
@@ -55,16 +50,11 @@ _GRU = (
     ("h", "(1 − z) ⊙ n + z ⊙ h'"),
 )
 _RNN = (("h", "tanh(x_h + h_h)"),)  # or relu, as `nonlinearity` says
-
-CELLS: dict[str, CellKind] = {
-    kind.name: kind
-    for kind in (
-        CellKind("LSTM", ("i", "f", "g", "o"), ("h", "c"), projects=True, equations=_LSTM),
-        # Keras' GRU default reset_after=True, the variant torch computes, keeps both bias vectors.
-        CellKind("GRU", ("r", "z", "n"), ("h",), keras_biases=2, equations=_GRU),
-        CellKind("RNN", ("h",), ("h",), nonlinearities=("tanh", "relu"), equations=_RNN),
-        CellKind("LSTMCell", ("i", "f", "g", "o"), ("h", "c"), step=True, equations=_LSTM),
-        CellKind("GRUCell", ("r", "z", "n"), ("h",), step=True, keras_biases=2, equations=_GRU),
-        CellKind("RNNCell", ("h",), ("h",), step=True, nonlinearities=("tanh", "relu"), equations=_RNN),
-    )
-}
+_LAYERS = (
+    CellKind("LSTM", ("i", "f", "g", "o"), ("h", "c"), _LSTM, projects=True),
+    # Keras' GRU default reset_after=True, the variant torch computes, keeps both bias vectors.
+    CellKind("GRU", ("r", "z", "n"), ("h",), _GRU, keras_biases=2),
+    CellKind("RNN", ("h",), ("h",), _RNN, nonlinearities=("tanh", "relu")),
+)
+_STEPS = tuple(replace(kind, name=f"{kind.name}Cell", step=True, projects=False) for kind in _LAYERS)
+CELLS: dict[str, CellKind] = {kind.name: kind for kind in (*_LAYERS, *_STEPS)}

@@ -1,8 +1,4 @@
-"""What people give, read once: numbers, torch's keywords, a Spec, a layer, a state_dict or a model become a `Given`.
-
-`takes` is the door of every public function that is about a layer: the function gets a `Given` in place of what stood
-in the call. Nothing here imports torch.
-"""
+"""What people give, read once: numbers, torch's keywords, a Spec, a layer, a state_dict or a model become a `Given`."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ from lstm_shapes.language import speaking
 
 from ._cells import CELLS
 from .call import DEFAULT_N, Call, dtype_name
-from .spec import Options, Source, Spec, is_source, is_whole, only_layer
+from .spec import Options, Spec, is_source, is_whole, only_layer
 from .symbols import SYMBOLS
 
 if TYPE_CHECKING:
@@ -27,23 +23,6 @@ if TYPE_CHECKING:
     from typing_extensions import ParamSpec
 
     P = ParamSpec("P")
-
-__all__ = [
-    "Built",
-    "DType",
-    "Device",
-    "Given",
-    "LayerBuilt",
-    "LayerPlaced",
-    "LayerSizes",
-    "LayerTyped",
-    "Lengths",
-    "Placed",
-    "Sizes",
-    "Source",
-    "Typed",
-    "takes",
-]
 
 T = TypeVar("T")
 
@@ -102,20 +81,16 @@ class LayerWords(Options, total=False):
     num_layers: int
 
 
-class LayerSizes(LayerWords, Sizes, total=False):
-    """A layer in numbers, and the sizes of a call."""
+class LayerSizes(LayerWords, Sizes, total=False): ...
 
 
-class LayerTyped(LayerWords, Typed, total=False):
-    """A layer in numbers, the sizes of a call, and the type of its numbers."""
+class LayerTyped(LayerWords, Typed, total=False): ...
 
 
-class LayerBuilt(LayerWords, Built, total=False):
-    """A layer in numbers, and where it is."""
+class LayerBuilt(LayerWords, Built, total=False): ...
 
 
-class LayerPlaced(LayerWords, Placed, total=False):
-    """A layer in numbers, and a call of it that runs."""
+class LayerPlaced(LayerWords, Placed, total=False): ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +171,44 @@ _ALWAYS = {
 }
 
 
+# What each argument is: takes() writes these into the docstring of a call, but for those that say it themselves.
+_ARGUMENTS = """\
+Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
+D: width of the cell state (hidden_size)
+K: stacked layers (num_layers), 1 unless given
+batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
+cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
+bidirectional: reading directions, 1 or 2: R is 2 where True
+proj_size: P, the width of the projected hidden state, 0 = none
+bias, dropout, nonlinearity: as torch has them
+input_size, hidden_size, num_layers: torch's words for Q, D and K
+N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
+L: steps in a sequence, 20 unless given
+lengths: steps of each row: the rows are padded to L and packed
+lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
+x: beside a layer, the tensor or PackedSequence that it is called with; beside a model, what the model is
+state: h0, or (h0, c0), also in third place as torch has it; zeros if left out
+device: cpu unless given, cuda, meta, …; a layer of yours stays where it is
+dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
+seed: what weights and X are drawn from
+layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
+""".splitlines()
+
+
+def _documented(text: str, taken: set[str]) -> str:
+    """A docstring whose `Args:` defines every argument that is taken: its own entries, and those of the table."""
+    found = re.search(r"( *)Args:.*\n((?:\1 .*\n)*)", text)
+    if found is None:
+        return text
+    own = found[2].splitlines()
+    said = {name for line in own for name in line.strip().partition(":")[0].split(", ")}
+    words = {line.partition(":")[0].split(", ")[0]: f"{found[1]}    {line}" for line in _ARGUMENTS}
+    entries = [line for word, line in words.items() if word in taken - said]
+    last = entries[-1:] if "layer" not in said else []
+    every = "\n".join([f"{found[1]}Args:", *entries[: len(entries) - len(last)], *own, *last])
+    return f"{text[: found.start()]}{every}\n{text[found.end() :]}"
+
+
 def takes(
     words: type, *, x: bool = False, numbers: bool = True
 ) -> Callable[[Callable[Concatenate[Given, P], T]], Callable[..., T]]:
@@ -226,6 +239,7 @@ def takes(
                 return function(_read(function.__name__, given, options, x), **mine)  # type: ignore[call-arg]
 
         found = in_one_sentence(door)
+        found.__doc__ = _documented(function.__doc__ or "", {parameter.name for parameter in shown})
         found.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]  # for help and completion
         return found
 
@@ -276,72 +290,66 @@ def _read(function: str, places: tuple[object, ...], words: dict[str, Any], x: b
         return _of_source(function, places, words, x)
     _refuse_kinds(function, places, words, first)
     named = dict(zip(_PLACES, places, strict=False))
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {name: words[name] for name in Options.__annotations__ if name in words}
     for name, torchs in _PLACES.items():
         given = [(name, named[name])] if name in named else []
         given += [(word, words[word]) for word in dict.fromkeys((name, torchs)) if word in words]
         if len(given) > 1:
             raise SpecError(given[1][0], f"left out where {given[0][0]} is given", given[1][1])
-        fields |= {name: given[0][1]} if given else {}
-    for name, beside in (("Q", ""), ("D", " with Q")):
-        if name not in fields:
-            raise SpecError(f"{name} ({_PLACES[name]})", f"given{beside}, as in {function}(28, 256, 3)")
-    options = {name: words[name] for name in Options.__annotations__ if name in words}
-    return Given(Spec(**fields, **options), state=words.get("state"), **_of_call(words))
+        if given:
+            fields[name] = given[0][1]
+        elif name in ("Q", "D"):
+            beside = " with Q" if name == "D" else ""
+            raise SpecError(f"{name} ({torchs})", f"given{beside}, as in {function}(28, 256, 3)")
+    return Given(Spec(**fields), state=words.get("state"), **_of_call(words))
 
 
 def _refuse_kinds(function: str, places: Sequence[object], words: Mapping[str, object], first: object) -> None:
     """What is neither a size nor something that a Spec is read off."""
+    kinds = "Q, a Spec, a layer, a model or a state_dict"
     cell = first.__name__ if isinstance(first, type) else first
     if isinstance(cell, str) and (meant := {name.lower(): name for name in CELLS}.get(cell.lower())):
         sizes = ", ".join(str(size) for size in places[1:] if is_whole(size)) or "28, 256"
-        hint = f"Did you mean {function}({sizes}, cell={meant!r})?"
-        raise SpecError("the first argument", "Q, a Spec, a layer, a model or a state_dict", first, hint)
+        raise SpecError("the first argument", kinds, first, f"Did you mean {function}({sizes}, cell={meant!r})?")
     second = places[1] if len(places) > 1 else words.get("x")
     if hasattr(second, "shape") or hasattr(second, "batch_sizes"):
         raise SpecError("the first argument", "a layer or a model where the second is a tensor", first)
-    if "x" in words or "layer" in words:
-        word = "x" if "x" in words else "layer"
-        raise SpecError(word, "left out beside numbers", words[word], "It goes with a layer or a model")
-    if places and len(places) == 1 and not is_whole(first) and not words.keys() & {"D", "hidden_size"}:
-        raise SpecError("the first argument", "Q, a Spec, a layer, a model or a state_dict", first)
+    for word in ("x", "layer"):
+        if word in words:
+            raise SpecError(word, "left out beside numbers", words[word], "It goes with a layer or a model")
+    if len(places) == 1 and not is_whole(first) and not words.keys() & {"D", "hidden_size"}:
+        raise SpecError("the first argument", kinds, first)
 
 
 def _of_source(function: str, places: tuple[object, ...], words: dict[str, Any], x: bool) -> Given:
     """A Spec, a state_dict, a layer or a model; the last two perhaps with an x."""
     source, *rest = places or (words.pop("Q"),)
-    second = ("x", "state", "lengths") if x else ("D", "K", "batch_first")
-    named = dict(zip(second, rest, strict=False))
+    named = dict(zip(("x", "state", "lengths") if x else ("D", "K", "batch_first"), rest, strict=False))
     for word in (*_PLACES, *_PLACES.values(), *Options.__annotations__):
         if word in words or word in named:
             value = words.get(word, named.get(word))
             raise SpecError(word, "left out beside a Spec or a layer", value, "Change it with spec.replace(...)")
-    for word, value in named.items():
-        if word in words:
-            raise SpecError(word, "given once", words[word])
-        words = words | {word: value}
-    at = words.pop("layer", "")
+    for word in named.keys() & words.keys():
+        raise SpecError(word, "given once", words[word])
+    words = {**words, **named}
+    at, given, state = words.pop("layer", ""), words.get("x"), words.get("state")
+    if given is not None and isinstance(source, (Spec, Mapping)):
+        raise SpecError("the first argument", "a layer or a model where the second is x", _short(source))
     if isinstance(source, Spec):
-        if words.get("x") is not None:
-            raise SpecError("the first argument", "a layer or a model where the second is x", "Spec")
         if at:
             raise SpecError("layer", "left out beside a Spec", at)
-        return Given(source, state=words.get("state"), **_of_call(words))
+        return Given(source, state=state, **_of_call(words))
     name, spec = only_layer(source, at, function + "({}, layer={!r})")  # type: ignore[arg-type]
+    for word in ("N", "L"):
+        if given is not None and word in words:
+            raise SpecError(word, "left out beside x, which has its own", words[word])
     live = None if isinstance(source, Mapping) else source
-    given, state = words.get("x"), words.get("state")
-    if given is not None:
-        if live is None:
-            raise SpecError("the first argument", "a layer or a model where the second is x", _short(source))
-        for word in ("N", "L"):
-            if word in words:
-                raise SpecError(word, "left out beside x, which has its own", words[word])
     return Given(spec, live, name, given, state, **_of_call(words))
 
 
 def _of_call(words: Mapping[str, Any]) -> dict[str, Any]:
-    lengths = words.get("lengths")
     call = {word: words[word] for word in Placed.__annotations__ if word in words}
-    if lengths is not None and not hasattr(lengths, "tolist") and not isinstance(lengths, (str, bytes)):
-        call["lengths"] = tuple(lengths) if isinstance(lengths, Iterable) else lengths  # may be read once only
+    lengths = call.get("lengths")
+    if isinstance(lengths, Iterable) and not hasattr(lengths, "tolist") and not isinstance(lengths, (str, bytes)):
+        call["lengths"] = tuple(lengths)  # may be read once only
     return call

@@ -1,10 +1,6 @@
 """The language of slices, laws, highlights and the quiz: a part of torch's, parsed and never evaluated.
 
-`Y[:, -1] == hn[-1]` or `hn.transpose(0, 1).reshape(N, -1)` is turned into a syntax tree by `ast.parse`, which runs
-nothing, and each of its nodes is either one of those listed here or an error that shows the list. What comes out is a
-tree of operations under torch's names.
-
-Numbers written with symbols, `2*(D + 1)` or `L // 2`, are part of it.
+`ast.parse` runs nothing, and each node of its tree is either one of those listed here or an error that shows the list.
 """
 
 from __future__ import annotations
@@ -14,24 +10,11 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import EllipsisType
 from typing import Any, NoReturn
 
 from lstm_shapes.errors import ShapeError
-
-__all__ = [
-    "ALL_ROWS",
-    "GRAMMAR",
-    "LAST_STEPS",
-    "OPERATORS",
-    "TENSORS",
-    "Node",
-    "bound",
-    "is_arithmetic",
-    "parse",
-    "refuse",
-    "value_of",
-]
-
 
 OPERATORS: dict[type, Callable[[int, int], int]] = {
     ast.Add: operator.add,
@@ -40,15 +23,11 @@ OPERATORS: dict[type, Callable[[int, int], int]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Pow: operator.pow,
 }
-_LARGEST = 2**200
+_LARGEST = 2**400
 
 
 def is_arithmetic(node: ast.expr, symbols: object, operators: tuple[type, ...]) -> bool:
-    """Whether a tree holds whole numbers, these symbols, signs and these operators, and nothing else.
-
-    >>> is_arithmetic(ast.parse("2*D - 1", mode="eval").body, "D", (ast.Mult, ast.Sub))
-    True
-    """
+    """Whether a tree holds whole numbers, these symbols, signs and these operators, and nothing else."""
     for part in ast.walk(node):
         if isinstance(part, ast.Constant):
             known = type(part.value) is int
@@ -62,11 +41,7 @@ def is_arithmetic(node: ast.expr, symbols: object, operators: tuple[type, ...]) 
 
 
 def value_of(node: ast.expr, sizes: Mapping[str, int]) -> int | None:
-    """What it comes to; None where a symbol has no size, for a division by 0, a high power, or too large a number.
-
-    >>> value_of(ast.parse("-(D + 1) // 2", mode="eval").body, {"D": 4})
-    -3
-    """
+    """What it comes to; None where a symbol has no size, for a division by 0, a high power, or too large a number."""
     if isinstance(node, ast.Constant):
         return int(node.value)  # type: ignore[arg-type]
     if isinstance(node, ast.Name):
@@ -109,7 +84,7 @@ _PAIRED = {
 }
 _SYMBOLS = "NLQDKRPH"
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv)
-_LONGEST, _DEEPEST, _LARGEST = 300, 40, 2**63 - 1
+_LONGEST, _DEEPEST, _INDEX = 300, 40, 2**63 - 1
 # What expressions are written with, and nothing else: no quotes, comments, line breaks or control characters, and no
 # number with a letter in it, of which Python's parser would warn.
 _WRITTEN = re.compile(r"(?!.*[0-9](?:[A-Za-z]|_(?![0-9])))[A-Za-z0-9_ \[\](),.:+*/=-]+")
@@ -141,8 +116,8 @@ def parse(text: object) -> tuple[Node, str]:
         refuse(text)
     try:
         tree = ast.parse(plain, mode="eval").body
-        return _Parser(text).claim(tree), ast.unparse(tree)
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return _claim(tree), ast.unparse(tree)
+    except (SyntaxError, ValueError, LookupError, MemoryError, RecursionError):
         refuse(text)
 
 
@@ -163,138 +138,128 @@ def bound(arguments: Any, sizes: Mapping[str, int]) -> Any:
     if not isinstance(arguments, ast.expr):
         return arguments
     value = value_of(arguments, sizes)
-    if value is None or abs(value) > _LARGEST:
+    if value is None or abs(value) > _INDEX:
         raise ValueError
     return value
 
 
-class _Parser:
-    """Walks a syntax tree; a node of another kind is refused."""
+# Each of these gives the Node of a syntax tree, or raises ValueError for one that is outside the grammar.
 
-    def __init__(self, text: object) -> None:
-        self.text = text
 
-    def claim(self, node: ast.expr) -> Node:
-        """A claim, or a tensor."""
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-            inner = self.claim(node.operand)
-            return Node("not", (inner,)) if inner.op in ("equal", "any", "not") else refuse(self.text)
-        if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.Eq):
-            left, right = self._side(node.left), self._side(node.comparators[0])
-            kinds = {"number" if side.op == "size" else side.op for side in (left, right)}
+def _claim(node: ast.expr) -> Node:
+    match node:
+        case ast.UnaryOp(op=ast.Not(), operand=claim):
+            inner = _claim(claim)
+            return Node("not", (inner,)) if inner.op in ("equal", "any", "not") else _outside()
+        case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
+            sides = _side(left), _side(right)
+            kinds = {"number" if side.op == "size" else side.op for side in sides}
             # Shapes go with shapes, sizes with numbers, and tensors with tensors.
-            return (
-                Node("equal", (left, right))
-                if not kinds & {"shape", "number"} or len(kinds) == 1
-                else refuse(self.text)
-            )
-        if _called(node) == "torch.equal" and isinstance(node, ast.Call) and len(node.args) == 2 and not node.keywords:
-            return Node("equal", tuple(self.tensor(side) for side in node.args))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "any":
-            return Node("any", (self.tensor(node.func.value),)) if not _arguments(node) else refuse(self.text)
-        return self._side(node) if isinstance(node, (ast.Attribute, ast.Call)) else self.tensor(node)
+            return Node("equal", sides) if len(kinds) == 1 or not kinds & {"shape", "number"} else _outside()
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="torch"), attr="equal"), args=[left, right], keywords=[]):
+            return Node("equal", (_tensor(left), _tensor(right)))
+        case ast.Call(func=ast.Attribute(value=tensor, attr="any"), args=[], keywords=[]):
+            return Node("any", (_tensor(tensor),))
+        case ast.Attribute() | ast.Call():
+            return _side(node)
+    return _tensor(node)
 
-    def _side(self, node: ast.expr) -> Node:
-        """A tensor, its shape, one of its sizes, or a number."""
-        if isinstance(node, ast.Attribute) and node.attr == "shape":
-            return Node("shape", (self.tensor(node.value),))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "size":
-            dims = self._numbers(node, separate=True)
-            return Node("size", (self.tensor(node.func.value),), dims) if len(dims) == 1 else refuse(self.text)
-        if is_arithmetic(node, _SYMBOLS, _OPERATORS):
-            return Node("number", (), (self._number(node),))
-        return self.tensor(node)
 
-    def tensor(self, node: ast.expr, depth: int = 0) -> Node:
-        """A tensor: a name, an index or a method of one, or several joined."""
-        if depth > _DEEPEST:
-            refuse(self.text)
-        if isinstance(node, ast.Name) and node.id in TENSORS:
-            return Node(node.id)
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            return Node("add", (self.tensor(node.left, depth + 1), self.tensor(node.right, depth + 1)))
-        if isinstance(node, ast.Subscript):
-            items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-            return Node("getitem", (self.tensor(node.value, depth + 1),), (tuple(map(self._item, items)),))
-        if not isinstance(node, ast.Call):
-            refuse(self.text)
-        name = _called(node).removeprefix("torch.")
-        if name in ("cat", "concat", "stack"):
-            given = self._named(node, "tensors", "dim")
-            listed = given.get("tensors")
-            if not isinstance(listed, (ast.List, ast.Tuple)) or not listed.elts:
-                refuse(self.text)
-            dim = self._number(given["dim"]) if "dim" in given else 0
-            joined = tuple(self.tensor(one, depth + 1) for one in listed.elts)
-            return Node("stack" if name == "stack" else "cat", joined, (dim,))
-        if not isinstance(node.func, ast.Attribute):
-            refuse(self.text)
-        return Node(node.func.attr, (self.tensor(node.func.value, depth + 1),), self._method(node.func.attr, node))
+def _side(node: ast.expr) -> Node:
+    """A tensor, its shape, one of its sizes, or a number."""
+    match node:
+        case ast.Attribute(value=tensor, attr="shape"):
+            return Node("shape", (_tensor(tensor),))
+        case ast.Call(func=ast.Attribute(value=tensor, attr="size"), args=[dim], keywords=[]):
+            return Node("size", (_tensor(tensor),), (_number(dim),))
+    return Node("number", (), (node,)) if is_arithmetic(node, _SYMBOLS, _OPERATORS) else _tensor(node)
 
-    def _method(self, name: str, node: ast.Call) -> tuple[Any, ...]:
-        """The arguments of a method, all of them and in torch's order."""
-        if name in ("sum", "mean"):
-            given = self._named(node, "dim", "keepdim")
-            keep = given.get("keepdim", ast.Constant(False))
-            # torch takes keepdim with a dim only.
-            if not isinstance(keep, ast.Constant) or not isinstance(keep.value, bool) or set(given) == {"keepdim"}:
-                refuse(self.text)
-            return (self._dims(given.get("dim"), none=True), keep.value)
-        if name == "squeeze":
-            return (self._dims(self._named(node, "dim").get("dim")),)
-        if name == "unsqueeze":
-            given = self._named(node, "dim")
-            return (self._number(given["dim"]) if given else refuse(self.text),)
-        if name == "flatten":
-            return () if not node.args and not node.keywords else self._numbers(node, separate=True)
-        if name in ("view", "reshape", "permute", "flip"):
-            return self._numbers(node)
-        numbers = self._numbers(node, separate=True) if name == "transpose" else ()
-        return numbers if len(numbers) == 2 else refuse(self.text)
 
-    def _named(self, node: ast.Call, *names: str) -> dict[str, ast.expr]:
-        """Arguments by name, each at most once; those without a name come in this order."""
-        pairs = [*zip(names, node.args, strict=False), *((str(word.arg), word.value) for word in node.keywords)]
-        given = dict(pairs)
-        if len(node.args) > len(names) or len(given) < len(pairs) or not set(given) <= set(names):
-            refuse(self.text)
-        return given
+def _tensor(node: ast.expr, depth: int = 0) -> Node:
+    """A tensor: a name, an index or a method of one, or several joined."""
+    inner = partial(_tensor, depth=depth + 1)
+    match node:
+        case _ if depth > _DEEPEST:
+            return _outside()
+        case ast.Name(id=name) if name in TENSORS:
+            return Node(name)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return Node("add", (inner(left), inner(right)))
+        case ast.Subscript(value=tensor, slice=ast.Tuple(elts=items)):
+            return Node("getitem", (inner(tensor),), (tuple(map(_item, items)),))
+        case ast.Subscript(value=tensor, slice=item):
+            return Node("getitem", (inner(tensor),), ((_item(item),),))
+        case ast.Call(
+            func=ast.Name(id="cat" | "concat" | "stack" as name)
+            | ast.Attribute(value=ast.Name(id="torch"), attr="cat" | "concat" | "stack" as name)
+        ):
+            given = {"dim": ast.Constant(0), **_named(node, "tensors", "dim")}
+            listed = _listed(given["tensors"])
+            if listed is None:
+                return _outside()
+            return Node("cat" if name == "concat" else name, tuple(map(inner, listed)), (_number(given["dim"]),))
+        case ast.Call(func=ast.Attribute(value=tensor, attr=name)):
+            return Node(name, (inner(tensor),), _arguments(name, node))
+    return _outside()
 
-    def _numbers(self, node: ast.Call, separate: bool = False) -> tuple[ast.expr, ...]:
-        """Whole numbers, or one tuple of them."""
-        args: Sequence[ast.expr] = node.args
-        if len(args) == 1 and isinstance(args[0], (ast.Tuple, ast.List)) and not separate:
-            args = args[0].elts
-        return tuple(map(self._number, args)) if args and not node.keywords else refuse(self.text)
 
-    def _dims(self, dim: ast.expr | None, none: bool = False) -> tuple[ast.expr, ...] | None:
-        """One axis or a tuple of them; None for all."""
-        if dim is None or (none and isinstance(dim, ast.Constant) and dim.value is None):
-            return None
-        return tuple(map(self._number, dim.elts if isinstance(dim, (ast.Tuple, ast.List)) else [dim]))
+def _arguments(method: str, call: ast.Call) -> tuple[Any, ...]:
+    """The arguments of a method, all of them and in torch's order."""
+    if method in ("sum", "mean"):
+        given = _named(call, "dim", "keepdim")
+        keep = given.get("keepdim", ast.Constant(False))
+        # torch takes keepdim with a dim only.
+        if not isinstance(keep, ast.Constant) or not isinstance(keep.value, bool) or set(given) == {"keepdim"}:
+            _outside()
+        dim = given.get("dim")
+        return (None if isinstance(dim, ast.Constant) and dim.value is None else _dims(dim), keep.value)
+    if method == "squeeze":
+        return (_dims(_named(call, "dim").get("dim")),)
+    if method == "unsqueeze":
+        return (_number(_named(call, "dim")["dim"]),)
+    places: Sequence[ast.expr] = call.args
+    if method in ("view", "reshape", "permute", "flip"):
+        places = (_listed(places[0]) if len(places) == 1 else None) or places
+        fits = len(places) > 0
+    else:
+        fits = method == "flatten" or (method == "transpose" and len(places) == 2)
+    return tuple(map(_number, places)) if fits and not call.keywords else _outside()
 
-    def _item(self, node: ast.expr) -> Any:
-        """One entry of an index."""
-        if isinstance(node, ast.Slice):
-            return slice(*(end and self._number(end) for end in (node.lower, node.upper, node.step)))
-        if isinstance(node, ast.Constant) and (node.value is None or node.value is Ellipsis):
+
+def _named(call: ast.Call, *names: str) -> dict[str, ast.expr]:
+    """Arguments by name, each at most once; those without a name come in this order."""
+    pairs = [*zip(names, call.args, strict=False), *((str(word.arg), word.value) for word in call.keywords)]
+    given = dict(pairs)
+    fits = len(call.args) <= len(names) and len(given) == len(pairs) and set(given) <= set(names)
+    return given if fits else _outside()
+
+
+def _listed(node: ast.expr) -> list[ast.expr] | None:
+    """What a list or a tuple holds, if anything; None for what is none."""
+    return (node.elts or None) if isinstance(node, (ast.Tuple, ast.List)) else None
+
+
+def _dims(dim: ast.expr | None) -> tuple[ast.expr, ...] | None:
+    """One axis or a tuple of them; None for all."""
+    if dim is None:
+        return None
+    return tuple(map(_number, dim.elts if isinstance(dim, (ast.Tuple, ast.List)) else [dim]))
+
+
+def _item(node: ast.expr) -> Any:
+    """One entry of an index."""
+    match node:
+        case ast.Slice(lower=lower, upper=upper, step=step):
+            return slice(*(end and _number(end) for end in (lower, upper, step)))
+        case ast.Constant(value=None) | ast.Constant(value=EllipsisType()):
             return node.value
-        return _PAIRED.get(ast.unparse(node)) or self._number(node)
-
-    def _number(self, node: ast.expr) -> ast.expr:
-        """A whole number: digits, a symbol, or simple arithmetic of them."""
-        return node if is_arithmetic(node, _SYMBOLS, _OPERATORS) else refuse(self.text)
+    return _PAIRED.get(ast.unparse(node)) or _number(node)
 
 
-def _called(node: ast.expr) -> str:
-    """`torch.cat` or `cat` for a call of that function."""
-    if not isinstance(node, ast.Call):
-        return ""
-    plain = isinstance(node.func, ast.Name) or (
-        isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name) and node.func.value.id == "torch"
-    )
-    return ast.unparse(node.func) if plain else ""
+def _number(node: ast.expr) -> ast.expr:
+    """A whole number: digits, a symbol, or simple arithmetic of them."""
+    return node if is_arithmetic(node, _SYMBOLS, _OPERATORS) else _outside()
 
 
-def _arguments(node: ast.Call) -> list[Any]:
-    return [*node.args, *node.keywords]
+def _outside() -> NoReturn:
+    raise ValueError

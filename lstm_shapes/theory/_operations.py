@@ -1,12 +1,14 @@
-"""What each operation of the grammar makes of shapes and axes: what torch refuses is refused, the rest is named.
+"""What each operation of the grammar makes of shapes and axes, and which elements of its operands each element is.
 
-A `Step` is a node of the grammar for one layer and call: its numbers have values, negative dims and indices are counted
-from the front, and its axes are those that the pure axis rules give.
+What torch refuses is refused, the rest is named by the pure axis rules. What is asked of a value is a box, one range
+for each axis, so a billion steps cost as little as six.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -18,25 +20,45 @@ from ._grammar import ALL_ROWS, LAST_STEPS, TENSORS, Node, bound
 from .axes import Axes, forget
 from .predict import Prediction
 
-__all__ = ["Step", "step_of"]
-
 Shape = tuple[int, ...]
-_RULES = {"getitem": "__getitem__", "add": "pointwise"}
+Box = tuple[range, ...]
+Pull = Callable[[Box], Iterator[tuple[int, Box]]]
+"""What is asked of a value -> the number of an operand, and what is then asked of it."""
+Made = tuple[tuple[Any, ...], Shape, Pull]
+"""The arguments with places and sizes, the shape of the result, and where its elements come from."""
+
+_MOST = 10_000
+"""So many boxes may come of one, where a reshape cuts across axes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One operation: on what, how, and the axes of what it gives; none for a claim or a number."""
+    """A node of the grammar for one layer and call: its numbers have values, dims and indices count from the front."""
 
     op: str
     inputs: tuple[Step, ...] = ()
     arguments: tuple[Any, ...] = ()
     axes: Axes = field(default_factory=Axes)
+    pull: Pull | None = None
 
     @property
     def shape(self) -> Shape:
         """The sizes of what it gives."""
         return self.axes.sizes
+
+    def leaves(self, box: Iterable[range]) -> Iterator[tuple[str, Box]]:
+        """What is asked of X, Y, h0, c0, hn and cn, where this is asked of its value."""
+        asked = tuple(box)
+        if not all(asked):
+            return
+        if self.op in ("equal", "any", "not"):
+            for operand in self.inputs:
+                yield from operand.leaves(map(range, operand.shape))
+        elif self.pull is not None:
+            for number, inner in self.pull(asked):
+                yield from self.inputs[number].leaves(inner)
+        elif self.op in TENSORS:  # shapes and sizes are known without reading anything
+            yield self.op, asked
 
 
 def step_of(node: Node, prediction: Prediction) -> Step:
@@ -44,49 +66,39 @@ def step_of(node: Node, prediction: Prediction) -> Step:
 
     Raises: ShapeError for what torch would refuse; ValueError for a number that has no value here.
     """
+    spec, call = prediction.spec, prediction.call
     if node.op in TENSORS:
         axes = prediction.tensors.get(node.op)
         if axes is None:
-            has = ", ".join(prediction.tensors)
-            raise ShapeError("expression", f"about a tensor of {prediction.spec.cell}: {has}", got=node.op)
+            raise _wrong(f"about a tensor of {spec.cell}: {', '.join(prediction.tensors)}", node.op)
         return Step(node.op, axes=axes)
     inputs = tuple(step_of(operand, prediction) for operand in node.operands)
-    arguments = bound(node.arguments, _sizes_of(prediction))
-    if node.op in ("equal", "any", "not", "shape", "number"):
-        return Step(node.op, inputs, arguments)
+    sizes = {"L": call.L, "Q": spec.Q, "D": spec.D, "K": spec.K, "R": spec.R, "P": spec.P, "H": spec.H}
+    arguments = bound(node.arguments, sizes if call.N is None else {**sizes, "N": call.N})
     if node.op == "size":
-        return Step("size", inputs, (_axis(arguments[0], inputs[0].shape),))
+        arguments = (_axis(arguments[0], inputs[0].shape),)
+    if node.op not in _OPERATIONS:  # a claim or a number
+        return Step(node.op, inputs, arguments)
     if node.op == "getitem":
-        arguments = (_keys(arguments[0], inputs[0], prediction.call.lengths, prediction.call.N),)
+        arguments = _keys(arguments[0], inputs[0], call.lengths, call.N)
     shapes = tuple(step.shape for step in inputs)
-    arguments, shape = _OPERATIONS[node.op](arguments, *shapes)
+    arguments, shape, pull = _OPERATIONS[node.op](shapes, *arguments)
     # Axes that a view joins must lie in memory as they stand, which is sure of X and of states as the layer has them.
     if node.op == "view" and inputs[0].op not in ("X", "h0", "c0", "hn", "cn") and _joins(shapes[0], shape):
         raise _wrong("a view of X or a state itself, or one that joins no axes; write reshape", (*shapes, shape))
-    return Step(node.op, inputs, arguments, _named(node.op, inputs, arguments, shape))
-
-
-def _sizes_of(prediction: Prediction) -> dict[str, int]:
-    """What the symbols stand for; N for a batch only."""
-    spec, call = prediction.spec, prediction.call
-    sizes = {"L": call.L, "Q": spec.Q, "D": spec.D, "K": spec.K, "R": spec.R, "P": spec.P, "H": spec.H}
-    return sizes if call.N is None else {**sizes, "N": call.N}
+    return Step(node.op, inputs, arguments, _named(node.op, inputs, arguments, shape), pull)
 
 
 def _named(op: str, inputs: tuple[Step, ...], arguments: tuple[Any, ...], shape: Shape) -> Axes:
     """The axes of the result, by the rule that named tensors follow, too."""
-    rule = RULES[_RULES.get(op, op)]
+    rule = RULES[{"getitem": "__getitem__", "add": "pointwise"}.get(op, op)]
     operands: list[Any] = [step.axes for step in inputs]
     if op == "squeeze" and not arguments[0]:
         return inputs[0].axes  # the rule takes no place for every place
-    if op in ("cat", "stack"):
-        said = rule.function(operands, *arguments)
-    elif op == "getitem":
-        said = rule.function(*operands, tuple(_key(entry) for entry in arguments[0]))
-    elif rule.wants_out:
-        said = rule.function(*operands, *arguments, out=shape)
-    else:
-        said = rule.function(*operands, *arguments)
+    if op == "getitem":
+        arguments = (tuple(_key(entry) for entry in arguments[0]),)
+    given = [operands] if op in ("cat", "stack") else operands
+    said = rule.function(*given, *arguments, **({"out": shape} if rule.wants_out else {}))
     axes = said[0] if isinstance(said, tuple) else said
     return axes if rule.own_record else forget(axes, operands)
 
@@ -144,80 +156,195 @@ def _keys(items: tuple[Any, ...], step: Step, lengths: Shape | None, N: int | No
             if positions and max(positions) >= shape[place]:
                 raise _wrong(f"on an axis of at least {max(positions) + 1}: {item}", shape)
             keys.append(positions)
+        elif -shape[place] <= item < shape[place]:
+            keys.append(item % shape[place])
         else:
-            keys.append(_position(item, step.axes, place))
+            size, name = shape[place], step.axes.names[place]
+            where = f"axis {name}" if name not in ("?", "1") else f"axis {place}"
+            raise _wrong(f"an index from {-size} to {size - 1} on {where}" if size else "no index: size 0", item)
     return tuple(keys)
 
 
-def _position(item: int, axes: Axes, place: int) -> int:
-    size, name = axes.sizes[place], axes.names[place]
-    if not -size <= item < size:
-        where = f"axis {name}" if name not in ("?", "1") else f"axis {place}"
-        raise _wrong(f"an index from {-size} to {size - 1} on {where}" if size else "no index: size 0", item)
-    return item % size
+# ---- each operation: the shapes of its operands and its arguments -> what it makes
 
 
-# (the arguments, the shapes of the operands) -> the arguments with places and sizes, and the shape of the result
-
-
-def _getitem(arguments: Any, *shapes: Shape) -> tuple[Any, Shape]:
-    keys = [key for key in arguments[0] if not isinstance(key, int)]
-    picks = [place for place, key in enumerate(keys) if isinstance(key, tuple)]
+def _getitem(shapes: Sequence[Shape], *keys: Any) -> Made:
+    axes = [key for key in keys if not isinstance(key, int)]
+    picks = [place for place, key in enumerate(axes) if isinstance(key, tuple)]
     if picks and picks[-1] - picks[0] != len(picks) - 1:
         raise _wrong("rows and steps beside each other", shapes[0])
-    kept = [key for place, key in enumerate(keys) if place not in picks[1:]]
-    return arguments, tuple(1 if key is None else len(key) for key in kept)
+    kept = [key for place, key in enumerate(axes) if place not in picks[1:]]
+    return (keys,), tuple(1 if key is None else len(key) for key in kept), _picked(keys)
 
 
-def _permute(arguments: Any, *shapes: Shape) -> tuple[Any, Shape]:
-    (shape,) = shapes
-    places = tuple(_axis(dim, shape) for dim in arguments)
-    if sorted(places) != list(range(len(shape))):
-        raise _wrong(f"each of the {len(shape)} axes once", arguments)
-    return places, tuple(shape[place] for place in places)
+def _picked(keys: Sequence[Any]) -> Pull:
+    """The elements at these keys of the operand."""
+
+    def pull(box: Box) -> Iterator[tuple[int, Box]]:
+        left, rows = iter(box), range(0)
+        asked: list[range | tuple[int, ...]] = []
+        for key in keys:
+            if key is None:
+                next(left)
+            elif isinstance(key, int):
+                asked.append(range(key, key + 1))
+            elif isinstance(key, range):
+                one = next(left)
+                chosen = key[one.start : one.stop : one.step]
+                asked.append(chosen if chosen.step > 0 else chosen[::-1])
+            else:  # a position for each row, the same rows for all such keys
+                rows = rows or next(left)
+                asked.append(key)
+        for n in rows or (0,):
+            yield 0, tuple(range(at[n], at[n] + 1) if isinstance(at, tuple) else at for at in asked)
+
+    return pull
 
 
-def _transpose(arguments: Any, *shapes: Shape) -> tuple[Any, Shape]:
-    (shape,) = shapes
-    a, b = (_axis(dim, shape) for dim in arguments)
-    order = list(range(len(shape)))
-    order[a], order[b] = b, a
-    return (a, b), tuple(shape[place] for place in order)
-
-
-def _reduce(arguments: Any, *shapes: Shape) -> tuple[Any, Shape]:
-    (shape,), (dims, keep) = shapes, arguments
-    places = _places(dims, shape)
-    sizes = (1 if at in places else size for at, size in enumerate(shape) if keep or at not in places)
-    return (places, keep), tuple(sizes)
-
-
-def _squeeze(arguments: Any, *shapes: Shape) -> tuple[Any, Shape]:
+def _squeeze(shapes: Sequence[Shape], dims: Shape | None) -> Made:
     """Axes of size 1 taken away; torch leaves others as they are."""
     (shape,) = shapes
-    places = tuple(place for place in _places(arguments[0], shape) if shape[place] == 1)
-    return (places,), tuple(size for at, size in enumerate(shape) if at not in places)
+    places = tuple(place for place in _places(dims, shape) if shape[place] == 1)
+    _, sizes, pull = _getitem(shapes, *(0 if at in places else range(size) for at, size in enumerate(shape)))
+    return (places,), sizes, pull
 
 
-def _unsqueeze(arguments: Any, *shapes: Shape) -> tuple[Any, Shape]:
+def _unsqueeze(shapes: Sequence[Shape], dim: int) -> Made:
+    place, keys = _axis(dim, shapes[0], extra=1), [*map(range, shapes[0])]
+    _, sizes, pull = _getitem(shapes, *keys[:place], None, *keys[place:])
+    return (place,), sizes, pull
+
+
+def _flip(shapes: Sequence[Shape], *dims: int) -> Made:
+    places = _places(dims, shapes[0])
+    keys = [range(size)[::-1] if at in places else range(size) for at, size in enumerate(shapes[0])]
+    return (places,), shapes[0], _picked(keys)
+
+
+def _permute(shapes: Sequence[Shape], *dims: int) -> Made:
     (shape,) = shapes
-    place = _axis(arguments[0], shape, extra=1)
-    return (place,), (*shape[:place], 1, *shape[place:])
+    places = tuple(_axis(dim, shape) for dim in dims)
+    if sorted(places) != list(range(len(shape))):
+        raise _wrong(f"each of the {len(shape)} axes once", dims)
+
+    def pull(box: Box) -> Iterator[tuple[int, Box]]:
+        yield 0, tuple(box[places.index(place)] for place in range(len(box)))
+
+    return places, tuple(shape[place] for place in places), pull
 
 
-def _flip(arguments: Any, *shapes: Shape) -> tuple[Any, Shape]:
-    return (_places(arguments, shapes[0]),), shapes[0]
+def _transpose(shapes: Sequence[Shape], first: int, second: int) -> Made:
+    a, b = _axis(first, shapes[0]), _axis(second, shapes[0])
+    order = list(range(len(shapes[0])))
+    order[a], order[b] = b, a
+    return (a, b), *_permute(shapes, *order)[1:]
 
 
-def _reshape(arguments: Any, *shapes: Shape) -> tuple[Any, Shape]:
-    (shape,), sizes = shapes, tuple(arguments)
+def _reduce(shapes: Sequence[Shape], dims: Shape | None, keep: bool) -> Made:
+    (shape,) = shapes
+    places = _places(dims, shape)
+
+    def pull(box: Box) -> Iterator[tuple[int, Box]]:
+        left = iter(box)
+        kept = [next(left) if keep or at not in places else None for at in range(len(shape))]
+        yield 0, tuple(range(shape[at]) if one is None or at in places else one for at, one in enumerate(kept))
+
+    sizes = (1 if at in places else size for at, size in enumerate(shape) if keep or at not in places)
+    return (places, keep), tuple(sizes), pull
+
+
+def _add(shapes: Sequence[Shape]) -> Made:
+    count = max(map(len, shapes))
+    a, b = ((1,) * (count - len(shape)) + shape for shape in shapes)
+    if any(1 not in (one, other) and one != other for one, other in zip(a, b, strict=True)):
+        raise _wrong("a sum of tensors that broadcast: from the right, sizes equal or 1", shapes)
+
+    def pull(box: Box) -> Iterator[tuple[int, Box]]:
+        for number, shape in enumerate(shapes):
+            sizes = zip(box[count - len(shape) :], shape, strict=True)
+            yield number, tuple(range(1) if size == 1 else one for one, size in sizes)
+
+    return (), tuple(other if one == 1 else one for one, other in zip(a, b, strict=True)), pull
+
+
+def _cat(shapes: Sequence[Shape], dim: int) -> Made:
+    if len({len(shape) for shape in shapes}) > 1 or () in shapes:
+        raise _wrong("tensors with the same axes, at least one, in torch.cat", shapes)
+    first, place = shapes[0], _axis(dim, shapes[0])
+    if len({(*shape[:place], *shape[place + 1 :]) for shape in shapes}) > 1:
+        raise _wrong(f"tensors that differ in size only along dim={dim} in torch.cat", shapes)
+
+    def pull(box: Box) -> Iterator[tuple[int, Box]]:
+        start = 0
+        for number, shape in enumerate(shapes):
+            end = start + shape[place]
+            yield number, (*box[:place], between(box[place], start, end), *box[place + 1 :])
+            start = end
+
+    return (place,), (*first[:place], sum(shape[place] for shape in shapes), *first[place + 1 :]), pull
+
+
+def _stack(shapes: Sequence[Shape], dim: int) -> Made:
+    if len(set(shapes)) > 1:
+        raise _wrong("tensors of one shape in torch.stack", shapes)
+    place = _axis(dim, shapes[0], extra=1)
+
+    def pull(box: Box) -> Iterator[tuple[int, Box]]:
+        return ((number, (*box[:place], *box[place + 1 :])) for number in box[place])
+
+    return (place,), (*shapes[0][:place], len(shapes), *shapes[0][place:]), pull
+
+
+def _reshape(shapes: Sequence[Shape], *sizes: int) -> Made:
+    (shape,) = shapes
     count, others = prod(shape), prod(size for size in sizes if size != -1)
     if min(sizes) < -1 or sizes.count(-1) > 1 or (count % others if -1 in sizes and others else count != others):
         raise _wrong(f"as many elements as {shape} has, {count}, with one size of -1 at most", sizes)
     if -1 in sizes and not others:
         raise _wrong("no -1 beside a 0, which could be any size", sizes)
     sizes = tuple(count // others if size == -1 else size for size in sizes)
-    return sizes, sizes
+    return sizes, sizes, _reshaped(shape, sizes)
+
+
+def _flatten(shapes: Sequence[Shape], start: int = 0, end: int = -1, *more: int) -> Made:
+    (shape,) = shapes
+    first, last = _axis(start, shape or (1,)), _axis(end, shape or (1,))
+    if more or first > last:
+        raise _wrong("the first axis to join and the last", (start, end, *more))
+    sizes = (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :])
+    return (first, last), sizes, _reshaped(shape, sizes)
+
+
+def _reshaped(old: Shape, new: Shape) -> Pull:
+    """Axes are flattened and cut again, each group of them by itself that holds the same elements before and after."""
+
+    def pull(box: Box) -> Iterator[tuple[int, Box]]:
+        groups = []
+        for after, before in _groups(new, old):
+            flat = _flattened([box[at] for at in after], [new[at] for at in after])
+            groups.append([cut for piece in flat for cut in _cut(piece, [old[at] for at in before])])
+        _few(prod(map(len, groups)))
+        return ((0, tuple(one for piece in pieces for one in piece)) for pieces in product(*groups))
+
+    return pull
+
+
+_OPERATIONS: dict[str, Callable[..., Made]] = {
+    "add": _add,
+    "cat": _cat,
+    "flatten": _flatten,
+    "flip": _flip,
+    "getitem": _getitem,
+    "mean": _reduce,
+    "permute": _permute,
+    "reshape": _reshape,
+    "squeeze": _squeeze,
+    "stack": _stack,
+    "sum": _reduce,
+    "transpose": _transpose,
+    "unsqueeze": _unsqueeze,
+    "view": _reshape,
+}
 
 
 def _joins(old: Shape, new: Shape) -> bool:
@@ -234,51 +361,78 @@ def _joins(old: Shape, new: Shape) -> bool:
     return False
 
 
-def _flatten(arguments: Any, *shapes: Shape) -> tuple[Any, Shape]:
-    (shape,) = shapes
-    first, last = (_axis(dim, shape or (1,)) for dim in (*arguments, *(0, -1)[len(arguments) :])[:2])
-    if len(arguments) > 2 or first > last:
-        raise _wrong("the first axis to join and the last", arguments)
-    return (first, last), (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :])
+def between(one: range, low: int, high: int) -> range:
+    """The members of a range from low to high - 1, counted from low."""
+    first = one.start if one.start >= low else one.start - (one.start - low) // one.step * one.step
+    return range(first - low, min(one.stop, high) - low, one.step)
 
 
-def _add(arguments: Any, *shapes: Shape) -> tuple[Any, Shape]:
-    count = max(map(len, shapes))
-    a, b = ((1,) * (count - len(shape)) + shape for shape in shapes)
-    if any(1 not in (one, other) and one != other for one, other in zip(a, b, strict=True)):
-        raise _wrong("a sum of tensors that broadcast: from the right, sizes equal or 1", shapes)
-    return (), tuple(other if one == 1 else one for one, other in zip(a, b, strict=True))
+def _groups(new: Sequence[int], old: Sequence[int]) -> Iterator[tuple[range, range]]:
+    """Neighbouring axes that hold the same elements in both shapes, as few at a time as can be."""
+    i = j = 0
+    while i < len(new) or j < len(old):
+        a, b = i, j
+        size_new = size_old = 1
+        while i == a or size_new != size_old:
+            if i < len(new) and (size_new <= size_old or j == len(old)):
+                size_new, i = size_new * new[i], i + 1
+            elif j < len(old):
+                size_old, j = size_old * old[j], j + 1
+            else:
+                break
+        if i == len(new):  # axes of size 1 are left
+            j = len(old)
+        yield range(a, i), range(b, j)
 
 
-def _cat(arguments: Any, *shapes: Shape) -> tuple[Any, Shape]:
-    if len({len(shape) for shape in shapes}) > 1 or () in shapes:
-        raise _wrong("tensors with the same axes, at least one, in torch.cat", shapes)
-    first, place = shapes[0], _axis(arguments[0], shapes[0])
-    if len({(*shape[:place], *shape[place + 1 :]) for shape in shapes}) > 1:
-        raise _wrong(f"tensors that differ in size only along dim={arguments[0]} in torch.cat", shapes)
-    return (place,), (*first[:place], sum(shape[place] for shape in shapes), *first[place + 1 :])
+def _flattened(box: Sequence[range], sizes: Sequence[int]) -> list[range]:
+    """The elements of a box in row-major order, as ranges of positions."""
+    pieces, inner = [range(1)], 1
+    for outer, size in zip(reversed(box), reversed(sizes), strict=True):
+        pieces = [one for piece in pieces for one in _repeated(outer, piece, inner)]
+        inner *= size
+    return pieces
 
 
-def _stack(arguments: Any, *shapes: Shape) -> tuple[Any, Shape]:
-    if len(set(shapes)) > 1:
-        raise _wrong("tensors of one shape in torch.stack", shapes)
-    place = _axis(arguments[0], shapes[0], extra=1)
-    return (place,), (*shapes[0][:place], len(shapes), *shapes[0][place:])
+def _repeated(outer: range, piece: range, inner: int) -> Iterator[range]:
+    """A piece of a row of so many elements, in each of these rows."""
+    if outer.step == 1 and piece.start < piece.step and len(piece) * piece.step == inner:
+        yield range(outer[0] * inner + piece.start, (outer[-1] + 1) * inner, piece.step)
+    elif len(piece) == 1:
+        yield range(outer[0] * inner + piece[0], outer[-1] * inner + piece[0] + 1, outer.step * inner)
+    else:
+        _few(len(outer))
+        yield from (_shifted(piece, row * inner) for row in outer)
 
 
-_OPERATIONS = {
-    "add": _add,
-    "cat": _cat,
-    "flatten": _flatten,
-    "flip": _flip,
-    "getitem": _getitem,
-    "mean": _reduce,
-    "permute": _permute,
-    "reshape": _reshape,
-    "squeeze": _squeeze,
-    "stack": _stack,
-    "sum": _reduce,
-    "transpose": _transpose,
-    "unsqueeze": _unsqueeze,
-    "view": _reshape,
-}
+def _cut(piece: range, sizes: Sequence[int]) -> Iterator[Box]:
+    """Evenly spaced positions of a row-major order as boxes of these sizes."""
+    if len(sizes) < 2:
+        yield (piece,) if sizes else ()
+        return
+    inner, step = prod(sizes[1:]), piece.step
+    first, last = piece[0] // inner, piece[-1] // inner
+    if first == last:
+        within = [(range(first, last + 1), _shifted(piece, -first * inner))]
+    elif step % inner == 0:
+        within = [(range(first, last + 1, step // inner), range(piece[0] % inner, piece[0] % inner + 1))]
+    else:
+        # Rows are alike where the step divides them; the first and the last may be cut.
+        alike = range(piece[0] % step, inner, step) if inner % step == 0 else range(0)
+        low = first if alike and piece[0] % inner == alike[0] else first + 1
+        high = last + 1 if alike and piece[-1] % inner == alike[-1] else last
+        cut = {*range(first, low), *range(high, last + 1)} if alike else range(first, last + 1)
+        _few(len(cut))
+        within = [(range(row, row + 1), between(piece, row * inner, (row + 1) * inner)) for row in sorted(cut)]
+        within += [(range(low, high), alike)] if alike and low < high else []
+    for outer, inside in within:
+        yield from ((outer, *rest) for rest in (_cut(inside, sizes[1:]) if inside else ()))
+
+
+def _shifted(one: range, by: int) -> range:
+    return range(one.start + by, one.stop + by, one.step)
+
+
+def _few(count: int) -> None:
+    if count > _MOST:
+        raise ShapeError("expression", "one whose reshape keeps long axes whole", got=f"{count:,} pieces of one")

@@ -13,9 +13,6 @@ from itertools import count, pairwise
 from typing import Any
 from weakref import WeakValueDictionary
 
-__all__ = ["COPIES", "DESCRIBED_COPIES", "MOST", "UNKNOWN", "Atom", "Conflict", "Naming", "Origin", "Steps"]
-__all__ += ["compact", "cut", "derived", "factors", "injective", "joined", "relabelled", "steady", "whole"]
-
 UNKNOWN = "?"
 """The honest name of an axis that no single coordinate runs along."""
 
@@ -33,25 +30,7 @@ class Origin:
 
     Without a name it is called `?` for as long as nobody names it. One that a weight makes is called after its layer
     at most, and gives way to the name of an axis that it meets: the gates of a hand-written cell run along D.
-
-    >>> Origin("N").name, Origin().name, Origin("N") == Origin("N")
-    ('N', '?', False)
     """
-
-    __slots__ = (
-        "__weakref__",
-        "_name",
-        "_same",
-        "blank",
-        "derived",
-        "factor",
-        "factors",
-        "made",
-        "naming",
-        "packed",
-        "serial",
-        "written",
-    )
 
     def __init__(
         self, name: str = "", made: bool = False, naming: Naming | None = None, blank: Origin | bool = False
@@ -65,16 +44,18 @@ class Origin:
         self.naming = naming
         """Who names it, where that is decided later."""
         self.serial = next(_serials)
-        self.derived: WeakValueDictionary[object, Origin] | None = None
+        self.derived: WeakValueDictionary[object, Origin] = WeakValueDictionary()
         """What came of it, by the reason, for as long as anybody holds that: an axis keeps no program alive."""
         self.factors: dict[int, tuple[Origin, Origin]] = {}
         self.factor: tuple[Origin, int] | None = None
         """What it is a factor of, and the size of the inner factor."""
         self.packed: Any = None
         """The sequences and steps inside the one axis of packed data, for the way back to padded rows."""
-
         self.written: tuple[int, set[tuple[Origin, int]]] | None = None
         """Where a blank axis was written at first, and what stood how much further on there."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Origin, (self.root._name, self.made)  # in another process, another coordinate of that name
 
     @property
     def root(self) -> Origin:
@@ -117,7 +98,7 @@ class Origin:
     @property
     def gives_way(self) -> bool:
         """Whether it takes the name of what it meets: made by a weight, blank, or not named yet."""
-        return self.made or self.blank or (self.naming is not None and not self.root._name)
+        return self.made or self.blank or (self.naming is not None and not self.named)
 
     @property
     def opaque(self) -> bool:
@@ -144,14 +125,6 @@ class Naming:
     """Names that are given last: inputs begin without one, and get it from the layers that read them.
 
     The first name stays, and a name that a person gave stays anyway; another one is a conflict, often the bug itself.
-
-    >>> naming = Naming()
-    >>> batch, mask = Origin(naming=naming), Origin(naming=naming)
-    >>> naming.meet(batch, mask)
-    >>> naming.bind(batch, "N", "line 7"), mask.name
-    (True, 'N')
-    >>> naming.bind(mask, "L", "line 9"), naming.conflicts
-    (False, [Conflict(name='N', where='line 7', other='L', other_where='line 9')])
     """
 
     where: object = None
@@ -175,7 +148,7 @@ class Naming:
         """One of them is called as the other is, now and later: elements of both were computed with each other."""
         a, b = a.root, b.root
         # What a weight has made takes names and gives none.
-        if a is b or UNKNOWN in (a._name, b._name) or a.made or b.made or a.blank or b.blank:
+        if a is b or any(one.lost or one.made or one.blank for one in (a, b)):
             return
         for one, other in ((a, b), (b, a)):
             if not one._name and one.naming is self:
@@ -228,28 +201,17 @@ class Atom:
         return f"{self.name}={self.size}"
 
     def same(self, other: Atom) -> bool:
-        """Whether both visit the same values of one origin.
-
-        >>> N = whole("N", 2)
-        >>> N.same(N), N.same(whole("N", 2)), N == whole("N", 2)
-        (True, False, True)
-        """
+        """Whether both visit the same values of one origin."""
         return self.origin is other.origin and self.at == other.at and self.part == other.part
 
 
 def whole(name: str, size: int, made: bool = False) -> Atom:
-    """All of a new origin.
-
-    >>> whole("N", 2)
-    N=2
-    """
+    """All of a new origin."""
     return Atom(Origin(name, made), range(size))
 
 
 def derived(origin: Origin, reason: object, make: Callable[[], Origin]) -> Origin:
     """What comes of an origin for some reason: the same one each time."""
-    if origin.derived is None:
-        origin.derived = WeakValueDictionary()
     other = origin.derived.get(reason)
     if other is None:
         other = origin.derived[reason] = make()
@@ -257,12 +219,7 @@ def derived(origin: Origin, reason: object, make: Callable[[], Origin]) -> Origi
 
 
 def relabelled(origin: Origin, *reason: object) -> Origin:
-    """Another origin of the same name: the same one each time for the same reason.
-
-    >>> N = Origin("N")
-    >>> relabelled(N).name, relabelled(N) is N, relabelled(N) is relabelled(N), relabelled(N) is relabelled(N, 1)
-    ('N', False, True, False)
-    """
+    """Another origin of the same name: the same one each time for the same reason."""
 
     def make() -> Origin:
         other = Origin(made=origin.made, naming=origin.naming)
@@ -282,23 +239,15 @@ def factors(origin: Origin, inner: int) -> tuple[Origin, Origin]:
     ('fc/5', 'fc')
     """
     if inner not in origin.factors:
-        pair = Origin(made=origin.made, naming=origin.naming), Origin(made=origin.made, naming=origin.naming)
-        if origin.made:
-            pair[1]._same = origin.root
-        for one in pair:
-            one.factor = (origin, inner)
-        origin.factors[inner] = pair
+        rows, elements = (Origin(made=origin.made, naming=origin.naming) for _ in range(2))
+        elements._same = origin.root if origin.made else None
+        rows.factor = elements.factor = (origin, inner)
+        origin.factors[inner] = rows, elements
     return origin.factors[inner]
 
 
 def cut(atom: Atom) -> tuple[Atom, ...]:
-    """The factors of an axis that a program has cut in two and given names to, else the atom itself.
-
-    >>> rows, steps = factors(origin := Origin(naming=Naming()), 4)
-    >>> rows._name, steps._name = "L", "N"
-    >>> cut(Atom(origin, range(24)))
-    (L=6, N=4)
-    """
+    """The factors of an axis that a program has cut in two and given names to, else the atom itself."""
     for inner, (rows, elements) in atom.origin.factors.items():
         if rows.named and elements.named and not atom.origin.named:
             return Atom(rows, range(atom.size // inner)), Atom(elements, range(inner))
@@ -306,21 +255,20 @@ def cut(atom: Atom) -> tuple[Atom, ...]:
 
 
 def steady(at: Steps) -> bool:
-    """Whether every step changes the coordinate, as the name of an axis promises.
-
-    >>> steady(range(0, 10, 3)), steady((0, 1, 0)), steady((0, 0, 1))
-    (True, True, False)
-    """
+    """Whether every step changes the coordinate, as the name of an axis promises: (0, 1, 0), and not (0, 0, 1)."""
     return isinstance(at, range) or all(a != b for a, b in pairwise(at))
 
 
 def injective(at: Steps) -> bool:
-    """Whether no coordinate is visited twice, as the row-major product of a composite needs.
-
-    >>> injective((2, 0, 1)), injective((0, 1, 0))
-    (True, False)
-    """
+    """Whether no coordinate is visited twice, as the row-major product of a composite needs: not (0, 1, 0)."""
     return isinstance(at, range) or len(set(at)) == len(at)
+
+
+def shifted(at: Steps, offset: int) -> Steps:
+    """Every coordinate so much further on."""
+    if isinstance(at, range):
+        return range(at.start + offset, at.stop + offset, at.step)
+    return tuple(one + offset for one in at)
 
 
 def compact(at: Steps) -> Steps:
@@ -348,12 +296,8 @@ def joined(parts: Sequence[Steps]) -> Steps | None:
     first, *others = [part for part in map(compact, parts) if len(part)] or [range(0)]
     for part in others:
         step = part[0] - first[-1]
-        if (
-            isinstance(first, range)
-            and isinstance(part, range)
-            and step != 0
-            and all(len(one) == 1 or one.step == step for one in (first, part))
-        ):
+        ranges = [one for one in (first, part) if isinstance(one, range)]
+        if len(ranges) == 2 and step != 0 and all(len(one) == 1 or one.step == step for one in ranges):
             first = range(first[0], part[-1] + (1 if step > 0 else -1), step)
         elif len(first) + len(part) > MOST:
             return None

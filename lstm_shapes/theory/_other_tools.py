@@ -10,7 +10,7 @@ Source: `torchinfo/layer_info.py` (calculate_macs), `thop/rnn_hooks.py`, `ptflop
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from lstm_shapes.language import say
@@ -18,12 +18,6 @@ from lstm_shapes.language import say
 from .call import Call
 from .counts import Counts
 from .spec import Spec
-
-__all__ = ["Convention", "conventions"]
-
-# What one step of one sequence costs beside the matrix products and the biases, in units of D.
-_THOP = {"LSTM": 8, "GRU": 7, "RNN": 1}
-_PTFLOPS = {"LSTM": 10, "GRU": 7, "RNN": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +33,7 @@ class Convention:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {name: getattr(self, name) for name in ("tool", "version", "unit", "formula", "value", "why")}
+        return asdict(self)
 
 
 def conventions(spec: Spec, call: Call) -> tuple[Convention, ...]:
@@ -55,106 +49,70 @@ def conventions(spec: Spec, call: Call) -> tuple[Convention, ...]:
     >>> Counts(Spec(28, 256, 2), Call(N=2, L=20)).macs
     32604160
     """
-    return (_flop_counter(spec, call), _torchinfo(spec, call), _thop(spec, call), _ptflops(spec, call), _keras(spec))
+    tools = [_flop_counter(spec, call), _torchinfo(spec, call)]
+    tools += [_by_hooks("thop", "0.1.1", spec, call), _by_hooks("ptflops", "0.7.5", spec, call)]
+    return (*tools, _keras(spec))
 
 
 def _flop_counter(spec: Spec, call: Call) -> Convention:
     # Packed rows of one length are a padded batch without padding, and torch's kernel treats them so.
     even = call.lengths is None or len(set(call.lengths)) == 1
     fused = spec.cell == "LSTM" and not spec.P and even
-    value = 0 if fused else Counts(spec, call).flops
-    formula = "" if fused else "2·MACs"
+    value, formula = (0, "") if fused else (Counts(spec, call).flops, "2·MACs")
     why = say("tool fused" if fused else "tool doubles")
     return Convention("FlopCounterMode", "torch 2.13.0, CPU", "FLOPs", formula, value, why)
 
 
 def _torchinfo(spec: Spec, call: Call) -> Convention:
     """All parameters times the first two sizes of the output, whatever those are."""
-    total = Counts(spec).total
-    parameters = say("parameters")
-    width, wide = (spec.D, "D") if spec.kind.step else (spec.R * spec.H, "R·H" if spec.R > 1 else "H")
-    why = say("tool counts biases")
     if call.lengths is not None:
         return Convention("torchinfo", "1.8.0", "mult-adds", "", None, say("tool crashes"))
+    why, N = say("tool counts biases"), call.N or 1
     if spec.kind.step:
-        rows, formula = (call.N or 1) * width, f"N·D·{parameters}" if call.batched else f"D·{parameters}"
+        rows, formula = N * spec.D, "N·D" if call.batched else "D"
         why += f"; {say('tool takes D')}"
-    elif not call.batched:
-        rows, formula = call.L * width, f"L·{wide}·{parameters}"
-        why += f"; {say('tool takes features', width=width)}"
+    elif call.batched:
+        rows, formula = N * call.L, "N·L"
     else:
-        rows, formula = (call.N or 1) * call.L, f"N·L·{parameters}"
-    return Convention("torchinfo", "1.8.0", "mult-adds", formula, rows * total, why)
+        width = spec.R * spec.H
+        rows, formula = call.L * width, "L·R·H" if spec.R > 1 else "L·H"
+        why += f"; {say('tool takes features', width=width)}"
+    value = rows * Counts(spec).total
+    return Convention("torchinfo", "1.8.0", "mult-adds", f"{formula}·{say('parameters')}", value, why)
 
 
-def _thop(spec: Spec, call: Call) -> Convention:
-    extra = _THOP[spec.kind.layer]
-    rows, steps, why = _sequence_steps(spec, call)
+# What a tool with hooks adds for one step of one sequence, in units of D, beside the matrix products and the biases.
+_ELEMENTWISE = {"thop": {"LSTM": 8, "GRU": 7, "RNN": 1}, "ptflops": {"LSTM": 10, "GRU": 7, "RNN": 1}}
+
+
+def _by_hooks(tool: str, version: str, spec: Spec, call: Call) -> Convention:
+    """Products and elementwise work of every layer, times the first two sizes of X, also where the second is Q."""
+    thop, step = tool == "thop", spec.kind.step
+    if not thop and (call.lengths is not None or (step and not call.batched)):
+        why = say("tool fails on packed" if call.lengths is not None else "tool fails on a step")
+        return Convention(tool, version, "MACs", "", None, why)
+    reasons = [say("tool counts more" if spec.bias else "tool counts elementwise")]
+    if call.batched:
+        rows, steps = (call.N or 1) * (1 if step else call.L), "N" if step else "N·L"
+    else:
+        rows, steps = (spec.Q, "Q") if step else (call.L * spec.Q, "L·Q")
+        reasons.append(say("tool takes Q"))
     if call.lengths is not None:
         rows, steps = len(call.lengths) * max(call.lengths), "N·max(lengths)"
-        why += f"; {say('tool counts padding')}"
+        reasons.append(say("tool counts padding"))
     if spec.P:
-        why += f"; {say('tool ignores projection')}"
-
-    def one(layer: int) -> int:
-        """One step of one direction: as if there were no projection."""
-        inputs = spec.Q if layer == 0 else spec.R * spec.D
-        return spec.G * spec.D * (inputs + spec.D) + _elementwise(spec, extra)
-
-    formula = f"{steps}·{_each(spec)}({_products(spec, 'D')}{_written(spec, extra)})"
-    return Convention("thop", "0.1.1", "MACs", formula, rows * _all_layers(spec, one), why)
-
-
-def _ptflops(spec: Spec, call: Call) -> Convention:
-    extra = _PTFLOPS[spec.kind.layer]
-    if call.lengths is not None or (spec.kind.step and not call.batched):
-        why = say("tool fails on packed" if call.lengths is not None else "tool fails on a step")
-        return Convention("ptflops", "0.7.5", "MACs", "", None, why)
-    rows, steps, why = _sequence_steps(spec, call)
-    if spec.P:
-        why += f"; {say('tool leaves out projection')}"
-
-    def one(layer: int) -> int:
-        return spec.G * spec.D * (spec.input_width(layer) + spec.H) + _elementwise(spec, extra)
-
-    formula = f"{steps}·{_each(spec)}({_products(spec, 'H' if spec.P else 'D')}{_written(spec, extra)})"
-    return Convention("ptflops", "0.7.5", "MACs", formula, rows * _all_layers(spec, one), why)
-
-
-def _sequence_steps(spec: Spec, call: Call) -> tuple[int, str, str]:
-    """Steps as the tools with hooks see them: the first two sizes of X, also where the second is Q."""
-    why = say("tool counts more" if spec.bias else "tool counts elementwise")
-    if call.batched:
-        rows = (call.N or 1) * (1 if spec.kind.step else call.L)
-        return rows, "N" if spec.kind.step else "N·L", why
-    why += f"; {say('tool takes Q')}"
-    return (spec.Q, "Q", why) if spec.kind.step else (call.L * spec.Q, "L·Q", why)
-
-
-def _elementwise(spec: Spec, extra: int) -> int:
-    return (extra + (2 * spec.G if spec.bias else 0)) * spec.D
-
-
-def _all_layers(spec: Spec, one: Any) -> int:
-    """The sum over layers and directions; layers above the first are all alike."""
-    total: int = spec.R * (one(0) + (spec.K - 1) * one(1))
-    return total
-
-
-def _each(spec: Spec) -> str:
-    """The sum that a formula is under, I being the width that a layer reads."""
-    return "Σ" if spec.K * spec.R > 1 else ""
-
-
-def _products(spec: Spec, hidden: str) -> str:
-    gates = f"{spec.G}·" if spec.G > 1 else ""
-    return f"{gates}D·({'I' if spec.K > 1 else 'Q'} + {hidden})"
-
-
-def _written(spec: Spec, extra: int) -> str:
-    """`_elementwise` in symbols."""
-    bias = f" + {2 * spec.G}D" if spec.bias else ""
-    return f"{bias} + {extra}D" if extra > 1 else f"{bias} + D"
+        reasons.append(say("tool ignores projection" if thop else "tool leaves out projection"))
+    # thop counts as if there were no projection.
+    hidden, H = ("D", spec.D) if thop or not spec.P else ("H", spec.H)
+    extra = _ELEMENTWISE[tool][spec.kind.layer]
+    elementwise = (extra + (2 * spec.G if spec.bias else 0)) * spec.D
+    first, upper = (spec.G * spec.D * (width + H) + elementwise for width in (spec.Q, spec.R * H))
+    total = spec.R * (first + (spec.K - 1) * upper)  # layers above the first are all alike
+    gates, bias = f"{spec.G}·" if spec.G > 1 else "", f" + {2 * spec.G}D" if spec.bias else ""
+    # I is the width that a layer reads.
+    each = f"{gates}D·({'I' if spec.K > 1 else 'Q'} + {hidden}){bias} + {extra if extra > 1 else ''}D"
+    formula = f"{steps}·{'Σ' if spec.K * spec.R > 1 else ''}({each})"
+    return Convention(tool, version, "MACs", formula, rows * total, "; ".join(reasons))
 
 
 def _keras(spec: Spec) -> Convention:

@@ -2,7 +2,7 @@
 
 `N` is one atom. The first axis of a bidirectional LSTM's `hn` is `K·R`: two atoms, layer-major, so that
 stepping along it runs through the directions of layer 0, then of layer 1. What operations do to axes is in
-`axis_rules`. Coordinates that an operation took away (`Y[:, 3]`) stay on record in `Axes.fixed`, so that stacking
+`_axis_rules`. Coordinates that an operation took away (`Y[:, 3]`) stay on record in `Axes.fixed`, so that stacking
 the steps of a loop gives back L.
 """
 
@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import prod
 from typing import Any, overload
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.theory._origins import UNKNOWN, Atom, Naming, Origin, Steps, compact, relabelled, steady, whole
-
-__all__ = ["NEW", "NEW_AXIS", "Axes", "Axis", "Fixed", "Span", "blanks", "fix", "forget"]
-__all__ += ["forgotten", "freeze", "made", "renewed", "settle", "unknown", "unnamed", "unpacked"]
+from lstm_shapes.theory._origins import UNKNOWN, Atom, Naming, Origin, relabelled, shifted, steady, whole
 
 NEW = "1"
 """The name of an axis of size 1 that `None` or `unsqueeze` has just made: a product of no atoms."""
@@ -38,23 +36,13 @@ class Axis:
 
     def __post_init__(self) -> None:
         # Rows of a made axis and the elements of a row, side by side again, are that axis.
-        atoms = self.atoms
-        for i in range(len(atoms) - 1):
-            outer, inner = atoms[i].origin.factor, atoms[i + 1].origin.factor
-            if (
-                outer is None
-                or outer != inner
-                or outer[0].factors[outer[1]]
-                != (
-                    atoms[i].origin,
-                    atoms[i + 1].origin,
-                )
-            ):
+        for i, (rows, elements) in enumerate(pairwise(self.atoms)):
+            origin, n = rows.origin.factor or (None, 0)
+            if origin is None or origin.factors[n] != (rows.origin, elements.origin) or elements.at != range(n):
                 continue
-            rows, n = atoms[i].at, outer[1]
-            if isinstance(rows, range) and len(rows) and rows.step == 1 and atoms[i + 1].at == range(n):
-                again = Atom(outer[0], range(rows.start * n, rows.stop * n))
-                object.__setattr__(self, "atoms", (*atoms[:i], again, *atoms[i + 2 :]))
+            if isinstance(rows.at, range) and rows.at and rows.at.step == 1:
+                again = Atom(origin, range(rows.at.start * n, rows.at.stop * n))
+                object.__setattr__(self, "atoms", (*self.atoms[:i], again, *self.atoms[i + 2 :]))
                 return
 
     @property
@@ -107,20 +95,12 @@ NEW_AXIS = Axis()
 
 
 def unknown(size: int) -> Axis:
-    """An axis that no single coordinate runs along.
-
-    >>> unknown(5), unknown(5) == unknown(5), unknown(5).same(unknown(5))
-    (?=5, True, False)
-    """
-    return Axis((whole(UNKNOWN, size),))
+    """An axis that no single coordinate runs along; of size 1, along which no step is taken, a new one."""
+    return Axis((whole(UNKNOWN, size),)) if size != 1 else NEW_AXIS
 
 
 def made(size: int, name: str = "") -> Axis:
-    """An axis that a weight makes: a coordinate of its own, which gives way to the name of what it meets.
-
-    >>> made(5), made(5, "fc"), made(1)
-    (?=5, fc=5, 1)
-    """
+    """An axis that a weight makes: a coordinate of its own, which gives way to the name of what it meets."""
     return Axis((whole(name, size, made=True),)) if size != 1 or name else NEW_AXIS
 
 
@@ -155,19 +135,6 @@ class Axes(Sequence[Axis]):
     fixed: tuple[tuple[Origin, object], ...] = field(default=(), compare=False)
     """Coordinates that were indexed or summed away: `Y[:, 0]` is another place than `Y[:, 1]`."""
 
-    def __reduce__(self) -> tuple[object, ...]:
-        # Identities stay in their process, the coordinates that are visited do not: Y[2:] starts at 2 elsewhere too.
-        number: dict[Origin, int] = {}
-
-        def told(origin: Origin) -> tuple[int, str, bool]:
-            return number.setdefault(origin, len(number)), origin.root._name, origin.made
-
-        def steps(at: Steps) -> tuple[object, ...]:
-            return ("range", at.start, at.stop, at.step) if isinstance(at, range) else at
-
-        rows = tuple(tuple((*told(atom.origin), steps(atom.at), atom.part) for atom in axis.atoms) for axis in self)
-        return unpacked, (rows, tuple((*told(o), at if isinstance(at, int) else None) for o, at in self.fixed))
-
     def to_dict(self) -> dict[str, list[Any]]:
         """Plain data for JSON."""
         return {"names": list(self.names), "sizes": list(self.sizes)}
@@ -185,22 +152,19 @@ class Axes(Sequence[Axis]):
             SpecError: a name is not a name, or a size not a whole number of at least 0.
             ShapeError: names and sizes do not fit each other.
         """
-        words = _words(names)
-        for name, size in atoms.items():
-            _check_size(name, size)
-        if sizes is None:
-            return cls(tuple(Axis(_atoms_of(word, None, atoms)) for word in words))
-        found = tuple(sizes)
-        for position, size in enumerate(found):
-            _check_size(f"size of axis {position}", size)
-        if len(found) != len(words):
-            raise ShapeError(
-                "axes",
-                f"one name for each of the {len(found)} axes of {found}",
-                got=" ".join(words),
-                hint=_count_hint(len(words), found),
-            )
-        return cls(tuple(Axis(_atoms_of(word, size, atoms)) for word, size in zip(words, found, strict=True)))
+        words, given = _words(names), None if sizes is None else tuple(sizes)
+        every = [*atoms.items(), *((f"size of axis {at}", size) for at, size in enumerate(given or ()))]
+        for name, size in every:
+            if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+                raise SpecError(name, "a whole number of at least 0", got=size)
+        if given is not None and len(given) != len(words):
+            need, missing = f"one name for each of the {len(given)} axes of {given}", len(given) - len(words)
+            hint = f"{missing} more needed; write ? for an axis without a name"
+            if missing < 0:
+                hint = f"{-missing} too many; a 2-D tensor of one sequence is (L, Q)"
+            raise ShapeError("axes", need, got=" ".join(words), hint=hint)
+        pairs = zip(words, given or [None] * len(words), strict=True)
+        return cls(tuple(Axis(_atoms_of(word, size, atoms)) for word, size in pairs))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -239,6 +203,17 @@ class Axes(Sequence[Axis]):
 
     def __add__(self, other: Axes) -> Axes:
         return Axes(self.axes + other.axes)
+
+    def put(self, at: int, *axes: Axis) -> tuple[Axis, ...]:
+        """The axes with others in the place of one."""
+        at %= len(self.axes)
+        return (*self.axes[:at], *axes, *self.axes[at + 1 :])
+
+    def changed(self, axes: Iterable[Axis], still: Iterable[Atom] = (), where: object = None) -> Axes:
+        """Other axes of the same tensor, where these atoms stand still now: at their first coordinate, or `where`."""
+        gone = dict(self.fixed)
+        fix(gone, still, where)
+        return settle(axes, gone)
 
     def __repr__(self) -> str:
         return f"({', '.join(map(repr, self.axes))}{',' if len(self) == 1 else ''})"
@@ -285,54 +260,13 @@ def _words(names: object) -> list[str]:
     raise SpecError("names", 'words in the order of the axes, "N L Q" or ["N", "L", "Q"]', got=names, hint=hint)
 
 
-def _check_size(name: str, size: object) -> None:
-    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
-        raise SpecError(name, "a whole number of at least 0", got=size)
-
-
-def _count_hint(words: int, sizes: tuple[int, ...]) -> str:
-    if words < len(sizes):
-        return f"{len(sizes) - words} more needed; write ? for an axis without a name"
-    return f"{words - len(sizes)} too many; a 2-D tensor of one sequence is (L, Q)"
-
-
-def unpacked(rows: Any, fixed: Any) -> Axes:
-    """Axes from what pickling kept of them: origins of their own, which visit the same coordinates.
-
-    >>> N = Axes.of("N", (2,))
-    >>> made, arguments = N.__reduce__()
-    >>> made(*arguments), made(*arguments)[0].same(N[0])
-    ((N=2,), False)
-    """
-    origins: dict[int, Origin] = {}
-
-    def origin(number: int, name: str, made: bool) -> Origin:
-        return origins.setdefault(number, Origin(name, made))
-
-    def steps(at: Any) -> Steps:
-        return range(*at[1:]) if at[:1] == ("range",) else tuple(at)
-
-    axes = tuple(Axis(tuple(Atom(origin(*of), steps(at), part) for *of, at, part in row)) for row in rows)
-    return Axes(axes, freeze({origin(*of): forgotten() if at is None else at for *of, at in fixed}))
-
-
 def forgotten() -> object:
-    """A value that equals no other: where a coordinate stands that depends on the data.
-
-    >>> forgotten() == forgotten()
-    False
-    """
+    """A value that equals no other: where a coordinate stands that depends on the data."""
     return object()
 
 
 def fix(fixed: Fixed, atoms: Iterable[Atom], where: object = None) -> None:
-    """Record that these atoms are no longer axes: they stand at their first coordinate, or at `where`.
-
-    >>> fixed: Fixed = {}
-    >>> fix(fixed, [whole("N", 2)])
-    >>> list(fixed.values())
-    [0]
-    """
+    """Record that these atoms are no longer axes: they stand at their first coordinate, or at `where`."""
     for atom in atoms:
         if atom.origin.blank:
             continue
@@ -369,9 +303,7 @@ def settle(axes: Iterable[Axis], fixed: Mapping[Origin, object] | Iterable[tuple
             if not atom.part or uses.count(atom.origin) > 1 or not isinstance(offset, int) or not steady(atom.at):
                 return atom
             gone.pop(atom.origin, None)
-            at = atom.at
-            moved = range(at.start + offset, at.stop + offset, at.step) if isinstance(at, range) else at
-            return Atom(atom.origin, compact(moved if isinstance(at, range) else tuple(step + offset for step in at)))
+            return Atom(atom.origin, shifted(atom.at, offset))
 
         rows = tuple(Axis(tuple(map(named, axis.atoms))) for axis in rows)
     return Axes(rows, freeze(gone))
@@ -382,57 +314,33 @@ def forget(axes: Axes, operands: Iterable[Axes], made: bool = False) -> Axes:
 
     Without this two tensors that differ in a lost coordinate would pass for pieces of one whole. Nothing is ever
     called after an origin without a name, and with `made` nothing is recorded of what a weight has made.
-
-    >>> len(forget(Axes(), [Axes.of("N L", (2, 3))]).fixed)
-    2
     """
     gone = dict(axes.fixed)
-    seen = {atom.origin for axis in axes for atom in axis.atoms} | gone.keys()
-    lost: list[Origin] = []
+    seen = {*gone, *(atom.origin for axis in axes for atom in axis.atoms)}
     for operand in operands:
-        here = [origin for origin, _ in operand.fixed]
-        for axis in operand.axes:
-            here += [atom.origin for atom in axis.atoms]
-        for one in here:
-            if one not in seen:
-                seen.add(one)
-                if not one.blank and not (made and one.made) and (one.naming or one.root._name):
-                    lost.append(one)
-    if not lost:
-        return axes
-    return Axes(axes.axes, freeze({**gone, **{origin: forgotten() for origin in lost}}))
+        origins = [*(origin for origin, _ in operand.fixed), *(atom.origin for axis in operand for atom in axis.atoms)]
+        for one in origins:
+            if one not in seen and not one.blank and not (made and one.made) and (one.naming or one.named):
+                gone[one] = forgotten()
+    return axes if len(gone) == len(axes.fixed) else Axes(axes.axes, freeze(gone))
 
 
 def blanks(sizes: Iterable[int], axes: Iterable[Axis] = ()) -> Axes:
-    """The axes of a new tensor, which holds no coordinates yet; called after those of the tensor that it is like.
-
-    >>> blanks((2, 1)), blanks((2,), Axes.of("N", (2,)))
-    ((?=2, 1), (N=2,))
-    """
+    """The axes of a new tensor, which holds no coordinates yet; called after those of the tensor that it is like."""
     model = [Axis(tuple(replace(atom, origin=Origin(blank=atom.origin)) for atom in axis.atoms)) for axis in axes]
     new = [Axis((Atom(Origin(blank=True), range(size)),)) if size != 1 else NEW_AXIS for size in sizes]
     return Axes(tuple(model or new))
 
 
 def unnamed(naming: Naming, sizes: Iterable[int], names: str = "") -> Axes:
-    """The axes of an input that is named last, by what reads it; or at once, by a person.
-
-    >>> unnamed(Naming(), (2, 20)), unnamed(Naming(), (2, 20), "N L")
-    ((?=2, ?=20), (N=2, L=20))
-    """
-    words = names.split() or [""] * len(tuple(sizes))
-    return Axes(
-        tuple(Axis((Atom(Origin(word, naming=naming), range(n)),)) for word, n in zip(words, sizes, strict=True))
-    )
+    """The axes of an input that is named last, by what reads it; or at once, by a person."""
+    sizes = tuple(sizes)
+    pairs = zip(names.split() or [""] * len(sizes), sizes, strict=True)
+    return Axes(tuple(Axis((Atom(Origin(word, naming=naming), range(size)),)) for word, size in pairs))
 
 
 def renewed(axes: Axes) -> Axes:
-    """The same axes with origins of their own, one for each that they had: written by another hand.
-
-    >>> N = Axes.of("N", (2,))
-    >>> renewed(N) == N, renewed(N)[0].same(N[0])
-    (True, False)
-    """
+    """The same axes with origins of their own, one for each that they had: written by another hand."""
     own: dict[Origin, Origin] = {}
 
     def other(origin: Origin) -> Origin:

@@ -6,14 +6,12 @@ of the file is paired with the model's layer of the same prefix, else with the o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, NamedTuple
 
 from .spec import Found, Spec, find_layers, printable
-
-__all__ = ["Mismatch", "compare", "loaded"]
 
 _SYMBOLS = {
     "cell": "the kind",
@@ -89,11 +87,7 @@ def compare(file: Mapping[Any, Any], model: Mapping[Any, Any]) -> tuple[Mismatch
 
 
 def loaded(file: Mapping[Any, Any], model: Mapping[Any, Any]) -> tuple[int, int]:
-    """How many of the model's recurrent weights a file holds under their names and in their shapes, and of how many.
-
-    >>> loaded({}, {"weight_ih_l0": (20, 4), "weight_hh_l0": (20, 5)})
-    (0, 2)
-    """
+    """How many of the model's recurrent weights a file holds under their names and in their shapes, and of how many."""
     keys = [key for layer in find_layers(model) for key in _keys(layer)]
     return sum(_same(file, key, model) for key in keys), len(keys)
 
@@ -121,8 +115,7 @@ def _judged(file: Found | None, model: Found, saved: Mapping[Any, Any], wanted: 
     return Mismatch(renamed.kind, file, model, found, total, renamed.hint, renamed.fix)
 
 
-@dataclass(frozen=True, slots=True)
-class _Renamed:
+class _Renamed(NamedTuple):
     """How the keys of a file become those of a model."""
 
     kind: str
@@ -134,15 +127,19 @@ def _renamed(file: Found, model: Found, saved: Mapping[Any, Any], wanted: Mappin
     """The change of keys that fills this layer, given only if it does."""
     stored, kept = _forms(file), _forms(model)
     old, new = _apart(file.prefix, model.prefix)
-    steps = _raw_steps(file) if stored - kept == {"_raw"} else []
-    if file.prefix != model.prefix:
-        steps.append(_prefix_step(old, new))
-    reasons = _prefix_reasons(old, new) if file.prefix != model.prefix else []
+    moved = file.prefix != model.prefix
+    steps = [("_raw", "")] if stored - kept == {"_raw"} else []
+    if steps and any(name.startswith("module.") for name in file.names):
+        # Weight drop wraps a layer as its `module`, and keeps the weights that it drops itself.
+        outer = f"{file.prefix}." if file.prefix else ""
+        steps.insert(0, (f"{outer}module.", outer))
+    steps += [(old, new)] if moved else []
+    reasons = [_prefix_reason(old, new)] if moved else []
     reasons += [f"In the file {_STORED_BY[form]}" for form in _STORED_BY if form in stored - kept]
     reasons += [f"In the model {_STORED_BY[form]}" for form in _STORED_BY if form in kept - stored]
 
     def renamed(key: str) -> str:
-        return reduce(lambda name, step: step.change(name), steps, key)
+        return reduce(_changed, steps, key)
 
     keys, items = [key for key in saved if isinstance(key, str)], "saved.items()"
     if len({renamed(key) for key in keys}) < len(keys) and "_raw" in stored - kept:
@@ -152,49 +149,36 @@ def _renamed(file: Found, model: Found, saved: Mapping[Any, Any], wanted: Mappin
     if others and {renamed(key) for key in keys} != set(wanted):
         keys, items = [key for key in keys if key.startswith(old)], f"{items} if k.startswith({old!r})"
     made = {renamed(key): saved[key] for key in keys}
-    fix = f"{{{reduce(lambda code, step: step.code.format(code), steps, 'k')}: v for k, v in {items}}}"
-    kind = "prefix" if file.prefix != model.prefix else "names"
+    kind = "prefix" if moved else "names"
     if not all(_same(made, key, wanted) for key in _keys(model)):
         same_way = "Load before the model's weights are wrapped, or wrap them the way the file's were"
         return _Renamed(kind, ". ".join([*reasons, same_way]), "")
+    fix = f"{{{reduce(_written, steps, 'k')}: v for k, v in {items}}}"
     return _Renamed(kind, ". ".join([*reasons, f"With saved as the file's state_dict, load {fix}"]), fix)
 
 
-class _Step(NamedTuple):
-    """A change of a key: in Python, with {} for the key, and as a function."""
-
-    code: str
-    change: Callable[[str], str]
-
-
-def _prefix_step(old: str, new: str) -> _Step:
-    if not new:
-        return _Step(f"{{}}.removeprefix({_braced(old)})", lambda key: key.removeprefix(old))
-    if not old:
-        return _Step(f"{_braced(new)} + {{}}", lambda key: new + key)
-    return _Step(f"{{}}.replace({_braced(old)}, {_braced(new)}, 1)", lambda key: key.replace(old, new, 1))
+def _changed(key: str, step: tuple[str, str]) -> str:
+    """A key with the suffix taken off, or with another text in front."""
+    old, new = step
+    if old == "_raw":
+        return key.removesuffix(old)
+    return key.removeprefix(old) if not new else key.replace(old, new, 1) if old else new + key
 
 
-def _raw_steps(file: Found) -> list[_Step]:
-    """Weight drop wraps a layer as its `module`, and keeps the weights that it drops itself."""
-    steps = [_Step("{}.removesuffix('_raw')", lambda key: key.removesuffix("_raw"))]
-    if any(name.startswith("module.") for name in file.names):
-        outer = f"{file.prefix}." if file.prefix else ""
-        steps.insert(0, _prefix_step(f"{outer}module.", outer))
-    return steps
+def _written(code: str, step: tuple[str, str]) -> str:
+    """The same in Python."""
+    old, new = step
+    if old == "_raw" or not new:
+        return f"{code}.remove{'suffix' if old == '_raw' else 'prefix'}({old!r})"
+    return f"{code}.replace({old!r}, {new!r}, 1)" if old else f"{new!r} + {code}"
 
 
-def _braced(text: str) -> str:
-    """Text as Python writes it, safe inside str.format: a key may hold anything."""
-    return repr(text).replace("{", "{{").replace("}", "}}")
-
-
-def _prefix_reasons(old: str, new: str) -> list[str]:
+def _prefix_reason(old: str, new: str) -> str:
     if old and new:
-        return [f"The keys of the file have {printable(old)!r} where the model's have {printable(new)!r}"]
+        return f"The keys of the file have {printable(old)!r} where the model's have {printable(new)!r}"
     side, front = ("file", old) if old else ("model", new)
     because = [f": {reason}" for word, reason in _WRAPPED_BY.items() if word in front.split(".")]
-    return [f"The keys of the {side} have {printable(front)!r} in front{''.join(because)}"]
+    return f"The keys of the {side} have {printable(front)!r} in front{''.join(because)}"
 
 
 def _pairs(stored: Mapping[str, Found], wanted: Mapping[str, Found]) -> dict[str, str]:

@@ -27,17 +27,22 @@ and SimpleCell there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ast
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from lstm_shapes.display import Shown
 from lstm_shapes.language import has, language, say
 
+from ._grammar import value_of
 from .call import DTYPES, Call
 from .spec import Spec
 
-__all__ = ["Counts", "LayerCount", "Term", "kept_elements", "kept_for_backward", "listed_layers"]
+_Symbols = Mapping[str, tuple[str, int]]
+"""A letter of a template -> how it is written, and its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,20 @@ class Term:
     substituted: str
     value: int
 
+    @classmethod
+    def of(cls, name: str, template: str, symbols: _Symbols) -> Term:
+        """What a template says of these sizes.
+
+        >>> print(Term.of("bias", "4·2D", {"D": ("D", 256)}))
+        bias: 4·2D = 4·2·256 = 2,048
+        """
+        formula = re.sub("[A-Za-z]", lambda found: symbols[found[0]][0], template)
+        apart = re.sub(r"(?<=\d)(?=[A-Z])", "·", template)
+        substituted = re.sub("[A-Za-z]", lambda found: str(symbols[found[0]][1]), apart)
+        value = value_of(_tree(apart), {letter: size for letter, (_, size) in symbols.items()})
+        assert value is not None  # every letter has a size
+        return cls(name, formula, substituted, value)
+
     def __str__(self) -> str:
         return f"{self.name}: {self.formula} = {self.substituted} = {self.value:,}"
 
@@ -60,24 +79,24 @@ class Term:
         return asdict(self)
 
 
-# One row a tensor: its name, on what it depends, its width. "T": one row a step; "state": the state that enters
-# each step; "T + N": the state after each step and before the first. `h'` and `c'` are before the step.
-_KEPT: dict[str, tuple[tuple[str, str, str], ...]] = {
-    "LSTM": (
-        ("gates i, f, g, o", "T", "4·D"),
-        ("tanh(c)", "T", "D"),
-        ("c'", "state", "D"),
-        ("h'", "state", "H"),
-    ),
+@lru_cache(maxsize=256)
+def _tree(template: str) -> ast.expr:
+    return ast.parse(template.replace("·", "*"), mode="eval").body
+
+
+# What autograd keeps: one row a tensor, its name and its template. T: one row a step; E: the state that enters each
+# step; A: the state after each step and before the first. `h'` and `c'` are before the step.
+_KEPT: dict[str, tuple[tuple[str, str], ...]] = {
+    "LSTM": (("gates i, f, g, o", "T·4·D"), ("tanh(c)", "T·D"), ("c'", "E·D"), ("h'", "E·H")),
+    # r and z are computed in place, in the product W_h·h', whose third block stays with them.
     "GRU": (
-        # r and z are computed in place, in the product W_h·h', whose third block stays with them.
-        ("gates r, z in W_h·h'", "T", "3·D"),
-        ("W_hn·h' + b_hn", "T", "D"),
-        ("n", "T", "D"),
-        ("h' - n", "T", "D"),
-        ("h'", "state", "D"),
+        ("gates r, z in W_h·h'", "T·3·D"),
+        ("W_hn·h' + b_hn", "T·D"),
+        ("n", "T·D"),
+        ("h' - n", "T·D"),
+        ("h'", "E·D"),
     ),
-    "RNN": (("h, and h0", "T + N", "D"),),
+    "RNN": (("h, and h0", "A·D"),),
 }
 
 
@@ -101,43 +120,29 @@ def kept_for_backward(spec: Spec, call: Call) -> tuple[Term, ...]:
     c': T·D = 10·7 = 70
     h': T·D = 10·7 = 70
     """
-    return tuple(_terms(spec, call))
-
-
-def _terms(spec: Spec, call: Call) -> Iterator[Term]:
     T, N, K, R = call.T, call.N or 1, spec.K, spec.R
-    upper = spec.R * spec.H
-    hidden, H = ("P", spec.P) if spec.P else ("D", spec.D)
-    wide = f"R·{hidden}" if R > 1 else hidden
+    joined = _joined_rows(call) if R > 1 and spec.kind.layer == "RNN" else 0
+    symbols = {letter: (letter, size) for letter, size in {"T": T, "K": K, "R": R, "Q": spec.Q, "m": joined}.items()}
+    symbols |= {"D": ("D", spec.D), "H": (spec.width, spec.H), "E": ("T", T)}
+    symbols["W"] = (f"R·{spec.width}" if R > 1 else spec.width, R * spec.H)
+    symbols["J"] = ("K-1" if spec.dropout == 1 else "(K-1)", K - 1)
+    symbols["A"] = ("(T + N)" if call.batched else "(T + 1)", T + N)
+    if call.lengths is not None:
+        # The rows that a state has when it enters a step, summed over steps; see the module's text on packing.
+        symbols["E"] = ("(T + N - n)", T + N - call.lengths.count(max(call.lengths)))
     # With batch_first each direction makes its own time-major copy of X; else both keep X itself.
-    copies = R if spec.batch_first and call.lengths is None and N > 1 and call.L > 1 else 1
-    first, put_first = ("R·Q", f"{R}·{spec.Q}") if copies > 1 else ("Q", f"{spec.Q}")
-    if K > 1:
-        first, put_first = f"({first} + (K-1)·{wide})", f"({put_first} + {K - 1}·{upper})"
-    yield Term(say("kept inputs"), f"T·{first}", f"{T}·{put_first}", T * (copies * spec.Q + (K - 1) * upper))
+    first = "R·Q" if R > 1 and spec.batch_first and call.lengths is None and N > 1 and call.L > 1 else "Q"
+    upper = {**symbols, "J": ("(K-1)", K - 1)}
+    terms = [Term.of(say("kept inputs"), f"T·({first} + J·W)" if K > 1 else f"T·{first}", upper)]
     if spec.dropout and K > 1:
-        yield _masks(spec, T, wide)
-    # The rows that a state has when it enters a step, summed over steps; see the module's text on packing.
-    entering = T if call.lengths is None else T + N - call.lengths.count(max(call.lengths))
-    rows = {
-        "T": ("T", f"{T}", T),
-        "state": ("T", f"{T}", T) if call.lengths is None else ("(T + N - n)", f"{entering}", entering),
-        "T + N": ("(T + N)" if call.batched else "(T + 1)", f"{T + N}", T + N),
-    }
-    widths = {"4·D": (4, "D", spec.D), "3·D": (3, "D", spec.D), "D": (1, "D", spec.D), "H": (1, hidden, H)}
-    kept = _KEPT[spec.kind.layer] + ((("h before the projection", "T", "D"),) if spec.P else ())
-    times = [("K", K), ("R", R)]
-    before = [(symbol, number) for symbol, number in times if number > 1]
-    for name, per, width in kept:
-        factor, symbol, size = widths[width]
-        blocks = [str(factor)] if factor > 1 else []
-        formula = "·".join([*(symbol for symbol, _ in before), rows[per][0], *blocks, symbol])
-        numbers = "·".join([*(str(number) for _, number in before), rows[per][1], *blocks, str(size)])
+        # Dropout between layers keeps the mask that it multiplied with; at 1 it multiplies with a single zero.
+        key, template = ("kept zeros of dropout", "J") if spec.dropout == 1 else ("kept masks of dropout", "J·T·W")
+        terms.append(Term.of(say(key), template, symbols))
+    times = "K·" * (K > 1) + "R·" * (R > 1)
+    for name, template in _KEPT[spec.kind.layer] + ((("h before the projection", "T·D"),) if spec.P else ()):
         told = say(f"kept {name}") if has(f"kept {name}") else name  # the others are code
-        yield Term(told, formula, numbers, K * R * rows[per][2] * factor * size)
-    joined = _joined_rows(call) if R > 1 and "T + N" in (per for _, per, _ in kept) else 0
-    if joined:
-        yield Term(say("kept joined"), "K·m·D", f"{K}·{joined}·{spec.D}", K * joined * spec.D)
+        terms.append(Term.of(told, times + template, symbols))
+    return (*terms, Term.of(say("kept joined"), "K·m·D", symbols)) if joined else tuple(terms)
 
 
 def _joined_rows(call: Call) -> int:
@@ -146,14 +151,6 @@ def _joined_rows(call: Call) -> int:
     # At the last step of a row that is not among the longest, the batch has every row that is as long.
     ends = {length: len(ordered) - row for row, length in reversed(list(enumerate(ordered)))}
     return sum(rows for length, rows in ends.items() if length < ordered[-1])
-
-
-def _masks(spec: Spec, T: int, wide: str) -> Term:
-    """Dropout between layers keeps the mask it multiplied with; at 1 it multiplies with a single zero."""
-    if spec.dropout == 1:
-        return Term(say("kept zeros of dropout"), "K-1", f"{spec.K - 1}", spec.K - 1)
-    value = (spec.K - 1) * T * spec.R * spec.H
-    return Term(say("kept masks of dropout"), f"(K-1)·T·{wide}", f"{spec.K - 1}·{T}·{spec.R * spec.H}", value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,43 +165,39 @@ class LayerCount:
     spec: Spec
     index: int
 
-    @property
-    def _input(self) -> tuple[str, int]:
-        """The width this layer reads, as a symbol and as a number."""
-        if self.index == 0:
-            return "Q", self.spec.Q
-        return ("2" if self.spec.bidirectional else "") + self.spec.width, self.spec.input_width(self.index)
+    def _term(self, name: str, template: str) -> Term:
+        """A template in which I is the width that this layer reads."""
+        spec = self.spec
+        read = ("2" if spec.bidirectional else "") + spec.width if self.index else "Q"
+        widths = {"I": (read, spec.input_width(self.index)), "H": (spec.width, spec.H)}
+        return Term.of(name, template, {**widths, "D": ("D", spec.D), "P": ("P", spec.P)})
 
-    def _gate_parts(self) -> tuple[tuple[str, str, str, int], ...]:
-        """One gate of one direction: (name, formula, substituted, value) of each part."""
-        D, H = self.spec.D, self.spec.H
-        symbol, width = self._input
-        parts = [
-            ("input", f"{symbol}·D", f"{width}·{D}", width * D),
-            ("recurrent", f"{self.spec.width}·D", f"{H}·{D}", H * D),
-        ]
-        if self.spec.bias:
-            parts.append(("bias", "2D", f"2·{D}", 2 * D))
-        return tuple(parts)
+    @property
+    def _parts(self) -> dict[str, str]:
+        """One gate of one direction: the template of each part."""
+        return {"input": "I·D", "recurrent": "H·D"} | ({"bias": "2D"} if self.spec.bias else {})
 
     @property
     def terms(self) -> tuple[Term, ...]:
         """One direction by purpose: input, recurrent and bias of all gates, then the projection."""
-        G = self.spec.G
-        by = "" if G == 1 else f"{G}·"
-        terms = [Term(name, by + f, by + s, G * value) for name, f, s, value in self._gate_parts()]
-        if self.spec.P:
-            P, D = self.spec.P, self.spec.D
-            terms.append(Term("projection", "P·D", f"{P}·{D}", P * D))
-        return tuple(terms)
+        by = "" if self.spec.G == 1 else f"{self.spec.G}·"
+        terms = [self._term(name, by + template) for name, template in self._parts.items()]
+        return (*terms, self._term("projection", "P·D")) if self.spec.P else tuple(terms)
 
     @property
     def gates(self) -> tuple[Term, ...]:
         """One direction by gate, in torch's order; a projection belongs to no gate."""
-        parts = self._gate_parts()
-        formula, substituted = " + ".join(part[1] for part in parts), " + ".join(part[2] for part in parts)
-        value = sum(part[3] for part in parts)
-        return tuple(Term(gate, formula, substituted, value) for gate in self.spec.kind.gates)
+        return tuple(self._term(gate, " + ".join(self._parts.values())) for gate in self.spec.kind.gates)
+
+    @property
+    def _whole(self) -> Term:
+        """R times one direction, written as a person would."""
+        G, R, P = self.spec.G, self.spec.R, self.spec.P
+        template = " + ".join(self._parts.values())
+        template = (f"{G}·({template})" if G > 1 else template) + (" + P·D" if P else "")
+        if R > 1:
+            template = f"{R}·({template})" if P or G == 1 else f"{R}·{template}"
+        return self._term("layer", template)
 
     @property
     def direction(self) -> int:
@@ -228,27 +221,11 @@ class LayerCount:
 
     @property
     def formula(self) -> str:
-        return self._write(1, "P·D")
+        return self._whole.formula
 
     @property
     def substituted(self) -> str:
-        return self._write(2, f"{self.spec.P}·{self.spec.D}")
-
-    @property
-    def is_product(self) -> bool:
-        """Whether the formula is one product, which can take another factor without brackets."""
-        return self.spec.R != 1 or (self.spec.G != 1 and not self.spec.P)
-
-    def _write(self, form: int, projection: str) -> str:
-        G, R = self.spec.G, self.spec.R
-        text = " + ".join(str(part[form]) for part in self._gate_parts())
-        if G > 1:
-            text = f"{G}·({text})"
-        if self.spec.P:
-            text = f"{text} + {projection}"
-        if R > 1:
-            text = f"{R}·({text})" if self.spec.P or G == 1 else f"{R}·{text}"
-        return text
+        return self._whole.substituted
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -322,9 +299,8 @@ class Counts(Shown):
         text: str = getattr(self.first, form)
         if self.upper:
             above: str = getattr(self.upper, form)
-            if not self.upper.is_product:
-                above = f"({above})"
-            text = f"{text} + {times}·{above}"
+            product = self.spec.R > 1 or (self.spec.G > 1 and not self.spec.P)  # takes a factor without brackets
+            text += f" + {times}·{above}" if product else f" + {times}·({above})"
         return text
 
     @property
@@ -381,26 +357,13 @@ class Counts(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: totals, and each layer with its terms; of more than 1,000 layers the first two."""
-        return {
-            "total": self.total,
-            "formula": self.formula,
-            "substituted": self.substituted,
-            "dtype": self.dtype,
-            "bytes": self.bytes,
-            "recurrent": self.recurrent,
-            "recurrent_share": self.recurrent_share,
-            "macs": self.macs,
-            "flops": self.flops,
-            "state_bytes": self.state_bytes,
-            "activation_bytes": self.activation_bytes,
-            "layers": [LayerCount(self.spec, index).to_dict() for index in range(listed_layers(self.spec))],
-        }
+        names = (
+            "total formula substituted dtype bytes recurrent recurrent_share macs flops state_bytes activation_bytes"
+        )
+        layers = [LayerCount(self.spec, index).to_dict() for index in range(listed_layers(self.spec))]
+        return {**{name: getattr(self, name) for name in names.split()}, "layers": layers}
 
 
 def listed_layers(spec: Spec) -> int:
-    """How many layers plain data lists: all, or the first two where the rest, all alike, would be a flood.
-
-    >>> listed_layers(Spec(28, 256, 3)), listed_layers(Spec(28, 256, 1_000_000))
-    (3, 2)
-    """
+    """How many layers plain data lists: all, or the first two where the rest, all alike, would be a flood."""
     return spec.K if spec.K <= 1_000 else 2

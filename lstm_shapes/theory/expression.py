@@ -14,8 +14,6 @@ from .predict import Prediction
 from .reads import Reads, same_elements, what_reads
 from .spec import Spec
 
-__all__ = ["Expression", "is_law"]
-
 
 @dataclass(frozen=True, slots=True)
 class Expression:
@@ -119,11 +117,7 @@ def is_law(claim: str, spec: Spec, call: Call) -> bool:
 
 
 def _twin(spec: Spec, call: Call) -> tuple[Spec, Call]:
-    """The smallest layer and call of which the same claims are true: what was 1 is 1, what was more is 2.
-
-    >>> _twin(Spec(28, 256, 7), Call(4, 20, (20, 9, 9, 9)))[1]
-    Call(N=2, L=2, lengths=(2, 1))
-    """
+    """The smallest layer and call of which the same claims are true: what was 1 is 1, what was more is 2."""
     small = spec.replace(Q=1, D=2 if spec.P else min(spec.D, 2), K=min(spec.K, 2), proj_size=min(spec.P, 1))
     N, L, lengths = call.N and min(call.N, 2), min(call.L, 2), call.lengths
     if lengths:

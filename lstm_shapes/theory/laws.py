@@ -1,11 +1,8 @@
 """Laws: identities between X, Y, hn and cn, the condition under which each holds, and their false friends.
 
-A false friend is an expression that looks like an identity and is none for the layer at hand:
-`Y[:, -1] == hn[-1]` of a bidirectional LSTM. Nothing here computes a tensor; a law is measured on a `Run`
-that somebody else made.
+A false friend looks like an identity and is none for the layer at hand: `Y[:, -1] == hn[-1]` of a bidirectional LSTM.
 
-Source: "Outputs" of the RNN, LSTM and GRU documentation in torch; each law is tested where it is claimed to
-hold and where it is claimed to fail (tests/theory/test_laws.py, tests/lab/test_laws.py).
+Source: "Outputs" of the RNN, LSTM and GRU documentation in torch.
 """
 
 from __future__ import annotations
@@ -17,13 +14,13 @@ from typing import TYPE_CHECKING, Any, overload
 
 from lstm_shapes.display import Several
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.language import speaking
+from lstm_shapes.language import say, speaking
 
-from ._given import Given, LayerSizes, Sizes, Source, takes
-from ._law_rules import RULES, Rule
-from ._layout import Layout
+from ._given import Given, LayerSizes, Sizes, takes
 from .call import Call, dtype_name
 from .expression import Expression, is_law
+from .slices import Layout
+from .spec import Source
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -32,13 +29,89 @@ __all__ = ["TOLERANCES", "Law", "Laws", "distance", "largest", "laws", "rounding
 
 # Two ways to compute one thing add the same products in another order. The largest differences over 3,000 random
 # layers with random states, relative to the largest value, were 3.6e-7 in float32 and 1.1e-15 in float64.
-TOLERANCES: dict[str, float] = {
-    "float16": 1e-2,
-    "bfloat16": 1e-1,
-    "tf32": 5e-3,
-    "float32": 1e-5,
-    "float64": 2e-14,
-}
+TOLERANCES: dict[str, float] = {"float16": 1e-2, "bfloat16": 1e-1, "tf32": 5e-3, "float32": 1e-5, "float64": 2e-14}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the table. `about`, `where` and `variant` are facts of a `Layout`, `text` is written with its words.
+
+    What is written in the grammar of expressions is measured as it is written, and holds where both sides are made of
+    the same cells. For the others the layer runs again: `lab/_laws.py` does that under the same name.
+    """
+
+    name: str
+    about: str
+    text: str = ""
+    """Empty where no expression says it, and a sentence does."""
+    where: str = ""
+    """Where it holds; empty for an expression, which says so itself."""
+    variant: str = ""
+    """Where another sentence says it."""
+    with_torchs: bool = False
+    """Whether the other side is computed with layers of torch's own, from weights of torch's names."""
+
+    @property
+    def measured_again(self) -> bool:
+        """Whether the layer has to run again, another way."""
+        return bool(self.where)
+
+    def applies(self, layout: Layout) -> bool:
+        """Whether it is about this layer and call."""
+        return all(layout.facts[word] for word in self.about.split())
+
+    def expression(self, layout: Layout) -> str:
+        """As this layer's user writes it."""
+        if self.text:
+            return self.text.format_map(layout.words)
+        varies = self.variant and layout.facts[self.variant]
+        return say(f"law {self.name}, {self.variant}" if varies else f"law {self.name}", **layout.words)
+
+    @property
+    def condition(self) -> str:
+        """When it holds."""
+        return say(f"law {self.name}: when")
+
+    def holds(self, layout: Layout) -> bool:
+        """Whether it is true there."""
+        if self.where:
+            return layout.facts[self.where]
+        return is_law(self.expression(layout), layout.spec, layout.call)
+
+    def why(self, holds: bool) -> str:
+        """Why it holds, or why not."""
+        return say(f"law {self.name}: {'why' if holds else 'why not'}")
+
+
+_ROWS = (
+    # ---- what Y and hn share: read off one run, equal to the last bit
+    Rule("last step", "layer", "{last} == hn[-1]"),
+    Rule("wrong axis", "layer batched", "{last_of_the_wrong_axis} == hn[-1]"),
+    Rule("gathered step", "packed", "{own_last_of_one_way} == hn[{row_of_one_way}]"),
+    Rule("forward half", "two_way", "{last_forward} == hn[-2]"),
+    Rule("backward half", "two_way", "{first_backward} == hn[-1]"),
+    Rule("backward half at the end", "two_way", "{last_backward} == hn[-1]"),
+    Rule("unflattened", "two_way", "hn.view(K, R, {N_and_width})[-1, 0] == {own_last_forward}"),
+    Rule("unflattened wrongly", "two_way", "hn.view(R, K, {N_and_width})[0, -1] == {own_last_forward}"),
+    Rule("flattened to rows", "layer batched", "hn.view(N, -1) == hn.transpose(0, 1).reshape(N, -1)"),
+    # ---- the cell state
+    Rule("output is cell state", "has_c", "{output} == {cell_state}"),
+    Rule("equal widths", "has_c", "hn.shape == cn.shape"),
+    # ---- the layer run again, another way
+    Rule("zero start", "", "layer(X) == layer(X, {zeros})", where="still"),
+    Rule("feedback", "layer", where="stepwise"),
+    Rule("cell loop", "cell", where="cell", with_torchs=True),
+    Rule("layout", "layer batched", where="still", with_torchs=True),
+    Rule("layout, one sequence", "layer unbatched", where="still", with_torchs=True),
+    Rule("chain", "chained", where="still", variant="two_way", with_torchs=True),
+    Rule("one step seen", "two_way", where="still", with_torchs=True),
+    Rule("one step seen of X", "two_way", where="last_of_X_alone"),
+    Rule("rows alone", "batched", where="still", variant="packed"),
+    Rule("padding read", "packed", where="still_and_full"),
+)
+
+RULES: dict[str, Rule] = {rule.name: rule for rule in _ROWS}
+"""The laws in the order in which a learner meets them; when each holds and why are sentences of `language/`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +151,7 @@ class Law:
         Raises: ShapeError for a run that this law does not speak of, or that holds no numbers.
         """
         rule, layout = RULES[self.name], Layout(run.spec, run.call, getattr(run.layer, "training", True))
-        if not rule.applies(layout) or _holds(rule, layout) != self.holds:
+        if not rule.applies(layout) or rule.holds(layout) != self.holds:
             hint = f"Ask laws({run.spec!r}, call={run.call!r}) for those of this run"
             with speaking("en"):  # as all errors
                 rule_of_use = f"measured on a run of which the same is true: {rule.condition}"
@@ -141,23 +214,9 @@ def laws(
 def laws(given: Given, *, call: Call | None = None, training: bool | None = None) -> Laws:
     """The identities that concern this layer and call, each with `holds`: `Y[:, -1] == hn[-1]` and the like.
 
-    Args:
-        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
-        D: width of the cell state (hidden_size)
-        K: stacked layers (num_layers), 1 unless given
-        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
-        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
-        bidirectional: reading directions, 1 or 2: R is 2 where True
-        proj_size: P, the width of the projected hidden state, 0 = none
-        bias, dropout, nonlinearity: as torch has them
-        input_size, hidden_size, num_layers: torch's words for Q, D and K
-        N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
-        L: steps in a sequence, 20 unless given
-        lengths: steps of each row: the rows are padded to L and packed
-        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
+    Args: those of a layer and a call, as help(laws) lists them
         call: the sizes of a call as one value, in place of N, L and lengths
         training: whether dropout between layers counts as at work; that of a layer of yours, else True
-        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 
     >>> for law in laws(28, 256, 3)[:3]:
     ...     print(law.holds, law.expression)
@@ -171,18 +230,11 @@ def laws(given: Given, *, call: Call | None = None, training: bool | None = None
     if call is not None and given.asked:
         raise SpecError("call", "given without N, L and lengths, which it holds", call)
     layout = Layout(given.spec, call or given.call, given.training if training is None else training)
-    return Laws(_law(rule, layout) for rule in RULES.values() if rule.applies(layout))
-
-
-def _law(rule: Rule, layout: Layout) -> Law:
-    holds = _holds(rule, layout)
-    return Law(rule.name, rule.expression(layout), holds, rule.condition, rule.why(holds), not rule.measured_again)
-
-
-def _holds(rule: Rule, layout: Layout) -> bool:
-    if rule.measured_again:
-        return bool(getattr(layout, rule.where))
-    return is_law(rule.expression(layout), layout.spec, layout.call)
+    rules = [(rule, rule.holds(layout)) for rule in RULES.values() if rule.applies(layout)]
+    return Laws(
+        Law(rule.name, rule.expression(layout), holds, rule.condition, rule.why(holds), not rule.measured_again)
+        for rule, holds in rules
+    )
 
 
 def largest(run: Any) -> float:

@@ -1,4 +1,4 @@
-"""Where learners slip: the sentences that belong to a layer, each with the condition under which it does.
+"""What each tensor of a call is, and where learners slip: sentences, each with the condition under which it is said.
 
 The sentences stand in `language/`, whole, by a key; what a layer puts into their {gaps} is no prose but code, symbols
 and numbers.
@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lstm_shapes.display import Several
-from lstm_shapes.language import say
+from lstm_shapes.language import has, say
 
 from .call import Call
 from .counts import Counts, kept_elements
+from .slices import Layout
 from .spec import Spec
-
-__all__ = ["KEYS", "Notes", "keyed_notes", "notes"]
 
 _Gaps = dict[str, object]
 
@@ -25,19 +24,10 @@ class Notes(Several[str]):
 
 
 # What a learner should mind before anything else: these stand on the first screen.
-_FIRST = (
-    "states and layout",
-    "batch first",
-    "time first",
-    "hidden, not cell",
-    "short rows",
-    "short rows, two directions",
-    "projection",
-    "unbatched",
-    "one step",
-    "no dropout",
-    "torch's words",
-)
+_FIRST = {
+    *("states and layout", "batch first", "time first", "hidden, not cell", "short rows", "short rows, two directions"),
+    *("projection", "unbatched", "one step", "no dropout", "torch's words"),
+}
 
 
 def notes(spec: Spec, call: Call, *, first: bool = False) -> Notes:
@@ -48,6 +38,22 @@ def notes(spec: Spec, call: Call, *, first: bool = False) -> Notes:
     """
     said = (one for one in keyed_notes(spec, call) if not first or one[0] in _FIRST)
     return Notes(say(f"note {key}", **gaps) for key, gaps in said)
+
+
+def meaning(spec: Spec, call: Call, tensor: str) -> str:
+    """The sentence for X, h0, c0, Y, hn or cn of this layer, or for the pairs `"h0, c0"` and `"hn, cn"`.
+
+    >>> meaning(Spec(28, 256, 3), Call(), "Y")
+    "top layer's hidden state after every step"
+    """
+    said = {
+        "unbatched": tensor == "X" and not call.batched,
+        "both": tensor[0] in "Yhc" and spec.R == 2,
+        "rows": tensor[0] in "hc" and call.lengths is not None,
+        "cell": spec.kind.step,
+    }
+    key = " ".join(["is", tensor, *(word for word, holds in said.items() if holds)])
+    return say(key if has(key) else f"is {tensor}")
 
 
 def keyed_notes(spec: Spec, call: Call) -> tuple[tuple[str, _Gaps], ...]:
@@ -67,22 +73,11 @@ def _one_way(spec: Spec, call: Call) -> bool:
     return not spec.kind.step and spec.R == 1
 
 
-def _last(spec: Spec, call: Call) -> str:
-    """The last step of Y as this layout writes it."""
-    return "Y[:, -1]" if spec.batch_first and call.batched else "Y[-1]"
-
-
 def _summary(spec: Spec, call: Call) -> str:
     """What one answer a sequence is read from."""
     if spec.R == 2:
         return "torch.cat((hn[-2], hn[-1]), dim=-1)"
-    return "hn[-1]" if call.short else _last(spec, call)
-
-
-def _gathered(spec: Spec) -> str:
-    """Each row's own last step of Y; of two directions the forward half."""
-    half = f", :{spec.width}" if spec.R == 2 else ""
-    return f"Y[torch.arange(N), lengths - 1{half}]" if spec.batch_first else f"Y[lengths - 1, torch.arange(N){half}]"
+    return "hn[-1]" if call.short else Layout(spec, call).step("-1")
 
 
 def _share(spec: Spec, call: Call) -> _Gaps:
@@ -95,24 +90,16 @@ def _half(spec: Spec, call: Call) -> _Gaps:
     return {**_share(spec, call), "half": half, "less": f"{less:,}", "total": f"{total:,}"}
 
 
+def _last(spec: Spec, call: Call) -> _Gaps:
+    return {"last": Layout(spec, call).step("-1")}
+
+
+def _gathered(spec: Spec, call: Call) -> _Gaps:
+    return {"gathered": Layout(spec, call).own_last("f" if spec.R == 2 else "")}
+
+
 def _dropout(spec: Spec, call: Call) -> _Gaps:
     return {"dropout": f"{spec.dropout:g}"}
-
-
-def _names_last(spec: Spec, call: Call) -> _Gaps:
-    return {"last": _last(spec, call)}
-
-
-def _names_gathered(spec: Spec, call: Call) -> _Gaps:
-    return {"gathered": _gathered(spec)}
-
-
-def _names_states(spec: Spec, call: Call) -> _Gaps:
-    return {"states": "(hn, cn)" if spec.has_c else "hn"}
-
-
-def _names_output(spec: Spec, call: Call) -> _Gaps:
-    return {"width": spec.R * spec.H, "summary": _summary(spec, call)}
 
 
 def _none(spec: Spec, call: Call) -> _Gaps:
@@ -124,25 +111,29 @@ _NOTES: tuple[tuple[str, Callable[[Spec, Call], bool], Callable[[Spec, Call], _G
     ("states and layout", _batch, _none),
     ("batch first", lambda s, c: _batch(s, c) and s.batch_first, _none),
     ("time first", lambda s, c: _batch(s, c) and not s.batch_first, _none),
-    ("hidden, not cell", lambda s, c: _layer(s, c) and s.has_c, _names_last),
-    ("top layer", lambda s, c: _one_way(s, c) and s.K > 1 and not c.short, _names_last),
-    ("top layer, short rows", lambda s, c: _one_way(s, c) and s.K > 1 and c.short, _names_last),
-    ("half a summary", lambda s, c: s.R == 2, _names_last),
-    ("short rows", lambda s, c: c.short and s.R == 1, _names_gathered),
-    ("short rows, two directions", lambda s, c: c.short and s.R == 2, _names_gathered),
+    ("hidden, not cell", lambda s, c: _layer(s, c) and s.has_c, _last),
+    ("top layer", lambda s, c: _one_way(s, c) and s.K > 1 and not c.short, _last),
+    ("top layer, short rows", lambda s, c: _one_way(s, c) and s.K > 1 and c.short, _last),
+    ("half a summary", lambda s, c: s.R == 2, _last),
+    ("short rows", lambda s, c: c.short and s.R == 1, _gathered),
+    ("short rows, two directions", lambda s, c: c.short and s.R == 2, _gathered),
     ("projection", lambda s, c: s.P > 0, lambda s, c: {"P": s.P, "D": s.D}),
     ("unbatched", lambda s, c: _layer(s, c) and not c.batched, lambda s, c: {"H": s.width}),
     ("one step", lambda s, c: s.kind.step, lambda s, c: {"returned": "(h, c)" if s.has_c else "h"}),
-    ("no dropout", lambda s, c: _layer(s, c) and s.dropout > 0 and s.K == 1, _dropout),
+    (
+        "no dropout",
+        lambda s, c: _layer(s, c) and s.dropout > 0 and s.K == 1,
+        lambda s, c: {"dropout": f"{s.dropout:g}"},
+    ),
     ("dropout", lambda s, c: s.dropout > 0 and s.K > 1, _dropout),
     ("D costs", lambda s, c: 1 < s.D <= 2 * s.P + 1 and Counts(s).D_costs, _share),
     ("D costs, half", lambda s, c: s.D > 2 * s.P + 1 and Counts(s).D_costs, _half),
     ("share", lambda s, c: 1 < s.D <= 2 * s.P + 1 and not Counts(s).D_costs, _share),
     ("share, half", lambda s, c: s.D > 2 * s.P + 1 and not Counts(s).D_costs, _half),
     ("shared weights", _layer, _none),
-    ("nothing kept", _one_way, _names_states),
+    ("nothing kept", _one_way, lambda s, c: {"states": "(hn, cn)" if s.has_c else "hn"}),
     ("nothing kept, two directions", lambda s, c: s.R == 2, _none),
-    ("which output", _layer, _names_output),
+    ("which output", _layer, lambda s, c: {"width": s.R * s.H, "summary": _summary(s, c)}),
     ("Keras", _layer, lambda s, c: {"summary": _summary(s, c)}),
     ("chained", lambda s, c: s.K > 1, lambda s, c: {"K": s.K, "layer": s.kind.layer}),
     ("cell states", lambda s, c: _layer(s, c) and s.has_c, lambda s, c: {"top": "[-1]" if s.R == 1 else "[-1, 0]"}),

@@ -1,15 +1,6 @@
-"""predict and count: the whole prediction about a layer and one call of it, without torch.
+"""predict and count: every shape and number of a layer and one call of it, without torch.
 
-The axes of X, the states and Y, by rule:
-
-    X  (N, L, Q)      Y  (N, L, R·H)      batch_first=True
-    X  (L, N, Q)      Y  (L, N, R·H)      batch_first=False
-    h0, hn  (K·R, N, H)                   in both layouts
-    c0, cn  (K·R, N, D)                   in both layouts
-    one unbatched sequence: the same without N
-    a single step of a cell: X (N, Q), h (N, D), c (N, D)
-
-A factor of 1 is left out: K·R is called K when there is one direction.
+A factor of 1 is left out of a name: K·R is called K when there is one direction.
 
 Source: "Inputs" and "Outputs" of the RNN, LSTM, GRU and …Cell documentation in torch.
 """
@@ -23,11 +14,11 @@ from typing import TYPE_CHECKING, Any, overload
 from lstm_shapes.display import Shown
 from lstm_shapes.language import language
 
-from ._given import Given, LayerTyped, Source, Typed, takes
+from ._given import Given, LayerTyped, Typed, takes
 from .axes import Axes
 from .call import Call
 from .counts import Counts, listed_layers
-from .spec import Spec, Weights, with_directions
+from .spec import Source, Spec, Weights, with_directions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -144,22 +135,7 @@ def predict(source: Source, /, *, layer: str = "", **words: Unpack[Typed]) -> Pr
 def predict(given: Given) -> Prediction:
     """Every shape and count of a layer and one call of it: Y is (N, L, R·H), hn (K·R, N, H). Loads no torch.
 
-    Args:
-        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
-        D: width of the cell state (hidden_size)
-        K: stacked layers (num_layers), 1 unless given
-        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
-        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
-        bidirectional: reading directions, 1 or 2: R is 2 where True
-        proj_size: P, the width of the projected hidden state, 0 = none
-        bias, dropout, nonlinearity: as torch has them
-        input_size, hidden_size, num_layers: torch's words for Q, D and K
-        N: sequences in the batch, 2 unless given; None is one sequence without a batch axis
-        L: steps in a sequence, 20 unless given
-        lengths: steps of each row: the rows are padded to L and packed
-        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
-        dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
-        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
+    Args: those of a layer and a call, as help(predict) lists them
 
     >>> predict(28, 256, 3, bidirectional=True).hn
     (K·R=6, N=2, D=256)
@@ -181,22 +157,9 @@ def count(source: Source, /, *, layer: str = "", **words: Unpack[Typed]) -> Coun
 def count(given: Given) -> Counts:
     """Parameters of a layer, 4·(Q·D + D·D + 2D) for the first; with N, L or lengths also MACs. Loads no torch.
 
-    Args:
-        Q: features of one input step (input_size); or a Spec, a torch layer, a model or a state_dict in their place
-        D: width of the cell state (hidden_size)
-        K: stacked layers (num_layers), 1 unless given
-        batch_first: True: X is (N, L, Q). False, torch's own default: (L, N, Q)
-        cell: LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell
-        bidirectional: reading directions, 1 or 2: R is 2 where True
-        proj_size: P, the width of the projected hidden state, 0 = none
-        bias, dropout, nonlinearity: as torch has them
-        input_size, hidden_size, num_layers: torch's words for Q, D and K
+    Args: those of a layer and a call, as help(count) lists them
         N: sequences in the batch, 2 where L or lengths is given; None is one sequence without a batch axis
         L: steps in a sequence, 20 where N is given
-        lengths: steps of each row: the rows are padded to L and packed
-        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
-        dtype: float32, float64, float16 or bfloat16; that of a layer's weights unless given
-        layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 
     >>> c = count(28, 256, 3)
     >>> c.total

@@ -1,28 +1,20 @@
 """Which cells, inputs and initial states an expression reads of one call of one layer.
 
-All that is computed is asked for, and each operation says which elements of its operands it takes them from, down to X,
-Y, h0, c0, hn and cn. What is asked for is a box, one range for each axis, so a billion steps cost as little as six.
+All that is computed is asked for, and each operation says which elements of its operands it takes them from
+(`_operations.py`), down to X, Y, h0, c0, hn and cn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise, product
-from math import lcm, prod
+from math import lcm
 
-from lstm_shapes.errors import ShapeError
 from lstm_shapes.language import say
 
-from ._operations import Step
+from ._operations import Box, Step, between
 from .predict import Prediction
-
-__all__ = ["Part", "Reads", "covers", "same_elements", "spoken", "what_reads"]
-
-
-Box = tuple[range, ...]
-_MOST = 10_000
-"""So many boxes may come of one, where a reshape cuts across axes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +167,8 @@ def covers(ranges: Iterable[range], count: int) -> bool:
 
 def what_reads(step: Step, prediction: Prediction, expression: str) -> Reads:
     """The cells that are read for all elements of an expression's value; of a claim, for both sides."""
-    parts = [part for name, box in _leaves(step, _whole(step.shape)) for part in _parts(name, box, prediction)]
+    leaves = step.leaves(map(range, step.shape))
+    parts = [part for name, box in leaves for part in _parts(name, box, prediction)]
     return Reads(prediction, expression, tuple(_merged(parts, prediction)))
 
 
@@ -192,14 +185,10 @@ def same_elements(left: Step, right: Step, prediction: Prediction) -> bool:
 
 def elements(step: Step, index: Sequence[int], prediction: Prediction) -> frozenset[Part]:
     """What one element of a tensor is made of; nothing where it is padding."""
-    box = tuple(range(place, place + 1) for place in index)
-    parts = (part for name, leaf in _leaves(step, box) for part in _parts(name, leaf, prediction))
+    leaves = step.leaves(range(place, place + 1) for place in index)
+    parts = (part for name, leaf in leaves for part in _parts(name, leaf, prediction))
     lengths = prediction.call.lengths
     return frozenset(part for part in parts if part.cells_of(lengths[part.rows[0]] if lengths else prediction.call.L))
-
-
-def _whole(shape: Iterable[int]) -> Box:
-    return tuple(map(range, shape))
 
 
 def _parts(name: str, box: Box, prediction: Prediction) -> Iterator[Part]:
@@ -213,7 +202,7 @@ def _parts(name: str, box: Box, prediction: Prediction) -> Iterator[Part]:
         return
     for direction in range(spec.R):
         if name == "Y":
-            half = _between(features, direction * spec.H, (direction + 1) * spec.H)
+            half = between(features, direction * spec.H, (direction + 1) * spec.H)
             if half:
                 yield Part("h", range(spec.K - 1, spec.K), direction, steps, rows, half)
             continue
@@ -265,216 +254,6 @@ def _merged(parts: Sequence[Part], prediction: Prediction) -> Iterator[Part]:
             yield replace(key, rows=range(rows[0], rows[-1] + 1, min(steps)))
         else:
             yield from (replace(key, rows=range(n, n + 1)) for n in rows)
-
-
-# ---- from what is asked of a value to what is asked of its operands
-
-
-def _leaves(step: Step, box: Box) -> Iterator[tuple[str, Box]]:
-    """What is asked of X, Y, h0, c0, hn and cn, where this is asked of a value."""
-    if not all(box):
-        return
-    if step.op in ("equal", "any", "not"):
-        for operand in step.inputs:
-            yield from _leaves(operand, _whole(operand.shape))
-    elif step.op in _ASKED:
-        for operand, asked in _ASKED[step.op](step, box):
-            yield from _leaves(operand, asked)
-    elif not step.inputs and step.op != "number":  # shapes and sizes are known without reading anything
-        yield step.op, box
-
-
-Asked = Iterator[tuple[Step, Box]]
-
-
-def _of_getitem(step: Step, box: Box) -> Asked:
-    left, rows = iter(box), range(0)
-    asked: list[range | tuple[int, ...]] = []
-    for key in step.arguments[0]:
-        if key is None:
-            next(left)
-        elif isinstance(key, int):
-            asked.append(range(key, key + 1))
-        elif isinstance(key, range):
-            one = next(left)
-            asked.append(key[one.start : one.stop : one.step])
-        else:  # a position for each row, the same rows for all such keys
-            rows = rows or next(left)
-            asked.append(key)
-    for n in rows or (0,):
-        yield step.inputs[0], tuple(range(at[n], at[n] + 1) if isinstance(at, tuple) else at for at in asked)
-
-
-def _of_permute(step: Step, box: Box) -> Asked:
-    order = dict(zip(step.arguments, box, strict=True))
-    yield step.inputs[0], tuple(order[place] for place in range(len(box)))
-
-
-def _of_transpose(step: Step, box: Box) -> Asked:
-    a, b = step.arguments
-    swapped = list(box)
-    swapped[a], swapped[b] = box[b], box[a]
-    yield step.inputs[0], tuple(swapped)
-
-
-def _of_sum(step: Step, box: Box) -> Asked:
-    places, keep = step.arguments
-    left = iter(box)
-    asked = []
-    for place, size in enumerate(step.inputs[0].shape):
-        kept = next(left) if keep or place not in places else None
-        asked.append(range(size) if kept is None or place in places else kept)
-    yield step.inputs[0], tuple(asked)
-
-
-def _of_squeeze(step: Step, box: Box) -> Asked:
-    left = iter(box)
-    yield (
-        step.inputs[0],
-        tuple(range(1) if place in step.arguments[0] else next(left) for place in range(len(step.inputs[0].shape))),
-    )
-
-
-def _of_unsqueeze(step: Step, box: Box) -> Asked:
-    (place,) = step.arguments
-    yield step.inputs[0], (*box[:place], *box[place + 1 :])
-
-
-def _of_flip(step: Step, box: Box) -> Asked:
-    def turned(one: range, size: int) -> range:
-        return range(size - 1 - one[-1], size - one[0], one.step)
-
-    sizes = enumerate(zip(box, step.shape, strict=True))
-    yield step.inputs[0], tuple(turned(one, size) if at in step.arguments[0] else one for at, (one, size) in sizes)
-
-
-def _of_add(step: Step, box: Box) -> Asked:
-    for operand in step.inputs:
-        new = len(box) - len(operand.shape)
-        sizes = zip(box[new:], operand.shape, strict=True)
-        yield operand, tuple(range(1) if size == 1 else one for one, size in sizes)
-
-
-def _of_cat(step: Step, box: Box) -> Asked:
-    (place,), start = step.arguments, 0
-    for operand in step.inputs:
-        end = start + operand.shape[place]
-        yield operand, (*box[:place], _between(box[place], start, end), *box[place + 1 :])
-        start = end
-
-
-def _of_stack(step: Step, box: Box) -> Asked:
-    (place,) = step.arguments
-    for number, operand in enumerate(step.inputs):
-        if number in box[place]:
-            yield operand, (*box[:place], *box[place + 1 :])
-
-
-def _of_reshape(step: Step, box: Box) -> Asked:
-    """Axes are flattened and cut again, each group of them by itself that holds the same elements before and after."""
-    (operand,) = step.inputs
-    groups = []
-    for new, old in _groups(step.shape, operand.shape):
-        flat = _flattened([box[at] for at in new], [step.shape[at] for at in new])
-        groups.append([cut for piece in flat for cut in _cut(piece, [operand.shape[at] for at in old])])
-    _few(prod(map(len, groups)))
-    for pieces in product(*groups):
-        yield operand, tuple(one for piece in pieces for one in piece)
-
-
-_ASKED: dict[str, Callable[[Step, Box], Asked]] = {
-    "add": _of_add,
-    "cat": _of_cat,
-    "flatten": _of_reshape,
-    "flip": _of_flip,
-    "getitem": _of_getitem,
-    "mean": _of_sum,
-    "permute": _of_permute,
-    "reshape": _of_reshape,
-    "squeeze": _of_squeeze,
-    "stack": _of_stack,
-    "sum": _of_sum,
-    "transpose": _of_transpose,
-    "unsqueeze": _of_unsqueeze,
-    "view": _of_reshape,
-}
-
-
-def _between(one: range, low: int, high: int) -> range:
-    """The members of a range from low to high - 1, counted from low."""
-    first = one.start if one.start >= low else one.start - (one.start - low) // one.step * one.step
-    return range(first - low, min(one.stop, high) - low, one.step)
-
-
-def _groups(new: Sequence[int], old: Sequence[int]) -> Iterator[tuple[range, range]]:
-    """Neighbouring axes that hold the same elements in both shapes, as few at a time as can be."""
-    i = j = 0
-    while i < len(new) or j < len(old):
-        a, b = i, j
-        size_new = size_old = 1
-        while i == a or size_new != size_old:
-            if i < len(new) and (size_new <= size_old or j == len(old)):
-                size_new, i = size_new * new[i], i + 1
-            elif j < len(old):
-                size_old, j = size_old * old[j], j + 1
-            else:
-                break
-        if i == len(new):  # axes of size 1 are left
-            j = len(old)
-        yield range(a, i), range(b, j)
-
-
-def _flattened(box: Sequence[range], sizes: Sequence[int]) -> list[range]:
-    """The elements of a box in row-major order, as ranges of positions."""
-    pieces, inner = [range(1)], 1
-    for outer, size in zip(reversed(box), reversed(sizes), strict=True):
-        pieces = [one for piece in pieces for one in _repeated(outer, piece, inner)]
-        inner *= size
-    return pieces
-
-
-def _repeated(outer: range, piece: range, inner: int) -> Iterator[range]:
-    """A piece of a row of so many elements, in each of these rows."""
-    if outer.step == 1 and piece.start < piece.step and len(piece) * piece.step == inner:
-        yield range(outer[0] * inner + piece.start, (outer[-1] + 1) * inner, piece.step)
-    elif len(piece) == 1:
-        yield range(outer[0] * inner + piece[0], outer[-1] * inner + piece[0] + 1, outer.step * inner)
-    else:
-        _few(len(outer))
-        yield from (_shifted(piece, row * inner) for row in outer)
-
-
-def _cut(piece: range, sizes: Sequence[int]) -> Iterator[Box]:
-    """Evenly spaced positions of a row-major order as boxes of these sizes."""
-    if len(sizes) < 2:
-        yield (piece,) if sizes else ()
-        return
-    inner, step = prod(sizes[1:]), piece.step
-    first, last = piece[0] // inner, piece[-1] // inner
-    if first == last:
-        within = [(range(first, last + 1), _shifted(piece, -first * inner))]
-    elif step % inner == 0:
-        within = [(range(first, last + 1, step // inner), range(piece[0] % inner, piece[0] % inner + 1))]
-    else:
-        # Rows are alike where the step divides them; the first and the last may be cut.
-        alike = range(piece[0] % step, inner, step) if inner % step == 0 else range(0)
-        low = first if alike and piece[0] % inner == alike[0] else first + 1
-        high = last + 1 if alike and piece[-1] % inner == alike[-1] else last
-        cut = {*range(first, low), *range(high, last + 1)} if alike else range(first, last + 1)
-        _few(len(cut))
-        within = [(range(row, row + 1), _between(piece, row * inner, (row + 1) * inner)) for row in sorted(cut)]
-        within += [(range(low, high), alike)] if alike and low < high else []
-    for outer, inside in within:
-        yield from ((outer, *rest) for rest in (_cut(inside, sizes[1:]) if inside else ()))
-
-
-def _shifted(one: range, by: int) -> range:
-    return range(one.start + by, one.stop + by, one.step)
-
-
-def _few(count: int) -> None:
-    if count > _MOST:
-        raise ShapeError("expression", "one whose reshape keeps long axes whole", got=f"{count:,} pieces of one")
 
 
 _PARTS_TOLD = 4

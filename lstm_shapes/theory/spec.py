@@ -1,9 +1,8 @@
 """Spec: which recurrent layer is meant; its rules, its weights, and how it is read off a layer or a checkpoint.
 
-Every rule about its fields is checked here, once. Nothing here imports torch: a live layer is known by its class and
-attributes, a weight by its `.shape`. A checkpoint is read in three steps: names are grouped by prefix, the sizes are
-taken from the first layer's weights, and then every name and every shape must be the one that `Weights` predicts for
-those sizes.
+Nothing here imports torch: a live layer is known by its class and attributes, a weight by its `.shape`. Of a checkpoint
+names are grouped by prefix, sizes are taken from the first layer's weights, and every name and shape is held against
+`Weights`.
 
 Source: `RNNBase.__init__` and `RNNCellBase.__init__` in `torch/nn/modules/rnn.py`; for reparametrised weights
 `torch/nn/utils/parametrize.py`, `prune.py` and `weight_norm.py`.
@@ -25,28 +24,6 @@ from .axes import Axes
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-__all__ = [
-    "UNTOLD",
-    "WRAPPERS",
-    "Fields",
-    "Found",
-    "Module",
-    "Source",
-    "Spec",
-    "Weights",
-    "by_attributes",
-    "find_layers",
-    "gate_rows",
-    "is_source",
-    "is_whole",
-    "layers_of",
-    "only_layer",
-    "printable",
-    "suffix",
-    "whole",
-    "with_directions",
-]
 
 
 class Module(Protocol):
@@ -199,24 +176,31 @@ class Spec:
         return len(self.kind.gates)
 
     @property
+    def arguments(self) -> dict[str, Any]:
+        """torch's keyword arguments for this layer, only those that its class takes."""
+        sizes: dict[str, Any] = {"input_size": self.Q, "hidden_size": self.D}
+        if not self.kind.step:
+            sizes["num_layers"] = self.K
+        if self.kind.nonlinearities:
+            sizes["nonlinearity"] = self.nonlinearity
+        sizes["bias"] = self.bias
+        if not self.kind.step:
+            # With one layer torch's constructor warns that dropout does nothing; explain has a note for it.
+            dropout = self.dropout if self.K > 1 else 0.0
+            sizes |= {"batch_first": self.batch_first, "dropout": dropout, "bidirectional": self.bidirectional}
+        return sizes | ({"proj_size": self.P} if self.P else {})
+
+    @property
     def constructor(self) -> str:
         """The call that builds this layer in torch, its sizes first and every switch by name.
 
         >>> Spec(28, 256, 3, bidirectional=True).constructor
         'nn.LSTM(28, 256, num_layers=3, batch_first=True, bidirectional=True)'
         """
-        words = [str(self.Q), str(self.D)]
-        switches: dict[str, tuple[object, object]] = {
-            "num_layers": (self.K, 1),
-            "nonlinearity": (self.nonlinearity, "tanh"),
-            "bias": (self.bias, True),
-            "batch_first": (self.batch_first and not self.kind.step, False),
-            "dropout": (self.dropout, 0.0),
-            "bidirectional": (self.bidirectional, False),
-            "proj_size": (self.P, 0),
-        }
-        words += [f"{name}={value!r}" for name, (value, default) in switches.items() if value != default]
-        return f"nn.{self.cell}({', '.join(words)})"
+        switches = {**self.arguments, **({"dropout": self.dropout} if self.dropout else {})}
+        Q, D = switches.pop("input_size"), switches.pop("hidden_size")
+        words = [f"{name}={value!r}" for name, value in switches.items() if value != _TORCHS.get(name, False)]
+        return f"nn.{self.cell}({', '.join([str(Q), str(D), *words])})"
 
     def input_width(self, layer: int) -> int:
         """Features that one direction of a layer reads: Q at the bottom, R·H above."""
@@ -282,6 +266,9 @@ class Spec:
         return f"Spec({', '.join(shown)})"
 
 
+_TORCHS = {"num_layers": 1, "nonlinearity": "tanh", "bias": True, "dropout": 0.0}
+"""The defaults of torch's constructors; of all others False."""
+
 # torch keeps sizes in 64 bits, and the rows of a weight are up to four times a size; nobody needs as much of the rest.
 _MOST = 2**60
 _ROWS = ", so that G·D fits torch's 64 bits"
@@ -324,11 +311,7 @@ def whole(name: str, value: object, at_least: int = 1, *, most: str = "") -> int
 
 
 def suffix(spec: Spec, layer: int, direction: int = 0) -> str:
-    """How torch ends the names of a layer's weights: none for a cell.
-
-    >>> suffix(Spec(28, 256, 3, bidirectional=True), 2, 1), suffix(Spec(28, 256, cell="GRUCell"), 0)
-    ('_l2_reverse', '')
-    """
+    """How torch ends the names of a layer's weights: none for a cell."""
     return "" if spec.kind.step else f"_l{layer}" + ("_reverse" if direction else "")
 
 
@@ -368,47 +351,36 @@ class Weights(Mapping[str, Axes]):
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
 
-    def _parts(self) -> tuple[str, ...]:
+    def _parts(self, layer: int = 0) -> dict[str, str]:
+        """The weights of one direction and their axes: what stands in torch's RNNBase.__init__."""
         spec = self._spec
-        biases = ("bias_ih", "bias_hh") if spec.bias else ()
-        return ("weight_ih", "weight_hh", *biases, *(("weight_hr",) if spec.P else ()))
+        gates = "G·D" if spec.G > 1 else "D"
+        below = with_directions(spec, spec.width) if layer else "Q"
+        parts = {"weight_ih": f"{gates} {below}", "weight_hh": f"{gates} {spec.width}"}
+        parts |= {"bias_ih": gates, "bias_hh": gates} if spec.bias else {}
+        return parts | ({"weight_hr": "P D"} if spec.P else {})
 
     def __iter__(self) -> Iterator[str]:
-        spec = self._spec
+        spec, parts = self._spec, self._parts()
         for layer in range(spec.K):
             for direction in range(spec.R):
-                end = suffix(spec, layer, direction)
-                yield from (part + end for part in self._parts())
+                yield from (part + suffix(spec, layer, direction) for part in parts)
 
     def __len__(self) -> int:
         return self._spec.K * self._spec.R * len(self._parts())
 
     def __getitem__(self, name: str) -> Axes:
-        part, layer = self._parse(name)
         spec = self._spec
-        gates = "G·D" if spec.G > 1 else "D"
-        below = "Q" if layer == 0 else with_directions(spec, spec.width)
-        # One row a weight: what stands in torch's RNNBase.__init__.
-        names = {
-            "weight_ih": f"{gates} {below}",
-            "weight_hh": f"{gates} {spec.width}",
-            "bias_ih": gates,
-            "bias_hh": gates,
-            "weight_hr": "P D",
-        }[part]
-        return spec.axes(*names.split())
-
-    def _parse(self, name: str) -> tuple[str, int]:
-        """The part and the layer that a parameter's name speaks of; KeyError for a name the layer lacks."""
-        if not isinstance(name, str):
+        told = re.fullmatch(r"(\w+?)(?:_l(0|[1-9][0-9]{0,18}))?(_reverse)?", name) if isinstance(name, str) else None
+        if told is None or (told[2] is None) != spec.kind.step or (told[3] and spec.R == 1):
             raise KeyError(name)
-        spec = self._spec
-        stem = name.removesuffix("_reverse") if spec.R == 2 else name
-        part, _, number = (stem, "", "0") if spec.kind.step else stem.partition("_l")
-        canonical = number.isascii() and number.isdigit() and str(int(number[:9])) == number
-        if part not in self._parts() or not canonical or int(number) >= spec.K:
+        layer = int(told[2] or 0)
+        if layer >= spec.K:
             raise KeyError(name)
-        return part, int(number)
+        try:
+            return spec.axes(*self._parts(layer)[told[1]].split())
+        except KeyError:
+            raise KeyError(name) from None
 
     def __repr__(self) -> str:
         shown = [f"{name}: {self[name]}" for name, _ in zip(self, range(24), strict=False)]
@@ -439,10 +411,7 @@ WRAPPERS = ("module", "model", "_orig_mod")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One group of recurrent weights below a prefix: its Spec, or why it has none.
-
-    `names` are the parameters as the checkpoint spells them, below the prefix.
-    """
+    """One group of recurrent weights below a prefix: its Spec, or why it has none."""
 
     prefix: str
     names: tuple[str, ...]
@@ -548,10 +517,7 @@ def _shape(name: str, value: Any) -> tuple[int, ...]:
 
 
 def _live(module: Any) -> Spec | None:
-    """The Spec of one torch module by its class and attributes; None for any other module.
-
-    Subclasses, scripted, quantised and parametrised layers keep torch's class or its name.
-    """
+    """The Spec of one torch module by its class and attributes; None for any other module."""
     names = {kind.__name__ for kind in type(module).__mro__ if kind.__module__.partition(".")[0] == "torch"}
     original = getattr(module, "original_name", None)  # of a scripted module
     names |= {original} if isinstance(original, str) else set()
@@ -650,11 +616,7 @@ def _unwrapped(prefix: str) -> Iterator[str]:
 
 
 def printable(text: str, limit: int = 60) -> str:
-    """Text from a file, safe for a terminal: on one line, cut, control characters written out.
-
-    >>> printable("rnn\\x1b[2J")
-    'rnn\\\\x1b[2J'
-    """
+    """Text from a file, safe for a terminal: on one line, cut, control characters written out."""
     cut = text if len(text) <= limit else f"{text[:limit]}…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
 

@@ -10,15 +10,10 @@ from dataclasses import dataclass
 
 from lstm_shapes.language import say
 
-__all__ = ["SYMBOLS", "Symbol", "legend"]
-
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """One letter: what it stands for here, and what torch calls it.
-
-    `argument` is torch's constructor argument, `torch_symbol` the letter in torch's documentation.
-    """
+    """One letter: what it stands for here, and what torch calls it."""
 
     letter: str
     argument: str
@@ -30,21 +25,19 @@ class Symbol:
         return say(f"symbol {self.letter}")
 
 
-SYMBOLS: dict[str, Symbol] = {
-    symbol.letter: symbol
-    for symbol in (
-        Symbol("N", "", "N"),
-        Symbol("L", "", "L"),
-        Symbol("Q", "input_size", "H_in"),
-        Symbol("D", "hidden_size", "H_cell"),
-        Symbol("K", "num_layers", ""),
-        Symbol("R", "bidirectional", "D (!)"),
-        Symbol("P", "proj_size", ""),
-        Symbol("H", "", "H_out"),
-        Symbol("G", "", ""),
-        Symbol("T", "", ""),
-    )
-}
+_ROWS = (
+    ("N", "", "N"),
+    ("L", "", "L"),
+    ("Q", "input_size", "H_in"),
+    ("D", "hidden_size", "H_cell"),
+    ("K", "num_layers", ""),
+    ("R", "bidirectional", "D (!)"),
+    ("P", "proj_size", ""),
+    ("H", "", "H_out"),
+    ("G", "", ""),
+    ("T", "", ""),
+)
+SYMBOLS: dict[str, Symbol] = {row[0]: Symbol(*row) for row in _ROWS}
 
 
 def legend(letters: str) -> str:

@@ -17,7 +17,7 @@ from torch import nn
 
 import lstm_shapes
 from lstm_shapes import Spec, check, count, explain, gates, laws, picture, predict, prove, run, walk
-from lstm_shapes.display import Several, Shown, as_text, view
+from lstm_shapes.display import Drawn, Several, Shown, as_text, view
 from lstm_shapes.theory.counts import Counts
 
 ESCAPE = re.compile("\x1b")
@@ -67,8 +67,11 @@ def test_every_kind_of_result_has_a_view() -> None:
         if module.name not in ("lstm_shapes.__main__", "lstm_shapes._explorer.app"):  # these start something
             import_module(module.name)
     # By name: a dataclass with slots is made twice.
-    names = {(kind.__module__, kind.__name__) for kind in (*Shown.__subclasses__(), *Several.__subclasses__())}
-    kinds = {getattr(sys.modules[place], name) for place, name in names if place.startswith("lstm_shapes.")} - {Several}
+    names = {(kind.__module__, kind.__name__) for base in (Shown, Drawn, Several) for kind in base.__subclasses__()}
+    kinds = {getattr(sys.modules[place], name) for place, name in names if place.startswith("lstm_shapes.")} - {
+        Drawn,
+        Several,
+    }
     assert {kind.__name__ for kind in kinds} > RESULTS.keys()
     assert kinds <= view.registry.keys()
 

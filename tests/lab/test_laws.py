@@ -18,9 +18,8 @@ from lstm_shapes.lab._laws import RERUNS, as_sequence_layer, one_direction, some
 from lstm_shapes.lab.run import Run, run
 from lstm_shapes.lab.tensors import annotate
 from lstm_shapes.testing import runs
-from lstm_shapes.theory._law_rules import RULES
-from lstm_shapes.theory._layout import last_step
-from lstm_shapes.theory.laws import Law, distance, laws
+from lstm_shapes.theory.laws import RULES, Law, distance, laws
+from lstm_shapes.theory.slices import last_step
 from lstm_shapes.theory.spec import Spec
 from tests.scale import examples
 

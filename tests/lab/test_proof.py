@@ -18,10 +18,16 @@ from hypothesis import given, settings
 from torch import nn
 
 from lstm_shapes import Spec, SpecError, count, prove
-from lstm_shapes.lab import _claims as claims
 from lstm_shapes.lab import proof
-from lstm_shapes.lab._claims import Check, _law_checks, _shortened, _tensor_checks
-from lstm_shapes.lab.proof import Proof, _runnable, one_thread_below
+from lstm_shapes.lab.proof import (
+    Check,
+    Proof,
+    _law_checks,
+    _runnable,
+    _shortened,
+    _tensor_checks,
+    one_thread_below,
+)
 from lstm_shapes.lab.run import run
 from lstm_shapes.theory.call import DTYPES, Call
 from lstm_shapes.theory.counts import LayerCount
@@ -82,7 +88,6 @@ def test_a_wrong_count_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("tool", ["torchinfo", "MACs", "bytes", "slices"])
 def test_a_tool_that_says_otherwise_is_heard(tool: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One more or less than predicted, measured by one tool alone: its check fails, and no other."""
-    from lstm_shapes.lab import _claims as claims
     from lstm_shapes.theory.counts import Counts
 
     if tool == "torchinfo":
@@ -93,13 +98,13 @@ def test_a_tool_that_says_otherwise_is_heard(tool: str, monkeypatch: pytest.Monk
             torchinfo, "summary", lambda *a, **k: SimpleNamespace(total_params=measured(*a, **k).total_params + 1)
         )
     elif tool == "MACs":
-        monkeypatch.setattr(claims, "measured_macs", lambda spec, call: ((Counts(spec, call).macs or 0) + 1, "a tool"))
+        monkeypatch.setattr(proof, "measured_macs", lambda spec, call: ((Counts(spec, call).macs or 0) + 1, "a tool"))
     elif tool == "bytes":
         monkeypatch.setattr(Counts, "bytes", property(lambda self: 1))
     else:
         from lstm_shapes.theory.slices import slices as shown
 
-        monkeypatch.setattr(claims, "slices", lambda p: [dataclasses.replace(shown(p)[0], axes=p.X), *shown(p)[1:]])
+        monkeypatch.setattr(proof, "slices", lambda p: [dataclasses.replace(shown(p)[0], axes=p.X), *shown(p)[1:]])
     failed = [check for check in prove(7, 5, 2, N=3, L=4).checks if not check.ok]
     assert len(failed) == 1
     assert tool in f"{failed[0].claim} {failed[0].by}"
@@ -316,7 +321,7 @@ def test_prove_leaves_the_threads_as_they_were(
         monkeypatch.setattr(module, name, watched)
 
     watch(proof, "run_given")
-    watch(claims, "_tensor_checks")
+    watch(proof, "_tensor_checks")
     assert ((count(Q, D, N=N, L=L).macs or 0) > 10**9) == (inside == 3)
     assert prove(Q, D, N=N, L=L)
     assert seen == [("run_given", inside), ("_tensor_checks", inside)]
@@ -330,7 +335,7 @@ def test_prove_leaves_the_threads_also_where_a_check_stops_it(monkeypatch: pytes
     def stop(*_: object) -> None:
         raise RuntimeError("stopped")
 
-    monkeypatch.setattr(claims, "_mac_checks", stop)
+    monkeypatch.setattr(proof, "_slice_checks", stop)
     with pytest.raises(RuntimeError, match=r"^stopped$"):
         prove(7, 5, N=3, L=4)
     assert torch.get_num_threads() == 3

@@ -49,11 +49,11 @@ def strict_for_examples() -> Any:
     start=BASES[2],
 )
 @example(  # pieces along an axis without a name, written over each other: nobody knows where they stood
-    steps=[("diagonal", 0), ("written", 740)],
+    steps=[("windows", 0), ("written", 740)],
     start=Axes.of("N L D", (3, 5, 4)),
 )
 @example(  # a sum of sums: what one of them loses at a step the other must not make good
-    steps=[("diagonal", 0), ("add", 0), ("flip", 8), ("add", 0)],
+    steps=[("windows", 0), ("add", 0), ("flip", 8), ("add", 0)],
     start=Axes.of("N L", (6, 4)),
 )
 @example(  # what is written in part moves along the axis, and holds another value of it besides

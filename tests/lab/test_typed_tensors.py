@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,18 @@ from lstm_shapes.lab import tensors
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
 
 DECLARED = {
-    statement.name if isinstance(statement, ast.FunctionDef) else ast.unparse(statement).partition(":")[0]
+    name
     for node in ast.walk(ast.parse(Path(tensors.__file__).read_text(encoding="utf-8")))
     if isinstance(node, ast.If)
     and ast.unparse(node.test) == "TYPE_CHECKING"
     and isinstance(node.body[0], ast.AnnAssign)
     for statement in node.body
+    # `mT: AnnotatedTensor`, `def view(…)`, and `amax = amin = sum`: declared as another one is.
+    for name in (
+        [statement.name]
+        if isinstance(statement, ast.FunctionDef)
+        else re.findall(r"\w+(?=:| =)", ast.unparse(statement))
+    )
 }
 # Arguments where there are any; a method with several forms has several rows.
 ARGUMENTS: dict[str, list[tuple[Any, ...]]] = {

@@ -16,7 +16,7 @@ import pytest
 from rich.cells import cell_len
 
 import lstm_shapes as ls
-from lstm_shapes._views.columns import columns, padded, wrapped
+from lstm_shapes._views.canvas import padded, wrapped
 from lstm_shapes._views.explanation import every_block
 from lstm_shapes.display import as_document, as_text, page_of
 from lstm_shapes.display.page import Drawing, Lines, Mark, Page, Tree
@@ -149,7 +149,7 @@ def test_no_english_is_left(kind: str) -> None:
     pages += [page_of(one) for one in (explanation.slices, explanation.laws, explanation.notes)]
     pages.append(page_of(ls.count(explanation.spec, lang="ko")))
     with speaking("ko"):
-        pages.append(Page("", "", every_block(Explanation(explanation.prediction))))
+        pages.append(Page("", "", every_block(Explanation.of(explanation.prediction))))
     sizes = {"N": explanation.call.N, "L": explanation.call.L, "lengths": explanation.call.lengths}
     sizes = {name: size for name, size in sizes.items() if not (explanation.spec.kind.step and name == "L")}
     pictures = [ls.picture(explanation.spec, kind="cell", lang="ko", **sizes)]
@@ -202,7 +202,6 @@ def test_cells_of_a_picture_stand_below_each_other() -> None:
 def test_columns_are_those_of_a_terminal() -> None:
     """As rich counts them, for all that the table has."""
     for sentence in (" ".join(sentence.split()) for sentence in KOREAN.values()):
-        assert columns(sentence) == cell_len(sentence)
         assert all(cell_len(line) <= 40 for line in wrapped(sentence, 40) if " " in line)
         assert " ".join(wrapped(sentence, 40)) == sentence
     assert [padded("층 1", 6, side) for side in "<>^"] == ["층 1  ", "  층 1", " 층 1 "]

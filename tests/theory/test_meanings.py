@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given
 
-from lstm_shapes.theory._meanings import meaning
 from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.notes import meaning
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 from tests.strategies import cases

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 
 from lstm_shapes._views.counts import conventions_sheet
-from lstm_shapes.display.page import Page, console
+from lstm_shapes.display import as_text
+from lstm_shapes.display.page import Page
 from lstm_shapes.theory._other_tools import Convention, conventions
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.counts import Counts
@@ -124,7 +125,7 @@ def test_formulas_read_as_they_compute() -> None:
 def test_the_table_fits_80_columns() -> None:
     """Number and formula in each row, our own number below; a tool that says nothing says why."""
     spec = Spec(28, 256, 2, bidirectional=True, proj_size=9)
-    text = console(Page("", "", (conventions_sheet(Counts(spec, Call.of(spec, lengths=(5, 3)))),)), width=80)
+    text = as_text(Page("", "", (conventions_sheet(Counts(spec, Call.of(spec, lengths=(5, 3)))),)), width=80)
     assert max(map(len, text.splitlines())) <= 80
     assert "packed input crashes it" in text
     assert "1,122,304 MACs" in " ".join(text.split())

@@ -101,7 +101,7 @@ def test_legend_is_beside_its_colours() -> None:
     root = ET.fromstring(HeatMap("c", 0, 0, 0, ((-4.52969, 1.0),)).svg)
     space = "{http://www.w3.org/2000/svg}"
     low = next(node for node in root.iter(f"{space}text") if node.text == "−4.53")
-    squares = [node for node in root.iter(f"{space}rect") if node.get("height") == "16.0"]
+    squares = [node for node in root.iter(f"{space}rect") if node.get("height") == "16"]
     assert low.get("text-anchor") == "end"
     assert float(low.get("x", 0)) < min(float(node.get("x", 0)) for node in squares)
 
@@ -129,8 +129,9 @@ def test_characters_fit_the_width(width: int) -> None:
 
 
 def test_save(tmp_path: Path) -> None:
-    """.svg as shown, anything else refused."""
+    """.svg and .txt as shown, anything else refused."""
     heatmap = trace_of().heatmap("c")
     assert heatmap.save(tmp_path / "a.svg").read_text(encoding="utf-8") == heatmap.svg
-    with pytest.raises(SpecError, match=r"ends in \.svg, got"):
+    assert heatmap.save(tmp_path / "a.txt").read_text(encoding="utf-8") == heatmap.text + "\n"
+    with pytest.raises(SpecError, match=r"ends in \.svg or \.txt, got"):
         heatmap.save(tmp_path / "a.png")

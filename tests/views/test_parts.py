@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from lstm_shapes import Spec, explain, laws
-from lstm_shapes._views.parts import slices_sheet
+from lstm_shapes._views.explanation import slices_sheet
 from lstm_shapes.display import as_text
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import lstm_shapes as ls
-from lstm_shapes._views.choice import ends
+from lstm_shapes._views.canvas import ends
 from lstm_shapes.display import as_text, drawing
 from lstm_shapes.pictures import KINDS, Picture
 from tests.snapshot import Snapshot

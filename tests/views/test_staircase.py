@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from lstm_shapes._views.staircase import packing_view, staircase
+from lstm_shapes._views.staircase import packing_blocks, staircase
+from lstm_shapes.display.page import Page
 from lstm_shapes.testing import lengths
-from lstm_shapes.theory._packing import Packing
+from lstm_shapes.theory.call import Packing
 from tests.snapshot import Snapshot, as_text
 
 
@@ -26,9 +27,10 @@ def test_every_place_of_data_is_drawn_once(drawn: tuple[int, ...]) -> None:
 
 @given(lengths(most=8))
 def test_a_cell_is_the_place_of_that_step(drawn: tuple[int, ...]) -> None:
-    """Row r, step s shows where `entries` puts (r, s)."""
+    """Row r, step s shows where (r, s) stands in data: step by step, longest row first."""
     packing = Packing.of(drawn)
-    places = {entry: place for place, entry in enumerate(packing.entries())}
+    entries = [(row, step) for step, n in enumerate(packing.batch_sizes) for row in packing.sorted_indices[:n]]
+    places = {entry: place for place, entry in enumerate(entries)}
     for line in staircase(packing, width=200).splitlines()[1:-1]:
         head, _, cells = line.partition(")")
         row = int(head.split()[1])
@@ -46,7 +48,7 @@ def test_last_line_is_batch_sizes() -> None:
 )
 def test_large_ones_are_elided(drawn: tuple[int, ...], L: int | None) -> None:
     """However large, it has a screen's size, without making an entry for each step."""
-    text = as_text(packing_view(Packing.of(drawn, L)), width=80)
+    text = as_text(Page("", "", packing_blocks(Packing.of(drawn, L))), width=80)
     assert max(len(line) for line in text.splitlines()) <= 80
     assert len(text.splitlines()) <= 40
 
@@ -61,6 +63,6 @@ def test_elided_steps_and_rows_are_marked() -> None:
 
 def test_page(snapshot: Snapshot) -> None:
     """What a person sees for a small batch, ties mentioned."""
-    text = snapshot("small", packing_view(Packing.of((3, 5, 2, 3), L=6)))
+    text = snapshot("small", Page("", "", packing_blocks(Packing.of((3, 5, 2, 3), L=6))))
     assert "torch may put equally long rows in another order" in " ".join(text.split())
     assert numbers("\n".join(text.split("data\n")[1].split("\n\n")[0].splitlines())) == list(range(13))

@@ -13,8 +13,6 @@ from ._compare import differs
 from ._experiments import Experiments
 from ._inputs import Given
 
-__all__ = ["Edit", "Fix", "best", "samples_hold"]
-
 Edit = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -26,34 +24,19 @@ class Fix:
     edits: dict[int, Edit] = field(default_factory=dict)
     patch: Callable[[], None] | None = None
 
-    @property
-    def triable(self) -> bool:
-        return bool(self.edits) or self.patch is not None
-
 
 def best(lab: Experiments, fixes: Iterable[Fix], holds: Callable[[Experiments, Fix], bool]) -> str:
     """The first fix that holds; else the first one, with "probably" before it."""
-    fallback = ""
-    for fix in fixes:
-        if fix.triable and _quietly(holds, lab, fix):
-            return fix.text
-        fallback = fallback or fix.text
-    return f"probably {fallback}" if fallback else ""
-
-
-def _quietly(holds: Callable[[Experiments, Fix], bool], lab: Experiments, fix: Fix) -> bool:
-    try:
-        return holds(lab, fix)
-    except Exception:  # a change that the program does not take is no fix
-        return False
+    tried = list(fixes)
+    held = (fix for fix in tried if (fix.edits or fix.patch is not None) and holds(lab, fix))
+    fallback = f"probably {tried[0].text}" if tried else ""
+    return next((fix.text for fix in held), fallback)
 
 
 def samples_hold(lab: Experiments, fix: Fix) -> bool:
     """Whether with the fix each result holds each sample in its own place; of a loss, whether its rows do."""
     before = _shaped(lab, lab.inputs.same(), fix)
-    if not before:
-        return False
-    seen: list[Tensor] = [torch.zeros_like(t, dtype=torch.bool) for t in before]
+    seen = [torch.zeros_like(t, dtype=torch.bool) for t in before]
     for s in (0, lab.N - 1):
         after = _shaped(lab, lab.inputs.sample(s), fix)
         if len(after) != len(before):
@@ -68,23 +51,16 @@ def samples_hold(lab: Experiments, fix: Fix) -> bool:
 
 def _shaped(lab: Experiments, given: Given, fix: Fix) -> list[Tensor]:
     outcome = lab.plain(given, fix.edits, fix.patch)
-    if outcome.error is not None:
-        return []
-    shaped = [t.detach().clone() for _, t in outcome.results if t.dim() and t.numel() > 1]
-    return shaped or [t.detach().clone() for t in outcome.losses if t.dim()]
+    shaped = [t for _, t in outcome.results if t.dim() and t.numel() > 1] or [t for t in outcome.losses if t.dim()]
+    return [] if outcome.error is not None else [t.detach().clone() for t in shaped]
 
 
 def _in_place(moved: Tensor, s: int, N: int, others: Tensor) -> bool:
-    """Whether index s of an axis of N moved and nothing else; without such an axis, a share of its own that is one
-    N-th of all."""
-    if not bool(moved.any()):
-        return False
-    for axis, size in enumerate(moved.shape):
-        if size == N:
-            rest = moved.clone()
-            rest.select(axis, s).fill_(False)
-            if not bool(rest.any()):
-                return True
-    if N in moved.shape or moved.numel() % N:
-        return False
-    return int(moved.sum()) * N <= moved.numel() and not bool((moved & others).any())
+    """Whether index s of an axis of N moved and nothing else; without such an axis, one N-th of all that is its own."""
+    for axis in (axis for axis, size in enumerate(moved.shape) if size == N):
+        rest = moved.clone()
+        rest.select(axis, s).fill_(False)
+        if bool(moved.any()) and not bool(rest.any()):
+            return True
+    share = 0 < int(moved.sum()) * N <= moved.numel() and moved.numel() % N == 0
+    return share and N not in moved.shape and not bool((moved & others).any())

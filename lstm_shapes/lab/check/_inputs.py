@@ -14,8 +14,6 @@ from torch.nn.utils.rnn import PackedSequence
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, is_loss, rebuild
 from lstm_shapes.lab.trace._families import names_in
 
-__all__ = ["Given", "Inputs", "Slot", "whole_numbers"]
-
 Given = tuple[tuple[Any, ...], dict[str, Any]]
 
 # Functions that only move elements: a token keeps being a token behind them.
@@ -32,8 +30,8 @@ _READS_TOKENS = names_in("embedding embedding_bag one_hot")
 class Slot:
     """One tensor, packed sequence or list of numbers among the inputs.
 
-    `batch` and `time` are axes, None where there is none; `fixed` is never replaced (lengths, masks);
-    `mask` is cut with the data.
+    `batch` and `time` are axes, None where there is none; `fixed` is never replaced (lengths, masks); `mask` is cut
+    with the data; `uneven`: its rows are no multiple of one a sample in a known order.
     """
 
     index: int
@@ -42,7 +40,7 @@ class Slot:
     time: int | None
     fixed: bool
     mask: bool = False
-    uneven: bool = False  # rows that are no multiple of one a sample in a known order
+    uneven: bool = False
 
     @property
     def tensor(self) -> Tensor:
@@ -123,24 +121,10 @@ class Inputs:
             if not slot.tensor.is_floating_point() and not slot.fixed:
                 slot.fixed = not _is_data(value, len(movable))
                 self.compares_tokens |= any(call.name.strip("_") in _COMPARES for call in value.readers)
-            elif self._looks_like_mask(slot) and len(movable) > 1:
+            elif len(movable) > 1 and _is_mask(slot):
                 slot.fixed = slot.mask = True
-        for call in trace.calls:
-            if call.name == "embedding":
-                pad = call.argument(2, "padding_idx")
-                if isinstance(pad, int) and pad >= 0:
-                    self.pads.add(pad)
-
-    def _looks_like_mask(self, slot: Slot) -> bool:
-        value = slot.tensor
-        return (
-            value.dim() in (1, 2)
-            and not _opaque(value)
-            and slot.batch is not None
-            and value.numel() > 1
-            and bool(((value == 0) | (value == 1)).all())
-            and bool((value == 1).any())
-        )
+        pads = (call.argument(2, "padding_idx") for call in trace.calls if call.name == "embedding")
+        self.pads |= {pad for pad in pads if isinstance(pad, int) and pad >= 0}
 
     # ------------------------------------------------------------------ variants
     def same(self) -> Given:
@@ -150,24 +134,16 @@ class Inputs:
     @property
     def masks(self) -> list[Slot]:
         """The slots of flags, a row for each sample."""
-        return [
-            slot
-            for slot in self.slots
-            if isinstance(slot.value, Tensor) and slot.batch is not None and slot.value.numel()
-            if slot.mask or slot.value.dtype == torch.bool
-        ]
+        tensors = [s for s in self.slots if isinstance(s.value, Tensor) and s.batch is not None and s.value.numel()]
+        return [slot for slot in tensors if slot.mask or slot.value.dtype == torch.bool]
 
     def counts(self) -> dict[int, list[int]]:
         """The slots that hold one length for each sample, by index."""
-        longest = max(
-            (s.tensor.size(s.time) for s in self.slots if s.time is not None and s.batch is not None), default=0
-        )
+        data = [slot for slot in self.slots if slot.time is not None and slot.batch is not None]
+        longest = max((slot.tensor.shape[slot.time or 0] for slot in data), default=0)
         found = {slot.index: whole_numbers(slot.value) for slot in self.slots if slot.fixed and slot.batch is not None}
-        return {
-            k: numbers
-            for k, numbers in found.items()
-            if numbers is not None and len(numbers) == self.N and 1 < max(numbers) <= longest and min(numbers) >= 0
-        }
+        counted = {k: numbers for k, numbers in found.items() if numbers is not None and len(numbers) == self.N}
+        return {k: numbers for k, numbers in counted.items() if 1 < max(numbers) <= longest and min(numbers) >= 0}
 
     def sample(self, i: int, seed: int = 0, *, masks: bool = False) -> Given:
         """Sample i replaced by other values of the same kind, with `masks` its flags and its length too."""
@@ -179,33 +155,23 @@ class Inputs:
                 return _packed_sample(slot.value, i, seed, self.pads)
             if slot.index in counts:
                 return _counting(slot.value, _another(counts[slot.index], i))
-            if not slot.movable and slot.index not in flags:
-                return _copy(slot.value)
             new = _copy(slot.value)
-            with torch.inference_mode(new.is_inference()), torch.no_grad():
-                row = new.select(slot.batch, i)
-                replaced = (
-                    _flipped(row, i) if slot.index in flags else _other(row, slot.value, seed + 17 * i, self.pads)
-                )
-                row.copy_(replaced)
-                if masks and slot.index not in flags:
-                    _pad_more(slot, new, i, self.pads)
+            if slot.movable or slot.index in flags:
+                with torch.inference_mode(new.is_inference()), torch.no_grad():
+                    row, flag = new.select(slot.batch, i), slot.index in flags
+                    row.copy_(_flipped(row, i) if flag else _other(row, slot.value, seed + 17 * i, self.pads))
+                    if masks and not flag:
+                        _pad_more(slot, new, i, self.pads)
             return new
 
         return self._with(change)
 
     def alone(self, i: int) -> Given:
         """All flags of the other samples off."""
-        flags = {slot.index: slot for slot in self.masks}
-
-        def change(slot: Slot) -> Any:
-            if slot.index not in flags or slot.batch is None:
-                return _copy(slot.value)
-            other = torch.zeros_like(slot.value)
-            other.select(slot.batch, i).copy_(slot.value.select(slot.batch, i))
-            return other
-
-        return self._with(change)
+        off = {slot.index: torch.zeros_like(slot.value) for slot in self.masks}
+        for slot in self.masks:
+            off[slot.index].select(slot.batch or 0, i).copy_(slot.value.select(slot.batch, i))
+        return self.replaced(off)
 
     def cut(self, axes: dict[int, tuple[int, ...]], length: int, counts: dict[int, list[int]]) -> Given:
         """Every slot k cut to `length` along the axes axes[k]; the lengths in counts[k] limited to it."""
@@ -213,12 +179,10 @@ class Inputs:
         def change(slot: Slot) -> Any:
             if slot.index in counts:
                 return _counting(slot.value, [min(n, length) for n in counts[slot.index]])
-            if slot.index in axes:
-                value = slot.value
-                for axis in axes[slot.index]:
-                    value = value.narrow(axis, 0, length)
-                return _copy(value)
-            return _copy(slot.value)
+            value = slot.value
+            for axis in axes.get(slot.index, ()):
+                value = value.narrow(axis, 0, length)
+            return _copy(value)
 
         return self._with(change)
 
@@ -227,9 +191,7 @@ class Inputs:
 
         def change(slot: Slot) -> Any:
             value = slot.value
-            if not isinstance(value, Tensor):
-                if isinstance(value, PackedSequence) or slot.batch is None:
-                    return _copy(value)
+            if not isinstance(value, (Tensor, PackedSequence)) and slot.batch is not None:
                 return type(value)([*list(value)[:1] * rows, *value] if front else [*value, *list(value)[-1:] * rows])
             for axis, more in ((slot.batch, rows), (slot.time, steps)):
                 if axis is not None and more and value.size(axis):
@@ -263,12 +225,18 @@ def _opaque(value: Tensor) -> bool:
     return value.layout != torch.strided or value.is_quantized or value.is_meta
 
 
+def _is_mask(slot: Slot) -> bool:
+    """Whether its numbers are flags, a row for each sample."""
+    value = slot.tensor
+    if value.dim() not in (1, 2) or _opaque(value) or slot.batch is None or value.numel() < 2:
+        return False
+    return bool(((value == 0) | (value == 1)).all()) and bool((value == 1).any())
+
+
 def _flipped(row: Tensor, i: int) -> Tensor:
     """Other flags: about a third of them turned over, the first of all kept, and never all off."""
-    draw = torch.Generator().manual_seed(99 + i)
-    turned = (torch.rand(row.shape, generator=draw) < 0.34).to(row.device)
-    if not bool(turned.any()):
-        turned = torch.ones_like(turned)
+    turned = (torch.rand(row.shape, generator=torch.Generator().manual_seed(99 + i)) < 0.34).to(row.device)
+    turned |= ~turned.any()
     if row.dim():
         turned[(0,) * row.dim()] = row.numel() == 1
     other = torch.where(turned, 1 - row.to(torch.int8), row.to(torch.int8)).to(row.dtype)
@@ -284,16 +252,16 @@ def _counting(value: Any, numbers: list[int]) -> Any:
 
 def _another(lengths: list[int], i: int) -> list[int]:
     """Another length for sample i, between those of the others where there is room, so that their order stays."""
-    n, others = lengths[i], lengths[:i] + lengths[i + 1 :]
-    longest = max(others, default=0)
-    if n > longest:
+    n, before, behind = lengths[i], lengths[:i], lengths[i + 1 :]
+    others = before + behind
+    if n > max(others, default=0):
         return lengths  # the longest sets the shape of what is padded
     below = max((m for m in others if m < n), default=0)
-    above = min((m for m in others if m > n), default=longest)
+    above = min((m for m in others if m > n), default=max(others))
     room = [m for m in range(below + 1, above) if m != n] or [m for m in (below, above) if m > 0 and m != n]
     if all(a >= b for a, b in pairwise(lengths)):  # sorted by whoever calls, as packing may ask
-        room = [m for m in room if all(m <= k for k in lengths[:i]) and all(m >= k for k in lengths[i + 1 :])]
-    return [*lengths[:i], room[len(room) // 2] if len(room) > 2 else room[0], *lengths[i + 1 :]] if room else lengths
+        room = [m for m in room if all(m <= k for k in before) and all(m >= k for k in behind)]
+    return [*before, room[len(room) // 2] if len(room) > 2 else room[0], *behind] if room else lengths
 
 
 def _pad_more(slot: Slot, new: Tensor, i: int, pads: set[int]) -> None:
@@ -321,34 +289,24 @@ def _is_data(value: Value, movable: int) -> bool:
 def whole_numbers(value: Any) -> list[int] | None:
     """Lengths as a list of ints, or None."""
     if isinstance(value, Tensor):
-        if value.dim() not in (1, 2) or value.is_floating_point() or value.dtype == torch.bool or value.is_meta:
-            return None
-        if value.dim() == 2 and 1 not in value.shape:
-            return None
-        return [int(n) for n in value.flatten().tolist()]
-    if hasattr(value, "tolist") and not isinstance(value, (list, tuple)):
+        counts = not value.is_floating_point() and value.dtype != torch.bool and not value.is_meta
+        column = value.dim() == 1 or (value.dim() == 2 and 1 in value.shape)
+        return [int(n) for n in value.flatten().tolist()] if counts and column else None
+    if hasattr(value, "tolist"):
         value = value.tolist()
-    if isinstance(value, (list, tuple)) and value and all(isinstance(n, int) or hasattr(n, "__index__") for n in value):
+    if isinstance(value, (list, tuple)) and value and all(hasattr(n, "__index__") for n in value):
         return [int(n) for n in value]
     return None
 
 
 def _copy(value: Any) -> Any:
     if isinstance(value, PackedSequence):
-        return PackedSequence(value.data.clone(), value.batch_sizes, value.sorted_indices, value.unsorted_indices)
+        return value._replace(data=value.data.clone())
     if isinstance(value, Tensor):
         with torch.inference_mode(value.is_inference()):
             copy = value.detach().clone()
         return copy.requires_grad_() if value.requires_grad and value.is_leaf and not copy.is_inference() else copy
     return type(value)(value)
-
-
-def _empty_steps(part: Tensor) -> Tensor:
-    """Where a step holds zeros only: padding, which stays as it is; not where all is zero."""
-    if part.dim() < 2:
-        return torch.zeros_like(part, dtype=torch.bool)
-    empty = (part == 0).all(-1, keepdim=True)
-    return empty.expand_as(part) if not bool(empty.all()) else torch.zeros_like(part, dtype=torch.bool)
 
 
 def _other(part: Tensor, whole: Tensor, seed: int, pads: set[int]) -> Tensor:
@@ -358,20 +316,17 @@ def _other(part: Tensor, whole: Tensor, seed: int, pads: set[int]) -> Tensor:
         finite = whole.detach().float()
         finite = finite[torch.isfinite(finite)]
         low, high = (float(finite.min()), float(finite.max())) if finite.numel() else (0.0, 1.0)
-        if low == high:
-            low, high = low - 1.0, high + 1.0
+        low, high = (low - 1.0, high + 1.0) if low == high else (low, high)
         fresh = torch.rand(part.shape, generator=draw) * (high - low) + low
         if fresh.numel() > 2 and not 0 <= low <= high <= 1:  # so that the largest and the smallest of all move too
             fresh.view(-1)[:2] = torch.tensor([high + 0.25 * (high - low), low - 0.25 * (high - low)])
-        fresh = fresh.to(part.device, part.dtype)
-        return torch.where(_empty_steps(part), part, fresh)
-    padding = torch.zeros_like(part, dtype=torch.bool)
-    for pad in pads:
-        padding |= part == pad
-    if bool(padding.all()):
-        padding = torch.zeros_like(padding)
-    values = torch.unique(whole)
-    kept = torch.tensor([v for v in values.tolist() if v not in pads], dtype=whole.dtype, device=whole.device)
+        # A step of zeros only is padding, unless all is zero.
+        padding = (part == 0).all(-1, keepdim=True) if part.dim() > 1 else torch.zeros_like(part, dtype=torch.bool)
+        return torch.where(padding & ~padding.all(), part, fresh.to(part.device, part.dtype))
+    pad = torch.tensor(sorted(pads), device=part.device).to(part.dtype)
+    padding, values = torch.isin(part, pad), torch.unique(whole)
+    padding &= ~padding.all()
+    kept = values[~torch.isin(values, pad)]
     if kept.numel() < 2:
         low = int(values.min())
         other = torch.full_like(part, low - 1) if low > 1 else torch.where(part == low, low + 1, low).to(part.dtype)
@@ -384,10 +339,7 @@ def _other(part: Tensor, whole: Tensor, seed: int, pads: set[int]) -> Tensor:
 def _packed_sample(value: PackedSequence, i: int, seed: int, pads: set[int]) -> PackedSequence:
     """A packed sequence with the steps of one sample replaced."""
     row = i if value.unsorted_indices is None else int(value.unsorted_indices[i])
-    data, start = value.data.detach().clone(), 0
-    fresh = _other(data, value.data, seed + 17 * i, pads)
-    for size in value.batch_sizes.tolist():
-        if row < size:
-            data[start + row] = fresh[start + row]
-        start += size
-    return PackedSequence(data, value.batch_sizes, value.sorted_indices, value.unsorted_indices)
+    sizes, data = value.batch_sizes, value.data.detach().clone()
+    at = (sizes.cumsum(0) - sizes + row)[sizes > row].to(data.device)
+    data[at] = _other(data, data, seed + 17 * i, pads)[at]
+    return value._replace(data=data)

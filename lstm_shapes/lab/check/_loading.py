@@ -16,8 +16,6 @@ from lstm_shapes.theory.spec import find_layers
 from .report import Finding
 from .rule import RULES
 
-__all__ = ["Loading", "explain_load_error"]
-
 
 class Loading:
     """Context manager that sees every call of `nn.Module.load_state_dict` in this thread; `findings` are what it says.
@@ -28,16 +26,15 @@ class Loading:
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
-        self._thread = 0
+        self.thread = 0
 
     def __enter__(self) -> Loading:
-        self._thread = threading.get_ident()
+        self.thread = threading.get_ident()
         with _METHOD.lock:
             _METHOD.open.append(self)
             if len(_METHOD.open) == 1:
                 _METHOD.original = nn.Module.load_state_dict
-                _METHOD.ours = _seen(_METHOD.original)
-                nn.Module.load_state_dict = _METHOD.ours  # type: ignore[method-assign]
+                _METHOD.ours = nn.Module.load_state_dict = _seen(_METHOD.original)  # type: ignore[method-assign]
         return self
 
     def __exit__(
@@ -48,18 +45,13 @@ class Loading:
             if not _METHOD.open and nn.Module.load_state_dict is _METHOD.ours:
                 nn.Module.load_state_dict = _METHOD.original  # type: ignore[method-assign]
 
-    def sees(self) -> bool:
-        """Whether this thread is the one that entered it."""
-        return self._thread == threading.get_ident()
-
 
 class _Method:
     """torch's method, what stands in its place, and who sees the calls."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock, self.inside = threading.Lock(), threading.local()
         self.open: list[Loading] = []
-        self.inside = threading.local()
         self.original: Callable[..., Any] = nn.Module.load_state_dict
         self.ours: Callable[..., Any] = self.original
 
@@ -71,7 +63,7 @@ def _seen(original: Callable[..., Any]) -> Callable[..., Any]:
     """The method, which tells every `Loading` of its thread what there is to say."""
 
     def load_state_dict(module: nn.Module, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-        seeing = [one for one in tuple(_METHOD.open) if one.sees()]
+        seeing = [one for one in tuple(_METHOD.open) if one.thread == threading.get_ident()]
         if not seeing or getattr(_METHOD.inside, "now", False):
             return original(module, state_dict, *args, **kwargs)
         said: list[Finding] = []
@@ -81,7 +73,7 @@ def _seen(original: Callable[..., Any]) -> Callable[..., Any]:
             if not kwargs.get("strict", args[0] if args else True):
                 said += _passed_over(state_dict, module, here())
         except Exception as error:
-            said += [found for found in [explain_load_error(error)] if found is not None]
+            said += filter(None, [explain_load_error(error)])
             raise
         finally:
             _METHOD.inside.now = False
@@ -93,42 +85,33 @@ def _seen(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def explain_load_error(error: BaseException) -> Finding | None:
-    """What `load_state_dict` refused, read from the exception's own frames; None where it raised nothing."""
+    """What `load_state_dict` refused of recurrent layers, read from the exception's own frames; None for others."""
     trace = error.__traceback__
-    module: Any = None
-    state: Any = None
+    given: dict[str, Any] = {}
     while trace is not None:
-        frame = trace.tb_frame
-        in_torch = frame.f_code.co_filename.replace("\\", "/").endswith("torch/nn/modules/module.py")
-        if frame.f_code.co_name == "load_state_dict" and in_torch:
-            module, state = frame.f_locals.get("self"), frame.f_locals.get("state_dict")
+        code = trace.tb_frame.f_code
+        if code.co_name == "load_state_dict" and code.co_filename.replace("\\", "/").endswith("nn/modules/module.py"):
+            given = trace.tb_frame.f_locals
         trace = trace.tb_next
+    module, state = given.get("self"), given.get("state_dict")
     if not isinstance(module, nn.Module) or not isinstance(state, Mapping):
         return None
-    where, model = raised_at(error.__traceback__), module.state_dict()
-    if not find_layers(model):
-        return None
-    mismatches = compare(state, model)
-    if not mismatches:
-        keys = ", ".join([*_differing(state, model)][:4])
-        fits = f"the recurrent layers of the file fit the model; what does not: {keys}"
-        title = "the file does not fit the model, in other weights than the recurrent ones"
-        return RULES["LS114"].finding(title, fits, "", where, cause=error)
-    return _finding("LS114", "the file does not fit the model", mismatches, state, where, cause=error)
+    model = module.state_dict()
+    mismatches = compare(state, model) if find_layers(model) else ()
+    where, title = raised_at(error.__traceback__), "the file does not fit the model"
+    return _finding("LS114", title, mismatches, state, where, cause=error) if mismatches else None
 
 
 def _passed_over(state: Mapping[str, Any], module: nn.Module, where: Where | None) -> Iterator[Finding]:
     """Recurrent weights that strict=False left as they were."""
     model = module.state_dict()
     count, total = loaded(state, model)
-    others = any(key in model for key in state)
-    if count == total or (not find_layers(state) and others):
+    if count == total or (not find_layers(state) and any(key in model for key in state)):
         return  # all of it, or a file that has none and is loaded for the rest
-    nothing = "nothing of the recurrent layers was loaded" if not count else "the recurrent layers were loaded in part"
+    level, part = ("warning", "the recurrent layers were loaded in part") if count else ("error", "")
+    nothing = part or "nothing of the recurrent layers was loaded"
     title = f"{nothing}: {count} of {total} weights, and strict=False says nothing of it"
-    mismatches = compare(state, model)
-    level = "error" if not count else "warning"
-    yield _finding("LS215", title, mismatches, state, where, level=level)
+    yield _finding("LS215", title, compare(state, model), state, where, level=level)
 
 
 def _finding(
@@ -136,12 +119,10 @@ def _finding(
 ) -> Finding:
     # One change of keys often mends all layers; each layer of other sizes is built anew.
     fixes = list(dict.fromkeys(_fix(one) for one in mismatches if one.fix))
-    measured = " ".join(one.message for one in mismatches[:3])
-    if len(mismatches) > 3:
-        measured += f" And {len(mismatches) - 3} more layers."
     inner = next((key for key, value in state.items() if isinstance(value, Mapping) and find_layers(value)), None)
     if inner is not None:
         fixes = [f"load saved[{inner!r}]: the weights lie one level deeper in the file"]
+    measured = " ".join(one.message for one in mismatches[:3])
     return RULES[code].finding(title, measured, "; or ".join(fixes[:2]), where, **more)
 
 
@@ -149,12 +130,3 @@ def _fix(one: Mismatch) -> str:
     if one.kind == "sizes" and one.model is not None:
         return f"build {one.model.prefix or 'the layer'} as {one.fix}, and the other layers as the file has them"
     return f"model.load_state_dict({one.fix}), with saved as the file's state_dict"
-
-
-def _differing(state: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in model.items():
-        if key not in state:
-            yield f"{key} is missing"
-        elif tuple(getattr(state[key], "shape", ())) != tuple(value.shape):
-            yield f"{key} is {tuple(state[key].shape)} in the file and {tuple(value.shape)} in the model"
-    yield from (f"{key} is not in the model" for key in state if key not in model)

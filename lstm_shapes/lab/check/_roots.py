@@ -16,24 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from lstm_shapes.lab import _private as private
 from lstm_shapes.lab._alone import alone
-from lstm_shapes.lab._private import (
-    CALL_OF_MODULE,
-    dispatch_is_followed,
-    in_backward,
-    in_transform,
-    is_traced,
-    keywords_of_call,
-)
-from lstm_shapes.lab.trace import Trace, leaves, rebuild
-from lstm_shapes.lab.trace.recorder import RECURRENT
+from lstm_shapes.lab.trace import KERNELS, Trace, leaves, rebuild
 
 from ._experiments import Experiments, OutOfTime, _Nowhere, unwrapped
-from ._samples import Samples, samples_of
+from ._samples import samples_of
 from .check import examine
 from .report import Report
-
-__all__ = ["Roots", "examined"]
 
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 # A call that shows nothing (one sample) is followed by another try, with other shapes.
@@ -46,10 +36,10 @@ class Roots:
     """Decides which calls are examined, and keeps what came of it: `reports` by root, `skipped` with the reasons."""
 
     def __init__(self, seconds: float, tell: Callable[[Report], None] | None = None) -> None:
-        self._tell = tell
         self.reports: list[Report] = []
         self.skipped: dict[str, str] = {}
         self.busy = False
+        self._tell = tell
         self._seconds = seconds
         self._done: dict[int, weakref.ref[nn.Module]] = {}
         self._tried: dict[int, list[list[tuple[int, ...]]]] = {}
@@ -57,24 +47,19 @@ class Roots:
 
     def begins(self, module: nn.Module, args: Any) -> None:
         """Hook before every module's forward."""
-        if self.busy or self._is_done(module):
+        known, frames = self._done.get(id(module)), _calls()
+        if (known is not None and known() is module) or len(frames) != 1:
             return
-        frames = _calls()
-        if len(frames) != 1:
-            return
-        kwargs = keywords_of_call(frames[0])
-        args = args if isinstance(args, tuple) else (args,)
-        why = self._try(module, args, kwargs)
-        if why is None:
-            return
+        given = args if isinstance(args, tuple) else (args,), private.keywords_of_call(frames[0])
+        why = self._try(module, *given)
         if why:
             self.skipped[_name(module)] = why
-        if any(is_lazy(p) for p in module.parameters()):
-            self._later[id(module)] = (args, kwargs)
+        if why is not None and any(is_lazy(p) for p in module.parameters()):
+            self._later[id(module)] = given
 
     def ended(self, module: nn.Module, args: Any, output: Any) -> None:
         """Hook after every module's forward: a lazy module is examined after the call that makes its weights."""
-        if not self.busy and id(module) in self._later:
+        if id(module) in self._later:
             self._try(module, *self._later.pop(id(module)))
 
     def _try(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
@@ -89,7 +74,6 @@ class Roots:
             self._end(module, f"the experiments stopped with {type(error).__name__}: {first}")
             return None
 
-    # ------------------------------------------------------------------ one root
     def _examine(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         shapes = [tuple(tensor.shape) for _, tensor in leaves([args, kwargs])]
         tried = self._tried.setdefault(id(module), [])
@@ -105,142 +89,98 @@ class Roots:
                 report = examined(module, args, kwargs, self._seconds)
             finally:
                 self.busy = False
-        if report is None:
-            self._end(module, "")
+        if report is not None and not (report.tested or report.findings or len(tried) == _TRIES):
+            self.skipped[_name(module)] = "; ".join(report.not_tested) or "nothing could be tested"
             return
-        self.skipped.pop(_name(module), None)
-        if report.tested or report.findings or len(tried) == _TRIES:
-            self._end(module, "")
+        self._end(module, "")
+        if report is not None:
             self.reports.append(report)
             if self._tell is not None:
                 self._tell(report)
-        else:
-            self.skipped[_name(module)] = "; ".join(report.not_tested) or "nothing could be tested"
 
     def _end(self, module: nn.Module, why: str) -> None:
         """This root is done, with all that is in it."""
+        self.skipped.pop(_name(module), None)
         if why:
             self.skipped[_name(module)] = why
-        else:
-            self.skipped.pop(_name(module), None)
-        for inner in module.modules():
-            self._done[id(inner)] = weakref.ref(inner)
-
-    def _is_done(self, module: nn.Module) -> bool:
-        known = self._done.get(id(module))
-        return known is not None and known() is module
+        self._done.update((id(inner), weakref.ref(inner)) for inner in module.modules())
 
 
+# ---------------------------------------------------------------------- one call of one root
 def examined(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float) -> Report | None:
     """The report on one call of a module; None for a module that is no recurrent program.
 
     Everything is put back: what the modules and the generators of random numbers hold, gradients, the grad mode.
     """
-    inner = unwrapped(module)
-    if inner is not module:
-        weight = next(module.parameters(), None)
-        if weight is not None:  # what distributes a model moves its inputs
-            place = weight.device
-            args, kwargs = rebuild((args, kwargs), lambda value: value.to(place) if hasattr(value, "to") else value)
-    with _unheard():
-        return _Study(inner, args, kwargs, seconds).report()
+    inner, end = unwrapped(module), time.monotonic() + seconds
+    weight = next(module.parameters(), None)
+    if inner is not module and weight is not None:  # what distributes a model moves its inputs
+        place = weight.device
+        args, kwargs = rebuild((args, kwargs), lambda value: value.to(place) if hasattr(value, "to") else value)
+    labs: dict[int | None, Experiments] = {}
 
-
-class _Study:
-    """One root and one call of it: which axis is the batch, and what the rules say then."""
-
-    def __init__(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float) -> None:
-        self._module = module
-        self._given = args, kwargs
-        self._end = time.monotonic() + seconds
-        self._runs = 0
-
-    def _lab(self, batch_dim: int | None) -> Experiments:
-        return Experiments(self._module, *self._given, batch_dim, seconds=self._end - time.monotonic())
-
-    def report(self) -> Report | None:
-        name = _name(self._module)
-        lab = self._lab(0)
-        try:
-            if lab.lost:
-                return Report((), (), (f"{name}: it holds what cannot be put back: {', '.join(lab.lost)}",))
-            try:
-                trace = lab.baseline
-                if trace.error is not None:
-                    return Report((), (), (f"{name}: it stops with {type(trace.error).__name__}",), lab.runs)
-                if not _is_recurrent(self._module, trace):
-                    return None
-                axis, why = self._batch(lab)
-            except OutOfTime:
-                return Report((), (), (f"{name}: the time was over",), lab.runs)
-            if axis == 0:
-                report = examine(lab)
-            else:
+    def lab_of(axis: int | None) -> Experiments:
+        """The experiments with an axis as the batch, each begun where the program stands."""
+        if axis not in labs:
+            for lab in labs.values():
                 lab.restart()
-                report = self._other(axis)
-            return _said(report, name, axis, why, self._runs + lab.runs)
-        finally:
-            lab.close()
+            labs[axis] = Experiments(inner, args, kwargs, axis, seconds=end - time.monotonic())
+        return labs[axis]
 
-    def _other(self, axis: int | None) -> Report:
-        lab = self._lab(axis)
+    with _unheard():
         try:
-            return examine(lab)
+            report = _report(inner, lab_of)
+            return None if report is None else replace(report, runs=sum(lab.runs for lab in labs.values()))
         finally:
-            self._runs += lab.runs
-            lab.close()
-
-    # ------------------------------------------------------------------ which axis is the batch
-    def _batch(self, lab: Experiments) -> tuple[int | None, str]:
-        """The batch axis of the inputs and why, None if it cannot be told."""
-        own = "index i of it alone moves row i of the result"
-        if _own_rows(lab.ask(samples_of)):
-            return 0, own
-        tensors = [slot.tensor for slot in lab.inputs.slots if isinstance(slot.value, Tensor) and slot.tensor.dim()]
-        first = next((slot.tensor for slot in lab.inputs.movable if isinstance(slot.value, Tensor)), None)
-        if first is not None and first.dim() > 1 and all(first.size(1) in tensor.shape for tensor in tensors):
-            lab.restart()
-            second = self._lab(1)
-            try:
-                if _own_rows(second.ask(samples_of)):
-                    return 1, own
-            finally:
-                self._runs += second.runs
-                second.close()
-        if first is None:
-            return 0, "the input is packed"
-        rows = [layer.N > 1 and not layer.unbatched and lab.N in (layer.N, layer.L) for layer in lab.layers]
-        if rows and all(rows):
-            return 0, "no axis moves its own rows alone, and every layer has an axis of the first one's length"
-        if any(slot.batch == 0 and _is_sequence(slot.tensor) for slot in lab.inputs.movable):
-            if not lab.layers or any(layer.N > 1 for layer in lab.layers):
-                return 0, "no axis moves its own rows alone, and the first is the batch by convention"
-            return None, "the layer's own batch axis has length 1"
-        if first.dim() == 2 and lab.N < 2:
-            return 0, "the first by convention"
-        return None, "no axis moves its own rows of the result alone"
+            for lab in reversed(labs.values()):
+                lab.close()
 
 
-def _is_sequence(tensor: Tensor) -> bool:
-    """Whether it has an axis of steps beside one of samples: three axes, or two of tokens."""
-    return tensor.dim() >= 3 or (tensor.dim() == 2 and not tensor.is_floating_point())
+def _report(module: Any, lab_of: Callable[[int | None], Experiments]) -> Report | None:
+    name, lab = _name(module), lab_of(0)
+    if lab.lost:
+        return Report((), (), (f"{name}: it holds what cannot be put back: {', '.join(lab.lost)}",))
+    try:
+        trace = lab.baseline
+        if trace.error is not None:
+            return Report((), (), (f"{name}: it stops with {type(trace.error).__name__}",))
+        if not _is_recurrent(module, trace):
+            return None
+        axis, why = _batch(lab_of)
+    except OutOfTime:
+        return Report((), (), (f"{name}: the time was over",))
+    report = examine(lab_of(axis))
+    taken = "" if axis is None else f", with axis {axis} of the input as the batch ({why})"
+    tested = (f"{name}: {', '.join(report.tested)}{taken}",) if report.tested else ()
+    left = [f"samples ({why})" if axis is None and line.startswith("samples (") else line for line in report.not_tested]
+    return replace(report, tested=tested, not_tested=tuple(f"{name}: {line}" for line in left))
 
 
-def _own_rows(samples: Samples) -> bool:
+def _batch(lab_of: Callable[[int | None], Experiments]) -> tuple[int | None, str]:
+    """The batch axis of the inputs and why, None if it cannot be told."""
+    lab, none = lab_of(0), "no axis moves its own rows alone"
+    if _own_rows(lab):
+        return 0, "index i of it alone moves row i of the result"
+    tensors = [slot.tensor for slot in lab.inputs.slots if isinstance(slot.value, Tensor) and slot.tensor.dim()]
+    first = next((slot.tensor for slot in lab.inputs.movable if isinstance(slot.value, Tensor)), None)
+    if first is None:
+        return 0, "the input is packed"
+    if first.dim() > 1 and all(first.size(1) in tensor.shape for tensor in tensors) and _own_rows(lab_of(1)):
+        return 1, "index i of it alone moves row i of the result"
+    if all(layer.N > 1 and not layer.unbatched and lab.N in (layer.N, layer.L) for layer in lab.layers) and lab.layers:
+        return 0, f"{none}, and every layer has an axis of the first one's length"
+    sequences = [slot for slot in lab.inputs.movable if slot.batch == 0 and slot.time is not None]
+    if sequences and (not lab.layers or any(layer.N > 1 for layer in lab.layers)):
+        return 0, f"{none}, and the first is the batch by convention"
+    return None, "the layer's own batch axis has length 1" if sequences else f"{none} of the result"
+
+
+def _own_rows(lab: Experiments) -> bool:
     """Whether each sample that was replaced moved its own row of a result, and nothing else."""
+    samples = lab.ask(samples_of)
     return samples.kind == "apart" and any(
         track.in_place() and len(track.touched) == len(samples.tested) > 1 for track in samples.rows.values()
     )
-
-
-def _said(report: Report, name: str, axis: int | None, why: str, runs: int) -> Report:
-    """The report with the name of the root and the axis that was taken."""
-    tested: tuple[str, ...] = ()
-    if report.tested:
-        taken = "" if axis is None else f", with axis {axis} of the input as the batch ({why})"
-        tested = (f"{name}: {', '.join(report.tested)}{taken}",)
-    left = [f"samples ({why})" if axis is None and line.startswith("samples (") else line for line in report.not_tested]
-    return replace(report, tested=tested, not_tested=tuple(f"{name}: {line}" for line in left), runs=runs)
 
 
 # ---------------------------------------------------------------------- which modules, and when
@@ -248,47 +188,41 @@ def _is_recurrent(module: nn.Module, trace: Trace) -> bool:
     """Whether a recurrent layer ran, or a line with the same weights again on what it gave before."""
     if any(isinstance(inner, _RECURRENT) for inner in module.modules()):
         return True
-    lines: dict[Any, list[Any]] = {}
+    lines: dict[Any, set[int]] = {}
     for call in trace.calls:
-        if call.name in RECURRENT:
+        given = lines.setdefault((call.line, *(value.index for value in call.inputs if value.parameter)), set())
+        weighted = any(value.parameter for value in call.inputs)
+        if call.name in KERNELS or (weighted and given & trace.ancestors(*call.inputs)):
             return True
-        weights = [value.index for value in call.inputs if value.parameter]
-        if weights:
-            lines.setdefault((call.line, *weights), []).append(call)
-    again = ((calls[:-1], calls[-1]) for calls in lines.values() if len(calls) > 1)
-    return any({v.index for call in before for v in call.outputs} & trace.ancestors(*c.inputs) for before, c in again)
+        given |= {value.index for value in call.outputs}
+    return False
 
 
 def _not_now(module: nn.Module, given: Any) -> str | None:
     """None if a root can be examined here; else why not, "" where there is nothing to say."""
     if isinstance(module, _RECURRENT):
         return "called by itself; what is read of its result outside of a module is not tested"
-    parameters = list(module.parameters())
-    recurrent = any(isinstance(inner, _RECURRENT) for inner in module.modules())
-    if not recurrent:
-        theirs = any(not type(inner).__module__.startswith("torch.") for inner in module.modules())
-        if not parameters or not theirs or not any(tensor.dim() > 1 for _, tensor in leaves(given)):
-            return ""
-    if isinstance(module, torch.jit.ScriptModule):
-        return "a scripted module does not show its inside"
-    if any(is_lazy(value) for value in (*parameters, *module.buffers())):
-        return "its lazy layers have no weights yet"
-    if in_backward():
-        return "called inside a backward pass"
-    if is_traced():
-        return "called while it is traced"
-    if in_transform():
-        return "called inside a transform of torch.func"
-    if dispatch_is_followed():
-        return "called under a TorchDispatchMode, which would see the experiments"
-    if torch.cuda.is_available() and torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():  # type: ignore[no-untyped-call]
-        return "called while a CUDA graph is captured"
+    inner, parameters = list(module.modules()), list(module.parameters())
     tensors = [*parameters, *(tensor for _, tensor in leaves(given))]
-    if any(tensor.is_meta or type(tensor).__name__ == "FakeTensor" for tensor in tensors):
-        return "its tensors have no elements"
-    if any(isinstance(inner, nn.SyncBatchNorm) and inner.training for inner in module.modules()):
-        return "its batch statistics wait for other processes"
-    return None
+    if not any(isinstance(one, _RECURRENT) for one in inner):
+        theirs = any(not type(one).__module__.startswith("torch.") for one in inner)
+        if not parameters or not theirs or not any(tensor.dim() > 1 for tensor in tensors[len(parameters) :]):
+            return ""
+    cuda = torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    reasons = {
+        "a scripted module does not show its inside": isinstance(module, torch.jit.ScriptModule),
+        "its lazy layers have no weights yet": any(is_lazy(value) for value in (*parameters, *module.buffers())),
+        "called inside a backward pass": private.in_backward(),
+        "called while it is traced": private.is_traced(),
+        "called inside a transform of torch.func": private.in_transform(),
+        "called under a TorchDispatchMode, which would see the experiments": private.dispatch_is_followed(),
+        "called while a CUDA graph is captured": cuda and torch.cuda.is_current_stream_capturing(),
+        "its tensors have no elements": any(t.is_meta or type(t).__name__ == "FakeTensor" for t in tensors),
+        "its batch statistics wait for other processes": any(
+            isinstance(one, nn.SyncBatchNorm) and one.training for one in inner
+        ),
+    }
+    return next((why for why, holds in reasons.items() if holds), None)
 
 
 def _calls() -> list[FrameType]:
@@ -296,15 +230,14 @@ def _calls() -> list[FrameType]:
     frame: FrameType | None = sys._getframe(1)
     calls: list[FrameType] = []
     while frame is not None and len(calls) < 2:
-        if frame.f_code is CALL_OF_MODULE:
+        if frame.f_code is private.CALL_OF_MODULE:
             calls.append(frame)
         frame = frame.f_back
     return calls
 
 
 def _name(module: Any) -> str:
-    inner = unwrapped(module)
-    return type(inner).__name__
+    return type(unwrapped(module)).__name__
 
 
 @contextlib.contextmanager

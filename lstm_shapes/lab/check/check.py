@@ -20,6 +20,7 @@ from lstm_shapes.lab.trace import tensors_of
 from . import _rules_losses as rules_losses
 from . import _rules_padding as rules_padding
 from . import _rules_raised as rules_raised
+from . import _rules_rows as rules_rows
 from . import _rules_samples as rules_samples
 from . import _rules_states as rules_states
 from ._blame import blame_of
@@ -30,10 +31,8 @@ from ._samples import samples_of
 from .report import Finding, Report, ordered
 from .rule import MORE, RULES
 
-__all__ = ["check", "examine"]
-
 # Importing a module of rules registers them; the order of a report is that of its levels.
-_RULE_MODULES = (rules_raised, rules_samples, rules_padding, rules_states, rules_losses)
+_RULE_MODULES = (rules_raised, rules_samples, rules_padding, rules_rows, rules_states, rules_losses)
 
 
 @in_one_sentence
@@ -94,19 +93,14 @@ def _understood(
         raise SpecError("model", "a module, or a function of tensors", type(model))
     if batch_dim is not None and (not isinstance(batch_dim, int) or batch_dim < 0):
         raise SpecError("batch_dim", "the batch axis, counted from 0, or None where there is none", batch_dim)
-    signature = _signature(model)
-    names = () if signature is None else tuple(signature.parameters)
-    if lengths is not None and whole_numbers(lengths) is None and "lengths" not in names:
+    parameters = _parameters(model)
+    if lengths is not None and whole_numbers(lengths) is None and "lengths" not in parameters:
         raise SpecError("lengths", "whole numbers, the steps of each sample", lengths)
-    if not inputs and not kwargs and signature is not None:
-        missing = [
-            name
-            for name, parameter in signature.parameters.items()
-            if parameter.default is parameter.empty and parameter.kind not in _MANY
-        ]
-        if missing:
-            raise SpecError("inputs", f"what the model is called with: {', '.join(missing)}", None, "check(model, x)")
-    given = [*((names[k] if k < len(names) else f"input {k}", v) for k, v in enumerate(inputs)), *kwargs.items()]
+    missing = [name for name, one in parameters.items() if one.default is one.empty and one.kind not in _MANY]
+    if missing and not inputs and not kwargs:
+        raise SpecError("inputs", f"what the model is called with: {', '.join(missing)}", None, "check(model, x)")
+    names = [*parameters, *(f"input {k}" for k in range(len(parameters), len(inputs)))]
+    given = [*zip(names, inputs, strict=False), *kwargs.items()]
     if any(isinstance(value, PackedSequence) or next(tensors_of(value), None) is not None for _, value in given):
         return
     for name, value in given:
@@ -122,27 +116,22 @@ def _understood(
 _MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def _signature(model: Callable[..., Any]) -> inspect.Signature | None:
-    """What a call takes, None where Python cannot say it."""
+def _parameters(model: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """What a call takes, nothing where Python cannot say it."""
     try:
-        return inspect.signature(model.forward if isinstance(model, nn.Module) else model)
+        return dict(inspect.signature(model.forward if isinstance(model, nn.Module) else model).parameters)
     except (TypeError, ValueError):
-        return None
+        return {}
 
 
 def _passed_on(
     model: Callable[..., Any], inputs: tuple[Any, ...], kwargs: dict[str, Any], told: dict[str, Any]
 ) -> dict[str, Any]:
     """What check is told is the model's too, where forward has a parameter of that name that is not given already."""
-    signature = _signature(model)
-    if signature is None:
-        return kwargs
-    try:
-        given = signature.bind_partial(*inputs, **kwargs).arguments
-    except TypeError:
-        return kwargs
-    more = {name: value for name, value in told.items() if value is not None and name in signature.parameters}
-    return {**{name: value for name, value in more.items() if name not in given}, **kwargs}
+    parameters = _parameters(model)
+    by_place = [name for name, one in parameters.items() if one.kind not in (*_MANY, one.KEYWORD_ONLY)]
+    free = set(parameters) - set(by_place[: len(inputs)])
+    return {name: value for name, value in told.items() if value is not None and name in free} | kwargs
 
 
 def _compared(model: Callable[..., Any], loss: Callable[..., Any], /, *inputs: Any, **kwargs: Any) -> Any:
@@ -153,7 +142,7 @@ def _compared(model: Callable[..., Any], loss: Callable[..., Any], /, *inputs: A
 def examine(lab: Experiments) -> Report:
     """All rules on one program. Time that runs out ends the experiments, not the report."""
     findings: list[Finding] = []
-    stopped = ""
+    stopped: tuple[str, ...] = ()
     try:
         for reads, find in [*((each.reads, each.find) for each in RULES.values()), *MORE]:
             found = find(*(lab.ask(read) for read in reads), lab)
@@ -162,28 +151,16 @@ def examine(lab: Experiments) -> Report:
         if error is not None:  # a bug that was there before is what the exception came from
             findings = [one if one.cause is not None else replace(one, cause=error) for one in findings]
     except OutOfTime:
-        stopped = "the time was over"
-    tested, not_tested = _summary(lab)
-    if stopped:
-        not_tested = (*not_tested, f"the rest: {stopped}")
-    return Report(ordered(findings), tested, not_tested, lab.runs)
-
-
-def _summary(lab: Experiments) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    tested: list[str] = []
-    not_tested: list[str] = []
-    samples, padding = lab.known(samples_of), lab.known(padding_of)
-    if samples is not None and samples.kind == "untested":
-        not_tested.append(f"samples ({samples.why})")
-    elif samples is not None:
-        tested.append(f"samples ({len(samples.tested)} of {lab.N})")
-    if padding is not None and padding.kind == "untested":
-        not_tested.append(f"padding ({padding.why})")
-    elif padding is not None:
-        lengths = lab.known(lengths_of)
-        tested.append("padding" if lengths is None or isinstance(lengths, str) else f"padding ({lengths.source})")
-    not_tested += sorted(lab.baseline.unseen)
-    return tuple(tested), tuple(not_tested)
+        stopped = ("the rest: the time was over",)
+    tested, not_tested = list[str](), list[str]()
+    samples, padding, lengths = lab.known(samples_of), lab.known(padding_of), lab.known(lengths_of)
+    source = "" if lengths is None or isinstance(lengths, str) else f" ({lengths.source})"
+    for what, one in (("samples", samples), ("padding", padding)):
+        if one is not None and one.kind == "untested":
+            not_tested.append(f"{what} ({one.why})")
+        elif one is not None:
+            tested.append(f"samples ({len(samples.tested)} of {lab.N})" if one is samples else f"padding{source}")
+    return Report(ordered(findings), tuple(tested), (*not_tested, *sorted(lab.baseline.unseen), *stopped), lab.runs)
 
 
 def _declared(finding: Finding) -> Finding:

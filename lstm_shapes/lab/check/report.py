@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from lstm_shapes.display import Shown, encodable
 from lstm_shapes.lab.trace import Where
-
-__all__ = ["Evidence", "Finding", "Level", "Report"]
 
 Level = Literal["error", "warning", "note"]
 _ORDER = {"error": 0, "warning": 1, "note": 2}
@@ -31,13 +29,7 @@ class Evidence:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {
-            "did": self.did,
-            "saw": self.saw,
-            "matrix": [list(row) for row in self.matrix],
-            "rows": self.rows,
-            "columns": self.columns,
-        }
+        return asdict(self) | {"matrix": [list(row) for row in self.matrix]}
 
     def __str__(self) -> str:
         return f"{self.did}: {self.saw}"
@@ -66,16 +58,10 @@ class Finding:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {
-            "code": self.code,
-            "name": self.name,
-            "level": self.level,
-            "title": self.title,
-            "layer": self.layer,
+        plain = {name: getattr(self, name) for name in ("code", "name", "level", "title", "layer", "detail", "fix")}
+        return plain | {
             "where": None if self.where is None else self.where.to_dict(),
-            "detail": self.detail,
             "made_by": list(self.made_by),
-            "fix": self.fix,
             "evidence": [item.to_dict() for item in self.evidence],
             "cause": None if self.cause is None else f"{type(self.cause).__name__}: {self.cause}",
         }
@@ -87,8 +73,7 @@ class Finding:
         rows.append(("measured", self.detail))
         rows += [("fix", self.fix)] if self.fix else []
         rows += [("made by", line) for line in self.made_by]
-        if self.cause is not None:
-            rows.append(("raised", f"{type(self.cause).__name__}: {self.cause}"))
+        rows += [("raised", f"{type(self.cause).__name__}: {self.cause}")] if self.cause is not None else []
         return tuple(rows)
 
     def __str__(self) -> str:
@@ -117,20 +102,23 @@ class Report(Shown):
         """Whether there is no error among the findings."""
         return not self.errors
 
+    def _of(self, level: Level) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.level == level)
+
     @property
     def errors(self) -> tuple[Finding, ...]:
         """The findings that are certain."""
-        return tuple(finding for finding in self.findings if finding.level == "error")
+        return self._of("error")
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
         """The findings that are likely."""
-        return tuple(finding for finding in self.findings if finding.level == "warning")
+        return self._of("warning")
 
     @property
     def notes(self) -> tuple[Finding, ...]:
         """What is worth knowing."""
-        return tuple(finding for finding in self.findings if finding.level == "note")
+        return self._of("note")
 
     @property
     def codes(self) -> tuple[str, ...]:

@@ -13,19 +13,18 @@ from lstm_shapes.lab.trace import Where
 
 from .report import Evidence, Finding, Level
 
-__all__ = ["MORE", "RULES", "Rule", "also", "rule"]
-
 RULES: dict[str, Rule] = {}
+# What a program of a rule is run on where it says nothing else: N = 4 sequences of L = 7 steps with Q = 5 features.
+_INPUTS = "inputs = (torch.randn(4, 7, 5),)\n"
 # Functions whose findings belong to rules of other modules, with the experiments that they read.
 MORE: list[tuple[tuple[Callable[..., Any], ...], Callable[..., Iterable[Finding]]]] = []
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One code of the table.
+    """One code of the table. `reads` are the experiments whose values are handed to `find`.
 
-    `reads` are the experiments whose values are handed to `find`. `wrong` and `right` are runnable programs that define
-    `model` and `inputs` (and `batch_dim`, `lengths`, `target`, `loss`).
+    `wrong` and `right` are runnable programs: `model` and `inputs`, and `batch_dim`, `lengths`, `target`, `loss`.
     """
 
     code: str
@@ -76,14 +75,17 @@ def also(*reads: Callable[..., Any]) -> Callable[[Callable[..., Iterable[Finding
 
 
 def _parts(text: str) -> tuple[str, str, str, str]:
-    """The docstring taken apart: first line, paragraphs, the program under Wrong::, the program under Right::."""
-    head, _, programs = text.partition("\nWrong::\n")
+    """The docstring taken apart: first line, paragraphs, the wrong program, the right program.
+
+    Either has its own under Wrong:: and Right::, or one program stands there with the lines that are not in both after
+    a - or a +, two columns further left.
+    """
+    head, _, programs = re.sub(r"\nWrong and right::\n", r"\nWrong::\n", text).partition("\nWrong::\n")
     wrong, _, right = programs.partition("\nRight::\n")
+    if not right:
+        rows = programs.splitlines()
+        wrong, right = ("\n".join(f"  {row[4:]}" for row in rows if row[2:3] != sign) for sign in "+-")
     title, _, why = head.partition("\n")
-    sentences = re.sub(r"\s+", " ", why).strip()
-    return (
-        title.strip().rstrip("."),
-        sentences,
-        textwrap.dedent(wrong).strip() + "\n",
-        textwrap.dedent(right).strip() + "\n",
-    )
+    wrong, right = (textwrap.dedent(one).strip() + "\n" for one in (wrong, right))
+    wrong, right = (one if "inputs = " in one else one + _INPUTS for one in (wrong, right))
+    return title.strip().rstrip("."), re.sub(r"\s+", " ", why).strip(), wrong, right

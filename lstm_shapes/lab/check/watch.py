@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
-from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from lstm_shapes.display import Shown
@@ -22,8 +21,6 @@ from ._rules_losses import seen_losses
 from ._rules_raised import explain_error
 from .report import Finding, Report, ordered
 from .rule import RULES
-
-__all__ = ["Watch", "watch"]
 
 # The code of an exception that no rule explains: an error all the same, and no note.
 _UNEXPLAINED = "LS113"
@@ -55,10 +52,8 @@ class Watch(Shown):
     def __enter__(self) -> Watch:
         _LINES.open()
         if self._roots is not None:
-            self._handles = [
-                register_module_forward_pre_hook(aside(self._module_begins)),
-                register_module_forward_hook(aside(self._module_ended)),
-            ]
+            begins, ended = self._aside(self._roots.begins), self._aside(self._roots.ended)
+            self._handles = [register_module_forward_pre_hook(begins), register_module_forward_hook(ended)]
         if self._loading is not None:
             self._loading.__enter__()
         self._recorder.__enter__()
@@ -77,24 +72,18 @@ class Watch(Shown):
             self.explain(error)
         self._see(self._recorder.trace)
 
-    # ------------------------------------------------------------------ hooks
-    def _module_begins(self, module: nn.Module, args: Any) -> None:
-        if self._roots is None or self._roots.busy or threading.get_ident() != self._thread:
-            return
-        self._recorder.paused = True
-        try:
-            self._roots.begins(module, args)
-        finally:
-            self._recorder.paused = False
+    def _aside(self, hook: Callable[..., None]) -> Callable[..., Any]:
+        """A hook that the recorder does not see, for modules of this thread that no experiment calls."""
 
-    def _module_ended(self, module: nn.Module, args: Any, output: Any) -> None:
-        if self._roots is None or self._roots.busy or threading.get_ident() != self._thread:
-            return
-        self._recorder.paused = True
-        try:
-            self._roots.ended(module, args, output)
-        finally:
-            self._recorder.paused = False
+        def called(*given: Any) -> None:
+            if threading.get_ident() == self._thread and self._roots is not None and not self._roots.busy:
+                self._recorder.paused = True
+                try:
+                    hook(*given)
+                finally:
+                    self._recorder.paused = False
+
+        return aside(called)
 
     def _see(self, trace: Trace) -> None:
         """Note what one run shows; a fault of ours is no reason to stop a program."""
@@ -129,19 +118,18 @@ class Watch(Shown):
         if self._roots is None:
             return Report(ordered(findings), (), ("experiments (turned off)",))
         reports, skipped = self._roots.reports, self._roots.skipped
-        findings += [finding for report in reports for finding in report.findings]
         not_tested = [line for report in reports for line in report.not_tested]
         not_tested += [why if why.startswith(name) else f"{name}: {why}" for name, why in skipped.items()]
         if not reports and not skipped:
             not_tested.append("no module with a recurrent layer was called")
         tested = tuple(line for report in reports for line in report.tested)
+        findings += [finding for report in reports for finding in report.findings]
         return Report(ordered(findings), tested, tuple(not_tested), sum(report.runs for report in reports))
 
     @property
     def worth_saying(self) -> bool:
         """Whether a recurrent module was called, or something was found that is more than an unexplained exception."""
-        roots = self._roots
-        called = roots is not None and bool(roots.reports or roots.skipped)
+        called = self._roots is not None and bool(self._roots.reports or self._roots.skipped)
         return called or any(finding.code != _UNEXPLAINED for finding in self.findings)
 
     @property
@@ -219,7 +207,7 @@ class _UsersLines:
 
     def __init__(self) -> None:
         self._watches = 0
-        self._before: Callable[..., Any] | None = None
+        self._before: Callable[..., Any] = warnings.showwarning
         self._said: set[tuple[str, str, int]] = set()
         self._filter: Any = None
 
@@ -233,45 +221,32 @@ class _UsersLines:
 
     def _put(self) -> None:
         self._watches += 1
-        if self._watches > 1:
-            return
-        self._said.clear()
-        self._before = warnings.showwarning
-        warnings.showwarning = self._show
-        warnings.filterwarnings("ignore", _OUR_HOOKS)
-        self._filter = warnings.filters[0]
+        if self._watches == 1:
+            self._said.clear()
+            self._before, warnings.showwarning = warnings.showwarning, self._show
+            warnings.filterwarnings("ignore", _OUR_HOOKS)
+            self._filter = warnings.filters[0]
 
     def _take_back(self) -> None:
         self._watches -= 1
-        if self._watches:
-            return
-        if self._filter in warnings.filters:
+        if self._watches == 0 and self._filter in warnings.filters:
             warnings.filters.remove(self._filter)  # type: ignore[attr-defined]
-        if warnings.showwarning == self._show and self._before is not None:
+        if self._watches == 0 and warnings.showwarning == self._show:
             warnings.showwarning = self._before
 
     def _show(
-        self,
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: Any = None,
-        line: str | None = None,
+        self, message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: str | None = None
     ) -> None:
         if not theirs(filename):
-            frame = sys._getframe(1)
-            while frame is not None:
-                file_of = frame.f_code.co_filename
-                if theirs(file_of) and file_of != warnings.__file__:
-                    filename, lineno, line = file_of, frame.f_lineno, None
-                    break
-                frame = frame.f_back  # type: ignore[assignment]
+            frame: Any = sys._getframe(1)
+            while frame is not None and (not theirs(own := frame.f_code.co_filename) or own == warnings.__file__):
+                frame = frame.f_back
+            if frame is not None:
+                filename, lineno, line = frame.f_code.co_filename, frame.f_lineno, None
             if (str(message), filename, lineno) in self._said:
                 return  # Python says a warning once a line, and took ours for the line
             self._said.add((str(message), filename, lineno))
-        if self._before is not None:
-            self._before(message, category, filename, lineno, file, line)
+        self._before(message, category, filename, lineno, file, line)
 
 
 _LINES = _UsersLines()

@@ -1,15 +1,13 @@
 """gates: every gate of a layer at every step, recomputed from its own weights and held against its own outputs.
 
-The layer runs once, and its answer of each layer is kept (layer_call.py). From that all steps of a gate can be
-replayed at once; with a graph they are unrolled step by step (recurrence.py). A `GateTrace` (trace.py) holds a
-`CellTrace` for each layer and direction.
+The layer runs once, and what each of its layers put out is kept (_called.py). From that all steps of a gate are
+replayed at once (_recurrence.py). A `GateTrace` (trace.py) holds a `CellTrace` for each layer and direction.
 
 Time: the layer's own call, and row 0 of every layer replayed at once, so that a layer that computes otherwise is
 refused here. All rows of a layer and direction are replayed, and compared, when one of its gates is looked at.
 
 Memory: until then a trace holds x, each layer's output and a copy of the weights; looked at, each gate and state
-once, K·R·N·L·(5D + H) elements for an LSTM (`GateTrace.bytes_formula`). With `grad=True` all of it at once, and what
-autograd keeps, about three times as much.
+once, K·R·N·L·(5D + H) elements for an LSTM (`GateTrace.bytes_formula`). With `grad=True` also what autograd keeps.
 
 Source: RNNBase.forward and the "Variables" sections of LSTM, GRU and RNN in `torch/nn/modules/rnn.py`.
 """
@@ -17,23 +15,22 @@ Source: RNNBase.forward and the "Variables" sections of LSTM, GRU and RNN in `to
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import overload
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.lab._calling import Inputs, Returned, State, X, arriving, call_plainly, read_inputs
+from lstm_shapes.lab._calling import Inputs, Returned, State, X, arriving, read_inputs
 from lstm_shapes.theory._given import Given, Lengths, takes
 from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.spec import Spec
 
-from ._layer_call import LayerByLayer, left_out, make_weights, quiet
-from ._recurrence import GateWeights, unroll
-from .cell_trace import CellTrace, Replayed, agree, tolerance_of
-from .trace import GateTrace, outputs
+from ._called import call_by_layer, left_out, quiet
+from ._recurrence import GateWeights
+from .cell_trace import CellTrace, time_major
+from .trace import GateTrace
 
 __all__ = ["gates"]
 
@@ -96,27 +93,21 @@ def gates(given: Given, *, grad: bool = False) -> GateTrace:
     # Under autocast the layer would round where its own dtype does not; the trace is of the layer as it is.
     with torch.autocast(device.type, enabled=False), torch.set_grad_enabled(grad):
         # Here, where a graph is recorded: to take names away is an operation like any other.
-        inputs = read_inputs(layer, spec, x, state, given.lengths)
+        inputs = _copied(read_inputs(layer, spec, x, state, given.lengths))
+        mask = _mask(inputs.call, device)
         twin = quiet(layer)
-        with torch.no_grad(), LayerByLayer() as kernel:
-            own = call_plainly(twin, spec, inputs)
-        if grad:
-            make_weights(twin)
-        weights = (GateWeights.of(twin, spec, k, r) for k in range(spec.K) for r in range(spec.R))
-        called = _Called.of(spec, inputs, own, [part.copied() for part in weights])
-        cells = called.replayable(kernel.outputs)
+        own, lower = call_by_layer(twin, spec, inputs)
+        cells = _cells(twin, spec, inputs, own, lower, mask)
         for cell in cells:
-            _ = cell.replayed if grad else cell.first_row().replayed
-        if grad:
-            cells = called.unrolled()
+            _ = cell.first_row().replayed
     return GateTrace(
         spec=spec,
         call=inputs.call,
         cells=cells,
         device=str(device),
         dtype=dtype_name(inputs.X.dtype),
-        note=_note(layer, spec, cells),
-        mask=called.mask,
+        note=_note(layer, spec),
+        mask=mask,
     )
 
 
@@ -135,109 +126,46 @@ def _device(layer: nn.Module, grad: bool) -> torch.device:
     return weights[0].device
 
 
-def _note(layer: nn.Module, spec: Spec, cells: Sequence[CellTrace]) -> str:
+def _note(layer: nn.Module, spec: Spec) -> str:
     """What the traced layer did not do as it would have."""
-    said = []
+    said, hooks = [], left_out(layer)
     if layer.training and spec.dropout and spec.K > 1:
         said.append(f"dropout={spec.dropout:g} between layers was left out: it is random. These are eval() numbers.")
-    hooks = left_out(layer)
     if hooks:
         said.append(f"{hooks} hook{'s were' if hooks > 1 else ' was'} left out: the trace is of the layer alone.")
-    unrolled = cells[0].unrolled
-    if unrolled is not None and unrolled.residual > (plain_tolerance := tolerance_of(cells[0].x)):
-        said.append(
-            f"Step by step, rounding grew to {unrolled.residual:.1e}, beyond {plain_tolerance:.0e}: "
-            "these numbers have left the layer's own, which each single step repeats."
-        )
     return " ".join(said)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Called:
-    """A call that was made, time-major: X is (L, N, Q), and each layer and direction has a place in the rest."""
-
-    spec: Spec
-    call: Call
-    own: Returned
-    X: Tensor
-    mask: Tensor | None
-    weights: tuple[GateWeights, ...]
-    starts: tuple[dict[str, Tensor], ...]
-
-    @classmethod
-    def of(cls, spec: Spec, inputs: Inputs, own: Returned, weights: Sequence[GateWeights]) -> _Called:
-        """With copies of what the user could change later; a graph goes through a copy."""
-        call = inputs.call
-        mask = None
-        if call.short:
-            device = inputs.X.device
-            mask = torch.arange(call.L, device=device)[:, None] < torch.tensor(call.lengths, device=device)
-        X = _time_major(spec, call, inputs.X.clone())
-        if mask is not None:  # whatever stands in the padding, it must not reach a gradient as 0·nan
-            X = X.masked_fill(~mask[..., None], 0)
-        starts = _by_cell(spec, call, [start.clone() for start in own.starts])
-        return cls(spec, call, own, X, mask, tuple(weights), starts)
-
-    def replayable(self, kept: Sequence[Tensor]) -> tuple[CellTrace, ...]:
-        """Traces that are worked out later. `kept` is each layer's output, as torch's kernel returned it."""
-        spec, packed = self.spec, self.own.packed_X
-        if len(kept) != spec.K and spec.K > 1:  # a forward of its own, which calls no kernel
-            with torch.no_grad():
-                return self._cells(self._layer_outputs(self._unroll()))
-        lower = kept[: spec.K - 1]
-        if packed is None:
-            return self._cells([output.transpose(0, 1) if spec.batch_first else output for output in lower])
-        order = (packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
-        padded = (pad_packed_sequence(PackedSequence(data, *order), total_length=self.call.L) for data in lower)
-        return self._cells([output for output, _ in padded])
-
-    def unrolled(self) -> tuple[CellTrace, ...]:
-        """Traces with a graph, worked out step by step; Y, hn and cn are held against the layer's own."""
-        values = self._unroll()
-        cells = self._cells(self._layer_outputs(values))
-        names = ("Y", *(f"{name}n" for name in self.spec.kind.states))
-        theirs = dict(zip(names, (self.own.Y, *self.own.finals), strict=True))
-
-        def exact() -> dict[str, Tensor]:
-            with torch.no_grad():
-                return outputs(cells, self._unroll(torch.float64))
-
-        found = {name: tensor.detach() for name, tensor in outputs(cells, values).items()}
-        agreement = agree(found, {name: theirs[name] for name in found}, exact)  # type: ignore[misc]
-        return tuple(replace(cell, unrolled=Replayed(one, *agreement)) for cell, one in zip(cells, values, strict=True))
-
-    def _unroll(self, dtype: torch.dtype | None = None) -> list[dict[str, Tensor]]:
-        wanted = dtype or self.X.dtype
-        starts = [{name: state.to(wanted) for name, state in start.items()} for start in self.starts]
-        return unroll(self.spec, self.weights, self.X.to(wanted), starts, self.mask)
-
-    def _layer_outputs(self, values: Sequence[dict[str, Tensor]]) -> list[Tensor]:
-        """What each layer but the top one put out, (L, N, R·H)."""
-        K, R = self.spec.K, self.spec.R
-        halves = [one["h"] for one in values]
-        return [torch.cat(halves[k * R : (k + 1) * R], dim=-1) for k in range(K - 1)]
-
-    def _cells(self, lower: Sequence[Tensor]) -> tuple[CellTrace, ...]:
-        """A trace of each layer and direction; a layer reads what the one below put out, and the top one put out Y."""
-        spec, call, own = self.spec, self.call, self.own
-        top = _time_major(spec, call, own.finals[0] if own.Y is None else own.Y)
-        ends = _by_cell(spec, call, own.finals)
-        cells = []
-        for k, (x, output) in enumerate(zip((self.X, *lower), (*lower, top), strict=True)):
-            for r, half in enumerate(output.chunk(spec.R, dim=-1)):
-                at = k * spec.R + r
-                facts = (self.weights[at], self.mask, x, self.starts[at], half, ends[at])
-                cells.append(CellTrace(spec, call, k, r, *facts))
-        return tuple(cells)
+def _copied(inputs: Inputs) -> Inputs:
+    """With copies of what the user could change later; a graph goes through them. Rows are packed anew."""
+    state = inputs.state and tuple(part.clone() for part in inputs.state)
+    return replace(inputs, X=inputs.X.clone(), packed=None, state=state)
 
 
-def _time_major(spec: Spec, call: Call, tensor: Tensor) -> Tensor:
-    """X or Y of the user's layout as (L, N, ·)."""
-    if spec.kind.step:
-        tensor = tensor.unsqueeze(0)
-    if not call.batched:
-        return tensor.unsqueeze(-2)
-    return tensor.transpose(0, 1) if spec.batch_first and not spec.kind.step else tensor
+def _mask(call: Call, device: torch.device) -> Tensor | None:
+    """(L, N), true where a row has a step; None where all have."""
+    if not call.short:
+        return None
+    return torch.arange(call.L, device=device)[:, None] < torch.tensor(call.lengths, device=device)
+
+
+def _cells(
+    twin: nn.Module, spec: Spec, inputs: Inputs, own: Returned, lower: Sequence[Tensor], mask: Tensor | None
+) -> tuple[CellTrace, ...]:
+    """A trace of each layer and direction; a layer reads what the one below put out, and the top one put out Y."""
+    call = inputs.call
+    top = own.finals[0] if own.Y is None else own.Y
+    x, outputs = time_major(spec, call, inputs.X), (*lower, time_major(spec, call, top))
+    if mask is not None:  # whatever stands in the padding, it must not reach a gradient as 0·nan
+        x = x.masked_fill(~mask[..., None], 0)
+    starts, ends = _by_cell(spec, call, own.starts), _by_cell(spec, call, own.finals)
+    cells = []
+    for k, output in enumerate(outputs):
+        for r, half in enumerate(output.chunk(spec.R, dim=-1)):
+            at, weights = k * spec.R + r, GateWeights.of(twin, spec, k, r)
+            cells.append(CellTrace(spec, call, k, r, weights, mask, x, starts[at], half, ends[at]))
+        x = output
+    return tuple(cells)
 
 
 def _by_cell(spec: Spec, call: Call, states: Sequence[Tensor]) -> tuple[dict[str, Tensor], ...]:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from lstm_shapes.display import Shown, drawing
+from lstm_shapes.display import Drawn, Shown
 from lstm_shapes.display._numbers import counted, number
-from lstm_shapes.errors import SpecError
 from lstm_shapes.theory.spec import Spec
 
 from .cell_trace import CellTrace
-
-__all__ = ["Equation", "Feedback", "GateStep", "HeatMap", "Reentry", "read_feedback", "read_step"]
-
 
 # A name in an equation of theory/cells.py: x_i, h_i, c' or f; never the `tanh` of `tanh(`.
 _NAME = re.compile(r"[xh]_[a-z]|\b[a-z]'|\b[a-z]\b(?!['(])")
@@ -70,12 +65,7 @@ class GateStep(Shown):
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {
-            "layer": self.layer,
-            "direction": self.direction,
-            "t": self.t,
-            "n": self.n,
-            "d": self.d,
-            "before": self.before,
+            **{name: getattr(self, name) for name in ("layer", "direction", "t", "n", "d", "before")},
             "inputs": {name: {"shape": shape, "values": list(values)} for name, shape, values in self.inputs},
             "equations": [equation.to_dict() for equation in self.equations],
         }
@@ -83,13 +73,18 @@ class GateStep(Shown):
 
 def read_step(cell: CellTrace, t: int, n: int, d: int) -> GateStep:
     """The step at valid positions t, n, d (`GateTrace.step` checks them)."""
-    spec = cell.spec
+    spec, x = cell.spec, cell.x[t, n].detach()
     source, before = _before(cell, t, n)
-    width = {"h": (spec.width, spec.H), "c": ("D", spec.D)}
-    inputs = [("x", f"({_input(cell)}={cell.x.shape[-1]},)", _floats(cell.x[t, n]))]
-    for name, state in before.items():
-        symbol, size = width[name]
-        inputs.append((f"{name}'", f"({symbol}={size},)", _floats(state)))
+    width = {"h": f"{spec.width}={spec.H}", "c": f"D={spec.D}"}
+    reads = "Q" if cell.layer == 0 else f"{'R·' if spec.R > 1 else ''}{spec.width}"
+    entering = [("x", f"{reads}={len(x)}", x), *((f"{name}'", width[name], state) for name, state in before.items())]
+    W = cell.weights
+    products = [
+        *_products(spec, "i", "x", entering[0][1], W.ih.detach() @ x, W.b_ih, d),
+        *_products(spec, "h", "h'", width["h"], W.hh.detach() @ before["h"], W.b_hh, d),
+    ]
+    known = {line.name: line.value for line in products if line.value is not None}
+    known |= {f"{name}'": float(state[d]) for name, state in before.items() if d < len(state)}
     return GateStep(
         spec=spec,
         layer=cell.layer,
@@ -99,15 +94,9 @@ def read_step(cell: CellTrace, t: int, n: int, d: int) -> GateStep:
         d=d,
         batched=cell.call.batched,
         before=source,
-        inputs=tuple(inputs),
-        equations=(*_contributions(cell, t, n, d), *_gate_equations(cell, t, n, d, before)),
+        inputs=tuple((name, f"({shape},)", tuple(vector.tolist())) for name, shape, vector in entering),
+        equations=(*products, *_gate_equations(cell, t, n, d, known)),
     )
-
-
-def _input(cell: CellTrace) -> str:
-    if cell.layer == 0:
-        return "Q"
-    return f"R·{cell.spec.width}" if cell.spec.R > 1 else cell.spec.width
 
 
 def _before(cell: CellTrace, t: int, n: int) -> tuple[str, dict[str, Tensor]]:
@@ -115,65 +104,47 @@ def _before(cell: CellTrace, t: int, n: int) -> tuple[str, dict[str, Tensor]]:
     lengths = cell.call.lengths
     last = (lengths[n] if lengths else cell.call.L) - 1
     if t == (last if cell.reverse else 0):
-        return " and ".join(f"{name}0" for name in cell.start), {k: v[n] for k, v in cell.start.items()}
+        return " and ".join(f"{name}0" for name in cell.start), {k: v[n].detach() for k, v in cell.start.items()}
     s = t + 1 if cell.reverse else t - 1
-    return f"t = {s}", {name: cell.values[name][s, n] for name in cell.start}
+    return f"t = {s}", {name: cell.values[name][s, n].detach() for name in cell.start}
 
 
-def _contributions(cell: CellTrace, t: int, n: int, d: int) -> list[Equation]:
-    """x_i = W_ii·x + b_ii and h_i = W_hi·h' + b_hi for each gate."""
-    spec, W, lines = cell.spec, cell.weights, []
-    D, x, h = spec.D, cell.x[t, n], _before(cell, t, n)[1]["h"]
-    read, hidden = f"{_input(cell)}={x.shape[0]}", f"{spec.width}={spec.H}"
-    for kind, vector, size, product, bias in (
-        ("i", "x", read, W.ih @ x, W.b_ih),
-        ("h", "h'", hidden, W.hh @ h, W.b_hh),
-    ):
-        for place, gate in enumerate(spec.kind.gates):
-            name, formula, shapes = f"{'x' if kind == 'i' else 'h'}_{gate}", f"W_{kind}{gate}·{vector}", f"({size},)"
-            value, numbers = _one(product[place * D + d]), ""
-            if bias is not None:
-                formula, shapes = f"{formula} + b_{kind}{gate}", f"{shapes} + (D={D},)"
-                added = _one(bias[place * D + d])
-                value, numbers = value + added, f"{number(value)} + {_bracketed(added)}"
-            lines.append(Equation(name, formula, f"(D={D}, {size})·{shapes}", numbers, value))
-    return lines
+def _products(
+    spec: Spec, kind: str, vector: str, size: str, product: Tensor, bias: Tensor | None, d: int
+) -> Iterator[Equation]:
+    """x_i = W_ii·x + b_ii for each gate, or h_i = W_hi·h' + b_hi."""
+    for place, gate in enumerate(spec.kind.gates):
+        formula, shapes, numbers = f"W_{kind}{gate}·{vector}", f"(D={spec.D}, {size})·({size},)", ""
+        value = float(product[place * spec.D + d])
+        if bias is not None:
+            added = float(bias[place * spec.D + d].detach())
+            formula, shapes = f"{formula} + b_{kind}{gate}", f"{shapes} + (D={spec.D},)"
+            value, numbers = value + added, f"{number(value)} + {_bracketed(added)}"
+        yield Equation(f"{vector[0]}_{gate}", formula, shapes, numbers, value)
 
 
-def _gate_equations(cell: CellTrace, t: int, n: int, d: int, before: dict[str, Tensor]) -> list[Equation]:
-    """The equations of theory/cells.py with the numbers of unit d put in."""
+def _gate_equations(cell: CellTrace, t: int, n: int, d: int, known: dict[str, float]) -> Iterator[Equation]:
+    """The equations of theory/_cells.py with the numbers of unit d put in."""
     spec = cell.spec
-    known = {line.name: line.value for line in _contributions(cell, t, n, d) if line.value is not None}
-    known |= {f"{name}'": _one(state[d]) for name, state in before.items() if d < state.shape[0]}
-    lines = []
+    now = {name: values[t, n].detach() for name, values in cell.values.items()}
     for name, right in spec.kind.equations:
         formula = right.replace("tanh", spec.nonlinearity) if spec.kind.nonlinearities else right
-        substituted = _NAME.sub(lambda found: _bracketed(known[found.group()]), formula).replace(" ⊙ ", "·")
+        substituted = _NAME.sub(lambda match: _bracketed(known[match.group()]), formula).replace(" ⊙ ", "·")
         substituted = _DOUBLE.sub(r"\1", substituted)
         if name == "h" and spec.P:
             # The projection mixes all units, so unit d of h is no function of unit d of o and c alone.
-            unprojected = _one(cell.values["o"][t, n, d] * cell.values["c"][t, n, d].tanh())
-            lines.append(Equation("m", formula, f"(D={spec.D},)", substituted, unprojected))
+            unprojected = float(now["o"][d] * now["c"][d].tanh())
+            yield Equation("m", formula, f"(D={spec.D},)", substituted, unprojected)
             shapes = f"(P={spec.P}, D={spec.D})·(D={spec.D},)"
-            h = _one(cell.values["h"][t, n, d]) if d < spec.P else None
-            lines.append(Equation("h", "W_hr·m", shapes, "", h))
-            continue
-        known[name] = _one(cell.values[name][t, n, d])
-        lines.append(Equation(name, formula, f"(D={spec.D},)", substituted, known[name]))
-    return lines
+            yield Equation("h", "W_hr·m", shapes, "", float(now["h"][d]) if d < spec.P else None)
+        else:
+            known[name] = float(now[name][d])
+            yield Equation(name, formula, f"(D={spec.D},)", substituted, known[name])
 
 
 def _bracketed(value: float) -> str:
     text = number(value)
     return f"({text})" if text.startswith("−") else text
-
-
-def _one(value: Tensor) -> float:
-    return float(value.detach())
-
-
-def _floats(vector: Tensor) -> tuple[float, ...]:
-    return tuple(vector.detach().tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,37 +178,21 @@ class Feedback(Shown):
         return {"rows": [row.to_dict() for row in self.rows]}
 
 
-def read_feedback(spec: Spec, cells: Iterable[CellTrace]) -> Feedback:
-    """The feedback of each layer and direction."""
-    return Feedback(spec, tuple(row for cell in cells for row in _rows(cell)))
-
-
-def _rows(cell: CellTrace) -> list[Reentry]:
-    spec, mask = cell.spec, cell.mask
-    hidden = f"{spec.width}={spec.H}"
-    gates, G = spec.kind.gates, spec.G
-    rows_of_weight = f"{G}D={G * spec.D}" if G > 1 else f"D={spec.D}"
-    names = " ".join(f"h_{gate}" for gate in gates)
-    product = "W_hh·h'" + (" + b_hh" if spec.bias else "")
-    every = {name: tensor.detach() for name, tensor in {**cell.values, **cell.parts()}.items()}
-    share = _share(every["recurrent"], every["input"], mask)
-    rows = [Reentry(cell.layer, cell.direction, "h", f"{names} = {product}", f"({rows_of_weight}, {hidden})", share)]
+def read_feedback(cell: CellTrace) -> list[Reentry]:
+    """The ways back of one layer and direction."""
+    spec = cell.spec
+    now = {name: tensor.detach() for name, tensor in {**cell.values, **cell.parts()}.items()}
+    rows = f"{spec.G}D={spec.G * spec.D}" if spec.G > 1 else f"D={spec.D}"
+    names = " ".join(f"h_{gate}" for gate in spec.kind.gates)
+    through = f"{names} = W_hh·h'{' + b_hh' if spec.bias else ''}"
+    ways = [("h", through, f"({rows}, {spec.width}={spec.H})", _share(now["recurrent"], now["input"], cell.mask))]
     for name, right in spec.kind.equations:
         for state in re.findall(r"\b([a-z])'", right):
-            gate, rest = _terms(cell, every, state)
-            share = _share(gate, rest, mask)
-            equation = Reentry(cell.layer, cell.direction, state, f"{name} = {right}", f"(D={spec.D},)", share)
-            rows.append(equation)
-    return rows
-
-
-def _terms(cell: CellTrace, every: dict[str, Tensor], state: str) -> tuple[Tensor, Tensor]:
-    """The term with the old state, and the other one: what was kept, and what was written."""
-    if state == "c":
-        written = every["i"] * every["g"]
-        return every["c"] - written, written
-    written = (1 - every["z"]) * every["n"]
-    return every["h"] - written, written
+            # What was kept of the old state, and what was written.
+            written = now["i"] * now["g"] if state == "c" else (1 - now["z"]) * now["n"]
+            share = _share(now[state] - written, written, cell.mask)
+            ways.append((state, f"{name} = {right}", f"(D={spec.D},)", share))
+    return [Reentry(cell.layer, cell.direction, *way) for way in ways]
 
 
 def _share(part: Tensor, rest: Tensor, mask: Tensor | None) -> float | None:
@@ -248,7 +203,7 @@ def _share(part: Tensor, rest: Tensor, mask: Tensor | None) -> float | None:
 
 
 @dataclass(frozen=True, repr=False)
-class HeatMap(Shown):
+class HeatMap(Drawn):
     """`values[d][t]`: units down, steps across, as many steps as the row has."""
 
     gate: str
@@ -283,28 +238,7 @@ class HeatMap(Shown):
         reach = max(1.0, abs(low), abs(high))
         return -reach, reach
 
-    @property
-    def svg(self) -> str:
-        """The same as an accessible SVG."""
-        return drawing(self).svg
-
-    def save(self, path: str | Path) -> Path:
-        """Write the picture as SVG.
-
-        Raises: SpecError for another suffix than `.svg`.
-        """
-        file = Path(path)
-        if file.suffix != ".svg":
-            raise SpecError("path", "a file name that ends in .svg", str(path))
-        file.write_text(self.svg, encoding="utf-8")
-        return file
-
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {
-            "gate": self.gate,
-            "layer": self.layer,
-            "direction": self.direction,
-            "n": self.n,
-            "values": [list(row) for row in self.values],
-        }
+        where = {name: getattr(self, name) for name in ("gate", "layer", "direction", "n")}
+        return {**where, "values": [list(row) for row in self.values]}

@@ -1,27 +1,20 @@
 """CellTrace: the gates of one direction of one layer, worked out and proved when somebody looks.
 
 A trace is a snapshot: it holds what the layer read and put out, and a copy of its weights. The gates themselves, by
-far the largest part, are replayed (recurrence.py) the first time one of them is asked for, and compared there and then
-with what the layer put out: no gate is ever shown that was not.
+far the largest part, are replayed (_recurrence.py) the first time one of them is asked for, and compared there and
+then with what the layer put out: no gate is ever shown that was not.
 
-Whether a recomputation and a layer gave the same numbers is asked up to the rounding of their dtype (`agree`).
-Both do the same sums in another order, so they differ by rounding: a few units in the last place of each step,
-from the same state before it. The tolerance, relative to max(1, |value|), is
+Both do the same sums in another order, so they differ by rounding: a few units in the last place of each step, from
+the same state before it. The tolerance, relative to max(1, |value|), is
 
     float64  1e-12      float32  1e-5      about 100 units in the last place
     float16  1e-2       bfloat16 5e-2      about 10: a kernel may keep float32 between its operations, and we round
     float32 on CUDA where cuDNN may use TF32: 5e-3, because TF32 multiplies with 10 bits of mantissa
-
-With a graph the recomputation runs on its own states, and large recurrent weights make a chaotic system, in which
-rounding grows with every step. So there, before a difference is called a mismatch, it is all done again in
-float64, and what rounding did to the first pass widens the tolerance tenfold. Wrong weights, a wrong gate order or a
-wrong state differ by far more than their own rounding.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -32,13 +25,11 @@ from torch import Tensor
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
+from lstm_shapes.theory._contract import layouts
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec
 
 from ._recurrence import GateWeights, replay, steps_before
-
-__all__ = ["TOLERANCES", "CellTrace", "Replayed", "agree", "last_computed", "tolerance_of"]
-
 
 TOLERANCES: dict[torch.dtype, float] = {
     torch.float64: 1e-12,
@@ -49,50 +40,29 @@ TOLERANCES: dict[torch.dtype, float] = {
 TF32 = 5e-3
 
 
-def tolerance_of(tensor: Tensor) -> float:
-    """The tolerance for the dtype on its device.
+class Replayed(NamedTuple):
+    """Gates and states by name, time-major (L, N, ·), and how far they are from the layer's own outputs."""
 
-    >>> tolerance_of(torch.zeros(1))
-    1e-05
-    """
-    if tensor.device.type == "cuda" and tensor.dtype == torch.float32 and torch.backends.cudnn.allow_tf32:
-        return TF32
-    return TOLERANCES[tensor.dtype]
+    values: dict[str, Tensor]
+    residual: float
 
 
-def agree(
-    ours: dict[str, Tensor], theirs: dict[str, Tensor], exact: Callable[[], dict[str, Tensor]] | None = None
-) -> tuple[float, float]:
-    """The greatest difference and the tolerance that it kept.
+def time_major(spec: Spec, call: Call, tensor: Tensor) -> Tensor:
+    """X or Y of the layer's layout as (L, N, ·)."""
+    if spec.kind.step:
+        tensor = tensor.unsqueeze(0)
+    if not call.batched:
+        return tensor.unsqueeze(-2)
+    return tensor.transpose(0, 1) if spec.batch_first and not spec.kind.step else tensor
 
-    `exact`, where rounding can grow, recomputes in float64; called only beyond the plain tolerance.
 
-    >>> one = {"Y": torch.ones(2)}
-    >>> agree(one, one)
-    (0.0, 1e-05)
-
-    Raises: ShapeError that carries name, tolerance and residual.
-    """
-    residuals = {name: _residual(ours[name], theirs[name]) for name in ours}
-    name, residual = max(residuals.items(), key=lambda item: item[1])
-    tolerance = tolerance_of(ours[name])
-    if residual <= tolerance:
-        return residual, tolerance
-    if exact is not None:
-        precise = exact()
-        rounding = max(_residual(ours[key], precise[key]) for key in ours)
-        # In units of the plain tolerance, so that a kernel that rounds more (TF32) is allowed more growth.
-        tolerance *= max(1.0, 10 * rounding / TOLERANCES[ours[name].dtype])
-        if residual <= tolerance:
-            return residual, tolerance
-    raise ShapeError(
-        f"recomputed {name}",
-        "what the layer itself returns",
-        expected=f"a residual of at most {tolerance:.1e}",
-        got=f"{residual:.1e}",
-        hint="The layer computes with other weights than it shows, as after replacing a parameter's data by hand, "
-        "or its forward is not torch's",
-    )
+def in_layout(spec: Spec, call: Call, tensor: Tensor) -> Tensor:
+    """(L, N, ·) in the layer's layout."""
+    if spec.kind.step:
+        tensor = tensor.squeeze(0)
+    if not call.batched:
+        return tensor.squeeze(-2)
+    return tensor.transpose(0, 1) if spec.batch_first and not spec.kind.step else tensor
 
 
 def _residual(a: Tensor, b: Tensor) -> float:
@@ -110,21 +80,11 @@ def _residual(a: Tensor, b: Tensor) -> float:
     return float(apart.nan_to_num(nan=math.inf, posinf=math.inf).max())
 
 
-class Replayed(NamedTuple):
-    """Gates and states, (L, N, ·) each, and how far they are from what the layer put out."""
-
-    values: dict[str, Tensor]
-    residual: float
-    tolerance: float
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class CellTrace(Shown):
-    """One direction of one layer: `.i .f .g .o .c .h` (GRU `.r .z .n .h`, RNN `.h`), or `["i"]`.
+    """One direction of one layer: `cell.f`, `cell["f"]`, and both contributions to each gate before it is applied.
 
-    `.input[gate]` is x_t·W_ihᵀ + b_ih and `.recurrent[gate]` is h'·W_hhᵀ + b_hh, each the block of that gate; h' is
-    the h of the step computed before: t−1, or t+1 in the reverse direction. Both are one matrix product over all
-    steps, done when asked for. Steps that lengths leave out are 0.
+    `mask` is (L, N), true where a step was computed; None where all were.
     """
 
     spec: Spec
@@ -132,13 +92,11 @@ class CellTrace(Shown):
     layer: int
     direction: int
     weights: GateWeights
-    mask: Tensor | None  # (L, N), true where a step was computed; None where all were
+    mask: Tensor | None
     x: Tensor  # (L, N, I), what this layer read
     start: dict[str, Tensor]  # the states before the first step, (N, ·)
     output: Tensor  # (L, N, H), the h that the layer put out
     ends: dict[str, Tensor]  # the states that it returned, (N, ·)
-    unrolled: Replayed | None = None
-    """Where there is a graph: worked out step by step beforehand, after the replay had been compared."""
 
     @cached_property
     def replayed(self) -> Replayed:
@@ -146,16 +104,31 @@ class CellTrace(Shown):
 
         Raises: ShapeError with the residual where they differ beyond the tolerance.
         """
-        if self.unrolled is not None:
-            return self.unrolled
-        with torch.no_grad(), torch.autocast(self.x.device.type, enabled=False):
+        # What was recorded without a graph is replayed without one.
+        with torch.enable_grad(), torch.autocast(self.x.device.type, enabled=False):
             values = replay(self.spec, self.weights, self.x, self.start, self.output, self.mask, reverse=self.reverse)
-            where = f"of layer {self.layer}, direction {self.direction}"
-            ours = {f"h {where}": values["h"]}
-            theirs = {f"h {where}": self.output}
+        with torch.no_grad():
+            residuals = {"h": _residual(values["h"], self.output)}
             for name, end in self.ends.items():
-                ours[f"{name}n {where}"], theirs[f"{name}n {where}"] = last_computed(self, values[name]), end
-            return Replayed(values, *agree(ours, theirs))
+                residuals[f"{name}n"] = _residual(last_computed(self, values[name]), end)
+        name, residual = max(residuals.items(), key=lambda item: item[1])
+        if residual > self.tolerance:
+            raise ShapeError(
+                f"recomputed {name} of layer {self.layer}, direction {self.direction}",
+                "what the layer itself returns",
+                expected=f"a residual of at most {self.tolerance:.1e}",
+                got=f"{residual:.1e}",
+                hint="The layer computes with other weights than it shows, as after replacing a parameter's data by "
+                "hand, or its forward is not torch's",
+            )
+        return Replayed(values, residual)
+
+    @property
+    def tolerance(self) -> float:
+        """What rounding may make of a number, for the dtype on its device."""
+        if self.x.is_cuda and self.x.dtype == torch.float32 and torch.backends.cudnn.allow_tf32:
+            return TF32
+        return TOLERANCES[self.x.dtype]
 
     @property
     def values(self) -> dict[str, Tensor]:
@@ -173,18 +146,16 @@ class CellTrace(Shown):
         return self.direction == 1
 
     def first_row(self) -> CellTrace:
-        """The same trace of row 0 alone."""
-        if self.call.N in (None, 1):
-            return self
-        lengths = self.call.lengths and self.call.lengths[:1]
+        """The same trace of row 0 alone, without a graph."""
         return replace(
             self,
-            call=Call(1, self.call.L, lengths),
+            call=Call(1, self.call.L, self.call.lengths and self.call.lengths[:1]),
+            weights=GateWeights(*(None if part is None else part.detach() for part in self.weights)),  # type: ignore[arg-type]
             mask=None if self.mask is None else self.mask[:, :1],
-            x=self.x[:, :1],
-            start={name: state[:1] for name, state in self.start.items()},
-            output=self.output[:, :1],
-            ends={name: state[:1] for name, state in self.ends.items()},
+            x=self.x[:, :1].detach(),
+            start={name: state[:1].detach() for name, state in self.start.items()},
+            output=self.output[:, :1].detach(),
+            ends={name: state[:1].detach() for name, state in self.ends.items()},
         )
 
     @property
@@ -221,15 +192,9 @@ class CellTrace(Shown):
         raise AttributeError(f"{type(self).__name__} has no {name!r}")
 
     def _named(self, tensor: Tensor, width: str) -> AnnotatedTensor:
-        names = ["L", "N", width]
-        if self.spec.kind.step:
-            tensor, names = tensor.squeeze(0), names[1:]
-        if not self.call.batched:
-            tensor = tensor.squeeze(-2)
-            names.remove("N")
-        elif self.spec.batch_first and not self.spec.kind.step:
-            tensor, names = tensor.transpose(0, 1), ["N", "L", width]
-        return annotate(tensor, " ".join(names))
+        batched, alone = layouts(self.spec)
+        names = (batched if self.call.batched else alone)[:-1]
+        return annotate(in_layout(self.spec, self.call, tensor), " ".join((*names, width)))
 
     @property
     def bytes(self) -> int:
@@ -242,7 +207,7 @@ class CellTrace(Shown):
         return {
             "layer": self.layer,
             "direction": self.direction,
-            "tensors": {name: _summary(self, name) for name in self.names},
+            "tensors": {name: _summary(self[name], self.values[name].detach()) for name in self.names},
         }
 
 
@@ -255,12 +220,7 @@ def last_computed(cell: CellTrace, state: Tensor) -> Tensor:
     return state[ends, torch.arange(len(lengths), device=state.device)]
 
 
-def _summary(cell: CellTrace, name: str) -> dict[str, Any]:
-    tensor, values = cell[name], cell.values[name].detach()
+def _summary(tensor: AnnotatedTensor, values: Tensor) -> dict[str, Any]:
     low, high = torch.aminmax(values)
-    return {
-        **tensor.axes.to_dict(),
-        "mean": float(values.float().mean()),
-        "min": float(low),
-        "max": float(high),
-    }
+    numbers = {"mean": float(values.float().mean()), "min": float(low), "max": float(high)}
+    return {**tensor.axes.to_dict(), **numbers}

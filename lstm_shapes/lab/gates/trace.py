@@ -7,7 +7,7 @@ the layout of the layer: (N, L, D) with batch_first, (L, N, D) without, (L, D) u
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,9 +23,7 @@ from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
 from ._readings import Feedback, GateStep, HeatMap, read_feedback, read_step
-from .cell_trace import CellTrace, last_computed
-
-__all__ = ["GateTrace", "outputs"]
+from .cell_trace import CellTrace, in_layout, last_computed
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,7 +55,7 @@ class GateTrace(Shown):
     @property
     def tolerance(self) -> float:
         """What is allowed for the dtype and device (cell_trace.py)."""
-        return max(cell.replayed.tolerance for cell in self.cells)
+        return self.cells[0].tolerance
 
     @property
     def Y(self) -> AnnotatedTensor | None:
@@ -76,9 +74,18 @@ class GateTrace(Shown):
 
     @cached_property
     def _outputs(self) -> dict[str, AnnotatedTensor]:
-        predicted = Prediction(self.spec, self.call)
-        found = outputs(self.cells, [cell.values for cell in self.cells])
-        return {name: annotate(tensor, getattr(predicted, name)) for name, tensor in found.items()}
+        """Y, hn and cn, those that there are: the top row, and each row's last computed step."""
+        spec, call = self.spec, self.call
+        tensors = {}
+        for name in spec.kind.states:
+            final = torch.stack([last_computed(cell, cell.values[name]) for cell in self.cells])
+            final = final if call.batched else final.squeeze(1)
+            tensors[f"{name}n"] = final.squeeze(0) if spec.kind.step else final
+        if not spec.kind.step:
+            top = torch.cat([cell.values["h"] for cell in self.cells[-spec.R :]], dim=-1)
+            tensors["Y"] = in_layout(spec, call, top)
+        predicted = Prediction(spec, call)
+        return {name: annotate(tensor, getattr(predicted, name)) for name, tensor in tensors.items()}
 
     def __getitem__(self, at: int | tuple[int, int]) -> CellTrace:
         """The trace of a layer, or of a layer and direction: 0 forward, 1 reverse.
@@ -131,7 +138,7 @@ class GateTrace(Shown):
     @property
     def feedback(self) -> Feedback:
         """How h and c re-enter at the next step, and how much of what the gates see came that way."""
-        return read_feedback(self.spec, self.cells)
+        return Feedback(self.spec, tuple(way for cell in self.cells for way in read_feedback(cell)))
 
     @property
     def bytes(self) -> int:
@@ -147,8 +154,8 @@ class GateTrace(Shown):
         >>> gates(build(3, 5), torch.ones(2, 4, 3)).bytes_formula
         'K·R·N·L·(5D + H)·4'
         """
-        D = len(self.spec.kind.equations) - 1  # each name but h is D wide
-        widths = {0: "H", 1: "(D + H)"}.get(D, f"({D}D + H)")
+        D = len(self.spec.kind.equations) - 1  # each name but h is D wide: none, or three, or five
+        widths = f"({D}D + H)" if D else "H"
         by_row = "N·L" if self.call.batched else "L"
         size = torch.tensor((), dtype=getattr(torch, self.dtype)).element_size()
         return f"K·R·{by_row}·{widths}·{size}"
@@ -191,23 +198,4 @@ def _index(name: str, at: Any, size: int) -> int:
         index = size
     if not -size <= index < size:
         raise ShapeError(name, f"a whole number from {-size} to {size - 1}", got=at)
-    found: int = index % size
-    return found
-
-
-def outputs(cells: Sequence[CellTrace], values: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Y, hn and cn, those that there are, in the layer's layout: the top row, and each row's last computed step."""
-    spec, call = cells[0].spec, cells[0].call
-    finals = {}
-    for name in spec.kind.states:
-        ends = [last_computed(cell, found[name]) for cell, found in zip(cells, values, strict=True)]
-        final = torch.stack(ends)
-        finals[f"{name}n"] = final if call.batched else final.squeeze(1)
-    if spec.kind.step:
-        return {name: final.squeeze(0) for name, final in finals.items()}
-    Y = torch.cat([found["h"] for found in values[-spec.R :]], dim=-1)
-    if not call.batched:
-        Y = Y.squeeze(1)
-    elif spec.batch_first:
-        Y = Y.transpose(0, 1)
-    return {"Y": Y, **finals}
+    return int(index % size)

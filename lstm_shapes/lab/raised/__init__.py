@@ -1,8 +1,76 @@
-"""raised: what a program raised, explained by the operand at fault, with a fix that was tried on the operands."""
+"""raised: what a program raised, explained by the operand at fault, with a fix that was tried on the operands.
+
+An exception has one first cause, so there is one explanation: a layer that cannot be built, a backward through a graph
+that is gone, packing, the contract of a recurrent layer, a tuple in the place of a tensor, any function of torch, and
+what a library or the program itself refused.
+"""
 
 from __future__ import annotations
 
-from ._explain import explained
+from torch import Size, Tensor
+
+from . import _layers as layers
+from ._calls import function
+from ._packing import packing
 from ._raised import Explanation, Raised
 
 __all__ = ["Explanation", "Raised", "explained"]
+
+strict = False
+"""For tests: an explanation that fails raises, instead of leaving the program's own message."""
+
+
+def explained(raised: Raised) -> Explanation:
+    """What an exception came from; its own message, and the tensors at hand, where nothing more is known."""
+    looks = (layers.configuration, layers.kept_graph, packing, layers.contract, layers.output_kind, function, refused)
+    for look in looks:
+        try:
+            found = look(raised)
+        except Exception:  # a program of a kind that nobody foresaw keeps its own message
+            if strict:
+                raise
+            continue
+        if found is not None:
+            return found
+    return Explanation("LS113", f"the program raises {_first(raised)}", "no tensor was at hand at this line")
+
+
+def refused(raised: Raised) -> Explanation | None:
+    """What a library or the program itself refused: the tensors that it was given."""
+    given, spelling = _tensors(raised), raised.spelling
+    frame = spelling.frames[-1][0] if spelling.frames else None
+    if not given:
+        return None
+    who = spelling.function
+    if not who and frame is not None and frame is not spelling.frame:
+        who = frame.f_code.co_name
+    values = [value for tensor in given.values() if (value := raised.value(tensor)) is not None]
+    measured = "it was given " + ", ".join(f"{name} {raised.shape(tensor)}" for name, tensor in given.items())
+    products = raised.products(*values)
+    measured += f"; {products}" if products else ""
+    code = "LS111" if values and raised.from_layer(*values) is not None else "LS113"
+    title = f"{who} raises {_first(raised)}" if who else f"the program raises {_first(raised)}"
+    return Explanation(code, title, measured, operands=values)
+
+
+def _first(raised: Raised) -> str:
+    """The kind of the exception and the first line of its message."""
+    return f"{type(raised.error).__name__}: {raised.message.splitlines()[0] if raised.message else 'no message'}"
+
+
+def _tensors(raised: Raised) -> dict[str, Tensor]:
+    """The tensors that the failing line handled, by name: what it passed on, what its expression names."""
+    spelling, found = raised.spelling, dict[str, Tensor]()
+    frame = spelling.frames[-1][0] if spelling.frames else None
+    named = list(spelling.mentioned())
+    if frame is None or frame is not spelling.frame:
+        named += [(f"argument {k}", v) for k, v in enumerate(raised.module.args)] if raised.module is not None else []
+    elif frame.f_code.co_name != "<module>":
+        code = frame.f_code
+        named += [(name, frame.f_locals.get(name)) for name in code.co_varnames[: code.co_argcount]]
+    for name, value in named:
+        nested = isinstance(value, (tuple, list)) and not isinstance(value, Size)
+        for word, one in [(f"{name}[{k}]", one) for k, one in enumerate(value)] if nested else [(name, value)]:
+            if isinstance(one, Tensor) and not any(one is other for other in found.values()) and len(found) < 6:
+                found[spelling.text(one) or word] = one
+    return found

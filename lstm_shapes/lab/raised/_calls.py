@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from math import prod
 from typing import Any
@@ -20,21 +20,19 @@ from ._changes import changed
 from ._contracts import Contract, contract_of
 from ._raised import TYPES, Explanation, Raised, Try
 
-__all__ = ["function", "loss", "refused"]
-
 Look = tuple[str, list[Try]]
 _SPOKEN = {"__getitem__": "the index", "__setitem__": "the assignment to an index"}
+_PACKS = ("pack_padded_sequence", "pack_sequence", "pad_sequence")
+_CATS = ("cat", "concat", "concatenate")
 
 
 def function(raised: Raised) -> Explanation | None:
     """The torch function that raised, or the module of torch that refused its input in Python."""
-    return refused(raised, raised.failed) if raised.failed is not None else None
+    return refused(raised, raised.failed) if raised.failed is not None and raised.failed.inputs else None
 
 
-def refused(raised: Raised, call: Call) -> Explanation | None:
+def refused(raised: Raised, call: Call) -> Explanation:
     """What one call wants of its operands, which of them does not fit, and the changes with which it runs."""
-    if not call.inputs:
-        return None
     values = [value for value in dict.fromkeys(call.inputs) if not value.parameter]
     values = [v for v in values if v.maker is not None or raised.name(v) != "a tensor"] or values
     given = _tuple(raised, call)
@@ -42,71 +40,59 @@ def refused(raised: Raised, call: Call) -> Explanation | None:
         return given
     contract = contract_of(raised, call)
     measured, faulty = contract.misfits() if contract is not None else ("", [])
-    code, said, fixes = "", "", []
-    devices = {value.tensor.device: value for value in reversed(call.inputs)}
-    if len(devices) > 1:
-        code, odd = "LS106", next(v for v in call.inputs if v.tensor.device != call.inputs[0].tensor.device)
-        measured = ", ".join(f"{raised.name(v)} is on {v.tensor.device}" for v in call.inputs[:3])
-        fixes = [Try(chained(raised.code(odd), f".to({raised.code(call.inputs[0])}.device)"), lambda: True)]
-    elif call.name in _SPECIAL and (look := _SPECIAL[call.name](raised, call)) is not None:
+    fixes: list[Try] = []
+    code, said = "", ""
+    odd = next((v for v in call.inputs if v.tensor.device != call.inputs[0].tensor.device), None)
+    look = _view(raised, call) if call.name in VIEWS else None
+    if odd is not None:
+        code, measured = "LS106", ", ".join(f"{raised.name(v)} is on {v.tensor.device}" for v in call.inputs[:3])
+        fixes = [Try(chained(raised.code(odd), f".to({raised.code(call.inputs[0])}.device)"), True)]
+    elif call.name in _SPOKEN:
+        measured = raised.message
+    elif look is not None:
         measured, fixes = look
     else:
-        if contract is not None:
-            said = contract.says()
-            later = contract.outside() is None
-            fixes = [
-                _rebuilt(text, later, [o.value for o in contract.operands if o.value]) for text in contract.rebuilt()
-            ]
-        else:
-            said = _plainly(call)
+        said = contract.says() if contract is not None else _plainly(call)
         types = TYPES.search(raised.message) is not None
         code = "LS105" if types else ""
         if not measured or types or is_loss(call.name):
+            weights = [v for v in call.inputs if v.parameter and types][:1]
             kinds = [f"{raised.described(v)} is {kind_of(v.tensor)}" for v in values[:4]]
-            weight = next((v for v in call.inputs if v.parameter), None) if types else None
-            kinds += [f"the weights are {kind_of(weight.tensor)}"] if weight is not None else []
+            kinds += [f"the weights are {kind_of(v.tensor)}" for v in weights]
             measured = "; ".join([*filter(None, [measured]), *kinds])
-        fixes += changed(raised, call, contract, faulty)
-        fixes += _others(raised, call, contract)
+        fixes = [*_rebuilt(contract), *changed(raised, call, contract, faulty), *_others(raised, call, contract)]
     layer = raised.from_layer(*values) if values else None
-    if is_loss(call.name):
-        code = "LS112"
-    axes = ((value, axis) for value in values for axis in range(len(value.shape)))
-    products = raised.products(*axes) if call.name not in VIEWS else ""
+    code = "LS112" if is_loss(call.name) else "LS108" if call.name in _PACKS else code
+    products = raised.products(*values) if call.name not in VIEWS else ""
     title = f"{_spoken(raised, call)} refuses {', '.join(map(raised.described, values[:4]))}"
     said = "; ".join(dict.fromkeys(filter(None, (said, measured, products))))
     name = layer.name if layer is not None else ""
     return Explanation(code or ("LS113" if layer is None else "LS111"), title, said, fixes, faulty or values, name)
 
 
-def loss(raised: Raised) -> Explanation | None:
-    """A loss function that raised."""
-    return function(raised) if raised.call is not None and is_loss(raised.call.name) else None
-
-
 def _tuple(raised: Raised, call: Call) -> Explanation | None:
     """A tuple that holds the tensor, in the place of the tensor."""
     if not isinstance(raised.error, (TypeError, AttributeError)) or "tuple" not in raised.message:
         return None
-    lists = isinstance(call.args[0] if call.args else None, tuple) and any(isinstance(v, Value) for v in call.args[0])
-    flat = call.args[0] if lists and any(isinstance(v, tuple) for v in call.args[0]) else call.args
+    inner = call.args[0] if call.args and isinstance(call.args[0], tuple) else ()
+    lists = any(isinstance(v, Value) for v in inner) and any(isinstance(v, tuple) for v in inner)
+    flat = inner if lists else call.args
     for place, one in enumerate(flat):
-        if not isinstance(one, tuple) or not one or not isinstance(one[0], Value):
-            continue
-        first = one[0]
-        inner = tuple(first if k == place else v for k, v in enumerate(flat))
-        places: dict[int | str, Any] = {place: first} if flat is call.args else {0: inner}
-        fix, name = raised.code(first), raised.name(first).removesuffix("[0]")
-        measured = f"{name} holds {raised.described(first)}" + (f" and {len(one) - 1} more" if len(one) > 1 else "")
-        title = f"{name} is a tuple, and {_spoken(raised, call)} wants a tensor"
-        return Explanation("LS107", title, measured, [Try(fix, partial(raised.runs, call, places=places))], [first])
+        if isinstance(one, tuple) and one and isinstance(one[0], Value):
+            first = one[0]
+            whole = tuple(first if k == place else v for k, v in enumerate(flat))
+            again = partial(raised.runs, call, places={0: whole} if lists else {place: first})
+            fix, name = raised.code(first), raised.name(first).removesuffix("[0]")
+            measured = f"{name} holds {raised.described(first)}" + (f" and {len(one) - 1} more" if len(one) > 1 else "")
+            title = f"{name} is a tuple, and {_spoken(raised, call)} wants a tensor"
+            return Explanation("LS107", title, measured, [Try(fix, again)], [first])
     return None
 
 
 def _spoken(raised: Raised, call: Call) -> str:
     """The function in the user's words: the module that the line calls, else torch's own name."""
     module = raised.module
-    if module is None or module.depth <= raised.spelling.depth:
+    if module is None or module not in raised.below:
         return _SPOKEN.get(call.name, symbol(call.name))
     called = raised.called(module)
     return module.kind if called == f"the {module.kind}" else f"{called} ({module.kind})"
@@ -124,39 +110,47 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, (int, float, str, type(None))) or (isinstance(value, tuple) and all(map(_is_plain, value)))
 
 
-def _rebuilt(text: str, later: bool, given: list[Value]) -> Try:
-    """The layer for the sizes that came is built and called, without memory where it is large."""
-
-    def holds() -> bool:
-        device = "cpu" if prod(map(int, re.findall(r"\d+", text))) < 1_000_000 else "meta"
-        with torch.random.fork_rng(devices=[]), torch.device(device):
-            eval(text, {"nn": nn})(*(torch.zeros_like(one.tensor, device=device) for one in given))
-        return True
-
-    return Try(text, holds, 2.7 if later else 1.0)
-
-
 # ---------------------------------------------------------------------- changes of the call itself
+def _rebuilt(contract: Contract | None) -> Iterator[Try]:
+    """The layer for the sizes that came is built and called, without memory where it is large."""
+    for text in contract.rebuilt() if contract is not None else ():
+        given = [one.value.tensor for one in contract.operands if one.value is not None] if contract else []
+
+        def holds(text: str = text, given: list[Tensor] = given) -> bool:
+            device = "cpu" if prod(map(int, re.findall(r"\d+", text))) < 1_000_000 else "meta"
+            with torch.random.fork_rng(devices=[]), torch.device(device):
+                eval(text, {"nn": nn})(*(torch.zeros_like(one, device=device) for one in given))
+            return True
+
+        yield Try(text, holds, 1.0 if contract is not None and contract.outside() is not None else 2.7)
+
+
 def _others(raised: Raised, call: Call, contract: Contract | None) -> Iterator[Try]:
     """The same operands with another argument, another function, or another layer in front."""
-    if call.name in ("cat", "concat", "concatenate", "stack"):
+    if call.name in (*_CATS, "stack"):
         yield from _joins(raised, call)
-    if call.name == "embedding" and contract is not None:
-        ids, outside = contract.operands[0].value, contract.outside()
-        if outside is not None and outside[1] < 0 and ids is not None:
-            table = f"nn.Embedding({outside[2] + 1 - outside[1]}, …, padding_idx=0)"
-            yield Try(f"{raised.code(ids)} + {-outside[1]} with {table}, if {outside[1]} is padding: ids count from 0")
-        yield Try("leave the embedding out, if these are fractions and no ids", None, 9.0)
-    if isinstance(getattr(call.owner, "batch_first", None), bool) and raised.module is not None:
+    if isinstance(getattr(call.owner, "batch_first", None), bool) and raised.below:
         yield _other_layout(raised)
-    if call.name == "binary_cross_entropy" and contract is not None and contract.operands[0].value is not None:
-        p, logits = contract.operands[0].value, F.binary_cross_entropy_with_logits
+    operands = [one.value for one in contract.operands if one.value is not None] if contract is not None else []
+    outside = contract.outside() if contract is not None else None
+    if call.name == "embedding" and operands and operands[0].tensor.is_floating_point():
+        yield Try("leave the embedding out, if these are fractions and no ids")
+    elif call.name == "embedding" and outside is not None and outside[1] < 0:
+        table = f"nn.Embedding({outside[2] + 1 - outside[1]}, …)"
+        yield Try(f"{raised.code(operands[0])} + {-outside[1]} with {table}: ids count from 0")
+    if call.name == "binary_cross_entropy" and operands:
+        p, logits = operands[0], F.binary_cross_entropy_with_logits
         yield Try("F.binary_cross_entropy_with_logits, for logits", lambda: raised.runs(call, func=logits), 1.0)
         yield Try(f"torch.sigmoid({raised.code(p)})", lambda: raised.runs(call, {p.index: torch.sigmoid}), 1.2)
-    if is_loss(call.name) and contract is not None:
-        operands = [one.value for one in contract.operands if one.value is not None]
-        if len(operands) > 1:
-            yield from _head(raised, call, contract, operands[0])
+    if is_loss(call.name) and len(operands) > 1 and outside is not None:
+        _, low, high, C = outside
+        head = next((one for _, one in operands[0].way_back() if one.name == "linear"), None)
+        if head is not None and low >= 0 and head.inputs[1].shape[0] == C:
+            text = f"nn.Linear({head.inputs[1].shape[1]}, {high + 1}) as the head, for {high + 1} classes"
+            yield Try(text, True, 1.0)
+        if low < 0:
+            text = f"{call.name}(…, ignore_index={low}), if {low} marks what does not count"
+            yield Try(text, lambda: raised.runs(call, places={"ignore_index": low}), 1.0)
 
 
 def _joins(raised: Raised, call: Call) -> Iterator[Try]:
@@ -174,33 +168,24 @@ def _joins(raised: Raised, call: Call) -> Iterator[Try]:
     norm = next(shape for shape in shapes if len(shape) == rank)
     for value in call.inputs:
         for axis in range(rank) if len(value.shape) == rank - 1 and call.name != "stack" else ():
-            if axis != dim:
+            if axis != dim and not (axis == 0 and raised.axes.names(value)[:1] == ("N",)):
                 wide = [norm[k] if k == axis else -1 for k in range(rank)]
                 suffix = f".unsqueeze({axis}).expand({', '.join(map(str, wide))})"
-                names = raised.axes.names(value)
-
-                def holds(v: Value = value, a: int = axis, w: list[int] = wide) -> bool:
-                    return raised.runs(call, {v.index: lambda x: x.unsqueeze(a).expand(w)})
-
-                if not (names and names[0] == "N" and axis == 0):
-                    yield Try(chained(raised.code(value), suffix), holds, 1.5 + axis)
-        for _, earlier in value.way_back() if 0 in value.shape else ():
-            source = earlier.inputs[0]
-            made = raised.output_of(source)
-            if made is not None and raised.state(source) and made[0].R == 1:
-                hn, both = raised.code(source, "hn"), made[0].constructor(bidirectional=True)
-                text = f"{hn}[-1], the final state of the top layer: K·R = {made[0].K}·1, nothing to join; or {both}"
-                yield Try(text, None, 0.0)
+                spread = {value.index: lambda x, a=axis, w=wide: x.unsqueeze(a).expand(w)}
+                yield Try(chained(raised.code(value), suffix), partial(raised.runs, call, spread), 1.5 + axis)
+        source = next((earlier.inputs[0] for _, earlier in value.way_back()), None) if 0 in value.shape else None
+        made = raised.output_of(source) if source is not None and raised.is_state(source) else None
+        if source is not None and made is not None and made[0].R == 1:
+            both = made[0].constructor(bidirectional=True)
+            yield Try(f"{raised.code(source, 'hn')}[-1]: one direction has nothing to join; or {both}")
 
 
 def _other_layout(raised: Raised) -> Try:
     """A module built for the other layout."""
-    module = raised.module
-    assert module is not None
-    owner = next((one for one in raised.entered if one.depth > raised.spelling.depth), module)
-    first = bool(module.module.batch_first)
-    inner: Any = module.module
-    sizes = f"{inner.embed_dim}, {inner.num_heads}" if owner.module is inner and hasattr(inner, "embed_dim") else "…"
+    owner, inner = raised.below[0], raised.below[-1]
+    module: Any = inner.module
+    first = bool(module.batch_first)
+    sizes = f"{module.embed_dim}, {module.num_heads}" if owner is inner and hasattr(module, "embed_dim") else "…"
     text = f"nn.{owner.kind}({sizes}), without batch_first" if first else f"nn.{owner.kind}({sizes}, batch_first=True)"
 
     def holds() -> bool:
@@ -214,26 +199,7 @@ def _other_layout(raised: Raised) -> Try:
     return Try(text, holds, 1.8)
 
 
-def _head(raised: Raised, call: Call, contract: Contract, p: Value) -> Iterator[Try]:
-    """Class indices that are no classes: more classes, or a mark for what does not count."""
-    outside = contract.outside()
-    if outside is None:
-        return
-    _, low, high, C = outside
-    head = next((one for _, one in p.way_back() if one.name == "linear"), None)
-    if head is not None and low >= 0 and head.inputs[1].shape[0] == C:
-
-        def wider(x: Tensor) -> Tensor:
-            return torch.cat([x, x[:, :1].expand(-1, high + 1 - C, *x.shape[2:])], 1)
-
-        text = f"nn.Linear({head.inputs[1].shape[1]}, {high + 1}) as the head, for {high + 1} classes"
-        yield Try(text, lambda: raised.runs(call, {p.index: wider}), 1.0)
-    if low < 0:
-        text = f"{call.name}(…, ignore_index={low}), if {low} marks what does not count"
-        yield Try(text, lambda: raised.runs(call, places={"ignore_index": low}), 1.0)
-
-
-# ---------------------------------------------------------------------- views and indices: numbers beside one tensor
+# ---------------------------------------------------------------------- views: numbers beside one tensor
 def _view(raised: Raised, call: Call) -> Look | None:
     value, described = call.inputs[0], raised.described(call.inputs[0])
     given = call.args[1:] if len(call.args) > 1 else (call.kwargs.get("shape", call.kwargs.get("size", ())),)
@@ -247,11 +213,10 @@ def _view(raised: Raised, call: Call) -> Look | None:
         return None
     has, whole = prod(value.shape), [n for n in sizes if n >= 0]
     wanted, fixes = prod(whole), list(_resized(raised, call, value, sizes))
-    written, counted = "·".join(map(str, whole)), raised.axes.count(value) or str(has)
-    written += f" = {wanted}" if len(whole) > 1 else ""
+    counted = raised.axes.count(value) or str(has)
     if -1 in sizes:
-        return f"{written} does not divide the {has} elements of {described}: {counted}", fixes
-    measured = f"{call.name} to {tuple(sizes)} wants {written} elements; {described} has {counted}"
+        return f"{'·'.join(map(str, whole))} does not divide the {has} elements of {described}: {counted}", fixes
+    measured = f"{call.name} to {tuple(sizes)} wants {wanted} elements; {described} has {counted}"
     if (last := sizes[-1]) > 1 and value.shape and value.shape[-1] == last:
         measured += f": {wanted // last} rows of {last} are wanted, and there are {has // last}"
     return measured, fixes
@@ -268,53 +233,7 @@ def _resized(raised: Raised, call: Call, value: Value, sizes: list[int]) -> Iter
         own = value.shape[at]
         word = str(own) if at == len(value.shape) - 1 else f"{raised.code(value)}.size({at})"
         words = ", ".join(word if k == axis else str(n) for k, n in enumerate(sizes))
-        name = "view" if call.name == "view" and value.tensor.is_contiguous() else "reshape"
         new = [own if k == axis else n for k, n in enumerate(sizes)]
+        name = "view" if call.name == "view" and value.tensor.is_contiguous() else "reshape"
         text = chained(raised.code(value), f".{name}({words})")
-        yield Try(text, partial(raised.runs, call, func=partial(_reshaped, new)), 1.0 + axis)
-
-
-def _reshaped(sizes: list[int], x: Tensor, *_: Any, **__: Any) -> Tensor:
-    return x.reshape(sizes)
-
-
-def _index(raised: Raised, call: Call) -> Look | None:
-    """Whole numbers and slices; tensors of places and masks have a row in the table."""
-    source, key = call.inputs[0], call.args[1]
-    described, parts = raised.described(source), list(key) if isinstance(key, tuple) else [key]
-    counted = [part for part in parts if part is not None and part is not Ellipsis]
-    if len(counted) > len(source.shape):
-        return f"{len(counted)} indices for the {len(source.shape)} axes of {described}", []
-    for axis, (part, size) in enumerate(zip(counted, source.shape, strict=False)):
-        if Ellipsis in parts or not isinstance(part, int) or -size <= part < size:
-            continue
-        name, made = raised.axes.names(source)[axis], raised.output_of(source)
-        measured = f"index {part} on axis {axis} of {described}, which has places 0 to {size - 1}"
-        measured += f" ({name})" if name else ""
-        if made is not None and axis == 0 and raised.state(source):
-            layer, hn = made[0], raised.code(source, "hn")
-            top = (
-                f"{hn}[-2] and {hn}[-1], the top layer's two directions" if layer.R == 2 else f"{hn}[-1], the top layer"
-            )
-            return f"{measured}: one row for each layer and direction, K·R = {layer.K}·{layer.R}", [Try(top)]
-        new = [size - 1 if k == axis else one for k, one in enumerate(parts)]
-        text = f"{raised.code(source)}[{', '.join(map(_written, new))}], the last one"
-        last = tuple(new) if len(new) > 1 else new[0]
-        return measured, [Try(text, partial(raised.runs, call, places={1: last}))] if size else []
-    if len(call.args) > 2 and isinstance(call.args[2], Value) and not any(isinstance(one, Value) for one in parts):
-        place = tuple(source.tensor[key].shape)
-        return f"{described} at this index is {place}, and {raised.described(call.args[2])} is written there", []
-    return None
-
-
-def _written(part: Any) -> str:
-    if isinstance(part, slice):
-        return ":".join("" if end is None else str(end) for end in (part.start, part.stop))
-    return "..." if part is Ellipsis else str(part) if isinstance(part, (int, type(None))) else "…"
-
-
-_SPECIAL: dict[str, Callable[[Raised, Call], Look | None]] = {
-    **dict.fromkeys(VIEWS, _view),
-    "__getitem__": _index,
-    "__setitem__": _index,
-}
+        yield Try(text, partial(raised.runs, call, func=lambda x, *_, new=new, **__: x.reshape(new)), 1.0 + axis)

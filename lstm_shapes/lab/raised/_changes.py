@@ -20,8 +20,6 @@ from lstm_shapes.theory.axes import Axes
 from ._contracts import Contract, whole_range
 from ._raised import TYPES, Raised, Try
 
-__all__ = ["Change", "changed", "method"]
-
 _CASTS = {
     torch.float32: "float",
     torch.float64: "double",
@@ -58,7 +56,7 @@ def method(name: str, *args: int, rank: float = 0.0) -> Change:
 def _shapes(raised: Raised, value: Value, most: int, broadcast: bool, rows: bool) -> Iterator[Change]:
     """An axis more or less, axes in another order, one row of several; nothing that has more than `most` axes."""
     rank, names = len(value.shape), raised.axes.names(value)
-    state, last = raised.state(value), len(value.shape) - 1
+    state, last = raised.is_state(value), len(value.shape) - 1
     if state or (rows and rank > 1 and names[0].split("·")[0] in ("K", "L")):
         yield Change("[-1]", lambda x: x[-1], 1.0 if state else 2.0)
     for axis in reversed(range(rank)):
@@ -137,7 +135,7 @@ def _nearby(raised: Raised, value: Value, loss: bool) -> Iterator[Change]:
     where = ", one row a sample, in front of the head" if loss else ""
     if (
         {"K", "R"} & atoms
-        or (not loss and cut and raised.state(cut))
+        or (not loss and cut and raised.is_state(cut))
         or (not loss and of_state and len(value.shape) == 2)
     ):
         text, rows = top_row(word, hn.tensor.detach(), layer.R)
@@ -157,34 +155,29 @@ def _nearby(raised: Raised, value: Value, loss: bool) -> Iterator[Change]:
 
 # ---------------------------------------------------------------------- trying it
 def changed(raised: Raised, call: Call, contract: Contract | None, faulty: list[Value]) -> Iterator[Try]:
-    """Changes of one operand, then of two, that the contract allows; the call has to run with them."""
+    """Changes of one operand that the contract allows; the call has to run with them."""
     values = list(dict.fromkeys(one.value for one in contract.operands if one.value) if contract else call.inputs)
-    values = [v for v in values if not v.parameter]
-    lists = {v: list(_candidates(raised, v, values, contract)) for v in values}
     known = contract.named() if contract is not None else {}
-    axes = {(v, one): made for v in values for one in lists[v] if (made := _axes_after(raised, v, one)) is not None}
-    axes |= {(v, _SAME): known[v.index] for v in values if v.index in known}
     right = contract is not None and contract.fits(known)
-    elementwise = contract is not None and contract.row.over and not contract.row.summed
-    kinds = {v: {o.tensor.dtype for o in call.inputs if o is not v} for v in values}
     types = right or contract is None or is_loss(call.name) or TYPES.search(raised.message) is not None
-    casts = {v: list(_casts(v, kinds[v])) if types else [] for v in values}
-    pairs = [{v: one} for v in values for one in ([] if right else lists[v])]
-    pairs += [
-        {a: one, b: other}
-        for a, b in (() if right or elementwise or contract is None else combinations(values, 2))
-        for one, other in product(lists[a], lists[b])
-    ]
-    ranges = [{v: one} for v in values for one in _numbers(v)]
-    for edit in ({}, *ranges, *pairs):
-        if contract is not None and edit and edit not in ranges:
-            if any((v, one) not in axes for v, one in edit.items()):
+    for value in values:
+        if value.parameter:
+            continue
+        edits = [_SAME, *_numbers(value)]
+        for one in _candidates(raised, value, values, contract) if not right else ():
+            axes = _axes_after(raised, value, one)
+            if contract is None or (axes is not None and contract.fits(known | {value.index: axes})):
+                edits.append(one)
+        others = {other.tensor.dtype for other in call.inputs if other is not value}
+        for edit, cast in product(edits, [_SAME, *(_casts(value, others) if types else ())]):
+            if edit is _SAME and cast is _SAME:
                 continue
-            if not contract.fits(known | {v.index: axes[v, one] for v, one in edit.items()}):
-                continue
-        for cast in _combined(casts):
-            if edit or cast:
-                yield _try(raised, call, edit, cast, faulty)
+            text = cast.written(edit.written(raised.code(value))) + (edit.says if cast is _SAME else "")
+            # What comes later is likelier the wrong one.
+            rank = edit.rank + cast.rank + 0.1 * (len(call.inputs) - 1 - call.inputs.index(value))
+            rank += 0.5 if faulty and value not in faulty else 0
+            does = {value.index: lambda x, a=edit, b=cast: b.does(a.does(x))}
+            yield Try(text, partial(raised.runs, call, does), rank)
 
 
 def _candidates(raised: Raised, value: Value, values: list[Value], contract: Contract | None) -> Iterator[Change]:
@@ -196,14 +189,13 @@ def _candidates(raised: Raised, value: Value, values: list[Value], contract: Con
     elementwise = contract.row.over and not contract.row.summed
     ranks = [len(v.shape) for v in values]
     most = max(ranks) if elementwise or len(set(ranks)) > 1 else 5
-    moves = "tensors" not in {one.name for one in contract.ways[0]}
-    rows = is_loss(contract.call.name)
-    for one in _shapes(raised, value, most, elementwise, rows):
-        if moves or not one.suffix.startswith((".transpose", ".permute", ".movedim")) or raised.state(value):
+    moves = raised.is_state(value) or "tensors" not in {one.name for one in contract.ways[0]}
+    loss = is_loss(contract.call.name)
+    for one in _shapes(raised, value, most, elementwise, loss):
+        if moves or not one.suffix.startswith((".transpose", ".permute", ".movedim")):
             yield one
-    if is_loss(contract.call.name):
-        yield from _flat(value)
-    yield from _nearby(raised, value, is_loss(contract.call.name))
+    yield from _flat(value) if loss else ()
+    yield from _nearby(raised, value, loss)
 
 
 def _axes_after(raised: Raised, value: Value, change: Change) -> Axes | None:
@@ -211,34 +203,3 @@ def _axes_after(raised: Raised, value: Value, change: Change) -> Axes | None:
         return axes_of(change.does(raised.axes.tensor(value)))
     except Exception:  # a change that the tensor does not take
         return None
-
-
-def _combined(casts: dict[Value, list[Change]]) -> Iterator[dict[Value, Change]]:
-    yield {}
-    for value, ones in casts.items():
-        yield from ({value: one} for one in ones)
-
-
-def _try(raised: Raised, call: Call, edit: dict[Value, Change], cast: dict[Value, Change], faulty: list[Value]) -> Try:
-    texts, does, rank = [], {}, 0.0
-    for value in dict.fromkeys([*edit, *cast]):
-        one, other = edit.get(value, _SAME), cast.get(value, _SAME)
-        texts.append(
-            other.written(one.written(raised.code(value))) if other is not _SAME else _written(raised, value, one)
-        )
-        does[value.index] = lambda x, a=one, b=other: b.does(a.does(x))
-        rank += one.rank + other.rank + (0.5 if faulty and value not in faulty else 0)
-        rank += 0.1 * (len(call.inputs) - 1 - call.inputs.index(value))  # what comes later is likelier the wrong one
-    return Try(" with ".join(texts), lambda: raised.runs(call, does), rank + 1.5 * (len(texts) - 1))
-
-
-def _written(raised: Raised, value: Value, change: Change) -> str:
-    """The change where it belongs: `Y[:, -1:]` is answered with `Y[:, -1]`."""
-    text = change.written(raised.code(value)) + change.says
-    for _, call in value.way_back() if change.suffix.startswith(".squeeze") else ():
-        index = call.args[1] if call.name == "__getitem__" and len(call.args) > 1 else None
-        last = [isinstance(one, slice) and one.start == -1 for one in index] if isinstance(index, tuple) else []
-        if any(last):
-            kept = f"{raised.code(call.inputs[0], 'out')}[{', '.join('-1' if one else ':' for one in last)}]"
-            return f"{kept}, which has no axis of size 1; {text} does the same"
-    return text

@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-import torch
-from torch import nn
-
 from lstm_shapes.lab._axis_names import axes_of, disagree
 from lstm_shapes.lab._words import kind_of, symbol
 from lstm_shapes.lab.trace import Call, Value, is_loss
@@ -23,15 +20,12 @@ from lstm_shapes.theory.axes import Axes, Axis
 
 from ._raised import Raised
 
-__all__ = ["Contract", "Operand", "contract_of", "whole_range"]
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """`says`: what is wanted, with the sizes of letters; `rebuilt`: the layer that fits the size that came.
 
-    `summed`: the letters that are summed over. `over`: axes of `…` are laid over each other from the right. `also`: the
-    sizes that a recorded call has under other names.
+    `summed`: the letters that are summed over. `over`: axes of `…` are laid over each other from the right.
     """
 
     operands: str | Callable[[Call], str]
@@ -41,24 +35,29 @@ class Row:
     over: bool = False
 
 
-def _norm(*letters: str) -> Row:
-    wanted = ", ".join(letters)
-    return Row(
-        f"input (…, {wanted}), normalized_shape ({wanted})",
-        f"nn.{{kind}} wants ({', '.join(f'{{{one}}}' for one in letters)},) as the last axes",
-        f"nn.{{kind}}({{{letters[0]}}})" if len(letters) == 1 else "",
-    )
-
-
 def _conv(axes: str, kernel: str, turned: str = "") -> Row:
-    weight = f"weight (C, O, {kernel})" if turned else f"weight (O, C, {kernel})"
-    n = len(kernel.split(", "))
-    size = "{k}" if n == 1 else f"({', '.join(f'{{{one}}}' for one in kernel.split(', '))})"
+    weight = f"weight ({'C, O' if turned else 'O, C'}, {kernel})"
+    letters = [f"{{{one}}}" for one in kernel.split(", ")]
+    size = f"({', '.join(letters)})" if len(letters) > 1 else letters[0]
     return Row(
         f"input (N, C, {axes}), {weight} | input (C, {axes}), {weight}",
-        f"conv{turned}{n}d wants (N, C, {axes}) with C = {{C}} channels on axis 1",
-        "" if turned else f"nn.Conv{n}d({{C}}, {{O}}, {size})",
+        f"conv{turned}{len(letters)}d wants (N, C, {axes}) with C = {{C}} channels on axis 1",
+        "" if turned else f"nn.Conv{len(letters)}d({{C}}, {{O}}, {size})",
     )
+
+
+def _norm(call: Call) -> str:
+    wanted = call.argument(1, "normalized_shape", ())
+    letters = ", ".join(f"E{k}" for k in range(len(wanted) if isinstance(wanted, tuple) else 1))
+    return f"input (…, {letters}), normalized_shape ({letters})"
+
+
+def _attention(call: Call) -> str:
+    """Of the module, whose layout is known."""
+    first = getattr(call.owner, "batch_first", False)
+    given = "query ({}), key ({}), value ({}), key_padding_mask ({})@3, embed_dim (E)@9".format
+    batched = ("N, L, E", "N, S, E", "N, S, E", "N, S") if first else ("L, N, E", "S, N, E", "S, N, E", "N, S")
+    return f"{given(*batched)} | {given('L, E', 'S, E', 'S, E', 'S')}"
 
 
 def _product(call: Call) -> str:
@@ -95,21 +94,9 @@ def _picked(call: Call) -> str:
     return f"input ({', '.join(letters)}), index{below} ({index})@2"
 
 
-def _indexed(call: Call) -> str:
-    key = call.args[1] if len(call.args) > 1 else None
-    if not isinstance(key, Value):
-        return ""
-    if key.tensor.dtype != torch.bool:
-        return "input (A, …), index<A (*)"
-    axes = ", ".join(f"a{k}" for k in range(len(key.shape)))
-    return f"input ({axes}, …), mask ({axes})"
-
-
-_ATTENTION = "attention wants {layout} because batch_first={batch_first}, E = {E}, one N, and key_padding_mask (N, S)"
 _CLASSES = "{name} wants the classes on axis 1, logits (N, C, …) and class indices (N, …)"
 _FEATURES = "{kind} wants the features on axis 1, (N, C) or (N, C, L), with C = {C}"
 _STATISTICS = Row("input (N, C, …), running_mean (C), running_var (C), weight (C)", _FEATURES, "nn.{kind}({C})")
-_PLACES = Row(_picked)
 ROWS: dict[str, Row] = {
     "linear": Row(
         "input (…, I), weight (O, I)",
@@ -126,6 +113,10 @@ ROWS: dict[str, Row] = {
     "instance_norm": _STATISTICS,
     "group_norm": Row("input (N, C, …), weight (C)@2", _FEATURES),
     "BatchNorm1d": Row("input (N, C), num_features (C) | input (N, C, L), num_features (C)", _FEATURES),
+    **dict.fromkeys(
+        ("layer_norm", "rms_norm"),
+        Row(_norm, "nn.{kind} wants {normalized_shape} as the last axes", "nn.{kind}({E0})"),
+    ),
     "embedding": Row(
         "input<V (…), weight (V, E)",
         "nn.Embedding({V}, {E}) has num_embeddings = {V} rows, 0 to {V_last}, looked up by whole numbers",
@@ -142,12 +133,11 @@ ROWS: dict[str, Row] = {
         ("cat", "concat", "concatenate"), Row(_joined, "{name} along axis {dim} wants all other axes alike")
     ),
     "stack": Row(_joined, "stack along axis {dim} wants one shape"),
-    **dict.fromkeys(("gather", "take_along_dim", "index_select"), _PLACES),
-    **dict.fromkeys(("__getitem__", "__setitem__"), Row(_indexed)),
+    **dict.fromkeys(("gather", "take_along_dim", "index_select"), Row(_picked)),
     "scaled_dot_product_attention": Row("query (…, L, E), key (…, S, E), value (…, S, V)", summed="E", over=True),
     "MultiheadAttention": Row(
-        "query {q}, key {k}, value {k}, key_padding_mask (N, S)@3, embed_dim (E)@9",
-        _ATTENTION,
+        _attention,
+        "attention wants {layout} because batch_first={batch_first}, E = {E}, one N, and key_padding_mask (N, S)",
         "nn.MultiheadAttention({E}, {num_heads}, batch_first={batch_first})",
     ),
     "cross_entropy": Row(
@@ -320,48 +310,45 @@ class Contract:
             faulty.append(outside[0].value)
         return "; ".join(said), list(dict.fromkeys(faulty))
 
+    def _words(self, sizes: dict[str, Any]) -> dict[str, Any]:
+        """What sentences hold: sizes, and the words of the layer."""
+        call, module = self.call, self.call.owner
+        first = getattr(module, "batch_first", None)
+        named = type(module).__name__ if module is not None else "".join(map(str.title, call.name.split("_")))
+        return _Sizes(
+            sizes,
+            V_last=sizes.get("V", 1) - 1,
+            name=call.name,
+            kind=named,
+            dim=call.argument(1, "dim", call.kwargs.get("axis", 0)),
+            normalized_shape=call.argument(1, "normalized_shape"),
+            num_heads=getattr(module, "num_heads", "…"),
+            batch_first=first,
+            layout="(N, L, E)" if first else "(L, N, E)",
+        )
+
     def says(self) -> str:
         """What is wanted, in words."""
-        row, call, sizes = self.row, self.call, self.sizes()
-        if not row.says:
-            way = " and ".join(f"{one.name} ({', '.join(one.letters)})" for one in self.ways[0])
-            return f"{symbol(call.name)} wants {way}"
-        return row.says.format_map(
-            _Sizes({**_of_module(call), **sizes, "V_last": sizes.get("V", 1) - 1, "name": call.name})
-        )
+        if self.row.says:
+            return self.row.says.format_map(self._words(self.sizes()))
+        way = " and ".join(f"{one.name} ({', '.join(one.letters)})" for one in self.ways[0])
+        return f"{symbol(self.call.name)} wants {way}"
 
     def rebuilt(self) -> Iterator[str]:
         """The layer for the sizes that came, where they are those of features."""
         bound = next((b for b in (self._bound(way, self.named()) for way in self.ways) if b is not None), None)
         if not self.row.rebuilt or bound is None or self.call.argument(9, "groups", 1) != 1:
             return
-        sizes, changed = self.sizes(), False
+        sizes, new = self.sizes(), dict[str, int]()
         for letter, rows in bound.items():
             came = [axis for one, axis in rows if not one.fixed and axis.size != sizes[letter]]
-            if came and any(axis.name in ("N", "L") and letter == "C" and len(rows[0][0].sizes) > 2 for axis in came):
+            if any(axis.name in ("N", "L") and letter == "C" and len(rows[0][0].sizes) > 2 for axis in came):
                 return
-            if came:
-                sizes[letter], changed = came[0].size, True
+            new |= {letter: came[0].size} if came else {}
         outside = self.outside()
-        if outside is not None and outside[1] >= 0:
-            sizes[outside[0].below], changed = outside[2] + 1, True
-        if changed:
-            yield self.row.rebuilt.format_map(_Sizes({**_of_module(self.call), **sizes}))
-
-
-def _of_module(call: Call) -> dict[str, Any]:
-    """The words of a layer that sentences hold."""
-    module, dim = call.owner, call.argument(1, "dim", call.kwargs.get("axis", 0))
-    first = getattr(module, "batch_first", None)
-    kind = type(module).__name__ if module is not None else "".join(map(str.title, call.name.split("_")))
-    layout = "(N, L, E)" if first else "(L, N, E)"
-    return {
-        "kind": kind,
-        "dim": dim,
-        "batch_first": first,
-        "layout": layout,
-        "num_heads": getattr(module, "num_heads", "…"),
-    }
+        new |= {outside[0].below: outside[2] + 1} if outside is not None and outside[1] >= 0 else {}
+        if new:
+            yield self.row.rebuilt.format_map(self._words(sizes | new))
 
 
 def _spread(letters: tuple[str, ...], rank: int, over: bool) -> tuple[str, ...] | None:
@@ -376,16 +363,9 @@ def _spread(letters: tuple[str, ...], rank: int, over: bool) -> tuple[str, ...] 
 def contract_of(raised: Raised, call: Call) -> Contract | None:
     """The row of a call, read for its operands; None where the table has none."""
     row = ROWS.get(call.name) or (_LOSS if is_loss(call.name) else _ELEMENTWISE if broadcasts(call.name) else None)
-    if call.name in ("layer_norm", "rms_norm"):
-        given = call.argument(1, "normalized_shape", ())
-        row = _norm(*(f"E{k}" for k in range(len(given) if isinstance(given, tuple) else 1)))
     if row is None:
         return None
     text = row.operands if isinstance(row.operands, str) else row.operands(call)
-    if isinstance(call.owner, nn.MultiheadAttention):
-        orders = ("(N, L, E)", "(N, S, E)") if call.owner.batch_first else ("(L, N, E)", "(S, N, E)")
-        alone = text.format(q="(L, E)", k="(S, E)").replace("(N, S)", "(S)")
-        text = f"{text.format(q=orders[0], k=orders[1])} | {alone}"
     ways = tuple(tuple(_operands(call, way)) for way in text.split(" | ")) if text else ()
     return Contract(raised, call, row, ways) if ways and any(not one.fixed for one in ways[0]) else None
 

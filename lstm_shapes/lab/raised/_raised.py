@@ -1,9 +1,4 @@
-"""What a program raised: the call that stopped, the operand at fault, and a fix that was tried on the operands.
-
-An exception has one first cause, so there is one explanation. It is looked for from the inside out: a layer that
-cannot be built, a backward through a graph that is gone, the contract of a recurrent layer, packing, a tuple in the
-place of a tensor, a loss, any other function of torch, and what a library or the program itself refused.
-"""
+"""What a program raised: the call that stopped, the operand at fault, and a fix that was tried on the operands."""
 
 from __future__ import annotations
 
@@ -13,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
 from types import FrameType
 from typing import Any
 
@@ -28,31 +22,35 @@ from lstm_shapes.lab.trace._families import names_in
 
 from ._spelling import Spelling
 
-__all__ = [
-    "RECURRENT_MODULES",
-    "TYPES",
-    "Entered",
-    "Explanation",
-    "Raised",
-    "Try",
-]
-
 RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
 TYPES = re.compile(r"dtype|scalar type|not implemented for|bool|expected .* (Long|Int|Float|Double)|type (Long|Float)")
 """Words of torch's messages on data types."""
 _MOST_ELEMENTS = 20_000_000
 _MOST_WEIGHTS = 5_000_000
-_TURNS = names_in("transpose permute t T mT movedim swapaxes flip roll view reshape")
 _MOVES = names_in("contiguous clone detach to float double half dropout identity requires_grad_ data cpu cuda")
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """What to write, and whether the call then runs; None where nobody can try it. `rank`: the likelier are lower."""
+    """What to write, and whether the call then runs; True where that is certain, None where nobody can try it.
+
+    `rank`: the likelier are lower.
+    """
 
     text: str
-    holds: Callable[[], bool] | None = None
+    holds: Callable[[], bool] | bool | None = None
     rank: float = 0.0
+
+    def runs(self) -> bool:
+        """Try it; a change that the call does not take is no fix."""
+        if not callable(self.holds):
+            return bool(self.holds)
+        try:
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return self.holds()
+        except Exception:
+            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,37 +64,23 @@ class Explanation:
     operands: Sequence[Value] = ()
     layer: str = ""
     where: Where | None = None
-    certain: str = ""
 
     @property
     def fix(self) -> str:
         """The likeliest fix that was tried and held, and a second that is about as likely; else "probably" one."""
-        if self.certain:
-            return self.certain
         ordered = sorted(self.fixes, key=lambda one: one.rank)
         good: list[Try] = []
         for one in ordered:
             if good and (len(good) == 2 or one.rank > good[0].rank + 1.8):
                 break
-            if one.holds is not None and not (good and one.text.startswith(good[0].text)) and _holds(one):
+            if not (good and one.text.startswith(good[0].text)) and one.runs():
                 good.append(one)
         if good:
             return "; or ".join(one.text for one in good)
-        untried = [one.text for one in ordered if one.holds is None]
-        return f"probably {untried[0]}" if untried else ""
+        return next((f"probably {one.text}" for one in ordered if one.holds is None), "")
 
 
-def _holds(one: Try) -> bool:
-    assert one.holds is not None
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return bool(one.holds())
-    except Exception:  # a change that the call does not take is no fix
-        return False
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Entered:
     """A module whose forward never came back, and what it was called with."""
 
@@ -110,9 +94,14 @@ class Entered:
         return type(self.module).__name__
 
     @property
-    def of_torch(self) -> bool:
-        """Whether it is a module of torch's own."""
-        return type(self.module).__module__.startswith("torch.")
+    def x(self) -> Any:
+        """Its input."""
+        return self.args[0] if self.args else self.kwargs.get("input")
+
+    @property
+    def state(self) -> Any:
+        """The state, where it is a recurrent layer."""
+        return self.args[1] if len(self.args) > 1 else self.kwargs.get("hx")
 
 
 @dataclass(eq=False)
@@ -126,36 +115,25 @@ class Raised:
 
     # ------------------------------------------------------------------ what stopped
     @cached_property
-    def chain(self) -> list[BaseException]:
-        """The exception and what it was raised from."""
-        found: list[BaseException] = []
-        error: BaseException | None = self.error
-        while error is not None and error not in found and len(found) < 8:
-            found.append(error)
-            error = error.__cause__ or error.__context__
-        return found
-
-    @cached_property
     def call(self) -> Call | None:
-        """The torch function that raised, if one did."""
-        for call in reversed(self.trace.calls):
-            if call.error is not None and any(call.error is error for error in self.chain):
-                return call
-        return None
+        """The torch function that raised, if one did: this exception, or what it was raised from."""
+        chain: list[BaseException] = []
+        error: BaseException | None = self.error
+        while error is not None and error not in chain:
+            chain.append(error)
+            error = error.__cause__ or error.__context__
+        return next((call for call in reversed(self.trace.calls) if call.error in chain), None)
 
     @cached_property
     def failed(self) -> Call | None:
         """What did not come back: a module of torch's with an eye on its own input, else the function of torch."""
-        entered = self.module
-        if entered is None or entered.depth <= self.spelling.depth or not entered.of_torch:
-            return self.call
-        if self.call is not None and entered.kind != "MultiheadAttention":
-            owner = entered.module if self.call.owner is None else self.call.owner
-            return replace(self.call, owner=owner)
-        return None if isinstance(entered.module, nn.Sequential) else self.called_module(entered)
-
-    def called_module(self, entered: Entered) -> Call:
-        """The call of a module as if it were a function of torch; trying it runs a copy."""
+        entered, call = self.module, self.call
+        if entered is None or entered not in self.below or not type(entered.module).__module__.startswith("torch."):
+            return call
+        if call is not None and entered.kind != "MultiheadAttention":
+            return replace(call, owner=entered.module if call.owner is None else call.owner)
+        if isinstance(entered.module, nn.Sequential):
+            return None
 
         def run(*args: Any, **kwargs: Any) -> Any:
             return self.copy_of(entered.module)(*args, **kwargs)
@@ -165,9 +143,9 @@ class Raised:
     def called_with(
         self, name: str, func: Any, args: Any, kwargs: dict[str, Any] | None = None, owner: nn.Module | None = None
     ) -> Call:
-        """A call that no recorder saw."""
-        inputs = tuple(self._seen(tensor) for tensor in tensors_of((args, kwargs or {})))
-        given, count = (self._seen(args), self._seen(kwargs or {})), len(self.trace.calls)
+        """A call that no recorder saw, as if it were one of a function of torch."""
+        inputs = tuple(self.seen(tensor) for tensor in tensors_of((args, kwargs or {})))
+        given, count = (self.seen(args), self.seen(kwargs or {})), len(self.trace.calls)
         return Call(count, name, None, *given, inputs, None, owner, error=self.error, func=func)
 
     def copy_of(self, module: nn.Module) -> nn.Module:
@@ -176,17 +154,16 @@ class Raised:
             raise MemoryError
         return deepcopy(module)
 
-    def _seen(self, given: Any) -> Any:
+    def seen(self, given: Any) -> Any:
         """Values in the place of tensors; what no recorder saw gets one."""
         if isinstance(given, Tensor):
             if self.value(given) is None:
-                shape, count = tuple(given.shape), len(self.trace.values)
-                self.trace.values.append(Value(count, given, None, 0, 0, shape=shape))
+                self.trace.values.append(Value(len(self.trace.values), given, None, 0, 0, shape=tuple(given.shape)))
                 self.trace._known[id(given)] = self.trace.values[-1]
             return self.value(given)
         if type(given) in (tuple, list):
-            return tuple(map(self._seen, given))
-        return {name: self._seen(one) for name, one in given.items()} if type(given) is dict else given
+            return tuple(map(self.seen, given))
+        return {name: self.seen(one) for name, one in given.items()} if type(given) is dict else given
 
     @cached_property
     def spelling(self) -> Spelling:
@@ -226,14 +203,10 @@ class Raised:
         """The innermost module."""
         return self.entered[-1] if self.entered else None
 
-    @cached_property
-    def where(self) -> Where | None:
-        return self.spelling.where
-
-    @cached_property
-    def functions(self) -> list[FrameType]:
-        """The frames of torch's own functions and of libraries, behind the user's line."""
-        return self.spelling.beyond
+    @property
+    def below(self) -> list[Entered]:
+        """The modules that the user's line called."""
+        return [one for one in self.entered if one.depth > self.spelling.depth]
 
     @property
     def message(self) -> str:
@@ -247,11 +220,9 @@ class Raised:
     @cached_property
     def axes(self) -> AxisNames:
         """The named axes of everything before the exception."""
-        states = {id(tensor) for layer in self.layers for value in layer.states.values() for tensor in [value.tensor]}
-        module = self.module
-        if module is not None and isinstance(module.module, RECURRENT_MODULES):
-            given = (*module.args[1:], module.kwargs.get("hx"))
-            states |= {id(tensor) for tensor in tensors_of(given)}
+        states = {id(value.tensor) for layer in self.layers for value in layer.states.values()}
+        if self.module is not None and isinstance(self.module.module, RECURRENT_MODULES):
+            states |= {id(tensor) for tensor in tensors_of((self.module.args[1:], self.module.state))}
         batch = {k: axis for k, axis in self.batch.items() if id(self.trace.values[k].tensor) not in states}
         return AxisNames(self.trace, batch)
 
@@ -261,8 +232,7 @@ class Raised:
 
     def name(self, value: Value) -> str:
         """What the user calls a tensor."""
-        text = self.spelling.text(value.tensor)
-        maker = value.maker
+        text, maker = self.spelling.text(value.tensor), value.maker
         if text or maker is None:
             return text or value_name(value)
         frame = self.spelling.frame
@@ -276,45 +246,23 @@ class Raised:
         name = self.name(value)
         return stand_in if name.startswith(("the result", "a tensor", "input ")) or not name else name
 
-    def shape(self, value: Value) -> str:
-        return self.axes.shape(value)
-
-    def shape_of(self, tensor: Tensor) -> str:
+    def shape(self, tensor: Tensor) -> str:
         """A tensor's shape with named axes, seen by the recorder or not."""
         value = self.value(tensor)
         return self.axes.shape(value) if value is not None else named_shape(tensor.shape, ("",) * tensor.dim())
 
     def described(self, value: Value) -> str:
         """y (N=4, L=7, D=8)."""
-        return f"{self.name(value)} {self.shape(value)}"
+        return f"{self.name(value)} {self.axes.shape(value)}"
 
-    def products(self, *places: tuple[Value, int]) -> str:
-        """How the sizes of some axes come about: `24 = R·D = 2·12, the two directions side by side`."""
+    def products(self, *values: Value) -> str:
+        """How the sizes of axes come about: `24 = R·D = 2·12 (two directions)`."""
         said = []
-        for value, axis in places:
-            product = self.axes.product(value, axis) or self._joined(value, axis)
-            if product and product not in said:
-                says = " (two directions)" if "R" in self.axes.atoms(value, axis) else ""
-                said.append(product + says)
-        return "; ".join(said)
-
-    def _joined(self, value: Value, axis: int) -> str:
-        """`10 = 8 + 2, joined at line 7` where an axis was put together of several tensors."""
-        size, rank = value.shape[axis], len(value.shape)
-        for _, maker in islice(value.way_back(), 6):
-            made = maker.outputs[0].shape if maker.outputs else ()
-            if len(made) != rank or made[axis] != size or maker.name in _TURNS:
-                return ""
-            dim = maker.argument(1, "dim", maker.kwargs.get("axis", 0))
-            if maker.name in ("cat", "concat", "concatenate") and isinstance(dim, int) and len(maker.inputs) > 1:
-                if dim % len(value.shape) != axis:
-                    return ""
-                sizes = [part.shape[axis] for part in maker.inputs]
-                alike = len(set(sizes)) == 1 and len(sizes) > 2
-                sums = f"{len(sizes)}·{sizes[0]}" if alike else " + ".join(map(str, sizes))
-                line = f" at line {maker.where.line}" if maker.where is not None else ""
-                return f"{size} = {sums}, {len(sizes)} tensors joined along axis {axis}{line}"
-        return ""
+        for one, axis in ((value, axis) for value in values for axis in range(len(value.shape))):
+            product = self.axes.product(one, axis)
+            says = " (two directions)" if "R" in self.axes.atoms(one, axis) else ""
+            said += [product + says] if product else []
+        return "; ".join(dict.fromkeys(said))
 
     def from_layer(self, *values: Value) -> LayerCall | None:
         """The recurrent layer that values descend from last."""
@@ -331,15 +279,14 @@ class Raised:
             value = next(iter(value.maker.inputs), None)
         return None
 
-    def state(self, value: Value) -> bool:
+    def is_state(self, value: Value) -> bool:
         """Whether a value is all rows of a layer's final state."""
         made = self.output_of(value)
         return made is not None and made[1] != "Y" and not made[0].cell and len(value.shape) == 3
 
     def called(self, entered: Entered) -> str:
         """What a module is called: by the line that calls it, else by its place in the model."""
-        first = next((one for one in self.entered if one.depth > self.spelling.depth), None)
-        if first is entered and self.spelling.function:
+        if self.below[:1] == [entered] and self.spelling.function:
             return self.spelling.function
         return self.names.get(id(entered.module), "") or f"the {entered.kind}"
 
@@ -362,12 +309,11 @@ class Raised:
             return changed[value.index](data) if value.index in changed else data
 
         args, kwargs = list(substituted(call.args, tensor)), substituted(call.kwargs, tensor)
-        for place, given in (places or {}).items():
-            new = substituted(given, tensor)
+        for place, given in substituted(dict(places or {}), tensor).items():
             if isinstance(place, int):
-                args[place] = new
+                args[place] = given
             else:
-                kwargs[place] = new
+                kwargs[place] = given
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             (func or call.func)(*args, **kwargs)
         return True

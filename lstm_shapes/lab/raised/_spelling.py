@@ -14,10 +14,8 @@ from typing import Any
 from torch import Tensor
 
 from lstm_shapes.lab._words import LONGEST, covering, tree_of
-from lstm_shapes.lab.trace import Where, theirs
+from lstm_shapes.lab.trace import theirs
 from lstm_shapes.lab.trace._where import resolve
-
-__all__ = ["Spelling"]
 
 _LIBRARIES = tuple(
     {os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
@@ -39,51 +37,28 @@ class Spelling:
         outside = [k for k, file in enumerate(files) if theirs(file)]
         own = [k for k in outside if not _of_library(files[k])] or outside
         self.depth = own[-1] if own else -1
+        self.frame = self.frames[self.depth][0] if own else None
+        self.beyond = [frame for frame, _, _ in self.frames[self.depth + 1 :]]
+        """The frames that the user's line called."""
+        self.where = resolve((self.frame.f_code, self.frames[self.depth][1])) if self.frame is not None else None
         self._texts: dict[int, str] = {}
         self._nodes: list[tuple[ast.expr, Tensor]] = []
 
-    @property
-    def frame(self) -> FrameType | None:
-        return self.frames[self.depth][0] if self.depth >= 0 else None
-
-    @property
-    def beyond(self) -> list[FrameType]:
-        """The frames that the user's line called."""
-        return [frame for frame, _, _ in self.frames[self.depth + 1 :]]
-
-    @functools.cached_property
-    def where(self) -> Where | None:
-        """The line as a place."""
-        if self.depth < 0:
-            return None
-        frame, line, _ = self.frames[self.depth]
-        return resolve((frame.f_code, line))
-
     @functools.cached_property
     def node(self) -> ast.AST | None:
-        """The expression that was being evaluated, where the interpreter says its place; on Python 3.10, which does
-        not, the only call or product of the line."""
-        frame = self.frame
-        if frame is None:
+        """The expression that was being evaluated; where the interpreter does not say it, the only one of the line."""
+        if self.frame is None:
             return None
         if _POSITIONS is None:
-            return self._only_one()
-        place = list(_POSITIONS(frame.f_code))[self.frames[self.depth][2] // 2]
+            found = covering(self.where, ast.Call, ast.BinOp)
+            line = self.frames[self.depth][1]
+            found = [node for node in found if node.lineno == line or len(found) == 1]
+            return found[0] if len(found) == 1 else None
+        code = self.frame.f_code
+        place = list(_POSITIONS(code))[self.frames[self.depth][2] // 2]
         fields = ("lineno", "end_lineno", "col_offset", "end_col_offset")
-        tree = tree_of("".join(linecache.getlines(frame.f_code.co_filename)))
+        tree = tree_of("".join(linecache.getlines(code.co_filename)))
         return next((n for n in ast.walk(tree) if tuple(getattr(n, f, None) for f in fields) == place), None)
-
-    def _only_one(self) -> ast.AST | None:
-        found = covering(self.where, ast.Call, ast.BinOp)
-        line = self.frames[self.depth][1]
-        found = [node for node in found if node.lineno == line or len(found) == 1]
-        return found[0] if len(found) == 1 else None
-
-    @property
-    def assigned(self) -> ast.expr | None:
-        """The right side of the assignment that was under way."""
-        found = covering(self.where, ast.Assign)
-        return found[0].value if found else None
 
     @property
     def function(self) -> str:
@@ -101,24 +76,16 @@ class Spelling:
         """Pair what the line says with the objects that it handed over."""
         node = self.node
         written: list[ast.expr] = []
-        if isinstance(node, ast.Call):
+        if isinstance(node, (ast.BinOp, ast.AugAssign, ast.Compare, ast.Subscript, ast.Attribute)):
+            written = [one for one in ast.iter_child_nodes(node) if isinstance(one, ast.expr)]
+        elif isinstance(node, ast.Call):
             written = list(node.args)
             if isinstance(node.func, ast.Attribute) and len(args) == len(written) + 1:
                 written.insert(0, node.func.value)
-            if any(isinstance(one, ast.Starred) for one in written) or len(written) > len(args):
-                written = []
             for keyword in node.keywords:
                 if keyword.arg in kwargs:
                     self._pair(keyword.value, kwargs[keyword.arg])
-        elif isinstance(node, ast.BinOp):
-            written = [node.left, node.right]
-        elif isinstance(node, ast.AugAssign):
-            written = [node.target, node.value]
-        elif isinstance(node, ast.Compare):
-            written = [node.left, node.comparators[0]]
-        elif isinstance(node, (ast.Subscript, ast.Attribute)):
-            written = [node.value]
-        if len(written) <= len(args):
+        if len(written) <= len(args) and not any(isinstance(one, ast.Starred) for one in written):
             for one, given in zip(written, args, strict=False):
                 self._pair(one, given)
 
@@ -155,7 +122,7 @@ class Spelling:
                 self._pair(inner, source)
 
     def say(self, tensor: Tensor, text: str) -> None:
-        """What a tensor is called where no line says it."""
+        """Give a tensor a name that no line has."""
         self._texts[id(tensor)] = text
 
     def text(self, given: Any) -> str:
@@ -165,10 +132,9 @@ class Spelling:
 
     def variables(self) -> Iterator[tuple[str, Any]]:
         """The variables of the user's function, and the items of its tuples."""
-        frame = self.frame
-        if frame is None or frame.f_code.co_name == "<module>":
+        if self.frame is None or self.frame.f_code.co_name == "<module>":
             return
-        own = [(name, value) for name, value in list(frame.f_locals.items()) if name.isidentifier() and name != "self"]
+        own = [(name, value) for name, value in self.frame.f_locals.items() if name.isidentifier() and name != "self"]
         yield from own
         for name, group in own:
             if isinstance(group, (tuple, list)) and len(group) < 50:
@@ -176,12 +142,11 @@ class Spelling:
 
     def mentioned(self) -> Iterator[tuple[str, Any]]:
         """The variables that the failing expression names, or all of its statement where it is not known."""
-        frame = self.frame
         words: Any = self.where.source if self.where is not None else ""
         if self.node is not None:
             words = {node.id for node in ast.walk(self.node) if isinstance(node, ast.Name)}
-        if frame is not None:
-            yield from ((name, value) for name, value in list(frame.f_locals.items()) if name in words)
+        if self.frame is not None:
+            yield from ((name, value) for name, value in list(self.frame.f_locals.items()) if name in words)
 
 
 def _of_library(file: str) -> bool:

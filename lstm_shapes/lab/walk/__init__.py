@@ -20,13 +20,13 @@ from lstm_shapes.lab._axis_names import AxisNames
 from lstm_shapes.lab._private import compiled_from
 from lstm_shapes.lab._torch_rules import axes_of, called
 from lstm_shapes.lab.tensors import AnnotatedTensor
-from lstm_shapes.lab.trace import CELLS, LayerCall, Value, layer_calls, reach
+from lstm_shapes.lab.trace import CELLS, LayerCall, layer_calls, reach
 from lstm_shapes.lab.trace._snapshot import Snapshot
 from lstm_shapes.lab.trace._where import theirs
 from lstm_shapes.theory._axis_rules.table import describing
 from lstm_shapes.theory.axes import Axes
 
-from ._lines import Lines, Node, Row, rows_of
+from ._lines import Lines, Node, Row
 from .comments import Verdict, judged
 from .result import Made, Mixed, Step, Walk
 
@@ -75,7 +75,30 @@ def walk(
     paths = {key: reached.names.get(key, "") for key in reached.modules}
     modules = [(paths[key], module) for key, module in reached.modules.items()]
     lines = Lines(paths, _own(model))
-    handed = _Inputs(model, inputs, kwargs, axes, batch_dim, lines)
+    said = _said(inputs, axes, batch_dim)
+    words = [*_parameters(model), *(f"input {at}" for at in range(len(inputs)))][: len(inputs)]
+    given: dict[int, Axes] = {}
+    handed: list[Row] = []
+
+    def plain(value: Any, axes: Axes | None = None) -> Any:
+        """The inputs as the model gets them, tensors without names."""
+        if isinstance(value, Tensor):
+            axes = axes or axes_of(value)
+            tensor = value.as_subclass(Tensor) if isinstance(value, AnnotatedTensor) else value
+            if axes is not None:
+                given[lines.value(tensor).index] = axes
+            return tensor
+        if type(value) in (tuple, list):
+            return type(value)(map(plain, value))
+        return {key: plain(item) for key, item in value.items()} if type(value) is dict else value
+
+    def hand(name: str, value: Any, axes: Axes | None = None) -> Any:
+        value = plain(value, axes)
+        handed.extend(lines.rows(name, value))
+        return value
+
+    arguments = [hand(*one) for one in zip(words, inputs, said, strict=True)]
+    keywords = {name: hand(name, value) for name, value in kwargs.items()}
     error: Exception | None = None
     output: Any = None
     results: list[Row] = []
@@ -86,11 +109,11 @@ def walk(
                 warnings.simplefilter("ignore")
                 try:
                     with lines:
-                        output = model(*handed.args, **handed.kwargs)
+                        output = model(*arguments, **keywords)
                 except Exception as raised:
                     error = raised
                     lines.stopped(raised)
-            results = [Row(name, lines.value(tensor), note) for name, tensor, note in rows_of("output", output)]
+            results = lines.rows("output", output)
         finally:
             snapshot.restore()
     report = None
@@ -100,15 +123,16 @@ def walk(
         report = check(model, *inputs, **kwargs)
     weights = {id(buffer) for _, module in modules for buffer in module.buffers(recurse=False)}
     with alone(), named_weights(modules):
-        names = AxisNames(lines.trace, given=handed.axes, weights=weights, results=[row.value for row in results])
+        names = AxisNames(lines.trace, given=given, weights=weights, results=[row.value for row in results])
         view = _View(lines, names, paths)
         steps = view.steps(depth)
-    shown = tuple(map(view.made, handed.rows))
+    shown = tuple(map(view.made, handed))
     if any(made.axes is not None and not made.axes.known for made in shown):
         notes.append('an input has axes that nobody named: walk(model, x, axes="N L Q") names them')
     if not any(step.kind == "line" for step in steps):
         notes.append("no source lines of this model can be read: calls are shown instead")
-    return Walk(_title(model), shown, steps, tuple(map(view.made, results)), tuple(notes), error, report)
+    title = type(model).__name__ if isinstance(model, nn.Module) else getattr(model, "__name__", type(model).__name__)
+    return Walk(title, shown, steps, tuple(map(view.made, results)), tuple(notes), error, report)
 
 
 def _own(model: Any) -> str:
@@ -126,63 +150,23 @@ def _followable(model: Any) -> tuple[Any, list[str]]:
     return model, []
 
 
-def _title(model: Any) -> str:
-    return type(model).__name__ if isinstance(model, nn.Module) else getattr(model, "__name__", type(model).__name__)
+# ---------------------------------------------------------------- names that are given
 
 
-# ---------------------------------------------------------------- what goes in
-
-
-class _Inputs:
-    """The inputs as the model gets them, tensors without names; and what is said of their axes."""
-
-    def __init__(
-        self,
-        model: Any,
-        inputs: Sequence[Any],
-        kwargs: dict[str, Any],
-        axes: str | Sequence[str | None] | None,
-        batch_dim: int | None,
-        lines: Lines,
-    ) -> None:
-        given = [axes] if isinstance(axes, str) else list(axes or ())
-        if len(given) > len(inputs):
-            raise ShapeError("axes", f"given for at most {len(inputs)} inputs", got=len(given))
-        self.axes: dict[int, Axes] = {}
-        self.rows: list[Row] = []
-        self._lines = lines
-        said = [_said(value, given[at] if at < len(given) else None) for at, value in enumerate(inputs)]
-        if batch_dim is not None and said and said[0] is None and isinstance(inputs[0], Tensor):
-            rank = inputs[0].dim()
-            if not -rank <= batch_dim < rank:
-                raise ShapeError("batch_dim", f"an axis of the first input, below {rank}", got=batch_dim)
-            names = ["N" if axis == batch_dim % rank else "?" for axis in range(rank)]
-            said[0] = Axes.of(names, inputs[0].shape)
-        words = _parameters(model)
-        names = [words[at] if at < len(words) else f"input {at}" for at in range(len(inputs))]
-        self.args = [self._hand(*one) for one in zip(names, inputs, said, strict=True)]
-        self.kwargs = {name: self._hand(name, value) for name, value in kwargs.items()}
-
-    def _hand(self, name: str, value: Any, axes: Axes | None = None) -> Any:
-        plain = self._plain(value, axes)
-        self.rows += [Row(word, self._lines.value(tensor), note) for word, tensor, note in rows_of(name, plain)]
-        return plain
-
-    def _plain(self, value: Any, axes: Axes | None = None) -> Any:
-        if isinstance(value, Tensor):
-            axes = axes or axes_of(value)
-            plain = value.as_subclass(Tensor) if isinstance(value, AnnotatedTensor) else value
-            recorded = self._lines.value(plain)
-            if axes is not None:
-                self.axes[recorded.index] = axes
-            return plain
-        if type(value) in (tuple, list):
-            return type(value)(map(self._plain, value))
-        return {key: self._plain(item) for key, item in value.items()} if type(value) is dict else value
-
-
-def _said(value: Any, names: str | None) -> Axes | None:
-    return Axes.of(names, tuple(value.shape)) if names is not None and isinstance(value, Tensor) else None
+def _said(inputs: Sequence[Any], axes: str | Sequence[str | None] | None, batch_dim: int | None) -> list[Axes | None]:
+    """What the caller says of the axes of each input."""
+    given = [axes] if isinstance(axes, str) else list(axes or ())
+    if len(given) > len(inputs):
+        raise ShapeError("axes", f"given for at most {len(inputs)} inputs", got=len(given))
+    rank = inputs[0].dim() if inputs and isinstance(inputs[0], Tensor) else None
+    if batch_dim is not None and rank is not None and given[:1] in ([], [None]):
+        if not -rank <= batch_dim < rank:
+            raise ShapeError("batch_dim", f"an axis of the first input, below {rank}", got=batch_dim)
+        given[:1] = [" ".join("N" if axis == batch_dim % rank else "?" for axis in range(rank))]
+    return [
+        Axes.of(names, tuple(value.shape)) if names is not None and isinstance(value, Tensor) else None
+        for value, names in zip(inputs, [*given, *[None] * len(inputs)], strict=False)
+    ]
 
 
 def _parameters(model: Any) -> list[str]:
@@ -197,23 +181,21 @@ def _parameters(model: Any) -> list[str]:
 @contextmanager
 def named_weights(modules: Iterable[tuple[str, nn.Module]]) -> Iterator[None]:
     """While this lasts, the axis that a Linear, Embedding or convolution makes is called after it: fc."""
-    found: dict[str, list[tuple[str, Any, str]]] = {}
+    layers: dict[str, list[tuple[str, Any, str]]] = {}
     weights: list[Any] = []
     for path, module in modules:
-        weight = getattr(module, "weight", None)
         for name, tensor in chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False)):
             # One that is used as it is, as the transitions of a CRF are.
             weights.append(tensor)
             called.setdefault(tensor, {"own": name})
-        made = isinstance(module, nn.Linear | nn.Embedding) or type(module).__name__.startswith("Conv")
-        if made and isinstance(weight, Tensor):
-            kind = type(module).__name__.lower()
-            parts = [part for part in path.split(".") if part] or [kind]
+        weight, kind = getattr(module, "weight", None), type(module).__name__
+        if isinstance(weight, Tensor) and (isinstance(module, nn.Linear | nn.Embedding) or kind.startswith("Conv")):
+            parts = [part for part in path.split(".") if part] or [kind.lower()]
             # A place in a list or a Sequential says little by itself: net.0 is net0.
-            short = parts[-1] if not parts[-1].isdigit() else (parts[-2:-1] or [kind])[0] + parts[-1]
-            axis = "1" if isinstance(module, nn.Embedding) or "Transpose" in type(module).__name__ else "0"
-            found.setdefault(short, []).append(("_".join(parts), weight, axis))
-    for short, places in found.items():
+            short = parts[-1] if not parts[-1].isdigit() else (parts[-2:-1] or [kind.lower()])[0] + parts[-1]
+            axis = "1" if isinstance(module, nn.Embedding) or "Transpose" in kind else "0"
+            layers.setdefault(short, []).append(("_".join(parts), weight, axis))
+    for short, places in layers.items():
         for path, weight, axis in places:
             # Two layers of one name in two submodules are told apart by their paths; a weight that an Embedding and
             # a Linear share makes two axes, one of each.
@@ -240,23 +222,17 @@ class _View:
         self._names = names
         self._layers = {layer.call.index: layer for layer in layer_calls(lines.trace, paths)}
         self._comments: dict[int, dict[str, Verdict]] = {}
-        for call, scramble in names.scrambles:
-            self._mark(call.index, Mixed(scramble))
         mixed = {call.index for call, _ in names.scrambles}
-        for call, text in names.lost:
-            if call.index not in lines.inside and call.index not in mixed:
-                self._mark(call.index, text)
-        for clash in names.clashes:
-            self._mark(clash.call.index, str(clash))
+        marks: list[tuple[int, str]] = [(call.index, Mixed(scramble)) for call, scramble in names.scrambles]
+        marks += [(call.index, text) for call, text in names.lost if call.index not in lines.inside | mixed]
+        marks += [(call.index, text) for call, text in names.clashes]
         for call in lines.trace.calls:
             if call.name == "script":
-                self._mark(call.index, f"{paths.get(id(call.module), '') or 'a module'} is scripted: not followed")
+                marks.append((call.index, f"{paths.get(id(call.module), '') or 'a module'} is scripted: not followed"))
+        for index, text in marks:
+            if text not in lines.at[index].marks:
+                lines.at[index].marks.append(text)
         self._judge()
-
-    def _mark(self, index: int, text: str) -> None:
-        marks = self._lines.at[index].marks
-        if text not in marks:
-            marks.append(text)
 
     def _judge(self) -> None:
         """What comments say, in the order in which the lines ran."""
@@ -265,28 +241,20 @@ class _View:
             scope, verdicts = known.setdefault(reading.scope, {}), self._comments.setdefault(id(reading.node), {})
             for claim, meant in reading.meant:
                 told: list[Verdict] = []
-                for row in meant:
-                    made = self.made(row)
+                for made in map(self.made, meant):
                     axes = None if self._names.clashes else made.axes
-                    whose = claim.subject or made.name or "it"
                     true = judged(claim, made.sizes, scope, axes, reading.numbers)
+                    whose = claim.subject or made.name or "it"
                     told.append(Verdict(claim.text, true, "" if true else f"{whose} is {made.plain}"))
                     if true:
                         break
-                if told:
-                    best = told[-1] if told[-1].true else told[0]
-                    before = verdicts.get(claim.text)
-                    if before is None or before.true:
-                        verdicts[claim.text] = best
+                before = verdicts.get(claim.text)
+                if told and (before is None or before.true):
+                    verdicts[claim.text] = told[-1] if told[-1].true else told[0]
 
-    # ------------------------------------------------------------------ tensors
     def made(self, row: Row) -> Made:
-        return Made(row.name, row.value.shape, self._axes(row.value), row.note)
+        return Made(row.name, row.value.shape, self._names.axes(row.value), row.note)
 
-    def _axes(self, value: Value) -> Axes | None:
-        return self._names.axes(value)
-
-    # ------------------------------------------------------------------ steps
     def steps(self, depth: int | None) -> tuple[Step, ...]:
         """Everything in order, with its depth."""
         out: list[Step] = []
@@ -296,8 +264,9 @@ class _View:
                 deeper = calls + (inner.kind == "call" and bool(inner.file))
                 if depth is not None and deeper > depth + 1 and out:
                     # What is left out is said where it was called.
-                    out[-1].marks += [mark for mark in _marks(inner) if mark not in out[-1].marks]
-                    out[-1].raised = out[-1].raised or next(_raised(inner), "")
+                    for hidden in inner.all():
+                        out[-1].marks += [mark for mark in hidden.marks if mark not in out[-1].marks]
+                        out[-1].raised = out[-1].raised or hidden.raised
                     continue
                 out.append(self._step(inner, node, level))
                 visit(inner, level + 1, deeper)
@@ -306,83 +275,61 @@ class _View:
         return tuple(out)
 
     def _step(self, node: Node, parent: Node, level: int) -> Step:
+        step = Step(
+            level, node.file, node.line, node.source, node.count, [], node.marks, [], node.raised, kind=node.kind
+        )
         if node.kind == "layer":
-            return self._opened(node, level)
+            step.source, step.made = self._opened(node)
+            return step
         if not node.file:
-            made = [self.made(Row("", value)) for value in node.calls[0].outputs[:1]]
-            return Step(level, "", 0, node.source, node.count, made, node.marks, kind="call", raised=node.raised)
-        made = [self.made(row) for row in node.rows]
-        count, loop = node.count, node.statement is not None and node.statement.head
-        if loop:
+            step.made = [self.made(Row("", value)) for value in node.calls[0].outputs[:1]]
+            return step
+        if node.statement is not None and node.statement.head:
             inside = [
                 one.count
                 for one in parent.inner.values()
                 if one.statement is not None and not one.statement.head and one.statement.loops[-1:] == (node.line,)
             ]
             # A generator runs one statement of its own each round, at the head.
-            rounds = [
-                one.count for inner in node.inner.values() for one in inner.inner.values() if inner.kind == "call"
-            ]
-            count = max(inside or rounds, default=1)
-            loop = bool(inside or rounds)
+            calls = [inner for inner in node.inner.values() if inner.kind == "call"]
+            rounds = inside or [one.count for inner in calls for one in inner.inner.values()]
+            step.count, step.loop = max(rounds, default=1), bool(rounds)
+        step.made = [self.made(row) for row in node.rows]
         if node.count > 1:
-            first = {one.name: one.text for one in made}
-            made += [
-                Made(late.name, late.sizes, late.axes, "in the last round")
-                for late in map(self.made, node.last)
-                if first.get(late.name) != late.text
-            ]
-        comments = list(self._comments.get(id(node), {}).values())
-        return Step(
-            level, node.file, node.line, node.source, count, made, node.marks, comments, node.raised, loop, node.kind
-        )
+            first = {one.name: one.text for one in step.made}
+            late = [self.made(Row(row.name, row.value, "in the last round")) for row in node.last]
+            step.made += [one for one in late if first.get(one.name) != one.text]
+        step.comments = list(self._comments.get(id(node), {}).values())
+        return step
 
-    def _opened(self, node: Node, level: int) -> Step:
+    def _opened(self, node: Node) -> tuple[str, list[Made]]:
         """A recurrent layer under the names that its contract gives to its input, states and outputs."""
         layer = self._layers.get(node.calls[0].index)
         if layer is None:
-            return Step(level, "", 0, node.calls[0].name, node.count, kind="layer", raised=node.raised)
+            return node.calls[0].name, []
         note = "packed" if layer.packed else ""
-        rows = [self._row("X", layer.X, layer, note)]
+        rows = [self._row("X", layer, note)]
         for symbol, value in layer.states.items():
             own = value.maker is not None and value.maker.index in self._lines.inside and value.maker.name == "zeros"
-            rows += [] if own else [self._row(symbol, value, layer)]
-        rows += [self._row(name, value, layer, note * (name == "Y")) for name, value in layer.outputs.items()]
-        self._beside(node, layer)
-        return Step(level, "", 0, _spelled(layer), node.count, rows, node.marks, kind="layer")
-
-    def _row(self, symbol: str, value: Value, layer: LayerCall, note: str = "") -> Made:
-        axes = self._axes(value)
-        sizes = value.shape
-        if axes is None and symbol not in ("X", "Y"):
-            axes = _contract(layer, symbol, sizes)
-        if layer.unbatched and len(sizes) > 1:
-            # torch adds a batch of one before the kernel runs.
-            at = (layer.batch_axis or 0) if symbol in ("X", "Y") else len(sizes) - 2
-            sizes = (*sizes[:at], *sizes[at + 1 :])
-            axes = axes and Axes((*axes[:at], *axes[at + 1 :]), axes.fixed)
-        return Made(symbol, sizes, axes, note)
-
-    def _beside(self, node: Node, layer: LayerCall) -> None:
-        """An X whose axes are called otherwise than the layer reads them is never shown without a mark."""
-        axes = self._axes(layer.X)
+            rows += [] if own else [self._row(symbol, layer)]
+        rows += [self._row(name, layer, note * (name == "Y")) for name in layer.outputs]
+        # An X whose axes are called otherwise than the layer reads them is never shown without a mark.
+        axes = self._names.axes(layer.X)
         for at, symbol in ((layer.batch_axis, "N"), (layer.time_axis, "L")):
             name = axes[at].name if axes is not None and at is not None and not layer.unbatched else ""
             if name in ("N", "L") and name != symbol and not node.marks and not self._lines.at[layer.call.index].marks:
                 node.marks.append(f"this layer reads axis {at} of X as {symbol}, and it is {name}")
+        return _spelled(layer), rows
 
-
-def _marks(node: Node) -> Iterator[str]:
-    yield from node.marks
-    for inner in node.inner.values():
-        yield from _marks(inner)
-
-
-def _raised(node: Node) -> Iterator[str]:
-    if node.raised:
-        yield node.raised
-    for inner in node.inner.values():
-        yield from _raised(inner)
+    def _row(self, symbol: str, layer: LayerCall, note: str = "") -> Made:
+        value = {"X": layer.X, **layer.states, **layer.outputs}[symbol]
+        axes, sizes = self._names.axes(value), value.shape
+        if layer.unbatched and len(sizes) > 1:
+            # torch adds a batch of one before the kernel runs.
+            at = (layer.batch_axis or 0) if symbol in ("X", "Y") else len(sizes) - 2
+            sizes = (*sizes[:at], *sizes[at + 1 :])
+            axes = axes and Axes(axes.put(at), axes.fixed)
+        return Made(symbol, sizes, axes, note)
 
 
 def _spelled(layer: LayerCall) -> str:
@@ -394,11 +341,3 @@ def _spelled(layer: LayerCall) -> str:
         numbers += [f"K={layer.K}", *(["R=2"] if layer.R == 2 else []), *([f"P={P}"] if P else [])]
         numbers.append(f"batch_first={getattr(module, 'batch_first', layer.batch_first)}")
     return f"{layer.name or layer.label} = {layer.label}({', '.join(numbers)})"
-
-
-def _contract(layer: LayerCall, symbol: str, sizes: tuple[int, ...]) -> Axes:
-    """A plain state that the layer accepted has the axes of its contract."""
-    width = "P" if getattr(layer.module, "proj_size", 0) and symbol[0] == "h" else "D"
-    rows = [] if layer.cell else ["K·R" if layer.R == 2 else "K"]
-    names = [*rows, "N", width]
-    return Axes.of(names[-len(sizes) :] if layer.cell else names, sizes, **({"R": 2} if "K·R" in names else {}))

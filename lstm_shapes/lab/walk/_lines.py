@@ -11,7 +11,9 @@ import linecache
 import sys
 import sysconfig
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from inspect import CO_GENERATOR
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
@@ -25,8 +27,6 @@ from lstm_shapes.lab.trace import KERNELS, Call, Recorder, Value
 from lstm_shapes.lab.trace._where import theirs
 
 from .comments import Claim, claims_in
-
-__all__ = ["Lines", "Node", "Reading", "Row", "Statement", "rows_of", "statements_of"]
 
 _MOST = 6
 """How many tensors of a list or dict are shown."""
@@ -63,29 +63,21 @@ class Statement:
     claims: tuple[Claim, ...] = ()
 
 
-# The lines that were read, and what they say; linecache gives other lines when a file has changed.
-_FILES: dict[str, tuple[list[str], dict[int, Statement]]] = {}
-
-
 def statements_of(code: CodeType, names: dict[str, Any]) -> dict[int, Statement]:
     """For every line of the file that code comes from, its statement; empty where there is no source."""
-    file = code.co_filename
-    lines = linecache.getlines(file, names)
     if code.co_name == "<lambda>":
         return {}  # its line is somebody else's statement
-    if file not in _FILES or _FILES[file][0] is not lines:
-        _FILES[file] = (lines, _read(lines))
-    return _FILES[file][1]
+    return _read("".join(linecache.getlines(code.co_filename, names)))
 
 
-def _read(lines: list[str]) -> dict[int, Statement]:
-    text = "".join(lines)
+@lru_cache(256)
+def _read(text: str) -> dict[int, Statement]:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return {}
     claims = claims_in(text)
-    bare = [line[: claims.starts.get(number)] for number, line in enumerate(lines, 1)]
+    bare = [line[: claims.starts.get(number)] for number, line in enumerate(text.split("\n"), 1)]
     found: dict[int, Statement] = {}
 
     def visit(node: ast.AST, loops: tuple[int, ...]) -> None:
@@ -94,16 +86,15 @@ def _read(lines: list[str]) -> dict[int, Statement]:
         elif isinstance(node, ast.stmt):
             end = node.end_lineno or node.lineno
             if isinstance(node, _COMPOUND) or type(node).__name__ == "TryStar":
-                body: list[Any] = getattr(node, "body", None) or getattr(node, "cases", [])
-                first = body[0] if body else None
-                end = max(node.lineno, getattr(getattr(first, "pattern", first), "lineno", end + 1) - 1)
+                first: Any = (getattr(node, "body", None) or getattr(node, "cases", [node]))[0]
+                end = max(node.lineno, getattr(first, "pattern", first).lineno - 1)
             if isinstance(node, _LOOPS):
                 loops = (*loops, node.lineno)
             spoken = [one for line in range(node.lineno, end + 1) for one in claims.trailing.get(line, ())]
             statement = Statement(
                 node.lineno,
                 " ".join(textwrap.dedent("\n".join(bare[node.lineno - 1 : end])).split()),
-                _targets(node),
+                tuple(dict.fromkeys(_targets(node))),
                 isinstance(node, ast.Return),
                 _returned(node),
                 loops,
@@ -121,20 +112,15 @@ def _read(lines: list[str]) -> dict[int, Statement]:
     return found
 
 
-def _targets(node: ast.stmt) -> tuple[str, ...]:
-    """What a statement binds, in order."""
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    found: list[str] = []
-    waiting: list[Any] = list(targets)
-    while waiting:
-        target = waiting.pop(0)
-        if isinstance(target, ast.Tuple | ast.List):
-            waiting = [*target.elts, *waiting]
-        elif isinstance(target, ast.Subscript | ast.Starred):
-            waiting = [target.value, *waiting]
-        elif isinstance(target, ast.Name | ast.Attribute) and not ast.unparse(target).startswith("_."):
-            found += [text for text in [ast.unparse(target)] if text != "_" and text not in found]
-    return tuple(found)
+def _targets(node: Any) -> list[str]:
+    """What a statement or a target binds, in order."""
+    if isinstance(node, ast.Assign | ast.Tuple | ast.List):
+        parts = node.targets if isinstance(node, ast.Assign) else node.elts
+        return [name for part in parts for name in _targets(part)]
+    if isinstance(node, ast.Name | ast.Attribute):
+        return [name for name in [ast.unparse(node)] if name != "_" and not name.startswith("_.")]
+    inner = getattr(node, "value" if isinstance(node, ast.Subscript | ast.Starred) else "target", None)
+    return [] if inner is None else _targets(inner)
 
 
 def _returned(node: ast.stmt) -> tuple[str, ...]:
@@ -187,6 +173,12 @@ class Node:
     raised: str = ""
     marks: list[str] = field(default_factory=list)
 
+    def all(self) -> Iterator[Node]:
+        """The node, and everything that ran inside it."""
+        yield self
+        for inner in self.inner.values():
+            yield from inner.all()
+
 
 @dataclass(eq=False, slots=True)
 class _Visit:
@@ -222,7 +214,6 @@ class Lines(Recorder):
         self._base: FrameType | None = None
         self._visits: list[_Visit] = []
         self._generators: dict[FrameType, _Visit] = {}
-        self._followed: dict[CodeType, bool] = {}
         self._scopes = 0
         self._next = 0
 
@@ -240,6 +231,11 @@ class Lines(Recorder):
         self._generators.clear()
         self._base = None
 
+    @property
+    def _innermost(self) -> Node:
+        """The statement that runs now, or the function where it has none."""
+        return (self._visits[-1].line or self._visits[-1].node) if self._visits else self.root
+
     # ------------------------------------------------------------------ the recorder's events
     def _begin(self, index: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         frames, inner = self._frames()
@@ -248,8 +244,7 @@ class Lines(Recorder):
         call = super()._begin(index, name, args, kwargs)
         if inner:
             self.inside.add(call.index)
-        here = self._visits[-1] if self._visits else None
-        node = (here.line or here.node) if here is not None else self.root
+        here, node = self._visits[-1] if self._visits else None, self._innermost
         if here is not None:
             here.own = call
         if name in KERNELS:
@@ -283,10 +278,7 @@ class Lines(Recorder):
         frame: FrameType | None = sys._getframe(2)
         while frame is not None and frame is not self._base:
             code = frame.f_code
-            wanted = self._followed.get(code)
-            if wanted is None:
-                wanted = self._followed[code] = _followed(code, self._own)
-            if wanted:
+            if _followed(code, self._own):
                 frames.append((frame, child))
             elif not frames and not inner:
                 inner = code.co_filename.endswith(_TORCH_RNN)
@@ -315,16 +307,13 @@ class Lines(Recorder):
             visit.place, visit.child = place, child
 
     def _enter(self, frame: FrameType) -> _Visit:
-        parent = self._visits[-1] if self._visits else None
-        above = (parent.line or parent.node) if parent is not None else self.root
-        code = frame.f_code
-        title = self._title(frame)
+        above, code, title = self._innermost, frame.f_code, self._title(frame)
         node = above.inner.get(code)
         if node is None:
-            node = above.inner[code] = Node("call", code.co_filename, code.co_firstlineno, title, title=title)
+            node = _call_of(above, code, title)
             if above is not self.root:
                 names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-                node.rows = node.last = [row for name in names for row in self._rows(name, frame.f_locals.get(name))]
+                node.rows = node.last = [row for name in names for row in self.rows(name, frame.f_locals.get(name))]
         elif title != node.title:
             # Layers of one class, one after the other at one line: the first and the latest.
             node.source = f"{node.title.partition(':')[0]} … {title}"
@@ -347,13 +336,10 @@ class Lines(Recorder):
         visit.place, visit.child = -1, None
         if statement is None:
             return
-        node = visit.node.inner.get(statement.line)
-        if node is None:
-            file = visit.frame.f_code.co_filename
-            for line in statement.loops if not statement.head else statement.loops[:-1]:
-                head = visit.statements[line]
-                visit.node.inner.setdefault(line, Node("line", file, line, head.source, head))
-            node = visit.node.inner[statement.line] = Node("line", file, statement.line, statement.source, statement)
+        file = visit.frame.f_code.co_filename
+        heads = [visit.statements[line] for line in statement.loops if line != statement.line]
+        for one in (*heads, statement):
+            node = visit.node.inner.setdefault(one.line, Node("line", file, one.line, one.source, one))
         node.count += 1
         visit.line = node
         visit.before = {
@@ -373,7 +359,7 @@ class Lines(Recorder):
             return
         rows: list[Row] = []
         if statement.returns:
-            rows = self._rows("return", output)
+            rows = self.rows("return", output)
             for name in statement.returned if not rows else ():
                 rows += self._named(visit, name, "return" if len(statement.returned) == 1 else name)
         for target in statement.targets:
@@ -411,9 +397,10 @@ class Lines(Recorder):
         for word in rest:
             space = getattr(value, "__dict__", {})
             value = space.get(word, space.get(BUFFERS, {}).get(word))
-        return self._rows(name or text, value)
+        return self.rows(name or text, value)
 
-    def _rows(self, name: str, value: Any) -> list[Row]:
+    def rows(self, name: str, value: Any) -> list[Row]:
+        """The tensors in a value, recorded."""
         return [Row(word, self.value(tensor), note) for word, tensor, note in rows_of(name, value)]
 
     def _operation(self, parent: Node, call: Call) -> Node:
@@ -439,24 +426,29 @@ class Lines(Recorder):
     def stopped(self, error: BaseException) -> None:
         """Say at the innermost line where the program ended."""
         node, trace = self.root, error.__traceback__
-        line: Node | None = None
         while trace is not None:
-            code, number = trace.tb_frame.f_code, trace.tb_lineno
-            if self._followed.get(code, _followed(code, self._own)) and trace.tb_frame is not self._base:
-                above = line or node
-                title = self._title(trace.tb_frame)
-                node = above.inner.setdefault(code, Node("call", code.co_filename, code.co_firstlineno, title, count=1))
-                statement = statements_of(code, trace.tb_frame.f_globals).get(number)
-                line = None
+            frame, number = trace.tb_frame, trace.tb_lineno
+            code = frame.f_code
+            if _followed(code, self._own) and frame is not self._base:
+                node = node.inner.get(code) or _call_of(node, code, self._title(frame), 1)
+                statement = statements_of(code, frame.f_globals).get(number)
                 if statement is not None:
                     made = Node("line", code.co_filename, statement.line, statement.source, statement, count=1)
-                    line = node.inner.setdefault(statement.line, made)
+                    node = node.inner.setdefault(statement.line, made)
             trace = trace.tb_next
         text = str(error)
-        (line or node).raised = f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"
-        (line or node).rows = [] if (line or node).count == 1 else (line or node).rows
+        node.raised = f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"
+        node.rows = [] if node.count == 1 else node.rows
 
 
+def _call_of(above: Node, code: CodeType, title: str, count: int = 0) -> Node:
+    """A new node for a function that is called somewhere."""
+    node = Node("call", code.co_filename, code.co_firstlineno, title, title=title, count=count)
+    above.inner[code] = node
+    return node
+
+
+@lru_cache(4096)
 def _followed(code: CodeType, own: str) -> bool:
     """Whether a function's lines are shown: the user's own, not torch's, Python's or an installed library's."""
     file = code.co_filename

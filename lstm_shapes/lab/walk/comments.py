@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import ast
 import io
+import operator
 import re
 import tokenize
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from lstm_shapes.lab._axis_names import meaning_of
 from lstm_shapes.theory.axes import Axes
-
-__all__ = ["Claim", "Claims", "Verdict", "claims_in", "judged", "read"]
 
 _GROUP = re.compile(r"(?<![\w\]])[\[(]([^\[\]()]*)[\])]")
 _SUBJECT = re.compile(
@@ -26,10 +26,15 @@ _SUBJECT = re.compile(
 _NAMELESS = re.compile(r"(?:^|[-=]>|[,;→⇒]|\b(?:shape|size|output|returns?|dims?|is|now|:))\s*[:=]?\s*$", re.IGNORECASE)
 _ARROW = re.compile(r"[-=]+>|→|⇒")
 _DIM = re.compile(r"[\w+\-*/·. ]+")
-_SECONDS = "size len length dim dims dimension layers steps directions heads features channels"
-_SECOND = frozenset(_SECONDS.split())
+_SECOND = re.compile("size|len|length|dim|dims|dimension|layers|steps|directions|heads|features|channels")
 _SIZED = re.compile(r"size|dim|len|hid|emb|chan|feat|vocab|class|layer|head|num|step|unit|width|height")
-_ANY = frozenset(["?", "_", "-1", "None"])
+_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.truediv,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +163,12 @@ def _dims(inside: str, certain: bool) -> tuple[str, ...]:
 
 def _dim(part: str) -> str:
     """One size as an expression, "" where it is none."""
-    if part in _ANY:
+    if part in ("?", "_", "-1", "None"):
         return "?"
     if not _DIM.fullmatch(part):
         return ""
     words = part.split()
-    if len(words) == 2 and words[1].lower() in _SECOND:
+    if len(words) == 2 and _SECOND.fullmatch(words[1].lower()):
         part = "_".join(words)
     part = part.replace("·", "*").replace("self.", "")
     part = re.sub(r"(?<![\w.])(\d+)([A-Za-z_]\w*)", r"\1*\2", part)
@@ -171,8 +176,7 @@ def _dim(part: str) -> str:
         tree = ast.parse(part, mode="eval").body
     except SyntaxError:
         return ""
-    allowed = (ast.BinOp, ast.Name, ast.Constant, ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Div, ast.Load)
-    plain = all(isinstance(node, allowed) for node in ast.walk(tree))
+    plain = all(isinstance(node, (ast.BinOp, ast.Name, ast.Constant, ast.Load, *_OPERATORS)) for node in ast.walk(tree))
     whole = all(isinstance(node.value, int) for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return ast.unparse(tree).replace(" ", "") if plain and whole else ""
 
@@ -202,8 +206,11 @@ def judged(
         learnt = {**known, **(now or {})}
         if not now or any(_told(dim, size, learnt) is False for dim, size in open_dims):
             return False
-    if axes is not None and any(_against(dim, axis.name) for dim, axis in zip(claim.dims, axes, strict=True)):
-        return False
+    if axes is not None:
+        # A comment that calls an axis the batch that is the steps, or the other way round, is wrong.
+        pairs = zip(claim.dims, axes.names, strict=True)
+        if any({meaning_of(dim), meaning_of(name)} == {"N", "L"} for dim, name in pairs):
+            return False
     known.update(learnt)
     return True
 
@@ -231,19 +238,9 @@ def _told(dim: str, size: int, known: dict[str, int]) -> bool | None:
 def _value(dim: str, known: dict[str, int]) -> float:
     """A size from the names in it."""
 
-    def of(node: ast.expr) -> float:
+    def of(node: Any) -> float:
         if isinstance(node, ast.BinOp):
-            a, b = of(node.left), of(node.right)
-            if isinstance(node.op, ast.Add):
-                return a + b
-            if isinstance(node.op, ast.Sub):
-                return a - b
-            return a * b if isinstance(node.op, ast.Mult) else a / b
-        return known[node.id] if isinstance(node, ast.Name) else int(node.value)  # type: ignore[attr-defined]
+            return _OPERATORS[type(node.op)](of(node.left), of(node.right))
+        return known[node.id] if isinstance(node, ast.Name) else int(node.value)
 
     return of(ast.parse(dim, mode="eval").body)
-
-
-def _against(dim: str, name: str) -> bool:
-    """Whether a comment calls an axis the batch that is the steps, or the other way round."""
-    return {meaning_of(dim), meaning_of(name)} == {"N", "L"}

@@ -14,8 +14,6 @@ from .comments import Verdict
 if TYPE_CHECKING:
     from lstm_shapes.lab.check.report import Report
 
-__all__ = ["Made", "Mixed", "Step", "Walk"]
-
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -85,14 +83,9 @@ class Step:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
+        plain = {name: getattr(self, name) for name in ("kind", "depth", "file", "line", "source", "count", "loop")}
         return {
-            "kind": self.kind,
-            "depth": self.depth,
-            "file": self.file,
-            "line": self.line,
-            "source": self.source,
-            "count": self.count,
-            "loop": self.loop,
+            **plain,
             "made": [made.to_dict() for made in self.made],
             "marks": list(self.marks),
             "comments": [{"text": one.text, "true": one.true, "so": one.so} for one in self.comments],

@@ -1,7 +1,7 @@
-"""What `t[...]` does to axes: integers, slices, None, Ellipsis, and tensors or masks as indices.
+"""What `t[...]` does to axes, read and written: integers, slices, None, Ellipsis, and tensors or masks as indices.
 
 `Y[:, -1]` is (N, D), `Y[:, -1:]` is (N, L=1, D), and `Y[torch.arange(N), lengths - 1]`, the right way to take
-the last valid step, is (N, D) again.
+the last valid step, is (N, D) again. A new tensor takes the names of what is written into it, bit by bit.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from math import prod
 from types import EllipsisType
 from typing import Any
 
-from lstm_shapes.theory._axis_rules.broadcasting import agree
-from lstm_shapes.theory._axis_rules.moving import select, take, unsqueeze
-from lstm_shapes.theory._axis_rules.picking import pick, positions_of
-from lstm_shapes.theory._axis_rules.table import Answer, Operand, at_dim, axis_at, rule, sizes_of
-from lstm_shapes.theory._origins import Atom, relabelled
-from lstm_shapes.theory.axes import NEW_AXIS, Axes, Axis, fix, forgotten, settle, unknown
+from lstm_shapes.theory._origins import Atom, Origin, relabelled
+from lstm_shapes.theory.axes import NEW_AXIS, Axes, Axis, Span, fix, forgotten, renewed, settle, unknown
 
-__all__ = ["Key", "Picks", "gather", "index", "spread"]
+from .combining import agree, elementwise, join_fixed, places
+from .joining import later
+from .positions import pick, select, take, unsqueeze
+from .table import Answer, Operand, axis_at, rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +29,16 @@ class Picks:
     values: tuple[int, ...] | None = None
     axes: Axes | None = None
 
+    @property
+    def constant(self) -> bool:
+        """Whether it is one position, however often."""
+        return self.values is not None and len(set(self.values)) == 1
+
 
 Key = int | slice | EllipsisType | Picks | None
+
+
+# ---------------------------------------------------------------- reading
 
 
 @rule("__getitem__")
@@ -40,21 +47,14 @@ def getitem(input: Operand, key: tuple[Key, ...] | None) -> Answer:
     if key is None:
         return None
     if not isinstance(input, Axes):
-        rows = [unknown(size) if at == 0 else axis_at(input, at) for at, size in enumerate(sizes_of(input))]
+        rows = [unknown(input[0]), *(axis_at(input, at) for at in range(1, len(input)))]
         input = Axes(tuple(rows))
     return index(input, key)
 
 
 @rule("index_select")
 def index_select(input: Axes, dim: int, index: tuple[Key, ...]) -> Answer:
-    """Positions of one axis, in this order."""
-    return getitem(input, (*[slice(None)] * at_dim(input, dim), *index))
-
-
-@rule("masked_select")
-def masked_select(input: Axes, mask: Any) -> Answer:
-    """Where a mask is true, in one long row."""
-    return getitem(input, mask) if mask is not None and len(mask) == len(input) else None
+    return getitem(input, (*[slice(None)] * (dim % len(input)), *index))
 
 
 def index(axes: Axes, key: Key | tuple[Key, ...]) -> Axes:
@@ -69,21 +69,22 @@ def index(axes: Axes, key: Key | tuple[Key, ...]) -> Axes:
     keys = key if isinstance(key, tuple) else (key,)
     dim = 0
     picks: dict[int, Picks] = {}
-    for one in spread(keys, len(axes)):
+    for one in _spread(keys, len(axes)):
         if isinstance(one, int):
             axes = select(axes, dim, one)
             continue
         if one is None:
             axes = unsqueeze(axes, dim)
         elif isinstance(one, Picks):
-            picks[dim] = one
+            counted = None if one.values is None else tuple(at % axes[dim].size for at in one.values)
+            picks[dim] = replace(one, values=counted)
         else:
-            axes = take(axes, dim, positions_of(one, axes[dim].size))
+            axes = take(axes, dim, range(*one.indices(axes[dim].size)))
         dim += 1
     return _pick_all(axes, picks) if picks else axes
 
 
-def spread(keys: Sequence[Key], rank: int) -> Iterator[int | slice | Picks | None]:
+def _spread(keys: Sequence[Key], rank: int) -> Iterator[int | slice | Picks | None]:
     """The keys with the Ellipsis written out."""
     used = sum(1 for key in keys if key is not None and key is not Ellipsis)
     for key in keys:
@@ -95,8 +96,7 @@ def spread(keys: Sequence[Key], rank: int) -> Iterator[int | slice | Picks | Non
 
 def _pick_all(axes: Axes, picks: dict[int, Picks]) -> Axes:
     """Tensors as indices: they broadcast together, and their shape stands where they stood, or in front."""
-    picks = {dim: _counted(one, axes[dim].size) for dim, one in picks.items()}
-    shape = _broadcast([one.shape for one in picks.values()])
+    shape = elementwise(*(one.shape for one in picks.values())).sizes
     gone = dict(axes.fixed)
     rows = []
     led: set[int] = set()
@@ -107,7 +107,7 @@ def _pick_all(axes: Axes, picks: dict[int, Picks]) -> Axes:
         led.add(dim)
     for dim in picks.keys() - led:
         values = picks[dim].values
-        if values and _constant(picks[dim]):
+        if values and picks[dim].constant:
             fix(gone, pick(axes[dim], range(values[0], values[0] + 1))[0].atoms)
         else:
             fix(gone, axes[dim].atoms, forgotten())
@@ -123,12 +123,12 @@ def _new_axis(axes: Axes, picks: dict[int, Picks], back: int, size: int) -> tupl
     It is named after what moves along it, if that is one thing.
     """
     if size == 1:
-        alone = [dim for dim, one in picks.items() if one.values is not None and len(picks) == 1]
-        if alone and prod(picks[alone[0]].shape) == 1:
-            return *pick(axes[alone[0]], picks[alone[0]].values or ())[:1], alone[0], ()
+        ((dim, alone), *others) = picks.items()
+        if alone.values is not None and not others and prod(alone.shape) == 1:
+            return *pick(axes[dim], alone.values)[:1], dim, ()
         return NEW_AXIS, -1, ()
     spanning = {dim: one for dim, one in picks.items() if len(one.shape) >= -back and one.shape[back] != 1}
-    along = {dim: one for dim, one in spanning.items() if not _constant(one)}
+    along = {dim: one for dim, one in spanning.items() if not one.constant}
     claims = [one.axes[back] for one in spanning.values() if one.axes is not None]
     own = {axis.name: axis for axis in claims if axis.known}
     if len(own) == 1:
@@ -151,43 +151,160 @@ def _new_axis(axes: Axes, picks: dict[int, Picks], back: int, size: int) -> tupl
     return axis, dim, still
 
 
-def _counted(one: Picks, size: int) -> Picks:
-    """Positions counted from the front."""
-    if one.values is None or all(at >= 0 for at in one.values):
-        return one
-    return replace(one, values=tuple(at % size for at in one.values))
+@rule("gather")
+def gather(input: Axes, dim: int, *_: Any, out: tuple[int, ...], **__: object) -> Axes:
+    """Positions chosen along one axis for every element: the others keep their names, that one can not."""
+    for at, size in enumerate(out):
+        input = take(input, at, None if at == dim % len(input) else range(size), size)
+    return input
 
 
-def _constant(one: Picks) -> bool:
-    return one.values is not None and len(set(one.values)) == 1
+# ---------------------------------------------------------------- writing
 
 
-@rule("gather take_along_dim")
-def gather(input: Axes, dim: Any = None, index: Any = None, *, out: tuple[int, ...], **_: object) -> Answer:
-    """Positions chosen along one axis for every element: the others keep their names, that one can not.
+@rule("__setitem__", own_record=True)
+def written(target: Axes, key: tuple[Key, ...] | None, value: Operand | float) -> Axes:
+    """What a tensor is called after `target[key] = value`.
 
-    >>> gather(Axes.of("N L D", (2, 20, 256)), 1, out=(2, 1, 256))
-    (N=2, 1, D=256)
+    Written over, it keeps the names that are true of the value too. A new one takes the names of what is written,
+    and the axis along which it is filled takes the name of what advances with it: steps written one by one are L.
+
+    >>> from lstm_shapes.theory.axes import blanks
+    >>> X, buffer = Axes.of("N L Q", (2, 3, 28)), blanks((2, 3, 28))
+    >>> for t in range(2):
+    ...     buffer = written(buffer, (slice(None), t), index(X, (slice(None), t)))
+    ...     print(buffer)
+    (N=2, ?=3, Q=28)
+    (N=2, L=3, Q=28)
     """
-    if not isinstance(dim, int):
-        dim = index  # take_along_dim(input, indices, dim)
+    if not isinstance(value, Axes):
+        return target
+    nothing = Axes(tuple(map(_anything, target)))
+    if key is None:
+        return nothing
+    place = index(target, key)
+    values = ([NEW_AXIS] * len(place) + list(value))[-len(place) :] if len(place) else []
+    alike = list(map(_alike, place, values))
+    if any(one is None or isinstance(one, Picks) for one in key):
+        every = {atom.origin for axis in target for atom in axis.atoms}
+        return renewed(target) if all(alike) and not _elsewhere(place, value, set(), every) else nothing
+    keys = [*_spread(key, len(target)), *[slice(None)] * len(target)][: len(target)]
+    slots = {at: range(*one.indices(target[at].size)) for at, one in enumerate(keys) if isinstance(one, slice)}
+    steps = {
+        at: slots[at][0]
+        for at, axis in zip(slots, values, strict=True)
+        if not axis.atoms and len(slots[at]) == 1 < target[at].size
+    }
+    if steps:
+        # `out[t : t + 1] = y[None]` is `out[t] = y`.
+        rest = tuple(axis for at, axis in zip(slots, values, strict=True) if at not in steps)
+        return written(target, tuple(steps.get(at, one) for at, one in enumerate(keys)), Axes(rest, value.fixed))
+    rows, pieces = list(target), [True] * len(target)
+    for (at, positions), there, same in zip(slots.items(), values, alike, strict=True):
+        pieces[at] = len(positions) < target[at].size
+        if not same and not pieces[at]:
+            return nothing
+        rows[at] = _laid(target[at], positions, there) if same else _anything(target[at])
+    for at, one in enumerate(keys):
+        if isinstance(one, int):
+            rows[at] = _advanced(target[at], one % target[at].size, value)
+    # What a new axis is called after, or may yet be, is accounted for; what else is elsewhere than it was is not.
+    new = [atom.origin for row, axis in zip(rows, target, strict=True) if axis.blank for atom in row.atoms]
+    told = {*new, *(one for origin in new if origin.written for one, _ in origin.written[1])}
+    fresh = all(axis.blank or not axis.atoms for axis in target)
+    cut = {atom.origin for axis, piece in zip(target, pieces, strict=True) if piece for atom in axis.atoms}
+    if not fresh and _elsewhere(place, value, told, cut):
+        # A step from what was there to what is written changes more than the name of the axis says.
+        rows = [_anything(row) if piece else row for row, piece in zip(rows, pieces, strict=True)]
+    gone = dict(value.fixed) if fresh or not any(pieces) else join_fixed([target, value])
+    moving = {atom.origin for row in rows if not row.blank for atom in row.atoms}
+    axes = settle(rows, {one: where for one, where in gone.items() if not _kin(one) & moving})
+    # Written by another hand: still these axes, but no longer a piece of what it was cut from.
+    own = {atom.origin for axis in (*target, *place) for atom in axis.atoms}
+    foreign = any(atom.origin not in own for axis in value if not axis.blank for atom in axis.atoms)
+    return renewed(axes) if foreign and not any(axis.blank for axis in target) else axes
+
+
+@rule("scatter scatter_add scatter_reduce index_add index_copy index_put")
+def scattered(input: Axes, dim: Any = None, *_: object, **__: object) -> Answer:
+    """Values written where another tensor says: along that axis nobody knows whose they are, in features anybody's."""
     if not isinstance(dim, int):
         return None
-    at = at_dim(input, dim)
-    gone = dict(input.fixed)
-    rows = []
-    for place, (axis, size) in enumerate(zip(input, out, strict=True)):
-        if place != at:
-            row, still = pick(axis, range(size))
-            fix(gone, still)
-        else:
-            fix(gone, axis.atoms, forgotten())
-            row = NEW_AXIS if size == 1 else unknown(size)
-        rows.append(row)
-    return settle(rows, gone)
+    return input if input[dim].gives_way else input.changed(input.put(dim, _anything(input[dim])))
 
 
-def _broadcast(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    rank = max(map(len, shapes))
-    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
-    return tuple(next((size for size in sizes if size != 1), 1) for sizes in zip(*padded, strict=True))
+def _elsewhere(place: Axes, value: Axes, told: set[Origin], cut: set[Origin]) -> bool:
+    """Whether a value stands at other coordinates than the place that it is written to; `cut` are written in part."""
+    stands = dict(place.fixed)
+    return any(
+        not _kin(origin) & told and not any(stands.get(one) == end for one, end in _ends(origin, where))
+        for origin, where in value.fixed
+        # A state that has seen several steps, and what was computed over, stands nowhere: its rows may have seen other
+        # ones than the rest, as those of hn have after packing.
+        if isinstance(where, int) or isinstance(stands.get(origin), int) or _kin(origin) & cut
+    )
+
+
+def _anything(axis: Axis) -> Axis:
+    """An axis along which different things are written."""
+    return unknown(axis.size) if axis.atoms else axis
+
+
+def _alike(here: Axis, there: Axis) -> bool:
+    """Whether each element written stands at the coordinates of the one it replaces, not only under the same names.
+
+    Along an axis without a name nobody knows where that is, unless both are the very same.
+    """
+    if here.blank or there.blank or not there.atoms or here.same(there):
+        return True
+    return places(here.atoms) == places(there.atoms) and not any(atom.part for atom in here.atoms)
+
+
+def _kin(origin: Origin) -> set[Origin]:
+    return {one for one, _ in _ends(origin, 0)}
+
+
+def _ends(origin: Origin, where: object) -> list[tuple[Origin, object]]:
+    """Where a value stands: along its origin, and along axes that are filled with values of several steps."""
+    high, low = later(origin), later(origin, "low")
+    if isinstance(where, Span):
+        return [] if where.along else [(high, where.high), (low, where.low)]
+    return [(origin, where), (high, where), (low, where)]
+
+
+def _laid(axis: Axis, positions: range, along: Axis) -> Axis:
+    """A new axis with a value along these positions of it."""
+    if not axis.blank:
+        return axis
+    all_along = len(positions) == axis.size
+    if along.blank or not along.atoms or along.size != len(positions):
+        # The value is the same all along here: nothing new, if this is the whole axis.
+        return axis if all_along else _anything(axis)
+    atom = along.atoms[0]
+    if len(axis.atoms) == len(along.atoms) == 1 and not atom.part:
+        axis.atoms[0].origin.filled_with(atom.origin)
+    if all_along:
+        return along
+    if len(along.atoms) > 1 or atom.part or not isinstance(atom.at, range) or {atom.at.step, positions.step} != {1}:
+        return _anything(axis)
+    start = atom.at.start - positions.start
+    return Axis((replace(atom, at=range(start, start + axis.size)),))
+
+
+def _advanced(axis: Axis, position: int, value: Axes) -> Axis:
+    """A new axis with a value at one position of it: named after what has advanced as far as the position has."""
+    if not axis.blank:
+        return axis
+    ends = [(one, at, origin) for origin, where in value.fixed for one, at in _ends(origin, where)]
+    offsets = {(one, at - position) for one, at, _ in ends if isinstance(at, int)}
+    before, seen = axis.atoms[0].origin.written or (position, offsets)
+    left = sorted(seen & offsets, key=lambda one: one[0].serial)
+    if before == position:
+        other = Origin(blank=axis.atoms[0].origin)
+        other.written = (position, set(left))
+        return Axis((replace(axis.atoms[0], origin=other),))
+    if len({of for one, _, of in ends if one in dict(left)}) != 1:
+        return _anything(axis)
+    along, offset = left[0]
+    axis.atoms[0].origin.filled_with(along)
+    return Axis((Atom(along, range(offset, offset + axis.size)),))

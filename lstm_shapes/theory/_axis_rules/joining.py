@@ -10,27 +10,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain, pairwise
 
-from lstm_shapes.theory._axis_rules.broadcasting import agree, join_fixed, places, separate
-from lstm_shapes.theory._axis_rules.table import Answer, Operand, at_dim, axis_at, described, describing, rule, sizes_of
-from lstm_shapes.theory._origins import UNKNOWN, Atom, Origin, compact, injective, joined, relabelled, steady
+from lstm_shapes.theory._origins import UNKNOWN, Atom, Origin, injective, joined, relabelled, steady
 from lstm_shapes.theory.axes import NEW, NEW_AXIS, Axes, Axis, Fixed, Span, forgotten, settle
 
-__all__ = ["cat", "later", "stack"]
-
-_SHARED = ("N", "L")
-"""Samples and steps are counted alike in every tensor; two layers' features are not the same coordinate."""
+from .combining import agree, join_fixed, places, separate
+from .table import Operand, axis_at, described, describing, named_in, rule, sizes_of
 
 
 @rule("stack")
 def stack(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
-    """Tensors of one shape along a new axis, which has a name where it brings an axis together again.
-
-    >>> from lstm_shapes.theory._axis_rules.moving import select
-    >>> X = Axes.of("N L Q", (2, 3, 28))
-    >>> stack([select(X, 1, t) for t in range(3)], 1), stack([X, (2, 3, 28)])
-    ((N=2, L=3, Q=28), (?=2, N=2, L=3, Q=28))
-    """
-    at = at_dim(sizes_of(tensors[0]), other.get("axis", dim), extra=1)
+    """Tensors of one shape along a new axis, which has a name where it brings an axis together again."""
+    at = other.get("axis", dim) % (len(tensors[0]) + 1)
     opened: list[Operand] = [
         Axes((*one.axes[:at], NEW_AXIS, *one.axes[at:]), one.fixed)
         if isinstance(one, Axes)
@@ -38,34 +28,16 @@ def stack(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
         for one in tensors
     ]
     axes = cat(opened, at)
-    if axes[at].known or not describing.get():
-        return axes
     # A walk says at least that this axis counts what was stacked.
-    return Axes((*axes.axes[:at], described("stacked", len(tensors)), *axes.axes[at + 1 :]), axes.fixed)
-
-
-@rule("vstack row_stack")
-def vstack(tensors: Sequence[Operand], **_: object) -> Answer:
-    """Rows below each other."""
-    ranks = {len(sizes_of(one)) for one in tensors}
-    return stack(tensors) if ranks == {1} else cat(tensors) if not ranks & {0, 1} else None
-
-
-@rule("hstack")
-def hstack(tensors: Sequence[Operand], **_: object) -> Answer:
-    """Rows beside each other."""
-    ranks = {len(sizes_of(one)) for one in tensors}
-    return None if 0 in ranks else cat(tensors, 0 if ranks == {1} else 1)
+    lost = describing.get() and not axes[at].known
+    return Axes(axes.put(at, described("stacked", len(tensors))), axes.fixed) if lost else axes
 
 
 @rule("cat concat concatenate")
 def cat(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
     """Tensors one after the other along an axis, which keeps its name where they are pieces of one whole.
 
-    At the seam a step goes from the last coordinate of one piece to the first of the next, so the name is
-    true only if nothing else changes there: pieces of one tensor, cut along this axis.
-
-    >>> from lstm_shapes.theory._axis_rules.moving import take
+    >>> from lstm_shapes.theory._axis_rules.positions import take
     >>> Y = Axes.of("N L R·D", (2, 20, 512), R=2)
     >>> halves = take(Y, 2, range(256)), take(Y, 2, range(256, 512))
     >>> halves[0], cat(halves, 2), cat([halves[0], halves[0]], 2)
@@ -73,16 +45,17 @@ def cat(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
     >>> cat([Axes.of("N D", (2, 8)), Axes.of("N E", (2, 9))], 1)
     (N=2, ?=17)
     """
-    rank = max(len(sizes_of(operand)) for operand in tensors)
+    rank = max(map(len, tensors))
     # torch lets an empty 1-D tensor stand anywhere in the list.
-    operands = [operand for operand in tensors if len(sizes_of(operand)) == rank]
-    at = at_dim(sizes_of(operands[0]), other.get("axis", dim))
+    operands = [operand for operand in tensors if len(operand) == rank]
+    at = other.get("axis", dim) % rank
+    sizes = sizes_of(operands[0])
     total = sum(sizes_of(operand)[at] for operand in operands)
     pieces = [operand for operand in operands if sizes_of(operand)[at] > 0] or operands[:1]
-    named = [operand for operand in pieces if isinstance(operand, Axes)]
+    named = named_in(pieces)
     if len(pieces) == 1 and named:
         return named[0]
-    whole = _join(named, at) if len(named) == len(pieces) else None
+    whole = (_join(named, at) or _alike(named, at)) if len(named) == len(pieces) else None
     along, gone = whole or (_side_by_side(pieces, at, total), join_fixed(named, computed=True))
     if not whole:
         # Pieces of several steps side by side: each step is on record until they are computed over together.
@@ -95,7 +68,6 @@ def cat(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
             {atom.origin: ("among", atom.at) for one in named for atom in one[at].atoms if not atom.origin.made}
         )
     # Every element stands in one piece only, and where the pieces differ a later max would tell.
-    sizes = sizes_of(operands[0])
     rows = [
         along if place == at else agree([one[place] for one in named], sizes[place], chooses=True)
         for place in range(rank)
@@ -107,32 +79,30 @@ def _side_by_side(pieces: Sequence[Operand], at: int, total: int) -> Axis:
     """An axis without a name, the same one whenever the same pieces are joined; a walk says of what: embed+D."""
     names = [piece[at].name if isinstance(piece, Axes) else UNKNOWN for piece in pieces]
     words = UNKNOWN
-    if describing.get() and set(names) <= {NEW, "stacked"}:
+    if set(names) <= {NEW, "stacked"}:
         words = "stacked"
-    elif describing.get() and len(set(names)) == 1 < len(names) > 4 and names[0] != UNKNOWN:
+    elif len(set(names)) == 1 < len(names) > 4 and names[0] != UNKNOWN:
         words = f"{len(names)}×{names[0]}"
-    elif describing.get() and len(names) <= 4 and set(names) != {UNKNOWN}:
+    elif len(names) <= 4 and set(names) != {UNKNOWN}:
         words = "+".join(names)
     return described(words, total, [axis_at(piece, at) for piece in pieces])
 
 
 def _join(pieces: Sequence[Axes], at: int) -> tuple[Axis, Fixed] | None:
     """The axis along which the pieces lie one after the other, if it is one coordinate that moves."""
-    others = [[(atom.origin, atom.at) for axis in _without(piece, at) for atom in axis.atoms] for piece in pieces]
+    others = [[(atom.origin, atom.at) for axis in piece.put(at) for atom in axis.atoms] for piece in pieces]
     opened = _open(pieces, at) if all(row == others[0] for row in others) else None
-    if opened is None:
-        return _alike(pieces, at)
-    rows, gone = opened
+    rows, gone = opened or ([()], {})
     heads = [row[0] for row in rows if row]
     if len(heads) < len(rows) or len({(head.origin, head.part) for head in heads}) > 1:
-        return _alike(pieces, at)
+        return None
     origin, tails = heads[0].origin, rows[0][1:]
     if not all(len(row) == len(rows[0]) and all(map(Atom.same, row[1:], tails)) for row in rows):
         return None
-    if origin.packed or origin.opaque or origin.blank:
-        return None
     where = joined([head.at for head in heads])
-    if where is None or not steady(where) or (tails and not injective(where)):
+    if where is None or origin.packed or origin.opaque or origin.blank:
+        return None
+    if not steady(where) or (tails and not injective(where)):
         return None
     return Axis((replace(heads[0], at=where), *tails)), gone
 
@@ -165,52 +135,28 @@ def _open(pieces: Sequence[Axes], at: int) -> tuple[list[tuple[Atom, ...]], Fixe
 
 
 def later(origin: Origin, end: str = "high") -> Origin:
-    """The coordinate of what was computed along another one, counted by the highest step or by the lowest.
-
-    >>> L = Origin("L")
-    >>> later(L).name, later(L) is later(L), later(L) is L
-    ('L', True, False)
-    """
+    """The coordinate of what was computed along another one, counted by the highest step or by the lowest."""
     return relabelled(origin, end)
 
 
-def _advancing(found: Sequence[object]) -> bool:
+def _advancing(where: Sequence[object]) -> bool:
     """Whether each value stands further on than the one before it, or each further back."""
-    spans = [Span(one, one) if isinstance(one, int) else one for one in found]
+    spans = [Span(one, one) if isinstance(one, int) else one for one in where]
     ends = [(one.low, one.high) for one in spans if isinstance(one, Span) and one.along is None]
-    if len(ends) < len(found):
+    if len(ends) < len(where):
         return False
     steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(ends)]
     return any(all(low * sign >= 0 and high * sign >= 0 and low + high for low, high in steps) for sign in (1, -1))
 
 
 def _alike(pieces: Sequence[Axes], at: int) -> tuple[Axis, Fixed] | None:
-    """Samples after samples, or steps after steps, of different tensors: still samples, still steps."""
-    first = pieces[0]
-    if first[at].name not in _SHARED or any(piece[at].name != first[at].name or piece[at].blank for piece in pieces):
+    """Samples after samples, or steps after steps, of whole tensors: they are counted alike in all of them."""
+    name, others = pieces[0][at].name, [[places(axis.atoms) for axis in piece.put(at)] for piece in pieces]
+    named = all(axis.known and not axis.blank for piece in pieces for axis in piece)
+    where = joined([atom.at for piece in pieces for atom in piece[at].atoms[:1]])
+    if not named or name not in ("N", "L") or any(piece[at].name != name or piece.fixed for piece in pieces):
         return None
-    others = [_without(piece, at) for piece in pieces]
-    names = [axis.name for axis in others[0]]
-    for row in others[1:]:
-        for one, other in zip(others[0], row, strict=True):
-            # Of two axes with one name, as scores (N, L, L) have, the name does not say which is which.
-            if not one.same(other) and (names.count(one.name) > 1 or not _corresponds(one, other)):
-                return None
-    if len({frozenset((origin.name, where) for origin, where in piece.fixed) for piece in pieces}) > 1:
+    # Of two axes with one name, as scores (N, L, L) have, the name does not say which is which.
+    if others != others[:1] * len(pieces) or len(set(pieces[0].names)) < len(pieces[0]) or where is None:
         return None
-    where = joined([piece[at].atoms[0].at for piece in pieces])
-    if where is None or not steady(where):
-        return None
-    origin = relabelled(first[at].atoms[0].origin, object())
-    return Axis((Atom(origin, compact(where)),)), join_fixed(pieces)
-
-
-def _corresponds(one: Axis, other: Axis) -> bool:
-    """Whether two axes run along the same coordinate, or both along features that a weight has made."""
-    made = all(axis.atoms and axis.atoms[0].origin.made for axis in (one, other))
-    told = made or (one.known and not one.blank and not other.blank)
-    return told and places(one.atoms) == places(other.atoms)
-
-
-def _without(axes: Axes, at: int) -> tuple[Axis, ...]:
-    return (*axes.axes[:at], *axes.axes[at + 1 :])
+    return (Axis((Atom(Origin(name), where),)), {}) if steady(where) else None

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
+from itertools import accumulate, combinations, permutations
 from math import prod
+from operator import mul
 from typing import Any
 
-from lstm_shapes.theory._axis_rules.moving import permute
-from lstm_shapes.theory._axis_rules.picking import rows_of
-from lstm_shapes.theory._axis_rules.table import rule
-from lstm_shapes.theory._origins import Atom, factors, injective
-from lstm_shapes.theory.axes import NEW_AXIS, Axes, Axis, Fixed, fix, forgotten, settle, unknown
+from lstm_shapes.theory._origins import UNKNOWN, Atom, factors, injective, whole
+from lstm_shapes.theory.axes import Axes, Axis, Fixed, fix, forgotten, settle, unknown
 
-__all__ = ["Scramble", "reshape", "scramble_of"]
+from .positions import permute, rows_of
+from .table import rule
 
 FRAMES = "L"
 """Steps may be stacked on purpose: (N, L, Q) → (N, L/2, 2·Q) is how pyramidal encoders shorten a sequence."""
@@ -84,18 +83,17 @@ def reshape(axes: Axes, sizes: Sequence[int]) -> tuple[Axes, Scramble | None]:
     rows: list[Axis] = []
     mixes: list[list[_Piece]] = []
     broken: list[_Piece] = []
-    place = 0
-    while place < len(sizes):
+    while len(rows) < len(sizes):
+        place = len(rows)
         pieces, end = _fill(sizes, place, todo, gone)
         if end == place:
             rows.append(_join(pieces))
             if not all(piece.whole for piece in pieces) and len({piece.number for piece in pieces}) > 1:
                 mixes.append(pieces)
         else:
-            rows.extend(unknown(size) if size > 1 else NEW_AXIS for size in sizes[place : end + 1])
+            rows += map(unknown, sizes[place : end + 1])
             fix(gone, [piece.atom for piece in pieces], forgotten())
             broken += pieces
-        place = end + 1
     fix(gone, [piece.atom for piece in todo])
     return settle(rows, gone), _judge(axes, sizes, mixes, broken)
 
@@ -108,15 +106,6 @@ def reshaped(input: Axes, *given: object, out: tuple[int, ...], **_: object) -> 
     return reshape(input, out)
 
 
-def scramble_of(axes: Axes, sizes: Sequence[int]) -> Scramble | None:
-    """What a reshape to these sizes mixes, if anything.
-
-    >>> scramble_of(Axes.of("N L D", (2, 20, 256)), (2, 20, 8, 32)) is None
-    True
-    """
-    return reshape(axes, sizes)[1]
-
-
 def _fill(sizes: tuple[int, ...], place: int, todo: list[_Piece], gone: Fixed) -> tuple[list[_Piece], int]:
     """Pieces for the new axis at `place`, or for all new axes up to where old and new sizes meet again."""
     need = sizes[place]
@@ -126,10 +115,8 @@ def _fill(sizes: tuple[int, ...], place: int, todo: list[_Piece], gone: Fixed) -
     while need > 1:
         piece = todo.pop()
         size = piece.atom.size
-        if size == 1 and not (taken or (todo and todo[-1].axis == piece.axis)):
-            # A size of 1 in front of a new axis belongs to nothing; inside a composite it stays.
-            fix(gone, [piece.atom])
-        elif size == 1 and taken and taken[-1].axis != piece.axis:
+        if size == 1 and all(beside.axis != piece.axis for beside in taken[-1:] or todo[-1:]):
+            # A size of 1 between two axes belongs to nothing; inside a composite it stays.
             fix(gone, [piece.atom])
         elif need % size == 0:
             taken.append(piece)
@@ -149,9 +136,8 @@ def _meet(sizes: tuple[int, ...], place: int, taken: list[_Piece], todo: list[_P
     inside, outside, end = prod(piece.atom.size for piece in taken), sizes[place], place
     while inside != outside:
         if inside < outside:
-            piece = todo.pop()
-            taken.append(piece)
-            inside *= piece.atom.size
+            taken.append(todo.pop())
+            inside *= taken[-1].atom.size
         else:
             end += 1
             outside *= sizes[end]
@@ -162,34 +148,33 @@ def _split(piece: _Piece, outer: int) -> tuple[_Piece, _Piece]:
     """One atom cut in two, each part with its share of the coordinate."""
     atom, inner = piece.atom, piece.atom.size // outer
     origin, at = atom.origin, atom.at
+    parts: Sequence[Atom]
     if origin.blank:
-        parts = [replace(atom, at=range(outer)), replace(atom, at=range(inner))]
+        parts = [replace(atom, at=range(size)) for size in (outer, inner)]
     elif len(rows := rows_of(atom, inner, range(inner))) == 2:
-        parts = list(rows)
+        parts = rows
     elif origin.naming is not None and not origin.root.named and at == range(piece.atom.size) and not atom.part:
         # An input that nobody has named: what reads it says what its factors are, as N and L of 24 = L·N.
         parts = [Atom(one, range(size)) for one, size in zip(factors(origin, inner), (outer, inner), strict=True)]
     elif origin.packed is not None or origin.opaque or not isinstance(at, range):
-        parts = [unknown(size).atoms[0] for size in (outer, inner)]
+        parts = [whole(UNKNOWN, size) for size in (outer, inner)]
     else:
         parts = [Atom(origin, one, part=True) for one in (at[::inner], range(0, inner * at.step, at.step))]
-    return replace(piece, atom=parts[0], whole=False), replace(piece, atom=parts[1], whole=False)
+    first, second = (replace(piece, atom=part, whole=False) for part in parts)
+    return first, second
 
 
 def _join(pieces: list[_Piece]) -> Axis:
     """One new axis from its pieces; neighbours that are parts of one atom become one again."""
-    if not pieces:
-        return NEW_AXIS
     atoms: list[Atom] = []
     for piece in pieces:
-        atom = piece.atom
-        if atoms and (merged := _merge(atoms[-1], atom)) is not None:
+        if atoms and (merged := _merge(atoms[-1], piece.atom)) is not None:
             atoms[-1] = merged
         else:
-            atoms.append(atom)
+            atoms.append(piece.atom)
     if len(atoms) > 1:
         # A product counts each coordinate once: an axis that visits one twice has no place in it.
-        atoms = [atom if injective(atom.at) else unknown(atom.size).atoms[0] for atom in atoms]
+        atoms = [atom if injective(atom.at) else whole(UNKNOWN, atom.size) for atom in atoms]
     return Axis(tuple(atoms))
 
 
@@ -213,32 +198,18 @@ def _judge(axes: Axes, sizes: tuple[int, ...], mixes: list[list[_Piece]], broken
     glued = [pieces for pieces in mixes if not pieces[0].whole and pieces[0].owner.name != FRAMES]
     if not broken and not glued and meant is None:
         return None
-    names: dict[str, None] = {}
-    for owner in owners.values():
-        names[owner.origin.name] = None
-    return Scramble(axes, sizes, tuple(names), meant)
+    return Scramble(axes, sizes, tuple(dict.fromkeys(owner.origin.name for owner in owners.values())), meant)
 
 
 def _probably(axes: Axes, sizes: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The permutation of whole axes nearest to the given order that needs no cut."""
-    if not 2 <= len(axes) <= 6:
+    """The permutation of whole axes nearest to the given order that needs no cut: new boundaries are old ones."""
+    if len(axes) > 6:
         return None
-    orders = sorted(permutations(range(len(axes))), key=_disorder)
-    for order in orders[1:]:
-        if _clean([atom.size for at in order for atom in axes[at].atoms], sizes):
+
+    def disorder(order: tuple[int, ...]) -> int:
+        return sum(a > b for a, b in combinations(order, 2))
+
+    for order in sorted(permutations(range(len(axes))), key=disorder)[1:]:
+        if {*accumulate(sizes, mul)} <= {*accumulate((atom.size for at in order for atom in axes[at].atoms), mul)}:
             return order
     return None
-
-
-def _disorder(order: tuple[int, ...]) -> int:
-    return sum(a > b for i, a in enumerate(order) for b in order[i + 1 :])
-
-
-def _clean(atoms: list[int], sizes: tuple[int, ...]) -> bool:
-    todo = [size for size in atoms[::-1] if size > 1]
-    for size in sizes:
-        while size > 1:
-            if not todo or size % todo[-1]:
-                return False
-            size //= todo.pop()
-    return True

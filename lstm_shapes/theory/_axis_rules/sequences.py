@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
-from lstm_shapes.theory._axis_rules.broadcasting import agree, join_fixed, places
-from lstm_shapes.theory._axis_rules.joining import stack
-from lstm_shapes.theory._axis_rules.moving import take
-from lstm_shapes.theory._axis_rules.picking import pick
-from lstm_shapes.theory._axis_rules.reducing import sum_out
-from lstm_shapes.theory._axis_rules.table import Answer, Operand, Plain, axis_at, described, rule, sizes_of
 from lstm_shapes.theory._origins import UNKNOWN, Atom, whole
-from lstm_shapes.theory.axes import Axes, Axis, Fixed, fix, made, settle, unknown
+from lstm_shapes.theory.axes import Axes, Axis, settle, unknown
 
-__all__ = ["cell", "pack", "pad_packed", "pad_sequence", "recurrent"]
+from .combining import join_fixed, sum_out
+from .positions import pick, take
+from .table import Answer, Operand, Plain, axis_at, described, named_in, rule
 
 
 @rule("lstm gru rnn_tanh rnn_relu", own_record=True)
@@ -32,9 +27,7 @@ def recurrent(input: Operand, *given: Any, out: Sequence[tuple[int, ...]]) -> An
     if not isinstance(input, Axes):
         return None
     packed = isinstance(given[2], list)
-    K, both = (given[4], given[7]) if packed else (given[3], given[6])
-    batch_first = not packed and given[7]
-    weight = given[2 if packed else 1][0]
+    hx, (weight, *_), _, K, _, _, both, *batch_first = given[packed:]
     hidden, width = out[1][-1], out[-1][-1]
     name = "P" if hidden != width else "D"
 
@@ -46,23 +39,22 @@ def recurrent(input: Operand, *given: Any, out: Sequence[tuple[int, ...]]) -> An
     gone = dict(input.fixed)
     sum_out(gone, input[-1])
     front = list(input.axes[:-1])
-    time = 1 if batch_first and len(input) == 3 else 0
+    time = 1 if not packed and batch_first[0] and len(input) == 3 else 0
     if front[time].blank:
         # Equal steps, as of a vector repeated to be decoded: the layer tells them apart.
-        front[time] = Axis((_atom(weight, "L", front[time].size),))
+        front[time] = axis(("L", front[time].size))
     inside = front[0].atoms[0].origin.packed if packed else None
     sequences = [inside[0]] if inside else [axis for at, axis in enumerate(front) if at != time]
     if inside or not packed:
         _read([*sequences, inside[1] if inside else front[time]], [*["N"] * len(sequences), "L"])
     _read([input[-1]], ["Q"])
-    hx = given[1 if packed else 0]
     for state, symbol in zip(hx if isinstance(hx, list) else [hx], (name, "D"), strict=False):
         _read(state or (), ["K·R" if both else "K", *["N"] * len(sequences), symbol])
-    widths = (name, hidden), ("D", width)
-    Y = settle([*front, axis(("R", R), widths[0])], gone)
+    Y = settle([*front, axis(("R", R), (name, hidden))], gone)
     if packed and inside is None:
         return [Y, None, None]
-    return [Y, *(settle([axis(("K", K), ("R", R)), *sequences, axis(one)], gone) for one in widths)]
+    states = [[axis(("K", K), ("R", R)), *sequences, axis(one)] for one in ((name, hidden), ("D", width))]
+    return [Y, *(settle(rows, gone) for rows in states)]
 
 
 def _read(axes: Any, names: Sequence[str]) -> None:
@@ -83,19 +75,14 @@ def _atom(weight: Operand, symbol: str, size: int) -> Atom:
 
 @rule("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell", own_record=True)
 def cell(input: Operand, hx: Any, weight: Operand, *_: object, out: Any) -> Answer:
-    """The state after one step of a cell: (N, D), at the step that the input belongs to.
-
-    >>> cell(Axes.of("N Q", (2, 28)), None, (1024, 28), out=(2, 256))
-    (N=2, D=256)
-    """
+    """The state after one step of a cell: (N, D), at the step that the input belongs to."""
     states = hx if isinstance(hx, list) else [hx]
     for state, symbol in ((input, "Q"), *((one, "D") for one in states if one is not None)):
         _read(state, ["N", symbol] if isinstance(state, Axes) and len(state) == 2 else [symbol])
-    hidden = states[0]
-    source = input if isinstance(input, Axes) else hidden
+    source = input if isinstance(input, Axes) else states[0]
     if not isinstance(source, Axes):
         return None
-    gone = join_fixed([one for one in (input, *states) if isinstance(one, Axes)], computed=True)
+    gone = join_fixed(named_in([input, *states]), computed=True)
     sum_out(gone, source[-1])
     size = (out[0] if isinstance(out, list) else out)[-1]
     return settle([*source.axes[:-1], Axis((_atom(weight, "D", size),))], gone)
@@ -103,30 +90,17 @@ def cell(input: Operand, hx: Any, weight: Operand, *_: object, out: Any) -> Answ
 
 @rule("_pack_padded_sequence", own_record=True)
 def pack(input: Axes, lengths: Operand, batch_first: bool, *, out: Any) -> Answer:
-    """Padded rows packed: (N, L, Q) → (T, Q), all real steps in one axis that remembers N and L.
-
-    >>> pack(Axes.of("N L Q", (2, 20, 28)), (2,), True, out=[(31, 28), (20,)])
-    [(T=31, Q=28), None]
-    """
-    N, L = (input[0], input[1]) if batch_first else (input[1], input[0])
-    _read([N, L], ["N", "L"])
-    if isinstance(lengths, Axes):
-        _read(lengths, ["N"])
+    """Padded rows packed: (N, L, Q) → (T, Q), all real steps in one axis that remembers N and L."""
+    N, L = input[:2] if batch_first else input[1::-1]
+    _read([N, L, *(lengths if isinstance(lengths, Axes) else ())], ["N", "L", "N"])
     atom = whole("T", out[0][0])
     atom.origin.packed = (N, L)
-    gone = dict(input.fixed)
-    fix(gone, (*N.atoms, *L.atoms), ("packed",))
-    return [settle([Axis((atom,)), *input.axes[2:]], gone), None]
+    return [input.changed([Axis((atom,)), *input.axes[2:]], (*N.atoms, *L.atoms), ("packed",)), None]
 
 
 @rule("_pad_packed_sequence", own_record=True)
 def pad_packed(data: Axes, sizes: Operand, batch_first: bool, *_: object, out: Any) -> Answer:
-    """Packed data padded back to rows: N and L as they were before packing.
-
-    >>> (packed, _) = pack(Axes.of("N L Q", (2, 20, 28)), (2,), True, out=[(31, 28), (20,)])
-    >>> pad_packed(packed, (20,), True, 0.0, 18, out=[(2, 18, 28), (2,)])
-    [(N=2, L=18, Q=28), None]
-    """
+    """Packed data padded back to rows: N and L as they were before packing."""
     N, L = out[0][:2] if batch_first else out[0][1::-1]
     inside = data[0].atoms[0].origin.packed if data[0].atoms else None
     rows = [unknown(N), unknown(L)]
@@ -141,49 +115,17 @@ def pad_packed(data: Axes, sizes: Operand, batch_first: bool, *_: object, out: A
     return [settle([*(rows if batch_first else rows[::-1]), *data.axes[1:]], gone), None]
 
 
-@rule("pad_sequence", own_record=True)
-def pad_sequence(rows: Sequence[Operand], batch_first: bool = False, *_: object, out: Any, **__: object) -> Answer:
-    """Sequences (L, Q) of different lengths in one tensor: a new axis says which sequence, L is padded.
-
-    >>> pad_sequence([Axes.of("L Q", (5, 28)), Axes.of("L Q", (3, 28))], True, out=(2, 5, 28))
-    (N=2, L=5, Q=28)
-    """
-    named = [row for row in rows if isinstance(row, Axes)]
-    if len(named) < len(rows):
-        return None
-    longest = max(named, key=lambda row: row[0].size)
-    # Padding comes after the steps: each sequence must begin as the longest one does.
-    begins = all(places(pick(longest[0], range(row[0].size))[0].atoms) == places(row[0].atoms) for row in named)
-    steps = longest[0] if begins else unknown(longest[0].size)
-    rest = [agree([row[at] for row in named], out[at + 1], chooses=True) for at in range(1, len(named[0]))]
-    gone = join_fixed(named)
-    which = _which(named, gone) if begins and len(named) > 1 else unknown(len(rows))
-    return settle([*([which, steps] if batch_first else [steps, which]), *rest], gone)
-
-
-def _which(rows: Sequence[Axes], gone: Fixed) -> Axis:
-    """Which sequence it is: the axis that they are rows of; N, where they are tensors of their own."""
-    origins = [{*dict(row.fixed), *(atom.origin for axis in row for atom in axis.atoms)} for row in rows]
-    if sum(map(len, origins)) == len(set(chain(*origins))):
-        return Axis((whole("N", len(rows)),)) if all(row.known for row in rows) else unknown(len(rows))
-    shortest = min(row[0].size for row in rows)
-    which = stack([take(row, 0, range(shortest)) for row in rows])[0]
-    for atom in which.atoms:
-        gone.pop(atom.origin, None)
-    return which if which.known else unknown(len(rows))
-
-
 @rule("pad")
 def pad(input: Axes, pad: Sequence[int], *_: object, out: tuple[int, ...], **__: object) -> Axes:
     """An axis that got padding is not the axis it was; one that was cut (pad < 0) is a piece of it."""
     for back, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
         dim = len(input) - 1 - back
+        axis = input[dim]
         if before > 0 or after > 0:
-            words = "+".join([*["pad"] * (before > 0), input[dim].name, *["pad"] * (after > 0)])
-            padded = described(words if input[dim].known else UNKNOWN, out[dim], [input[dim]])
-            input = settle([padded if at == dim else axis for at, axis in enumerate(input)], input.fixed)
+            words = "+".join([*["pad"] * (before > 0), axis.name, *["pad"] * (after > 0)])
+            input = input.changed(input.put(dim, described(words if axis.known else UNKNOWN, out[dim], [axis])))
         else:
-            input = take(input, dim, range(input[dim].size)[-before : input[dim].size + after])
+            input = take(input, dim, range(axis.size)[-before : axis.size + after])
     return input
 
 
@@ -192,22 +134,17 @@ def _windowed(input: Axes, sizes: tuple[int, ...], spatial: int, channels: Axis 
 
     Where there are as many positions as before, each stands where it stood; a walk calls the others L′.
     """
-    kept = len(input) - spatial - (channels is not None)
-    start = kept + (channels is not None)
-    rows = [*input.axes[:kept], *([channels] if channels is not None else [])]
-    for axis, size in zip(input.axes[start:], sizes[start:], strict=True):
-        windows = axis.name.rstrip("′") + "′" if axis.known and len(axis.atoms) == 1 else UNKNOWN
-        rows.append(axis if size == axis.size and size > 1 else described(windows, size, (axis,)))
+    start = len(input) - spatial
+    rows = list(input)
     gone = dict(input.fixed)
     if channels is not None:
-        sum_out(gone, input[kept])
+        sum_out(gone, rows[start - 1])
+        rows[start - 1] = channels
+    for at, size in enumerate(sizes[start:], start):
+        axis = rows[at]
+        windows = axis.name.rstrip("′") + "′" if axis.known and len(axis.atoms) == 1 else UNKNOWN
+        rows[at] = axis if size == axis.size and size > 1 else described(windows, size, (axis,))
     return settle(rows, gone)
-
-
-@rule("interpolate upsample")
-def interpolate(input: Axes, *_: object, out: tuple[int, ...], **__: object) -> Axes:
-    """New positions along every axis but samples and channels."""
-    return _windowed(input, out, len(input) - 2)
 
 
 def _enter(spatial: int) -> None:
@@ -216,15 +153,10 @@ def _enter(spatial: int) -> None:
     def convolution(input: Axes, weight: Operand, *_: object, out: tuple[int, ...], **__: object) -> Axes:
         return _windowed(input, out, spatial, axis_at(weight, 0))
 
-    def transposed(input: Axes, weight: Operand, *_: object, out: tuple[int, ...], **__: object) -> Axes:
-        channels = out[len(input) - spatial - 1]
-        return _windowed(input, out, spatial, axis_at(weight, 1) if channels == sizes_of(weight)[1] else made(channels))
-
     def pool(input: Axes, *_: object, out: Any, **__: object) -> Axes:
         return _windowed(input, out[0] if isinstance(out, list) else out, spatial)
 
     rule(f"conv{spatial}d")(convolution)
-    rule(f"conv_transpose{spatial}d")(transposed)
     pools = ("max_pool", "avg_pool", "lp_pool", "adaptive_avg_pool", "adaptive_max_pool")
     rule(" ".join(f"{name}{spatial}d" for name in pools))(pool)
 

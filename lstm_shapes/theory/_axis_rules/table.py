@@ -14,16 +14,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from lstm_shapes.theory._origins import UNKNOWN, Atom, Origin, derived, whole
-from lstm_shapes.theory.axes import Axes, Axis, made
-
-__all__ = ["RULES", "Answer", "Operand", "Plain", "Rule", "at_dim", "axis_at", "described", "describing", "dims_of"]
-__all__ += ["operands_in", "rule", "sizes_of"]
+from lstm_shapes.theory.axes import Axes, Axis, made, unknown
 
 
 class Plain(tuple[int, ...]):
     """The sizes of a tensor without names, which claims nothing; a weight knows the axes that it makes."""
-
-    __slots__ = ()
 
     def made(self, at: int) -> Axis:
         """The axis that comes of this one, where the tensor is a weight."""
@@ -70,19 +65,16 @@ def rule(names: str, own_record: bool = False) -> Callable[[_R], _R]:
     def enter(function: _R) -> _R:
         parameters = inspect.signature(function).parameters
         first = next(iter(parameters.values()))
-        found = Rule(function, own_record, first.annotation == "Axes", "out" in parameters, first.name == "_")
-        RULES.update(dict.fromkeys(names.split(), found))
+        needs_axes = first.annotation == "Axes" or first.name == "x"  # a lambda has no annotations
+        entry = Rule(function, own_record, needs_axes, "out" in parameters, first.name == "_")
+        RULES.update(dict.fromkeys(names.split(), entry))
         return function
 
     return enter
 
 
 def described(words: str, size: int, of: Sequence[Axis] = ()) -> Axis:
-    """An unknown axis, the same one whenever the same axes come together in it; in a walk, one that is called so.
-
-    >>> described("copies", 3)
-    ?=3
-    """
+    """An unknown axis, the same one whenever the same axes come together in it; in a walk, one that is called so."""
     words = words if describing.get() else UNKNOWN
     parts = tuple((atom.origin, atom.at) for axis in of for atom in axis.atoms)
     if not parts:
@@ -92,50 +84,35 @@ def described(words: str, size: int, of: Sequence[Axis] = ()) -> Axis:
 
 
 def sizes_of(operand: Operand) -> tuple[int, ...]:
-    """The sizes of an operand.
-
-    >>> sizes_of(Axes.of("N", (2,))), sizes_of((3, 4))
-    ((2,), (3, 4))
-    """
     return operand.sizes if isinstance(operand, Axes) else operand
 
 
 def axis_at(operand: Operand, at: int) -> Axis:
-    """One axis of an operand; of a plain one, what a weight makes.
-
-    >>> axis_at((3, 4), 0), axis_at(Axes.of("N", (2,)), 0)
-    (?=3, N=2)
-    """
+    """One axis of an operand; of a plain one, what a weight makes."""
     if isinstance(operand, Axes):
         return operand[at]
     return operand.made(at) if isinstance(operand, Plain) else made(operand[at])
 
 
 def operands_in(values: Sequence[object]) -> list[Operand]:
-    """The operands among arguments, in order.
-
-    >>> operands_in([Axes(), 3, None])
-    [()]
-    """
+    """The operands among arguments, in order."""
     return [value for value in values if isinstance(value, Axes | tuple)]
 
 
-def at_dim(axes: Sequence[object], dim: int, extra: int = 0) -> int:
-    """A dimension counted from the front, from one that may count from the back.
-
-    >>> at_dim(("N", "L", "Q"), -1)
-    2
-    """
-    rank = len(axes) + extra
-    return dim + rank if dim < 0 else dim
+def named_in(operands: Sequence[Operand]) -> list[Axes]:
+    """Those of the operands that have names."""
+    return [operand for operand in operands if isinstance(operand, Axes)]
 
 
 def dims_of(*dims: Any) -> tuple[int, ...]:
-    """Dimensions given one by one or as one sequence, as `permute(1, 0)` and `permute((1, 0))`.
-
-    >>> dims_of(1, 0), dims_of((1, 0)), dims_of()
-    ((1, 0), (1, 0), ())
-    """
+    """Dimensions given one by one or as one sequence, as `permute(1, 0)` and `permute((1, 0))`."""
     if len(dims) == 1 and isinstance(dims[0], Sequence):
         dims = tuple(dims[0])
     return tuple(int(dim) for dim in dims)
+
+
+def resized(axes: Axes, sizes: dict[int, int]) -> Axes:
+    """The axes where some have become others of a new size: pooling, topk."""
+    for dim, size in sizes.items():
+        axes = axes.changed(axes.put(dim, unknown(size)))
+    return axes

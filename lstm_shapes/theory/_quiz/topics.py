@@ -13,17 +13,16 @@ from random import Random
 from typing import Any
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.theory._axis_rules.reshaping import scramble_of
-from lstm_shapes.theory._layout import Layout, last_step
-from lstm_shapes.theory._meanings import meaning
-from lstm_shapes.theory._packing import Packing
+from lstm_shapes.theory._axis_rules.reshaping import reshape
 from lstm_shapes.theory.axes import Axes
+from lstm_shapes.theory.call import Packing
 from lstm_shapes.theory.counts import LayerCount
 from lstm_shapes.theory.expression import Expression
 from lstm_shapes.theory.laws import laws
+from lstm_shapes.theory.notes import meaning
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.reads import spoken
-from lstm_shapes.theory.slices import slices
+from lstm_shapes.theory.slices import Layout, last_step, slices
 from lstm_shapes.theory.spec import gate_rows, is_whole
 
 from .draw import LEVELS, Draws, symbols_of
@@ -334,7 +333,7 @@ def _mixed(draws: Draws) -> Question:
         (("hn", "view", "hn[:, 0]"), ("hn.transpose(0, 1)", "reshape", "hn[:, 0]"), ("Y", "reshape", of_Y))
     )
     text, axes = f"{before}.{method}(N, -1)", Expression.of(before).axes(p)
-    scramble = scramble_of(axes, (p.call.N or 1, prod(axes.sizes) // (p.call.N or 1)))
+    _, scramble = reshape(axes, (p.call.N or 1, prod(axes.sizes) // (p.call.N or 1)))
     lines = (
         f"`{before}` is {axes.formula}, and a reshape reads it row by row, last axis fastest.",
         "N comes first, so each row of the result is one whole sequence."

@@ -14,7 +14,7 @@ from torch import nn
 
 import lstm_shapes as ls
 from lstm_shapes.lab.check import session
-from lstm_shapes.lab.check._script import run_script
+from lstm_shapes.lab.check.session import run_script
 from lstm_shapes.lab.check.watch import Watch
 
 FAILS = "import torch; torch.nn.LSTM(4, 8)(torch.randn(5, 3, 4), torch.zeros(1, 3, 8))"

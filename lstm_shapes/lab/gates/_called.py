@@ -1,51 +1,41 @@
-"""A layer's own call, as a trace needs it: without what is random or somebody else's, and one layer after the other.
-
-`layer(x)` returns the top layer's output only, because a module hands all its layers to one call of torch's kernel
-(`torch.lstm` and its like). Inside `LayerByLayer` that call becomes one for each layer, with the same weights, and
-what each returns is kept.
-"""
+"""A layer's own call, as a trace needs it: without what is random or somebody else's, and one layer after the other."""
 
 from __future__ import annotations
 
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 from torch.overrides import TorchFunctionMode
 
+from lstm_shapes.lab._calling import Inputs, Returned, call_plainly
 from lstm_shapes.lab._private import FLAT_WEIGHTS, HOOKS, PRE_HOOKS
-
-__all__ = ["LayerByLayer", "left_out", "make_weights", "quiet"]
-
+from lstm_shapes.theory.spec import Spec
 
 # Hooks of torch's own that work the weights out before each call: without them a layer computes with old ones.
 _MAKERS = (BasePruningMethod, SpectralNorm, WeightNorm)
 
 
-def quiet(layer: nn.Module) -> Any:
+def quiet(layer: nn.Module) -> nn.Module:
     """The same layer in eval mode, with the hooks that make its weights and no others. The layer stays as it is."""
     twin: nn.Module = object.__new__(type(layer))
-    twin.__dict__.update(layer.__dict__)
-    twin.__dict__["training"] = False
+    own = {name: value.copy() if isinstance(value, dict) else value for name, value in vars(layer).items()}
+    twin.__dict__.update(own, training=False)
     if hasattr(layer, FLAT_WEIGHTS):  # what a hook sets by name is entered there, too
         twin.__dict__[FLAT_WEIGHTS] = list(getattr(layer, FLAT_WEIGHTS))
-    for name in HOOKS:
-        twin.__dict__[name] = OrderedDict()
     makers = {key: hook for key, hook in getattr(layer, PRE_HOOKS).items() if isinstance(hook, _MAKERS)}
-    twin.__dict__[PRE_HOOKS] = OrderedDict(makers)
+    twin.__dict__.update({name: OrderedDict(makers if name == PRE_HOOKS else ()) for name in HOOKS})
     return twin
-
-
-def make_weights(twin: nn.Module) -> None:
-    """Let the hooks that make weights do so once more, in the grad mode there is."""
-    for hook in getattr(twin, PRE_HOOKS).values():
-        hook(twin, ())
 
 
 def left_out(layer: nn.Module) -> int:
@@ -54,13 +44,37 @@ def left_out(layer: nn.Module) -> int:
     return sum(not isinstance(hook, _MAKERS) for hook in every)
 
 
-_KERNELS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+def call_by_layer(twin: nn.Module, spec: Spec, inputs: Inputs) -> tuple[Returned, list[Tensor]]:
+    """What a quiet layer returns, and what each of its layers but the top one put out, (L, N, R·H).
+
+    Where a graph is recorded it goes through copies of the weights, and through kernels that can be differentiated in
+    eval mode, and twice.
+    """
+    call: Callable[..., Any] = twin
+    if torch.is_grad_enabled():
+        copies = {name: weight.clone() for name, weight in twin.named_parameters()}
+        call = lambda *args: functional_call(twin, copies, args)  # noqa: E731
+    native = torch.is_grad_enabled() and inputs.X.is_cuda
+    with torch.backends.cudnn.flags(enabled=False) if native else nullcontext():
+        with _LayerByLayer() as kernel:
+            own = call_plainly(call, spec, inputs)
+        if spec.K > 1 and len(kernel.outputs) != spec.K:  # a forward of its own, which calls no kernel
+            with _LayerByLayer() as kernel:
+                call_plainly(partial(getattr(nn, spec.cell).forward, twin), spec, inputs)
+    lower, packed = kernel.outputs[: spec.K - 1], own.packed_X
+    if packed is None:
+        return own, [output.transpose(0, 1) if spec.batch_first else output for output in lower]
+    order = (packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+    return own, [pad_packed_sequence(PackedSequence(data, *order), total_length=inputs.call.L)[0] for data in lower]
 
 
-class LayerByLayer(TorchFunctionMode):
+class _LayerByLayer(TorchFunctionMode):
     """`.outputs` holds each layer's output as the kernel returned it: in the module's layout, or packed data.
 
-    >>> with LayerByLayer() as kernel:
+    `layer(x)` returns the top layer's output only, because a module hands all its layers to one call of torch's kernel
+    (`torch.lstm` and its like). Inside, that call becomes one for each layer, with the same weights.
+
+    >>> with _LayerByLayer() as kernel:
     ...     Y, _ = torch.nn.LSTM(3, 5, 2)(torch.ones(4, 2, 3))
     >>> len(kernel.outputs), torch.equal(kernel.outputs[-1], Y)
     (2, True)
@@ -73,7 +87,7 @@ class LayerByLayer(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if getattr(func, "__name__", "") in _KERNELS and not kwargs:
+        if getattr(func, "__name__", "") in ("lstm", "gru", "rnn_tanh", "rnn_relu") and not kwargs:
             return self._one_by_one(func, args)
         return func(*args, **(kwargs or {}))
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstm_shapes.lab._claims import counted_macs, measured_macs
+from lstm_shapes.lab._macs import counted_macs, measured_macs
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.spec import Spec
@@ -67,7 +67,7 @@ def test_counting_on_the_cpu_loads_no_compiler() -> None:
     """
     code = (
         "import sys, torch; torch.nn.LSTM(2, 3, device='meta'); before = set(sys.modules);"
-        "from lstm_shapes.lab._claims import measured_macs; from lstm_shapes.theory.spec import Spec;"
+        "from lstm_shapes.lab._macs import measured_macs; from lstm_shapes.theory.spec import Spec;"
         "from lstm_shapes.theory.call import Call; from lstm_shapes import build;"
         "build(28, 256); measured_macs(Spec(28, 256, 3), Call(2, 20));"
         "print({'rich', 'torch._dynamo', 'sympy', 'torchinfo'} & (set(sys.modules) - before))"

@@ -1,0 +1,126 @@
+"""Multiply-accumulates of a call, counted by torch's own flop formulas.
+
+`FlopCounterMode` on the meta device is the reference: nothing is computed, so every size is possible. Two facts about
+torch 2.13 shape how they are counted:
+
+* The first operation on meta, and the first under `FlopCounterMode` on any device, imports torch's compiler,
+  which takes about as long as importing torch. A small layer is therefore counted on the CPU, with the same
+  formulas (`flop_registry`) in a mode that does without the compiler. In float64, because oneDNN fuses
+  float32 LSTMs into one operation without a formula, for which FlopCounterMode reports 0.
+* A forward pass costs milliseconds per step and layer here, so 1 and 2 steps are counted, of 1 and 2 layers,
+  and the line through them is followed to the call's size: steps all cost the same, and so do the layers
+  above the first. The tests hold this against whole passes.
+
+Source: `torch/utils/flop_counter.py`; `use_mkldnn` in `aten/src/ATen/native/RNN.cpp`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import PackedSequence
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+from lstm_shapes.lab._private import DispatchMode, operation_of
+from lstm_shapes.language import say
+from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.counts import Counts
+from lstm_shapes.theory.predict import Prediction
+from lstm_shapes.theory.spec import Spec
+
+from ._build import allocate
+
+# Above this, weights and activations are not worth allocating for a count: meta does without them.
+_MOST_BYTES = 2**27
+
+
+def measured_macs(spec: Spec, call: Call, device: str | None = None) -> tuple[int, str]:
+    """MACs of one call as torch's flop counter sees them, and how they were counted.
+
+    `device` is "cpu" or "meta"; None takes the quicker, which is meta for large layers.
+
+    >>> measured_macs(Spec(28, 256, 3), Call(N=2, L=20))[0]
+    53575680
+    """
+    steps = call.L if call.lengths is None else max(call.lengths)
+    spans = (1, 2) if steps > 2 else (steps,)
+    calls = [Call(call.N, span, call.lengths and tuple(min(row, span) for row in call.lengths)) for span in spans]
+    specs = [spec.replace(K=depth) for depth in ((1, 2) if spec.K > 2 else (spec.K,))]
+    where = device or ("cpu" if _bytes(specs[-1], calls[-1]) <= _MOST_BYTES else "meta")
+    by_depth = []
+    for deep in specs:
+        layer = _layer(deep, where)
+        by_depth.append(_follow([(c.T, _count(layer, deep, c, where)) for c in calls], call.T))
+    macs = _follow(list(zip((deep.K for deep in specs), by_depth, strict=True)), spec.K)
+    how, steps_too, layers_too = say(f"by counter {where}"), len(calls) > 1, len(specs) > 1
+    if not (steps_too or layers_too):
+        return macs, how
+    scaled = "both" if steps_too and layers_too else "steps" if steps_too else "layers"
+    return macs, say(f"by scaled {scaled}", counter=how)
+
+
+def counted_macs(spec: Spec, call: Call, device: str = "meta") -> int:
+    """MACs of a whole forward pass, counted without scaling: slow for many steps or layers."""
+    return _count(_layer(spec, device), spec, call, device)
+
+
+def _layer(spec: Spec, device: str) -> nn.Module:
+    """The layer in float64, with zeros for weights: their values do not matter, denormal ones would be slow."""
+    layer: nn.Module = getattr(nn, spec.cell)(**spec.replace(dropout=0.0).arguments, device="meta", dtype=torch.float64)
+    if device != "meta":
+        allocate(layer, torch.device(device))
+    return layer
+
+
+def _count(layer: nn.Module, spec: Spec, call: Call, device: str) -> int:
+    """MACs of one forward pass."""
+    x: Any = torch.zeros(Prediction(spec, call).X.sizes, device=device, dtype=torch.float64)
+    if call.lengths is not None:
+        rows = [sum(length > step for length in call.lengths) for step in range(max(call.lengths))]
+        x = PackedSequence(x.new_zeros(call.T, spec.Q), torch.tensor(rows, device="cpu"))
+    if device == "meta":
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            layer(x)
+        return int(counter.get_total_flops()) // 2
+    with torch.no_grad(), _Formulas() as formulas:
+        layer(x)
+    return int(formulas.macs)
+
+
+class _Formulas(DispatchMode):  # type: ignore[no-untyped-call]
+    """FlopCounterMode without its module tree and the compiler: sums `flop_registry` over operations."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.macs = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # True would have torch import its compiler in order to tell it to stay away. A torch that does not
+        # ask takes longer and counts the same.
+        return False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(operation_of(func))
+        if formula is not None:
+            self.macs += int(formula(*args, **(kwargs or {}), out_val=out)) // 2
+        return out
+
+
+def _bytes(spec: Spec, call: Call) -> int:
+    """About what a float64 pass holds: the weights, X, and the widest layer's gates."""
+    widths = spec.Q + spec.R * spec.K * (spec.G + 3) * spec.D
+    return 8 * (Counts(spec).total + (call.N or 1) * call.L * widths)
+
+
+def _follow(points: list[tuple[int, int]], x: int) -> int:
+    """The line through two points at x; a single point is at x already."""
+    if len(points) == 1:
+        return points[0][1]
+    (x0, y0), (x1, y1) = points
+    return y0 + (x - x0) * (y1 - y0) // (x1 - x0)
