@@ -11,6 +11,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -199,8 +200,9 @@ class Trace:
         """Let go of the graph that training would need; the elements stay, and whether each value has a gradient."""
         self.output = None
         for value in self.values:
-            if value.tensor.grad_fn is not None:
-                value.tensor = value.tensor.detach().requires_grad_()
+            with suppress(RuntimeError):  # a view of a parameter that was written to has no graph to ask for
+                if value.tensor.grad_fn is not None:
+                    value.tensor = value.tensor.detach().requires_grad_()
 
     def ancestors(self, *values: Value, graph: bool = False) -> set[int]:
         """The indices of all values that these descend from, themselves included; with `graph` as a gradient goes."""
