@@ -58,8 +58,9 @@ pythons:  ## theory's tests, without torch, on every other Python found here
 oldest:  ## every test with the oldest version of each dependency that pyproject.toml allows (downloads gigabytes)
 	PYTHON="$(PYTHON)" sh tests/oldest.sh $(ARGS)
 
-mutants: $(VENV)/.dev  ## change theory/ in small ways: which changes no test notices (an hour; ARGS=counts for one file)
-	PYTHON=$(BIN)/python sh tests/mutants.sh $(ARGS)
+mutants: $(VENV)/.dev  ## change theory/ in small ways: which changes no test notices (hours; ARGS=counts for one file)
+	@$(PIP) 'cosmic-ray>=8.4'
+	$(BIN)/python -m benchmarks.mutants $(ARGS)
 
 clean:  ## remove what the commands made
 	rm -rf $(VENV) .venv-3.* .venv-oldest .mutants .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*

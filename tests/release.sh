@@ -22,8 +22,13 @@ there=$("$python" -m zipfile -l "$work"/dist/*.whl | awk '/^lstm_shapes\/.*\.py 
 
 "$python" -m venv "$work/user"
 wheel=$(echo "$work"/dist/*.whl)
-"$work/user/bin/python" $pip --constraint constraints.txt "$wheel[examples]"
+"$work/user/bin/python" $pip --constraint "$root/constraints.txt" "$wheel[examples]"
 "$work/user/bin/python" -m pip --disable-pip-version-check check
 cd "$work"
 PYTHONWARNINGS=error "$work/user/bin/python" - <"$root/tests/smoke.py"
 PYTHONWARNINGS=error "$work/user/bin/python" sdist/examples/lesson.py >/dev/null
+# The pages' own code and commands; a file of weights takes one more extra.
+"$work/user/bin/python" $pip --constraint "$root/constraints.txt" "$wheel[examples,safetensors]"
+mkdir pages
+cd pages
+PYTHONWARNINGS=error "$work/user/bin/python" - ../sdist/README.md ../sdist/README.ko.md ../sdist/docs/command-line.md <"$root/tests/smoke.py"

@@ -36,6 +36,7 @@ for value in (
     ls.quiz(level=1), ls.annotate(x, "N L Q"),
 ):
     print(value)
+print(ls.run(4, 8, 2, bidirectional=True).hn.axes)
 with ls.watch() as report:
     wrong(x).sum().backward()
 print(report)
@@ -51,7 +52,8 @@ except RuntimeError as error:
 def ended(code: str, *options: str, cwd: Path = ROOT, **environment: str) -> str:
     """What a program printed; it must end well and say nothing on stderr."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}  # it writes
-    env = {**inherited, "PYTHONPATH": str(ROOT), **environment}
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = {**inherited, "PYTHONPATH": path, **environment}
     done = subprocess.run(
         [sys.executable, *options, "-c", code], cwd=cwd, env=env, capture_output=True, text=True, check=False
     )
@@ -66,6 +68,7 @@ def test_a_console_without_symbols() -> None:
     """What a console cannot encode is shown as a question mark, and nothing fails. Warnings are errors."""
     shown = ended(EVERY_CALL, "-W", "error", PYTHONIOENCODING="ascii")
     assert "4?(Q?D + D?D + 2D)" in shown
+    assert "(K?R=4, N=2, D=8)" in shown
     assert "LS201" in shown
     assert "4·(Q·D + D·D + 2D)" in ended("import lstm_shapes as ls; print(ls.count(4, 8))", PYTHONIOENCODING="utf-8")
 
@@ -82,6 +85,12 @@ def test_nothing_is_written_and_nobody_needs_a_home(tmp_path: Path) -> None:
     finally:
         tmp_path.chmod(0o755)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_default_device_that_is_not_the_models() -> None:
+    """What is made on the way lies where it must, whatever device torch would take: meta holds no numbers."""
+    code = EVERY_CALL.replace(MODELS, MODELS + "torch.set_default_device('meta')\n")
+    assert "LS201" in ended(code.replace("torch.randn(3, 5, 7)", "torch.randn(3, 5, 7, device='cpu')"))
 
 
 # ---------------------------------------------------------------- threads

@@ -100,7 +100,8 @@ def by_pyright(folder: Path) -> str:
     return "\n".join(line.strip() for line in done.stdout.splitlines() if " - error:" in line)
 
 
-ENVIRONMENT = {**os.environ, "MYPYPATH": str(ROOT), "PYTHONPATH": str(ROOT)}
+PATHS = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+ENVIRONMENT = {**os.environ, "MYPYPATH": str(ROOT), "PYTHONPATH": PATHS}
 
 
 @pytest.mark.parametrize("checked", [by_mypy, by_pyright], ids=["mypy", "pyright"])

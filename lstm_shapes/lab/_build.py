@@ -101,6 +101,27 @@ def as_dtype(dtype: Any) -> torch.dtype:
     return cast(torch.dtype, getattr(torch, dtype_name(dtype)))
 
 
+def precision_of(tensor: torch.Tensor) -> str:
+    """The row of `theory.laws.TOLERANCES` for what a layer on this tensor's device makes of its dtype.
+
+    >>> precision_of(torch.zeros(1))
+    'float32'
+    """
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name != "float32" or tensor.device.type != "cuda":
+        return name
+    return "tf32" if _tf32_allowed() else "float32 on cuda"
+
+
+def _tf32_allowed() -> bool:
+    """Whether cuDNN's layers, or the matrix products of cells, may multiply float32 with TF32's 10 bits of mantissa."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    if not hasattr(cudnn, "rnn"):  # before torch 2.9
+        return bool(cudnn.allow_tf32 or matmul.allow_tf32)
+    # Where one of these was set, allow_tf32 raises.
+    return "tf32" in (getattr(switch, "fp32_precision", "") for switch in (cudnn.rnn, matmul))
+
+
 def require_memory(needed: int, device: torch.device, what: str) -> None:
     """Refuse before allocating: an overcommitted machine would rather kill the session than say no.
 

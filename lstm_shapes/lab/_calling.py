@@ -196,8 +196,9 @@ def call_plainly(layer: Callable[..., Any], spec: Spec, inputs: Inputs) -> Retur
         lengths = torch.tensor(inputs.call.lengths, device="cpu")
         fed = pack_padded_sequence(inputs.X, lengths, batch_first=spec.batch_first, enforce_sorted=False)
     with alone(), untouched_random_state(inputs.X.device), warnings.catch_warnings():
-        # A remark about speed, which nobody who asks for shapes wants to read.
+        # Remarks about speed, which nobody who asks for shapes wants to read; the second of copies on CUDA.
         warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
+        warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
         returned = layer(fed) if given is None else layer(fed, as_state(given))
     if not spec.kind.step and not (isinstance(returned, tuple) and len(returned) == 2):
         form = f"Y, {spec.states('n')}"

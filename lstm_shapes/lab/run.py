@@ -20,7 +20,7 @@ from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Source, Spec
 
-from ._build import PLAIN, as_device, as_dtype, bytes_of_call, generator, new_layer, require_memory
+from ._build import PLAIN, as_device, as_dtype, bytes_of_call, generator, new_layer, precision_of, require_memory
 from ._calling import Inputs, State, arriving, call_plainly, read_inputs
 from ._calling import X as Input
 from ._laws import RERUNS
@@ -68,6 +68,11 @@ class Run(Shown):
     def prediction(self) -> Prediction:
         """What theory says about this very call."""
         return Prediction(self.spec, self.call, dtype_name(self.X.dtype), self.lang)
+
+    @property
+    def precision(self) -> str:
+        """What its numbers were computed with: their dtype; of float32 on CUDA whether TF32 was allowed."""
+        return precision_of(self.X)
 
     @property
     def tensors(self) -> dict[str, AnnotatedTensor]:

@@ -14,6 +14,7 @@ from itertools import pairwise
 from math import prod
 from typing import Any, overload
 
+from lstm_shapes.display import encodable
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.theory._origins import UNKNOWN, Atom, Naming, Origin, relabelled, shifted, steady, whole
 
@@ -88,7 +89,7 @@ class Axis:
         return len(self.atoms) == len(other.atoms) and all(map(Atom.same, self.atoms, other.atoms))
 
     def __repr__(self) -> str:
-        return NEW if self.name == NEW and self.size == 1 else f"{self.name}={self.size}"
+        return NEW if self.name == NEW and self.size == 1 else encodable(f"{self.name}={self.size}")
 
 
 NEW_AXIS = Axis()
@@ -216,7 +217,7 @@ class Axes(Sequence[Axis]):
         return settle(axes, gone)
 
     def __repr__(self) -> str:
-        return f"({', '.join(map(repr, self.axes))}{',' if len(self) == 1 else ''})"
+        return encodable(f"({', '.join(map(repr, self.axes))}{',' if len(self) == 1 else ''})")
 
 
 def _atoms_of(word: str, size: int | None, known: dict[str, int]) -> tuple[Atom, ...]:

@@ -18,11 +18,14 @@ def main() -> None:
     parser.add_argument("--show", nargs="*", choices=["missed", "alarms", "lines", "thrown"], default=["alarms"])
     parser.add_argument("--keep", type=Path, help="keep the programs in this folder")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="where the tensors of the programs are")
     options = parser.parse_args()
     first = options.seed * 100_000
     seeds = [options.only] if options.only is not None else list(range(first, first + options.programs))
     trials: list[Trial] = []
-    for trial in run(seeds, keep=options.keep, kinds=frozenset(options.kinds), jobs=options.jobs):
+    for trial in run(
+        seeds, keep=options.keep, kinds=frozenset(options.kinds), jobs=options.jobs, device=options.device
+    ):
         trials.append(trial)
         _show(trial, options.show)
         if sys.stderr.isatty() and trial.outcome in ("right", "thrown"):

@@ -56,33 +56,42 @@ class Trial:
 
 
 def run(
-    seeds: Iterable[int], *, keep: Path | None = None, kinds: frozenset[str] = frozenset(), jobs: int = 1
+    seeds: Iterable[int],
+    *,
+    keep: Path | None = None,
+    kinds: frozenset[str] = frozenset(),
+    jobs: int = 1,
+    device: str = "cpu",
 ) -> Iterator[Trial]:
     """The trials of the programs of these seeds, each program's together."""
     with TemporaryDirectory() as temporary:
         folder = keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        work = [(seed, folder, kinds) for seed in seeds]
+        work = [(seed, folder, kinds, device) for seed in seeds]
         if jobs == 1:
             for one in work:
                 yield from _of_seed(one)
             return
-        with get_context("spawn").Pool(jobs) as pool:
+        with get_context("spawn").Pool(
+            jobs, maxtasksperchild=1
+        ) as pool:  # an assertion on a GPU ends a process's use of it
             for some in pool.imap(_of_seed, work):
                 yield from some
 
 
-def _of_seed(work: tuple[int, Path, frozenset[str]]) -> list[Trial]:
+def _of_seed(work: tuple[int, Path, frozenset[str], str]) -> list[Trial]:
     torch.set_num_threads(1)
-    seed, folder, kinds = work
-    return list(trials(program(seed), folder, kinds))
+    seed, folder, kinds, device = work
+    with torch.device(device):
+        return list(trials(program(seed), folder, kinds))
 
 
 def trials(right: Program, folder: Path, kinds: frozenset[str] = frozenset()) -> Iterator[Trial]:
     """The right program and its mutants, written to `folder` and checked. Mutants that raise are not checked."""
     seed, family = right.seed, right.family
     try:
-        fault = problem(right.text, right.facts)
+        with torch.backends.cudnn.flags(enabled=False):  # which goes backward in training only
+            fault = problem(right.text, right.facts)
     except Exception as error:
         fault = f"raises {error!r}"
     if fault:
@@ -95,7 +104,8 @@ def trials(right: Program, folder: Path, kinds: frozenset[str] = frozenset()) ->
             continue
         path = folder / f"p{seed}_{family}_{number}_{mutant.kind}.py"
         try:
-            outcome = "mutant" if wrong(mutant, right) else "harmless"
+            with torch.backends.cudnn.flags(enabled=False):
+                outcome = "mutant" if wrong(mutant, right) else "harmless"
         except UnsureError:
             outcome = "harmless"
         except Exception:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -161,3 +163,30 @@ def test_counts_guard_the_same_bytes() -> None:
     """What is refused is what count says."""
     layer = build(7, 5, 2, dtype="float64")
     assert Counts(Spec(7, 5, 2), None, "float64").bytes == sum(p.nbytes for p in layer.parameters())
+
+
+SWITCHES = """
+import torch
+from types import SimpleNamespace
+from lstm_shapes.lab._build import precision_of
+cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+def precision(dtype=torch.float32, device="cuda"):
+    return precision_of(SimpleNamespace(dtype=dtype, device=torch.device(device)))
+assert precision() == "tf32"  # torch's default, for cuDNN
+assert precision(torch.bfloat16) == "bfloat16" and precision(device="cpu") == "float32"
+cudnn.allow_tf32 = False
+assert precision() == "float32 on cuda"
+matmul.allow_tf32 = True
+assert precision() == "tf32"  # cells are matrix products
+matmul.allow_tf32 = False
+if hasattr(cudnn, "rnn"):
+    cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = "ieee", "tf32"
+    assert precision() == "tf32"
+    cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = "tf32", "ieee"
+    assert precision() == "float32 on cuda"  # torch.backends.cudnn.allow_tf32 raises here
+"""
+
+
+def test_tf32_is_a_precision_of_its_own() -> None:
+    """float32 on CUDA while either switch allows TF32, the old switches or the new ones."""
+    subprocess.run([sys.executable, "-W", "error", "-c", SWITCHES], check=True)

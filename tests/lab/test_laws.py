@@ -102,7 +102,7 @@ def test_law_both_ways(
     if holds:
         assert residual <= claim.tolerance(found)
     else:
-        assert residual > max(1e-3, 20 * claim.tolerance(found))
+        assert residual > max(1e-3, 5 * claim.tolerance(found))
 
 
 @any_device

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from lstm_shapes.lab._build import PLAIN
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, is_loss, parts, rebuild
 from lstm_shapes.lab.trace._families import names_in
 
@@ -214,7 +215,7 @@ def _is_mask(slot: Slot) -> bool:
 
 def _flipped(row: Tensor, i: int) -> Tensor:
     """Other flags: about a third of them turned over, the first of all kept, and never all off."""
-    turned = (torch.rand(row.shape, generator=torch.Generator().manual_seed(99 + i)) < 0.34).to(row.device)
+    turned = (torch.rand(row.shape, generator=torch.Generator().manual_seed(99 + i), **PLAIN) < 0.34).to(row.device)
     turned |= ~turned.any()
     if row.dim():
         turned[(0,) * row.dim()] = row.numel() == 1
@@ -296,9 +297,9 @@ def _other(part: Tensor, whole: Tensor, seed: int, pads: set[int]) -> Tensor:
         finite = finite[torch.isfinite(finite)]
         low, high = (float(finite.min()), float(finite.max())) if finite.numel() else (0.0, 1.0)
         low, high = (low - 1.0, high + 1.0) if low == high else (low, high)
-        fresh = torch.rand(part.shape, generator=draw) * (high - low) + low
+        fresh = torch.rand(part.shape, generator=draw, **PLAIN) * (high - low) + low
         if fresh.numel() > 2 and not 0 <= low <= high <= 1:  # so that the largest and the smallest of all move too
-            fresh.view(-1)[:2] = torch.tensor([high + 0.25 * (high - low), low - 0.25 * (high - low)])
+            fresh.view(-1)[:2] = fresh.new_tensor([high + 0.25 * (high - low), low - 0.25 * (high - low)])
         # A step of zeros only is padding, unless all is zero.
         padding = (part == 0).all(-1, keepdim=True) if part.dim() > 1 else torch.zeros_like(part, dtype=torch.bool)
         return torch.where(padding & ~padding.all(), part, fresh.to(part.device, part.dtype))
@@ -311,7 +312,7 @@ def _other(part: Tensor, whole: Tensor, seed: int, pads: set[int]) -> Tensor:
         other = torch.full_like(part, low - 1) if low > 1 else torch.where(part == low, low + 1, low).to(part.dtype)
         return torch.where(padding, part, other)
     place = torch.searchsorted(kept, part.contiguous()).clamp(max=kept.numel() - 1)
-    step = torch.randint(1, kept.numel(), part.shape, generator=draw).to(part.device)
+    step = torch.randint(1, kept.numel(), part.shape, generator=draw, device="cpu").to(part.device)
     return torch.where(padding, part, kept[(place + step) % kept.numel()])
 
 

@@ -212,7 +212,7 @@ def _first_only(lab: Experiments) -> Unread | None:
     if len(slots) != 1 or slots[0].tensor.size(axis := slots[0].time or 0) < 2:
         return None
     value = lab.baseline.inputs[slots[0].index]
-    marks = torch.zeros(2, *value.shape, dtype=torch.bool)
+    marks = torch.zeros(2, *value.shape, dtype=torch.bool, device="cpu")
     marks[0].narrow(axis, 0, 1).fill_(True)
     marks[1] = ~marks[0]
     parts, ends = reaching(lab, {value: marks}, ("first", "rest"))

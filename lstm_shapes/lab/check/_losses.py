@@ -144,7 +144,7 @@ def seen_in(losses: Losses, pair: Pair) -> Seen | None:
             places = [k for k, atom in enumerate(grid) if [atom.origin.root] == [a.origin.root for a in axis.atoms]]
             for k in places[:1]:
                 at = axis.atoms[0].at
-                line = torch.tensor([at.index(c) if c in at else -1 for c in grid[k].at])
+                line = wanted.new_tensor([at.index(c) if c in at else -1 for c in grid[k].at])
                 index.append(line.view(-1, *[1] * (len(grid) - k - 1)).expand(sizes).flatten())
         if numbers is None or not numbers.dim() == len(index) > 0 or not any(v.index in way for v in call.outputs):
             continue

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lstm_shapes.lab._build import PLAIN
 from lstm_shapes.lab._private import FUNCTIONS
 from lstm_shapes.lab.trace import Call, Trace, Value, substituted
 from lstm_shapes.lab.trace._families import MOVES, SAME, names_in
@@ -62,12 +63,8 @@ def follow_parts(
     sources: Mapping[Value, Tensor],
     names: tuple[Any, ...],
     way: set[int],
-    stop: Callable[[Call], bool] = lambda call: False,
 ) -> Parts:
-    """Put the marks of some values through the calls on a way; `sources[value]` is (parts, *shape).
-
-    A call for which `stop` says yes reads what it is given, and nothing is followed behind it.
-    """
+    """Put the marks of some values through the calls on a way; `sources[value]` is (parts, *shape)."""
     parts = Parts(names, {value.index: marks.bool() for value, marks in sources.items()})
     first = min((value.maker.index if value.maker is not None else -1 for value in sources), default=-1)
     for call in trace.calls:
@@ -77,7 +74,7 @@ def follow_parts(
         if call.name.startswith("new_") or call.name.endswith("_like"):
             continue  # takes nothing but type and sizes
         try:
-            made = None if stop(call) else _through(call, parts.held, len(names))
+            made = _through(call, parts.held, len(names))
         except (RuntimeError, IndexError, TypeError, ValueError):
             made = None
         if made is None:
@@ -92,9 +89,13 @@ def _through(call: Call, held: dict[int, Tensor], count: int) -> dict[Value, Ten
     """The marks of a call's outputs, None where the places are lost."""
     name, made, value = call.name, call.outputs[0], call.inputs[0]
     if name == "__setitem__":
-        marks = held[call.args[2].index] if _holds(call.args[2], held) else torch.zeros(count, dtype=torch.bool)
+        marks = (
+            held[call.args[2].index]
+            if _holds(call.args[2], held)
+            else torch.zeros(count, dtype=torch.bool, device="cpu")
+        )
         olds = held.get(call.args[0].index, [None] * count)
-        rows = [torch.zeros(made.shape, dtype=torch.bool) if old is None else old.clone() for old in olds]
+        rows = [torch.zeros(made.shape, dtype=torch.bool, device="cpu") if old is None else old.clone() for old in olds]
         for row, mark in zip(rows, marks, strict=True):
             row[substituted(call.args[1], lambda index: index.elements)] = mark
         return {made: torch.stack(rows)}
@@ -103,7 +104,7 @@ def _through(call: Call, held: dict[int, Tensor], count: int) -> dict[Value, Ten
         def mark(value: Value, part: int) -> Tensor | None:
             marks = held.get(value.index)
             if marks is None:
-                return torch.zeros(value.shape) if value.tensor.is_floating_point() else None
+                return torch.zeros(value.shape, **PLAIN) if value.tensor.is_floating_point() else None
             return marks[part].float()
 
         reduces = _REDUCES.get(name, "")
@@ -115,7 +116,7 @@ def _through(call: Call, held: dict[int, Tensor], count: int) -> dict[Value, Ten
             return None
         return dict(zip(call.outputs, stacked, strict=True))
     if name in _POINTWISE:
-        total = torch.zeros(count, *made.shape, dtype=torch.bool)
+        total = torch.zeros(count, *made.shape, dtype=torch.bool, device="cpu")
         for given in call.inputs:
             if _holds(given, held) and not given.parameter:
                 marks = held[given.index]

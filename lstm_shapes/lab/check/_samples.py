@@ -10,7 +10,7 @@ from lstm_shapes.display._numbers import counted
 from lstm_shapes.lab.trace import Call, Trace, Value
 from lstm_shapes.lab.trace._families import MOVES, PRODUCTS, VIEWS, names_in
 
-from ._compare import OTHER_ORDER
+from ._compare import other_order
 from ._experiments import Experiments
 from ._layout import Layout, Track, cuts, made_axis
 
@@ -158,7 +158,8 @@ def _compared(lab: Experiments, samples: tuple[int, ...], wanted: set[int] | Non
     """A run for each sample: `rows`, what moved in the wanted values, or `tracks` of all where none are named."""
     tracks: dict[int, Track] = {}
     made = Samples("apart", rows=tracks) if wanted is not None else Samples("apart", tracks=tracks)
-    slack = max(lab.slack, OTHER_ORDER if masks else 0.0)  # other flags may pack the rows in another order
+    # Other flags may pack the rows in another order.
+    slack = max(lab.slack, *(other_order(value.tensor) for _, value in lab.results if masks), 0.0)
     elsewhere = _packed(lab) if masks else set()
     for s in samples:
         lab.says(f"sample {s} of {lab.N} replaced")

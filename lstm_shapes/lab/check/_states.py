@@ -38,13 +38,12 @@ def chosen(lab: Experiments, *, cells: bool = False) -> list[LayerCall]:
     return [layer for layer in some if cells or not layer.cell]
 
 
-def calls_between(value: Value, end: Value) -> list[Call]:
-    """The calls on the way back from a value to another, nearest first."""
+def calls_back(parts: Parts, layer: LayerCall, value: Value | None) -> list[Call]:
+    """The calls between a layer and a value along operands that hold parts of what it gives, the last one first."""
     calls: list[Call] = []
-    for made, call in value.way_back():
-        if made is end:
-            break
-        calls.append(call)
+    while value is not None and value.maker is not None and value.maker is not layer.call and len(calls) < 40:
+        calls.append(value.maker)
+        value = next((v for v in value.maker.inputs if parts.of(v)), None)
     return calls
 
 
@@ -85,7 +84,7 @@ def row_parts(lab: Experiments, layer: LayerCall) -> Parts:
     sources = {}
     for i, role in enumerate(roles):
         value = layer.outputs[role]
-        sources[value] = torch.zeros(len(roles) * count, *value.shape, dtype=torch.bool)
+        sources[value] = torch.zeros(len(roles) * count, *value.shape, dtype=torch.bool, device="cpu")
         for k in range(count):
             sources[value][i * count + k][... if layer.cell else k] = True
     return follow_parts(lab.baseline, sources, tuple((role, k) for role in roles for k in range(count)), lab.on_path)
@@ -95,18 +94,21 @@ def step_marks(lab: Experiments, layer: LayerCall, Y: Value) -> Tensor:
     """Marks for the first, the last and the other steps of each half of Y, rows read to their own length."""
     if layer.batch_sizes is not None:
         sizes = layer.batch_sizes.tolist()
-        step = torch.cat([torch.full((n,), t) for t, n in enumerate(sizes)])
-        last = torch.tensor(layer.lengths)[torch.cat([torch.arange(n) for n in sizes])] - 1
+        step = torch.cat([torch.full((n,), t, device="cpu") for t, n in enumerate(sizes)])
+        last = torch.tensor(layer.lengths, device="cpu")[torch.cat([torch.arange(n, device="cpu") for n in sizes])] - 1
     else:
         told = lab.ask(lengths_of)
         known = [] if told is None or isinstance(told, str) else told.steps
-        last = torch.tensor(known if len(known) == layer.N else [layer.L] * layer.N).clamp(1, layer.L) - 1
-        step, last = torch.arange(layer.L).unsqueeze(1).expand(layer.L, layer.N), last.expand(layer.L, layer.N)
+        last = torch.tensor(known if len(known) == layer.N else [layer.L] * layer.N, device="cpu").clamp(1, layer.L) - 1
+        step, last = (
+            torch.arange(layer.L, device="cpu").unsqueeze(1).expand(layer.L, layer.N),
+            last.expand(layer.L, layer.N),
+        )
         step, last = (step.t(), last.t()) if layer.batch_first else (step, last)
-    place = torch.full(Y.shape[:-1], BETWEEN)
+    place = torch.full(Y.shape[:-1], BETWEEN, device="cpu")
     place[step == 0] = FIRST
     place[(step == last) | (step == layer.L - 1)] = LAST
-    marks, half = torch.zeros(3 * layer.R, *Y.shape, dtype=torch.bool), Y.shape[-1] // layer.R
+    marks, half = torch.zeros(3 * layer.R, *Y.shape, dtype=torch.bool, device="cpu"), Y.shape[-1] // layer.R
     for k in range(3 * layer.R):
         columns = slice(k // 3 * half, (k // 3 + 1) * half)
         marks[k][..., columns] = (place == k % 3).unsqueeze(-1)

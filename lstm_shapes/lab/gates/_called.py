@@ -50,12 +50,9 @@ def call_by_layer(twin: nn.Module, spec: Spec, inputs: Inputs) -> tuple[Returned
     Where a graph is recorded it goes through copies of the weights, and through kernels that can be differentiated in
     eval mode, and twice.
     """
-    call: Callable[..., Any] = twin
-    if torch.is_grad_enabled():
-        copies = {name: weight.clone() for name, weight in twin.named_parameters()}
-        call = lambda *args: functional_call(twin, copies, args)  # noqa: E731
-    native = torch.is_grad_enabled() and inputs.X.is_cuda
-    with torch.backends.cudnn.flags(enabled=False) if native else nullcontext():
+    grad = torch.is_grad_enabled()
+    call = partial(_on_copies, twin) if grad else twin
+    with torch.backends.cudnn.flags(enabled=False) if grad and inputs.X.is_cuda else nullcontext():
         with _LayerByLayer() as kernel:
             own = call_plainly(call, spec, inputs)
         if spec.K > 1 and len(kernel.outputs) != spec.K:  # a forward of its own, which calls no kernel
@@ -66,6 +63,13 @@ def call_by_layer(twin: nn.Module, spec: Spec, inputs: Inputs) -> tuple[Returned
         return own, [output.transpose(0, 1) if spec.batch_first else output for output in lower]
     order = (packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
     return own, [pad_packed_sequence(PackedSequence(data, *order), total_length=inputs.call.L)[0] for data in lower]
+
+
+def _on_copies(twin: nn.Module, *args: Any) -> Any:
+    return functional_call(twin, {name: weight.clone() for name, weight in twin.named_parameters()}, args)
+
+
+_KERNELS = ("lstm", "gru", "rnn_tanh", "rnn_relu")  # what is handed all layers at once; a cell has one
 
 
 class _LayerByLayer(TorchFunctionMode):
@@ -87,7 +91,7 @@ class _LayerByLayer(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if getattr(func, "__name__", "") in ("lstm", "gru", "rnn_tanh", "rnn_relu") and not kwargs:
+        if getattr(func, "__name__", "") in _KERNELS and not kwargs:
             return self._one_by_one(func, args)
         return func(*args, **(kwargs or {}))
 
@@ -106,6 +110,10 @@ class _LayerByLayer(TorchFunctionMode):
                 start = tuple(state[k * R : (k + 1) * R] for state in states)
                 given = start[0] if isinstance(hx, Tensor) else start
                 own = weights[k * width : (k + 1) * width]
+                if own[0].is_cuda and not bias and K > 1:
+                    # Seeing layer 0's weights at the start of one piece, torch would hand cuDNN that piece: the weights
+                    # of layer 1 lie there where cuDNN looks for the biases of layer 0, which are to be zeros.
+                    own = [weight.clone() for weight in own]
                 settings = (bias, 1, dropout, training, bidirectional, *layout)
                 sequence, *final = kernel(sequence, *args[1:at], given, own, *settings)
                 self.outputs.append(sequence)

@@ -5,17 +5,13 @@ far the largest part, are replayed (_recurrence.py) the first time one of them i
 then with what the layer put out: no gate is ever shown that was not.
 
 Both do the same sums in another order, so they differ by rounding: a few units in the last place of each step, from
-the same state before it. The tolerance, relative to max(1, |value|), is
-
-    float64  1e-12      float32  1e-5      about 100 units in the last place
-    float16  1e-2       bfloat16 5e-2      about 10: a kernel may keep float32 between its operations, and we round
-    float32 on CUDA where cuDNN may use TF32: 5e-3, because TF32 multiplies with 10 bits of mantissa
+the same state before it. The tolerance, relative to max(1, |value|), is that of laws (theory/laws.py).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -24,20 +20,15 @@ from torch import Tensor
 
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import ShapeError
+from lstm_shapes.lab._build import precision_of
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
+from lstm_shapes.language import language
 from lstm_shapes.theory._contract import layouts
 from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.laws import TOLERANCES
 from lstm_shapes.theory.spec import Spec
 
 from ._recurrence import GateWeights, replay, steps_before
-
-TOLERANCES: dict[torch.dtype, float] = {
-    torch.float64: 1e-12,
-    torch.float32: 1e-5,
-    torch.float16: 1e-2,
-    torch.bfloat16: 5e-2,
-}
-TF32 = 5e-3
 
 
 class Replayed(NamedTuple):
@@ -67,8 +58,6 @@ def in_layout(spec: Spec, call: Call, tensor: Tensor) -> Tensor:
 
 def _residual(a: Tensor, b: Tensor) -> float:
     """max |a − b| / max(1, |b|); equal infinities and nans in both are no difference, a nan in one is infinite."""
-    if not a.numel():
-        return 0.0
     if a.dtype not in (torch.float32, torch.float64) or b.dtype != a.dtype:
         a, b = a.double(), b.double()
     # What a gated cell returns is within ±1, so most often the plain difference is the answer, in two passes.
@@ -97,6 +86,7 @@ class CellTrace(Shown):
     start: dict[str, Tensor]  # the states before the first step, (N, ·)
     output: Tensor  # (L, N, H), the h that the layer put out
     ends: dict[str, Tensor]  # the states that it returned, (N, ·)
+    lang: str = field(default_factory=language, compare=False)
 
     @cached_property
     def replayed(self) -> Replayed:
@@ -126,9 +116,7 @@ class CellTrace(Shown):
     @property
     def tolerance(self) -> float:
         """What rounding may make of a number, for the dtype on its device."""
-        if self.x.is_cuda and self.x.dtype == torch.float32 and torch.backends.cudnn.allow_tf32:
-            return TF32
-        return TOLERANCES[self.x.dtype]
+        return TOLERANCES[precision_of(self.x)]
 
     @property
     def values(self) -> dict[str, Tensor]:

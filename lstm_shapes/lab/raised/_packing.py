@@ -106,7 +106,7 @@ def _counts(raised: Raised, call: Call, x: Tensor, counts: list[int], name: str,
         measured = f"lengths {counts[:8]} do not fall from row to row, which enforce_sorted=True, the default, demands"
         fix = f"pack_padded_sequence({name}, {word}, batch_first={first}, enforce_sorted=False): it sorts, and gives "
         fix += "everything back in its order"
-    new: dict[int | str, Any] = {1: torch.tensor(lengths), 2: first != flip, 3: False}
+    new: dict[int | str, Any] = {1: torch.tensor(lengths, device="cpu"), 2: first != flip, 3: False}
     return measured, [Try(fix, lambda: raised.runs(call, places=new))]
 
 
@@ -154,6 +154,6 @@ def _lost_steps(raised: Raised) -> Explanation | None:
     measured = (
         f"the longest row of this batch has {after} steps: {', '.join(map(raised.described, (short[0], long[0])))}"
     )
-    whole = torch.zeros([before if n == after else n for n in short[0].shape], dtype=short[0].tensor.dtype)
+    whole = short[0].tensor.new_zeros([before if n == after else n for n in short[0].shape])
     fixes = [Try(fix, lambda: raised.runs(call, {short[0].index: lambda _: whole})), Try(fix)]
     return Explanation("LS108", title, measured, fixes, [short[0], long[0]])
