@@ -241,13 +241,10 @@ def _moved_away(samples: Samples, call: Call, value: Value, home: Value) -> Blam
         waiting.extend([] if index.maker is None else index.maker.inputs)
     if call.name not in _MOVE_AWAY:
         return None
-    if call.name in VIEWS:
-        return _view(samples, call)
     if call.name in ("flip", "roll"):
         return Blame(samples, "order", call, value, _unsort(call), against=home)
-    if call.name in ALONG:
-        return Blame(samples, "along", call, value, against=home)
-    return Blame(samples, "picked", call, value, [Fix("rows of the same samples, in the order in which they were")])
+    rows = [Fix("rows of the same samples, in the order in which they were")]
+    return Blame(samples, "along" if call.name in ALONG else "picked", call, value, rows, against=home)
 
 
 def _loss(samples: Samples, call: Call, spread: Sequence[Value]) -> Blame:

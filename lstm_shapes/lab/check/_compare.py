@@ -9,8 +9,6 @@ from torch import Tensor
 
 from lstm_shapes.lab._build import precision_of
 
-__all__ = ["differs", "far", "other_order"]
-
 # The same program on the same sizes gives the same bits on a CPU for what was not changed. On other devices the order
 # of additions may depend on the values' placement; 1e-5 of the largest element is above that and below a dependence.
 _NOISE = {"cpu": 0.0}

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -55,7 +55,6 @@ class Outcome:
 
     output: Any
     error: Exception | None = None
-    diverged: Call | None = None
     repeated: Call | None = None
     losses: list[Tensor] = field(default_factory=list)
 
@@ -121,7 +120,9 @@ class Experiments:
         args, kwargs = given
         self.runs += 1
         mode.edits, mode.writes = edits or {}, self._snapshot.writes
-        with _quiet(), mode:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(_Nowhere(sys.stdout)), mode:
+            # The model's own warnings and words were shown when its owner ran it; experiments repeat none of them.
+            warnings.simplefilter("ignore")
             try:
                 return Outcome(self.model(*args, **kwargs))
             except Exception as error:
@@ -170,7 +171,7 @@ class Experiments:
         self._snapshot.restore()
         follower = Follower(baseline, compare, self.still, self.reached.names, realign=realign)
         outcome = self._run(follower, given, {**self.held, **(edits or {})})
-        outcome.diverged, outcome.repeated = follower.diverged, follower.repeated
+        outcome.repeated = follower.repeated
         if outcome.error is None:
             follower.finish(baseline, outcome.results)
         return outcome
@@ -246,7 +247,7 @@ class Experiments:
         """The tensors, no parameters and no buffers, that objects and modules hold now."""
         spaces, not_held = self.reached.attributes, MODULE_TABLES
         values = [v for space in spaces for name, v in space.items() if name not in not_held]
-        values += [space[word] for space, word in self.reached.globals]
+        values += [read() for read, _ in self.reached.variables]
         return [t for value in values for t in tensors_of(value, 3) if not isinstance(t, nn.Parameter)]
 
     @cached_property
@@ -361,14 +362,6 @@ def unwrapped(model: Callable[..., Any]) -> Callable[..., Any]:
             break
         model = inner
     return model
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The model's own warnings and words were shown when its owner ran it; experiments repeat none of them."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(_Nowhere(sys.stdout)):
-        warnings.simplefilter("ignore")
-        yield
 
 
 class _Nowhere:

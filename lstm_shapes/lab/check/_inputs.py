@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.lab._build import PLAIN
-from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, is_loss, rebuild
+from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, is_loss, parts, rebuild
 from lstm_shapes.lab.trace._families import names_in
 
 Given = tuple[tuple[Any, ...], dict[str, Any]]
@@ -64,13 +64,7 @@ class Inputs:
         self.lengths = whole_numbers(lengths)
         self.pads: set[int] = {0}
         self.compares_tokens = False  # a mask or a length is made of tokens in the program
-        values: list[Any] = []
-
-        def note(value: Any) -> Any:
-            values.append(value)
-            return value
-
-        rebuild(self._given, note)
+        values = parts(self._given)
         self.N = self._count(values)
         self.slots = [self._slot(k, value) for k, value in enumerate(values)]
 
@@ -167,13 +161,6 @@ class Inputs:
 
         return self._with(change)
 
-    def alone(self, i: int) -> Given:
-        """All flags of the other samples off."""
-        off = {slot.index: torch.zeros_like(slot.value) for slot in self.masks}
-        for slot in self.masks:
-            off[slot.index].select(slot.batch or 0, i).copy_(slot.value.select(slot.batch, i))
-        return self.replaced(off)
-
     def cut(self, axes: dict[int, tuple[int, ...]], length: int, counts: dict[int, list[int]]) -> Given:
         """Every slot k cut to `length` along the axes axes[k]; the lengths in counts[k] limited to it."""
 
@@ -201,14 +188,6 @@ class Inputs:
             return _copy(value)
 
         return self._with(change)
-
-    def replaced(self, values: dict[int, Tensor]) -> Given:
-        """The slots with other tensors in the places of some."""
-        return self._with(lambda slot: values[slot.index] if slot.index in values else _copy(slot.value))
-
-    def other(self, slot: Slot, seed: int = 0) -> Tensor:
-        """Other values of the same kind for a whole slot."""
-        return _other(slot.tensor, slot.tensor, seed, self.pads)
 
     def _with(self, change: Callable[[Slot], Any]) -> Given:
         slots = iter(self.slots)

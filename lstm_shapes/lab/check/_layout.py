@@ -48,10 +48,20 @@ class Track:
             return
         self.along[sample] = tuple(_along(moved, axis) for axis in range(moved.dim()))
         self.moved = True
-        self.meeting = self.meeting or (self._any is not None and bool((self._any & moved).any()))
-        self._any = moved if self._any is None else self._any | moved
+        if self._any is not None or not self.in_place():  # rows of their own do not meet, and may be large
+            before = self._boxes(sample, moved) if self._any is None else self._any
+            self.meeting = self.meeting or bool((before & moved).any())
+            self._any = before | moved
         here = set(_pairs(moved, sample, self.N))
         self.pairs = here if self.pairs is None else self.pairs & here
+
+    def _boxes(self, sample: int, moved: Tensor) -> Tensor:
+        """Where the samples before this one moved something: the indices on each axis."""
+        boxes = torch.zeros_like(moved)
+        for s, sets in self.touched.items():
+            if s != sample and sets:
+                boxes[torch.meshgrid(*(torch.tensor(sorted(some)) for some in sets), indexing="ij")] = True
+        return boxes
 
     @property
     def touched(self) -> dict[int, tuple[frozenset[int], ...]]:

@@ -196,7 +196,7 @@ def packing_of(lab: Experiments) -> Packing | None:
             )
         lengths, samples = lab.ask(lengths_of), lab.ask(samples_of)
         steps = [] if isinstance(lengths, str) else lengths.steps
-        places = (samples.rows.get(data.index) or samples.track(data)).places() or {}
+        places = samples.row(data).places() or {}
         for sample, at in places.items() if sorted(steps) == sorted(packed) else ():
             if packed[at] != steps[sample]:
                 return Packing(
@@ -247,7 +247,6 @@ def _cut_run(
 ) -> set[int] | str:
     """The values whose row of the sample differs from that of the uncut batch, or why that cannot be said."""
     by_hand = any(call.name in ("sort", "argsort", "topk") for call in lab.baseline.calls)
-    tracks = samples.rows if wanted is not None and samples.rows else samples.tracks
     differing: set[int] = set()
     missing: set[int] = set()
 
@@ -255,7 +254,7 @@ def _cut_run(
         before = value.elements
         if before is None or (value.index not in wanted if wanted is not None else not before.is_floating_point()):
             return  # lengths and orders are other numbers by design; what is read with them is compared
-        track = tracks.get(value.index, Track((), 0))
+        track = samples.track(value) if wanted is None else samples.row(value)
         same = _same_row(before, tensor.detach(), sample, lab.N, track, by_hand)
         if not same:
             (missing if same is None else differing).add(value.index)

@@ -182,8 +182,7 @@ def laid_elsewhere(samples: Samples, lab: Experiments) -> Iterator[Finding]:
                 yield RULES["LS201"].finding(title, measured, fix, call.where)
                 return
     for _, value in lab.results:
-        track = samples.rows.get(value.index) or samples.track(value)
-        layout = track.layout()
+        layout = samples.row(value).layout()
         right = layout is not None and layout.axis == lab.batch_dim and value.shape[layout.axis] == lab.N
         joined = None if layout is None or len(value.shape) < 2 or right else _joined(lab, value)
         if joined is None:

@@ -95,8 +95,10 @@ def _through(call: Call, held: dict[int, Tensor], count: int) -> dict[Value, Ten
             else torch.zeros(count, dtype=torch.bool, device="cpu")
         )
         olds = held.get(call.args[0].index, [None] * count)
-        rows = [written(call, old, mark, 0.0) for old, mark in zip(olds, marks, strict=True)]
-        return {made: torch.stack(rows).bool()}
+        rows = [torch.zeros(made.shape, dtype=torch.bool, device="cpu") if old is None else old.clone() for old in olds]
+        for row, mark in zip(rows, marks, strict=True):
+            row[substituted(call.args[1], lambda index: index.elements)] = mark
+        return {made: torch.stack(rows)}
     if name in MOVES | SAME | _REDUCES.keys():
 
         def mark(value: Value, part: int) -> Tensor | None:
@@ -106,7 +108,7 @@ def _through(call: Call, held: dict[int, Tensor], count: int) -> dict[Value, Ten
             return marks[part].float()
 
         reduces = _REDUCES.get(name, "")
-        parts = [moved(call, lambda v, part=part: mark(v, part), name=reduces) for part in range(count)]  # type: ignore[misc]
+        parts = [_moved(call, lambda v, part=part: mark(v, part), reduces) for part in range(count)]  # type: ignore[misc]
         stacked = [torch.stack(outputs) != 0 for outputs in zip(*parts, strict=True)]
         if reduces == "amax":
             stacked *= len(call.outputs)  # values and indices
@@ -131,46 +133,33 @@ def _holds(value: Any, held: dict[int, Tensor]) -> bool:
 
 
 # ---------------------------------------------------------------------- a call run again on other tensors
-def moved(
-    call: Call, of: Callable[[Value], Tensor | None], *, name: str = "", fill: float = 0, only_first: bool = False
-) -> list[Tensor]:
-    """What a call that moves elements makes of other tensors of the same shapes: marks, or indices.
+def _moved(call: Call, of: Callable[[Value], Tensor | None], name: str) -> list[Tensor]:
+    """What a call that moves elements, or `name` in its place, makes of other tensors of the same shapes.
 
-    An operand for which `of` gives None keeps its elements. `name` runs another function in its place; `fill` is what
-    padding holds; with `only_first` the operands behind the first keep their elements.
+    An operand for which `of` gives None keeps its elements.
     """
     args, kwargs = list(call.args), {word: value for word, value in call.kwargs.items() if word != "dtype"}
     for word in ("input", "tensors"):
         if word in kwargs:
             args.insert(0, kwargs.pop(word))
 
-    def elements(value: Value) -> Tensor:
-        if value.elements is None or value.elements.is_meta:
-            raise ValueError
-        return value.elements.cpu()
-
     def filled(value: Value) -> Tensor:
         made = of(value)
-        return elements(value) if made is None else made
+        made = value.elements if made is None else made
+        if made is None or made.is_meta:
+            raise ValueError
+        return made.cpu()
 
-    data = substituted(args[0], filled)
-    rest, kwargs = substituted((tuple(args[1:]), kwargs), elements if only_first else filled)
+    (data, *rest), kwargs = substituted((tuple(args), kwargs), filled)
     if call.name in SAME:
         return [data]
+    if call.name == "_pad_packed_sequence":
+        rest[2] = 0  # what padding holds
     if call.name in ("T", "mT", "H", "mH"):
         return [getattr(data, call.name)]
-    if call.name == "_pad_packed_sequence":
-        rest = (*rest[:2], fill, *rest[3:])
     # Marks do not lie in memory as the tensors did: a view of them may have to copy.
     name = {"view": "reshape", "view_as": "reshape_as"}.get(call.name, name or call.name)
     function = next(f for space in _SPACES if (f := getattr(space, name, None)) is not None)
     with torch.no_grad():
         result = function(data, *rest, **kwargs)
     return [t for t in (result if isinstance(result, (tuple, list)) else [result]) if isinstance(t, Tensor)]
-
-
-def written(call: Call, before: Tensor | None, value: Tensor, fill: float) -> Tensor:
-    """A buffer behind the assignment to an index, `fill` where it held nothing before."""
-    whole = value.new_full(call.args[0].shape, fill) if before is None else before.clone()
-    whole[substituted(call.args[1], lambda index: index.elements)] = value
-    return whole

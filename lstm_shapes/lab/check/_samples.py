@@ -46,6 +46,10 @@ class Samples:
         """What moved in a tensor: nothing, where it was not followed."""
         return self.tracks.get(value.index, _NOTHING)
 
+    def row(self, value: Value) -> Track:
+        """What moved in a result, as it was seen first."""
+        return self.rows.get(value.index) or self.track(value)
+
     def layout(self, value: Value) -> Layout | None:
         """How the samples lie in a tensor."""
         return self.track(value).layout()
@@ -168,6 +172,7 @@ def _compared(lab: Experiments, samples: tuple[int, ...], wanted: set[int] | Non
             made.tested += (s,)
             for index in moved.keys() - elsewhere:
                 tracks.setdefault(index, Track(lab.baseline.values[index].shape, lab.N)).add(s, moved[index])
+        moved.clear()  # before the next run: it may be large
     return made
 
 

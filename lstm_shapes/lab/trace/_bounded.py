@@ -32,8 +32,11 @@ class Bounded(Recorder):
     """Context manager. `turned` is called with the trace whenever it is about to be forgotten, or to lose its elements.
 
     With `functions=False` only the module hooks are used, and the trace has its `pending` modules and no calls.
-    Recording stops while `paused`, in other threads and in the steps of an optimizer.
+    Recording stops while `paused`, in other threads and in the steps of an optimizer. An exception would keep every
+    frame alive, of a failure that the program may deal with: it knows its call, by a frame, and no call knows it.
     """
+
+    keeps_errors = False
 
     def __init__(self, turned: Callable[[Trace], None], *, functions: bool = True) -> None:
         super().__init__()
@@ -49,22 +52,20 @@ class Bounded(Recorder):
         self._holding: list[Value] = []
 
     def __enter__(self) -> Any:
-        made = super().__enter__()
-        self._handles += [
-            register_optimizer_step_pre_hook(aside(partial(self._step, True))),
-            register_optimizer_step_post_hook(aside(partial(self._step, False))),
-        ]
-        return made
+        super().__enter__()
+        self._handles.append(register_optimizer_step_pre_hook(aside(partial(self._step, True))))
+        self._handles.append(register_optimizer_step_post_hook(aside(partial(self._step, False))))
+        return self
 
     def failed_with(self, error: BaseException) -> Trace:
         """The trace as it is when an exception has passed, with the call that raised it and the modules it left."""
         cause: BaseException | None = error
-        while cause is not None:
-            for frame in _frames(cause):
-                call = frame.f_locals.get("call") if frame.f_code is _CALLED else None
+        for _ in range(8):
+            for frame in () if cause is None else _frames(cause):
+                call = frame.f_locals.get("call") if frame.f_code is Recorder._called.__code__ else None
                 if call is not None:
                     call.error = cause
-            cause = cause.__cause__ or cause.__context__
+            cause = None if cause is None else cause.__cause__ or cause.__context__
         if isinstance(error, Exception):
             self.trace.error = error
         # A module that was running is the `self` of a frame; other frames may merely know it.
@@ -89,16 +90,6 @@ class Bounded(Recorder):
             return func(*args, **kwargs)
         return super().function(func, types, args, kwargs)
 
-    def _called(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        try:
-            return super()._called(index, name, func, args, kwargs)
-        except BaseException:
-            # The exception would keep every frame alive, of a failure that the program may deal with: it knows the
-            # call, by this frame, and the call does not know it.
-            call = self.trace.calls[-1]
-            call.error = None
-            raise
-
     def _begin(self, index: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         calls = len(self.trace.calls)
         if calls >= _MOST_CALLS or (self._due and calls > _PAGE and len(self.trace.backward_at) > 1):
@@ -118,11 +109,11 @@ class Bounded(Recorder):
                 self._bytes += tensor.numel() * tensor.element_size()
         return made
 
-    def _noted(self, value: Any, values: list[Value], maker: Call | None = None, depth: int = 6) -> Any:
+    @staticmethod
+    def shortened(value: Any) -> Any:
+        """Arrays and lists of numbers would stay alive: their kind."""
         short = isinstance(value, (tuple, list)) and (len(value) <= _LONGEST or isinstance(value[0], Tensor))
-        if short or isinstance(value, (Tensor, dict, slice, *_KEPT)):
-            return super()._noted(value, values, maker, depth)
-        return type(value).__name__  # arrays and lists of numbers would stay alive
+        return value if short or isinstance(value, (dict, slice, *_KEPT)) else type(value).__name__
 
     def _about_to_write(self, tensor: Tensor) -> None:
         """Nothing is copied: the elements are lost, the shape and the line stay."""
@@ -179,16 +170,8 @@ class Bounded(Recorder):
                 self._roots[id(module)] = weakref.ref(module)
         super()._module_begins(module, args)
 
-    def _module_ends(self, module: nn.Module, args: Any, output: Any) -> None:
-        if self._elsewhere():
-            return
-        super()._module_ends(module, args, output)
-
     def _step(self, begins: bool, *_: Any) -> None:
         self._stepping = begins
-
-
-_CALLED = Bounded._called.__code__
 
 
 def _frames(error: BaseException) -> Iterator[FrameType]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import operator
 import random
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from types import CellType, FunctionType, MethodType, ModuleType
+from functools import partial
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import torch
@@ -38,8 +38,8 @@ _MISSING = object()
 class Reached:
     """The things that are reached, each once.
 
-    `things`: tensors, arrays, containers, generators of random numbers and objects with attributes; `globals`: those
-    that a function names, as (namespace, name); `cells`: the variables that a function closes over;
+    `things`: tensors, arrays, containers, generators of random numbers and objects with attributes; `variables`: the
+    globals that a function names and the variables that it closes over, as how they are read and written;
     `lost`: the names of what cannot be put back, iterators and files.
     """
 
@@ -47,8 +47,7 @@ class Reached:
         self.modules: dict[int, nn.Module] = {}
         self.names: dict[int, str] = {}
         self.things: list[Any] = []
-        self.globals: list[tuple[dict[str, Any], str]] = []
-        self.cells: list[CellType] = []
+        self.variables: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = []
         self.lost: list[str] = []
         self._seen: dict[int, Any] = {}
 
@@ -77,7 +76,7 @@ class Reached:
             pairs = value.items() if isinstance(value, dict) else enumerate(value)
             for key, item in [(key, item) for key, item in pairs if type(item) not in _ATOMS]:
                 self.add(item, f"{name}[{key!r}]" if name and isinstance(key, (str, int)) else name, depth - 1)
-        elif isinstance(value, functools.partial):
+        elif isinstance(value, partial):
             for item in (value.func, *value.args, *value.keywords.values()):
                 self.add(item, "", depth - 1)
         elif isinstance(value, MethodType):
@@ -115,13 +114,14 @@ class Reached:
                 inside = cell.cell_contents
             except ValueError:  # a cell that is still empty
                 continue
-            self.cells.append(cell)
+            self.variables.append((partial(getattr, cell, "cell_contents"), partial(setattr, cell, "cell_contents")))
             self.add(inside, free, depth - 1)
         for word in function.__code__.co_names:
             if word in function.__globals__:
                 value = function.__globals__[word]
                 if not isinstance(value, (FunctionType, ModuleType, type)):
-                    self.globals.append((function.__globals__, word))
+                    space = function.__globals__
+                    self.variables.append((partial(space.get, word), partial(space.__setitem__, word)))
                 self.add(value, word, depth - 1)
 
 
@@ -146,10 +146,10 @@ class Snapshot:
         self._undo: list[Callable[[], None]] = []
         self._probes: list[Callable[[], bool]] = []
         self._waiting: dict[int, list[_Elements]] = {}
-        self._counts = [0, 0, 0]
+        self._taken = (0, 0)
         self._generators = list(_generators())
         if given is not None:
-            self._take(given, [0, 0, 0])
+            self._take(given, (0, 0))
             self._probes.clear()  # what is handed in is kept by its owner
         self._update()
 
@@ -185,17 +185,14 @@ class Snapshot:
 
     # ------------------------------------------------------------------ the parts
     def _update(self) -> None:
-        reached, counts = self._reached, self._counts
-        self._counts = [len(reached.things), len(reached.globals), len(reached.cells)]
-        self._take(reached, counts)
+        reached, taken = self._reached, self._taken
+        self._taken = len(reached.things), len(reached.variables)
+        self._take(reached, taken)
 
-    def _take(self, reached: Reached, after: list[int]) -> None:
-        things, words, cells = after
-        for space, word in reached.globals[words:]:
-            self._variable(functools.partial(space.get, word), functools.partial(space.__setitem__, word))
-        for cell in reached.cells[cells:]:
-            self._variable(functools.partial(getattr, cell, "cell_contents"), functools.partial(_fill, cell))
-        for thing in reached.things[things:]:
+    def _take(self, reached: Reached, after: tuple[int, int]) -> None:
+        for read, write in reached.variables[after[1] :]:
+            self._variable(read, write)
+        for thing in reached.things[after[0] :]:
             state = _generator(thing)
             if isinstance(thing, Tensor):
                 self._tensor(thing)
@@ -203,9 +200,9 @@ class Snapshot:
                 self._generators.append((state[1], state[0]()))
             elif isinstance(thing, _CONTAINERS):
                 self._undo.append(_container(thing))
-            elif _is_array(thing):
-                self._undo.append(functools.partial(thing.__setitem__, ..., thing.copy()))
-            else:
+            elif _is_array(thing) and thing.flags.writeable:
+                self._undo.append(partial(thing.__setitem__, ..., thing.copy()))
+            elif not _is_array(thing):
                 self._object(thing)
 
     def _variable(self, read: Callable[[], Any], write: Callable[[Any], Any]) -> None:
@@ -298,10 +295,6 @@ def _container(thing: Any) -> Callable[[], None]:
             (thing.extend if hasattr(thing, "extend") else thing.update)(before)
 
     return undo
-
-
-def _fill(cell: CellType, value: Any) -> None:
-    cell.cell_contents = value
 
 
 # ---------------------------------------------------------------------- kinds of things

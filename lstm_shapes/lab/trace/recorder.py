@@ -11,6 +11,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -199,8 +200,9 @@ class Trace:
         """Let go of the graph that training would need; the elements stay, and whether each value has a gradient."""
         self.output = None
         for value in self.values:
-            if value.tensor.grad_fn is not None:
-                value.tensor = value.tensor.detach().requires_grad_()
+            with suppress(RuntimeError):  # a view of a parameter that was written to has no graph to ask for
+                if value.tensor.grad_fn is not None:
+                    value.tensor = value.tensor.detach().requires_grad_()
 
     def ancestors(self, *values: Value, graph: bool = False) -> set[int]:
         """The indices of all values that these descend from, themselves included; with `graph` as a gradient goes."""
@@ -214,31 +216,30 @@ class Trace:
         return seen
 
 
+def mapped(value: Any, kind: type, change: Callable[[Any], Any], depth: int = 6, other: Any = None) -> Any:
+    """The same tuples, dicts and slices with `change` applied to each part of a kind, and `other` to the rest."""
+    if isinstance(value, kind):
+        return change(value)
+    value = value if other is None else other(value)
+    if depth and isinstance(value, (tuple, list)):
+        return tuple([mapped(item, kind, change, depth - 1, other) for item in value])
+    if depth and isinstance(value, dict):
+        return {key: mapped(item, kind, change, depth - 1, other) for key, item in value.items()}
+    if isinstance(value, slice):
+        return slice(*mapped((value.start, value.stop, value.step), kind, change, 1))
+    return value
+
+
 def substituted(value: Any, change: Callable[[Value], Any]) -> Any:
     """Recorded arguments with something else in the place of each value."""
-    if isinstance(value, Value):
-        return change(value)
-    if isinstance(value, tuple):
-        return tuple(substituted(item, change) for item in value)
-    if isinstance(value, dict):
-        return {key: substituted(item, change) for key, item in value.items()}
-    if isinstance(value, slice):
-        return slice(*(substituted(part, change) for part in (value.start, value.stop, value.step)))
-    return value
+    return mapped(value, Value, change)
 
 
 def tensors_of(value: Any, depth: int = 6) -> Iterator[Tensor]:
     """Every tensor in nested tuples, lists, dicts and slices."""
-    if isinstance(value, Tensor):
-        yield value
-    elif depth and isinstance(value, (tuple, list)):
-        for item in value:
-            yield from tensors_of(item, depth - 1)
-    elif depth and isinstance(value, dict):
-        for item in value.values():
-            yield from tensors_of(item, depth - 1)
-    elif isinstance(value, slice):
-        yield from tensors_of((value.start, value.stop, value.step), 1)
+    tensors: list[Tensor] = []
+    mapped(value, Tensor, tensors.append, depth)
+    return iter(tensors)
 
 
 def is_loss(name: str) -> bool:
@@ -401,6 +402,9 @@ class _Mode:
 class Recorder(_Mode):
     """Context manager that writes one run down in `trace`. Nothing of torch is patched."""
 
+    keeps_errors = True
+    shortened: Callable[[Any], Any] | None = None  # what is noted in the place of what is no tensor
+
     def __init__(self, still: Still | None = None, names: dict[int, str] | None = None) -> None:
         super().__init__(still, names)
         self.trace = Trace()
@@ -438,20 +442,16 @@ class Recorder(_Mode):
         self._on.setdefault(storage, []).append(made)
         return made
 
-    def _noted(self, value: Any, values: list[Value], maker: Call | None = None, depth: int = 6) -> Any:
+    def _noted(self, value: Any, values: list[Value], maker: Call | None = None) -> Any:
         """Arguments, or the results of a call, with a Value in the place of each tensor; `values` collects them."""
-        if isinstance(value, Tensor):
-            noted = self.value(value, maker)
+
+        def note(tensor: Tensor) -> Value:
+            noted = self.value(tensor, maker)
             if maker is None or noted not in values:
                 values.append(noted)
             return noted
-        if depth and isinstance(value, (tuple, list)):
-            return tuple(self._noted(item, values, maker, depth - 1) for item in value)
-        if depth and isinstance(value, dict):
-            return {key: self._noted(item, values, maker, depth - 1) for key, item in value.items()}
-        if isinstance(value, slice):
-            return slice(*(self._noted(item, values, maker, 1) for item in (value.start, value.stop, value.step)))
-        return value
+
+        return mapped(value, Tensor, note, other=self.shortened)
 
     def _ask(self, name: str, args: tuple[Any, ...]) -> None:
         if name == "backward":
@@ -481,7 +481,7 @@ class Recorder(_Mode):
         try:
             result = func(*args, **kwargs)
         except BaseException as error:
-            call.error = error
+            call.error = error if self.keeps_errors else None
             raise
         for target in targets:
             self._wrote(target, call)

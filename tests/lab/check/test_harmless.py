@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -278,3 +279,39 @@ def test_not_recurrent() -> None:
     """A program without tensors, or without a result, gives no finding."""
     assert not check(lambda: 3).findings
     assert not check(lambda text: None, "text").findings
+
+
+def _by_numpy(weight: Tensor) -> None:
+    weight.detach().numpy()[...] += 1
+
+
+def _by_foreach(weight: Tensor) -> None:
+    torch._foreach_add_([weight], 1.0)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda weight: weight.add_(1),
+        lambda weight: weight.data.mul_(2),
+        lambda weight: weight[0].zero_(),
+        lambda weight: setattr(weight, "data", weight * 2),
+        lambda weight: torch.add(weight, 1, out=weight),
+        lambda weight: nn.functional.embedding(torch.tensor([0, 1]), weight, max_norm=0.1),
+        _by_numpy,
+        _by_foreach,
+    ],
+)
+def test_a_parameter_that_the_model_writes_to_is_put_back(write: Callable[[Tensor], object]) -> None:
+    """Parameters are copied when a call is about to write into them, by whatever name."""
+    rnn = nn.GRU(5, 8, batch_first=True)
+
+    def model(x: Tensor) -> Tensor:
+        with torch.no_grad():
+            write(rnn.weight_hh_l0)
+        return rnn(x)[0][:, -1]
+
+    before, memory = rnn.weight_hh_l0.detach().clone(), rnn.weight_hh_l0.data_ptr()
+    assert check(model, torch.randn(4, 6, 5)).ok
+    assert torch.equal(rnn.weight_hh_l0, before)
+    assert rnn.weight_hh_l0.data_ptr() == memory
