@@ -44,8 +44,8 @@ def answer(values: Mapping[str, Any], lit: str = "") -> Answer:
     >>> "GRU(Q=28, D=256, K=3)" in page.shapes, "(2, 20, 256)" in page.shapes, page.sizes
     (True, True, '')
     >>> page = answer({"Q": 28, "D": 8, "proj_size": 9})
-    >>> page.sizes[:57], "LSTM(Q=28, D=8, K=1)" in page.shapes
-    ('<p>Shown without P:</p><p>P (proj_size) must be below D = ', True)
+    >>> page.sizes[:55], "LSTM(Q=28, D=8, K=1)" in page.shapes
+    ('<p>Shown without P:</p><p>P (proj_size) must be below D', True)
     >>> page = answer({"Q": 28, "D": 8, "highlight": "Y[:, -"}, lit="Y[:, -1]")
     >>> page.lit, "Y[:, -1] reads" in page.rest
     ('Y[:, -1]', True)
