@@ -1,6 +1,7 @@
 """Predict, prove and debug the tensor shapes of PyTorch's recurrent layers.
 
-Without a command: the lesson's LSTM, `explain 28 256 3 --batch 2 --steps 20`.
+Without a command: the lesson's LSTM, `explain 28 256 3 --batch 2 --steps 20`. Every command takes --lang ko for Korean;
+errors, help and what check finds are in English in either language.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from types import ModuleType
 from . import __version__
 from ._commands._parser import Parser, UsageError, near
 from .errors import LstmShapesError
-from .language import speaking
+from .language import language, speaking
 
 __all__ = ["COMMANDS", "main"]
 
@@ -46,13 +47,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(words: list[str]) -> int:
-    name, *rest = words or _LESSON
+    if not words or words[0].partition("=")[0] == "--lang":
+        words = [*_LESSON, *words]
+    name, *rest = words
     if name in COMMANDS:
         command = _loaded(name)
         parser = Parser(f"lstm-shapes {name}", command.__doc__ or "")
         command.declare(parser)
         given = parser.read(rest)
-        with speaking(given.pop("lang", None) if parser.speaks else "en"):
+        lang = language(given.pop("lang", None))
+        with speaking(lang if parser.speaks else "en"):
             code: int = command.main(**given)
         return code
     if not name.startswith("-"):

@@ -14,21 +14,23 @@ from .theory._quiz.question import Answered, Question, Score
 from .theory._quiz.topics import questions
 from .theory.spec import whole
 
-__all__ = ["Show", "a_seed", "play", "quiz"]
-
 _QUIT = ("q", "quit", "exit")
-Show = Callable[[object], None]
 
 
 def quiz(
-    level: int = 1, *, rounds: int = 10, seed: int | None = None, ask: Callable[[str], str] | None = None
+    level: int = 1,
+    *,
+    rounds: int = 10,
+    seed: int | None = None,
+    ask: Callable[[str], str] | None = None,
+    lang: str | None = None,
 ) -> Score:
     """Practise: questions about random layers, each wrong answer derived; returns the score by topic.
 
     Levels 1 to 5 go from one direction, batch first, to projections and packed rows. Every quiz is another one, unless
     a `seed` is given; the score says which it was. `ask` gets the prompt and returns an answer, or None for no more;
     it is `input` if left out. An answer that cannot be read is asked for again. `q`, Ctrl-C and the end of the input
-    end the quiz with the score so far. Loads no torch.
+    end the quiz with the score so far. `lang` is "en" or "ko". Loads no torch.
 
     >>> answers = iter(["(2, 3, 20)", "q"])
     >>> score = quiz(level=1, seed=0, ask=lambda prompt: next(answers))
@@ -37,9 +39,9 @@ def quiz(
     >>> score.asked <= 1
     True
 
-    Raises: SpecError for a level, a seed or rounds that are none.
+    Raises: SpecError for a level, a seed, rounds or a language that are none.
     """
-    with speaking("en"):  # its questions are in English only
+    with speaking(lang):
         return play(level, rounds, seed, ask)
 
 
@@ -53,8 +55,7 @@ def play(
 ) -> Score:
     """A quiz; `command`: in the words of the command line, else in Python's."""
     seed = a_seed(seed)
-    cards = questions(level, seed)
-    rounds = whole("rounds", rounds)
+    cards = islice(questions(level, seed), whole("rounds", rounds))
     if ask is not None and not callable(ask):
         raise SpecError("ask", "a function from a prompt to an answer, such as input", ask)
     from rich.console import Console
@@ -65,7 +66,7 @@ def play(
     answers: list[Answered] = []
     screen.print(opening(level, command))
     try:
-        for number, question in enumerate(islice(cards, rounds), start=1):
+        for number, question in enumerate(cards, start=1):
             screen.print(question_view(question, number, rounds))
             answered = _answer(question, ask or _typed, screen.print)
             if answered is None:
@@ -86,7 +87,7 @@ def _typed(prompt: str) -> str:
     return input(prompt)
 
 
-def _answer(question: Question, ask: Callable[[str], str], show: Show) -> Answered | None:
+def _answer(question: Question, ask: Callable[[str], str], show: Callable[[object], None]) -> Answered | None:
     """Ask until the answer can be read; None where somebody has had enough."""
     from ._views.quiz import verdict_view
 

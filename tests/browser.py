@@ -30,7 +30,7 @@ _FLAGS = (
     # Every name but the loopback's leads nowhere: what still works, works offline.
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 )
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 
 
 class Page:

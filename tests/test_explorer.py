@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from lstm_shapes.pictures import KINDS
 from lstm_shapes.theory._cells import CELLS, CellKind
 from tests.browser import Page, browser
 from tests.command_line import here, refused
+from tests.language.test_language import english
 from tests.scale import examples
 
 ROOT = Path(__file__).parent.parent
@@ -159,15 +162,16 @@ def test_bad_values_get_the_librarys_sentence(moved: dict[str, Any], sentence: s
 
 
 def test_two_bad_values() -> None:
-    """Each has its sentence, once."""
+    """Each has its sentence, once, and what is shown all the same."""
     page = answer({**LESSON, "D": 16, "proj_size": 16, "lengths": "5, " * 3 + "x"})
-    assert page.sizes.count("<p>") == 2
+    assert page.sizes.count("<p>") == 4
+    assert page.sizes.index("Shown without lengths:") < page.sizes.index("Shown without P:")
     assert "LSTM(Q=28, D=16, K=3)" in page.shapes
 
 
 def test_a_size_that_is_none_leaves_the_sentence() -> None:
     """The sliders have no 0; whoever calls with one gets told."""
-    sentence = "<p>Q (input_size) must be a whole number of at least 1, got 0.</p>"
+    sentence = "<p>There is no such layer:</p><p>Q (input_size) must be a whole number of at least 1, got 0.</p>"
     assert answer({**LESSON, "Q": 0}) == Answer(sizes=sentence)
 
 
@@ -215,6 +219,19 @@ def test_any_position_of_the_controls_has_an_answer(values: dict[str, Any]) -> N
     assert f"{ls.count(values['Q'], values['D'], 1 if kind.step else values['K'], **fields).total:,}" in page
 
 
+def test_in_korean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tables, the picture, and what stands beside a field; an error of the library's is marked as English."""
+    monkeypatch.setenv("LSTM_SHAPES_LANG", "ko")
+    page = answer({**LESSON, "proj_size": 256, "lengths": "5, x", "highlight": "Y[:, -"}, "Y[:, -1]")
+    assert "시점(time step)" in page.shapes
+    assert "Y[:, -1]에서 읽는 것" in page.rest
+    assert page.sizes.count('<p lang="en">') == 2
+    assert page.highlight.startswith("<p>그릴 수 없는 식이어서 직전의 그림을 남겨 둡니다.")
+    assert "GRU에는 없는 항목: P." in answer({**LESSON, "cell": "GRU", "proj_size": 4}).sizes
+    assert "층이 너무 큽니다" in too_large(answer({**LESSON, "D": 1024, "K": 12, "L": 200}).explanation)  # type: ignore[arg-type]
+    assert "유닛 d=1의 행" in stepped(ls.Spec(3, 5), 4, t=2, d=1)
+
+
 # ---------------------------------------------------------------- a cell, step by step
 
 
@@ -232,7 +249,7 @@ def test_a_step_is_the_librarys_own(kind: CellKind) -> None:
     for name, _ in kind.equations:
         (value,) = (one.value for one in step.equations if one.name == name)
         assert value is not None
-        assert f"{name} is {number(value)}" in told
+        assert f"{name} = {number(value)}" in told
     for place, gate in enumerate(kind.gates):
         assert f"{place * 7}:{place * 7 + 7}" in page, gate
 
@@ -242,8 +259,8 @@ def test_a_step_backwards_and_projected() -> None:
     page = stepped(ls.Spec(5, 7, 2, bidirectional=True, proj_size=3), 6, t=2, layer=1, direction=1, d=3)
     assert "unit d=3 of layer 1 reverse" in page
     told = page.partition("<desc>")[2].partition("</desc>")[0]
-    assert "c is " in told
-    assert "h is " not in told
+    assert "c = " in told
+    assert "h = " not in told
 
 
 def test_too_large_to_step_through() -> None:
@@ -284,10 +301,10 @@ def test_app_loads_no_torch() -> None:
     assert done.stdout.strip() == "False", done.stderr
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """A running explorer, ended the way a person ends it."""
-    command = [sys.executable, "-m", "lstm_shapes", "explore", "--no-browser"]
+@contextmanager
+def serving(*words: str) -> Iterator[str]:
+    """The address of a running explorer, ended the way a person ends it."""
+    command = [sys.executable, "-m", "lstm_shapes", "explore", "--no-browser", *words]
     run = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -306,6 +323,18 @@ def url() -> Iterator[str]:
     finally:
         run.kill()
         run.wait()
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving("--lang", "en") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def korean_url() -> Iterator[str]:
+    with serving("--lang", "ko") as address:
+        yield address
 
 
 def test_loopback_only(url: str) -> None:
@@ -337,6 +366,15 @@ def page(tab: Page, url: str) -> Page:
     """The explorer as it opens, with its controls ready."""
     tab.open(url)
     tab.shows("LSTM(Q=28, D=256, K=3)", "1,345,536")
+    tab.wait(lambda: len(controls(tab, "marimo-slider")) == 6, "six sliders")
+    return tab
+
+
+@pytest.fixture
+def korean(tab: Page, korean_url: str) -> Page:
+    """The same in Korean."""
+    tab.open(korean_url)
+    tab.shows("LSTM(Q=28, D=256, K=3)", "1,345,536", "매개변수")
     tab.wait(lambda: len(controls(tab, "marimo-slider")) == 6, "six sliders")
     return tab
 
@@ -459,8 +497,12 @@ def test_a_cell_step_by_step(page: Page) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (820, 1180), (390, 844)])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_shapes_are_in_sight_with_the_sliders(page: Page, width: int, height: int, scheme: str) -> None:
+@pytest.mark.parametrize("lang", ["page", "korean"])
+def test_shapes_are_in_sight_with_the_sliders(
+    lang: str, width: int, height: int, scheme: str, request: pytest.FixtureRequest
+) -> None:
     """Every slider and the table of shapes are on one screen, and nothing is wider than it; dark is dark."""
+    page = request.getfixturevalue(lang)
     page.scheme(scheme)
     page.driver.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
@@ -518,6 +560,26 @@ const root = one.getRootNode(), by = one.getAttribute('aria-labelledby');
 const label = by ? root.getElementById(by) : one.id ? root.querySelector(`label[for="${one.id}"]`) : null;
 return one.getAttribute('aria-label') || (label || one).innerText;
 """
+
+
+def test_all_of_it_in_korean(korean: Page) -> None:
+    """Controls, tabs, the sentence beside a field, a step: every line that has no Korean in it is code or numbers."""
+    labels = [
+        labelled(korean, "marimo-slider", letter).find_element("css selector", "label").text for letter in "QDKNLP"
+    ]
+    labels += [one.shadow_root.find_element("css selector", "button").text for one in controls(korean, "marimo-button")]
+    assert all(re.search("[가-힣]", label) for label in labels), labels
+    write(korean, "강조할 식", "cn[0")
+    alert = region(korean, "unread")
+    korean.wait(lambda: "직전의 그림을 남겨 둡니다" in alert.text, "the sentence beside the field")
+    assert "must be of this grammar" in alert.find_element("css selector", "p[lang=en]").text
+    write(korean, "강조할 식", "cn[0]")
+    korean.shows("cn[0]에서 읽는 것")
+    assert [part for line in korean.text.splitlines() for part in english(line)] == []
+    labelled(korean, "marimo-button", "셀 하나를").find_element("css selector", "button").click()
+    korean.shows("시점(time step) t=0", "유닛 d=0의 행")
+    assert [part for line in korean.text.splitlines() for part in english(line)] == []
+    assert korean.driver.execute_script("return document.querySelector('.explorer-rest').lang") == "ko"
 
 
 def test_narrow_window_scrolls_the_picture(page: Page) -> None:

@@ -34,11 +34,11 @@ class Parser(ArgumentParser):
     """The parser of one command, whose help is a docstring that ends with examples."""
 
     rest: str = ""
-    """The name by which everything behind the first word is passed on unread, where a command does that."""
+    """The name by which everything behind the first word that is no option is passed on unread, if a command does."""
     places: str = ""
     """The symbols of the numbers that have a place and no word."""
     speaks: bool = False
-    """Whether its sentences are there in several languages: all others are in English only."""
+    """Whether its sentences are there in several languages; what check finds is said in English only."""
 
     def __init__(self, command: str, text: str) -> None:
         about, heading, examples = text.strip().partition("Examples:")
@@ -56,7 +56,12 @@ class Parser(ArgumentParser):
 
         Raises: UsageError for words that cannot be read.
         """
-        own, passed_on = (words[:1], words[1:]) if self.rest else (words, [])
+        own, passed_on = words, list[str]()
+        if self.rest:
+            place = 0
+            while words[place : place + 1] and words[place].startswith("-"):
+                place += 2 if words[place] == "--lang" else 1
+            own, passed_on = words[: place + 1], words[place + 1 :]
         self._refuse_unknown(own)
         given, extra = self.parse_known_intermixed_args(own)
         if extra:
@@ -114,10 +119,11 @@ class Parser(ArgumentParser):
     def json(self) -> None:
         self.add_argument("--json", action="store_true", help="print plain data for another program")
 
-    def lang(self) -> None:
-        self.speaks = True
-        about = "the language of its sentences (default: LSTM_SHAPES_LANG, or ko where the locale is Korean, or en)"
-        self.add_argument("--lang", metavar="en|ko", help=about)
+    def lang(self, speaks: bool = True) -> None:
+        self.speaks = speaks
+        about = "language (default: LSTM_SHAPES_LANG, or ko where the locale is Korean, or en)"
+        also = "; errors and help are in English" if speaks else "; what check finds is said in English in each"
+        self.add_argument("--lang", metavar="en|ko", help=about + also)
 
     def html(self, what: str = "write the page to FILE as well") -> None:
         self.add_argument("--html", metavar="FILE", type=_page, help=what)

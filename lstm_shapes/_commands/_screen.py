@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from lstm_shapes.language import say as sentence
+
 __all__ = ["data", "loading", "put", "say", "show", "waiting", "write"]
 
 
@@ -52,7 +54,7 @@ def show(value: Any, as_data: bool) -> None:
 def write(file: Path, page: str) -> None:
     """A page into a file, which is then named."""
     file.write_text(page, encoding="utf-8")
-    say(f"Wrote {file}", sys.stderr)
+    say(sentence("wrote", file=str(file)), sys.stderr)
 
 
 @contextmanager

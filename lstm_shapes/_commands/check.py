@@ -36,6 +36,7 @@ def declare(parser: Parser) -> None:
     )
     about = "with what: a function of torch.nn.functional, or package.module:function"
     parser.add_argument("--loss", metavar="mse_loss", help=about)
+    parser.lang(speaks=False)
     parser.json()
 
 

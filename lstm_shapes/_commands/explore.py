@@ -8,6 +8,8 @@ Examples:
   lstm-shapes explore
 
   lstm-shapes explore --port 2718 --no-browser
+
+  lstm-shapes explore --lang ko
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import os
 
 from lstm_shapes._explorer.server import serve
+from lstm_shapes.language import language, say
 
 from . import _screen
 from ._parser import Parser, whole
@@ -25,17 +28,14 @@ __all__ = ["declare", "main"]
 def declare(parser: Parser) -> None:
     parser.add_argument("--port", metavar="PORT", type=whole, help="0 takes a free one (default: 0)")
     parser.switch("browser", "open the page, or only print its address")
-
-
-# Beside the tables the page has words of its own, in English: one page has one language. A server has many threads.
-_LANGUAGE = {"LSTM_SHAPES_LANG": "en"}
+    parser.lang()
 
 
 def main(*, port: int = 0, browser: bool = True) -> int:
-    os.environ.update(_LANGUAGE)
+    os.environ["LSTM_SHAPES_LANG"] = language()  # for the threads of the server
 
     def ready(url: str) -> None:
-        _screen.say(f"{url}  (Ctrl-C ends it)")
+        _screen.say(say("ends it", url=url))
         if browser:
             import webbrowser
 

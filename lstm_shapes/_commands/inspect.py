@@ -18,6 +18,7 @@ from __future__ import annotations
 from lstm_shapes.errors import SpecError
 from lstm_shapes.lab._target import load_model
 from lstm_shapes.lab.checkpoint import read_checkpoint
+from lstm_shapes.language import say
 
 from . import _screen
 from ._parser import Parser
@@ -33,6 +34,7 @@ def declare(parser: Parser) -> None:
         default=None,
         help="package.module:factory, or file.py:factory, to set beside the file",
     )
+    parser.lang()
     parser.json()
 
 
@@ -41,7 +43,7 @@ def main(file: str, *, model: str | None = None, json: bool = False) -> int:
     if model is None:
         _screen.show(checkpoint, json)
         return 0
-    with _screen.loading("Loading torch and the model …"):
+    with _screen.loading(say("loading model")):
         made = load_model(model)
         if not hasattr(made, "state_dict"):
             raise SpecError("--model", "a torch module, or a class or function that makes one", type(made).__name__)

@@ -20,25 +20,22 @@ from pathlib import Path
 from . import _screen
 from ._parser import Parser, whole
 
-__all__ = ["declare", "main"]
-
 
 def declare(parser: Parser) -> None:
     parser.add_argument("--level", metavar="1..5", type=whole, help="1 is one direction, 5 is everything (default: 1)")
     parser.add_argument("--rounds", metavar="N", type=whole, help="how many questions (default: 10)")
     parser.add_argument("--seed", metavar="S", type=whole, help="the same seed asks the same questions")
+    parser.lang()
     parser.html("ask nothing: write the questions to FILE, to be printed, and their key below them")
 
 
 def main(*, level: int = 1, rounds: int = 10, seed: int | None = None, html: Path | None = None) -> int:
-    from rich.console import Console
-
-    from lstm_shapes._views.quiz import score_view, sheet_view
     from lstm_shapes.practice import a_seed, play
 
     if html is None:
-        Console(highlight=False).print(score_view(play(level, rounds, seed, command=True)))
+        _screen.put(play(level, rounds, seed, command=True))
         return 0
+    from lstm_shapes._views.quiz import sheet_view
     from lstm_shapes.display.html import document
     from lstm_shapes.theory._quiz.topics import questions
     from lstm_shapes.theory.spec import whole as whole_number

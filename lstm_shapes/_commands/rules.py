@@ -21,6 +21,7 @@ _FIELDS = ("code", "name", "title", "why", "wrong", "right")
 
 def declare(parser: Parser) -> None:
     parser.add_argument("code", metavar="CODE", nargs="?", default=None, help="LS201 and the like; all if left out")
+    parser.lang(speaks=False)
     parser.json()
 
 

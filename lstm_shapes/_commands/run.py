@@ -25,6 +25,7 @@ __all__ = ["declare", "main"]
 def declare(parser: Parser) -> None:
     parser.add_argument("script", metavar="SCRIPT", type=Path, help="the Python file to run")
     parser.add_argument("arguments", metavar="ARGS", nargs="*", default=[], help="its own arguments")
+    parser.lang(speaks=False)
     parser.rest = "arguments"
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lstm_shapes.display import as_document
 from lstm_shapes.lab._target import load_inputs, load_model
+from lstm_shapes.language import say
 
 from . import _screen
 from ._parser import Parser
@@ -30,6 +31,7 @@ def declare(parser: Parser) -> None:
     parser.add_argument("--axes", "-a", action="append", metavar='"N L Q"', help=about)
     parser.add_argument("--depth", type=int, metavar="1", help="leave out what is called further inside")
     parser.add_argument("--comments", action="store_true", help="a comment with a wrong shape is an error")
+    parser.lang()
     parser.json()
     parser.html()
 
@@ -45,12 +47,12 @@ def main(
     json: bool = False,
     html: Path | None = None,
 ) -> int:
-    with _screen.loading("Loading torch and the model …"):
+    with _screen.loading(say("loading model")):
         made = load_model(model)
         given = load_inputs(list(input), made, dtype)
         from lstm_shapes.lab.walk import walk
 
-    with _screen.waiting("Walking …"):
+    with _screen.waiting(say("walking")):
         walked = walk(made, *given, axes=axes, depth=depth)
     _screen.show(walked, json)
     if html is not None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from lstm_shapes._views.explanation import explanation_view
-from lstm_shapes.display._numbers import counted
 from lstm_shapes.display.html import to_html
 from lstm_shapes.display.page import Page
 from lstm_shapes.errors import LstmShapesError, SpecError
 from lstm_shapes.explanation import Explanation, explain
+from lstm_shapes.language import language, say, speaking
 from lstm_shapes.pictures import Picture, picture
 from lstm_shapes.theory._cells import CELLS
 
@@ -43,27 +44,31 @@ def answer(values: Mapping[str, Any], lit: str = "") -> Answer:
     >>> "GRU(Q=28, D=256, K=3)" in page.shapes, "(2, 20, 256)" in page.shapes, page.sizes
     (True, True, '')
     >>> page = answer({"Q": 28, "D": 8, "proj_size": 9})
-    >>> page.sizes[:51], "LSTM(Q=28, D=8, K=1)" in page.shapes
-    ('<p>P (proj_size) must be below D = 8 (0 for no proj', True)
+    >>> page.sizes[:57], "LSTM(Q=28, D=8, K=1)" in page.shapes
+    ('<p>Shown without P:</p><p>P (proj_size) must be below D = ', True)
     >>> page = answer({"Q": 28, "D": 8, "highlight": "Y[:, -"}, lit="Y[:, -1]")
     >>> page.lit, "Y[:, -1] reads" in page.rest
     ('Y[:, -1]', True)
     """
-    wanted = {name: value for name, value in values.items() if value not in (None, "")}
+    with speaking():
+        return _answered({name: value for name, value in values.items() if value not in (None, "")}, lit)
+
+
+def _answered(wanted: dict[str, Any], lit: str) -> Answer:
     highlight, kind = str(wanted.pop("highlight", "")).strip(), str(wanted.pop("picture", "grid"))
     explanation, left_out, troubles = _explained(wanted)
     if left_out:
-        names = ", ".join(_NAMES.get(name, name) for name in left_out)
-        troubles += (f"{wanted.get('cell', 'LSTM')} does not have: {names}.",)
+        names = ", ".join(say(_NAMES[name]) if name in _NAMES else name.replace("proj_size", "P") for name in left_out)
+        troubles += (say("does not have", cell=wanted.get("cell", "LSTM"), names=names),)
     if explanation is None:
-        return Answer(_alert(*troubles))
+        return Answer(_alert(say("no such layer"), *troubles))
     drawn, lit, trouble = _drawn(explanation, kind, highlight, lit)
     page = explanation_view(explanation)
     return Answer(
         sizes=_alert(*troubles),
-        highlight=_alert(trouble) if trouble else "",
-        shapes=to_html(Page(page.title, page.subtitle, page.blocks[:1])),
-        rest=to_html(Page("", "", page.blocks[1:], lambda: drawn.svg, page.folded), inline=True),
+        highlight=_alert(*trouble),
+        shapes=to_html(Page(page.title, page.subtitle, page.blocks[:1]).glossed()),
+        rest=to_html(Page("", "", page.blocks[1:], lambda: drawn.svg, page.folded).glossed(), inline=True),
         lit=lit,
         explanation=explanation,
     )
@@ -80,11 +85,8 @@ def too_large(explanation: Explanation) -> str:
     products = explanation.counts.total * explanation.call.L
     if products <= _MOST_PRODUCTS:
         return ""
-    return _alert(
-        f"This layer is too large to be stepped through while a slider moves: {explanation.counts.total:,} parameters "
-        f"times {counted(explanation.call.L, 'step')} are {products:,}, and the limit is {_MOST_PRODUCTS:,}. "
-        "Make D, K or L smaller."
-    )
+    sizes = {"total": explanation.counts.total, "L": explanation.call.L, "products": products, "most": _MOST_PRODUCTS}
+    return _alert(say("too large for steps", **sizes))
 
 
 _MOST_PRODUCTS = 40_000_000
@@ -92,17 +94,20 @@ _MOST_PRODUCTS = 40_000_000
 
 def _alert(*sentences: str) -> str:
     """Sentences as HTML; a grammar, which comes in lines, is folded."""
-    parts = (sentence.partition("\n") for sentence in sentences)
-    folded = "<details><summary>What can be written</summary><pre>{}</pre></details>"
-    return "".join(f"<p>{escape(first)}</p>{folded.format(escape(more)) if more else ''}" for first, _, more in parts)
+    folded = f"<details><summary>{say('what can be written')}</summary><pre>{{}}</pre></details>"
+    parts = []
+    for first, _, more in (sentence.partition("\n") for sentence in sentences):
+        english = language() != "en" and not re.search("[가-힣]", first)  # an error of the library's
+        lang = ' lang="en"' if english else ""
+        parts.append(f"<p{lang}>{escape(first)}</p>{folded.format(escape(more)) if more else ''}")
+    return "".join(parts)
 
 
-_NAMES = {"proj_size": "P", "bidirectional": "directions", "batch_first": "layout"}
+_NAMES = {"bidirectional": "topic directions", "batch_first": "topic layout"}
 
 
 # Controls that a page can do without, and how an error begins that is about them.
 _SPARED = {"lengths": "lengths", "proj_size": "P ("}
-_UNPACKED = "Rows are packed where they differ in length: write lengths, such as 5, 3, 2, for a layer with a batch."
 
 
 def _explained(wanted: Mapping[str, Any]) -> tuple[Explanation | None, tuple[str, ...], tuple[str, ...]]:
@@ -120,22 +125,20 @@ def _explained(wanted: Mapping[str, Any]) -> tuple[Explanation | None, tuple[str
     if bad is None:
         return None, (), (sentence,)
     explanation, left_out, more = _explained({name: value for name, value in wanted.items() if name != bad})
-    return explanation, left_out, (sentence, *more)
+    return explanation, left_out, (say("shown without", names=bad.replace("proj_size", "P")), sentence, *more)
 
 
-def _drawn(explanation: Explanation, kind: str, highlight: str, before: str) -> tuple[Picture, str, str]:
+def _drawn(explanation: Explanation, kind: str, highlight: str, before: str) -> tuple[Picture, str, tuple[str, ...]]:
     """The picture, the highlight in it, and what is wrong with what was asked for: then it is the one before."""
-    trouble = ""
+    trouble: tuple[str, ...] = ()
     if kind == "packed" and not explanation.call.lengths:
-        kind, trouble = "grid", _UNPACKED
-    try:
-        return _picture(explanation, kind, highlight), highlight, trouble
-    except LstmShapesError as error:
-        trouble = trouble or _in_lines(error)
-    try:
-        return _picture(explanation, kind, before), before, trouble
-    except LstmShapesError:  # sizes have moved, too
-        return _picture(explanation, kind, ""), "", trouble
+        kind, trouble = "grid", (say("nothing packed"),)
+    for drawn in (highlight, before):
+        try:
+            return _picture(explanation, kind, drawn), drawn, trouble
+        except LstmShapesError as error:
+            trouble = trouble or (say("cannot be drawn"), _in_lines(error))
+    return _picture(explanation, kind, ""), "", trouble  # sizes have moved, too
 
 
 def _picture(explanation: Explanation, kind: str, highlight: str) -> Picture:

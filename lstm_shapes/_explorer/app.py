@@ -23,6 +23,7 @@ def _():
     import marimo as mo
 
     from lstm_shapes._explorer.answer import answer, too_large
+    from lstm_shapes.language import language, say
     from lstm_shapes.pictures import KINDS
     from lstm_shapes.theory._cells import CELLS
     from lstm_shapes.theory.symbols import SYMBOLS
@@ -31,16 +32,16 @@ def _():
         """A piece of the page. Labels are plain: marimo reads out the markup of an input's label with its words."""
         html = content if isinstance(content, str) else re.sub(r"&#92;u003c.*?&#92;u003e", "", content.text)
         named = f' aria-label="{label}"' if label else ""
-        return mo.Html(f'<div class="explorer-{kind}" role="{role}"{named}>{html}</div>')
+        return mo.Html(f'<div class="explorer-{kind}" lang="{language()}" role="{role}"{named}>{html}</div>')
 
     # What is to be remembered when controls are made again: the last highlight that was drawn, and the step.
-    last = {"lit": "", "t": 0, "layer": 0, "direction": "forward", "d": 0}
-    return CELLS, KINDS, SYMBOLS, answer, last, mo, region, too_large
+    last = {"lit": "", "t": 0, "layer": 0, "direction": 0, "d": 0}
+    return CELLS, KINDS, SYMBOLS, answer, last, mo, region, say, too_large
 
 
 # Shown where they are made: a cell that used `controls` to show them would run, and send them, at every move.
 @app.cell
-def _(CELLS, SYMBOLS, mo, region):
+def _(CELLS, SYMBOLS, mo, region, say):
     def slider(letter, value, stop, start=1):
         label = f"{letter}: {SYMBOLS[letter].meaning}"
         return mo.ui.slider(start, stop, value=value, label=label, include_input=True, full_width=True)
@@ -53,16 +54,16 @@ def _(CELLS, SYMBOLS, mo, region):
             "N": slider("N", 2, 128),
             "L": slider("L", 20, 200),
             "proj_size": slider("P", 0, 512, start=0),
-            "cell": mo.ui.dropdown(list(CELLS), value="LSTM", label="cell"),
-            "bidirectional": mo.ui.switch(label="two directions"),
+            "cell": mo.ui.dropdown(list(CELLS), value="LSTM", label=say("control cell")),
+            "bidirectional": mo.ui.switch(label=say("control bidirectional")),
             "batch_first": mo.ui.switch(value=True, label="batch_first"),
             "bias": mo.ui.switch(value=True, label="bias"),
-            "unbatched": mo.ui.switch(label="one sequence, unbatched"),
-            "lengths": mo.ui.text(placeholder="5, 3, 2", debounce=300, label="lengths, in place of N and L"),
+            "unbatched": mo.ui.switch(label=say("control unbatched")),
+            "lengths": mo.ui.text(placeholder="5, 3, 2", debounce=300, label=say("control lengths")),
         }
     )
-    heading = mo.Html("<h1>What goes in, what comes out</h1>")
-    region("sizes", mo.vstack([heading, *controls.elements.values()], gap=0), "Layer and call")
+    heading = mo.Html(f"<h1>{say('explorer')}</h1>")
+    region("sizes", mo.vstack([heading, *controls.elements.values()], gap=0), say("region sizes"))
     return (controls,)
 
 
@@ -80,44 +81,41 @@ def _(mo):
 
 # Buttons, since the keyboard cannot reach the first of marimo's tabs or radio buttons, and takes the last as chosen.
 @app.cell
-def _(mo, region, step):
+def _(mo, region, say, step):
     tabs = mo.ui.array(
         [
-            mo.ui.button(label="Shapes", on_click=lambda _: step(False)),
-            mo.ui.button(label="A cell, step by step", on_click=lambda _: step(True)),
+            mo.ui.button(label=say("shapes"), on_click=lambda _: step(False)),
+            mo.ui.button(label=say("tab steps"), on_click=lambda _: step(True)),
         ]
     )
-    region("tabs", mo.hstack(list(tabs.elements), justify="start"), "What is shown", role="group")
+    region("tabs", mo.hstack(list(tabs.elements), justify="start"), say("region tabs"), role="group")
     return
 
 
 @app.cell
-def _(region, stepping):
-    _told = (
-        "What a layer takes and gives, and its parameters, predicted from the sizes alone.",
-        "One sequence in a real layer, with random weights and input that are the same every time.",
-    )
-    region("told", _told[stepping()], role="status")
+def _(region, say, stepping):
+    region("told", say("told steps" if stepping() else "told shapes"), role="status")
     return
 
 
 @app.cell
-def _(answered, region, stepping):
-    None if stepping() else region("shapes", answered.shapes, "Shapes")
+def _(answered, region, say, stepping):
+    None if stepping() else region("shapes", answered.shapes, say("shapes"))
     return
 
 
 @app.cell
-def _(KINDS, mo, region):
+def _(KINDS, mo, region, say):
+    _kinds = {say(f"kind {kind}"): kind for kind in KINDS}
     reading = mo.ui.dictionary(
         {
-            "picture": mo.ui.dropdown(list(KINDS), value="grid", label="picture"),
+            "picture": mo.ui.dropdown(_kinds, value=say("kind grid"), label=say("control picture")),
             "highlight": mo.ui.text(
-                value="Y[:, -1]", placeholder="Y[:, -1]", debounce=300, label="highlight, an expression"
+                value="Y[:, -1]", placeholder="Y[:, -1]", debounce=300, label=say("control highlight")
             ),
         }
     )
-    region("reading", mo.hstack(list(reading.elements.values()), justify="start", wrap=True), "Picture")
+    region("reading", mo.hstack(list(reading.elements.values()), justify="start", wrap=True), say("region picture"))
     return (reading,)
 
 
@@ -135,7 +133,7 @@ def _(answer, controls, last, reading):
 
 
 @app.cell
-def _(answered, last, mo, region, stepping, too_large):
+def _(answered, last, mo, region, say, stepping, too_large):
     steps = None
     if stepping() and answered.explanation is not None and not too_large(answered.explanation):
         _spec, _L = answered.explanation.spec, answered.explanation.call.L
@@ -146,35 +144,34 @@ def _(answered, last, mo, region, stepping, too_large):
             return mo.ui.slider(0, count - 1, **kept) if count > 1 else None
 
         _made = {
-            "t": _index("t", "t: the step", _L),
-            "d": _index("d", "d: the unit, of D", _spec.D),
-            "layer": _index("layer", "layer, of K", _spec.K),
-            "direction": mo.ui.dropdown(["forward", "reverse"], value=last["direction"], label="direction")
-            if _spec.R > 1
-            else None,
+            "t": _index("t", say("control t"), _L),
+            "d": _index("d", say("control d"), _spec.D),
+            "layer": _index("layer", say("control layer"), _spec.K),
         }
+        last["direction"] = min(last["direction"], _spec.R - 1)
+        if _spec.R > 1:
+            _ways = {say(f"way {direction}"): direction for direction in range(2)}
+            _chosen = say(f"way {last['direction']}")
+            _made["direction"] = mo.ui.dropdown(_ways, value=_chosen, label=say("control direction"))
         steps = mo.ui.dictionary({name: one for name, one in _made.items() if one is not None})
-    region("steps", mo.vstack(list(steps.elements.values()), gap=0), "Step") if steps is not None else None
+    region("steps", mo.vstack(list(steps.elements.values()), gap=0), say("region step")) if steps is not None else None
     return (steps,)
 
 
 @app.cell
-def _(answered, last, mo, region, stepping, steps, too_large):
+def _(answered, last, mo, region, say, stepping, steps, too_large):
     if not stepping():
         _shown = answered.rest
     elif steps is None:
         _shown = too_large(answered.explanation) if answered.explanation else ""
     else:
         last.update(steps.value)
-        with mo.status.spinner("Loading torch", remove_on_exit=True):
+        with mo.status.spinner(say("loading torch"), remove_on_exit=True):
             from lstm_shapes._explorer.steps import stepped
 
-        _spec = answered.explanation.spec
-        _at = {**last, "direction": ("forward", "reverse").index(last["direction"]) if _spec.R > 1 else 0}
-        _shown = stepped(
-            _spec, answered.explanation.call.L, **{name: _at[name] for name in ("layer", "direction", "t", "d")}
-        )
-    region("rest", _shown, "Result")
+        _at = {name: last[name] for name in ("layer", "direction", "t", "d")}
+        _shown = stepped(answered.explanation.spec, answered.explanation.call.L, **_at)
+    region("rest", _shown, say("region result"))
     return
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from lstm_shapes._views.canvas import Canvas, chosen
 from lstm_shapes._views.gates import step_view
 from lstm_shapes._views.heatmap import square
+from lstm_shapes._views.titles import place
 from lstm_shapes.display._numbers import number
 from lstm_shapes.display.html import to_html
 from lstm_shapes.display.page import Page
@@ -16,6 +17,7 @@ from lstm_shapes.lab.gates.cell_trace import CellTrace
 from lstm_shapes.lab.gates.trace import GateTrace
 from lstm_shapes.lab.proof import one_thread_below
 from lstm_shapes.lab.run import run
+from lstm_shapes.language import say, speaking
 from lstm_shapes.theory.spec import Spec
 
 __all__ = ["stepped"]
@@ -31,10 +33,12 @@ def stepped(spec: Spec, L: int, *, layer: int = 0, direction: int = 0, t: int = 
     with one_thread_below(0):  # of layers that are small enough, several would wait for each other
         trace = _trace(spec, L)
         step = trace.step(layer, direction, t, 0, d)
-    page = step_view(step)
-    entering, equations, rows = page.blocks
-    drawn = _strip(trace[layer, direction], t, d)
-    return to_html(Page(page.title, page.subtitle, (equations, rows, entering), lambda: drawn), inline=True)
+    with speaking():
+        page = step_view(step)
+        entering, equations, rows = page.blocks
+        drawn = _strip(trace[layer, direction], t, d)
+        shown = Page(page.title, page.subtitle, (equations, rows, entering), lambda: drawn).glossed()
+        return to_html(shown, inline=True)
 
 
 @lru_cache(maxsize=4)
@@ -56,16 +60,15 @@ def _strip(cell: CellTrace, t: int, d: int) -> str:
     values: dict[str, Any] = {name: cell.values[name][:, 0].detach() for name in names}
     values = {name: found[:, d].tolist() for name, found in values.items() if d < found.shape[1]}
     steps = chosen(len(values[names[0]]), _ROOM, (t,))
-    where = f"unit d={d} of layer {cell.layer}{(' forward', ' reverse')[cell.direction] if cell.spec.R > 1 else ''}"
-    title = f"Gates and states of {where}"
+    title = say("strip", d=str(d), where=place(cell.spec, cell.layer, cell.direction))
     canvas, bottom = Canvas(), _TOP + len(values) * _HIGH
     canvas.text(20, 28, title, "l-title")
     for row, name in enumerate(values):
         canvas.text(24, _TOP + row * _HIGH + 20, name, "l-code l-strong")
     x: float = _LEFT
-    for place, s in enumerate((t, None, *steps)):
+    for at, s in enumerate((t, None, *steps)):
         if s is None:
-            canvas.text(x + 10, _TOP - 8, "⋯" if place > 1 else "", "l-quiet", "middle")
+            canvas.text(x + 10, _TOP - 8, "⋯" if at > 1 else "", "l-quiet", "middle")
             x += 20
             continue
         canvas.text(x + _WIDE / 2, _TOP - 8, f"t={s}", "l-code l-strong" if s == t else "l-quiet", "middle")
@@ -75,5 +78,6 @@ def _strip(cell: CellTrace, t: int, d: int) -> str:
         if s == t:
             canvas.box(x, _TOP - 1, _WIDE, bottom - _TOP + 2, "l-last", radius=3)
         x += _WIDE
-    told = f"{title} at t={t}: {', '.join(f'{name} is {number(numbers[t])}' for name, numbers in values.items())}."
+    now = ", ".join(f"{name} = {number(numbers[t])}" for name, numbers in values.items())
+    told = say("strip at", title=title, t=str(t), values=now)
     return canvas.document(title, told, bottom + 16)

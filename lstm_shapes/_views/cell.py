@@ -152,7 +152,7 @@ class _Svg:
         self.canvas.box(x, y, width, ROW, colour, radius=0)
         self.canvas.text(x + 10, y + ROW / 2 - 3, name, "l-code l-strong l-ink")
         self.canvas.text(x + width - 10, y + ROW / 2 - 3, f"D × {columns}", "l-quiet l-ink", "end")
-        self.canvas.text(x + 10, y + ROW / 2 + 14, f"rows {gate_rows(self.spec, gate)[0]}", "l-quiet l-ink")
+        self.canvas.text(x + 10, y + ROW / 2 + 14, f"{say('rows')} {gate_rows(self.spec, gate)[0]}", "l-quiet l-ink")
 
     def _wire(self, x1: float, x2: float, y: float, width: str, name: str = "") -> None:
         """An arrow with the shape of what runs along it, and the name of what leaves at its end."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lstm_shapes.display import view
 from lstm_shapes.display.page import Cell, Column, Lines, Mark, Page, Sheet, code
 from lstm_shapes.lab.checkpoint import Checkpoint
+from lstm_shapes.language import say
 from lstm_shapes.theory.checkpoint import Mismatch
 from lstm_shapes.theory.spec import UNTOLD, printable
 
@@ -24,15 +25,17 @@ def checkpoint_view(checkpoint: Checkpoint) -> Page:
             # The problem names the weight with its prefix.
             problems.append(f"{layer.tables} {layer.found.problem}".strip())
         else:
-            about = f"{headline(spec)}\n{number_of_bytes(layer.bytes)} in {layer.dtype}"
+            about = f"{headline(spec)}\n{say('size', size=number_of_bytes(layer.bytes), dtype=layer.dtype)}"
             rows.append((code(layer.at), Mark(about, "symbol"), f"{layer.parameters:,}"))
-    columns = (Column("prefix", whole=False), Column("layer", whole=False), Column("parameters", right=True))
-    caption = f"A checkpoint cannot tell {', '.join(UNTOLD[:-1])} nor {UNTOLD[-1]} (tanh or relu): read the code."
-    sheet = Sheet("Recurrent layers", columns, tuple(rows), caption=caption)
-    nothing = Lines("Recurrent layers", ("There is none: no names such as weight_ih_l0 and weight_hh_l0.",))
-    broken = (Lines("Weights that fit no layer", tuple(problems)),) if problems else ()
+    columns = (Column(say("prefix"), whole=False), Column(say("a layer"), whole=False))
+    caption = say("untold", names=", ".join(UNTOLD[:-1]), last=UNTOLD[-1])
+    sheet = Sheet(
+        say("recurrent layers"), (*columns, Column(say("parameters"), right=True)), tuple(rows), caption=caption
+    )
+    nothing = Lines(say("recurrent layers"), (say("no layer in it"),))
+    broken = (Lines(say("fit no layer"), tuple(problems)),) if problems else ()
     found = (sheet,) if rows else () if problems else (nothing,)
-    about = f"{checkpoint.format}, {checkpoint.tensors:,} tensors"
+    about = say("tensors in it", format=checkpoint.format, tensors=checkpoint.tensors)
     return Page(printable(checkpoint.path, 200), about, (*found, *broken))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from lstm_shapes.display import view
 from lstm_shapes.display.page import Block, Cell, Column, Lines, Mark, Page, Sheet, code
@@ -26,32 +27,27 @@ _FIRST = ("Y[:, -1, :]", "Y[:, -1]", "hn[-1]", "Y[:, -1:]", "Y[-1]", "Y[-1:]", "
 _SIDE_BY_SIDE = 22
 
 
-@view.register(Explanation)
-def explanation_view(explanation: Explanation) -> Page:
-    """What `explain` returns: the answer, and folded what proves it."""
-    prediction = explanation.prediction
-    blocks = [shapes_sheet(prediction), *first_blocks(prediction)]
-    folded = list(_behind(explanation))
-    if explanation.proof is not None:
-        from .measured import proof_lines, proof_sheet  # a proof has loaded torch, which the tables do without
-
-        blocks += proof_lines(explanation.proof)
-        folded.append(proof_sheet(explanation.proof))
-    return Page(
-        headline(prediction.spec),
-        subtitle(prediction.spec, prediction.call),
-        tuple(blocks),
-        overview(prediction),
-        (*folded, *counts_blocks(prediction.counts)),
-        say("more" if explanation.proof is None else "more and proof"),
-    )
-
-
 @view.register(Prediction)
 def prediction_view(prediction: Prediction) -> Page:
     """What `predict` returns: the first screen."""
     blocks = (shapes_sheet(prediction), *first_blocks(prediction))
     return Page(headline(prediction.spec), subtitle(prediction.spec, prediction.call), blocks, overview(prediction))
+
+
+@view.register(Explanation)
+def explanation_view(explanation: Explanation) -> Page:
+    """What `explain` returns: the first screen, and folded what proves it."""
+    proved: tuple[Block, ...] = ()
+    folded = list(_behind(explanation))
+    if explanation.proof is not None:
+        from .measured import proof_lines, proof_sheet  # a proof has loaded torch, which the tables do without
+
+        proved = proof_lines(explanation.proof)
+        folded.append(proof_sheet(explanation.proof))
+    shown = prediction_view(explanation)
+    more = say("more" if explanation.proof is None else "more and proof")
+    folded += counts_blocks(explanation.counts)
+    return replace(shown, blocks=(*shown.blocks, *proved), folded=tuple(folded), more=more)
 
 
 def first_blocks(prediction: Prediction) -> tuple[Block, ...]:
@@ -65,7 +61,7 @@ def first_blocks(prediction: Prediction) -> tuple[Block, ...]:
 
 def every_block(explanation: Explanation) -> tuple[Block, ...]:
     """All that there is to say below the shapes, but for the proof: `lstm-shapes explain --full`."""
-    counts = explanation.prediction.counts
+    counts = explanation.counts
     return (parameters_sheet(counts, full=True), *_behind(explanation), *counts_blocks(counts))
 
 
@@ -73,7 +69,7 @@ def _behind(explanation: Explanation) -> Iterator[Block]:
     """What the first screen leaves out, without the proof."""
     call = explanation.call
     if explanation.slices:
-        yield slices_sheet(say("slices"), ((one.expression, one) for one in explanation.slices))
+        yield _every_slice(explanation.slices)
     if call.lengths is not None:
         yield from packing_blocks(Packing.of(call.lengths, call.L))
     yield Lines(say("notes"), explanation.notes)
@@ -103,7 +99,11 @@ def slices_view(slices: Slices) -> Page:
     """`Explanation.slices`."""
     if not slices:
         return Page(say("slices"), say("nothing to slice"), ())
-    return Page("", "", (slices_sheet(say("slices"), ((one.expression, one) for one in slices)),))
+    return Page("", "", (_every_slice(slices),))
+
+
+def _every_slice(slices: Slices) -> Sheet:
+    return slices_sheet(say("slices"), ((one.expression, one) for one in slices))
 
 
 def slices_sheet(title: str, rows: Iterable[tuple[str, Slice]]) -> Sheet:

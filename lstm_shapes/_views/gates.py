@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lstm_shapes.display import view
 from lstm_shapes.display._numbers import number
 from lstm_shapes.display.page import Cell, Column, Lines, Mark, Page, Sheet, code
 from lstm_shapes.lab.gates._readings import Equation, Feedback, GateStep
 from lstm_shapes.lab.gates.cell_trace import CellTrace
 from lstm_shapes.lab.gates.trace import GateTrace
+from lstm_shapes.language import say
 from lstm_shapes.theory.spec import gate_rows, suffix
 
-from .titles import headline, number_of_bytes, subtitle
+from .titles import headline, number_of_bytes, place, subtitle
 
 __all__ = ["cell_view", "feedback_view", "step_view", "trace_view"]
 
 # Beyond this many layers and directions a table of all is no table.
 _CELLS_SHOWN = 6
 _NUMBERS_SHOWN = 5
-_KEY = "⊙ multiplies elementwise, σ(a) = 1/(1 + exp(−a)); the second letter of a weight is its gate."
 
 
 @view.register(GateTrace)
@@ -26,43 +28,33 @@ def trace_view(trace: GateTrace) -> Page:
     shown = trace.cells[:_CELLS_SHOWN]
     rows = tuple(row for cell in shown for row in _tensor_rows(cell))
     more = len(trace.cells) - len(shown)
-    caption = f"… and {more} more: `trace[layer, direction]`." if more else ""
-    agreement = (
-        f"Recomputed and the layer's own outputs differ by at most {trace.residual:.1e}; "
-        f"{trace.tolerance:.0e} is allowed for {trace.dtype} on {trace.device}."
-    )
+    caption = say("more cells", more=more) if more else ""
+    differ = {"residual": f"{trace.residual:.1e}", "tolerance": f"{trace.tolerance:.0e}"}
     facts = [
-        agreement,
-        f"Holds {number_of_bytes(trace.bytes)} = {trace.bytes_formula} bytes.",
-        "`trace.step(layer=0, t=3)` writes one step out, `trace.feedback` how states re-enter, "
-        f"`trace.heatmap({trace.spec.kind.gates[0]!r})` draws a gate over time.",
+        say("gates agree", **differ, dtype=trace.dtype, device=trace.device),
+        say("gates hold", size=number_of_bytes(trace.bytes), formula=trace.bytes_formula),
+        say("gates readings", gate=trace.spec.kind.gates[0]),
         *([trace.note] if trace.note else []),
     ]
-    sheet = Sheet("Gates over time", _COLUMNS, rows, caption=caption)
-    blocks = (sheet, Lines("Notes", tuple(facts)))
-    return Page(f"Gates of {headline(trace.spec)}", subtitle(trace.spec, trace.call), blocks)
+    return _over_time(trace, Sheet("", (), rows, caption=caption), Lines(say("notes"), tuple(facts)))
 
 
-_COLUMNS = (
-    Column("where"),
-    Column("name"),
-    Column("axes"),
-    Column("sizes"),
-    Column("least", right=True),
-    Column("mean", right=True),
-    Column("greatest", right=True),
-)
+def _over_time(trace: GateTrace | CellTrace, sheet: Sheet, *blocks: Lines) -> Page:
+    names = (Column(say(name)) for name in ("where", "name", "axes", "sizes"))
+    numbers = (Column(say(name), right=True) for name in ("least", "mean", "greatest"))
+    sheet = replace(sheet, title=say("gates over time"), columns=(*names, *numbers))
+    title = say("gates of", layer=headline(trace.spec))
+    return Page(title, subtitle(trace.spec, trace.call), (sheet, *blocks))
 
 
 @view.register(CellTrace)
 def cell_view(cell: CellTrace) -> Page:
     """One direction of one layer."""
-    sheet = Sheet("Gates over time", _COLUMNS, tuple(_tensor_rows(cell)))
-    return Page(f"Gates of {headline(cell.spec)}", subtitle(cell.spec, cell.call), (sheet,))
+    return _over_time(cell, Sheet("", (), tuple(_tensor_rows(cell))))
 
 
 def _tensor_rows(cell: CellTrace) -> list[tuple[Cell, ...]]:
-    where = _where(cell.spec.R, cell.layer, cell.direction)
+    where = place(cell.spec, cell.layer, cell.direction)
     rows: list[tuple[Cell, ...]] = []
     for name, facts in cell.to_dict()["tensors"].items():
         axes = f"({', '.join(facts['names'])}{',' if len(facts['names']) == 1 else ''})"
@@ -72,10 +64,6 @@ def _tensor_rows(cell: CellTrace) -> list[tuple[Cell, ...]]:
     return rows
 
 
-def _where(R: int, layer: int, direction: int) -> str:
-    return f"layer {layer}" if R == 1 else f"layer {layer} {'reverse' if direction else 'forward'}"
-
-
 def _short(value: float) -> str:
     return f"{value:.3f}".replace("-", "−")
 
@@ -83,41 +71,33 @@ def _short(value: float) -> str:
 @view.register(GateStep)
 def step_view(step: GateStep) -> Page:
     """One step: what enters, then each equation with its shapes, then with the numbers of one unit."""
-    where = _where(step.spec.R, step.layer, step.direction)
-    row = f", row n={step.n}" if step.batched else ""
+    numbers = Column(say("numbers"), whole=False)
     entering = Sheet(
-        "What enters",
-        (Column("name"), Column("shape"), Column("numbers", whole=False)),
+        say("what enters"),
+        (Column(say("name")), Column(say("shape")), numbers),
         tuple((code(name), shape, _numbers(values)) for name, shape, values in step.inputs),
-        caption=f"A prime marks the state before the step, from {step.before}.",
+        caption=say("from before", before=step.before),
     )
     equations = Sheet(
-        f"The step, with the numbers of unit d={step.d}",
-        (
-            Column("", right=True),
-            Column("equation and shapes", whole=False),
-            Column("numbers", whole=False),
-            Column("", right=True),
-        ),
+        say("the step", d=str(step.d)),
+        (Column("", right=True), Column(say("equation and shapes"), whole=False), numbers, Column("", right=True)),
         tuple(_equation(line) for line in step.equations),
-        caption=_KEY,
+        caption=say("signs"),
     )
-    return Page(f"Step t={step.t} of {where}{row}", headline(step.spec), (entering, equations, _rows_sheet(step)))
+    where = place(step.spec, step.layer, step.direction)
+    title = say("step of row" if step.batched else "step of", t=str(step.t), where=where, n=str(step.n))
+    return Page(title, headline(step.spec), (entering, equations, _rows_sheet(step)))
 
 
 def _rows_sheet(step: GateStep) -> Sheet:
     """Where the weights of each gate lie."""
     spec, end = step.spec, suffix(step.spec, step.layer, step.direction)
-    stacked = [f"`weight_ih{end}`", f"`weight_hh{end}`", *(["the biases"] if spec.bias else [])]
-    rows = (
-        (code(gate), *gate_rows(spec, gate), str(place * spec.D + step.d)) for place, gate in enumerate(spec.kind.gates)
-    )
-    return Sheet(
-        "Where the weights lie",
-        (Column("gate"), Column("rows"), Column("in numbers"), Column(f"unit d={step.d} is row", right=True)),
-        tuple(rows),
-        caption=f"Rows of {', '.join(stacked[:-1])} and {stacked[-1]}: the gates are stacked in this order.",
-    )
+    rows = ((code(gate), *gate_rows(spec, gate), str(at * spec.D + step.d)) for at, gate in enumerate(spec.kind.gates))
+    columns = (Column(say("gate")), Column(say("rows")), Column(say("in numbers")))
+    weights = say("and", one=f"`weight_ih{end}`", other=f"`weight_hh{end}`")
+    stacked = say("stacked" if spec.bias else "stacked, no biases", weights=weights)
+    unit = Column(say("unit is row", d=str(step.d)), right=True)
+    return Sheet(say("where weights lie"), (*columns, unit), tuple(rows), caption=stacked)
 
 
 def _equation(line: Equation) -> tuple[Cell, ...]:
@@ -136,19 +116,9 @@ def feedback_view(feedback: Feedback) -> Page:
     rows: list[tuple[Cell, ...]] = []
     for row in feedback.rows:
         share = "" if row.share is None else f"{row.share:.0%}"
-        where = _where(feedback.spec.R, row.layer, row.direction)
+        where = place(feedback.spec, row.layer, row.direction)
         rows.append((where, code(f"{row.state}'"), row.equation, row.shapes, share))
-    sheet = Sheet(
-        "What one step hands to the next",
-        (
-            Column("where"),
-            Column("state"),
-            Column("enters", whole=False),
-            Column("shape"),
-            Column("share", right=True),
-        ),
-        tuple(rows),
-        caption="share: what part of the sum came from the state before, by mean absolute value over all steps. "
-        "The h of a layer is also the x of the layer above, at the same step.",
-    )
-    return Page(f"Feedback of {headline(feedback.spec)}", "h' and c' are the states of the step before.", (sheet,))
+    names = [Column(say(name)) for name in ("where", "state", "shape")]
+    columns = (*names[:2], Column(say("enters"), whole=False), names[2], Column(say("share"), right=True))
+    sheet = Sheet(say("handed on"), columns, tuple(rows), caption=say("share is"))
+    return Page(say("feedback of", layer=headline(feedback.spec)), say("primes"), (sheet,))

@@ -9,6 +9,7 @@ from lstm_shapes.display import view
 from lstm_shapes.display._numbers import brief
 from lstm_shapes.display.page import Drawing, Page
 from lstm_shapes.lab.gates._readings import HeatMap
+from lstm_shapes.language import say
 
 from .canvas import Canvas, ends
 
@@ -19,7 +20,7 @@ UNITS, WIDTH = 24, 74
 @view.register(HeatMap)
 def heatmap_view(heatmap: HeatMap) -> Page:
     """What `trace.heatmap(…)` returns."""
-    drawing = Drawing("Units down, steps across", lambda width: heatmap_text(heatmap, min(width, WIDTH)), _svg(heatmap))
+    drawing = Drawing(say("map"), lambda width: heatmap_text(heatmap, min(width, WIDTH)), _svg(heatmap))
     return Page(heatmap.title, heatmap.caption, (drawing,))
 
 

@@ -9,123 +9,93 @@ from rich.padding import Padding
 from rich.text import Text
 
 from lstm_shapes.display import view
-from lstm_shapes.display.page import STYLES, Block, Cell, Column, Lines, Mark, Page, Sheet, written
-from lstm_shapes.theory._quiz.draw import LETTERS, LEVELS
+from lstm_shapes.display.page import STYLES, Block, Column, Lines, Mark, Page, Sheet, written
+from lstm_shapes.language import gloss, say
 from lstm_shapes.theory._quiz.question import Question, Score, Verdict
+from lstm_shapes.theory._quiz.topics import LETTERS
 from lstm_shapes.theory.symbols import legend
-
-__all__ = ["opening", "question_view", "score_view", "sheet_view", "verdict_view"]
 
 
 def opening(level: int, command: bool) -> Group:
     """What the quiz is, how to answer, and the letters it uses."""
-    how = "An empty answer passes the question over and shows the solution. `q` or Ctrl-C ends the quiz."
-    if not command:
-        how += (
-            " Answers are typed, or come from a function: `ls.quiz(ask=f)`, where f gets the prompt and returns a "
-            "tuple, a number, a letter, or None for no more."
-        )
-    return Group(
-        Text(f"Quiz, level {level}: {LEVELS[level]}", style=STYLES["strong"]),
-        written(how),
-        written(f"{legend(LETTERS[level])}."),
-    )
+    title = Text(gloss(say("quiz", level=level, about=say(f"level {level}"))), style=STYLES["strong"])
+    how = [say("how to answer")] + ([] if command else [say("how to answer in Python")])
+    return Group(title, written(gloss(" ".join(how))), written(gloss(f"{legend(LETTERS[level])}.")))
 
 
 def question_view(question: Question, number: int, rounds: int) -> Group:
     """The layer, the call, the question, and the options of a multiple choice."""
-    rows: list[RenderableType] = [
-        Text(""),
-        Text(f"{number} of {rounds}: {question.topic}", style="bold underline"),
-        *(Padding(Text(line, style=STYLES["code"]), (0, 0, 0, 2)) for line in question.given),
-        written(question.text),
-        *(Padding(Text.assemble(f"{letter}) ", option), (0, 0, 0, 2)) for letter, option in question.lettered),
-    ]
-    return Group(*rows)
+    head = say("question", number=number, rounds=rounds, topic=say(f"topic {question.topic}"))
+    code = (_inside(Text(line, style=STYLES["code"])) for line in question.given)
+    options = (_inside(Text(f"{letter}) {gloss(option)}")) for letter, option in question.lettered)
+    return Group(Text(""), Text(head, style="bold underline"), *code, written(gloss(question.text)), *options)
 
 
 def verdict_view(question: Question, verdict: Verdict, given: str) -> Group:
     """Right; or the right answer with its derivation, and the line of torch that shows it."""
     if verdict.right:
-        return Group(Text("✓ Right.", style=STYLES["good"]))
+        return Group(Text(say("right"), style=STYLES["good"]))
     if verdict.right is None and given:
         return Group(Text(verdict.remark, style=STYLES["quiet"]))
-    head = Text.assemble(
-        *([("✗ No. ", STYLES["bad"])] if given else []), "The answer: ", (question.shown, STYLES["code"])
+    lines = [verdict.remark] if verdict.remark and given else []
+    lines += [*question.derivation, say("in torch", code=question.proof)]
+    head = Text(
+        say("not right" if given else "the answer", answer=question.shown), style=STYLES["bad" if given else "strong"]
     )
-    told = [verdict.remark] if verdict.remark and given else []
-    told += [*question.derivation, f"In torch: `{question.proof}`"]
-    return Group(head, *(Padding(written(line), (0, 0, 0, 2)) for line in told))
+    return Group(head, *(_inside(written(gloss(line))) for line in lines))
+
+
+def _inside(line: Text) -> RenderableType:
+    return Padding(line, (0, 0, 0, 2))
 
 
 def sheet_view(cards: Sequence[Question], level: int, seed: int) -> Page:
     """Questions to be printed, and their key on the last page."""
-    blocks: list[Block] = [
-        Lines(
-            f"{number}. {card.topic}",
-            (*(f"`{line}`" for line in card.given), card.text, *(f"{a}) `{b}`" for a, b in card.lettered)),
-        )
-        for number, card in enumerate(cards, start=1)
-    ]
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (f"{number}", Mark(card.shown, "code"), "\n".join((*card.derivation, f"`{card.proof}`")))
-        for number, card in enumerate(cards, start=1)
-    )
-    columns = (Column("", right=True), Column("answer", whole=False), Column("why", whole=False))
-    title = f"Shapes of recurrent layers, level {level}: {LEVELS[level]}"
-    subtitle = f"{legend(LETTERS[level])}. The same sheet again: seed {seed}."
-    return Page(title, subtitle, (*blocks, Sheet("Key", columns, rows)))
+    blocks: list[Block] = []
+    rows = []
+    for number, card in enumerate(cards, start=1):
+        code = (f"`{line}`" for line in card.given)
+        lines = (*code, card.text, *(f"{letter}) `{option}`" for letter, option in card.lettered))
+        blocks.append(Lines(f"{number}. {say(f'topic {card.topic}')}", lines))
+        rows.append((f"{number}", Mark(card.shown, "code"), "\n".join((*card.derivation, f"`{card.proof}`"))))
+    columns = (Column("", right=True), Column(say("answer"), whole=False), Column(say("why"), whole=False))
+    about = say("sheet again", legend=legend(LETTERS[level]), seed=str(seed))
+    title = say("sheet", level=level, about=say(f"level {level}"))
+    return Page(title, about, (*blocks, Sheet(say("sheet key"), columns, tuple(rows)))).glossed()
+
+
+# Where each topic is explained, on the command line and in Python.
+_REVIEW = {
+    "shapes": ("lstm-shapes explain 28 256 3", "ls.explain(28, 256, 3)"),
+    "layout": ("lstm-shapes explain 28 256 3 --time-major", "ls.explain(28, 256, 3, batch_first=False)"),
+    "slices": ("lstm-shapes explain 28 256 3 --full", "ls.explain(28, 256, 3).slices"),
+    "parameters": ("lstm-shapes count 28 256 3", "ls.count(28, 256, 3)"),
+    "directions": ("lstm-shapes explain 28 256 3 --bidirectional", "ls.explain(28, 256, 3, bidirectional=True)"),
+    "packing": ("lstm-shapes explain 28 256 --lengths 5,3,2", "ls.explain(28, 256, lengths=(5, 3, 2))"),
+    "reshapes": ('ls.annotate(hn, "K N D").view(N, -1)',) * 2,
+    "laws": ("lstm-shapes explain 28 256 3 --full", "ls.laws(28, 256, 3)"),
+}
 
 
 @view.register(Score)
 def score_view(score: Score) -> Page:
     """How much was right, topic by topic."""
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (topic, f"{right} of {asked}", Mark("●" * right, "good") if right else "", Mark("○" * (asked - right), "bad"))
-        for topic, right, asked in score.topics
+    again = (
+        f"--level {score.level} --seed {score.seed}" if score.command else f"ls.quiz({score.level}, seed={score.seed})"
     )
-    again = "`--level {} --seed {}`" if score.command else "`ls.quiz({}, seed={})`"
-    seeds = f"The same questions again: {again.format(score.level, score.seed)}."
-    if not rows:
-        return Page(f"Score, level {score.level}: nothing answered", seeds, ())
-    stopped = f"You stopped after {score.asked} of {score.rounds}. " if score.asked < score.rounds else ""
-    marks = (Column("topic"), Column("right", right=True), Column(""), Column(""))
-    review = [f"{topic}: {_REVIEW[topic][not score.command]}" for topic, right, asked in score.topics if right < asked]
-    blocks: list[Block] = [Sheet("By topic", marks, rows)]
+    seeds = say("score again", code=again)
+    if not score.answers:
+        return Page(say("score of nothing", level=score.level), seeds, ())
+    rows, review = [], []
+    for topic, right, asked in score.topics:
+        name, marks = say(f"topic {topic}"), (Mark("●" * right, "good"), Mark("○" * (asked - right), "bad"))
+        rows.append((name, say("right of asked", right=right, asked=asked), *marks))
+        review += [f"{name}: `{_REVIEW[topic][not score.command]}`"] if right < asked else []
+    columns = (Column(say("topic")), Column(say("right ones"), right=True), Column(""), Column(""))
+    blocks: list[Block] = [Sheet(say("by topic"), columns, tuple(rows))]
     if review:
-        blocks.append(Lines("To look at again", tuple(review)))
-    return Page(f"Score, level {score.level}: {score.right} of {score.asked} right", f"{stopped}{seeds}", tuple(blocks))
-
-
-# Where each topic is explained, on the command line and in Python: the table that has the answer.
-_REVIEW = {
-    "shapes": (
-        "the first table of `lstm-shapes explain 28 256 3`",
-        "the first table of `ls.explain(28, 256, 3)`",
-    ),
-    "layout": (
-        "`--time-major` turns X and Y, never hn and cn; compare the two tables",
-        "`batch_first=False` turns X and Y, never hn and cn; compare the two tables of `ls.predict`",
-    ),
-    "slices": (
-        "the table Slices of `lstm-shapes explain 28 256 3`",
-        "`ls.explain(28, 256, 3).slices`",
-    ),
-    "parameters": (
-        "`lstm-shapes count 28 256 3` writes each layer's formula",
-        "`ls.count(28, 256, 3)` writes each layer's formula",
-    ),
-    "directions": (
-        "`lstm-shapes explain 28 256 3 --bidirectional`",
-        "`ls.explain(28, 256, 3, bidirectional=True)`",
-    ),
-    "packing": (
-        "`lstm-shapes explain 28 256 --lengths 5,3,2`",
-        "`ls.explain(28, 256, lengths=(5, 3, 2))`",
-    ),
-    "reshapes": ('`ls.annotate(hn, "K N D").view(N, -1)` names what it mixes',) * 2,
-    "laws": (
-        "the table Laws of `lstm-shapes explain 28 256 3`, also with `--bidirectional`",
-        "`ls.laws(28, 256, 3)`, also with `bidirectional=True`",
-    ),
-}
+        blocks.append(Lines(say("look again"), tuple(review)))
+    if score.asked < score.rounds:
+        seeds = f"{say('score stopped', asked=score.asked, rounds=score.rounds)} {seeds}"
+    title = say("score", level=score.level, right=score.right, asked=score.asked)
+    return Page(title, seeds, tuple(blocks))

@@ -9,7 +9,7 @@ from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec
 
-__all__ = ["headline", "near", "number_of_bytes", "sizes", "subtitle"]
+__all__ = ["headline", "near", "number_of_bytes", "place", "sizes", "subtitle"]
 
 
 def headline(spec: Spec) -> str:
@@ -34,6 +34,12 @@ def subtitle(spec: Spec, call: Call) -> str:
     said = {"unbatched": not call.batched, "packed": call.lengths is not None, "cell": spec.kind.step}
     key = " ".join(["call", *(word for word, holds in said.items() if holds)])
     return say(key, N=call.N or 0, L=call.L, T=call.T, batch_first=str(spec.batch_first))
+
+
+def place(spec: Spec, layer: int, direction: int) -> str:
+    """`layer 2`, of two directions `layer 2 reverse`."""
+    key = "layer" if spec.R == 1 else "layer reverse" if direction else "layer forward"
+    return say(key, k=layer)
 
 
 def sizes(axes: Axes) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lstm_shapes.display import view
 from lstm_shapes.display.page import Block, Branch, Cell, Column, Lines, Mark, Page, Role, Tree
 from lstm_shapes.lab.walk.result import Made, Step, Walk
+from lstm_shapes.language import gloss, say
 
 from .titles import near
 
@@ -16,30 +17,26 @@ __all__ = ["walk_view"]
 @view.register(Walk)
 def walk_view(walk: Walk) -> Page:
     """What `walk` returns."""
-    columns = (Column("line", right=True), Column("program, and what each line makes", fold=True))
+    columns = (Column(say("line"), right=True), Column(say("program"), fold=True))
     ends = [Branch(tuple(("", Mark(_made(made), "symbol")) for made in some)) for some in (walk.inputs, walk.output)]
     blocks: list[Block] = [Tree("", columns, (ends[0], *_branches(walk.steps), ends[1]), open=2)]
     if walk.notes:
-        blocks.append(Lines("Notes", walk.notes))
+        blocks.append(Lines(say("notes"), walk.notes))
     if walk.error is not None:
         said = [f"{type(walk.error).__name__}: {walk.error}"]
         if walk.report is not None:
             said += [f"{one.code} {one.title}: {one.detail} Fix: {one.fix}" for one in walk.report.findings[:3]]
-        blocks.append(Lines("The program stopped", tuple(said)))
-    return Page(f"Walk through {walk.model}", _verdict(walk), tuple(blocks))
+        blocks.append(Lines(say("the program stopped"), tuple(said)))
+    return Page(say("walk", model=walk.model), _verdict(walk), tuple(blocks))
 
 
 def _verdict(walk: Walk) -> str:
     if walk.error is not None:
-        return "It stops with an exception; the lines up to there:"
+        return say("it stops")
     mixed, wrong = len(walk.mixed), sum(not one.true for one in walk.comments)
-    said = [f"{mixed} reshape{'s' if mixed > 1 else ''} mixed axes, marked ✗."] if mixed else []
-    said += (
-        [f"{wrong} of {len(walk.comments)} comments on shapes {'are' if wrong > 1 else 'is'} wrong."] if wrong else []
-    )
-    if said:
-        return " ".join(said)
-    return "Every axis is named as long as its name is true."
+    said = [say("mixed axes", mixed=mixed)] if mixed else []
+    said += [say("wrong comments", wrong=wrong, all=len(walk.comments))] if wrong else []
+    return " ".join(said) or say("all named")
 
 
 def _branches(steps: Sequence[Step], file: str = "") -> list[Branch]:
@@ -61,7 +58,7 @@ def _branches(steps: Sequence[Step], file: str = "") -> list[Branch]:
 
 def _rows(step: Step) -> list[tuple[Cell, ...]]:
     indent = "│ " * max(step.depth - (1 if step.kind == "line" else 0), 0)
-    times = f"  {step.count} rounds" if step.loop else f"  ×{step.count}" if step.count > 1 else ""
+    times = f"  {say('rounds', count=step.count)}" if step.loop else f"  ×{step.count}" if step.count > 1 else ""
     role: Role = "code" if step.kind == "line" else "quiet"
     head = {"line": "", "call": "▸ ", "layer": "◇ "}[step.kind]
     number = str(step.line) if step.kind == "line" else ""
@@ -69,7 +66,7 @@ def _rows(step: Step) -> list[tuple[Cell, ...]]:
     inner = indent + ("│ " if step.kind != "line" else "  ")
     rows += [("", Mark(f"{inner}{_made(made)}", "symbol")) for made in step.made]
     rows += [
-        ("", Mark(f"{inner}✗ {mark}", "bad") if mark in step.mixed else Mark(f"{inner}? {mark}", "quiet"))
+        ("", Mark(f"{inner}✗ {gloss(mark)}", "bad") if mark in step.mixed else Mark(f"{inner}? {gloss(mark)}", "quiet"))
         for mark in step.marks
     ]
     rows += [

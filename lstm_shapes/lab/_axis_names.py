@@ -16,6 +16,7 @@ from lstm_shapes.lab._torch_rules import answer, on_scramble, rule_of, weight_ax
 from lstm_shapes.lab._words import named_shape
 from lstm_shapes.lab.tensors import AnnotatedTensor
 from lstm_shapes.lab.trace import KERNELS, Call, Trace, Value, substituted
+from lstm_shapes.language import say
 from lstm_shapes.theory._axis_rules.reshaping import Scramble
 from lstm_shapes.theory._origins import UNKNOWN, Atom, Conflict, Naming, Origin, cut
 from lstm_shapes.theory.axes import Axes, Axis, Span, renewed, unknown, unnamed
@@ -263,10 +264,9 @@ class AxisNames:
         told = on_scramble.set(lambda scramble: self.scrambles.append((call, scramble)))
         conflicts = len(self.naming.conflicts)
         try:
-            said = answer(call.func, results[0] if alone else results, args, kwargs, axes_of)
+            each = answer(call.func, results[0] if alone else results, args, kwargs, axes_of)
         finally:
             on_scramble.reset(told)
-        each = [said] * len(results) if isinstance(said, Axes) or said is None else list(said)
         longest = 0
         if call.name in _BATCHES:
             longest = max((axis.size for one in call.inputs for axis in self._before(one) or ()), default=0)
@@ -325,12 +325,12 @@ class AxisNames:
         """Names that a call gives to other axes, while it reads one against its name, are none."""
         for one in conflicts:
             if {meaning_of(one.name), meaning_of(one.other)} in ({"N", "L"}, {"N", "K"}, {"L", "K"}):
-                text = f"{call.name} computes an axis {one.name} with an axis {one.other}"
+                line = one.where.line if isinstance(one.where, Call) else None
+                key = "computed together"
                 if call.name in KERNELS:
-                    line = one.where.line if isinstance(one.where, Call) else None
-                    since = f" since line {line[1]}" if line else " as it was given"
-                    text = f"this layer reads an axis as {one.other} that is {one.name}{since}"
-                self.clashes.append((call, text))
+                    key = "read as, since" if line else "read as, given"
+                gaps = {"function": call.name, "one": one.name, "other": one.other, "line": str(line and line[1])}
+                self.clashes.append((call, say(key, **gaps)))
                 self.naming.unbind(call)
 
     def _end(self, call: Call) -> None:
@@ -342,9 +342,9 @@ class AxisNames:
         axes = self._known.get(value.index)
         name = "indexing" if call.name == "__getitem__" else call.name
         if axes is None and value not in call.inputs and call.name != "script" and rule_of(call.func) is None:
-            self.lost.append((call, f"names end here: there is no rule for {name}"))
+            self.lost.append((call, say("no rule", function=name)))
         elif axes is not None and _blanks(axes) > max(map(_blanks, before)):
-            self.lost.append((call, f"{name} makes an axis that no name is true of"))
+            self.lost.append((call, say("no true name", function=name)))
 
 
 def meaning_of(word: str) -> str:

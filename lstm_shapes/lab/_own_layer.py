@@ -19,8 +19,6 @@ from ._build import PLAIN, as_device, as_dtype, generator, new_layer
 from ._calling import Inputs, call_plainly, untouched_random_state
 from .run import Run, call_layer
 
-__all__ = ["ignores_state", "is_torchs", "random_run", "spec_by_attributes"]
-
 
 def is_torchs(layer: nn.Module) -> bool:
     """Whether a layer is one of torch's own recurrent classes or a subclass."""
@@ -28,10 +26,7 @@ def is_torchs(layer: nn.Module) -> bool:
 
 
 def spec_by_attributes(layer: nn.Module) -> Spec:
-    """The Spec that a layer's attributes with torch's names describe: an LSTM, unless it is another of torch's.
-
-    Raises: SpecError where input_size or hidden_size is missing.
-    """
+    """The Spec that a layer's attributes with torch's names describe: an LSTM, unless it is another of torch's."""
     return Spec.of(layer) if is_torchs(layer) else by_attributes(layer, "LSTM", {})
 
 
@@ -50,10 +45,7 @@ def random_run(
     Raises: ShapeError where the layer returns other things than its Spec says.
     """
     where, kind = as_device(device), as_dtype(dtype)
-    own = layer is not None
-    if layer is None:
-        layer = new_layer(spec, where, dtype, seed)
-    else:
+    if layer is not None:
         like = next(layer.parameters(), torch.empty(0, **PLAIN))
         where, kind = like.device, like.dtype
     prediction, numbers = Prediction(spec, call), generator(seed)
@@ -64,7 +56,9 @@ def random_run(
     X = drawn(prediction.X.sizes)
     states = [axes.sizes for axes in (prediction.h0, prediction.c0) if axes is not None]
     state = tuple(drawn(sizes) for sizes in states) if with_state else None
-    if own and not call.lengths:
+    if layer is None:
+        layer = new_layer(spec, where, dtype, seed)
+    elif not call.lengths:
         _require_results(layer, prediction, X)
     return call_layer(layer, spec, Inputs(call, X, state=state))
 

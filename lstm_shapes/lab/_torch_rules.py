@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from types import EllipsisType
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,9 +20,10 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from lstm_shapes.errors import ScrambledAxesWarning
 from lstm_shapes.lab._private import pointwise_operators
+from lstm_shapes.language import speaking
 from lstm_shapes.theory._axis_rules.indexing import Key, Picks
 from lstm_shapes.theory._axis_rules.reshaping import Scramble
-from lstm_shapes.theory._axis_rules.table import RULES, Answer, Plain, Rule
+from lstm_shapes.theory._axis_rules.table import RULES, Plain, Rule
 from lstm_shapes.theory._origins import Atom, whole
 from lstm_shapes.theory.axes import Axes, Axis, forget, made
 
@@ -180,19 +181,20 @@ def answer(
     kwargs: Mapping[str, Any],
     axes: _AxesOf = axes_of,
     strict: bool = False,
-) -> Answer:
-    """The axes of what a function returned: one for all its tensors, one for each, or none.
+) -> list[Axes | None]:
+    """The axes of each tensor that a function returned, None where nothing is claimed.
 
     `axes` says which axes a tensor has; a recorder that keeps them elsewhere brings its own.
     """
     rule = rule_of(function)
+    nothing: list[Axes | None] = [None] * len(tensors_in(out))
     if rule is None:
-        return None
+        return nothing
     everything = (*args, *kwargs.values())
     each = [one for value in everything for one in (value if isinstance(value, tuple | list) else [value])]
     sources = [named for value in each if (named := axes(value)) is not None]
     if not sources and not rule.needs_none:
-        return None
+        return nothing
     # torch.embedding takes the table first, F.embedding the tokens.
     values = [*args[1::-1], *args[2:]] if function is torch.embedding else args
     keys = _KEYS.get(_name(function), ())
@@ -200,7 +202,7 @@ def answer(
         given = [(_key if at in keys else _operand)(value, axes) for at, value in enumerate(values)]
         more = {name: (_key if name in keys else _operand)(one, axes) for name, one in kwargs.items() if name != "out"}
         if rule.needs_axes and not isinstance(next(iter([*given, *more.values()])), Axes):
-            return None
+            return nothing
         if rule.wants_out:
             more["out"] = tuple(out.shape) if isinstance(out, Tensor) else [tuple(one.shape) for one in tensors_in(out)]
         said: Any = rule.function(*given, **more)
@@ -208,14 +210,13 @@ def answer(
         # A call that a rule does not foresee leaves a plain tensor: a name is never worth a crash.
         if strict:
             raise
-        return None
+        return nothing
     if isinstance(said, tuple) and isinstance(said[1], Scramble | None):
         said, scramble = said
         if scramble is not None:
             _tell(scramble)
-    if rule.own_record or said is None:
-        return cast(Answer, said)
-    return forget(said, sources) if isinstance(said, Axes) else [one and forget(one, sources) for one in said]
+    each = [said] * len(nothing) if said is None or isinstance(said, Axes) else [*said, *nothing][: len(nothing)]
+    return each if rule.own_record else [None if one is None else forget(one, sources) for one in each]
 
 
 def tensors_in(out: object) -> list[Tensor]:
@@ -239,4 +240,6 @@ def _tell(scramble: Scramble) -> None:
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_INNER):
         frame, level = frame.f_back, level + 1
-    warnings.warn(str(scramble), ScrambledAxesWarning, stacklevel=level)
+    with speaking("en"):  # as all warnings
+        text = str(scramble)
+    warnings.warn(text, ScrambledAxesWarning, stacklevel=level)

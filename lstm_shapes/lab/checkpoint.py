@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import LstmShapesError
 from lstm_shapes.lab._alone import alone
+from lstm_shapes.language import language
 from lstm_shapes.theory.checkpoint import Mismatch, compare, loaded
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.spec import UNTOLD, Found, find_layers, printable
@@ -101,6 +102,7 @@ class Checkpoint(Shown):
     layers: tuple[StoredLayer, ...]
     tables: tuple[tuple[tuple[str, ...], Mapping[str, tuple[int, ...]]], ...] = field(default=(), compare=False)
     """Name and shape of every tensor, below the keys that lead to its table."""
+    lang: str = field(default_factory=language, compare=False)
 
     def against(self, model: Mapping[str, Any]) -> tuple[Mismatch, ...]:
         """Where the recurrent layers of the file and of a model's state_dict do not fit.

@@ -228,28 +228,20 @@ def annotate(tensor: Tensor, names: str | Iterable[str] | Axes, **sizes: int) ->
 
 def annotated(func: object, out: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """What a torch function returned, with the axes that its rule gives; as it is where there is no rule."""
-    if func is Tensor.__setitem__:
-        if isinstance(args[0], AnnotatedTensor):
-            with without_subclasses():
-                axes = answer(func, args[0], args, kwargs, strict=strict)
-            args[0]._axes = axes if isinstance(axes, Axes) else _unknown(args[0])
-        return out
-    if out is None and args and isinstance(args[0], AnnotatedTensor):
-        if func == _set_data:
-            args[0]._axes = axes_of(args[1]) or _unknown(args[0])
-        return out
-    if not isinstance(out, Tensor | tuple | list) or not tensors_in(out):
-        return out
+    target = args[0] if args else None
     given, into = [*args, *kwargs.values()], kwargs.get("out") is not None
+    if func is Tensor.__setitem__ and isinstance(target, AnnotatedTensor):
+        with without_subclasses():
+            target._axes = answer(func, target, args, kwargs, strict=strict)[0] or _unknown(target)
+    elif func == _set_data and isinstance(target, AnnotatedTensor):
+        target._axes = axes_of(args[1]) or _unknown(target)
+    if out is None or not tensors_in(out):
+        return out
     with without_subclasses():
-        said = answer(func, out, args, kwargs, strict=strict)
+        each = iter(answer(func, out, args, kwargs, strict=strict))
     if isinstance(out, Tensor):
-        return _give(func, out, said if isinstance(said, Axes) else None, given, into)
-    each = [said] * len(out) if isinstance(said, Axes) or said is None else [*said, *[None] * len(out)][: len(out)]
-    items = [
-        _give(func, one, axes, given, into) if isinstance(one, Tensor) else one
-        for one, axes in zip(out, each, strict=True)
-    ]
+        return _give(func, out, next(each), given, into)
+    items = [_give(func, one, next(each), given, into) if isinstance(one, Tensor) else one for one in out]
     if all(new is old for new, old in zip(items, out, strict=True)):
         return out
     return type(out)(items) if type(out).__name__ != "PackedSequence" else type(out)(*items)

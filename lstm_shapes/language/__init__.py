@@ -124,8 +124,8 @@ def gloss(text: str) -> str:
     from ._korean import TERMS
 
     def first(match: re.Match[str]) -> str:
-        term = match[0]
-        if term in force[1]:
+        term, before = match[0], text[: match.start()]
+        if term in force[1] or before.count("(") > before.count(")"):
             return term
         force[1].add(term)
         return f"{term}({TERMS[term]})"

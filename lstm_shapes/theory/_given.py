@@ -42,17 +42,17 @@ class Device(Protocol):
 
 
 class Lengths(TypedDict, total=False):
-    """Steps of each row: rows are padded and packed."""
+    """Steps of each row, which is padded and packed; and the language in which the call is spoken of."""
 
     lengths: Iterable[int] | None
+    lang: str | None
 
 
 class Sizes(Lengths, total=False):
-    """The sizes of a call: N sequences of L steps; and the language in which it is spoken of."""
+    """The sizes of a call: N sequences of L steps."""
 
     N: int | None
     L: int | None
-    lang: str | None
 
 
 class Typed(Sizes, total=False):

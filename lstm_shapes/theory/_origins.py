@@ -44,7 +44,7 @@ class Origin:
         self.naming = naming
         """Who names it, where that is decided later."""
         self.serial = next(_serials)
-        self.derived: WeakValueDictionary[object, Origin] = WeakValueDictionary()
+        self.derived: WeakValueDictionary[object, Origin] | None = None
         """What came of it, by the reason, for as long as anybody holds that: an axis keeps no program alive."""
         self.factors: dict[int, tuple[Origin, Origin]] = {}
         self.factor: tuple[Origin, int] | None = None
@@ -212,10 +212,10 @@ def whole(name: str, size: int, made: bool = False) -> Atom:
 
 def derived(origin: Origin, reason: object, make: Callable[[], Origin]) -> Origin:
     """What comes of an origin for some reason: the same one each time."""
+    if origin.derived is None:
+        origin.derived = WeakValueDictionary()
     other = origin.derived.get(reason)
-    if other is None:
-        other = origin.derived[reason] = make()
-    return other
+    return origin.derived.setdefault(reason, make()) if other is None else other
 
 
 def relabelled(origin: Origin, *reason: object) -> Origin:

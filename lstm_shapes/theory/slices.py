@@ -7,10 +7,11 @@ means another thing in another layout, and says so.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from lstm_shapes.display import Several
-from lstm_shapes.language import say
+from lstm_shapes.language import language, say
 
 from .axes import Axes
 from .call import Call
@@ -156,9 +157,15 @@ def slices(prediction: Prediction) -> Slices:
     Y[:, -1] (N=2, D=256)
     Y[:, -1:] (N=2, L=1, D=256)
     """
-    if prediction.Y is None:
-        return Slices()
-    return Slices(_slice(text, prediction) for text in _texts(Layout(prediction.spec, prediction.call)))
+    return _slices(prediction.spec, prediction.call, language())
+
+
+@lru_cache(maxsize=16)
+def _slices(spec: Spec, call: Call, lang: str) -> Slices:
+    """The same of the same layer, which one page asks for several times; its sentences are in a language."""
+    prediction = Prediction(spec, call)
+    texts = [] if prediction.Y is None else _texts(Layout(spec, call))
+    return Slices(_slice(text, prediction) for text in texts)
 
 
 def _texts(layout: Layout) -> list[str]:

@@ -44,6 +44,6 @@ def legend(letters: str) -> str:
     """The meanings of some letters on one line, in the table's order.
 
     >>> legend("LN")
-    'N = sequences in the batch, L = steps in a sequence'
+    'N = sequences in the batch; L = steps in a sequence'
     """
-    return ", ".join(f"{s.letter} = {s.meaning}" for s in SYMBOLS.values() if s.letter in letters)
+    return "; ".join(f"{s.letter} = {s.meaning}" for s in SYMBOLS.values() if s.letter in letters)

@@ -47,7 +47,7 @@ def test_wrong_answers_are_derived() -> None:
     assert " ".join(card.derivation[0].replace("`", "").split()) in " ".join(output.split())
     assert f"In torch: {card.proof}" in output
     assert f"Score, level 1: {place} of {place + 1} right" in output
-    assert "shapes: the first table" in output
+    assert "shapes: lstm-shapes explain 28 256 3" in output
 
 
 def test_screen(snapshot: Snapshot) -> None:

@@ -6,38 +6,76 @@ import re
 
 import pytest
 import torch
+from rich.cells import cell_len
 
 from examples import lesson
 
-# What the answer to each question must say, in the lesson's order.
-ANSWERS = (
-    ("not the number of batches", "layer(X) == each row alone", "D need not be Q"),
-    ("X  (N=2, L=20, Q=28)", "hn (K=3, N=2, D=256)", "`x.size(0)` is N, the batch", "`batch_first` never moves"),
-    ("=  hn.shape == cn.shape", "here Q = 28 and D = 256", "P=64"),
+# What the answer to each question must say, in the lesson's order; what is code or a number, in both languages.
+BOTH = (
+    ("=  layer(X) == ", "(|a − b| ≤ 0)"),
+    ("X  (N=2, L=20, Q=28)", "hn (K=3, N=2, D=256)"),
+    ("=  hn.shape == cn.shape", "=  Y[:, -1] == hn[-1]", "Q = 28", "P=64"),
     ("h0 (K=3, N=2, D=256)", "=  layer(X) == layer(X, (zeros, zeros))"),
-    ("c = f ⊙ c' + i ⊙ g", "h = o ⊙ tanh(c)", "with hn, cn fed back"),
-    ("4·(Q·D + D·D + 2D)", "58% of the parameters", "D =  64:    90,624 parameters"),
-    ("K = 3: 1,345,536 parameters", "K = 2:   819,200 parameters"),
-    ("has no attribute 'hidm'", "neither `MyModel` nor `self.hidm`"),
-    ("`x.size(0)` is N, the batch", "h0 (K=3, N=2, D=256)", "return (N=2, fc=10)"),
-    ("hidden state, not cell state", "≠  Y[:, -1] == cn[-1]", "`nn.Linear(256, n)` on `Y[:, -1]`"),
-    ("before (N=2, classes=10)", "after  (N=2, classes=10)"),
-    ("predicted 1,345,536 + 2,570, torchinfo 1,348,106: equal", "predicted 819,200 + 2,570, torchinfo 821,770: equal"),
-    ("Y[:, -1:]   (N=2, L=1, D=256)", "a slice keeps it with size 1", "≠  Y[-1] == hn[-1]", "[h] → hn[2]"),
-    ("hold, on cpu in float32",),
+    ("c = f ⊙ c' + i ⊙ g", "h = o ⊙ tanh(c)"),
+    ("4·(Q·D + D·D + 2D)", "D =  64:    90,624"),
+    ("K = 3: 1,345,536", "K = 2:   819,200"),
+    ("has no attribute 'hidm'",),
+    ("h0 (K=3, N=2, D=256)", "return (N=2, fc=10)"),
+    ("≠  Y[:, -1] == cn[-1]", "`nn.Linear(256, n)`"),
+    ("scores                (N=2, classes=10)", "scores.view([-1, 10]) (N=2, classes=10)"),
+    ("1,345,536 + 2,570 = 1,348,106 (torchinfo)", "819,200 + 2,570 = 821,770 (torchinfo)"),
+    ("Y[:, -1:]   (N=2, L=1, D=256)", "≠  Y[-1] == hn[-1]", "[h] → hn[2]"),
+    ("26",),
 )
+ANSWERS = {
+    "en": (
+        ("not the number of batches", "The sequences of a batch never meet", "D need not be Q"),
+        ("`x.size(0)` is N, the batch", "torch's own default is `batch_first=False`", "`batch_first` never moves"),
+        ("both D wide", "Not that of the input", "Y holds the top layer only"),
+        ("A state that is left out is a state of zeros", "The layer keeps nothing between calls"),
+        ("with hn, cn fed back", "in no other way", "What one step hands to the next"),
+        ("58% of the parameters", "With D = 128 it is 345,088"),
+        (),
+        ("neither `MyModel` nor `self.hidm`",),
+        ("`x.size(0)` is N, the batch", "stands on the axis that it made"),
+        ("hidden state, not cell state", "One answer a sequence"),
+        ("Nothing: it has this shape already, and the same numbers",),
+        ("mult-adds count biases too",),
+        ("an integer takes its axis away, a slice keeps it with size 1", "holds the same numbers with one axis more"),
+        ("26 of 26 hold, on cpu in float32",),
+    ),
+    "ko": (
+        ("배치의 개수가 아니라 배치 하나의 크기", "서로 영향을 주지 않습니다", "D는 Q와 같을 필요가 없습니다"),
+        ("`x.size(0)`은 배치 크기 N", "torch의 기본값은 `batch_first=False`", "상태의 축 순서를 바꾸지 않습니다"),
+        ("차원이 모두 D입니다", "입력의 차원과는 다릅니다", "Y에는 최상위 층만 있으므로"),
+        ("생략한 초기 상태는 0으로 채운 상태와 같습니다", "층은 호출이 끝나면 아무 상태도 기억하지 않습니다"),
+        ("상태를 되먹인 결과 (hn, cn)", "통해서만", "한 시점에서 다음 시점으로 전해지는 것"),
+        ("매개변수의 58% 정도가 순환 행렬에 있습니다", "D = 128이면 매개변수의 수가 1,345,536개에서 345,088개로"),
+        (),
+        ("`MyModel`도 `self.hidm`도 정의되어 있지 않습니다",),
+        ("`x.size(0)`은 배치 크기 N", "축의 이름이 곧 그 의미입니다"),
+        ("셀 상태가 아니라 은닉 상태입니다", "시퀀스마다 답이 하나이면"),
+        ("아무것도 바꾸지 않습니다",),
+        ("mult-adds는 편향까지 센 값입니다",),
+        ("정수 인덱스는 그 축을 없애고, 슬라이스는 크기 1인 축으로 남깁니다", "값은 같지만 축이 하나 더 있습니다"),
+        ("예측 26개 가운데 26개가 측정과 일치합니다",),
+    ),
+}
 
 
-def test_every_question_is_answered_in_its_order(capsys: pytest.CaptureFixture[str]) -> None:
-    """Under each heading stands what answers it, and nothing is wider than a terminal."""
+@pytest.mark.parametrize("lang", ANSWERS)
+def test_every_question_is_answered_in_its_order(lang: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Under each heading stands what answers it, in either language, and nothing is wider than a terminal."""
     with torch.random.fork_rng():
-        lesson.main()
+        lesson.main(lang)
     shown = capsys.readouterr().out
     chapters = re.split(r"^\d+\. ", shown, flags=re.MULTILINE)[1:]
-    assert len(chapters) == len(ANSWERS) == len(lesson.CHAPTERS)
-    for chapter, answers in zip(chapters, ANSWERS, strict=True):
+    assert len(chapters) == len(ANSWERS[lang]) == len(BOTH) == len(lesson.CHAPTERS)
+    for chapter, *answers in zip(chapters, BOTH, ANSWERS[lang], strict=True):
         said = " ".join(chapter.split())
-        for answer in answers:
+        for answer in (*answers[0], *answers[1]):
             assert answer in chapter or answer in said, f"{answer}\n\n{chapter}"
-    assert "DIFFERENT" not in shown
-    assert max(len(line) for line in shown.splitlines() if "at  " not in line) <= 90
+    assert "≠ 1,348,106" not in shown
+    assert "≠ 821,770" not in shown
+    assert max(cell_len(line) for line in shown.splitlines() if "at  " not in line) <= 90
+    assert bool(re.search("[가-힣]", shown)) == (lang == "ko")

@@ -264,10 +264,24 @@ def test_the_layer_is_not_touched() -> None:
     assert calls == []
     assert all(torch.equal(weights[name], p) and p.grad is None for name, p in layer.named_parameters())
     assert "dropout=0.5" in trace.note
-    assert gates(layer.eval(), torch.ones(N, L, Q)).note == "1 hook was left out: the trace is of the layer alone."
+    assert gates(layer.eval(), torch.ones(N, L, Q)).note == "Left out: 1 hook. The trace is of the layer alone."
     assert calls == []
     layer(torch.ones(N, L, Q))
     assert calls == [1]
+
+
+def test_a_layer_in_training_is_traced_as_in_eval() -> None:
+    """What its own forward would draw at random is not drawn; the layer stays in training."""
+
+    class Dropping(nn.GRU):
+        def forward(self, input: torch.Tensor, hx: Any = None) -> Any:  # type: ignore[override]
+            return super().forward(nn.functional.dropout(input, 0.9, self.training), hx)
+
+    layer = Dropping(Q, D)
+    trace = gates(layer, torch.ones(L, N, Q))
+    assert layer.training
+    assert trace.Y is not None
+    torch.testing.assert_close(trace.Y.plain(), layer.eval()(torch.ones(L, N, Q))[0])
 
 
 @pytest.mark.parametrize("grad", [False, True])
@@ -296,10 +310,10 @@ def test_hooks_of_others_are_left_out_and_noted() -> None:
     layer, x = nn.GRU(Q, D), torch.ones(L, N, Q)
     layer.register_forward_hook(lambda module, args, result: (result[0] + 1, result[1]))
     trace = gates(layer, x)
-    assert "1 hook was left out" in trace.note
+    assert "Left out: 1 hook." in trace.note
     assert trace.Y is not None
     torch.testing.assert_close(trace.Y.plain(), layer(x)[0] - 1)
-    assert "1 hook was left out" in repr(trace)
+    assert "Left out: 1 hook." in repr(trace)
 
 
 def test_a_trace_can_be_copied_and_pickled() -> None:

@@ -38,8 +38,7 @@ class Recorded(TorchFunctionMode):
         target = args[0] if func is Tensor.__setitem__ else out
         said = answer(func, target, args, kwargs, self.of, strict=True)
         for at, one in enumerate(tensors_in(target)):
-            axes = said if said is None or isinstance(said, Axes) else said[at]
-            if axes is not None:
+            if (axes := said[at]) is not None:
                 assert axes.sizes == tuple(one.shape), func
                 self.kept[one] = axes
         return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import string
 import subprocess
 import sys
 import threading
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 from rich.cells import cell_len
 
 import lstm_shapes as ls
+from lstm_shapes._commands import explain, explore
 from lstm_shapes._views.canvas import padded, wrapped
 from lstm_shapes._views.explanation import every_block
 from lstm_shapes.display import as_document, as_text, page_of
@@ -25,6 +28,7 @@ from lstm_shapes.language import LANGUAGES, gloss, language, say, speaking
 from lstm_shapes.language._english import SENTENCES
 from lstm_shapes.language._korean import SENTENCES as KOREAN
 from lstm_shapes.language._korean import TERMS
+from lstm_shapes.theory._quiz.topics import questions
 from tests.command_line import here, process, refused
 
 # What keeps its name in Korean: torch and what torch calls its things, other tools, units.
@@ -35,7 +39,10 @@ _NAMES = """
     hn cn hn, h0 c0 h_n c_n b_hn lengths length batch_first dropout layer eval tanh view data packed X.data
     batch_sizes batch_indices torchinfo flop_registry FlopCounterMode picture time_major transpose
     weight_ih weight_hh weight_hr bias_ih bias_hh W_i W_h W_hr W_ih
-"""
+    None Enter Ctrl in_features packed_data reshape permute forward walk jit compile torch.compile torch.jit eval h_ x.T
+    b_ih b_hh weight_ih_l0 weight_hh_l0 relu exp sum lengths yes true no false
+"""  # the last four: answers that are understood
+
 NAMES = {*_NAMES.replace(",", " ").split()}
 
 
@@ -46,7 +53,8 @@ def gaps(sentence: str) -> set[str]:
 def words(sentence: str) -> set[str]:
     """Latin words of two letters and more outside code and gaps, without those that keep their name."""
     plain = re.sub(r"`[^`]*`|\{[^{}]*\}", " ", sentence)
-    return {word for word in re.findall(r"[A-Za-z][A-Za-z_.0-9]+", plain) if word.rstrip(".") not in NAMES}
+    found = {word.rstrip(".") for word in re.findall(r"[A-Za-z][A-Za-z_.0-9]+", plain)}
+    return {word for word in found if len(word) > 1 and word not in NAMES}
 
 
 def test_both_have_every_key_and_every_gap() -> None:
@@ -123,7 +131,12 @@ def texts(page: Page) -> list[str]:
         elif isinstance(block, Drawing):
             every.append(block.at(80))
         elif isinstance(block, Tree):
-            continue  # walk stays English
+            rows = [cell for row in block.sheet.rows for cell in row if isinstance(cell, Mark)]
+            # The program stays as it is written, and so does a comment of its own.
+            every += [
+                cell.text.partition(": ")[2] if "#" in cell.text else cell.text for cell in rows if cell.role == "bad"
+            ]
+            every += [cell.text for cell in rows if cell.role == "quiet" and "?" in cell.text[:8]]
         else:
             every += [column.name for column in block.columns] + [block.caption]
             every += [cell for row in (*block.rows, *block.totals) for cell in row if isinstance(cell, str)]
@@ -137,7 +150,8 @@ def english(text: str) -> list[str]:
     plain = re.sub(r"`[^`]*`", " ", text)
     for term in TERMS.values():
         plain = plain.replace(f"({term})", " ")
-    return re.findall(r"\b[a-z]{3,} [a-z]{2,}\b|\b(?:the|of|is|are|and|or|layer|step|row|read|none)\b(?![(.,])", plain)
+    alone = r"\b(?:the|of|is|are|and|or|layers?|steps?|rows?|read|none|axis|wide)\b(?![(.,])"
+    return re.findall(rf"\b[a-z]{{3,}} [a-z]{{2,}}\b|{alone}", plain)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -287,23 +301,156 @@ def test_plain_data_keeps_its_keys() -> None:
 
 
 @pytest.mark.parametrize("arguments", [("explain", "28", "256", "3"), ("count", "28", "256", "--batch", "2")])
-def test_commands_speak(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    """In Korean where asked, each English word once, though the page is put on the screen in parts."""
-    code, out, _ = here(capsys, *arguments, "--lang", "ko", *(["--full"] if arguments[0] == "explain" else []))
-    assert code == 0
+def test_english_words_of_a_page_in_parts(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Each once, though the page is put on the screen in parts."""
+    out = here(capsys, *arguments, "--lang", "ko", *(["--full"] if arguments[0] == "explain" else [])).out
     assert "매개변수" in out
     assert out.count("(gate)") == 1
-    assert not [part for line in out.splitlines() for part in english(line)]
-    code, out, _ = here(capsys, *arguments, "--lang", "ko", "--json")
-    assert json.loads(out)
+    assert json.loads(here(capsys, *arguments, "--lang", "ko", "--json").out)
 
 
-def test_commands_in_english_only(tmp_path: Path) -> None:
-    """A page that has no Korean has none in parts either, also where Korean is asked for."""
-    env = {**os.environ, "LSTM_SHAPES_LANG": "ko"}
-    done = process("quiz", "--seed", "1", env=env, input="")
-    assert not re.search("[가-힣]", done[1])
-    assert re.search("[가-힣]", process("count", "28", "256", env=env)[1])
+MODEL = """
+import torch
+from torch import nn
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.LSTM(4, 8, 2, batch_first=True, bidirectional=True)
+
+    def forward(self, x):
+        Y, (hn, cn) = self.rnn(x)
+        mixed = hn.view(x.size(0), -1)  # (batch, 9)
+        return mixed[:, :16] + Y.sort(1).values[:, 0]
+
+if __name__ == "__main__":
+    Model()(torch.randn(2, 5, 4))
+"""
+SPEAKING: dict[str, tuple[str, ...]] = {
+    "explain": ("28", "256", "3", "--full"),
+    "count": ("28", "256", "--batch", "2"),
+    "walk": ("spoken_model.py:Model", "--input", "2,5,4", "--html", "walk.html"),
+    "inspect": ("spoken.pt",),
+    "quiz": ("--level", "5", "--seed", "1", "--html", "quiz.html"),
+    "explore": ("--no-browser",),
+}
+"""What every command is called with whose sentences are there in both languages."""
+REPORTING: dict[str, tuple[str, ...]] = {
+    "check": ("spoken_model.py:Model", "--input", "2,5,4"),
+    "rules": ("LS201",),
+    "run": ("spoken_model.py",),
+}
+"""What check finds is said in English, whole."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """With a program and its weights."""
+    import torch
+
+    (tmp_path / "spoken_model.py").write_text(MODEL)
+    torch.save(torch.nn.LSTM(3, 4, 2).state_dict(), tmp_path / "spoken.pt")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(explore, "serve", lambda port, ready: ready("http://127.0.0.1:1"))
+    monkeypatch.setenv("LSTM_SHAPES_LANG", "en")  # put back what explore leaves there
+    return tmp_path
+
+
+def spoken(out: str) -> str:
+    """What a command prints, without the lines of the program that it shows."""
+    return "\n".join(
+        line for line in out.splitlines() if not any(word in line for word in ("Model.forward", "return "))
+    )
+
+
+@pytest.mark.parametrize("name", SPEAKING)
+def test_commands_speak(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In Korean where that is asked for, with nothing of English in it, in 80 columns; in English else."""
+    for by in ("word", "environment"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COLUMNS", "80")
+            patch.setenv("LSTM_SHAPES_LANG", "ko" if by == "environment" else "en")
+            given = ("--lang", "ko") if by == "word" else ()
+            ended = here(capsys, name, *given, *SPEAKING[name])
+            said = ended.out + ended.err
+            said += "".join(page.read_text(encoding="utf-8") for page in folder.glob("*.html"))
+        assert re.search("[가-힣]", ended.out + ended.err)
+        assert '<html lang="en">' not in said
+        assert not [part for line in spoken(ended.out + ended.err).splitlines() for part in english(line)]
+        assert max(map(cell_len, ended.out.splitlines()), default=0) <= 80
+    ended = here(capsys, name, "--lang", "en", *SPEAKING[name])
+    assert not re.search("[가-힣]", ended.out + ended.err)
+
+
+@pytest.mark.parametrize("name", REPORTING)
+def test_reports_are_in_english(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command takes --lang; a report that has no Korean has none in parts either."""
+    env = {**os.environ, "LSTM_SHAPES_LANG": "ko", "PYTHONPATH": str(Path(ls.__file__).parent.parent)}
+    for given in ((), ("--lang", "ko")):
+        words = (word.replace("spoken", f"{folder}/spoken") for word in REPORTING[name])
+        done = process(name, *given, *words, env=env)
+        assert "LS2" in done.out + done.err
+        assert not re.search("[가-힣]", done.out + done.err)
+
+
+@pytest.mark.parametrize("level", range(1, 6))
+def test_the_quiz_is_in_korean(level: int) -> None:
+    """Every question, hint, remark and derivation; its answers can be given in either language."""
+    with speaking("ko"):
+        cards = list(islice(questions(level, 1), 60))
+        for card in cards:
+            said = [card.text, card.form, card.grade("??").remark, *card.remarks.values(), *card.derivation]
+            said += [option for option in card.options if re.search("[가-힣]", option)]
+            assert not [part for text in said for part in (*english(text), *words(text))], said
+            assert all(re.search("[가-힣=]", text) for text in said)
+    for word in ("yes", "예"):
+        law = next(card for card in cards if card.topic == "laws") if level > 1 else None
+        assert law is None or law.grade(word).right is not None
+
+
+def test_walk_and_gates_are_in_korean(folder: Path) -> None:
+    """What is said of lines, the steps of a cell, the ways back, and the heat map."""
+    import torch
+    from torch import nn
+
+    spec = importlib.util.spec_from_file_location("spoken_model", folder / "spoken_model.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    layer = nn.LSTM(3, 5, 2, batch_first=True, bidirectional=True, dropout=0.5)
+    layer.register_forward_hook(lambda *_: None)
+    trace = ls.gates(layer, torch.randn(2, 4, 3), lang="ko")
+    steps = (
+        trace.step(layer=1, direction=1, t=2),
+        trace.step(),
+        ls.gates(nn.GRU(2, 3), torch.ones(4, 2), lang="ko").step(),
+    )
+    walks = (
+        ls.walk(module.Model(), torch.randn(2, 5, 4), lang="ko"),
+        ls.walk(nn.Linear(2, 3), torch.ones(4, 2), lang="ko"),
+    )
+    for value in (trace, trace[0, 1], *steps, trace.feedback, trace.heatmap("f"), trace.heatmap("h", 1, 1), *walks):
+        assert not [part for text in texts(page_of(value)) for part in english(text)]
+        assert max(map(cell_len, as_text(value, width=80).splitlines())) <= 80
+    assert not [part for text in re.findall(">([^<{]+)<", trace.heatmap("f").svg) for part in english(text)]
+    head, _, first = as_text(trace, width=80).splitlines()[4:7]
+    assert cell_len(head.partition("크기")[0]) == cell_len(first.partition("(2, 4, 5)")[0])
+
+
+def test_warnings_are_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As all errors, whatever the language."""
+    monkeypatch.setenv("LSTM_SHAPES_LANG", "ko")
+    with pytest.warns(ls.ScrambledAxesWarning, match="mixes elements of K, N and D; probably meant"):
+        ls.run(3, 5, 2, N=4).hn.view(4, -1)
+
+
+def test_the_lesson_without_a_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`lstm-shapes --lang ko` is the lesson's layer in Korean."""
+    monkeypatch.setattr(explain, "_prove", lambda prediction, device: None)
+    for words in (("--lang", "ko"), ("--lang=ko",)):
+        assert "길이 L=20인 시퀀스" in here(capsys, *words).out
+    assert "Every command takes --lang ko" in here(capsys, "--help").out
 
 
 def test_an_unknown_language_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:

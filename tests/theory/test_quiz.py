@@ -10,9 +10,8 @@ import pytest
 
 from lstm_shapes import Spec, SpecError
 from lstm_shapes.theory._quiz.answers import as_number
-from lstm_shapes.theory._quiz.draw import LETTERS, LEVELS, Draws, symbols_of
-from lstm_shapes.theory._quiz.question import TOPICS, Answered, Question, Score
-from lstm_shapes.theory._quiz.topics import questions, written
+from lstm_shapes.theory._quiz.question import TOPICS, Answered, Question, Score, symbols_of, written
+from lstm_shapes.theory._quiz.topics import LETTERS, Draws, questions
 from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
@@ -56,7 +55,7 @@ def value(expression: str, scope: dict[str, Any]) -> Any:
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", LETTERS)
 def test_every_answer_is_what_torch_says(level: int, seed: int) -> None:
     """The lines under each question run, and torch gives the answer that the library gives."""
     for question in dealt(level, seed):
@@ -105,7 +104,7 @@ def test_topics_of_a_level_come_up_equally_often() -> None:
 
 def test_sizes_are_all_different() -> None:
     """Two equal sizes would let a swapped answer pass."""
-    for level in LEVELS:
+    for level in LETTERS:
         draws = Draws(Random("sizes"), level)
         for _ in range(examples(100)):
             draw = draws.draw()
@@ -138,14 +137,12 @@ def test_bad_level_or_seed(level: Any, seed: Any) -> None:
         questions(level, seed)
 
 
-def question(expected: Any, symbols: dict[str, int], **fields: Any) -> Question:
-    prediction = Prediction(Spec(5, 20, 3), Call(4, 7))
-    return Question("shapes", prediction, "?", expected, "the answer", (), ("1",), symbols, **fields)
+def question(answer: Axes | int, **fields: Any) -> Question:
+    return Question("shapes", BOTH, "?", answer, (), ("1",), **fields)
 
 
-HN = question(
-    (6, 4, 20), {"N": 4, "L": 7, "Q": 5, "D": 20, "K": 3, "R": 2, "H": 20}, remarks={(4, 7, 40): "the shape of `Y`"}
-)
+BOTH = Prediction(Spec(5, 20, 3, bidirectional=True), Call(4, 7))
+HN = question(BOTH.hn, remarks={(4, 7, 40): "the shape of `Y`"})
 
 
 @pytest.mark.parametrize(
@@ -165,8 +162,8 @@ def test_shapes_as_people_write_them(text: str) -> None:
     [
         ("4,6,20", "another order"),
         ("4,7,40", "the shape of `Y`"),
-        ("4,20", "2 axes; it has 3 axes"),
-        ("5", "1 axis"),
+        ("4,20", "2 sizes; it has 3 sizes"),
+        ("5", "1 size;"),
         ("6,4,21", "^$"),
         ("-6,-4,20", "^$"),
     ],
@@ -251,7 +248,7 @@ def test_symbols_in_any_case() -> None:
 
 def test_wrong_number_is_told_where_it_comes_from() -> None:
     """The parameter count of one gate is recognised; an unknown mistake gets no remark."""
-    answer = question(400, {}, remarks={100: "That is one gate."})
+    answer = question(400, remarks={100: "That is one gate."})
     assert answer.grade("100").remark == "That is one gate."
     assert answer.grade("101").remark == ""
     assert answer.grade("lots").right is None
@@ -259,7 +256,7 @@ def test_wrong_number_is_told_where_it_comes_from() -> None:
 
 def test_choice_by_letter_or_by_text() -> None:
     """The letter in any dress, or the option itself."""
-    answer = question(0, {}, options=("Y[:, -1]", "hn[0]", "Q, the features"))
+    answer = question(0, options=("Y[:, -1]", "hn[0]", "Q, the features"))
     grades = {text: answer.grade(text).right for text in ("a", "A", "a)", "(a)", "a.", " a ", "Y[:,-1]", "`Y[:, -1]`")}
     assert set(grades.values()) == {True}
     assert {answer.grade(text).right for text in ("b", "hn[0]", "c", "Q, the features")} == {False}
@@ -297,7 +294,7 @@ def test_choice_in_other_words(word: str, right: tuple[str, ...], wrong: str) ->
     assert question.grade(wrong.format(**words)).right is not True
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", LETTERS)
 def test_every_letter_is_explained(level: int) -> None:
     """A level's legend has each symbol that its questions and answers are written with, and no more than is known."""
     import re
@@ -311,14 +308,14 @@ def test_every_letter_is_explained(level: int) -> None:
 
 def test_cut_axes_are_written_as_numbers() -> None:
     """`Y[:, -1:]` is (N, 1, D): L has another size."""
-    assert written(Axes.of("N L", (2, 1)), {"N": 2, "L": 7}) == "(N, 1)"
-    assert written(Axes.of("D", (5,)), {"D": 5}) == "(D,)"
+    assert written(Axes.of("N L", (2, 1)), {"N": 2, "L": 7}) == "(N, 1) = (2, 1)"
+    assert written(Axes.of("D", (5,)), {"D": 5}) == "(D,) = (5,)"
 
 
 def test_given_lines_leave_defaults_out() -> None:
     """The layer is written as torch's users write it."""
     spec = Spec(5, 8, 2, bidirectional=True, proj_size=3, bias=False)
-    given = Question("shapes", Prediction(spec, Call(N=2, L=7)), "?", 1, "1", (), ("1",), {}).given
+    given = Question("shapes", Prediction(spec, Call(N=2, L=7)), "?", 1, (), ("1",)).given
     assert given == (
         "layer = nn.LSTM(5, 8, num_layers=2, batch_first=True, bidirectional=True, proj_size=3, bias=False)",
         "X = torch.randn(2, 7, 5)",
@@ -338,7 +335,7 @@ def test_plain_data_of_a_question() -> None:
             assert plain["options"][plain["expected"]]
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", LETTERS)
 def test_no_hint_contains_the_answer(level: int) -> None:
     """What is said of an answer that cannot be read, and a wrong one's remark, have nothing in them that is right."""
     import re

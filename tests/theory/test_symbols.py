@@ -50,6 +50,6 @@ def test_letters_of_a_spec_are_in_the_table() -> None:
 
 def test_legend_keeps_the_tables_order() -> None:
     """A legend says each letter once, in the same order wherever it stands."""
-    assert legend("DN") == legend("NDD") == "N = sequences in the batch, D = width of the cell state"
+    assert legend("DN") == legend("NDD") == "N = sequences in the batch; D = width of the cell state"
     assert legend("") == ""
     assert legend("XYZ") == ""

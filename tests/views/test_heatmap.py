@@ -31,7 +31,7 @@ def test_values_are_the_traces() -> None:
     assert len(heatmap.values) == 5
     assert len(heatmap.values[0]) == 5
     assert heatmap.values[4][3] == pytest.approx(float(trace[1, 1].c[2, 3, 4]))
-    assert heatmap.title == "State c of layer 1, reverse"
+    assert heatmap.title == "State c of layer 1 reverse"
     assert heatmap.to_dict()["values"][0] == list(heatmap.values[0])
     assert trace.heatmap().title == "Gate i of layer 0"
     with pytest.raises(ShapeError, match="one of i, f, g, o, c, h"):

@@ -82,7 +82,7 @@ def test_a_long_name_is_folded_and_comments_are_marked() -> None:
     text = as_text(walk(Long(), torch.randn(3, 4)), width=80)
     assert max(map(len, text.splitlines())) <= 80
     assert "line   program, and what each line makes" in text
-    assert "1 of 1 comments on shapes is wrong." in text
+    assert "Wrong comments on shapes: 1 of 1." in text
     assert "✗ # (batch, 5): return is (3, 4)" in text
 
 

@@ -63,12 +63,8 @@ def follow_parts(
     sources: Mapping[Value, Tensor],
     names: tuple[Any, ...],
     way: set[int],
-    stop: Callable[[Call], bool] = lambda call: False,
 ) -> Parts:
-    """Put the marks of some values through the calls on a way; `sources[value]` is (parts, *shape).
-
-    A call for which `stop` says yes reads what it is given, and nothing is followed behind it.
-    """
+    """Put the marks of some values through the calls on a way; `sources[value]` is (parts, *shape)."""
     parts = Parts(names, {value.index: marks.bool() for value, marks in sources.items()})
     first = min((value.maker.index if value.maker is not None else -1 for value in sources), default=-1)
     for call in trace.calls:
@@ -78,7 +74,7 @@ def follow_parts(
         if call.name.startswith("new_") or call.name.endswith("_like"):
             continue  # takes nothing but type and sizes
         try:
-            made = None if stop(call) else _through(call, parts.held, len(names))
+            made = _through(call, parts.held, len(names))
         except (RuntimeError, IndexError, TypeError, ValueError):
             made = None
         if made is None:

@@ -167,6 +167,11 @@ def _batch(lab_of: Callable[[int | None], Experiments]) -> tuple[int | None, str
         return 0, "the input is packed"
     if first.dim() > 1 and all(first.size(1) in tensor.shape for tensor in tensors) and _own_rows(lab_of(1)):
         return 1, "index i of it alone moves row i of the result"
+    N, second = first.shape[0], first.shape[1] if first.dim() > 1 else 0
+    reads = 1 < second != N and all(second == layer.N and not layer.unbatched for layer in lab.layers)
+    # Where batch_first is all that is missing, the result has the first axis only, or each step a row of its own.
+    if lab.layers and reads and any(second in value.shape for _, value in lab.results):
+        return 1, f"{none}, and the second is the batch of every layer and in the result"
     if all(layer.N > 1 and not layer.unbatched and lab.N in (layer.N, layer.L) for layer in lab.layers) and lab.layers:
         return 0, f"{none}, and every layer has an axis of the first one's length"
     sequences = [slot for slot in lab.inputs.movable if slot.batch == 0 and slot.time is not None]

@@ -19,7 +19,7 @@ from ._states import (
     FIRST,
     LAST,
     by_layer,
-    calls_between,
+    calls_back,
     chosen,
     losing,
     reaching,
@@ -168,12 +168,12 @@ def _exchanged(lab: Experiments) -> Finding | None:
                 title = f"{reader.called} starts with h0 and c0 exchanged"
                 measured = f"its h0 is made of {names['cn']} and its c0 of {names['hn']} of {layer.called}"
                 fix = f"({names['hn']}, {names['cn']}), in the order (hn, cn) in which they came back: h, c = …"
-                at = _exchanging(layer, reader, reader.states["h0"])
+                at = _exchanging(parts, layer, reader)
                 return _said("LS206", at, layer, title, measured, fix)
     return None
 
 
-def _exchanging(layer: LayerCall, reader: LayerCall, h0: Value) -> Call:
+def _exchanging(parts: Parts, layer: LayerCall, reader: LayerCall) -> Call:
     """The line that exchanges h and c: where they are bound, where they are handed on, or what lies between."""
     names = layer_names(layer)
     if names["hn"].startswith("c") and names["cn"].startswith("h"):
@@ -181,7 +181,7 @@ def _exchanging(layer: LayerCall, reader: LayerCall, h0: Value) -> Call:
     one, other = state_words(reader.call)
     if one.startswith("c") and other.startswith("h"):
         return reader.call
-    between = reversed(calls_between(h0, layer.outputs["cn"]))
+    between = reversed(calls_back(parts, layer, reader.states["h0"]))
     return next((call for call in between if call.line != layer.call.line), reader.call)
 
 
@@ -213,11 +213,9 @@ def _given(lab: Experiments) -> Finding | None:
         ends = [calls[-1].outputs[role].way_on(lambda call, _: call.name in _COPIES) for role in ("hn", "cn")]
         out = [next((back[made.index] for made in end if made.index in back), -1) for end in ends]
         if -1 not in out and out[0] != out[1] and (first > second) != (out[0] > out[1]):
-            orders = ("(c, h)", "(h, c)") if first > second else ("(h, c)", "(c, h)")
-            title = (
-                f"{calls[0].called} {'gets' if first > second else 'gives back'} the states h and c in the other order"
-            )
-            measured = f"the states come in as {orders[0]} and go out as {orders[1]}"
+            does, come, go = ("gets", "c, h", "h, c") if first > second else ("gives back", "h, c", "c, h")
+            title = f"{calls[0].called} {does} the states h and c in the other order"
+            measured = f"the states come in as ({come}) and go out as ({go})"
             fix = "(h, c) in both: a caller hands the states back in the order in which they came"
             return _said("LS206", calls[0].call, calls[0], title, measured, fix)
     return None
@@ -257,24 +255,19 @@ def _rows(lab: Experiments) -> Finding | None:
 
 def _keeping(lab: Experiments, layer: LayerCall, parts: Parts) -> Call | None:
     """The last move before a head's only result that still has one index for each row of the state."""
-    value, count = lab.baseline.results[0][1], layer.K * layer.R
-    chain = calls_between(value, layer.outputs["hn"])
-    if len(lab.baseline.results) != 1 or not parts.of(value) or not any(call.name == "linear" for call in chain):
+    values, rows = [value for _, value in lab.baseline.results], [{("hn", k)} for k in range(layer.K * layer.R)]
+    chain = calls_back(parts, layer, values[0]) if len(values) == 1 and parts.of(values[0]) else []
+    if not any(call.name == "linear" for call in chain):
         return None
-    rows = [{("hn", k)} for k in range(count)]
-    kept = any(parts.along(value, axis) == rows for axis, n in enumerate(value.shape[:-1]) if n == count)
+    kept = any(parts.along(values[0], axis) == rows for axis in range(len(values[0].shape) - 1))
     return chain[-1] if kept else None
 
 
 def _dropping(parts: Parts, layer: LayerCall, value: Value) -> Call | None:
     """The call at which rows that are missing in a value were left out, else the one that brings rows together."""
-    chain: list[Call] = []
-    current: Value | None = value
-    while current is not None and current.maker not in (None, layer.call) and len(chain) < 20:
-        chain += [maker for maker in [current.maker] if maker is not None]
-        current = next((v for v in chain[-1].inputs if parts.of(v)), None)
-    together = [call for call in chain if call.name in _BRINGS_TOGETHER]
-    return losing(parts, reversed(chain)) or next(iter(together or chain), None)
+    calls = calls_back(parts, layer, value)
+    together = [call for call in calls if call.name in _BRINGS_TOGETHER]
+    return losing(parts, reversed(calls)) or next(iter(together or calls), None)
 
 
 def _stacked_cells(lab: Experiments) -> Finding | None:
@@ -433,7 +426,7 @@ def _reading(lab: Experiments, layer: LayerCall) -> Finding | None:
             for side in _SIDES:
                 start = {step for half, step in parts.of(state) if half == side.k}
                 if reader.module is not layer.module and start == side.alone:
-                    at = losing(parts, reversed(calls_between(state, Y))) or reader.call
+                    at = losing(parts, reversed(calls_back(parts, layer, state))) or reader.call
                     return said(at, side, f"the state that {reader.called} starts from")
     if R == 2 and (view := _paired(lab, layer)) is not None:
         name, before, after = value_name(view.inputs[0], view), view.inputs[0].shape, view.outputs[0].shape

@@ -62,7 +62,7 @@ def no_recurrence(lab: Experiments) -> Iterator[Finding]:
             yield no_recurrence.finding(title, measured, fix, at, layer=layer.name)
             return
         if not looped and not layer.cell and all(from_zero(lab, one) for one in calls):
-            window = _window(lab, layer.X)
+            window = _window(layer.X)
             level: Level = "warning" if window is None else "error"
             title = f"{layer.called} reads one step from a zero state: nothing is remembered, W_hh never matters"
             measured = f"x {layer.X.shape} has L = 1 and {counted(layer.Q, 'feature')}"
@@ -83,20 +83,12 @@ def _goes_on(lab: Experiments, calls: list[LayerCall]) -> bool:
     return any(value.index in given or lab.is_kept(value) for value in returned)
 
 
-def _turned(value: Value) -> Value:
-    """A tensor as it was before it was turned."""
-    while value.maker is not None and value.maker.name in _TURNS:
-        value = value.maker.inputs[0]
-    return value
-
-
-def _window(lab: Experiments, value: Value) -> Call | None:
+def _window(value: Value) -> Call | None:
     """The view that made the axis of one step out of an input without one."""
-    maker = _turned(value).maker
-    if maker is None or maker.name not in _INSERTS or _turned(before := maker.inputs[0]) not in lab.baseline.inputs:
-        return None
-    grows = len(before.shape) < len(maker.outputs[0].shape)
-    return maker if grows and not any(call.name.startswith("conv") for call in before.readers) else None
+    view = value.made_by(_INSERTS, _TURNS)
+    before = view.inputs[0] if view is not None else value
+    given = all(call.name in _TURNS for _, call in before.way_back()) and len(before.shape) < len(value.shape)
+    return view if given and not any(call.name.startswith("conv") for call in before.readers) else None
 
 
 def _from_zeros(lab: Experiments) -> Iterator[Finding]:

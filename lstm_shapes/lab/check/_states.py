@@ -38,13 +38,12 @@ def chosen(lab: Experiments, *, cells: bool = False) -> list[LayerCall]:
     return [layer for layer in some if cells or not layer.cell]
 
 
-def calls_between(value: Value, end: Value) -> list[Call]:
-    """The calls on the way back from a value to another, nearest first."""
+def calls_back(parts: Parts, layer: LayerCall, value: Value | None) -> list[Call]:
+    """The calls between a layer and a value along operands that hold parts of what it gives, the last one first."""
     calls: list[Call] = []
-    for made, call in value.way_back():
-        if made is end:
-            break
-        calls.append(call)
+    while value is not None and value.maker is not None and value.maker is not layer.call and len(calls) < 40:
+        calls.append(value.maker)
+        value = next((v for v in value.maker.inputs if parts.of(v)), None)
     return calls
 
 

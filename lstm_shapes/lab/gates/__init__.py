@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.lab._calling import Inputs, Returned, State, X, arriving, read_inputs
+from lstm_shapes.language import say
 from lstm_shapes.theory._given import Given, Lengths, takes
 from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.spec import Spec
@@ -44,6 +45,7 @@ def gates(
     lengths: Iterable[int] | None = None,
     *,
     grad: bool = False,
+    lang: str | None = None,
 ) -> GateTrace: ...
 @overload
 def gates(
@@ -55,6 +57,7 @@ def gates(
     *,
     layer: str = "",
     grad: bool = False,
+    lang: str | None = None,
 ) -> GateTrace: ...
 @takes(Lengths, x=True, numbers=False)
 def gates(given: Given, *, grad: bool = False) -> GateTrace:
@@ -68,6 +71,7 @@ def gates(given: Given, *, grad: bool = False) -> GateTrace:
         state: h0, or (h0, c0); zeros if left out
         lengths: steps of each row of x: the rows are packed
         grad: keep the graph, so that a gate can be differentiated with respect to x, the state and the weights
+        lang: "en" or "ko", the language of its sentences; else that of LSTM_SHAPES_LANG, or of the locale if Korean
         layer: the name of the recurrent layer in a model that has several, such as "encoder.rnn"
 
     The layer is not touched: its training flag stays, no random number is drawn, and no hook fires but those of
@@ -130,9 +134,9 @@ def _note(layer: nn.Module, spec: Spec) -> str:
     """What the traced layer did not do as it would have."""
     said, hooks = [], left_out(layer)
     if layer.training and spec.dropout and spec.K > 1:
-        said.append(f"dropout={spec.dropout:g} between layers was left out: it is random. These are eval() numbers.")
+        said.append(say("left out dropout", dropout=f"{spec.dropout:g}"))
     if hooks:
-        said.append(f"{hooks} hook{'s were' if hooks > 1 else ' was'} left out: the trace is of the layer alone.")
+        said.append(say("left out hooks", hooks=hooks))
     return " ".join(said)
 
 

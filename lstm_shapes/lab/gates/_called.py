@@ -50,12 +50,9 @@ def call_by_layer(twin: nn.Module, spec: Spec, inputs: Inputs) -> tuple[Returned
     Where a graph is recorded it goes through copies of the weights, and through kernels that can be differentiated in
     eval mode, and twice.
     """
-    call: Callable[..., Any] = twin
-    if torch.is_grad_enabled():
-        copies = {name: weight.clone() for name, weight in twin.named_parameters()}
-        call = lambda *args: functional_call(twin, copies, args)  # noqa: E731
-    native = torch.is_grad_enabled() and inputs.X.is_cuda
-    with torch.backends.cudnn.flags(enabled=False) if native else nullcontext():
+    grad = torch.is_grad_enabled()
+    call = partial(_on_copies, twin) if grad else twin
+    with torch.backends.cudnn.flags(enabled=False) if grad and inputs.X.is_cuda else nullcontext():
         with _LayerByLayer() as kernel:
             own = call_plainly(call, spec, inputs)
         if spec.K > 1 and len(kernel.outputs) != spec.K:  # a forward of its own, which calls no kernel
@@ -66,6 +63,13 @@ def call_by_layer(twin: nn.Module, spec: Spec, inputs: Inputs) -> tuple[Returned
         return own, [output.transpose(0, 1) if spec.batch_first else output for output in lower]
     order = (packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
     return own, [pad_packed_sequence(PackedSequence(data, *order), total_length=inputs.call.L)[0] for data in lower]
+
+
+def _on_copies(twin: nn.Module, *args: Any) -> Any:
+    return functional_call(twin, {name: weight.clone() for name, weight in twin.named_parameters()}, args)
+
+
+_KERNELS = ("lstm", "gru", "rnn_tanh", "rnn_relu")  # what is handed all layers at once; a cell has one
 
 
 class _LayerByLayer(TorchFunctionMode):
@@ -87,7 +91,7 @@ class _LayerByLayer(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if getattr(func, "__name__", "") in ("lstm", "gru", "rnn_tanh", "rnn_relu") and not kwargs:
+        if getattr(func, "__name__", "") in _KERNELS and not kwargs:
             return self._one_by_one(func, args)
         return func(*args, **(kwargs or {}))
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
 from torch import Tensor
 
 from lstm_shapes.display import Drawn, Shown
-from lstm_shapes.display._numbers import counted, number
+from lstm_shapes.display._numbers import number
+from lstm_shapes.language import language, say, speaking
 from lstm_shapes.theory.spec import Spec
 
 from .cell_trace import CellTrace
@@ -61,6 +62,7 @@ class GateStep(Shown):
     inputs: tuple[tuple[str, str, tuple[float, ...]], ...]
     """What enters: (name, shape, numbers)."""
     equations: tuple[Equation, ...]
+    lang: str = field(default_factory=language, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -104,7 +106,8 @@ def _before(cell: CellTrace, t: int, n: int) -> tuple[str, dict[str, Tensor]]:
     lengths = cell.call.lengths
     last = (lengths[n] if lengths else cell.call.L) - 1
     if t == (last if cell.reverse else 0):
-        return " and ".join(f"{name}0" for name in cell.start), {k: v[n].detach() for k, v in cell.start.items()}
+        before = say("and", one="h0", other="c0") if cell.spec.has_c else "h0"
+        return before, {k: v[n].detach() for k, v in cell.start.items()}
     s = t + 1 if cell.reverse else t - 1
     return f"t = {s}", {name: cell.values[name][s, n].detach() for name in cell.start}
 
@@ -172,6 +175,7 @@ class Feedback(Shown):
 
     spec: Spec
     rows: tuple[Reentry, ...]
+    lang: str = field(default_factory=language, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -213,18 +217,21 @@ class HeatMap(Drawn):
     values: tuple[tuple[float, ...], ...]
     signed: bool = True
     """False for what is never negative: the state of a relu layer."""
+    lang: str = field(default_factory=language, compare=False)
 
     @property
     def title(self) -> str:
         """`Gate f of layer 0`."""
-        kind = "State" if self.gate in ("h", "c") else "Gate"
-        return f"{kind} {self.gate} of layer {self.layer}{', reverse' if self.direction else ''}"
+        with speaking(self.lang):
+            where = say("layer reverse" if self.direction else "layer", k=self.layer)
+            return say("map of state" if self.gate in ("h", "c") else "map of gate", name=self.gate, where=where)
 
     @property
     def caption(self) -> str:
         """How many units and steps, and of which row."""
-        row = "" if self.n is None else f" of row n={self.n}"
-        return f"{counted(len(self.values), 'unit')} over the {counted(len(self.values[0]), 'step')}{row}."
+        with speaking(self.lang):
+            key = "map of" if self.n is None else "map of row"
+            return say(key, units=len(self.values), steps=len(self.values[0]), n=str(self.n))
 
     @property
     def bounds(self) -> tuple[float, float]:

@@ -11,7 +11,7 @@ the same state before it. The tolerance, relative to max(1, |value|), is that of
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from lstm_shapes.display import Shown
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab._build import precision_of
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
+from lstm_shapes.language import language
 from lstm_shapes.theory._contract import layouts
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.laws import TOLERANCES
@@ -57,8 +58,6 @@ def in_layout(spec: Spec, call: Call, tensor: Tensor) -> Tensor:
 
 def _residual(a: Tensor, b: Tensor) -> float:
     """max |a − b| / max(1, |b|); equal infinities and nans in both are no difference, a nan in one is infinite."""
-    if not a.numel():
-        return 0.0
     if a.dtype not in (torch.float32, torch.float64) or b.dtype != a.dtype:
         a, b = a.double(), b.double()
     # What a gated cell returns is within ±1, so most often the plain difference is the answer, in two passes.
@@ -87,6 +86,7 @@ class CellTrace(Shown):
     start: dict[str, Tensor]  # the states before the first step, (N, ·)
     output: Tensor  # (L, N, H), the h that the layer put out
     ends: dict[str, Tensor]  # the states that it returned, (N, ·)
+    lang: str = field(default_factory=language, compare=False)
 
     @cached_property
     def replayed(self) -> Replayed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
+from lstm_shapes.language import language, speaking
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
@@ -43,6 +44,7 @@ class GateTrace(Shown):
     dtype: str
     note: str = ""
     mask: Tensor | None = None
+    lang: str = field(default_factory=language, compare=False)
 
     @property
     def residual(self) -> float:
@@ -133,12 +135,13 @@ class GateTrace(Shown):
         if lengths is not None and isinstance(t, int) and lengths[n] <= t < self.call.L:
             raise ShapeError("t", f"below lengths[{n}] = {lengths[n]}", got=t, hint="Nothing is computed on padding")
         t = _index("t", t, self.call.L if lengths is None else lengths[n])
-        return read_step(cell, t, n, d)
+        with speaking(self.lang):
+            return read_step(cell, t, n, d)
 
     @property
     def feedback(self) -> Feedback:
         """How h and c re-enter at the next step, and how much of what the gates see came that way."""
-        return Feedback(self.spec, tuple(way for cell in self.cells for way in read_feedback(cell)))
+        return Feedback(self.spec, tuple(way for cell in self.cells for way in read_feedback(cell)), self.lang)
 
     @property
     def bytes(self) -> int:
@@ -173,7 +176,7 @@ class GateTrace(Shown):
         steps = self.call.lengths[n] if self.call.lengths else self.call.L
         units = tuple(tuple(values) for values in cell.values[name].detach()[:steps, n].T.tolist())
         row = n if self.call.batched else None
-        return HeatMap(name, layer, direction, row, units, signed=self.spec.nonlinearity != "relu")
+        return HeatMap(name, layer, direction, row, units, signed=self.spec.nonlinearity != "relu", lang=self.lang)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: the layer, the agreement with it, and a summary of each tensor."""

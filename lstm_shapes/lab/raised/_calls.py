@@ -129,8 +129,11 @@ def _others(raised: Raised, call: Call, contract: Contract | None) -> Iterator[T
     """The same operands with another argument, another function, or another layer in front."""
     if call.name in (*_CATS, "stack"):
         yield from _joins(raised, call)
-    if isinstance(getattr(call.owner, "batch_first", None), bool) and raised.below:
-        yield _other_layout(raised)
+    if isinstance(call.owner, nn.MultiheadAttention):
+        turned: Any = raised.copy_of(call.owner)
+        turned.batch_first = not call.owner.batch_first
+        text = f"nn.MultiheadAttention({turned.embed_dim}, {turned.num_heads}, batch_first={turned.batch_first})"
+        yield Try(text, partial(raised.runs, call, func=turned), 1.8)
     operands = [one.value for one in contract.operands if one.value is not None] if contract is not None else []
     outside = contract.outside() if contract is not None else None
     if call.name == "embedding" and operands and operands[0].tensor.is_floating_point():
@@ -178,25 +181,6 @@ def _joins(raised: Raised, call: Call) -> Iterator[Try]:
         if source is not None and made is not None and made[0].R == 1:
             both = made[0].constructor(bidirectional=True)
             yield Try(f"{raised.code(source, 'hn')}[-1]: one direction has nothing to join; or {both}")
-
-
-def _other_layout(raised: Raised) -> Try:
-    """A module built for the other layout."""
-    owner, inner = raised.below[0], raised.below[-1]
-    module: Any = inner.module
-    first = bool(module.batch_first)
-    sizes = f"{module.embed_dim}, {module.num_heads}" if owner is inner and hasattr(module, "embed_dim") else "…"
-    text = f"nn.{owner.kind}({sizes}), without batch_first" if first else f"nn.{owner.kind}({sizes}, batch_first=True)"
-
-    def holds() -> bool:
-        other = raised.copy_of(owner.module)
-        for one in other.modules():
-            if hasattr(one, "batch_first"):
-                one.batch_first = not first  # type: ignore[assignment]
-        with torch.random.fork_rng(devices=[]):
-            return other(*owner.args, **owner.kwargs) is not None
-
-    return Try(text, holds, 1.8)
 
 
 # ---------------------------------------------------------------------- views: numbers beside one tensor

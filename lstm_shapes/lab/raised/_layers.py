@@ -151,15 +151,12 @@ def _explained(
             measured += f": {product}" if product else ""
             if raised.from_layer(value) is not None and set(raised.axes.atoms(value, -1)) & {"D", "P", "R"}:
                 code, gets = "LS111", "another width from the layer in front of it than it was built for"
-    if code == "LS104":
-        hint = f"{problem.formula.replace(' for', ', the state of')}: {hint}"
-        hint = hint.replace("(h0, c0), ", "the tuple (h0, c0), ").replace("h0, the state", "one tensor h0, the state")
-    values = [one for tensor in state if (one := raised.value(tensor)) is not None]
-    joined = next((one for one in values if one.maker is not None and one.maker.name == "cat"), None)
-    if joined is not None and joined.maker is not None and code == "LS103":
-        along = torch.cat([v.tensor.detach() for v in joined.maker.inputs], 1)
-        if tuple(along.shape) == problem.expected:
-            hint, certain = f"{raised.code(joined, 'state')} joins states along axis 0, layers × directions; ", True
+    hint = f"{problem.formula}: {hint}" if code == "LS104" else hint
+    makers = [one.maker for tensor in state if (one := raised.value(tensor)) is not None and one.maker is not None]
+    for maker in makers if code == "LS103" else ():
+        along = torch.cat([v.tensor.detach() for v in maker.inputs], 1) if maker.name == "cat" else None
+        if along is not None and tuple(along.shape) == problem.expected:
+            hint, certain = "the state joins others along axis 0, layers × directions; ", True
             hint += "torch.cat(…, dim=1) joins them along the batch"
     fixes = [Try(("" if certain else "probably: ") + hint + likewise, True)] if hint else []
     values = [one for tensor in (data, *state) if (one := raised.value(tensor)) is not None]

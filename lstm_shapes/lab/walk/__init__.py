@@ -23,6 +23,7 @@ from lstm_shapes.lab.tensors import AnnotatedTensor
 from lstm_shapes.lab.trace import CELLS, LayerCall, layer_calls, reach
 from lstm_shapes.lab.trace._snapshot import Snapshot
 from lstm_shapes.lab.trace._where import theirs
+from lstm_shapes.language import say, speaking
 from lstm_shapes.theory._axis_rules.table import describing
 from lstm_shapes.theory.axes import Axes
 
@@ -39,6 +40,7 @@ def walk(
     axes: str | Sequence[str | None] | None = None,
     batch_dim: int | None = None,
     depth: int | None = None,
+    lang: str | None = None,
     **kwargs: Any,
 ) -> Walk:
     """Run the model once and show its forward: each line, and the axes of what it made.
@@ -61,6 +63,7 @@ def walk(
     heads of loops are seen. Comments that give a shape are held against what is so.
 
     The model is left as it was. An exception is not raised but shown at its line, with what `check` says of it.
+    `lang` is "en" or "ko", the language of what is said of the lines; what `check` says is in English.
 
     >>> model = torch.nn.LSTM(4, 8, batch_first=True)
     >>> found = walk(model, torch.randn(2, 5, 4))
@@ -70,6 +73,9 @@ def walk(
     Raises:
         ShapeError, SpecError: `axes` do not fit the inputs.
     """
+    if lang is not None:
+        with speaking(lang):
+            return walk(model, *inputs, axes=axes, batch_dim=batch_dim, depth=depth, **kwargs)
     model, notes = _followable(model)
     reached = reach(model)
     paths = {key: reached.names.get(key, "") for key in reached.modules}
@@ -128,9 +134,9 @@ def walk(
         steps = view.steps(depth)
     shown = tuple(map(view.made, handed))
     if any(made.axes is not None and not made.axes.known for made in shown):
-        notes.append('an input has axes that nobody named: walk(model, x, axes="N L Q") names them')
+        notes.append(say("axes nobody named"))
     if not any(step.kind == "line" for step in steps):
-        notes.append("no source lines of this model can be read: calls are shown instead")
+        notes.append(say("no source"))
     title = type(model).__name__ if isinstance(model, nn.Module) else getattr(model, "__name__", type(model).__name__)
     return Walk(title, shown, steps, tuple(map(view.made, results)), tuple(notes), error, report)
 
@@ -144,9 +150,9 @@ def _own(model: Any) -> str:
 def _followable(model: Any) -> tuple[Any, list[str]]:
     """The model itself where it was compiled; a note where it cannot be followed."""
     if (compiled := compiled_from(model)) is not None:
-        return compiled, ["compiled by torch.compile: the walk shows the module that was compiled"]
+        return compiled, [say("compiled")]
     if isinstance(model, torch.jit.ScriptModule | torch.jit.ScriptFunction):
-        return model, ["scripted by torch.jit: its lines do not run in Python, so only what goes in and out is shown"]
+        return model, [say("scripted")]
     return model, []
 
 
@@ -228,7 +234,7 @@ class _View:
         marks += [(call.index, text) for call, text in names.clashes]
         for call in lines.trace.calls:
             if call.name == "script":
-                marks.append((call.index, f"{paths.get(id(call.module), '') or 'a module'} is scripted: not followed"))
+                marks.append((call.index, say("not followed", name=paths.get(id(call.module), "") or say("a module"))))
         for index, text in marks:
             if text not in lines.at[index].marks:
                 lines.at[index].marks.append(text)
@@ -244,8 +250,9 @@ class _View:
                 for made in map(self.made, meant):
                     axes = None if self._names.clashes else made.axes
                     true = judged(claim, made.sizes, scope, axes, reading.numbers)
-                    whose = claim.subject or made.name or "it"
-                    told.append(Verdict(claim.text, true, "" if true else f"{whose} is {made.plain}"))
+                    whose = claim.subject or made.name
+                    so = say("in truth" if whose else "in truth, unnamed", name=whose, shape=made.plain)
+                    told.append(Verdict(claim.text, true, "" if true else so))
                     if true:
                         break
                 before = verdicts.get(claim.text)
@@ -297,7 +304,7 @@ class _View:
         step.made = [self.made(row) for row in node.rows]
         if node.count > 1:
             first = {one.name: one.text for one in step.made}
-            late = [self.made(Row(row.name, row.value, "in the last round")) for row in node.last]
+            late = [self.made(Row(row.name, row.value, say("in the last round"))) for row in node.last]
             step.made += [one for one in late if first.get(one.name) != one.text]
         step.comments = list(self._comments.get(id(node), {}).values())
         return step
@@ -307,7 +314,7 @@ class _View:
         layer = self._layers.get(node.calls[0].index)
         if layer is None:
             return node.calls[0].name, []
-        note = "packed" if layer.packed else ""
+        note = say("is packed") if layer.packed else ""
         rows = [self._row("X", layer, note)]
         for symbol, value in layer.states.items():
             own = value.maker is not None and value.maker.index in self._lines.inside and value.maker.name == "zeros"
@@ -318,7 +325,7 @@ class _View:
         for at, symbol in ((layer.batch_axis, "N"), (layer.time_axis, "L")):
             name = axes[at].name if axes is not None and at is not None and not layer.unbatched else ""
             if name in ("N", "L") and name != symbol and not node.marks and not self._lines.at[layer.call.index].marks:
-                node.marks.append(f"this layer reads axis {at} of X as {symbol}, and it is {name}")
+                node.marks.append(say("read as", at=str(at), symbol=symbol, name=name))
         return _spelled(layer), rows
 
     def _row(self, symbol: str, layer: LayerCall, note: str = "") -> Made:

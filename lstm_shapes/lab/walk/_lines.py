@@ -25,6 +25,7 @@ from torch.nn.utils.rnn import PackedSequence
 from lstm_shapes.lab._private import BUFFERS
 from lstm_shapes.lab.trace import KERNELS, Call, Recorder, Value
 from lstm_shapes.lab.trace._where import theirs
+from lstm_shapes.language import say
 
 from .comments import Claim, claims_in
 
@@ -469,7 +470,7 @@ def rows_of(name: str, value: Any, depth: int = 2) -> list[tuple[str, Tensor, st
     if isinstance(value, Tensor):
         return [(name, value, "")]
     if isinstance(value, PackedSequence):
-        return [(f"{name}.data", value.data, "packed")]
+        return [(f"{name}.data", value.data, say("is packed"))]
     if depth == 0:
         return []
     if isinstance(value, dict):
@@ -478,6 +479,6 @@ def rows_of(name: str, value: Any, depth: int = 2) -> list[tuple[str, Tensor, st
         rows = [row for at, one in enumerate(value[: _MOST + 1]) for row in rows_of(f"{name}[{at}]", one, depth - 1)]
         if isinstance(value, list) and len(value) > 2 and rows and len({row[1].shape for row in rows}) == 1:
             # Outputs gathered in a loop: one line for all of them.
-            return [(f"{name}[…]", rows[0][1], f"{len(value)} tensors")]
+            return [(f"{name}[…]", rows[0][1], say("are gathered", count=len(value)))]
         return rows[:_MOST]
     return []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lstm_shapes.display import Shown
+from lstm_shapes.language import language, say
 from lstm_shapes.theory._origins import UNKNOWN
 from lstm_shapes.theory.axes import Axes, Axis
 
@@ -28,13 +29,13 @@ class Made:
     def text(self) -> str:
         """The axes with their sizes, or the bare shape."""
         if self.axes is None:
-            return f"{self.sizes} no names"
+            return f"{self.sizes} {say('no names')}"
         return f"({', '.join(map(_axis, self.axes))}{',' if len(self.axes) == 1 else ''})"
 
     @property
     def plain(self) -> str:
         """The axes with their sizes, those without a name as sizes alone."""
-        return self.text.replace("?=", "").removesuffix(" no names")
+        return str(self.sizes) if self.axes is None else self.text.replace("?=", "")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -47,7 +48,7 @@ def _axis(axis: Axis) -> str:
     if axis.known:
         return repr(axis)
     labels = [(atom.origin.factor or (atom.origin,))[0].name for atom in axis.atoms]
-    return repr(axis) if UNKNOWN in labels or len(labels) != 1 else f"part of {labels[0]}={axis.size}"
+    return repr(axis) if UNKNOWN in labels or len(labels) != 1 else say("part of", name=labels[0], size=str(axis.size))
 
 
 class Mixed(str):
@@ -105,6 +106,7 @@ class Walk(Shown):
     error: Exception | None = None
     report: Report | None = None
     """What `check` says of the exception, where there was one."""
+    lang: str = field(default_factory=language, compare=False)
 
     @property
     def ok(self) -> bool:

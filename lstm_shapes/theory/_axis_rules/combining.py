@@ -270,12 +270,11 @@ def sort(input: Axes, *given: Any, dim: int = -1, out: Any, **_: object) -> Axes
     return reorder(input, numbers[0] if numbers else dim, out)
 
 
-@rule("cross_entropy nll_loss mse_loss l1_loss smooth_l1_loss huber_loss")
-@rule("binary_cross_entropy binary_cross_entropy_with_logits")
-def loss(input: Operand, target: Operand, *_: object, out: tuple[int, ...], **__: object) -> Answer:
-    """One number; or one for each element, and where those are scores of classes, for each target."""
-    if not out or sizes_of(input) == out:
-        return elementwise(input, target) if out else Axes()
+@rule("cross_entropy nll_loss")
+def class_loss(input: Operand, target: Operand, *_: object, out: tuple[int, ...], **__: object) -> Answer:
+    """A mean over all, or one number for each target: the axis of classes is gone."""
+    if not out:
+        return Axes()
     return target if isinstance(target, Axes) else None
 
 
@@ -405,6 +404,9 @@ _COMPUTED: dict[str, Callable[..., Answer]] = {
         x, other.get("axis", dim), out=out
     ),
     "topk": lambda x, k=0, dim=-1, *_, out, **__: reorder(x, dim, out),
+    "mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy binary_cross_entropy_with_logits": (
+        lambda a, b, *_, out, **__: elementwise(a, b) if out else Axes()
+    ),
     "type": lambda x, *_, out=None, **__: x if out == x.sizes else None,  # `x.type()` alone is a string
     "multinomial": lambda x, *_, out, **__: resized(x, {-1: out[-1]}),
     "one_hot": lambda x, *_, out, **__: Axes((*x, made(out[-1], "one_hot" if describing.get() else "")), x.fixed),

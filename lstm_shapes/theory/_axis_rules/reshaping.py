@@ -14,6 +14,7 @@ from math import prod
 from operator import mul
 from typing import Any
 
+from lstm_shapes.language import say
 from lstm_shapes.theory._origins import UNKNOWN, Atom, factors, injective, whole
 from lstm_shapes.theory.axes import Axes, Axis, Fixed, fix, forgotten, settle, unknown
 
@@ -37,16 +38,18 @@ class Scramble:
     def hint(self) -> str:
         """The expression that keeps the axes apart: `permute(1, 0, 2).reshape(2, 768)`."""
         if self.permute is None:
-            return "keep whole axes together: permute first, and merge neighbours"
+            return say("keep whole axes")
         moved = permute(self.before, self.permute)
         meant, _ = reshape(moved, self.sizes)
         reshaped = "" if moved.sizes == self.sizes else f".reshape({', '.join(map(str, self.sizes))})"
         order = ", ".join(map(str, self.permute))
-        return f"probably meant: .permute({order}){reshaped}, which is {meant}"
+        return say("scramble meant", code=f".permute({order}){reshaped}", axes=str(meant))
 
     def __str__(self) -> str:
-        names = " and ".join((", ".join(self.mixed[:-1]), self.mixed[-1])) if self.mixed[1:] else self.mixed[0]
-        return f"reshape of {self.before} to {self.sizes} mixes elements of {names}; {self.hint}."
+        names = self.mixed[0]
+        if self.mixed[1:]:
+            names = say("and", one=", ".join(self.mixed[:-1]), other=self.mixed[-1])
+        return say("scramble", before=str(self.before), sizes=str(self.sizes), names=names, hint=self.hint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 
 from lstm_shapes.theory._grammar import is_arithmetic, value_of
 
-__all__ = ["as_number", "as_shape", "bare"]
-
 # What people write for a product or a power, in the order in which it is put right. Symbols are one letter each, so
 # letters side by side are factors, and so are a number and a letter, or either and a bracket; `x` is a sign where it
 # stands between two of them.
@@ -23,10 +21,10 @@ _SIGNS = (
     (r"(?<![\w.])(\d+)\s*(?=[A-Z(])", r"\1*"),
     (r"(?<=[A-Z)])\s*(?=\()", "*"),
 )
-_UNITS = re.compile(r"(?<=[\d)])\s+(parameter|param|weight|number|element|feature|step|row)s?$", re.IGNORECASE)
+_UNITS = re.compile(r"(?<=[\d)])(\s+(parameter|param|weight|number|element|feature|step|row)s?|\s*개)$", re.IGNORECASE)
 # 1,345,536 or 1 345 536 or 1_345_536 or 1'345'536: one sign throughout, groups of three.
 _GROUPED = re.compile(r"\d{1,3}(?:([,_'’\u00a0\u202f ])\d{3})(?:\1\d{3})*")
-_OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Pow)
+_LONGEST = 200  # no formula of the quiz is longer
 
 
 def as_number(text: str, symbols: Mapping[str, int]) -> int | None:
@@ -36,20 +34,17 @@ def as_number(text: str, symbols: Mapping[str, int]) -> int | None:
     (1345536, 120, None)
     """
     text = _UNITS.sub("", text.strip().rstrip("."))
-    return int(re.sub(r"\D", "", text)) if _GROUPED.fullmatch(text) else _value(text, symbols)
-
-
-def _value(text: str, symbols: Mapping[str, int]) -> int | None:
-    plain = text.strip().upper()
+    if _GROUPED.fullmatch(text):
+        return int(re.sub(r"\D", "", text))
+    plain = text.upper()
     for written, sign in _SIGNS:
         plain = re.sub(written, sign, plain)
-    if not plain or len(plain) > 200:  # longer than any formula of the quiz
-        return None
     try:
-        node = ast.parse(plain, mode="eval").body
-        return value_of(node, symbols) if is_arithmetic(node, symbols, _OPERATORS) else None
+        node = ast.parse(plain[:_LONGEST].strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+    known = len(plain) <= _LONGEST and is_arithmetic(node, symbols, (ast.Add, ast.Sub, ast.Mult, ast.Pow))
+    return value_of(node, symbols) if known else None
 
 
 def as_shape(text: str, symbols: Mapping[str, int]) -> tuple[int, ...] | None:
@@ -58,31 +53,30 @@ def as_shape(text: str, symbols: Mapping[str, int]) -> tuple[int, ...] | None:
     >>> as_shape("torch.Size([6, 4, 20])", {}), as_shape("K·R x N", {"K": 3, "R": 2, "N": 4}), as_shape("KND", {})
     ((6, 4, 20), (6, 4), None)
     """
-    text = _unwrapped(re.sub(r"^torch\.Size", "", text.strip().rstrip(".")).strip())
-    # `KND` may be meant as three sizes or as one.
-    if not text or re.fullmatch(r"[A-Za-z]{2,}", text):
+    text = _unwrapped(text.strip().rstrip(".").removeprefix("torch.Size").strip())
+    if not text or re.fullmatch(r"[A-Za-z]{2,}", text):  # `KND` may be meant as three sizes or as one
         return None
     text = re.sub(r"[,;]$", "", text)  # (5,) has one size
     # An x parts the sizes only where no comma does, and blanks where no x does: `2 * D` is one size.
     sign = next((sign for sign in (r"[,;]", "x") if re.search(sign, text)), r"\s+")
-    sizes = [_value(part, symbols) for part in re.split(sign, text)]
+    sizes = [as_number(part, symbols) for part in re.split(sign, text)]
     return None if None in sizes else tuple(size for size in sizes if size is not None)
+
+
+def _unwrapped(text: str) -> str:
+    """Without the brackets around all of it; those of `(K*R),(N),(D)` are around less."""
+    while text and (text[0], text[-1]) in (("(", ")"), ("[", "]")):
+        depths = [0]
+        for sign in text:
+            depths.append(depths[-1] + (sign in "([") - (sign in ")]"))
+        if 0 in depths[1:-1]:
+            return text
+        text = text[1:-1].strip()
+    return text
 
 
 def bare(text: str) -> str:
     """Without case, blanks, backticks, a full stop, and what stands around a letter: `(B).` is b."""
     plain = re.sub(r"[\s`]|\.$", "", text).lower()
     letter = re.fullmatch(r"\(?([a-h])[).:]?", plain)
-    return letter.group(1) if letter else plain
-
-
-def _unwrapped(text: str) -> str:
-    """Without the brackets around all of it; those of `(K*R),(N),(D)` are around less."""
-    while text and (text[0], text[-1]) in (("(", ")"), ("[", "]")):
-        depth = 0
-        for place, sign in enumerate(text):
-            depth += (sign in "([") - (sign in ")]")
-            if depth == 0 and place < len(text) - 1:
-                return text
-        text = text[1:-1].strip()
-    return text
+    return letter[1] if letter else plain

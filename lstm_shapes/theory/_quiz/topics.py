@@ -1,4 +1,4 @@
-"""What is asked: one function a question, in the order in which topics are learnt; and which question comes next.
+"""What is asked: one function or one row of a table a question, about layers that grow from level to level.
 
 What X, Y, hn and cn are is asked of expressions: their axes are the shapes, and of several options the right one is
 that whose claim holds.
@@ -6,16 +6,18 @@ that whose claim holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from random import Random
 from typing import Any
 
 from lstm_shapes.errors import ShapeError, SpecError
+from lstm_shapes.language import say
 from lstm_shapes.theory._axis_rules.reshaping import reshape
 from lstm_shapes.theory.axes import Axes
-from lstm_shapes.theory.call import Packing
+from lstm_shapes.theory.call import Call, Packing
 from lstm_shapes.theory.counts import LayerCount
 from lstm_shapes.theory.expression import Expression
 from lstm_shapes.theory.laws import laws
@@ -23,12 +25,12 @@ from lstm_shapes.theory.notes import meaning
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.reads import spoken
 from lstm_shapes.theory.slices import Layout, last_step, slices
-from lstm_shapes.theory.spec import gate_rows, is_whole
+from lstm_shapes.theory.spec import Spec, gate_rows, is_whole
 
-from .draw import LEVELS, Draws, symbols_of
-from .question import TOPICS, Question
+from .question import TOPICS, Question, symbols_of, written
 
-__all__ = ["questions", "written"]
+LETTERS = {1: "NLQDK", 2: "NLQDKRG", 3: "NLQDKRG", 4: "NLQDKRGPHT", 5: "NLQDKRGPHT"}
+"""The symbols that the questions of each level are written with."""
 
 
 def questions(level: int = 1, seed: int = 0) -> Iterator[Question]:
@@ -41,68 +43,128 @@ def questions(level: int = 1, seed: int = 0) -> Iterator[Question]:
 
     Raises: SpecError for a level or a seed that is none.
     """
-    if not is_whole(level) or level not in LEVELS:
-        raise SpecError("level", f"a whole number from 1 to {max(LEVELS)}", level)
+    if not is_whole(level) or level not in LETTERS:
+        raise SpecError("level", f"a whole number from 1 to {max(LETTERS)}", level)
     if not is_whole(seed):
         raise SpecError("seed", "a whole number", seed)
-    return _deal(level, Random(f"{level} {seed}"))
+    return _deal(Draws(Random(f"{level} {seed}"), level))
 
 
-def _deal(level: int, chance: Random) -> Iterator[Question]:
-    draws = Draws(chance, level)
-    deck = [topic for topic in TOPICS if any(start <= level for start, _ in _MAKERS[topic])]
+def _deal(draws: Draws) -> Iterator[Question]:
+    makers = {
+        topic: [make for one, start, make in _MAKERS if one == topic and start <= draws.level] for topic in TOPICS
+    }
+    deck = [topic for topic in TOPICS if makers[topic]]
     asked: list[tuple[tuple[str, ...], str]] = []
     while True:
-        chance.shuffle(deck)
+        draws.random.shuffle(deck)
         for topic in deck:
-            fitting = [make for start, make in _MAKERS[topic] if start <= level]
-            question = chance.choice(fitting)(draws)
-            while (question.given, question.text) in asked[-100:]:
-                question = chance.choice(fitting)(draws)
+            question = None
+            while question is None or (question.given, question.text) in asked[-100:]:
+                question = draws.random.choice(makers[topic])(draws, topic)
             asked.append((question.given, question.text))
             yield question
+
+
+# ---- what is asked about
+
+# From which level on a layer may be so, and how often.
+_CHANCES = {
+    "packed": (4, 0.4),
+    "bidirectional": (3, 0.6),
+    "step": (4, 0.25),
+    "alone": (2, 0.2),
+    "projected": (4, 0.5),
+    "time_major": (2, 0.5),
+    "deep": (6, 0.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Layers for one level, from one source of chance.
+
+    >>> Draws(Random("seed"), level=1).draw(deep=True).spec.R
+    1
+    """
+
+    random: Random
+    level: int
+
+    def draw(self, **wanted: bool) -> Prediction:
+        """A layer and a call; `wanted` says what the topic needs, the level decides the rest.
+
+        bidirectional; deep: K above 1; projected; step: a cell; alone: unbatched; packed; time_major. The sizes are all
+        different, also of composite axes: equal sizes would hide a swap.
+        """
+        while True:
+            p = self._layer(wanted)
+            sizes = {name: size for name, size in symbols_of(p).items() if name not in "HGT"}
+            sizes |= {axis.name: axis.size for axes in p.tensors.values() for axis in axes}
+            lengths = [size for name, size in sizes.items() if size > 1 and (name != "K·R" or p.spec.K > 1)]
+            if len(lengths) == len(set(lengths)):
+                return p
+
+    def _layer(self, wanted: Mapping[str, bool]) -> Prediction:
+        chance = self.random
+        cell = chance.choice(("LSTM",) if self.level == 1 else ("LSTM", "LSTM", "GRU", "RNN"))
+
+        def has(name: str, possible: bool = True) -> bool:
+            start, share = _CHANCES[name]
+            return possible and bool(wanted.get(name, self.level >= start and chance.random() < share))
+
+        packed, two_way = has("packed"), has("bidirectional")
+        step, alone = has("step", not packed and not two_way), has("alone", not packed)
+        D = chance.choice((4, 5, 6, 8, 10, 12, 16, 20, 32))
+        fields: dict[str, Any] = {
+            "batch_first": not has("time_major") or step,
+            "cell": cell + "Cell" * step,
+            "bidirectional": two_way,
+            "proj_size": chance.randint(2, D - 1) if has("projected", cell == "LSTM" and not step) else 0,
+        }
+        K = 1 if step else chance.randint(2 if has("deep") else 1, 4 if self.level > 2 else 3)
+        spec, N, L = Spec(chance.randint(3, 16), D, K, **fields), chance.randint(2, 9), chance.randint(4, 12)
+        if not packed:
+            return Prediction(spec, Call.of(spec, N=None if alone else N, L=L))
+        # One row has all L steps, so that Y padded back is as long as X, and at least one is shorter.
+        lengths = [L, *(chance.randint(1, L) for _ in range(N - 2)), chance.randint(1, L - 1)]
+        chance.shuffle(lengths)
+        return Prediction(spec, Call.of(spec, lengths=lengths))
 
 
 # ---- the three kinds of answers
 
 
-def _of_shape(
-    topic: str, p: Prediction, what: str, axes: Axes, lines: Sequence[str], others: Mapping[str, Axes], text: str = ""
+def _shape(
+    topic: str, p: Prediction, what: str, axes: Axes, lines: Iterable[str], others: Mapping[str, Axes], text: str = ""
 ) -> Question:
     """A shape: of an expression, or of anything else that has axes; `others` are taken for it."""
-    symbols = symbols_of(p)
-    remarks = {other.sizes: f"That is the shape of `{name}`." for name, other in reversed(list(others.items()))}
+    remarks = {other.sizes: say("shape of another", name=name) for name, other in reversed([*others.items()])}
     remarks.pop(axes.sizes, None)
-    shown = f"{written(axes, symbols)} = {axes.sizes}"
-    text = text or f"What is the shape of `{what}`?"
-    return Question(topic, p, text, axes.sizes, shown, tuple(lines), (f"tuple({what}.shape)",), symbols, remarks)
+    text = text or say("asked shape", what=what)
+    return Question(topic, p, text, axes, tuple(lines), (f"tuple({what}.shape)",), remarks)
 
 
-def _of_number(
-    topic: str, p: Prediction, text: str, value: int, lines: Sequence[str], evidence: str, *mistakes: tuple[int, str]
+def _number(
+    topic: str, p: Prediction, text: str, value: int, lines: Iterable[str], evidence: str, **mistakes: int
 ) -> Question:
-    """A number, and what wrong ones come from."""
-    remarks = {number: remark for number, remark in mistakes[::-1] if number != value}
-    return Question(topic, p, text, value, f"{value:,}", tuple(lines), (evidence,), symbols_of(p), remarks)
+    """A number, and what wrong ones come from, by the key of the sentence."""
+    told = {"D": p.spec.D, "layer": p.spec.kind.layer, "G": p.spec.G}
+    remarks = {one: say(f"mistake {key}", **told) for key, one in reversed([*mistakes.items()]) if one != value}
+    return Question(topic, p, text, value, tuple(lines), (evidence,), remarks)
 
 
-def _of_choice(
+def _choice(
     topic: str,
     p: Prediction,
     text: str,
     claims: Mapping[str, str],
-    lines: Sequence[str],
-    words: Any = (),
-    chance: Any = None,
+    lines: Iterable[str],
+    words: Iterable[tuple[str, ...]] = (),
 ) -> Question:
-    """One of several, each with a claim; the right one is that whose claim holds."""
-    options = list(claims)
-    if chance:
-        chance.shuffle(options)
-    (right,) = (place for place, option in enumerate(options) if _true(claims[option], p))
-    shown, evidence = f"{'abcdefgh'[right]}) {options[right]}", tuple(claims[option] for option in options)
-    told = tuple(words(option) for option in options) if callable(words) else tuple(words)
-    return Question(topic, p, text, right, shown, tuple(lines), evidence, symbols_of(p), {}, tuple(options), told)
+    """One of several options, each with its claim; the right one is that whose claim holds."""
+    (right,) = (place for place, claim in enumerate(claims.values()) if _true(claim, p))
+    return Question(topic, p, text, right, tuple(lines), tuple(claims.values()), {}, tuple(claims), tuple(words))
 
 
 def _true(claim: str, p: Prediction) -> bool:
@@ -112,331 +174,251 @@ def _true(claim: str, p: Prediction) -> bool:
         return False
 
 
-def written(axes: Axes, symbols: Mapping[str, int]) -> str:
-    """The axes as a formula whose symbols have these values: an axis cut to size 1 is a 1, not an L.
-
-    >>> written(Axes.of("N L D", (2, 1, 20)), {"N": 2, "L": 7, "D": 20})
-    '(N, 1, D)'
-    """
-    names = [
-        name if prod(symbols.get(part, 0) for part in name.split("·")) == size else str(size)
-        for name, size in zip(axes.names, axes.sizes, strict=True)
-    ]
-    return f"({', '.join(names)}{',' if len(names) == 1 else ''})"
+def _whether(topic: str, p: Prediction, text: str, claim: str, key: str, lines: Iterable[str]) -> Question:
+    """A claim or its opposite; what else the two are called stands beside their names."""
+    names = [say(f"option {key}").split("; "), say(f"option not {key}").split("; ")]
+    claims = {names[0][0]: claim, names[1][0]: f"not {claim}"}
+    return _choice(topic, p, text, claims, lines, [tuple(name[1:]) for name in names])
 
 
 def _rule(p: Prediction, name: str) -> str:
     """The axes of one tensor, in symbols and numbers, with the reason for their order."""
-    axes, why = p.tensors[name], "."
+    key = "rule state" if p.call.batched else "rule"
     if p.spec.kind.step:
-        why = ": a cell does one step of one layer, so there is neither a time axis nor a layer axis."
+        key = "rule cell"
     elif name in ("X", "Y"):
-        first = f": batch_first={p.spec.batch_first} puts {axes.names[0]} first."
-        why = first if p.call.batched else ": no batch axis."
-    elif p.call.batched:
-        why = ", in both layouts: batch_first never moves the axes of a state."
-    return f"`{name}` is {axes.formula} = {axes.sizes}{why}"
+        key = "rule layout" if p.call.batched else "rule unbatched"
+    axes = p.tensors[name]
+    return say(key, name=name, axes=_in_numbers(axes), batch_first=str(p.spec.batch_first), first=axes.names[0])
 
 
-# ---- shapes
+def _in_numbers(axes: Axes) -> str:
+    return f"{axes.formula} = {axes.sizes}"
 
 
-def _tensor(draws: Draws, names: tuple[str, ...], text: str) -> Question:
+# ---- shapes, layout, slices
+
+
+def _tensor(draws: Draws, topic: str, names: str = "Y hn cn", key: str = "asked shape") -> Question:
     p = draws.draw()
-    name = draws.random.choice([name for name in p.tensors if name in names])
-    lines = (_rule(p, name), f"It is the {meaning(p.spec, p.call, name)}.")
-    text = text.format(name=name, states=p.spec.states("0"))
-    return _of_shape("shapes", p, name.replace("0", "n"), p.tensors[name], lines, p.tensors, text)
+    name = draws.random.choice([name for name in p.tensors if name in names.split()])
+    lines = (_rule(p, name), say("it is", meaning=meaning(p.spec, p.call, name)))
+    text = say(key, what=name, states=p.spec.states("0"))
+    return _shape(topic, p, name.replace("0", "n"), p.tensors[name], lines, p.tensors, text)
 
 
-def _output(draws: Draws) -> Question:
-    return _tensor(draws, ("Y", "hn", "cn"), "What is the shape of `{name}`?")
-
-
-def _start(draws: Draws) -> Question:
-    text = "You pass your own first state, `layer(X, {states})`. What shape must `{name}` have?"
-    return _tensor(draws, ("h0", "c0"), text)
-
-
-# ---- layout
-
-_AXES = {"N": "N, the sequences in the batch", "L": "L, the steps of a sequence", "Q": "Q, the features of a step"}
-
-
-def _size(draws: Draws) -> Question:
+def _size(draws: Draws, topic: str) -> Question:
     """The lesson says that x.size(0) is the sequence length; it is not, with batch_first."""
     p, place = draws.draw(alone=False, step=False), draws.random.choice((0, 0, 1, 2))
-    name = p.X.names[place]
-    lines = (_rule(p, "X"), f"So `X.size({place})` is {name} = {p.X.sizes[place]}.")
-    claims = {told: f"X.size({place}) == {symbol}" for symbol, told in _AXES.items()}
-    return _of_choice("layout", p, f"What is `X.size({place})`?", claims, lines, lambda told: (told[0],), draws.random)
+    code, name = f"X.size({place})", p.X.names[place]
+    lines = (_rule(p, "X"), say("size is", code=code, size=f"{name} = {p.X.sizes[place]}"))
+    letters = draws.random.sample("NLQ", 3)
+    claims = {f"{letter}: {say(f'symbol {letter}')}": f"{code} == {letter}" for letter in letters}
+    return _choice(topic, p, say("asked value", code=code), claims, lines, [(letter,) for letter in letters])
 
 
-def _batch_axis(draws: Draws) -> Question:
+def _batch_axis(draws: Draws, topic: str) -> Question:
     p = draws.draw(alone=False, step=False)
     name = draws.random.choice([name for name in p.tensors if name in ("Y", "hn", "cn")])
-    claims = {f"axis {place}": f"{name}.size({place}) == N" for place in range(3)}
-    text = f"Which axis of `{name}` counts the sequences of the batch?"
-    return _of_choice("layout", p, text, claims, (_rule(p, name),), lambda told: (told[-1],))
+    claims = {say("option axis", place=place): f"{name}.size({place}) == N" for place in range(3)}
+    return _choice(topic, p, say("asked batch axis", name=name), claims, (_rule(p, name),), [("0",), ("1",), ("2",)])
 
 
-# ---- slices
-
-
-def _slice(draws: Draws) -> Question:
+def _slice(draws: Draws, topic: str) -> Question:
     p = draws.draw(step=False)
     one = draws.random.choice(slices(p))
-    name = one.expression.partition("[")[0]
-    shown = f"`{one.expression}` is {written(one.axes, symbols_of(p))} = {one.axes.sizes}: {one.meaning}."
-    lines = (_rule(p, name), "A whole number takes its axis away, a slice with a colon keeps it.", shown)
-    return _of_shape("slices", p, one.expression, one.axes, lines, {name: p.tensors[name]})
+    name, axes = one.expression.partition("[")[0], written(one.axes, symbols_of(p))
+    shown = say("slice is", code=one.expression, axes=axes, meaning=one.meaning)
+    lines = (_rule(p, name), say("slices keep axes"), shown)
+    return _shape(topic, p, one.expression, one.axes, lines, {name: p.tensors[name]})
 
 
 # ---- parameters
 
 
-def _layer(draws: Draws) -> Question:
+def _layer(draws: Draws, topic: str) -> Question:
     """The first layer reads Q features; those above read what the layer below gives."""
     p = draws.draw(deep=draws.level > 1)
     spec = p.spec
-    index = draws.random.randint(0, 1) if spec.K > 1 and draws.level > 1 else 0
-    layer = LayerCount(spec, index)
-    lines = [f"{layer.formula} = {layer.substituted} = {layer.total:,}."]
-    lines += [f"{'In one direction' if spec.R == 2 else 'Of them'}, {term}." for term in layer.terms]
-    if index:
-        below = "both halves of the layer below, 2 times its width" if spec.R == 2 else "the layer below, not Q"
-        lines.append(f"Layer {index} reads {below}.")
+    k = draws.random.randint(0, 1) if spec.K > 1 and draws.level > 1 else 0
+    layer = LayerCount(spec, k)
+    below = [say("reads below, both" if spec.R == 2 else "reads below", k=k)] if k else []
+    lines = (f"{layer.formula} = {layer.substituted} = {layer.total:,}.", *below)
     bias = spec.R * {term.name: term.value for term in layer.terms}["bias"]
-    mistakes = [
-        (layer.total - bias, "Those are the weights without the biases."),
-        (layer.total - bias // 2, "torch keeps two bias vectors, b_ih and b_hh; you counted one."),
-        *([(layer.total // spec.G, f"That is one gate; {spec.kind.layer} has {spec.G}.")] if spec.G > 1 else []),
-        (layer.direction, "That is one direction; there are two."),
-        (LayerCount(spec, 0).total, "That is layer 0, which reads Q features."),
-    ]
-    where = "the cell" if spec.kind.step else f"layer {index}"
-    where += ", both directions together" if spec.R == 2 else ""
-    own = "" if spec.kind.step else f" if '_l{index}' in name"
+    mistakes = {
+        "no_bias": layer.total - bias,
+        "one_bias": layer.total - bias // 2,
+        "one_gate": layer.total // spec.G,
+        "one_direction": layer.direction,
+        "layer_0": LayerCount(spec, 0).total,
+    }
+    key = "asked layer's parameters, both" if spec.R == 2 else "asked layer's parameters"
+    text = say("asked cell's parameters" if spec.kind.step else key, k=k)
+    own = "" if spec.kind.step else f" if '_l{k}' in name"
     evidence = f"sum(p.numel() for name, p in layer.named_parameters(){own})"
-    return _of_number("parameters", p, f"How many parameters are in {where}?", layer.total, lines, evidence, *mistakes)
+    return _number(topic, p, text, layer.total, lines, evidence, **mistakes)
 
 
-def _total(draws: Draws) -> Question:
+def _total(draws: Draws, topic: str) -> Question:
     p = draws.draw(deep=True)
-    counts = p.counts
-    lines = [f"layer {one.index}: {one.substituted} = {one.total:,}" for one in counts.layers]
-    text, evidence = "How many parameters are there in all?", "sum(p.numel() for p in layer.parameters())"
-    first = (counts.first.total, "That is layer 0 alone.")
-    lines = [f"{counts.formula} = {counts.total:,}.", *lines]
-    return _of_number("parameters", p, text, counts.total, lines, evidence, first)
+    counts, evidence = p.counts, "sum(p.numel() for p in layer.parameters())"
+    lines = [f"{counts.formula} = {counts.total:,}."]
+    lines += [f"{say('layer', k=one.index)}: {one.substituted} = {one.total:,}" for one in counts.layers]
+    return _number(topic, p, say("asked parameters"), counts.total, lines, evidence, layer_0=counts.first.total)
 
 
-def _weight(draws: Draws) -> Question:
+def _weight(draws: Draws, topic: str) -> Question:
     p = draws.draw()
     name = draws.random.choice([name for name in p.weights if name.startswith("weight")])
-    axes = p.weights[name]
-    lines = [f"`{name}` is {axes.formula} = {axes.sizes}: torch writes (out, in), for `x @ weight.T`."]
+    lines = [say("weight is", name=name, axes=_in_numbers(p.weights[name]))]
     if p.spec.G > 1 and not name.startswith("weight_hr"):
-        rows = ", ".join(f"{gate} is {gate_rows(p.spec, gate)[0]}" for gate in p.spec.kind.gates)
-        lines.append(
-            f"The gates are stacked in the first axis, D rows each, G·D = {p.spec.G}·{p.spec.D} in all: {rows}."
-        )
-    return _of_shape("parameters", p, f"layer.{name}", axes, lines, dict(p.weights))
+        rows = ", ".join(say("cell rows", gate=gate, rows=gate_rows(p.spec, gate)[0]) for gate in p.spec.kind.gates)
+        lines.append(say("gates are stacked", sizes=f"G·D = {p.spec.G}·{p.spec.D}", rows=rows))
+    return _shape(topic, p, f"layer.{name}", p.weights[name], lines, dict(p.weights))
 
 
 # ---- directions
 
 
-def _features(draws: Draws) -> Question:
+def _features(draws: Draws, topic: str) -> Question:
     p = draws.draw(bidirectional=True, packed=False, step=False)
-    last, spec = last_step(p.spec, p.call), p.spec
-    width = Expression.of(last.expression).axes(p).sizes[-1]
-    twice = (2 * spec.D, "That is twice the cell state's width; the projection makes h P wide.")
-    text = f"`nn.Linear(in_features, 10)` reads `{last.expression}`. What is in_features?"
-    lines = (f"Each of the two is {spec.width} = {spec.H} wide, so {last.formula} = {width}.",)
-    one = (spec.H, "That is the width of one direction; both are joined.")
-    return _of_number("directions", p, text, width, lines, f"{last.expression}.size(-1)", one, twice)
+    last, H = last_step(p.spec, p.call), p.spec.H
+    lines = (say("both halves", H=f"{p.spec.width} = {H}", width=f"{last.formula} = {last.width}"),)
+    text, code = say("asked in_features", code=last.expression), f"{last.expression}.size(-1)"
+    return _number(topic, p, text, last.width, lines, code, one_half=H, cell_state=2 * p.spec.D)
 
 
-def _row(draws: Draws) -> Question:
+def _row(draws: Draws, topic: str) -> Question:
     p = draws.draw(bidirectional=True, packed=False, step=False, deep=True)
     layer, direction = draws.random.randrange(p.spec.K), draws.random.randrange(2)
     row = 2 * layer + direction
-    lines = (_rule(p, "hn"), f"Layer-major: row = 2·layer + direction = 2·{layer} + {direction} = {row}.")
-    text = f"Which row of `hn`, counted from 0, is layer {layer}, {('forward', 'backward')[direction]}?"
+    lines = (_rule(p, "hn"), say("layer-major", sum=f"2·{layer} + {direction} = {row}"))
+    text = say("asked backward row" if direction else "asked forward row", k=layer)
     evidence = f"[torch.equal(row, hn.view(K, R, *hn.shape[1:])[{layer}, {direction}]) for row in hn].index(True)"
-    swapped = "That would be direction-major; hn runs through the directions of layer 0 first."
-    return _of_number("directions", p, text, row, lines, evidence, (direction * p.spec.K + layer, swapped))
+    return _number(topic, p, text, row, lines, evidence, direction_major=direction * p.spec.K + layer)
 
 
 # ---- packing
 
 
-def _packed(draws: Draws, **wanted: bool) -> tuple[Prediction, tuple[int, ...]]:
-    p = draws.draw(packed=True, **wanted)
-    return p, p.call.lengths or ()
-
-
-def _sum(p: Prediction) -> str:
-    return f"T = sum(lengths) = {' + '.join(map(str, p.call.lengths or ()))} = {p.call.T}"
-
-
-def _steps(draws: Draws) -> Question:
-    p, lengths = _packed(draws)
-    padded, T = len(lengths) * p.call.L, p.call.T
-    lines = (f"{_sum(p)}: the padding, {padded - T} steps of {padded}, is never computed.",)
-    text = "How many steps does one direction of one layer compute for this batch, over all rows?"
-    mistake = (padded, "That is N·L; packing leaves the padding out.")
-    return _of_number("packing", p, text, T, lines, "packed.data.size(0)", mistake)
-
-
-def _rows_at(draws: Draws) -> Question:
-    p, lengths = _packed(draws)
-    step, packing = draws.random.randrange(p.call.L), Packing.of(lengths, p.call.L)
+def _rows_at(draws: Draws, topic: str) -> Question:
+    p = draws.draw(packed=True)
+    step, packing = draws.random.randrange(p.call.L), Packing.of(p.call.lengths or (), p.call.L)
     rows = packing.batch_size(step)
-    lines = (f"The rows longer than {step}: {rows}.", f"All batch_sizes, step by step: {list(packing.batch_sizes)}.")
-    text = f"How many rows does the packed batch have at step {step}? (Steps count from 0.)"
-    return _of_number("packing", p, text, rows, lines, f"packed.batch_sizes[{step}].item()")
+    lines = (say("longer rows", t=step, rows=rows), say("every batch size", sizes=list(packing.batch_sizes)))
+    return _number(topic, p, say("asked rows", t=step), rows, lines, f"packed.batch_sizes[{step}].item()")
 
 
-def _data(draws: Draws) -> Question:
-    p, _ = _packed(draws)
-    axes = p.packed_X or Axes()
-    lines = (f"{_sum(p)}.", f"`packed.data` is {axes.formula} = {axes.sizes}: all real steps in one axis.")
-    return _of_shape("packing", p, "packed.data", axes, lines, {"X": p.X})
+def _data(draws: Draws, topic: str) -> Question:
+    p = draws.draw(packed=True)
+    axes, lengths = p.packed_X or Axes(), p.call.lengths or ()
+    total = f"T = sum(lengths) = {' + '.join(map(str, lengths))} = {p.call.T}"
+    padded = len(lengths) * p.call.L
+    left_out = say("padding left out", sum=total, padding=padded - p.call.T, padded=padded)
+    return _shape(topic, p, "packed.data", axes, (say("data is", axes=_in_numbers(axes)), left_out), {"X": p.X})
 
 
-def _zeros(draws: Draws) -> Question:
-    p, lengths = _packed(draws)
-    row = draws.random.randrange(len(lengths))
-    length = lengths[row]
-    step = draws.random.choice((0, length - 1, min(length, p.call.L - 1), p.call.L - 1))
-    at = f"Y[{row}, {step}]" if p.spec.batch_first else f"Y[{step}, {row}]"
-    what = "padding" if step >= length else "one of them"
-    lines = (
-        f"Row {row} has {length} steps, 0 to {length - 1}. Step {step} is {what}.",
-        "`pad_packed_sequence` fills Y with zeros beyond each row's length.",
-    )
-    claims = {"hidden states": f"{at}.any()", "zeros: padding": f"not {at}.any()"}
-    words = (("hidden state",), ("zeros", "zero", "0", "padding"))
-    return _of_choice("packing", p, f"What is in `{at}`?", claims, lines, words)
+def _zeros(draws: Draws, topic: str) -> Question:
+    p = draws.draw(packed=True)
+    n, length = draws.random.choice(list(enumerate(p.call.lengths or ())))
+    t = draws.random.choice((0, length - 1, min(length, p.call.L - 1), p.call.L - 1))
+    at = f"Y[{n}, {t}]" if p.spec.batch_first else f"Y[{t}, {n}]"
+    key = "step is padding" if t >= length else "step is real"
+    lines = (say(key, n=n, length=length, last=length - 1, t=t), say("padded with zeros"))
+    return _whether(topic, p, say("asked what is in", at=at), f"{at}.any()", "states", lines)
 
 
-# ---- reshapes
+# ---- reshapes, laws, and which of several expressions is it
 
 
-def _mixed(draws: Draws) -> Question:
+def _mixed(draws: Draws, topic: str) -> Question:
     """Reshaped to N rows: whose numbers are in one row?"""
     p = draws.draw(alone=False, step=False, packed=False, deep=True)
     of_Y = "Y[0]" if p.spec.batch_first else "Y[:, 0]"
     before, method, row = draws.random.choice(
         (("hn", "view", "hn[:, 0]"), ("hn.transpose(0, 1)", "reshape", "hn[:, 0]"), ("Y", "reshape", of_Y))
     )
-    text, axes = f"{before}.{method}(N, -1)", Expression.of(before).axes(p)
-    _, scramble = reshape(axes, (p.call.N or 1, prod(axes.sizes) // (p.call.N or 1)))
-    lines = (
-        f"`{before}` is {axes.formula}, and a reshape reads it row by row, last axis fastest.",
-        "N comes first, so each row of the result is one whole sequence."
-        if scramble is None
-        else f"N does not come first, so the cut goes through whole axes: {scramble}",
-    )
-    claim = f"torch.equal({text}[0], {row}.flatten())"
-    claims = {"numbers of one sequence only": claim, "numbers of different sequences, mixed": f"not {claim}"}
-    return _of_choice("reshapes", p, f"What does a row of `{text}` hold?", claims, lines)
+    code, axes, N = f"{before}.{method}(N, -1)", Expression.of(before).axes(p), p.call.N or 1
+    _, scramble = reshape(axes, (N, prod(axes.sizes) // N))
+    why = say("whole rows") if scramble is None else say("cut rows", scramble=str(scramble))
+    lines = (say("read row by row", code=before, axes=axes.formula), why)
+    claim = f"torch.equal({code}[0], {row}.flatten())"
+    return _whether(topic, p, say("asked whose row", code=code), claim, "one sequence", lines)
 
 
-# ---- which of these expressions: what each reads says why
-
-
-@dataclass(frozen=True, slots=True)
-class _Which:
-    """Which of these expressions is it? Asked of layers that are so (+) or not so (-).
-
-    Of two that are `right` one is an option and the other the evidence; of one alone this `part` is, which is `same`.
-    """
-
-    topic: str
-    level: int
-    layers: str
-    text: str
-    right: tuple[str, ...]
-    wrong: tuple[str, ...]
-    same: str = ""
-    part: str = ""
-
-    def __call__(self, draws: Draws) -> Question:
-        p = draws.draw(step=False, **{word[1:]: word[0] == "+" for word in self.layers.split()})
-        layout, names = Layout(p.spec, p.call), p.X.names
-        words = layout.words | {
-            "first": layout.step("0"),
-            "first_forward": layout.step("0", "f"),
-            "lengths_alone": "Y[:, lengths - 1]" if p.spec.batch_first else "Y[lengths - 1]",
-            "turned": f"{names[1]}, {names[0]}",
-            "width": p.spec.width,
-        }
-        right = draws.random.sample(self.right, len(self.right))
-        same, *options = (one.format_map(words) for one in (self.same or right[1], right[0], *self.wrong))
-        options = [one for one in options if p.spec.has_c or "cn" not in one]
-        claims = {one: f"torch.equal({one}{self.part}, {same})" for one in options}
-        read = {f"{one}{self.part}": Expression.of(one + self.part).reads(p) for one in options}
-        read[same] = Expression.of(same).reads(p)
-        lines = [spoken(reads)[0].replace(reads.expression, f"`{one}`", 1) for one, reads in read.items()]
-        text = f"Which of these {self.text.format_map(words)}?"
-        return _of_choice(self.topic, p, text, claims, lines, (), draws.random)
-
-
-_BOTH, _BATCH = "+bidirectional -packed +deep", "-packed -alone +deep"
-# fmt: off
-_WHICH = (
-    _Which("slices", 1, f"{_BATCH} -bidirectional",
-           "is the top layer's hidden state after the last step, for each sequence",
-           ("{last}", "hn[-1]"), ("{last_of_the_wrong_axis}", "hn[0]", "hn[:, -1]", "cn[-1]")),
-    _Which("directions", 3, _BOTH, "is the top layer's last hidden state of the backward direction",
-           ("hn[-1]", "{first_backward}"), ("hn[-2]", "{last_backward}", "hn[0]")),
-    _Which("directions", 3, _BOTH, "is the top layer's last hidden state of the forward direction",
-           ("hn[-2]", "{last_forward}"), ("hn[-1]", "{first_forward}", "hn[0]")),
-    _Which("directions", 3, _BOTH, "has read the whole sequence in both directions",
-           ("torch.cat([hn[-2], hn[-1]], dim=-1)", "torch.cat([{last_forward}, {first_backward}], dim=-1)"),
-           ("{last}", "{first}")),
-    _Which("packing", 4, "+packed -bidirectional", "is the top layer's hidden state after each row's own last step",
-           ("hn[-1]", "{own_last}"), ("{last}", "{lengths_alone}", "hn[:, -1]")),
-    _Which("reshapes", 2, _BATCH, "gives row n all the states of sequence n",
-           ("hn.transpose(0, 1).reshape(N, -1)",), ("hn.view(N, -1)", "hn.reshape(N, -1).flip(1)"),
-           "hn[:, 0].flatten()", "[0]"),
-    _Which("reshapes", 2, "-packed -alone", "turns X into ({turned}, Q), every number where it belongs",
-           ("X.transpose(0, 1)",), ("X.view({turned}, Q)", "X.permute(2, 1, 0)"), "X[:, 0]", "[0]"),
-    _Which("reshapes", 3, f"{_BATCH} +bidirectional", "tells layers and directions apart",
-           ("hn.view(K, R, N, {width})",), ("hn.view(R, K, N, {width})", "hn.view(N, K, R, {width})"),
-           "hn[2]", "[1, 0]"),
-)
-# fmt: on
-
-
-# ---- laws
-
-
-def _law(draws: Draws) -> Question:
+def _law(draws: Draws, topic: str) -> Question:
     """Does it hold for this layer? Only laws whose two sides a learner can type: the others run the layer again."""
     p = draws.draw(step=False)
     law = draws.random.choice([law for law in laws(p.spec, call=p.call) if law.exact])
     left, _, right = law.expression.partition(" == ")
     claim = law.expression if left.endswith(".shape") else f"torch.equal({left}, {right})"
-    when = "It never does." if law.condition == "never" else f"It does under this condition: {law.condition}."
-    words = (("yes", "y", "true", "holds"), ("no", "n", "false", "does not hold"))
-    claims = {"it holds": claim, "it does not hold": f"not {claim}"}
-    return _of_choice("laws", p, f"Does `{law.expression}` hold here?", claims, (law.why, when), words)
+    lines = (law.why, say("holds when", condition=law.condition))
+    return _whether(topic, p, say("asked law", law=law.expression), claim, "holds", lines)
 
 
-_MAKERS: dict[str, tuple[tuple[int, Callable[[Draws], Question]], ...]] = {
-    "shapes": ((1, _output), (1, _output), (2, _start)),
-    "layout": ((1, _size), (1, _batch_axis)),
-    "slices": ((1, _slice),),
-    "parameters": ((1, _layer), (2, _weight), (3, _total)),
-    "directions": ((3, _features), (3, _row)),
-    "packing": ((4, _steps), (4, _rows_at), (4, _data), (4, _zeros)),
-    "reshapes": ((2, _mixed), (2, _mixed)),
-    "laws": ((2, _law),),
-}
-"""From which level on a question is asked; twice for one that comes up twice as often."""
-for _which in _WHICH:
-    _MAKERS[_which.topic] += ((_which.level, _which),)
+def _which(draws: Draws, topic: str, layers: str, key: str, right: str, wrong: str, same: str) -> Question:
+    """Which of these expressions is it? Asked of layers that are so (+) or not so (-); what each reads says why.
+
+    Of two that are right one is an option and the other its evidence; of one alone this part of it is, which is `same`.
+    """
+    p = draws.draw(step=False, **{word[1:]: word[0] == "+" for word in layers.split()})
+    layout, names = Layout(p.spec, p.call), p.X.names
+    words = layout.words | {
+        "first": layout.step("0"),
+        "first_forward": layout.step("0", "f"),
+        "lengths_alone": "Y[:, lengths - 1]" if p.spec.batch_first else "Y[lengths - 1]",
+        "turned": f"{names[1]}, {names[0]}",
+        "width": p.spec.width,
+    }
+    part, equal = same.format_map(words).split(" is ") if same else ("", "")
+    rights, wrongs = ([one.format_map(words) for one in some.split("; ")] for some in (right, wrong))
+    draws.random.shuffle(rights)
+    options = [rights[0], *(one for one in wrongs if p.spec.has_c or "cn" not in one)]
+    draws.random.shuffle(options)
+    equal = equal or rights[1]
+    claims = {one: f"torch.equal({one}{part}, {equal})" for one in options}
+    read = [Expression.of(one).reads(p) for one in (*(one + part for one in options), equal)]
+    lines = [spoken(reads)[0].replace(reads.expression, f"`{reads.expression}`", 1) for reads in read]
+    return _choice(topic, p, say(f"which {key}", turned=words["turned"]), claims, lines)
+
+
+_BOTH, _BATCH = "+bidirectional -packed +deep", "-packed -alone +deep"
+_JOINED = "torch.cat([hn[-2], hn[-1]], dim=-1); torch.cat([{last_forward}, {first_backward}], dim=-1)"
+_OF_EXPRESSIONS = (
+    ("slices", 1, f"{_BATCH} -bidirectional", "last", "{last}; hn[-1]",
+     "{last_of_the_wrong_axis}; hn[0]; hn[:, -1]; cn[-1]", ""),
+    ("directions", 3, _BOTH, "backward", "hn[-1]; {first_backward}", "hn[-2]; {last_backward}; hn[0]", ""),
+    ("directions", 3, _BOTH, "forward", "hn[-2]; {last_forward}", "hn[-1]; {first_forward}; hn[0]", ""),
+    ("directions", 3, _BOTH, "everything", _JOINED, "{last}; {first}", ""),
+    ("packing", 4, "+packed -bidirectional", "own last", "hn[-1]; {own_last}",
+     "{last}; {lengths_alone}; hn[:, -1]", ""),
+    ("reshapes", 2, _BATCH, "rows", "hn.transpose(0, 1).reshape(N, -1)",
+     "hn.view(N, -1); hn.reshape(N, -1).flip(1)", "[0] is hn[:, 0].flatten()"),
+    ("reshapes", 2, "-packed -alone", "turned", "X.transpose(0, 1)",
+     "X.view({turned}, Q); X.permute(2, 1, 0)", "[0] is X[:, 0]"),
+    ("reshapes", 3, f"{_BATCH} +bidirectional", "apart", "hn.view(K, R, N, {width})",
+     "hn.view(R, K, N, {width}); hn.view(N, K, R, {width})", "[1, 0] is hn[2]"),
+)  # fmt: skip
+
+_MAKERS: list[tuple[str, int, Callable[[Draws, str], Question]]] = [
+    ("shapes", 1, _tensor),
+    ("shapes", 1, _tensor),
+    ("shapes", 2, partial(_tensor, names="h0 c0", key="asked first state")),
+    ("layout", 1, _size),
+    ("layout", 1, _batch_axis),
+    ("slices", 1, _slice),
+    ("parameters", 1, _layer),
+    ("parameters", 2, _weight),
+    ("parameters", 3, _total),
+    ("directions", 3, _features),
+    ("directions", 3, _row),
+    ("packing", 4, _rows_at),
+    ("packing", 4, _data),
+    ("packing", 4, _zeros),
+    ("reshapes", 2, _mixed),
+    ("reshapes", 2, _mixed),
+    ("laws", 2, _law),
+]
+"""Topic, from which level on, and what asks; twice what comes up twice as often."""
+for _topic, _level, *_words in _OF_EXPRESSIONS:
+    _MAKERS.append((_topic, _level, partial(lambda words, draws, topic: _which(draws, topic, *words), _words)))

@@ -91,6 +91,22 @@ def test_the_batch_axis_is_inferred() -> None:
     assert "no axis moves its own rows" in " ".join(unbatched.report.not_tested)
 
 
+def test_the_batch_of_steps_first_is_found_behind_a_bug() -> None:
+    """No axis moves its own rows where a softmax runs along the batch: what layer and result have is the batch."""
+
+    class Attention(Net):
+        def forward(self, x: Tensor, scale: float = 1.0) -> Tensor:
+            out, _ = self.rnn(x)
+            weights = torch.softmax(self.head(out).mean(-1, keepdim=True), dim=1)
+            result: Tensor = (weights * out).sum(0)
+            return result
+
+    report = watched(Attention(), torch.randn(L, N, Q))
+    assert report.codes == ("LS201",)
+    assert "softmax" in report.findings[0].where.source  # type: ignore[union-attr]
+    assert "axis 1 of the input as the batch" in report.report.tested[0]
+
+
 def test_a_second_input_can_show_the_batch() -> None:
     """An image's features (N, Q) beside its caption's tokens (N, L)."""
 
