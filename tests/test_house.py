@@ -83,8 +83,10 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_version_is_the_installed_one() -> None:
-    """`__version__` and the package's metadata agree."""
+    """`__version__` and the package's metadata agree, and the changelog says when it was released."""
     assert lstm_shapes.__version__ == importlib.metadata.version("lstm-shapes")
+    released = re.escape(f"## [{lstm_shapes.__version__}] - ") + r"\d{4}-\d{2}-\d{2}$"
+    assert re.search(released, (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 
 KNOWN_STRINGS = {

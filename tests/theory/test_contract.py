@@ -201,6 +201,14 @@ def test_a_maker_of_another_width_is_named() -> None:
     assert problem.hint.startswith("It comes from nn.GRU(4, 6, num_layers=2, batch_first=True). Its width is 6")
 
 
+@pytest.mark.parametrize(("width", "halves"), [(10, True), (7, False), (4, False)])
+def test_a_state_twice_as_wide_may_be_two_halves(width: int, halves: bool) -> None:
+    """Of D = 5, 10 numbers may be two directions side by side; 7 = 2 + D may not."""
+    for problem in problems(LSTM, X, pair(Operand((2, 3, width)))):
+        assert ("[..., :5] is the forward one" in problem.hint) is halves
+        assert f"nn.Linear({width}, 5)" in problem.hint
+
+
 def test_an_advice_that_would_not_run_is_no_fix() -> None:
     """x has Q on axis 1, but moving it leaves N wrong for the state: said, and not offered as what makes it run."""
     first, *_ = problems(GRU, Operand((3, 4, 7)), Operand((2, 9, 5)))

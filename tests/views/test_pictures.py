@@ -394,3 +394,18 @@ def test_packed_labels_do_not_overlap() -> None:
     svg = ls.picture(3, 5, kind="packed", lengths=tuple(1000 + i * 7919 % 1000 for i in range(1500))).svg
     cells = {width for _, _, width, _, cls in boxes(svg) if cls == "l-in"}
     assert min(cells) >= 7.8 * len("2,249,749")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("3", "row n=3 only"),
+        ("2:5:2", "rows n=2 and 4 only"),
+        ("2:6", "rows n=2 to 5 only"),
+        ("1:9:3", "rows n=1, 4, 7 only"),
+        ("::2", "rows n=0, 2, …, 8 only"),
+    ],
+)
+def test_rows_that_are_read_are_listed_shortly(rows: str, said: str) -> None:
+    """One, two, a range, a few with a step, many with a step."""
+    assert said in " ".join(str(ls.picture(4, 8, N=9, L=3, highlight=f"Y[{rows}]")).split())
