@@ -190,6 +190,8 @@ def answer(
     nothing: list[Axes | None] = [None] * len(tensors_in(out))
     if rule is None:
         return nothing
+    if not args and "input" in kwargs:  # torch's word for the first operand, which rules call by its place
+        args, kwargs = (kwargs["input"],), {name: value for name, value in kwargs.items() if name != "input"}
     everything = (*args, *kwargs.values())
     each = [one for value in everything for one in (value if isinstance(value, tuple | list) else [value])]
     sources = [named for value in each if (named := axes(value)) is not None]

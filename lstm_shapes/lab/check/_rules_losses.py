@@ -266,7 +266,7 @@ def _sums_elsewhere(losses: Losses, lab: Experiments | None) -> Iterator[Finding
         source, features = made.inputs[0], losses.features(made.inputs[0])
         over = losses.axes(source)[dim].name
         weighted = [call for call in made.outputs[0].readers if call.name not in MOVES | CLASSES | {"ctc_loss"}]
-        if len(features) != 1 or dim % len(source.shape) in features or (not name and (over != "L" or weighted)):
+        if len(features) != 1 or dim % len(source.shape) in features or (not name and (over == "N" or weighted)):
             continue
         word = {"L": "the steps", "N": "the batch"}.get(over, f"axis {dim}")
         classes = -1 if features[0] == len(source.shape) - 1 else features[0]

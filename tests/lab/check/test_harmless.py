@@ -305,13 +305,14 @@ def _by_foreach(weight: Tensor) -> None:
 def test_a_parameter_that_the_model_writes_to_is_put_back(write: Callable[[Tensor], object]) -> None:
     """Parameters are copied when a call is about to write into them, by whatever name."""
     rnn = nn.GRU(5, 8, batch_first=True)
+    weight = rnn.get_parameter("weight_hh_l0")
 
-    def model(x: Tensor) -> Tensor:
+    def model(x: Tensor) -> object:
         with torch.no_grad():
-            write(rnn.weight_hh_l0)
+            write(rnn.get_parameter("weight_hh_l0"))
         return rnn(x)[0][:, -1]
 
-    before, memory = rnn.weight_hh_l0.detach().clone(), rnn.weight_hh_l0.data_ptr()
+    before, memory = weight.detach().clone(), weight.data_ptr()
     assert check(model, torch.randn(4, 6, 5)).ok
-    assert torch.equal(rnn.weight_hh_l0, before)
-    assert rnn.weight_hh_l0.data_ptr() == memory
+    assert torch.equal(weight, before)
+    assert weight.data_ptr() == memory
