@@ -198,6 +198,16 @@ def test_moves_and_casts_keep_names(shape_device: torch.device) -> None:
     assert x[:, -1].device.type == shape_device.type
 
 
+def test_the_first_operand_by_its_keyword() -> None:
+    """torch calls the first operand `input`: by that word a function keeps the names as by its place."""
+    x = annotate(torch.randn(4, 5, 3), "N C L")
+    mean, variance = torch.zeros(5), torch.ones(5)
+    normalised = torch.nn.functional.batch_norm(input=x, running_mean=mean, running_var=variance)
+    for result in (torch.softmax(input=x, dim=1), normalised, torch.tanh(input=x)):
+        assert isinstance(result, AnnotatedTensor)
+        assert result.axes == x.axes
+
+
 def test_numpy_len_and_iteration() -> None:
     """numpy sees the values; iterating gives rows without the first axis."""
     x = X()

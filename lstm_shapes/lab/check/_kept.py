@@ -216,7 +216,11 @@ def _first_only(lab: Experiments) -> Unread | None:
     marks[0].narrow(axis, 0, 1).fill_(True)
     marks[1] = ~marks[0]
     parts, ends = reaching(lab, {value: marks}, ("first", "rest"))
-    return Unread("first", value, losing(parts, lab.baseline.calls)) if ends == {"first"} else None
+    if ends != {"first"}:
+        return None
+    # From the results back: a loop takes its first step from all of them too, and goes on to the others.
+    on_the_way = [call for call in lab.baseline.calls if any(v.index in lab.on_path for v in call.outputs)]
+    return Unread("first", value, losing(parts, reversed(on_the_way)))
 
 
 def from_zero(lab: Experiments, layer: LayerCall) -> bool:

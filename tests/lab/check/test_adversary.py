@@ -77,6 +77,37 @@ WRONG = {
         inputs = (torch.randn(4, 7, 5), torch.tensor([3, 7, 5, 2]))
         """,
     ),
+    "log-probabilities over the columns of a picture, behind pooling and batch statistics": (
+        "LS216",
+        """
+        conv, norm = nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4)
+        rnn, head = nn.LSTM(16, 10, bidirectional=True), nn.Linear(20, 11)
+        class Reader(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList([conv, norm, rnn, head])
+            def forward(self, pictures):
+                y = F.max_pool2d(norm(conv(pictures)).relu(), 2)
+                N, C, height, width = y.shape
+                y = rnn(y.permute(3, 0, 1, 2).reshape(width, N, C * height))[0]
+                return F.log_softmax(head(y), 0)  # here
+        model, inputs = Reader(), (torch.randn(5, 1, 8, 20),)
+        """,
+    ),
+    "the first of all states of a recurrence written by hand": (
+        "LS213",
+        """
+        weights, head = nn.Linear(12, 24), nn.Linear(12, 2)
+        def model(x):
+            value, forget = weights(x).chunk(2, -1)
+            forget, c, states = torch.sigmoid(forget), torch.zeros_like(x[0]), []
+            for t in range(len(x)):
+                c = forget[t] * c + (1 - forget[t]) * value[t]
+                states.append(torch.tanh(c))
+            return head(torch.stack(states)[0])  # here
+        inputs, batch_dim = (torch.randn(7, 5, 12),), 1
+        """,
+    ),
     "the directions of all layers joined, not those of each": (
         "LS205",
         """
