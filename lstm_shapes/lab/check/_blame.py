@@ -26,14 +26,14 @@ from lstm_shapes.lab.trace import Call, LayerCall, Value, is_loss
 from lstm_shapes.lab.trace._families import PRODUCTS, VIEWS, broadcasts, names_in
 
 from ._experiments import Experiments
-from ._fixes import Edit, Fix
+from ._fixes import Edit, Fix, samples_hold
 from ._layout import made_axis
 from ._padding import packing_of
 from ._samples import Samples, cut, samples_of, wider_of
 
 Kind = Literal[
     "time", "steps", "unbatched", "carried", "view", "along", "product", "joined", "state", "flattened", "picked",
-    "order", "sorted", "other",
+    "order", "sorted", "stacked", "other",
 ]  # fmt: skip
 
 # Functions that work along `dim`, and the place of that argument.
@@ -147,6 +147,26 @@ class Blame:
 
 def blame_of(lab: Experiments) -> Blame | None:
     """Who mixes the samples, None where nobody does."""
+    blame = _first_to_mix(lab)
+    return None if blame is None else _stacked(lab, blame) or blame
+
+
+def _stacked(lab: Experiments, blame: Blame) -> Blame | None:
+    """The stack behind which samples and steps are exchanged, where its other axis makes all right and nothing else."""
+    if blame.kind not in ("time", "along", "product", "joined", "picked") or any(
+        samples_hold(lab, fix) for fix in blame.fixes
+    ):
+        return None
+    for made, call in blame.value.way_back():
+        if call.name == "stack":
+            dim = call.argument(1, "dim", 0)
+            fixes = [with_dim(call, 1 - dim)] if dim in (0, 1) else []
+            held = bool(fixes) and samples_hold(lab, fixes[0])
+            return Blame(blame.samples, "stacked", call, made, fixes) if held else None
+    return None
+
+
+def _first_to_mix(lab: Experiments) -> Blame | None:
     samples = lab.ask(samples_of)
     call = samples.culprit
     if call is None or samples.kind not in ("mixed", "dropped", "permuted"):

@@ -51,6 +51,11 @@ _SAYS = {
         "{0.index} takes single samples out of the batch, and the result holds only those",
         "{0.name} {0.shape} has the samples on axis {0.axis}; {0.samples.moved}",
     ),
+    "stacked": (
+        "LS201",
+        "{0.call.name} puts the steps where what follows has the samples",
+        "{0.shape}, the result, has the samples on axis {0.axis}; {0.samples.moved}",
+    ),
     "joined": ("LS201", "{0.symbol} joins rows of different samples", "{0.layouts}"),
     "other": (
         "LS201",

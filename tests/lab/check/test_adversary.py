@@ -108,6 +108,35 @@ WRONG = {
         inputs, batch_dim = (torch.randn(7, 5, 12),), 1
         """,
     ),
+    "steps stacked in front, for a layer that is told batch_first": (
+        "LS201",
+        """
+        cell, rnn = nn.GRUCell(5, 8), nn.LSTM(8, 6, batch_first=True)
+        def model(x):
+            h, steps = x.new_zeros(x.size(0), 8), []
+            for t in range(x.size(1)):
+                h = cell(x[:, t], h)
+                steps.append(h)
+            y = torch.stack(steps)  # here
+            state = x.new_zeros(1, y.size(0), 6)
+            return rnn(y, (state, state))[0][:, -1]
+        inputs = (torch.randn(4, 7, 5),)
+        """,
+    ),
+    "a gate taken for one sample of a view": (
+        "LS201",
+        """
+        both, head = nn.Linear(13, 32), nn.Linear(8, 3)
+        def model(x):
+            h = c = x.new_zeros(x.size(0), 8)
+            for t in range(x.size(1)):
+                i, f, g, o = both(torch.cat([x[:, t], h], 1)).view(4, -1, 8).unbind(0)  # here
+                c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+                h = torch.sigmoid(o) * torch.tanh(c)
+            return head(h)
+        inputs = (torch.randn(4, 6, 5),)
+        """,
+    ),
     "the directions of all layers joined, not those of each": (
         "LS205",
         """
