@@ -17,8 +17,6 @@ from typing import Any, NoReturn, TypeVar
 from lstm_shapes.errors import LstmShapesError, nearest
 from lstm_shapes.theory.symbols import SYMBOLS
 
-__all__ = ["Parser", "UsageError", "decimal", "near", "whole", "whole_numbers"]
-
 Number = TypeVar("Number", int, float)
 
 

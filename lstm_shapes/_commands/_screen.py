@@ -12,8 +12,6 @@ from typing import Any, TextIO
 
 from lstm_shapes.language import say as sentence
 
-__all__ = ["data", "loading", "put", "say", "show", "waiting", "write"]
-
 
 def say(text: str = "", stream: TextIO | None = None) -> None:
     """A line, now: what stands in a pipe must not wait for what follows."""

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from lstm_shapes.display.page import Block
     from lstm_shapes.lab.proof import Proof
 
-__all__ = ["declare", "main"]
-
 
 def declare(parser: Parser) -> None:
     parser.layer()

@@ -22,8 +22,6 @@ from lstm_shapes.language import language, say
 from . import _screen
 from ._parser import Parser, whole
 
-__all__ = ["declare", "main"]
-
 
 def declare(parser: Parser) -> None:
     parser.add_argument("--port", metavar="PORT", type=whole, help="0 takes a free one (default: 0)")

@@ -10,8 +10,6 @@ from typing import Any
 
 from lstm_shapes.errors import LstmShapesError, SpecError
 
-__all__ = ["HOST", "serve"]
-
 HOST = "127.0.0.1"
 """Loopback: nobody else on the network reaches it, and a page under another host name is turned away."""
 

@@ -20,8 +20,6 @@ from lstm_shapes.lab.run import run
 from lstm_shapes.language import say, speaking
 from lstm_shapes.theory.spec import Spec
 
-__all__ = ["stepped"]
-
 
 def stepped(spec: Spec, L: int, *, layer: int = 0, direction: int = 0, t: int = 0, d: int = 0) -> str:
     """HTML: gates and states of unit d over time, and step t of them written out.

@@ -11,8 +11,6 @@ from lstm_shapes.theory.spec import UNTOLD, printable
 
 from .titles import headline, number_of_bytes
 
-__all__ = ["checkpoint_view", "mismatches_view"]
-
 
 @view.register(Checkpoint)
 def checkpoint_view(checkpoint: Checkpoint) -> Page:

@@ -15,8 +15,6 @@ from lstm_shapes.theory.spec import gate_rows, suffix
 
 from .titles import headline, number_of_bytes, place, subtitle
 
-__all__ = ["cell_view", "feedback_view", "step_view", "trace_view"]
-
 # Beyond this many layers and directions a table of all is no table.
 _CELLS_SHOWN = 6
 _NUMBERS_SHOWN = 5

@@ -12,8 +12,6 @@ from lstm_shapes.lab.trace import Where
 
 from .titles import near
 
-__all__ = ["report_view", "rule_view", "rules_view", "watch_view"]
-
 _ROLES: dict[str, Role] = {"error": "bad", "warning": "strong", "note": "quiet"}
 _MARKS = {"error": "✗", "warning": "!", "note": "·"}
 # A dependence matrix is drawn up to this many rows and columns; beyond, its sentence says enough.

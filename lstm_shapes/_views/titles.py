@@ -9,8 +9,6 @@ from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec
 
-__all__ = ["headline", "near", "number_of_bytes", "place", "sizes", "subtitle"]
-
 
 def headline(spec: Spec) -> str:
     """`LSTM(Q=28, D=256, K=3)`, with what differs from a plain layer."""

@@ -11,8 +11,6 @@ from lstm_shapes.language import gloss, say
 
 from .titles import near
 
-__all__ = ["walk_view"]
-
 
 @view.register(Walk)
 def walk_view(walk: Walk) -> Page:

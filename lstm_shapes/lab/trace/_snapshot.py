@@ -19,8 +19,6 @@ from lstm_shapes.lab._private import MODULES, storage_of
 
 from ._where import theirs
 
-__all__ = ["Reached", "Snapshot", "reach"]
-
 # Values that nothing can change.
 _ATOMS = frozenset({int, float, bool, str, bytes, complex, type(None), type, range, slice, torch.dtype, torch.device})
 _CONTAINERS = (dict, list, set, deque, bytearray)
