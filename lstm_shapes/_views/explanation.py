@@ -92,8 +92,6 @@ def _reading(prediction: Prediction) -> Iterator[tuple[str, Slice]]:
 
 
 # ---- its parts, which show themselves too
-
-
 @view.register(Slices)
 def slices_view(slices: Slices) -> Page:
     """`Explanation.slices`."""

@@ -43,8 +43,6 @@ def grid_sketch(picture: Picture) -> Sketch:
 
 
 # ---- what is shown
-
-
 class _Box(NamedTuple):
     """One place of the grid: its class, label and tip as SVG, its mark in characters."""
 

@@ -19,11 +19,7 @@ from .grid import grid_sketch
 from .staircase import packed_sketch
 from .titles import headline, subtitle
 
-_SKETCHES: dict[str, Callable[[Picture], Sketch]] = {
-    "grid": grid_sketch,
-    "cell": cell_sketch,
-    "packed": packed_sketch,
-}
+_SKETCHES: dict[str, Callable[[Picture], Sketch]] = {"grid": grid_sketch, "cell": cell_sketch, "packed": packed_sketch}
 
 
 @view.register(Picture)

@@ -166,8 +166,6 @@ def _keys(items: tuple[Any, ...], step: Step, lengths: Shape | None, N: int | No
 
 
 # ---- each operation: the shapes of its operands and its arguments -> what it makes
-
-
 def _getitem(shapes: Sequence[Shape], *keys: Any) -> Made:
     axes = [key for key in keys if not isinstance(key, int)]
     picks = [place for place, key in enumerate(axes) if isinstance(key, tuple)]

@@ -190,10 +190,7 @@ class Experiments:
         return moved, self.follow(given, compare).error
 
     def plain(
-        self,
-        given: Given,
-        edits: dict[int, Callable[..., Any]] | None = None,
-        patch: Callable[[], None] | None = None,
+        self, given: Given, edits: dict[int, Callable[..., Any]] | None = None, patch: Callable[[], None] | None = None
     ) -> Outcome:
         """A run from the start that is only held still; `patch` changes the model before, for this run."""
         self._snapshot.restore()

@@ -157,8 +157,6 @@ def _followable(model: Any) -> tuple[Any, list[str]]:
 
 
 # ---------------------------------------------------------------- names that are given
-
-
 def _said(inputs: Sequence[Any], axes: str | Sequence[str | None] | None, batch_dim: int | None) -> list[Axes | None]:
     """What the caller says of the axes of each input."""
     given = [axes] if isinstance(axes, str) else list(axes or ())
@@ -218,8 +216,6 @@ def named_weights(modules: Iterable[tuple[str, nn.Module]]) -> Iterator[None]:
 
 
 # ---------------------------------------------------------------- what is shown
-
-
 class _View:
     """The steps of a recorded run, with names."""
 

@@ -43,8 +43,6 @@ _TORCH_RNN = (str(Path("nn", "utils", "rnn.py")), str(Path("nn", "modules", "rnn
 
 
 # ---------------------------------------------------------------- what is written
-
-
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A simple statement, or the head of a compound one, as it is written."""
@@ -132,8 +130,6 @@ def _returned(node: ast.stmt) -> tuple[str, ...]:
 
 
 # ---------------------------------------------------------------- what ran
-
-
 @dataclass(frozen=True, slots=True)
 class Row:
     """A tensor that has a name in the program, as it was then."""

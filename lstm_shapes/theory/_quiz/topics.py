@@ -133,8 +133,6 @@ class Draws:
 
 
 # ---- the three kinds of answers
-
-
 def _shape(
     topic: str, p: Prediction, what: str, axes: Axes, lines: Iterable[str], others: Mapping[str, Axes], text: str = ""
 ) -> Question:
@@ -197,8 +195,6 @@ def _in_numbers(axes: Axes) -> str:
 
 
 # ---- shapes, layout, slices
-
-
 def _tensor(draws: Draws, topic: str, names: str = "Y hn cn", key: str = "asked shape") -> Question:
     p = draws.draw()
     name = draws.random.choice([name for name in p.tensors if name in names.split()])
@@ -234,8 +230,6 @@ def _slice(draws: Draws, topic: str) -> Question:
 
 
 # ---- parameters
-
-
 def _layer(draws: Draws, topic: str) -> Question:
     """The first layer reads Q features; those above read what the layer below gives."""
     p = draws.draw(deep=draws.level > 1)
@@ -278,8 +272,6 @@ def _weight(draws: Draws, topic: str) -> Question:
 
 
 # ---- directions
-
-
 def _features(draws: Draws, topic: str) -> Question:
     p = draws.draw(bidirectional=True, packed=False, step=False)
     last, H, W = last_step(p.spec, p.call), p.spec.H, p.spec.width
@@ -299,8 +291,6 @@ def _row(draws: Draws, topic: str) -> Question:
 
 
 # ---- packing
-
-
 def _rows_at(draws: Draws, topic: str) -> Question:
     p = draws.draw(packed=True)
     step, packing = draws.random.randrange(p.call.L), Packing.of(p.call.lengths or (), p.call.L)
@@ -329,8 +319,6 @@ def _zeros(draws: Draws, topic: str) -> Question:
 
 
 # ---- reshapes, laws, and which of several expressions is it
-
-
 def _mixed(draws: Draws, topic: str) -> Question:
     """Reshaped to N rows: whose numbers are in one row?"""
     p = draws.draw(alone=False, step=False, packed=False, deep=True)
