@@ -9,7 +9,6 @@ from lstm_shapes.display import view
 from lstm_shapes.display.page import Block, Cell, Column, Lines, Mark, Page, Sheet, code
 from lstm_shapes.explanation import Explanation
 from lstm_shapes.language import say
-from lstm_shapes.theory.call import Packing
 from lstm_shapes.theory.laws import Law, Laws
 from lstm_shapes.theory.notes import Notes, notes
 from lstm_shapes.theory.predict import Prediction
@@ -71,7 +70,7 @@ def _behind(explanation: Explanation) -> Iterator[Block]:
     if explanation.slices:
         yield _every_slice(explanation.slices)
     if call.lengths is not None:
-        yield from packing_blocks(Packing.of(call.lengths, call.L))
+        yield from packing_blocks(call)
     yield Lines(say("notes"), explanation.notes)
     yield laws_sheet(explanation.laws)
 

@@ -78,8 +78,7 @@ def _count(layer: nn.Module, spec: Spec, call: Call, device: str) -> int:
     """MACs of one forward pass."""
     x: Any = torch.zeros(Prediction(spec, call).X.sizes, device=device, dtype=torch.float64)
     if call.lengths is not None:
-        rows = [sum(length > step for length in call.lengths) for step in range(max(call.lengths))]
-        x = PackedSequence(x.new_zeros(call.T, spec.Q), torch.tensor(rows, device="cpu"))
+        x = PackedSequence(x.new_zeros(call.T, spec.Q), torch.tensor(call.batch_sizes, device="cpu"))
     if device == "meta":
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             layer(x)

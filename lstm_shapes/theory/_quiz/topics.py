@@ -17,7 +17,7 @@ from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.language import say
 from lstm_shapes.theory._axis_rules.reshaping import reshape
 from lstm_shapes.theory.axes import Axes
-from lstm_shapes.theory.call import Call, Packing
+from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.counts import LayerCount
 from lstm_shapes.theory.expression import Expression
 from lstm_shapes.theory.laws import laws
@@ -293,9 +293,9 @@ def _row(draws: Draws, topic: str) -> Question:
 # ---- packing
 def _rows_at(draws: Draws, topic: str) -> Question:
     p = draws.draw(packed=True)
-    step, packing = draws.random.randrange(p.call.L), Packing.of(p.call.lengths or (), p.call.L)
-    rows = packing.batch_size(step)
-    lines = (say("longer rows", t=step, rows=rows), say("every batch size", sizes=list(packing.batch_sizes)))
+    step = draws.random.randrange(p.call.L)
+    rows = p.call.batch_size(step)
+    lines = (say("longer rows", t=step, rows=rows), say("every batch size", sizes=list(p.call.batch_sizes)))
     return _number(topic, p, say("asked rows", t=step), rows, lines, f"packed.batch_sizes[{step}].item()")
 
 
@@ -303,8 +303,7 @@ def _data(draws: Draws, topic: str) -> Question:
     p = draws.draw(packed=True)
     axes, lengths = p.packed_X or Axes(), p.call.lengths or ()
     total = f"T = sum(lengths) = {' + '.join(map(str, lengths))} = {p.call.T}"
-    padded = len(lengths) * p.call.L
-    left_out = say("padding left out", sum=total, padding=padded - p.call.T, padded=padded)
+    left_out = say("padding left out", sum=total, padding=p.call.saved, padded=p.call.padded)
     return _shape(topic, p, "packed.data", axes, (say("data is", axes=_in_numbers(axes)), left_out), {"X": p.X})
 
 
