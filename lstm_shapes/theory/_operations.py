@@ -43,7 +43,6 @@ class Step:
 
     @property
     def shape(self) -> Shape:
-        """The sizes of what it gives."""
         return self.axes.sizes
 
     def leaves(self, box: Iterable[range]) -> Iterator[tuple[str, Box]]:
@@ -111,7 +110,6 @@ def _key(entry: Any) -> Any:
 
 
 def _wrong(rule: str, got: object) -> ShapeError:
-    """The error of what torch would refuse."""
     return ShapeError("expression", rule, got=got)
 
 

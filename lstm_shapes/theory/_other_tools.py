@@ -32,7 +32,6 @@ class Convention:
     why: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
         return asdict(self)
 
 

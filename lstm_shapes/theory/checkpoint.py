@@ -166,7 +166,6 @@ def _changed(key: str, step: tuple[str, str]) -> str:
 
 
 def _written(code: str, step: tuple[str, str]) -> str:
-    """The same in Python."""
     old, new = step
     if old == "_raw" or not new:
         return f"{code}.remove{'suffix' if old == '_raw' else 'prefix'}({old!r})"
