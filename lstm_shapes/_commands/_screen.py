@@ -37,7 +37,6 @@ def put(value: Any) -> None:
 
 
 def data(value: Any) -> None:
-    """Plain data for another program."""
     say(json.dumps(value, ensure_ascii=False, indent=2))
 
 
@@ -50,7 +49,6 @@ def show(value: Any, as_data: bool) -> None:
 
 
 def write(file: Path, page: str) -> None:
-    """A page into a file, which is then named."""
     file.write_text(page, encoding="utf-8")
     say(sentence("wrote", file=str(file)), sys.stderr)
 

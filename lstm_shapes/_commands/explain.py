@@ -83,7 +83,6 @@ def main(
 
 
 def _put_below(*blocks: Block, more: str = "") -> None:
-    """Continue the page that is on the screen."""
     from lstm_shapes.display.page import Page
 
     _screen.say()

@@ -56,7 +56,6 @@ def parameters_sheet(counts: Counts, *, full: bool = False) -> Sheet:
 
 
 def _about_bias(counts: Counts) -> str:
-    """Why there are two biases."""
     return say(f"two biases {counts.spec.cell.removesuffix('Cell')}") if counts.spec.bias else ""
 
 

@@ -93,7 +93,6 @@ def _reading(prediction: Prediction) -> Iterator[tuple[str, Slice]]:
 # ---- its parts, which show themselves too
 @view.register(Slices)
 def slices_view(slices: Slices) -> Page:
-    """`Explanation.slices`."""
     if not slices:
         return Page(say("slices"), say("nothing to slice"), ())
     return Page("", "", (_every_slice(slices),))
@@ -129,7 +128,6 @@ def notes_view(notes: Notes) -> Page:
 
 @view.register(Laws)
 def laws_view(laws: Laws) -> Page:
-    """What `laws` returns."""
     holding = sum(law.holds for law in laws)
     told = say("laws counted", holding=holding, others=len(laws) - holding)
     return Page(told, "", (laws_sheet(laws),))

@@ -47,7 +47,6 @@ def _over_time(trace: GateTrace | CellTrace, sheet: Sheet, *blocks: Lines) -> Pa
 
 @view.register(CellTrace)
 def cell_view(cell: CellTrace) -> Page:
-    """One direction of one layer."""
     return _over_time(cell, Sheet("", (), tuple(_tensor_rows(cell))))
 
 

@@ -19,7 +19,6 @@ UNITS, WIDTH = 24, 74
 
 @view.register(HeatMap)
 def heatmap_view(heatmap: HeatMap) -> Page:
-    """What `trace.heatmap(…)` returns."""
     drawing = Drawing(say("map"), lambda width: heatmap_text(heatmap, min(width, WIDTH)), _svg(heatmap))
     return Page(heatmap.title, heatmap.caption, (drawing,))
 

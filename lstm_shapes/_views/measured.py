@@ -19,7 +19,6 @@ _SHOWN = 40
 
 @view.register(Proof)
 def proof_view(proof: Proof) -> Page:
-    """What `prove` returns."""
     return Page(say("proof of", layer=headline(proof.spec)), subtitle(proof.spec, proof.call), (proof_sheet(proof),))
 
 

@@ -47,7 +47,6 @@ def overview(prediction: Prediction) -> Callable[[], str]:
 
 
 def _svg(prediction: Prediction, sketch: Sketch) -> str:
-    """The whole SVG."""
     canvas, title = Canvas(), f"{headline(prediction.spec)}, {sketch.title}"
     y = canvas.paragraph(20, 30, title, "l-title", line=22) - 3
     for sentence in sketch.said:

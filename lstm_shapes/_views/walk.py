@@ -14,7 +14,6 @@ from .titles import near
 
 @view.register(Walk)
 def walk_view(walk: Walk) -> Page:
-    """What `walk` returns."""
     columns = (Column(say("line"), right=True), Column(say("program"), fold=True))
     ends = [Branch(tuple(("", Mark(_made(made), "symbol")) for made in some)) for some in (walk.inputs, walk.output)]
     blocks: list[Block] = [Tree("", columns, (ends[0], *_branches(walk.steps), ends[1]), open=2)]
