@@ -12,6 +12,7 @@ from .recorder import (
     CELLS,
     DRAWS,
     ENTERS,
+    KERNELS,
     LEAVES_TORCH,
     Call,
     Follower,
@@ -24,7 +25,6 @@ from .recorder import (
     substituted,
     tensors_of,
 )
-from .recorder import RECURRENT as KERNELS
 
 __all__ = [
     "CELLS", "DRAWS", "ENTERS", "KERNELS", "LEAVES_TORCH", "Bounded", "Call", "Follower", "LayerCall", "Plain",

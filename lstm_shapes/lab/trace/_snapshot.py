@@ -167,7 +167,6 @@ class Snapshot:
             elements.keep()
 
     def restore(self) -> None:
-        """Put everything back."""
         for undo in self._undo:
             undo()
         self.restore_random()

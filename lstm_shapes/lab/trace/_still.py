@@ -32,7 +32,6 @@ class Still:
         self._first = True
 
     def begin(self) -> None:
-        """A run begins."""
         self._turn = {}
         self._first = not self._held
 
@@ -86,7 +85,6 @@ class Still:
 
 # Each is called as what it stands for, so that who reads the record knows what it does to axes.
 def dropout(input: Tensor, *_: Any, **__: Any) -> Tensor:
-    """Drops nothing."""
     return input
 
 

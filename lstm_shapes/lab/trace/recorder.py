@@ -61,7 +61,7 @@ _BLIND = names_in("__setitem__ copy_ fill_ zero_")
 ENTERS = frozenset(["tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "full"])
 # The recurrent kernels; a cell's kernel is one step.
 CELLS = names_in("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell")
-RECURRENT = CELLS | names_in("lstm gru rnn_tanh rnn_relu quantized_lstm quantized_gru")
+KERNELS = CELLS | names_in("lstm gru rnn_tanh rnn_relu quantized_lstm quantized_gru")
 # Functions whose result leaves torch: what is computed from it comes back as a tensor of unknown descent.
 LEAVES_TORCH = names_in("numpy tolist item __array__ __int__ __float__ __index__ __bool__ __contains__ cpu")
 
@@ -463,7 +463,7 @@ class Recorder(_Mode):
     def _begin(self, index: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         values: list[Value] = []
         plain = self._noted(args, values), self._noted(kwargs, values)
-        module, unbatched = _recurrent_frame() if name in RECURRENT else (None, False)
+        module, unbatched = _recurrent_frame() if name in KERNELS else (None, False)
         owner = self._stack[-1] if self._stack else None
         call = Call(index, name, line_now(), *plain, tuple(values), module, owner, unbatched)
         self.trace.calls.append(call)

@@ -23,8 +23,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.lab._private import BUFFERS
-from lstm_shapes.lab.trace import KERNELS, Call, Recorder, Value
-from lstm_shapes.lab.trace._where import theirs
+from lstm_shapes.lab.trace import KERNELS, Call, Recorder, Value, theirs
 from lstm_shapes.language import say
 
 from .comments import Claim, claims_in
