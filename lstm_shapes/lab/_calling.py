@@ -59,17 +59,13 @@ def problems_of(
     state: Value = as_value(given[0] if given else by_name.get("hx"))
     if len(given) > 1:
         state = Group(tuple(map(as_value, given)), "arguments")
-    weights = weights_of(layer)
+    first = as_value(next(layer.parameters(), None))
+    # A quantised layer, which keeps its weights elsewhere, takes float32.
+    weights = first if isinstance(first, Operand) else Operand(())
     place = torch.device(weights.device).type
     autocast = torch.amp.is_autocast_available(place) and torch.is_autocast_enabled(place)
     known = spec or Spec.of(layer)
     return problems(known, as_value(x), state, weights=weights, autocast=autocast, maker=maker, words=words)
-
-
-def weights_of(layer: nn.Module) -> Operand:
-    """The dtype and the place of a layer's weights; a quantised layer, which keeps them elsewhere, takes float32."""
-    found = as_value(next(layer.parameters(), None))
-    return found if isinstance(found, Operand) else Operand(())
 
 
 def as_value(thing: Any) -> Value:

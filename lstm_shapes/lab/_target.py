@@ -102,7 +102,7 @@ def _module(place: str) -> Any:
     return importlib.import_module(place)
 
 
-def load_inputs(sizes: list[str], model: Any, dtype: str, seed: int = 0) -> tuple[torch.Tensor, ...]:
+def load_inputs(sizes: list[str], model: Any, dtype: str) -> tuple[torch.Tensor, ...]:
     """One tensor for each `--input`: `64,28,28` is drawn from a normal distribution, `int:64,28` holds tokens.
 
     Tokens stay below the smallest Embedding of the model.
@@ -111,7 +111,7 @@ def load_inputs(sizes: list[str], model: Any, dtype: str, seed: int = 0) -> tupl
     """
     if not sizes:
         raise ShapeError("--input", "given once for each argument of forward, such as --input 64,28,28")
-    return tuple(_tensor("--input", text, model, dtype, seed + number) for number, text in enumerate(sizes))
+    return tuple(_tensor("--input", text, model, dtype, seed=number) for number, text in enumerate(sizes))
 
 
 def _tensor(option: str, text: str, model: Any, dtype: str, seed: int) -> torch.Tensor:
