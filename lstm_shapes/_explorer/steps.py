@@ -9,7 +9,7 @@ from lstm_shapes._views.canvas import Canvas, chosen
 from lstm_shapes._views.gates import step_view
 from lstm_shapes._views.heatmap import square
 from lstm_shapes._views.titles import place
-from lstm_shapes.display._numbers import number
+from lstm_shapes.display import number
 from lstm_shapes.display.html import to_html
 from lstm_shapes.display.page import Page
 from lstm_shapes.lab.gates import gates
