@@ -8,8 +8,9 @@ from lstm_shapes.language import say
 from lstm_shapes.theory._other_tools import conventions
 from lstm_shapes.theory.call import DTYPES
 from lstm_shapes.theory.counts import Counts, kept_for_backward
+from lstm_shapes.theory.spec import headline
 
-from .titles import headline, number_of_bytes, subtitle
+from .titles import number_of_bytes, subtitle
 
 _FORMULA = 53
 """Columns that a formula and its numbers may take side by side."""

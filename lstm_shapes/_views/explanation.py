@@ -13,12 +13,13 @@ from lstm_shapes.theory.laws import Law, Laws
 from lstm_shapes.theory.notes import Notes, notes
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.slices import Slice, Slices, slices
+from lstm_shapes.theory.spec import headline
 
 from .counts import counts_blocks, parameters_sheet
 from .pictures import overview
 from .shapes import shapes_sheet
 from .staircase import packing_blocks
-from .titles import headline, sizes, subtitle
+from .titles import sizes, subtitle
 
 # What a classifier reads, and what looks like it: the slices that stand on the first screen.
 _FIRST = ("Y[:, -1, :]", "Y[:, -1]", "hn[-1]", "Y[:, -1:]", "Y[-1]", "Y[-1:]", "hn[-2]")

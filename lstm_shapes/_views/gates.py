@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lstm_shapes.display import view
-from lstm_shapes.display._numbers import number
+from lstm_shapes.display import number, view
 from lstm_shapes.display.page import Cell, Column, Lines, Mark, Page, Sheet, code
 from lstm_shapes.lab.gates._readings import Equation, Feedback, GateStep
 from lstm_shapes.lab.gates.cell_trace import CellTrace
 from lstm_shapes.lab.gates.trace import GateTrace
 from lstm_shapes.language import say
-from lstm_shapes.theory.spec import gate_rows, suffix
+from lstm_shapes.theory.spec import gate_rows, headline, suffix
 
-from .titles import headline, number_of_bytes, place, subtitle
+from .titles import number_of_bytes, place, subtitle
 
 # Beyond this many layers and directions a table of all is no table.
 _CELLS_SHOWN = 6
