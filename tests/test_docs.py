@@ -38,6 +38,8 @@ def test_pages_are_up_to_date(files: dict[Path, str]) -> None:
 
     kept = {path: said(path.read_text(encoding="utf-8")) for path in files if path.exists()}
     stale = [str(path.relative_to(ROOT)) for path, text in files.items() if kept.get(path) != said(text)]
+    if f"torch=={torch.__version__.partition('+')[0]}" not in (ROOT / "constraints.txt").read_text(encoding="utf-8"):
+        stale = [name for name in stale if name != "docs/rules.md"]  # it quotes torch, which words its errors anew
     assert not stale, f"{', '.join(stale)}: run `make docs`"
     assert {*(ROOT / "docs").glob("pictures/*.svg")} <= {*files}
 

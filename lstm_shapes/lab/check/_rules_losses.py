@@ -44,16 +44,11 @@ def broadcast_loss(losses: Losses, lab: Experiments | None) -> Iterator[Finding]
     (N, 1) against (N,) is a difference of (N, N): every output is compared with every target, and what is learned is
     the mean of the targets. torch warns at most.
 
-    Wrong::
+    Wrong and right::
 
         rnn, head = nn.LSTM(5, 8, batch_first=True), nn.Linear(8, 1)
-        model = lambda x, y: F.mse_loss(head(rnn(x)[0][:, -1]), y)
-        inputs = (torch.randn(4, 7, 5), torch.randn(4))
-
-    Right::
-
-        rnn, head = nn.LSTM(5, 8, batch_first=True), nn.Linear(8, 1)
-        model = lambda x, y: F.mse_loss(head(rnn(x)[0][:, -1]).squeeze(-1), y)
+      - model = lambda x, y: F.mse_loss(head(rnn(x)[0][:, -1]), y)
+      + model = lambda x, y: F.mse_loss(head(rnn(x)[0][:, -1]).squeeze(-1), y)
         inputs = (torch.randn(4, 7, 5), torch.randn(4))
     """
     for pair in losses.pairs:
@@ -142,21 +137,13 @@ def dead_axis(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
     cross_entropy and nll_loss axis 1 holds the classes: (N, C, L) with targets (N, L). With L == C nothing raises where
     they lie on the last axis.
 
-    Wrong::
+    Wrong and right::
 
         rnn, score, head = nn.GRU(5, 8, batch_first=True), nn.Linear(8, 1), nn.Linear(8, 3)
         def model(x):
             y, _ = rnn(x)
-            return head((torch.softmax(score(y), dim=-1) * y).sum(1))
-        inputs = (torch.randn(4, 7, 5),)
-
-    Right::
-
-        rnn, score, head = nn.GRU(5, 8, batch_first=True), nn.Linear(8, 1), nn.Linear(8, 3)
-        def model(x):
-            y, _ = rnn(x)
-            return head((torch.softmax(score(y), dim=1) * y).sum(1))
-        inputs = (torch.randn(4, 7, 5),)
+      -     return head((torch.softmax(score(y), dim=-1) * y).sum(1))
+      +     return head((torch.softmax(score(y), dim=1) * y).sum(1))
     """
     yield from _size_one(losses, lab)
     yield from _classes_elsewhere(losses)
@@ -383,15 +370,10 @@ def sees_its_target(losses: Losses, lab: Experiments | None) -> Iterator[Finding
     A language model predicts the next id: inputs x[:, :-1], targets x[:, 1:]. Where the target is the input's id of the
     same step, or a layer reads backward, the answer stands in the input; the loss falls fast, and nothing is learned.
 
-    Wrong::
+    Wrong and right::
 
-        emb, rnn, head = nn.Embedding(20, 8), nn.LSTM(8, 12, batch_first=True, bidirectional=True), nn.Linear(24, 20)
-        model = lambda x: F.cross_entropy(head(rnn(emb(x[:, :-1]))[0]).transpose(1, 2), x[:, 1:])
-        inputs = (torch.randint(20, (4, 10)),)
-
-    Right::
-
-        emb, rnn, head = nn.Embedding(20, 8), nn.LSTM(8, 12, batch_first=True), nn.Linear(12, 20)
+      - emb, rnn, head = nn.Embedding(20, 8), nn.LSTM(8, 12, batch_first=True, bidirectional=True), nn.Linear(24, 20)
+      + emb, rnn, head = nn.Embedding(20, 8), nn.LSTM(8, 12, batch_first=True), nn.Linear(12, 20)
         model = lambda x: F.cross_entropy(head(rnn(emb(x[:, :-1]))[0]).transpose(1, 2), x[:, 1:])
         inputs = (torch.randint(20, (4, 10)),)
     """

@@ -21,19 +21,13 @@ def padding_read(padding: Padding, lab: Experiments) -> Iterator[Finding]:
     last step is taken at [:, -1], where a mean, a maximum or a softmax runs over padding, or where a layer without
     pack_padded_sequence reads padding before what it returns.
 
-    Wrong::
+    Wrong and right::
 
         rnn = nn.GRU(5, 8, batch_first=True)
-        model = lambda x, n: rnn(x)[0].mean(1)
-        lengths = torch.tensor([5, 7, 2, 3])
-        inputs = (torch.randn(4, 7, 5), lengths)
-
-    Right::
-
-        rnn = nn.GRU(5, 8, batch_first=True)
-        def model(x, n):
-            real = torch.arange(x.size(1)) < n[:, None]
-            return (rnn(x)[0] * real[:, :, None]).sum(1) / n[:, None]
+      - model = lambda x, n: rnn(x)[0].mean(1)
+      + def model(x, n):
+      +     real = torch.arange(x.size(1)) < n[:, None]
+      +     return (rnn(x)[0] * real[:, :, None]).sum(1) / n[:, None]
         lengths = torch.tensor([5, 7, 2, 3])
         inputs = (torch.randn(4, 7, 5), lengths)
     """
@@ -124,17 +118,11 @@ def truncated(packing: Packing | None, lab: Experiments) -> Iterator[Finding]:
     pack_padded_sequence takes whatever lengths fit: with lengths that are too small, or that count features or
     characters, the steps behind them never reach the layer, and nothing raises.
 
-    Wrong::
+    Wrong and right::
 
         rnn = nn.GRU(5, 8, batch_first=True)
-        model = lambda x, n: rnn(pack_padded_sequence(x, n - 1, batch_first=True, enforce_sorted=False))[1][-1]
-        lengths = torch.tensor([3, 7, 5, 2])
-        inputs = (torch.randn(4, 7, 5), lengths)
-
-    Right::
-
-        rnn = nn.GRU(5, 8, batch_first=True)
-        model = lambda x, n: rnn(pack_padded_sequence(x, n, batch_first=True, enforce_sorted=False))[1][-1]
+      - model = lambda x, n: rnn(pack_padded_sequence(x, n - 1, batch_first=True, enforce_sorted=False))[1][-1]
+      + model = lambda x, n: rnn(pack_padded_sequence(x, n, batch_first=True, enforce_sorted=False))[1][-1]
         lengths = torch.tensor([3, 7, 5, 2])
         inputs = (torch.randn(4, 7, 5), lengths)
     """

@@ -52,17 +52,11 @@ def wrong_state_row(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
     hn is (K·R, N, H), layer-major, forward before backward, in both layouts: hn[-1] is the top layer (its backward
     direction, if there are two), hn[0] the bottom one, hn[:, 0] the first sample.
 
-    Wrong::
+    Wrong and right::
 
         rnn, head = nn.GRU(5, 8, num_layers=2, batch_first=True), nn.Linear(8, 3)
-        model = lambda x: head(rnn(x)[1][0])
-        inputs = (torch.randn(4, 7, 5),)
-
-    Right::
-
-        rnn, head = nn.GRU(5, 8, num_layers=2, batch_first=True), nn.Linear(8, 3)
-        model = lambda x: head(rnn(x)[1][-1])
-        inputs = (torch.randn(4, 7, 5),)
+      - model = lambda x: head(rnn(x)[1][0])
+      + model = lambda x: head(rnn(x)[1][-1])
     """
     if blame is not None and blame.state and blame.maker is not None and blame.kind != "order":
         title, measured, fix = on_batch_axis(blame, lab)
@@ -79,17 +73,11 @@ def cell_for_hidden(lab: Experiments) -> Iterator[Finding]:
     An LSTM returns (hn, cn), and its cell (h, c), in this order. The hidden state h = o · tanh(c) is the output; the
     cell state c is the memory behind it, unbounded and not gated by the output gate.
 
-    Wrong::
+    Wrong and right::
 
         rnn, head = nn.LSTM(5, 8, batch_first=True), nn.Linear(8, 3)
-        model = lambda x: head(rnn(x)[1][1][-1])
-        inputs = (torch.randn(4, 7, 5),)
-
-    Right::
-
-        rnn, head = nn.LSTM(5, 8, batch_first=True), nn.Linear(8, 3)
-        model = lambda x: head(rnn(x)[1][0][-1])
-        inputs = (torch.randn(4, 7, 5),)
+      - model = lambda x: head(rnn(x)[1][1][-1])
+      + model = lambda x: head(rnn(x)[1][0][-1])
     """
     found = lab.ask(wrongly_read)
     if found is not None and found.code == "LS206":
@@ -388,19 +376,13 @@ def half_read_direction(lab: Experiments) -> Iterator[Finding]:
     to t. At the last step the backward half has seen that step alone, at the first step the forward half. The ends of
     both directions are hn[-2] and hn[-1].
 
-    Wrong::
+    Wrong and right::
 
         rnn, head = nn.GRU(5, 8, batch_first=True, bidirectional=True), nn.Linear(16, 3)
-        model = lambda x: head(rnn(x)[0][:, -1])
-        inputs = (torch.randn(4, 7, 5),)
-
-    Right::
-
-        rnn, head = nn.GRU(5, 8, batch_first=True, bidirectional=True), nn.Linear(16, 3)
-        def model(x):
-            hn = rnn(x)[1]
-            return head(torch.cat((hn[-2], hn[-1]), dim=1))
-        inputs = (torch.randn(4, 7, 5),)
+      - model = lambda x: head(rnn(x)[0][:, -1])
+      + def model(x):
+      +     hn = rnn(x)[1]
+      +     return head(torch.cat((hn[-2], hn[-1]), dim=1))
     """
     found = (_reading(lab, layer) for layer in chosen(lab) if layer.L > 1) if settled(lab) else ()
     yield from [finding for finding in found if finding is not None][:1]

@@ -107,17 +107,11 @@ def batch_time_swap(blame: Blame | None, samples: Samples, lab: Experiments) -> 
     raises where batch and time are exchanged: the state then runs from sample to sample. The same happens where a
     softmax, a mean, a maximum, a product or an index works along the batch axis.
 
-    Wrong::
+    Wrong and right::
 
-        rnn, head = nn.LSTM(5, 8), nn.Linear(8, 3)
+      - rnn, head = nn.LSTM(5, 8), nn.Linear(8, 3)
+      + rnn, head = nn.LSTM(5, 8, batch_first=True), nn.Linear(8, 3)
         model = lambda x: head(rnn(x)[0][:, -1])
-        inputs = (torch.randn(4, 7, 5),)
-
-    Right::
-
-        rnn, head = nn.LSTM(5, 8, batch_first=True), nn.Linear(8, 3)
-        model = lambda x: head(rnn(x)[0][:, -1])
-        inputs = (torch.randn(4, 7, 5),)
     """
     for call in samples.statistics[:1]:
         title = f"{call.name} standardises over the batch by hand: a row depends on the batch that it is in"
@@ -144,17 +138,11 @@ def scrambled_reshape(blame: Blame | None, lab: Experiments) -> Iterator[Finding
     x.view(L, N, D) of an (N, L, D) tensor puts steps of one sample where the next sample is expected. transpose and
     permute exchange axes.
 
-    Wrong::
+    Wrong and right::
 
         rnn, head = nn.GRU(5, 8, num_layers=2, batch_first=True), nn.Linear(16, 3)
-        model = lambda x: head(rnn(x)[1].reshape(x.size(0), -1))
-        inputs = (torch.randn(4, 7, 5),)
-
-    Right::
-
-        rnn, head = nn.GRU(5, 8, num_layers=2, batch_first=True), nn.Linear(16, 3)
-        model = lambda x: head(rnn(x)[1].transpose(0, 1).reshape(x.size(0), -1))
-        inputs = (torch.randn(4, 7, 5),)
+      - model = lambda x: head(rnn(x)[1].reshape(x.size(0), -1))
+      + model = lambda x: head(rnn(x)[1].transpose(0, 1).reshape(x.size(0), -1))
     """
     if blame is None and (scrambled := lab.ask(scrambling_view)) is not None:
         call, axis, fix = scrambled
@@ -174,17 +162,12 @@ def unbatched(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
     A recurrent layer takes (L, Q) without a batch axis: one sequence. Rows that were meant as samples then become its
     steps, and nothing raises.
 
-    Wrong::
+    Wrong and right::
 
         rnn = nn.LSTM(5, 8, batch_first=True)
         model = lambda x: rnn(x)[0][:, -1]
-        inputs = (torch.randn(7, 5),)
-
-    Right::
-
-        rnn = nn.LSTM(5, 8, batch_first=True)
-        model = lambda x: rnn(x)[0][:, -1]
-        inputs = (torch.randn(1, 7, 5),)
+      - inputs = (torch.randn(7, 5),)
+      + inputs = (torch.randn(1, 7, 5),)
     """
     if blame is None and (found := _squeezed(lab)) is not None:
         layer, squeeze = found
@@ -222,17 +205,12 @@ def equal_sizes(samples: Samples, lab: Experiments) -> Iterator[Finding]:
     Where a sequence has as many steps as the batch has samples, a layer reads either layout without a word. Inputs of
     distinct sizes, N = 4 beside L = 7, let torch refuse what is exchanged.
 
-    Wrong::
+    Wrong and right::
 
         rnn = nn.LSTM(5, 8, batch_first=True)
         model = lambda x: rnn(x)[0][:, -1]
-        inputs = (torch.randn(6, 6, 5),)
-
-    Right::
-
-        rnn = nn.LSTM(5, 8, batch_first=True)
-        model = lambda x: rnn(x)[0][:, -1]
-        inputs = (torch.randn(6, 7, 5),)
+      - inputs = (torch.randn(6, 6, 5),)
+      + inputs = (torch.randn(6, 7, 5),)
     """
     if samples.kind != "apart":
         return
@@ -252,17 +230,12 @@ def undecidable(samples: Samples, lab: Experiments) -> Iterator[Finding]:
     One sample has no others that it could depend on: batch and time may be exchanged, and a softmax may run over the
     batch, and nothing shows. Two samples of different values decide it.
 
-    Wrong::
+    Wrong and right::
 
         rnn = nn.LSTM(5, 8, batch_first=True)
         model = lambda x: rnn(x)[0][:, -1]
-        inputs = (torch.randn(1, 7, 5),)
-
-    Right::
-
-        rnn = nn.LSTM(5, 8, batch_first=True)
-        model = lambda x: rnn(x)[0][:, -1]
-        inputs = (torch.randn(2, 7, 5),)
+      - inputs = (torch.randn(1, 7, 5),)
+      + inputs = (torch.randn(2, 7, 5),)
     """
     if samples.lets and lab.N == 1:
         title = "one sample cannot show whether samples stay apart"
@@ -276,18 +249,12 @@ def not_tested(samples: Samples, padding: Padding, lab: Experiments) -> Iterator
     Rows that end in zeros may be padded: with their lengths the batch is cut to the shortest row and compared. A
     program that raises with other samples, or draws from a source that nobody can put back, is not compared at all.
 
-    Wrong::
+    Wrong and right::
 
         embed, rnn = nn.Embedding(20, 5), nn.LSTM(5, 8, batch_first=True)
         model = lambda ids: rnn(embed(ids))[0]
         inputs = (torch.tensor([[3, 4, 5, 6], [7, 0, 0, 0]]),)
-
-    Right::
-
-        embed, rnn = nn.Embedding(20, 5), nn.LSTM(5, 8, batch_first=True)
-        model = lambda ids: rnn(embed(ids))[0]
-        inputs = (torch.tensor([[3, 4, 5, 6], [7, 0, 0, 0]]),)
-        lengths = torch.tensor([4, 1])
+      + lengths = torch.tensor([4, 1])
     """
     for one, says in ((samples, "samples are"), (padding, "padding is")):
         if one.lets and lab.N > 1:
@@ -302,16 +269,11 @@ def legal_by_coincidence(found: Coincidence | None, lab: Experiments) -> Iterato
     A state of shape (N, K, H) is refused unless N == K, and a state made with x.size(1) unless N == L. The last batch
     of an epoch, or a larger one, then raises. One sample more shows it.
 
-    Wrong::
+    Wrong and right::
 
         rnn = nn.GRU(5, 8, num_layers=3, batch_first=True)
-        model = lambda x: rnn(x, torch.zeros(x.size(0), 3, 8))[0][:, -1]
-        inputs = (torch.randn(3, 6, 5),)
-
-    Right::
-
-        rnn = nn.GRU(5, 8, num_layers=3, batch_first=True)
-        model = lambda x: rnn(x, torch.zeros(3, x.size(0), 8))[0][:, -1]
+      - model = lambda x: rnn(x, torch.zeros(x.size(0), 3, 8))[0][:, -1]
+      + model = lambda x: rnn(x, torch.zeros(3, x.size(0), 8))[0][:, -1]
         inputs = (torch.randn(3, 6, 5),)
     """
     if found is not None:
@@ -325,21 +287,13 @@ def sample_order(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
     pack_padded_sequence wants rows in the order of falling length, or enforce_sorted=False, which sorts and restores
     by itself. Rows that were sorted by hand come back sorted: order.argsort() is the way back.
 
-    Wrong::
+    Wrong and right::
 
         rnn = nn.GRU(5, 8, batch_first=True)
         def model(x, n):
             n, order = n.sort(descending=True)
-            return rnn(pack_padded_sequence(x[order], n, batch_first=True))[1][-1]
-        lengths = torch.tensor([3, 7, 5, 2])
-        inputs = (torch.randn(4, 7, 5), lengths)
-
-    Right::
-
-        rnn = nn.GRU(5, 8, batch_first=True)
-        def model(x, n):
-            n, order = n.sort(descending=True)
-            return rnn(pack_padded_sequence(x[order], n, batch_first=True))[1][-1][order.argsort()]
+      -     return rnn(pack_padded_sequence(x[order], n, batch_first=True))[1][-1]
+      +     return rnn(pack_padded_sequence(x[order], n, batch_first=True))[1][-1][order.argsort()]
         lengths = torch.tensor([3, 7, 5, 2])
         inputs = (torch.randn(4, 7, 5), lengths)
     """

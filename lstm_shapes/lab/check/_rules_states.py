@@ -34,16 +34,12 @@ def no_recurrence(lab: Experiments) -> Iterator[Finding]:
     With one step and a zero state, W_hh is multiplied by zero: the layer is a Linear with gates. This happens where a
     window of values is given as features, (N, 1, L) for (N, L, 1), and where a loop never passes its state on.
 
-    Wrong::
+    Wrong and right::
 
-        rnn = nn.LSTM(9, 8, batch_first=True)
-        model = lambda x: rnn(x.unsqueeze(1))[0][:, -1]
-        inputs = (torch.randn(5, 9),)
-
-    Right::
-
-        rnn = nn.LSTM(1, 8, batch_first=True)
-        model = lambda x: rnn(x.unsqueeze(-1))[0][:, -1]
+      - rnn = nn.LSTM(9, 8, batch_first=True)
+      + rnn = nn.LSTM(1, 8, batch_first=True)
+      - model = lambda x: rnn(x.unsqueeze(1))[0][:, -1]
+      + model = lambda x: rnn(x.unsqueeze(-1))[0][:, -1]
         inputs = (torch.randn(5, 9),)
     """
     if lab.baseline.error is not None:
@@ -140,24 +136,15 @@ def state_leak(blame: Blame | None, second: Second, lab: Experiments) -> Iterato
     one call to the next without a reset, it makes a row depend on what came before it. Kept without detach it also
     keeps the graph of the call before, and the second backward raises.
 
-    Wrong::
+    Wrong and right::
 
         rnn = nn.LSTM(5, 8)
         def model(x):
-            state, rows = None, []
+      -     state, rows = None, []
+      +     rows = []
             for sequence in x:
-                Y, state = rnn(sequence.unsqueeze(1), state)
-                rows.append(Y[-1, 0])
-            return torch.stack(rows)
-        inputs = (torch.randn(4, 6, 5),)
-
-    Right::
-
-        rnn = nn.LSTM(5, 8)
-        def model(x):
-            rows = []
-            for sequence in x:
-                Y, state = rnn(sequence.unsqueeze(1))
+      -         Y, state = rnn(sequence.unsqueeze(1), state)
+      +         Y, state = rnn(sequence.unsqueeze(1))
                 rows.append(Y[-1, 0])
             return torch.stack(rows)
         inputs = (torch.randn(4, 6, 5),)
@@ -182,17 +169,11 @@ def unused_input(unread: Unread | None, lab: Experiments) -> Iterator[Finding]:
     The first step of a one-directional layer has read one step: Y[:, 0] knows nothing of the rest. A loop over
     range(x.size(0)) runs over the batch's size, and with fewer samples than steps never reads the last steps.
 
-    Wrong::
+    Wrong and right::
 
         rnn = nn.LSTM(5, 8, batch_first=True)
-        model = lambda x: rnn(x)[0][:, 0]
-        inputs = (torch.randn(4, 7, 5),)
-
-    Right::
-
-        rnn = nn.LSTM(5, 8, batch_first=True)
-        model = lambda x: rnn(x)[0][:, -1]
-        inputs = (torch.randn(4, 7, 5),)
+      - model = lambda x: rnn(x)[0][:, 0]
+      + model = lambda x: rnn(x)[0][:, -1]
     """
     if unread is None:
         return
@@ -234,20 +215,15 @@ def dropout_one_layer(lab: Experiments) -> Iterator[Finding]:
 
     The dropout argument drops the outputs of every layer but the last. With num_layers=1 there is no such layer.
 
-    Wrong::
+    Wrong and right::
 
-        import warnings
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            rnn = nn.LSTM(5, 8, batch_first=True, dropout=0.5)
-        model = lambda x: rnn(x)[0]
-        inputs = (torch.randn(4, 7, 5),)
-
-    Right::
-
-        rnn, drop = nn.LSTM(5, 8, batch_first=True), nn.Dropout(0.5)
-        model = lambda x: drop(rnn(x)[0])
-        inputs = (torch.randn(4, 7, 5),)
+      - import warnings
+      - with warnings.catch_warnings():
+      -     warnings.simplefilter("ignore")
+      -     rnn = nn.LSTM(5, 8, batch_first=True, dropout=0.5)
+      + rnn, drop = nn.LSTM(5, 8, batch_first=True), nn.Dropout(0.5)
+      - model = lambda x: rnn(x)[0]
+      + model = lambda x: drop(rnn(x)[0])
     """
     for layer in {id(layer.module): layer for layer in reversed(lab.layers)}.values():
         rate = float(getattr(layer.module, "dropout", 0.0) or 0.0)

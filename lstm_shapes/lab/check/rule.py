@@ -77,15 +77,12 @@ def also(*reads: Callable[..., Any]) -> Callable[[Callable[..., Iterable[Finding
 def _parts(text: str) -> tuple[str, str, str, str]:
     """The docstring taken apart: first line, paragraphs, the wrong program, the right program.
 
-    Either has its own under Wrong:: and Right::, or one program stands there with the lines that are not in both after
-    a - or a +, two columns further left.
+    Both are written as one, with the lines that are not in both after a - or a +, two columns further left.
     """
-    head, _, programs = re.sub(r"\nWrong and right::\n", r"\nWrong::\n", text).partition("\nWrong::\n")
-    wrong, _, right = programs.partition("\nRight::\n")
-    if not right:
-        rows = programs.splitlines()
-        wrong, right = ("\n".join(f"  {row[4:]}" for row in rows if row[2:3] != sign) for sign in "+-")
+    head, _, programs = text.partition("\nWrong and right::\n")
     title, _, why = head.partition("\n")
-    wrong, right = (textwrap.dedent(one).strip() + "\n" for one in (wrong, right))
+    rows = programs.splitlines()
+    both = ("\n".join(f"  {row[4:]}" for row in rows if row[2:3] != sign) for sign in "+-")
+    wrong, right = (textwrap.dedent(one).strip() + "\n" for one in both)
     wrong, right = (one if "inputs = " in one else one + _INPUTS for one in (wrong, right))
     return title.strip().rstrip("."), re.sub(r"\s+", " ", why).strip(), wrong, right
