@@ -53,11 +53,8 @@ def parameters_sheet(counts: Counts, *, full: bool = False) -> Sheet:
     if full:
         totals += _other_totals(counts)
     columns = (Column(""), Column("", whole=False), Column("", right=True))
-    return Sheet(say("parameters title"), columns, tuple(rows), tuple(totals), _about_bias(counts))
-
-
-def _about_bias(counts: Counts) -> str:
-    return say(f"two biases {counts.spec.cell.removesuffix('Cell')}") if counts.spec.bias else ""
+    why_two = say(f"two biases {spec.cell.removesuffix('Cell')}") if spec.bias else ""
+    return Sheet(say("parameters title"), columns, tuple(rows), tuple(totals), why_two)
 
 
 def _other_totals(counts: Counts) -> list[tuple[Cell, ...]]:
