@@ -44,10 +44,7 @@ class Parser(ArgumentParser):
         )
 
     def read(self, words: list[str]) -> dict[str, Any]:
-        """What was given, by name.
-
-        Raises: UsageError for words that cannot be read.
-        """
+        """What was given, by name."""
         own, passed_on = words, list[str]()
         if self.rest:
             place = 0

@@ -53,10 +53,7 @@ def main(*, port: int = 0, browser: bool = True) -> int:
 
 
 def serve(port: int = 0, ready: Callable[[str], None] = lambda url: None) -> None:
-    """Serve until Ctrl-C. Port 0 takes a free one; `ready` gets the URL once the server listens.
-
-    Raises: LstmShapesError without marimo; SpecError for a port that is none; OSError where the port is taken.
-    """
+    """Serve until Ctrl-C. Port 0 takes a free one; `ready` gets the URL once the server listens."""
     if not 0 <= port <= 65535:
         raise SpecError("--port", "0 (a free one) to 65535", port)
     if find_spec("marimo") is None:

@@ -121,10 +121,7 @@ def _tf32_allowed() -> bool:
 
 
 def require_memory(needed: int, device: torch.device, what: str) -> None:
-    """Refuse before allocating: an overcommitted machine would rather kill the session than say no.
-
-    Raises: ShapeError that names what is needed and what still works without it.
-    """
+    """Refuse before allocating: an overcommitted machine would rather kill the session than say no."""
     limit = _memory(device)
     if limit is not None and needed > limit:
         raise ShapeError(

@@ -61,10 +61,7 @@ class Step:
 
 
 def step_of(node: Node, prediction: Prediction) -> Step:
-    """A node, and all that it works on, for one layer and call.
-
-    Raises: ShapeError for what torch would refuse; ValueError for a number that has no value here.
-    """
+    """A node, and all that it works on, for one layer and call."""
     spec, call = prediction.spec, prediction.call
     if node.op in TENSORS:
         axes = prediction.tensors.get(node.op)

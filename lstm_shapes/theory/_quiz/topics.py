@@ -40,8 +40,6 @@ def questions(level: int = 1, seed: int = 0) -> Iterator[Question]:
 
     >>> next(questions(level=1, seed=0)).topic in TOPICS
     True
-
-    Raises: SpecError for a level or a seed that is none.
     """
     if not is_whole(level) or level not in LETTERS:
         raise SpecError("level", f"a whole number from 1 to {max(LETTERS)}", level)
