@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from ._bounded import Bounded
+from ._families import CELLS, KERNELS
 from ._layers import LayerCall, layer_calls
 from ._nested import leaves, parts, rebuild
 from ._snapshot import Reached, Snapshot, reach
 from ._still import Still
 from ._where import Where, here, raised_at, theirs
 from .recorder import (
-    CELLS,
     DRAWS,
     ENTERS,
-    KERNELS,
     LEAVES_TORCH,
     Call,
     Follower,

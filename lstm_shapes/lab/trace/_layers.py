@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from .recorder import CELLS, KERNELS, Call, Trace, Value
+from ._families import CELLS, KERNELS
+from .recorder import Call, Trace, Value
 
 
 class LayerCall:
