@@ -32,6 +32,7 @@ class Convention:
     why: str
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
         return asdict(self)
 
 

@@ -64,6 +64,7 @@ class GateStep(Shown):
     lang: str = field(default_factory=language, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
         return {
             **{name: getattr(self, name) for name in ("layer", "direction", "t", "n", "d", "before")},
             "inputs": {name: {"shape": shape, "values": list(values)} for name, shape, values in self.inputs},
@@ -176,6 +177,7 @@ class Feedback(Shown):
     lang: str = field(default_factory=language, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
         return {"rows": [row.to_dict() for row in self.rows]}
 
 
@@ -243,5 +245,6 @@ class HeatMap(Drawn):
         return -reach, reach
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
         where = {name: getattr(self, name) for name in ("gate", "layer", "direction", "n")}
         return {**where, "values": [list(row) for row in self.values]}

@@ -38,6 +38,7 @@ class Where:
         return f"{place}: {self.source}" if self.source else place
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
         return {"file": self.file, "line": self.line, "source": self.source, "function": self.function}
 
 

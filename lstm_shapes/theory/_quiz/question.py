@@ -143,6 +143,7 @@ class Question:
         )
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
         plain = {name: getattr(self, name) for name in ("topic", "given", "text", "options", "form", "expected")}
         plain |= {"derivation": self.derivation, "evidence": self.proof}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
@@ -173,6 +174,7 @@ class Score(Shown):
 
     @property
     def right(self) -> int:
+        """How many answers were right."""
         return sum(answer.right for answer in self.answers)
 
     @property
@@ -187,6 +189,7 @@ class Score(Shown):
         return tuple((topic, sum(answers), len(answers)) for topic, answers in by_topic.items() if answers)
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
         totals = {name: getattr(self, name) for name in ("level", "seed", "rounds", "asked", "right")}
         topics = [{"topic": topic, "right": right, "asked": asked} for topic, right, asked in self.topics]
         answers = [{"question": one.question.to_dict(), "given": one.given, "right": one.right} for one in self.answers]
