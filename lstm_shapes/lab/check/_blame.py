@@ -51,7 +51,7 @@ ALONG = {
 _PICKS = names_in("__getitem__ select narrow index_select gather take unbind split chunk take_along_dim")
 _NORMS = names_in("layer_norm instance_norm group_norm rms_norm batch_norm")
 _MOVE_AWAY = names_in(
-    "sort flip roll prod any all max min amax amin mean sum view reshape __getitem__ index_select gather"
+    "sort flip roll prod any all max min amax amin mean sum view reshape __getitem__ index_select gather select unbind"
 )
 
 
@@ -182,6 +182,8 @@ def blame_of(lab: Experiments) -> Blame | None:
         view = next((v for one in ((value,) if product else call.inputs) if (v := _merging_view(samples, one))), None)
     if view is not None:
         return _view(samples, view)
+    if meets and not picks and (picked := _picked_apart(samples, spread)) is not None:
+        return blame("picked", picked, picked.inputs[0], list(_picks(lab, picked, picked.inputs[0], None)))
     made = _state_of(lab, value) if picks or along else None
     if picks:
         said = blame("picked", call, value, list(_picks(lab, call, value, made)))
@@ -199,6 +201,17 @@ def blame_of(lab: Experiments) -> Blame | None:
 
 
 # ---------------------------------------------------------------------- which tensor shows it
+def _picked_apart(samples: Samples, spread: Sequence[Value]) -> Call | None:
+    """The call that took single samples out of one tensor, where operands hold one sample each, and not the same."""
+    held = [set(samples.track(v).touched) for v in spread]
+    if len(held) < 2 or any(len(some) != 1 for some in held) or held[0] == held[1]:
+        return None
+    for _, call in spread[0].way_back():
+        if call.inputs and len(samples.track(call.inputs[0]).touched) > 1:
+            return call if call.name in _PICKS else None
+    return None
+
+
 def _state_of(lab: Experiments, value: Value) -> tuple[str, LayerCall] | None:
     """The layer and role where a value is a layer's final state, all rows of it."""
     for layer in lab.layers:

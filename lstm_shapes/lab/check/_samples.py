@@ -299,13 +299,17 @@ def _is_summary(samples: Samples, culprit: Call, way: set[int]) -> bool:
 
 
 def _first_dropping(samples: Samples, result: Track, calls: Sequence[Call], way: set[int]) -> Call | None:
-    """The call that lets only some samples through, where the result holds only some."""
+    """The call that lets only some samples through, where the result holds only some.
+
+    An element that did not move behind a function of each element alone, as behind a dead unit, was not dropped.
+    """
     left = set(result.touched)
     if len(left) == len(samples.tested):
         return None
     for call in calls:
         after = [set(samples.track(v).touched) for v in call.outputs if v.index in way and v.index in samples.tracks]
-        before = [set(samples.track(v).touched) for v in call.inputs]
+        shape, picks = call.outputs[0].shape, call.name in _REORDERS
+        before = [set(samples.track(v).touched) for v in call.inputs if picks or v.shape != shape]
         if after and all(some == left for some in after) and any(some > left for some in before):
             return call
     return None
