@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import re
-from argparse import (
-    SUPPRESS,
-    ArgumentParser,
-    ArgumentTypeError,
-    BooleanOptionalAction,
-    RawDescriptionHelpFormatter,
-)
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, BooleanOptionalAction, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from lstm_shapes.errors import LstmShapesError, nearest
 from lstm_shapes.theory.symbols import SYMBOLS
-
-__all__ = ["Parser", "UsageError", "decimal", "near", "whole", "whole_numbers"]
 
 Number = TypeVar("Number", int, float)
 
@@ -52,10 +44,7 @@ class Parser(ArgumentParser):
         )
 
     def read(self, words: list[str]) -> dict[str, Any]:
-        """What was given, by name.
-
-        Raises: UsageError for words that cannot be read.
-        """
+        """What was given, by name."""
         own, passed_on = words, list[str]()
         if self.rest:
             place = 0

@@ -12,8 +12,6 @@ from typing import Any, TextIO
 
 from lstm_shapes.language import say as sentence
 
-__all__ = ["data", "loading", "put", "say", "show", "waiting", "write"]
-
 
 def say(text: str = "", stream: TextIO | None = None) -> None:
     """A line, now: what stands in a pipe must not wait for what follows."""
@@ -39,7 +37,6 @@ def put(value: Any) -> None:
 
 
 def data(value: Any) -> None:
-    """Plain data for another program."""
     say(json.dumps(value, ensure_ascii=False, indent=2))
 
 
@@ -52,7 +49,6 @@ def show(value: Any, as_data: bool) -> None:
 
 
 def write(file: Path, page: str) -> None:
-    """A page into a file, which is then named."""
     file.write_text(page, encoding="utf-8")
     say(sentence("wrote", file=str(file)), sys.stderr)
 

@@ -22,8 +22,6 @@ from lstm_shapes.lab._target import load_inputs, load_lengths, load_loss, load_m
 from . import _screen
 from ._parser import Parser
 
-__all__ = ["declare", "main"]
-
 
 def declare(parser: Parser) -> None:
     parser.model()

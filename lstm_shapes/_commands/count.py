@@ -23,8 +23,6 @@ from ._parser import Parser
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["declare", "main"]
-
 
 def declare(parser: Parser) -> None:
     parser.layer()

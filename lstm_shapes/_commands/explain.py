@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from lstm_shapes.display.page import Block
     from lstm_shapes.lab.proof import Proof
 
-__all__ = ["declare", "main"]
-
 
 def declare(parser: Parser) -> None:
     parser.layer()
@@ -85,7 +83,6 @@ def main(
 
 
 def _put_below(*blocks: Block, more: str = "") -> None:
-    """Continue the page that is on the screen."""
     from lstm_shapes.display.page import Page
 
     _screen.say()

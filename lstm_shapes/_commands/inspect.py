@@ -23,8 +23,6 @@ from lstm_shapes.language import say
 from . import _screen
 from ._parser import Parser
 
-__all__ = ["declare", "main"]
-
 
 def declare(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", help="a .safetensors file, or what torch.save wrote")

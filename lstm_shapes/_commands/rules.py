@@ -14,8 +14,6 @@ from lstm_shapes.errors import SpecError
 from . import _screen
 from ._parser import Parser
 
-__all__ = ["declare", "main"]
-
 _FIELDS = ("code", "name", "title", "why", "wrong", "right")
 
 

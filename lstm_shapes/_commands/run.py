@@ -19,8 +19,6 @@ from lstm_shapes.errors import SpecError
 
 from ._parser import Parser
 
-__all__ = ["declare", "main"]
-
 
 def declare(parser: Parser) -> None:
     parser.add_argument("script", metavar="SCRIPT", type=Path, help="the Python file to run")

@@ -22,8 +22,6 @@ from lstm_shapes.language import say
 from . import _screen
 from ._parser import Parser
 
-__all__ = ["declare", "main"]
-
 
 def declare(parser: Parser) -> None:
     parser.model()

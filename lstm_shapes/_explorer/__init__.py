@@ -2,6 +2,5 @@
 
 answer  the values of the controls -> the pieces of the page; loads no torch
 steps   one step of a real layer in numbers; loads torch, when somebody asks for a step
-app     the marimo app: controls, and nothing else; explorer.css lays it out
-server  serves it on this machine alone
+app     the marimo app: controls, and nothing else; explorer.css lays it out. `lstm-shapes explore` serves it
 """

@@ -17,8 +17,6 @@ from lstm_shapes.language import language, say, speaking
 from lstm_shapes.pictures import Picture, picture
 from lstm_shapes.theory._cells import CELLS
 
-__all__ = ["Answer", "answer", "too_large"]
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:

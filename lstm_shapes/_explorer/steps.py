@@ -9,7 +9,7 @@ from lstm_shapes._views.canvas import Canvas, chosen
 from lstm_shapes._views.gates import step_view
 from lstm_shapes._views.heatmap import square
 from lstm_shapes._views.titles import place
-from lstm_shapes.display._numbers import number
+from lstm_shapes.display import number
 from lstm_shapes.display.html import to_html
 from lstm_shapes.display.page import Page
 from lstm_shapes.lab.gates import gates
@@ -19,8 +19,6 @@ from lstm_shapes.lab.proof import one_thread_below
 from lstm_shapes.lab.run import run
 from lstm_shapes.language import say, speaking
 from lstm_shapes.theory.spec import Spec
-
-__all__ = ["stepped"]
 
 
 def stepped(spec: Spec, L: int, *, layer: int = 0, direction: int = 0, t: int = 0, d: int = 0) -> str:

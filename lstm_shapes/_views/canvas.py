@@ -82,7 +82,6 @@ class Canvas:
         self.right = max(self.right, right)
 
     def has(self, cls: str) -> bool:
-        """Whether a box of this class is drawn."""
         return any(f'class="{cls}"' in part for part in self.parts)
 
     def text(self, x: float, y: float, content: str, cls: str = "", anchor: str = "start") -> None:

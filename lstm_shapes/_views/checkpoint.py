@@ -7,11 +7,9 @@ from lstm_shapes.display.page import Cell, Column, Lines, Mark, Page, Sheet, cod
 from lstm_shapes.lab.checkpoint import Checkpoint
 from lstm_shapes.language import say
 from lstm_shapes.theory.checkpoint import Mismatch
-from lstm_shapes.theory.spec import UNTOLD, printable
+from lstm_shapes.theory.spec import UNTOLD, headline, printable
 
-from .titles import headline, number_of_bytes
-
-__all__ = ["checkpoint_view", "mismatches_view"]
+from .titles import number_of_bytes
 
 
 @view.register(Checkpoint)

@@ -8,8 +8,9 @@ from lstm_shapes.language import say
 from lstm_shapes.theory._other_tools import conventions
 from lstm_shapes.theory.call import DTYPES
 from lstm_shapes.theory.counts import Counts, kept_for_backward
+from lstm_shapes.theory.spec import headline
 
-from .titles import headline, number_of_bytes, subtitle
+from .titles import number_of_bytes, subtitle
 
 _FORMULA = 53
 """Columns that a formula and its numbers may take side by side."""
@@ -52,12 +53,8 @@ def parameters_sheet(counts: Counts, *, full: bool = False) -> Sheet:
     if full:
         totals += _other_totals(counts)
     columns = (Column(""), Column("", whole=False), Column("", right=True))
-    return Sheet(say("parameters title"), columns, tuple(rows), tuple(totals), _about_bias(counts))
-
-
-def _about_bias(counts: Counts) -> str:
-    """Why there are two biases."""
-    return say(f"two biases {counts.spec.cell.removesuffix('Cell')}") if counts.spec.bias else ""
+    why_two = say(f"two biases {spec.cell.removesuffix('Cell')}") if spec.bias else ""
+    return Sheet(say("parameters title"), columns, tuple(rows), tuple(totals), why_two)
 
 
 def _other_totals(counts: Counts) -> list[tuple[Cell, ...]]:

@@ -9,17 +9,17 @@ from lstm_shapes.display import view
 from lstm_shapes.display.page import Block, Cell, Column, Lines, Mark, Page, Sheet, code
 from lstm_shapes.explanation import Explanation
 from lstm_shapes.language import say
-from lstm_shapes.theory.call import Packing
 from lstm_shapes.theory.laws import Law, Laws
 from lstm_shapes.theory.notes import Notes, notes
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.slices import Slice, Slices, slices
+from lstm_shapes.theory.spec import headline
 
 from .counts import counts_blocks, parameters_sheet
 from .pictures import overview
 from .shapes import shapes_sheet
 from .staircase import packing_blocks
-from .titles import headline, sizes, subtitle
+from .titles import sizes, subtitle
 
 # What a classifier reads, and what looks like it: the slices that stand on the first screen.
 _FIRST = ("Y[:, -1, :]", "Y[:, -1]", "hn[-1]", "Y[:, -1:]", "Y[-1]", "Y[-1:]", "hn[-2]")
@@ -71,7 +71,7 @@ def _behind(explanation: Explanation) -> Iterator[Block]:
     if explanation.slices:
         yield _every_slice(explanation.slices)
     if call.lengths is not None:
-        yield from packing_blocks(Packing.of(call.lengths, call.L))
+        yield from packing_blocks(call)
     yield Lines(say("notes"), explanation.notes)
     yield laws_sheet(explanation.laws)
 
@@ -92,11 +92,8 @@ def _reading(prediction: Prediction) -> Iterator[tuple[str, Slice]]:
 
 
 # ---- its parts, which show themselves too
-
-
 @view.register(Slices)
 def slices_view(slices: Slices) -> Page:
-    """`Explanation.slices`."""
     if not slices:
         return Page(say("slices"), say("nothing to slice"), ())
     return Page("", "", (_every_slice(slices),))
@@ -132,7 +129,6 @@ def notes_view(notes: Notes) -> Page:
 
 @view.register(Laws)
 def laws_view(laws: Laws) -> Page:
-    """What `laws` returns."""
     holding = sum(law.holds for law in laws)
     told = say("laws counted", holding=holding, others=len(laws) - holding)
     return Page(told, "", (laws_sheet(laws),))

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lstm_shapes.display import view
-from lstm_shapes.display._numbers import number
+from lstm_shapes.display import number, view
 from lstm_shapes.display.page import Cell, Column, Lines, Mark, Page, Sheet, code
 from lstm_shapes.lab.gates._readings import Equation, Feedback, GateStep
 from lstm_shapes.lab.gates.cell_trace import CellTrace
 from lstm_shapes.lab.gates.trace import GateTrace
 from lstm_shapes.language import say
-from lstm_shapes.theory.spec import gate_rows, suffix
+from lstm_shapes.theory.spec import gate_rows, headline, suffix
 
-from .titles import headline, number_of_bytes, place, subtitle
-
-__all__ = ["cell_view", "feedback_view", "step_view", "trace_view"]
+from .titles import number_of_bytes, place, subtitle
 
 # Beyond this many layers and directions a table of all is no table.
 _CELLS_SHOWN = 6
@@ -49,7 +46,6 @@ def _over_time(trace: GateTrace | CellTrace, sheet: Sheet, *blocks: Lines) -> Pa
 
 @view.register(CellTrace)
 def cell_view(cell: CellTrace) -> Page:
-    """One direction of one layer."""
     return _over_time(cell, Sheet("", (), tuple(_tensor_rows(cell))))
 
 

@@ -43,8 +43,6 @@ def grid_sketch(picture: Picture) -> Sketch:
 
 
 # ---- what is shown
-
-
 class _Box(NamedTuple):
     """One place of the grid: its class, label and tip as SVG, its mark in characters."""
 
@@ -97,7 +95,6 @@ class _Grid:
 
     @property
     def shown(self) -> tuple[int, ...]:
-        """The steps that are shown."""
         return tuple(t for t in self.steps if t is not None)
 
     @property
@@ -126,7 +123,6 @@ class _Grid:
         return t == (0 if row.direction else self.length - 1)
 
     def initial(self, row: _Row) -> _Box:
-        """h0 and c0."""
         names = tuple(f"{state}0" for state in self.spec.kind.states)
         label, read = self._states(row, names), self._read(names, row, 0)
         if read:
@@ -140,7 +136,6 @@ class _Grid:
         return _Box("l-end", label, self._where + label, self._states(row, names, ","))
 
     def input(self, t: int) -> _Box:
-        """X at a step."""
         what, short, real = f"X, t={t}", self.short(t), t < self.length
         label, mark = (f"t={short}", short) if real else (say("pad"), say("pad"))
         if self.spec.kind.step:
@@ -160,7 +155,6 @@ class _Grid:
         return _Box("l-pad", "0", say("tip padding", what=what), "0")
 
     def column(self, t: int) -> list[_Box]:
-        """X and all cells of a step."""
         return [self.input(t), *(self.cell(row, t) for row in self.rows if row)]
 
     def reads_padding(self, t: int) -> bool:
@@ -348,7 +342,6 @@ class _Svg:
         return y + STEP_H
 
     def _gap(self, y: float) -> None:
-        """Layers that are left out."""
         for _, x in self.columns:
             self.canvas.text(x + self.cell_w / 2, y + 26, "⋮", "l-strong", "middle")
         if self.grid.layers.count(None) == 1:

@@ -5,8 +5,7 @@ In characters the higher the block the greater the value; as SVG depth of colour
 
 from __future__ import annotations
 
-from lstm_shapes.display import view
-from lstm_shapes.display._numbers import brief
+from lstm_shapes.display import brief, view
 from lstm_shapes.display.page import Drawing, Page
 from lstm_shapes.lab.gates._readings import HeatMap
 from lstm_shapes.language import say
@@ -19,7 +18,6 @@ UNITS, WIDTH = 24, 74
 
 @view.register(HeatMap)
 def heatmap_view(heatmap: HeatMap) -> Page:
-    """What `trace.heatmap(…)` returns."""
     drawing = Drawing(say("map"), lambda width: heatmap_text(heatmap, min(width, WIDTH)), _svg(heatmap))
     return Page(heatmap.title, heatmap.caption, (drawing,))
 

@@ -9,9 +9,10 @@ from lstm_shapes.display.page import Block, Cell, Column, Mark, Page, Sheet, cod
 from lstm_shapes.lab.proof import Check, Proof
 from lstm_shapes.lab.run import Run
 from lstm_shapes.language import say
+from lstm_shapes.theory.spec import headline
 
 from .pictures import overview
-from .titles import headline, sizes, subtitle
+from .titles import sizes, subtitle
 
 # Of many layers that hold, these many are shown; a check that fails is always shown.
 _SHOWN = 40
@@ -19,7 +20,6 @@ _SHOWN = 40
 
 @view.register(Proof)
 def proof_view(proof: Proof) -> Page:
-    """What `prove` returns."""
     return Page(say("proof of", layer=headline(proof.spec)), subtitle(proof.spec, proof.call), (proof_sheet(proof),))
 
 

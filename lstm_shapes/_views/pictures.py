@@ -12,18 +12,15 @@ from lstm_shapes.theory.expression import Expression
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.reads import spoken
 from lstm_shapes.theory.slices import last_step
+from lstm_shapes.theory.spec import headline
 
 from .canvas import Canvas, Sketch
 from .cell import cell_sketch
 from .grid import grid_sketch
 from .staircase import packed_sketch
-from .titles import headline, subtitle
+from .titles import subtitle
 
-_SKETCHES: dict[str, Callable[[Picture], Sketch]] = {
-    "grid": grid_sketch,
-    "cell": cell_sketch,
-    "packed": packed_sketch,
-}
+_SKETCHES: dict[str, Callable[[Picture], Sketch]] = {"grid": grid_sketch, "cell": cell_sketch, "packed": packed_sketch}
 
 
 @view.register(Picture)
@@ -51,7 +48,6 @@ def overview(prediction: Prediction) -> Callable[[], str]:
 
 
 def _svg(prediction: Prediction, sketch: Sketch) -> str:
-    """The whole SVG."""
     canvas, title = Canvas(), f"{headline(prediction.spec)}, {sketch.title}"
     y = canvas.paragraph(20, 30, title, "l-title", line=22) - 3
     for sentence in sketch.said:

@@ -12,8 +12,6 @@ from lstm_shapes.lab.trace import Where
 
 from .titles import near
 
-__all__ = ["report_view", "rule_view", "rules_view", "watch_view"]
-
 _ROLES: dict[str, Role] = {"error": "bad", "warning": "strong", "note": "quiet"}
 _MARKS = {"error": "✗", "warning": "!", "note": "·"}
 # A dependence matrix is drawn up to this many rows and columns; beyond, its sentence says enough.
@@ -22,7 +20,6 @@ _DRAWN = 12
 
 @view.register(Report)
 def report_view(report: Report) -> Page:
-    """What `check` returns."""
     blocks: list[Block] = [_finding(finding) for finding in report.findings]
     blocks.append(Lines("", report.summary))
     return Page(_verdict(report), "", tuple(blocks))
@@ -30,7 +27,6 @@ def report_view(report: Report) -> Page:
 
 @view.register(Watch)
 def watch_view(watched: Watch) -> Page:
-    """What `watch` has seen."""
     return report_view(watched.report)
 
 
@@ -79,7 +75,6 @@ def _matrix(item: Evidence) -> str:
 
 
 def rules_view(rules: Iterable[Rule]) -> Page:
-    """The table of codes."""
     rows: tuple[tuple[Cell, ...], ...] = tuple((code(rule.code), rule.name, rule.title) for rule in rules)
     columns = (Column("code"), Column("name"), Column("what is wrong", whole=False))
     sheet = Sheet("1xx explains an exception, 2xx is proved by experiment, 3xx is a note", columns, rows)

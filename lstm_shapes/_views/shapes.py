@@ -6,9 +6,10 @@ from lstm_shapes.display.page import Cell, Column, Mark, Page, Sheet, code
 from lstm_shapes.language import say
 from lstm_shapes.theory.notes import meaning
 from lstm_shapes.theory.predict import Prediction
+from lstm_shapes.theory.spec import headline
 from lstm_shapes.theory.symbols import SYMBOLS
 
-from .titles import headline, sizes, subtitle
+from .titles import sizes, subtitle
 
 
 def shapes_view(prediction: Prediction) -> Page:

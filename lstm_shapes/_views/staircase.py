@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from lstm_shapes.display.page import Block, Column, Drawing, Mark, Sheet
 from lstm_shapes.language import in_this_language, say
 from lstm_shapes.pictures import Picture
-from lstm_shapes.theory.call import Packing
+from lstm_shapes.theory.call import Call
 
 from .canvas import Canvas, Sketch, ends, padded, wide
 from .titles import subtitle
@@ -16,34 +16,33 @@ PADDING = "·"
 GAP = "…"
 
 
-def packing_blocks(packing: Packing) -> tuple[Block, ...]:
+def packing_blocks(call: Call) -> tuple[Block, ...]:
     """The staircase, and what the four parts of the PackedSequence are."""
-    order = say("packed sorted, ties" if packing.ties else "packed sorted")
-    saved = say("saved steps", saved=packing.saved, padded=packing.padded, share=f"{packing.share:.0%}")
+    order = say("packed sorted, ties" if call.ties else "packed sorted")
+    saved = say("saved steps", saved=call.saved, padded=call.padded, share=f"{call.share:.0%}")
     rows = (
-        ("data", f"(T={packing.T}, …)", say("packed data")),
-        ("batch_sizes", _batch_sizes(packing), say("packed batch_sizes")),
-        ("sorted_indices", _listed(packing.sorted_indices), order),
-        ("unsorted_indices", _listed(packing.unsorted_indices), say("packed unsorted")),
+        ("data", f"(T={call.T}, …)", say("packed data")),
+        ("batch_sizes", _batch_sizes(call), say("packed batch_sizes")),
+        ("sorted_indices", _listed(call.sorted_indices), order),
+        ("unsorted_indices", _listed(call.unsorted_indices), say("packed unsorted")),
         (say("saved"), saved, say("packed saved")),
     )
     cells = tuple((Mark(name, "code"), value, meaning) for name, value, meaning in rows)
     heads = (Column(say("part")), Column(say("value"), whole=False), Column(say("meaning"), whole=False))
-    drawn = in_this_language(lambda width: staircase(packing, min(width, 78)))
+    drawn = in_this_language(lambda width: staircase(call, min(width, 78)))
     return Drawing(say("packed drawing"), drawn), Sheet(say("packed"), heads, cells)
 
 
 def packed_sketch(picture: Picture) -> Sketch:
     """The staircase of a picture; in words how long its rows are, in their order, and how many have each step."""
     spec, call = picture.prediction.spec, picture.prediction.call
-    packing = Packing.of(call.lengths or (), call.L)
-    rows, lengths = _listed(packing.sorted_indices), _listed(packing.sorted_lengths)
+    rows, lengths = _listed(call.sorted_indices), _listed(call.sorted_lengths)
     return Sketch(
         title=say("title packed"),
-        svg=lambda canvas, y: _svg(packing, canvas, y),
-        text=lambda width: staircase(packing, width),
+        svg=lambda canvas, y: _svg(call, canvas, y),
+        text=lambda width: staircase(call, width),
         said=(f"{subtitle(spec, call)}.".replace("`", ""),),
-        unseen=(say("packed order", rows=rows, lengths=lengths), say("packed sizes", sizes=_batch_sizes(packing))),
+        unseen=(say("packed order", rows=rows, lengths=lengths), say("packed sizes", sizes=_batch_sizes(call))),
     )
 
 
@@ -51,50 +50,51 @@ def _listed(numbers: tuple[int, ...], most: int = 8) -> str:
     return ", ".join(GAP if place is None else str(numbers[place]) for place in ends(len(numbers), most))
 
 
-def _batch_sizes(packing: Packing, most: int = 8) -> str:
+def _batch_sizes(call: Call) -> str:
     """Those that are shown, without making an entry for each of perhaps a billion steps."""
-    steps = ends(max(packing.lengths), most)
-    return ", ".join(GAP if step is None else str(packing.batch_size(step)) for step in steps)
+    steps = ends(max(call.lengths or (0,)), 8)
+    return ", ".join(GAP if step is None else str(call.batch_size(step)) for step in steps)
 
 
 Stairs = list[tuple[str, list[int | None]]]
 
 
-def _stairs(packing: Packing, most: int, steps: tuple[int | None, ...]) -> Stairs:
+def _stairs(call: Call, most: int, steps: tuple[int | None, ...]) -> Stairs:
     """Each row that is shown: what it is, and of each step its place in `data`, None for padding."""
-    before = {t: sum(min(length, t) for length in packing.lengths) for t in steps if t is not None}
+    lengths = call.lengths or ()
+    before = {t: sum(min(length, t) for length in lengths) for t in steps if t is not None}
     shown: Stairs = []
-    for place in ends(packing.N, most):
+    for place in ends(len(lengths), most):
         if place is None:
             shown.append(("⋮", []))
             continue
-        row = packing.sorted_indices[place]
-        length = packing.lengths[row]
+        row = call.sorted_indices[place]
+        length = lengths[row]
         places = [start + place if t < length else None for t, start in before.items()]
         shown.append((say("row", row=row, steps=length), places))
     return shown
 
 
-def staircase(packing: Packing, width: int = 78, rows: int = 12) -> str:
+def staircase(call: Call, width: int = 78, rows: int = 12) -> str:
     """Rows in the order of `data`, longest first; the places of their steps in `data`, `·` where there is none.
 
     Long rows lose their middle steps, and many rows their middle rows, so that it is at most `width` characters
     wide and `rows` rows high; the bottom line is `batch_sizes`.
 
-    >>> print(staircase(Packing.of((3, 5, 2))))
+    >>> print(staircase(Call.of_lengths((3, 5, 2))))
            step  0  1  2  3  4
     row 1 (5)    0  3  6  8  9
     row 0 (3)    1  4  7  ·  ·
     row 2 (2)    2  5  ·  ·  ·
     batch_sizes  3  3  2  1  1
     """
-    heads = [head for head, _ in _stairs(packing, rows, ())]
+    heads = [head for head, _ in _stairs(call, rows, ())]
     margin = max(cell_len(head) for head in ("batch_sizes", *heads))
-    cell = max(len(str(packing.T - 1)), len(str(packing.N)), len(str(packing.L - 1))) + 2
+    cell = max(len(str(call.T - 1)), len(str(call.N)), len(str(call.L - 1))) + 2
     room = width - margin
     # The mark for what is left out takes less than a cell.
-    fitting = room // cell if packing.L * cell <= room else (room - len(GAP) - 2) // cell + 1
-    steps = ends(packing.L, max(fitting, min(packing.L, 3)))
+    fitting = room // cell if call.L * cell <= room else (room - len(GAP) - 2) // cell + 1
+    steps = ends(call.L, max(fitting, min(call.L, 3)))
     shown = [t for t in steps if t is not None]
 
     def line(head: str, marks: list[str], side: str = "<") -> str:
@@ -104,20 +104,20 @@ def staircase(packing: Packing, width: int = 78, rows: int = 12) -> str:
         return (padded(head, margin, side) + "".join(placed)).rstrip()
 
     lines = [line(say("step"), [str(t) for t in shown], ">")]
-    for head, places in _stairs(packing, rows, steps):
+    for head, places in _stairs(call, rows, steps):
         marks = [PADDING if place is None else str(place) for place in places]
         lines.append(line(head, marks) if marks else head)
-    return "\n".join([*lines, line("batch_sizes", [str(packing.batch_size(t) or "") for t in shown])])
+    return "\n".join([*lines, line("batch_sizes", [str(call.batch_size(t) or "") for t in shown])])
 
 
 CELL_H, WIDTH, ROWS = 30, 740, 10
 
 
-def _svg(packing: Packing, canvas: Canvas, y: float) -> float:
-    heads = [head for head, _ in _stairs(packing, ROWS, ())]
+def _svg(call: Call, canvas: Canvas, y: float) -> float:
+    heads = [head for head, _ in _stairs(call, ROWS, ())]
     left = 44 + max(wide("batch_sizes", "l-code"), *map(wide, heads))
-    cell_w = 12 + max(wide(f"{packing.T - 1:,}", "l-code"), wide(f"t={packing.L - 1}", "l-quiet"), 40)
-    steps = ends(packing.L, max(3, int(WIDTH // cell_w)))
+    cell_w = 12 + max(wide(f"{call.T - 1:,}", "l-code"), wide(f"t={call.L - 1}", "l-quiet"), 40)
+    steps = ends(call.L, max(3, int(WIDTH // cell_w)))
     columns = [(t, left + i * cell_w) for i, t in enumerate(steps)]
     shown = [(t, x) for t, x in columns if t is not None]
 
@@ -130,7 +130,7 @@ def _svg(packing: Packing, canvas: Canvas, y: float) -> float:
     for t, x in shown:
         canvas.text(x + cell_w / 2, y + 14, f"t={t}", "l-quiet", "middle")
     y += 24
-    for head, places in _stairs(packing, ROWS, steps):
+    for head, places in _stairs(call, ROWS, steps):
         if not places:
             canvas.text(20, y + 20, head, "l-strong")
         else:
@@ -141,7 +141,7 @@ def _svg(packing: Packing, canvas: Canvas, y: float) -> float:
         y += CELL_H
     begin(y + 22, "batch_sizes", "l-code l-strong")
     for t, x in shown:
-        size = packing.batch_size(t)
+        size = call.batch_size(t)
         canvas.text(x + cell_w / 2, y + 22, f"{size:,}" if size else "–", "l-code", "middle")
-    canvas.text(20, y + 50, say("packed places", T=packing.T, padded=packing.padded), "l-quiet")
+    canvas.text(20, y + 50, say("packed places", T=call.T, padded=call.padded), "l-quiet")
     return y + 62

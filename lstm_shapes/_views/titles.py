@@ -1,4 +1,4 @@
-"""How a layer, a call, a shape, a number of bytes and a path are written, in every table alike."""
+"""How a call, a shape, a number of bytes and a path are written, in every table alike."""
 
 from __future__ import annotations
 
@@ -8,25 +8,6 @@ from lstm_shapes.language import say
 from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec
-
-__all__ = ["headline", "near", "number_of_bytes", "place", "sizes", "subtitle"]
-
-
-def headline(spec: Spec) -> str:
-    """`LSTM(Q=28, D=256, K=3)`, with what differs from a plain layer."""
-    extras = [
-        text
-        for text, has in (
-            ("bidirectional", spec.bidirectional),
-            (f"P={spec.P}", spec.P),
-            ("bias=False", not spec.bias),
-            (f"dropout={spec.dropout:g}", spec.dropout),
-            (spec.nonlinearity, spec.nonlinearity != "tanh"),
-        )
-        if has
-    ]
-    numbers = [f"Q={spec.Q}", f"D={spec.D}", *([f"K={spec.K}"] if not spec.kind.step else [])]
-    return f"{spec.cell}({', '.join(numbers + extras)})"
 
 
 def subtitle(spec: Spec, call: Call) -> str:

@@ -11,12 +11,9 @@ from lstm_shapes.language import gloss, say
 
 from .titles import near
 
-__all__ = ["walk_view"]
-
 
 @view.register(Walk)
 def walk_view(walk: Walk) -> Page:
-    """What `walk` returns."""
     columns = (Column(say("line"), right=True), Column(say("program"), fold=True))
     ends = [Branch(tuple(("", Mark(_made(made), "symbol")) for made in some)) for some in (walk.inputs, walk.output)]
     blocks: list[Block] = [Tree("", columns, (ends[0], *_branches(walk.steps), ends[1]), open=2)]

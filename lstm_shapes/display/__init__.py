@@ -146,3 +146,24 @@ def _wants_colour() -> bool:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return sys.stdout is not None and hasattr(sys.stdout, "isatty") and sys.stdout.isatty()
+
+
+def number(value: float) -> str:
+    """Four decimals; powers of ten where there is no room for the digits.
+
+    >>> number(-0.12345), number(123456.0), number(-0.00001)
+    ('−0.1235', '1.235e+05', '0.0000')
+    """
+    text = f"{value:.4f}" if abs(value) < 10_000 else f"{value:.3e}"
+    if float(text) == 0:
+        text = text.removeprefix("-")
+    return f"−{text[1:]}" if text.startswith("-") else text
+
+
+def brief(value: float) -> str:
+    """Three significant digits.
+
+    >>> brief(-4.52969), brief(1.0)
+    ('−4.53', '1')
+    """
+    return f"{value:.3g}".replace("-", "−")

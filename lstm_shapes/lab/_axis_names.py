@@ -179,7 +179,6 @@ class AxisNames:
 
     # ------------------------------------------------------------------ answers
     def axes(self, value: Value) -> Axes | None:
-        """The named axes of a value."""
         axes = self._known.get(value.index) if value.maker is not None else self._before(value)
         return axes if axes is not None and axes.sizes == value.shape else None
 

@@ -47,7 +47,6 @@ def build(given: Given) -> nn.RNNBase | nn.RNNCellBase:
 
 
 def new_layer(spec: Spec, device: Any, dtype: Any, seed: int = 0) -> nn.RNNBase | nn.RNNCellBase:
-    """What `build` makes."""
     where, kind = as_device(device), as_dtype(dtype)
     require_memory(Counts(spec, None, dtype_name(dtype)).bytes, where, f"The weights of {spec!r}")
     torch_class = getattr(nn, spec.cell)
@@ -97,7 +96,6 @@ def as_device(device: Any) -> torch.device:
 
 
 def as_dtype(dtype: Any) -> torch.dtype:
-    """torch's dtype for `"float32"` or `torch.float32`."""
     return cast(torch.dtype, getattr(torch, dtype_name(dtype)))
 
 
@@ -123,10 +121,7 @@ def _tf32_allowed() -> bool:
 
 
 def require_memory(needed: int, device: torch.device, what: str) -> None:
-    """Refuse before allocating: an overcommitted machine would rather kill the session than say no.
-
-    Raises: ShapeError that names what is needed and what still works without it.
-    """
+    """Refuse before allocating: an overcommitted machine would rather kill the session than say no."""
     limit = _memory(device)
     if limit is not None and needed > limit:
         raise ShapeError(

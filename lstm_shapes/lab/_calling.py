@@ -51,25 +51,19 @@ def problems_of(
 
     >>> [problem.name for problem in problems_of(nn.GRU(4, 5), (torch.zeros(7, 3, 4), torch.zeros(2, 3, 5)))]
     ['h0']
-
-    Raises: SpecError for a module that is no recurrent layer.
     """
     given, by_name = list(args), dict(kwargs or {})
     x = given.pop(0) if given else by_name.get("input")
     state: Value = as_value(given[0] if given else by_name.get("hx"))
     if len(given) > 1:
         state = Group(tuple(map(as_value, given)), "arguments")
-    weights = weights_of(layer)
+    first = as_value(next(layer.parameters(), None))
+    # A quantised layer, which keeps its weights elsewhere, takes float32.
+    weights = first if isinstance(first, Operand) else Operand(())
     place = torch.device(weights.device).type
     autocast = torch.amp.is_autocast_available(place) and torch.is_autocast_enabled(place)
     known = spec or Spec.of(layer)
     return problems(known, as_value(x), state, weights=weights, autocast=autocast, maker=maker, words=words)
-
-
-def weights_of(layer: nn.Module) -> Operand:
-    """The dtype and the place of a layer's weights; a quantised layer, which keeps them elsewhere, takes float32."""
-    found = as_value(next(layer.parameters(), None))
-    return found if isinstance(found, Operand) else Operand(())
 
 
 def as_value(thing: Any) -> Value:
@@ -130,8 +124,6 @@ def arriving(given: Given) -> tuple[Any, Any]:
     """x and the state as the recurrent layer gets them: as given to a layer, or what a model makes of them.
 
     The model runs as far as its layer's first call, without gradients, and everything is put back.
-
-    Raises: ShapeError for a model that does not call its layer.
     """
     layer = given.layer
     compiled = compiled_from(given.module)
@@ -163,10 +155,7 @@ def arriving(given: Given) -> tuple[Any, Any]:
 def read_inputs(
     layer: nn.Module, spec: Spec, x: Any, state: Any = None, lengths: Iterable[int] | None = None
 ) -> Inputs:
-    """The call that x and a state mean to this layer, their names taken off.
-
-    Raises: ShapeError, the first problem of the contract; SpecError for a batch or a length of nothing.
-    """
+    """The call that x and a state mean to this layer, their names taken off."""
     found = problems_of(layer, (x, state), spec=spec)
     if found:
         raise found[0].error
@@ -186,10 +175,7 @@ def read_inputs(
 
 
 def call_plainly(layer: Callable[..., Any], spec: Spec, inputs: Inputs) -> Returned:
-    """One call of a layer whose Spec is known, which may be anything with the signature of torch's layers.
-
-    Raises: ShapeError for a layer that returns something else than Y and the states.
-    """
+    """One call of a layer whose Spec is known, which may be anything with the signature of torch's layers."""
     given = inputs.state
     fed = inputs.packed if inputs.packed is not None else inputs.X
     if inputs.packed is None and inputs.call.lengths is not None:

@@ -61,11 +61,6 @@ def measured_macs(spec: Spec, call: Call, device: str | None = None) -> tuple[in
     return macs, say(f"by scaled {scaled}", counter=how)
 
 
-def counted_macs(spec: Spec, call: Call, device: str = "meta") -> int:
-    """MACs of a whole forward pass, counted without scaling: slow for many steps or layers."""
-    return _count(_layer(spec, device), spec, call, device)
-
-
 def _layer(spec: Spec, device: str) -> nn.Module:
     """The layer in float64, with zeros for weights: their values do not matter, denormal ones would be slow."""
     layer: nn.Module = getattr(nn, spec.cell)(**spec.replace(dropout=0.0).arguments, device="meta", dtype=torch.float64)
@@ -75,11 +70,9 @@ def _layer(spec: Spec, device: str) -> nn.Module:
 
 
 def _count(layer: nn.Module, spec: Spec, call: Call, device: str) -> int:
-    """MACs of one forward pass."""
     x: Any = torch.zeros(Prediction(spec, call).X.sizes, device=device, dtype=torch.float64)
     if call.lengths is not None:
-        rows = [sum(length > step for length in call.lengths) for step in range(max(call.lengths))]
-        x = PackedSequence(x.new_zeros(call.T, spec.Q), torch.tensor(rows, device="cpu"))
+        x = PackedSequence(x.new_zeros(call.T, spec.Q), torch.tensor(call.batch_sizes, device="cpu"))
     if device == "meta":
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             layer(x)

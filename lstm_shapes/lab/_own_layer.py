@@ -40,10 +40,7 @@ def random_run(
     seed: int = 0,
     with_state: bool = True,
 ) -> Run:
-    """A run on X and, if wanted, a state drawn from `seed`; a layer of one's own brings its device and dtype.
-
-    Raises: ShapeError where the layer returns other things than its Spec says.
-    """
+    """A run on X and, if wanted, a state drawn from `seed`; a layer of one's own brings its device and dtype."""
     where, kind = as_device(device), as_dtype(dtype)
     if layer is not None:
         like = next(layer.parameters(), torch.empty(0, **PLAIN))

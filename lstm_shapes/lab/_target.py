@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 
 
 def load_model(target: str) -> Callable[..., Any]:
-    """The model that `package.module:name` or `path/to/file.py:name` names: a module, or a call that makes one.
-
-    Raises: SpecError that says which part could not be found.
-    """
+    """The model that `package.module:name` or `path/to/file.py:name` names: a module, or a call that makes one."""
     found = _named("the model", target)
     from torch import nn
 
@@ -54,10 +51,7 @@ def _named(what: str, target: str) -> Any:
 
 
 def load_loss(name: str | None) -> Callable[..., Any] | None:
-    """The loss that a name of torch.nn.functional, `package.module:function` or `file.py:function` names.
-
-    Raises: SpecError for a name that is none.
-    """
+    """The loss that a name of torch.nn.functional, `package.module:function` or `file.py:function` names."""
     if name is None:
         return None
     from torch.nn import functional
@@ -74,8 +68,6 @@ def load_target(sizes: str | None, dtype: str, loss: str | None) -> torch.Tensor
     """What the output is compared with: `64,1` is drawn from a normal distribution, `int:64` holds classes 0 and 1.
 
     For the binary cross entropies the numbers are 0.0 and 1.0.
-
-    Raises: SpecError for sizes that are none.
     """
     if sizes is None:
         if loss is not None:
@@ -102,16 +94,14 @@ def _module(place: str) -> Any:
     return importlib.import_module(place)
 
 
-def load_inputs(sizes: list[str], model: Any, dtype: str, seed: int = 0) -> tuple[torch.Tensor, ...]:
+def load_inputs(sizes: list[str], model: Any, dtype: str) -> tuple[torch.Tensor, ...]:
     """One tensor for each `--input`: `64,28,28` is drawn from a normal distribution, `int:64,28` holds tokens.
 
     Tokens stay below the smallest Embedding of the model.
-
-    Raises: SpecError, ShapeError for sizes that are none.
     """
     if not sizes:
         raise ShapeError("--input", "given once for each argument of forward, such as --input 64,28,28")
-    return tuple(_tensor("--input", text, model, dtype, seed + number) for number, text in enumerate(sizes))
+    return tuple(_tensor("--input", text, model, dtype, seed=number) for number, text in enumerate(sizes))
 
 
 def _tensor(option: str, text: str, model: Any, dtype: str, seed: int) -> torch.Tensor:

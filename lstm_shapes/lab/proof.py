@@ -129,10 +129,7 @@ def _weight_checks(result: Run, yours: bool) -> Iterator[Check]:
 
 
 def _weights(result: Run) -> dict[str, Tensor]:
-    """What the layer computes with, by torch's names: its parameters, or what weight_norm and the like make of them.
-
-    Raises: SpecError for a layer that keeps its weights in another form, such as a quantised one.
-    """
+    """What the layer computes with, by torch's names: its parameters, or what weight_norm and the like make of them."""
     found = {name: getattr(result.layer, name, None) for name in result.prediction.weights}
     for name, weight in found.items():
         if not isinstance(weight, Tensor):

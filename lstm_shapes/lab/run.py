@@ -215,7 +215,6 @@ def _require_place(weight: Tensor, device: Any, dtype: Any) -> None:
 
 
 def _drawn(spec: Spec, call: Call, device: torch.device, dtype: torch.dtype, seed: int) -> Tensor:
-    """Normally distributed X for a call."""
     sizes = Prediction(spec, call).X.sizes
     if device.type == "meta":
         return torch.empty(sizes, device=device, dtype=dtype)

@@ -206,11 +206,7 @@ def annotate(tensor: Tensor, names: str | Iterable[str] | Axes, **sizes: int) ->
     if isinstance(names, Axes):
         if names.sizes != shape:
             raise ShapeError(
-                "the tensor",
-                names.formula,
-                expected=names.sizes,
-                got=shape,
-                hint="check the order of the axes",
+                "the tensor", names.formula, expected=names.sizes, got=shape, hint="check the order of the axes"
             )
         axes = names
     else:

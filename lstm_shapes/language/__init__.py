@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 
 from lstm_shapes.errors import SpecError
 
-__all__ = ["LANGUAGES", "gloss", "has", "in_this_language", "language", "say", "speaking"]
+__all__ = ["LANGUAGES", "counted", "gloss", "has", "in_this_language", "language", "say", "speaking"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,12 +73,21 @@ def in_this_language(function: Callable[P, T]) -> Callable[P, T]:
     return later
 
 
+def counted(count: int, noun: str) -> str:
+    """A number and its noun, which is plural unless it is one.
+
+    >>> counted(1, "step"), counted(1_000_000, "sequence")
+    ('1 step', '1,000,000 sequences')
+    """
+    return f"{int(count):,} {noun}{'' if count == 1 else 's'}"
+
+
 class _Number(int):
     """A whole number in a sentence; with a noun for its format, which is plural unless it is one."""
 
     def __format__(self, form: str) -> str:
         if len(form) > 1 and form[0].isalpha():
-            return f"{int(self):,} {form}{'' if self == 1 else 's'}"
+            return counted(self, form)
         return format(int(self), form)
 
 

@@ -5,8 +5,6 @@ A number may say what it counts: `{steps:step}` is "1 step" or "20 steps".
 
 from __future__ import annotations
 
-__all__ = ["SENTENCES"]
-
 _STILL = "no dropout between layers at work: dropout=0, K = 1, or layer.eval()"
 _DROPS = "Dropout draws another mask at every call, so no two calls agree; layer.eval() switches it off."
 

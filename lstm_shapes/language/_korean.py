@@ -6,8 +6,6 @@ A gap is never followed by a particle that depends on how the gap is read aloud 
 
 from __future__ import annotations
 
-__all__ = ["SENTENCES", "TERMS"]
-
 TERMS = {
     "은닉 상태": "hidden state",
     "셀 상태": "cell state",

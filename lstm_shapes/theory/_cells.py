@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class CellKind:
-    """One row of the table."""
-
     name: str
     gates: tuple[str, ...]
     """In torch's order of the blocks stacked in each weight."""

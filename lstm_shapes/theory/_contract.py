@@ -44,7 +44,6 @@ class Operand:
 
     @property
     def rank(self) -> int:
-        """How many axes it has."""
         return len(self.shape)
 
     @property
@@ -118,7 +117,6 @@ class Problem:
 
     @property
     def error(self) -> ShapeError:
-        """The same as an exception."""
         return ShapeError(self.name, self.formula, expected=self.expected, got=self.got, hint=self.hint)
 
     def __str__(self) -> str:
@@ -138,7 +136,6 @@ def form(value: Value) -> object:
 
 
 def leaves(value: Value) -> Iterator[Operand]:
-    """Every tensor in a value."""
     if isinstance(value, Operand):
         yield value
     elif isinstance(value, Group):
@@ -238,7 +235,6 @@ class _Operands:
 
     @cached_property
     def data(self) -> Operand:
-        """The numbers of x."""
         data = self.x.data if isinstance(self.x, Packed) else self.x
         assert isinstance(data, Operand)
         return data
@@ -263,7 +259,6 @@ class _Operands:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """h0, or h0 and c0."""
         return tuple(f"{name}0" for name in self.spec.kind.states)
 
     @cached_property

@@ -108,8 +108,6 @@ def parse(text: object) -> tuple[Node, str]:
     >>> node, written = parse(" (Y[ :,-1 ])")
     >>> node.op, node.operands[0].op, written
     ('getitem', 'Y', 'Y[:, -1]')
-
-    Raises: ShapeError that shows the grammar.
     """
     plain = text.strip(" \t\r\n") if isinstance(text, str) else ""
     if not plain or len(plain) > _LONGEST or not _WRITTEN.fullmatch(plain):
@@ -127,10 +125,7 @@ def refuse(text: object) -> NoReturn:
 
 
 def bound(arguments: Any, sizes: Mapping[str, int]) -> Any:
-    """Arguments with the whole numbers that they come to.
-
-    Raises: ValueError for one that has no value here.
-    """
+    """Arguments with the whole numbers that they come to."""
     if isinstance(arguments, tuple):
         return tuple(bound(one, sizes) for one in arguments)
     if isinstance(arguments, slice):

@@ -43,7 +43,6 @@ class Step:
 
     @property
     def shape(self) -> Shape:
-        """The sizes of what it gives."""
         return self.axes.sizes
 
     def leaves(self, box: Iterable[range]) -> Iterator[tuple[str, Box]]:
@@ -62,10 +61,7 @@ class Step:
 
 
 def step_of(node: Node, prediction: Prediction) -> Step:
-    """A node, and all that it works on, for one layer and call.
-
-    Raises: ShapeError for what torch would refuse; ValueError for a number that has no value here.
-    """
+    """A node, and all that it works on, for one layer and call."""
     spec, call = prediction.spec, prediction.call
     if node.op in TENSORS:
         axes = prediction.tensors.get(node.op)
@@ -111,7 +107,6 @@ def _key(entry: Any) -> Any:
 
 
 def _wrong(rule: str, got: object) -> ShapeError:
-    """The error of what torch would refuse."""
     return ShapeError("expression", rule, got=got)
 
 
@@ -166,8 +161,6 @@ def _keys(items: tuple[Any, ...], step: Step, lengths: Shape | None, N: int | No
 
 
 # ---- each operation: the shapes of its operands and its arguments -> what it makes
-
-
 def _getitem(shapes: Sequence[Shape], *keys: Any) -> Made:
     axes = [key for key in keys if not isinstance(key, int)]
     picks = [place for place, key in enumerate(axes) if isinstance(key, tuple)]

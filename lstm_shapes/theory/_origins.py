@@ -188,7 +188,6 @@ class Atom:
 
     @property
     def size(self) -> int:
-        """How many values it takes."""
         return len(self.at)
 
     def __eq__(self, other: object) -> bool:

@@ -36,12 +36,16 @@ DEFAULT_N: int = _Default(2)
 class Call:
     """The sizes of one call: N sequences of L steps, or one unbatched sequence (N is None).
 
-    `lengths`, one entry a sequence, says that rows are padded to L and packed.
+    `lengths`, one entry a sequence, says that rows are padded to L and packed; then the call also knows how they lie in
+    a PackedSequence.
 
     >>> Call.of(Spec(28, 256), N=2, L=20).T
     40
-    >>> Call.of(Spec(28, 256), lengths=(5, 3)).T
-    8
+    >>> call = Call.of(Spec(28, 256), lengths=(3, 5, 2))
+    >>> call.batch_sizes, call.sorted_indices, call.unsorted_indices
+    ((3, 3, 2, 1, 1), (1, 0, 2), (1, 0, 2))
+    >>> call.T, call.padded, call.saved, call.share
+    (10, 15, 5, 0.3333333333333333)
     """
 
     N: int | None = 2
@@ -62,7 +66,7 @@ class Call:
         if spec.kind.step:
             hint = f"A cell does one step; use cell={spec.kind.layer!r} for padded sequences"
             raise ShapeError("lengths", f"left out for {spec.cell}", got=lengths, hint=hint)
-        call = cls.padded(lengths, L)
+        call = cls.of_lengths(lengths, L)
         if N is None:
             raise ShapeError("lengths", "left out for one unbatched sequence", got=call.lengths, hint="Give L instead")
         if whole("N (batch size)", N) != call.N and N is not DEFAULT_N:
@@ -70,7 +74,7 @@ class Call:
         return call
 
     @classmethod
-    def padded(cls, lengths: Iterable[int], L: Any = None) -> Call:
+    def of_lengths(cls, lengths: Iterable[int], L: Any = None) -> Call:
         """Rows of these lengths, padded to L steps, or to the longest.
 
         Raises: SpecError for a length that is none, ShapeError for one beyond L.
@@ -117,44 +121,11 @@ class Call:
             return "sum(lengths)"
         return "N·L" if self.batched else "L"
 
-
-@dataclass(frozen=True, slots=True)
-class Packing:
-    """N rows of given lengths, padded to L steps, and how they lie in a PackedSequence.
-
-    >>> packing = Packing.of((3, 5, 2))
-    >>> packing.batch_sizes, packing.sorted_indices, packing.unsorted_indices
-    ((3, 3, 2, 1, 1), (1, 0, 2), (1, 0, 2))
-    >>> packing.T, packing.padded, packing.saved, packing.share
-    (10, 15, 5, 0.3333333333333333)
-    """
-
-    lengths: tuple[int, ...]
-    L: int
-
-    @classmethod
-    def of(cls, lengths: Iterable[int], L: int | None = None) -> Packing:
-        """Rows of these lengths, padded to L, or to the longest.
-
-        Raises: SpecError for a length that is none, ShapeError for an L that does not fit.
-        """
-        call = Call.padded(lengths, L)
-        return cls(call.lengths or (), call.L)
-
-    @property
-    def N(self) -> int:
-        """Rows, that is sequences."""
-        return len(self.lengths)
-
-    @property
-    def T(self) -> int:
-        """Steps that are really computed: sum(lengths), the first axis of `data`."""
-        return sum(self.lengths)
-
+    # ---- packed rows
     @property
     def padded(self) -> int:
         """Steps of the padded tensor: N·L."""
-        return self.N * self.L
+        return (self.N or 1) * self.L
 
     @property
     def saved(self) -> int:
@@ -173,33 +144,34 @@ class Packing:
         torch's sort promises no order among equals (torch 2.13 keeps it for up to 16 rows on a CPU, not beyond), so
         where `ties` is true torch's may differ. Nothing else depends on it: every row still gets its own result back.
         """
-        return tuple(sorted(range(self.N), key=lambda row: -self.lengths[row]))
+        lengths = self.lengths or ()
+        return tuple(sorted(range(len(lengths)), key=lambda row: -lengths[row]))
 
     @property
     def ties(self) -> bool:
         """Whether two rows have one length, which leaves their order in `data` to torch's sort."""
-        return len(set(self.lengths)) < self.N
+        return self.lengths is not None and len(set(self.lengths)) < len(self.lengths)
 
     @property
     def sorted_lengths(self) -> tuple[int, ...]:
         """The lengths, longest first."""
-        return tuple(sorted(self.lengths, reverse=True))
+        return tuple(sorted(self.lengths or (), reverse=True))
 
     @property
     def unsorted_indices(self) -> tuple[int, ...]:
         """Where each row went: the inverse permutation of `sorted_indices`."""
         order = self.sorted_indices
-        return tuple(sorted(range(self.N), key=order.__getitem__))
+        return tuple(sorted(range(len(order)), key=order.__getitem__))
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
         """How many rows have a step 0, a step 1, …: one entry for each step of the longest row."""
-        rows = sorted(self.lengths)
-        return tuple(self.N - bisect_right(rows, step) for step in range(rows[-1]))
+        rows = sorted(self.lengths or ())
+        return tuple(len(rows) - bisect_right(rows, step) for step in range(rows[-1] if rows else 0))
 
     def batch_size(self, step: int) -> int:
         """How many rows are longer than `step`: the height of the staircase there."""
-        return sum(length > step for length in self.lengths)
+        return sum(length > step for length in self.lengths or ())
 
 
 def dtype_name(dtype: object) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, NamedTuple
 
-from .spec import Found, Spec, find_layers, printable
+from .spec import Found, Spec, find_layers, headline, printable
 
 _SYMBOLS = {
     "cell": "the kind",
@@ -166,7 +166,6 @@ def _changed(key: str, step: tuple[str, str]) -> str:
 
 
 def _written(code: str, step: tuple[str, str]) -> str:
-    """The same in Python."""
     old, new = step
     if old == "_raw" or not new:
         return f"{code}.remove{'suffix' if old == '_raw' else 'prefix'}({old!r})"
@@ -244,20 +243,13 @@ def _differences(file: Spec, model: Spec) -> str:
 
 
 def _side(layer: Found | None) -> str:
-    """A layer in the field's words: rnn = LSTM(Q=168, D=128, K=2, two directions)."""
+    """A layer in the field's words: rnn = LSTM(Q=168, D=128, K=2, bidirectional)."""
     if layer is None:
         return "no such layer"
     spec = layer.spec
     if spec is None:
         return f"{_at(layer)}, whose weights fit no layer"
-    words = [f"Q={spec.Q}", f"D={spec.D}"]
-    if not spec.kind.step:
-        words.append(f"K={spec.K}")
-    words += [f"P={spec.P}"] if spec.P else []
-    words += ["two directions"] if spec.R == 2 else []
-    words += [] if spec.bias else ["no bias"]
-    named = f"{_at(layer)} = " if layer.prefix else ""
-    return f"{named}{spec.cell}({', '.join(words)})"
+    return f"{_at(layer)} = {headline(spec)}" if layer.prefix else headline(spec)
 
 
 def _at(layer: Found) -> str:

@@ -120,11 +120,7 @@ _NOTES: tuple[tuple[str, Callable[[Spec, Call], bool], Callable[[Spec, Call], _G
     ("projection", lambda s, c: s.P > 0, lambda s, c: {"P": s.P, "D": s.D}),
     ("unbatched", lambda s, c: _layer(s, c) and not c.batched, lambda s, c: {"H": s.width}),
     ("one step", lambda s, c: s.kind.step, lambda s, c: {"returned": "(h, c)" if s.has_c else "h"}),
-    (
-        "no dropout",
-        lambda s, c: _layer(s, c) and s.dropout > 0 and s.K == 1,
-        lambda s, c: {"dropout": f"{s.dropout:g}"},
-    ),
+    ("no dropout", lambda s, c: _layer(s, c) and s.dropout > 0 and s.K == 1, _dropout),
     ("dropout", lambda s, c: s.dropout > 0 and s.K > 1, _dropout),
     ("D costs", lambda s, c: 1 < s.D <= 2 * s.P + 1 and Counts(s).D_costs, _share),
     ("D costs, half", lambda s, c: s.D > 2 * s.P + 1 and Counts(s).D_costs, _half),

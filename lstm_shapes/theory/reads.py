@@ -99,13 +99,6 @@ class Reads:
         steps = (part.steps_of(end) for part in self.parts if part.computed and n in part.rows)
         return any(one[-1] >= end and (t is None or (t >= end and t in one)) for one in steps)
 
-    def padded_rows(self, most: int) -> tuple[int, ...]:
-        """The first few rows that are read beyond their end."""
-        rows: set[int] = set()
-        for part in self.parts if self.prediction.call.lengths else ():
-            rows |= set(islice((n for n in part.rows if self.padding(n)), most))
-        return tuple(sorted(rows))[:most]
-
     def rows_of(self, part: Part, backwards: bool = False) -> Iterator[int]:
         """The rows of which a part reads anything that is there."""
         order = part.rows[::-1] if backwards else part.rows
@@ -285,9 +278,11 @@ def spoken(reads: Reads, n: int | None = None) -> tuple[str, ...]:
     lines = [say(key, expression=reads.expression, items="; ".join(told[:_PARTS_TOLD]), more=more)]
     if n is not None and reads.parts and not any(n in part.rows for part in reads.parts):
         lines.append(say("reads nothing of", n=n))
-    padded = reads.padded_rows(6)
+    padded: set[int] = set()
+    for part in reads.parts if reads.prediction.call.lengths else ():
+        padded |= set(islice((row for row in part.rows if reads.padding(row)), 6))
     if padded:
-        rows = ", ".join(map(str, padded[:5])) + (", …" if len(padded) > 5 else "")
+        rows = ", ".join(map(str, sorted(padded)[:5])) + (", …" if len(padded) > 5 else "")
         lines.append(say("reads padding, rows" if len(padded) > 1 else "reads padding", rows=rows))
     return tuple(lines)
 

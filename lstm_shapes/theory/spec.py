@@ -310,6 +310,23 @@ def whole(name: str, value: object, at_least: int = 1, *, most: str = "") -> int
     return int(number)
 
 
+def headline(spec: Spec) -> str:
+    """`LSTM(Q=28, D=256, K=3)`, with what differs from a plain layer."""
+    extras = [
+        text
+        for text, has in (
+            ("bidirectional", spec.bidirectional),
+            (f"P={spec.P}", spec.P),
+            ("bias=False", not spec.bias),
+            (f"dropout={spec.dropout:g}", spec.dropout),
+            (spec.nonlinearity, spec.nonlinearity != "tanh"),
+        )
+        if has
+    ]
+    numbers = [f"Q={spec.Q}", f"D={spec.D}", *([f"K={spec.K}"] if not spec.kind.step else [])]
+    return f"{spec.cell}({', '.join(numbers + extras)})"
+
+
 def suffix(spec: Spec, layer: int, direction: int = 0) -> str:
     """How torch ends the names of a layer's weights: none for a cell."""
     return "" if spec.kind.step else f"_l{layer}" + ("_reverse" if direction else "")

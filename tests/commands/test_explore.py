@@ -7,14 +7,13 @@ import socket
 import pytest
 
 from lstm_shapes._commands import explore
-from lstm_shapes._explorer.server import HOST
 from tests.command_line import here, process, refused
 
 
 def test_port_that_is_taken() -> None:
     """One line on stderr and exit code 2."""
     with socket.socket() as other:
-        other.bind((HOST, 0))
+        other.bind((explore.HOST, 0))
         other.listen()
         port = str(other.getsockname()[1])
         ended = process("explore", "--no-browser", "--port", port, timeout=60)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstm_shapes.lab._macs import counted_macs, measured_macs
+from lstm_shapes.lab._macs import _count, _layer, measured_macs
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.spec import Spec
@@ -23,7 +23,7 @@ from tests.strategies import cases
 def test_macs_are_those_of_flopcountermode_on_meta(case: tuple[Spec, Call]) -> None:
     """The prediction equals FlopCounterMode over the whole forward pass, exactly, for every kind of call."""
     spec, call = case
-    assert Counts(spec, call).macs == counted_macs(spec, call, "meta")
+    assert Counts(spec, call).macs == _count(_layer(spec, "meta"), spec, call, "meta")
 
 
 @pytest.mark.fuzz
@@ -32,7 +32,7 @@ def test_macs_are_those_of_flopcountermode_on_meta(case: tuple[Spec, Call]) -> N
 def test_scaling_changes_nothing(case: tuple[Spec, Call], device: str) -> None:
     """Counting two steps and two layers and following the line gives what the whole pass gives."""
     spec, call = case
-    assert measured_macs(spec, call, device)[0] == counted_macs(spec, call, "cpu")
+    assert measured_macs(spec, call, device)[0] == _count(_layer(spec, "cpu"), spec, call, "cpu")
 
 
 @pytest.mark.parametrize(

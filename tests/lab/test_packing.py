@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from lstm_shapes.testing import lengths
-from lstm_shapes.theory.call import Packing
+from lstm_shapes.theory.call import Call
 from tests.scale import examples
 
 pytestmark = pytest.mark.fuzz
@@ -24,7 +24,7 @@ def packed(drawn: tuple[int, ...], L: int, device: torch.device | str = "cpu") -
     return found.data, found.batch_sizes, found.sorted_indices, found.unsorted_indices
 
 
-def describes(packing: Packing, parts: tuple[torch.Tensor, ...]) -> bool:
+def describes(packing: Call, parts: tuple[torch.Tensor, ...]) -> bool:
     data, batch_sizes, sorted_, unsorted = parts
     return (
         tuple(batch_sizes.tolist()) == packing.batch_sizes
@@ -39,7 +39,7 @@ def describes(packing: Packing, parts: tuple[torch.Tensor, ...]) -> bool:
 def test_different_lengths_match_exactly(drawn: list[int], extra: int) -> None:
     """Without ties every part is torch's, element for element."""
     L = max(drawn) + extra
-    assert describes(Packing.of(drawn, L), packed(tuple(drawn), L))
+    assert describes(Call.of_lengths(drawn, L), packed(tuple(drawn), L))
 
 
 @settings(max_examples=examples(300))
@@ -49,7 +49,7 @@ def test_ties_differ_in_their_order_only(drawn: tuple[int, ...], extra: int) -> 
     """batch_sizes and sorted lengths are torch's; without ties all is."""
     L = max(drawn) + extra
     parts = packed(drawn, L)
-    ours = Packing.of(drawn, L)
+    ours = Call.of_lengths(drawn, L)
     assert tuple(parts[1].tolist()) == ours.batch_sizes
     assert tuple(drawn[row] for row in parts[2].tolist()) == ours.sorted_lengths
     assert describes(ours, parts) or ours.ties
@@ -57,9 +57,9 @@ def test_ties_differ_in_their_order_only(drawn: tuple[int, ...], extra: int) -> 
 
 def test_device_does_not_matter(device: torch.device) -> None:
     """On every device the same parts come out."""
-    assert describes(Packing.of((3, 5, 2), 6), packed((3, 5, 2), 6, device))
+    assert describes(Call.of_lengths((3, 5, 2), 6), packed((3, 5, 2), 6, device))
 
 
 def test_the_comparison_can_fail() -> None:
     """`describes` is false for other lengths."""
-    assert not describes(Packing.of((3, 5, 2), 6), packed((3, 4, 2), 6))
+    assert not describes(Call.of_lengths((3, 5, 2), 6), packed((3, 4, 2), 6))

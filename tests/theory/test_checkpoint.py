@@ -63,8 +63,8 @@ def test_both_sides_are_in_the_words_of_the_field() -> None:
     """As the symbols table has them."""
     message = one(state_of(LAYER.replace(D=128), "lstm."), state_of(LAYER, "lstm.")).message
     assert message.startswith(
-        "the file: lstm = LSTM(Q=32, D=128, K=2, two directions); "
-        "the model: lstm = LSTM(Q=32, D=64, K=2, two directions). 0 of 16 of the model's weights"
+        "the file: lstm = LSTM(Q=32, D=128, K=2, bidirectional); "
+        "the model: lstm = LSTM(Q=32, D=64, K=2, bidirectional). 0 of 16 of the model's weights"
     )
 
 

@@ -6,9 +6,10 @@ from hypothesis import given
 
 from lstm_shapes import Spec
 from lstm_shapes._views.shapes import shapes_sheet, shapes_view
-from lstm_shapes._views.titles import headline, subtitle
+from lstm_shapes._views.titles import subtitle
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
+from lstm_shapes.theory.spec import headline
 from tests.strategies import cases
 
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 
 from lstm_shapes import Spec
-from lstm_shapes._views.titles import headline, number_of_bytes, sizes, subtitle
+from lstm_shapes._views.titles import number_of_bytes, sizes, subtitle
 from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call
+from lstm_shapes.theory.spec import headline
 from tests.strategies import cases
 
 

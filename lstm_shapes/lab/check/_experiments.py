@@ -51,8 +51,6 @@ class OutOfTime(BaseException):
 
 @dataclass(slots=True)
 class Outcome:
-    """What one run of an experiment gave."""
-
     output: Any
     error: Exception | None = None
     repeated: Call | None = None
@@ -60,7 +58,6 @@ class Outcome:
 
     @property
     def results(self) -> list[tuple[str, Tensor]]:
-        """The tensors of what came back."""
         return list(leaves(self.output))
 
 
@@ -190,10 +187,7 @@ class Experiments:
         return moved, self.follow(given, compare).error
 
     def plain(
-        self,
-        given: Given,
-        edits: dict[int, Callable[..., Any]] | None = None,
-        patch: Callable[[], None] | None = None,
+        self, given: Given, edits: dict[int, Callable[..., Any]] | None = None, patch: Callable[[], None] | None = None
     ) -> Outcome:
         """A run from the start that is only held still; `patch` changes the model before, for this run."""
         self._snapshot.restore()
@@ -271,7 +265,6 @@ class Experiments:
 
     @cached_property
     def layers(self) -> list[LayerCall]:
-        """The recurrent calls of the baseline."""
         return layer_calls(self.baseline, self.reached.names)
 
     @cached_property

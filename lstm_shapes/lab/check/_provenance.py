@@ -58,12 +58,7 @@ class Parts:
         return {name for name, mark in zip(self.names, marks, strict=True) if bool(mark.any())}
 
 
-def follow_parts(
-    trace: Trace,
-    sources: Mapping[Value, Tensor],
-    names: tuple[Any, ...],
-    way: set[int],
-) -> Parts:
+def follow_parts(trace: Trace, sources: Mapping[Value, Tensor], names: tuple[Any, ...], way: set[int]) -> Parts:
     """Put the marks of some values through the calls on a way; `sources[value]` is (parts, *shape)."""
     parts = Parts(names, {value.index: marks.bool() for value, marks in sources.items()})
     first = min((value.maker.index if value.maker is not None else -1 for value in sources), default=-1)

@@ -18,6 +18,7 @@ from torch.nn.parameter import is_lazy
 
 from lstm_shapes.lab import _private as private
 from lstm_shapes.lab._alone import alone
+from lstm_shapes.lab.raised._raised import RECURRENT_MODULES
 from lstm_shapes.lab.trace import KERNELS, Trace, leaves, rebuild
 
 from ._experiments import Experiments, OutOfTime, _Nowhere, unwrapped
@@ -25,7 +26,6 @@ from ._samples import samples_of
 from .check import examine
 from .report import Report
 
-_RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 # A call that shows nothing (one sample) is followed by another try, with other shapes.
 _TRIES = 3
 # What ends the experiments and not the program. Ctrl-C is meant for the program.
@@ -191,7 +191,7 @@ def _own_rows(lab: Experiments) -> bool:
 # ---------------------------------------------------------------------- which modules, and when
 def _is_recurrent(module: nn.Module, trace: Trace) -> bool:
     """Whether a recurrent layer ran, or a line with the same weights again on what it gave before."""
-    if any(isinstance(inner, _RECURRENT) for inner in module.modules()):
+    if any(isinstance(inner, RECURRENT_MODULES) for inner in module.modules()):
         return True
     lines: dict[Any, set[int]] = {}
     for call in trace.calls:
@@ -205,11 +205,11 @@ def _is_recurrent(module: nn.Module, trace: Trace) -> bool:
 
 def _not_now(module: nn.Module, given: Any) -> str | None:
     """None if a root can be examined here; else why not, "" where there is nothing to say."""
-    if isinstance(module, _RECURRENT):
+    if isinstance(module, RECURRENT_MODULES):
         return "called by itself; what is read of its result outside of a module is not tested"
     inner, parameters = list(module.modules()), list(module.parameters())
     tensors = [*parameters, *(tensor for _, tensor in leaves(given))]
-    if not any(isinstance(one, _RECURRENT) for one in inner):
+    if not any(isinstance(one, RECURRENT_MODULES) for one in inner):
         theirs = any(not type(one).__module__.startswith("torch.") for one in inner)
         if not parameters or not theirs or not any(tensor.dim() > 1 for tensor in tensors[len(parameters) :]):
             return ""

@@ -7,18 +7,15 @@ from collections.abc import Iterator
 from lstm_shapes.lab._words import layer_names, named, symbol, value_name
 from lstm_shapes.lab.trace import Call, LayerCall
 
-from . import _placing as placing  # registers what it says of rows
 from ._blame import Blame, blame_of, scrambling_view
-from ._coincidence import Coincidence, coincidence_of
 from ._experiments import Experiments
 from ._fixes import best, samples_hold
 from ._losses import losses_of
 from ._padding import Padding, padding_of
+from ._placing import Coincidence, coincidence_of  # and its own rules are registered
 from ._samples import Samples, meant, samples_of
 from .report import Evidence, Finding
 from .rule import RULES, rule
-
-__all__ = ["on_batch_axis", "placing"]
 
 _PURPOSE = (
     "probably the axis on which the samples lie has to stay apart here; where samples see each other on purpose, "

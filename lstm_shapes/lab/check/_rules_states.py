@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from lstm_shapes.display._numbers import counted
 from lstm_shapes.lab._words import layer_names, loop_line, symbol, value_name
 from lstm_shapes.lab.trace import CELLS, KERNELS, Call, LayerCall, Value, Where
 from lstm_shapes.lab.trace._families import PRODUCTS, names_in
 from lstm_shapes.lab.trace._where import source_line
+from lstm_shapes.language import counted
 
 from ._blame import Blame, blame_of
 from ._experiments import Experiments

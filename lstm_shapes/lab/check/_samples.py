@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lstm_shapes.display._numbers import counted
 from lstm_shapes.lab.trace import Call, Trace, Value
 from lstm_shapes.lab.trace._families import MOVES, PRODUCTS, VIEWS, names_in
+from lstm_shapes.language import counted
 
 from ._compare import other_order
 from ._experiments import Experiments

@@ -17,12 +17,8 @@ from lstm_shapes.errors import SpecError, in_one_sentence
 from lstm_shapes.lab._alone import alone
 from lstm_shapes.lab.trace import tensors_of
 
-from . import _rules_losses as rules_losses
-from . import _rules_padding as rules_padding
-from . import _rules_raised as rules_raised
-from . import _rules_rows as rules_rows
-from . import _rules_samples as rules_samples
-from . import _rules_states as rules_states
+# Importing a module of rules registers them; the order of a report is that of its levels.
+from . import _rules_losses, _rules_padding, _rules_raised, _rules_rows, _rules_samples, _rules_states  # noqa: F401
 from ._blame import blame_of
 from ._experiments import Experiments, OutOfTime, unwrapped
 from ._inputs import whole_numbers
@@ -30,9 +26,6 @@ from ._padding import lengths_of, padding_of
 from ._samples import samples_of
 from .report import Finding, Report, ordered
 from .rule import MORE, RULES
-
-# Importing a module of rules registers them; the order of a report is that of its levels.
-_RULE_MODULES = (rules_raised, rules_samples, rules_padding, rules_rows, rules_states, rules_losses)
 
 
 @in_one_sentence

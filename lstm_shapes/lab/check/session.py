@@ -98,9 +98,7 @@ def _after_cell(result: Any) -> None:
 
 
 # ---------------------------------------------------------------------- a script
-def run_script(
-    path: str, args: Sequence[str] = (), *, experiments: bool = True, seconds: float = 30
-) -> tuple[int, Watch]:
+def run_script(path: str, args: Sequence[str] = ()) -> tuple[int, Watch]:
     """Run a script as `__main__` and give its exit code and what was seen.
 
     The code is the script's own where it has one; 1 after an exception, 130 after Ctrl-C, and 1 too where the script
@@ -108,7 +106,7 @@ def run_script(
     """
     before = sys.argv, list(sys.path)
     sys.argv, sys.path[0] = [path, *args], str(Path(path).resolve().parent)
-    watched = Watch(experiments=experiments, seconds=seconds)
+    watched = Watch()
     code = 0
     try:
         with watched:

@@ -212,11 +212,9 @@ class _UsersLines:
         self._filter: Any = None
 
     def open(self) -> None:
-        """A watch begins."""
         when_free(self._put)
 
     def close(self) -> None:
-        """A watch ends."""
         when_free(self._take_back)
 
     def _put(self) -> None:

@@ -116,10 +116,7 @@ def gates(given: Given, *, grad: bool = False) -> GateTrace:
 
 
 def _device(layer: nn.Module, grad: bool) -> torch.device:
-    """Where the layer is, if it can be traced there.
-
-    Raises: SpecError, ShapeError for one that holds no numbers, or none that anybody can recompute with.
-    """
+    """Where the layer is, if it can be traced there."""
     weights = list(layer.parameters())
     if not weights or isinstance(layer, torch.jit.ScriptModule):
         raise SpecError("layer", "of torch.nn, with floating-point weights of its own", type(layer).__name__)

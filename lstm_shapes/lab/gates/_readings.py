@@ -10,8 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lstm_shapes.display import Drawn, Shown
-from lstm_shapes.display._numbers import number
+from lstm_shapes.display import Drawn, Shown, number
 from lstm_shapes.language import language, say, speaking
 from lstm_shapes.theory.spec import Spec
 

@@ -114,8 +114,7 @@ ROWS: dict[str, Row] = {
     "group_norm": Row("input (N, C, …), weight (C)@2", _FEATURES),
     "BatchNorm1d": Row("input (N, C), num_features (C) | input (N, C, L), num_features (C)", _FEATURES),
     **dict.fromkeys(
-        ("layer_norm", "rms_norm"),
-        Row(_norm, "nn.{kind} wants {normalized_shape} as the last axes", "nn.{kind}({E0})"),
+        ("layer_norm", "rms_norm"), Row(_norm, "nn.{kind} wants {normalized_shape} as the last axes", "nn.{kind}({E0})")
     ),
     "embedding": Row(
         "input<V (…), weight (V, E)",

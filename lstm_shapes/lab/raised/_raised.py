@@ -95,7 +95,6 @@ class Entered:
 
     @property
     def x(self) -> Any:
-        """Its input."""
         return self.args[0] if self.args else self.kwargs.get("input")
 
     @property
@@ -200,7 +199,6 @@ class Raised:
 
     @property
     def module(self) -> Entered | None:
-        """The innermost module."""
         return self.entered[-1] if self.entered else None
 
     @property
@@ -227,11 +225,9 @@ class Raised:
         return AxisNames(self.trace, batch)
 
     def value(self, tensor: Any) -> Value | None:
-        """The recorded value of a tensor."""
         return self.trace.value_of(tensor) if isinstance(tensor, Tensor) else None
 
     def name(self, value: Value) -> str:
-        """What the user calls a tensor."""
         text, maker = self.spelling.text(value.tensor), value.maker
         if text or maker is None:
             return text or value_name(value)

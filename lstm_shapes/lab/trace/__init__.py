@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ._bounded import Bounded
+from ._families import CELLS, KERNELS
 from ._layers import LayerCall, layer_calls
 from ._nested import leaves, parts, rebuild
 from ._snapshot import Reached, Snapshot, reach
 from ._still import Still
 from ._where import Where, here, raised_at, theirs
 from .recorder import (
-    CELLS,
     DRAWS,
     ENTERS,
     LEAVES_TORCH,
@@ -24,7 +24,6 @@ from .recorder import (
     substituted,
     tensors_of,
 )
-from .recorder import RECURRENT as KERNELS
 
 __all__ = [
     "CELLS", "DRAWS", "ENTERS", "KERNELS", "LEAVES_TORCH", "Bounded", "Call", "Follower", "LayerCall", "Plain",

@@ -8,6 +8,9 @@ def names_in(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+# The recurrent kernels; a cell's kernel is one step.
+CELLS = names_in("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell")
+KERNELS = CELLS | names_in("lstm gru rnn_tanh rnn_relu quantized_lstm quantized_gru")
 # Functions that leave every element where it is.
 SAME = names_in("contiguous clone detach to cpu cuda float double half bfloat16 long int data type_as dropout")
 VIEWS = names_in("view reshape unflatten flatten view_as reshape_as ravel")

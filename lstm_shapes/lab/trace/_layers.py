@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from .recorder import CELLS, RECURRENT, Call, Trace, Value
+from ._families import CELLS, KERNELS
+from .recorder import Call, Trace, Value
 
 
 class LayerCall:
@@ -94,5 +95,5 @@ def layer_calls(trace: Trace, names: dict[int, str]) -> list[LayerCall]:
     return [
         LayerCall(call, names.get(id(call.module), ""))
         for call in trace.calls
-        if call.name in RECURRENT and call.error is None and call.args and isinstance(call.args[0], Value)
+        if call.name in KERNELS and call.error is None and call.args and isinstance(call.args[0], Value)
     ]

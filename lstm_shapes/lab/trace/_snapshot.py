@@ -19,8 +19,6 @@ from lstm_shapes.lab._private import MODULES, storage_of
 
 from ._where import theirs
 
-__all__ = ["Reached", "Snapshot", "reach"]
-
 # Values that nothing can change.
 _ATOMS = frozenset({int, float, bool, str, bytes, complex, type(None), type, range, slice, torch.dtype, torch.device})
 _CONTAINERS = (dict, list, set, deque, bytearray)
@@ -169,7 +167,6 @@ class Snapshot:
             elements.keep()
 
     def restore(self) -> None:
-        """Put everything back."""
         for undo in self._undo:
             undo()
         self.restore_random()

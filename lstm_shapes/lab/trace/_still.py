@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._families import names_in
+from ._families import CELLS, KERNELS, names_in
 
 _DROPOUTS = names_in(
     "dropout dropout_ alpha_dropout alpha_dropout_ feature_dropout feature_dropout_ feature_alpha_dropout "
     "feature_alpha_dropout_ dropout1d dropout2d dropout3d"
 )
-_KERNELS = names_in("lstm gru rnn_tanh rnn_relu quantized_lstm quantized_gru")
+_LAYERS = KERNELS - CELLS
 _FRESH = names_in("empty empty_like new_empty empty_strided new_empty_strided")
 _BATCH_NORM = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
 
@@ -32,7 +32,6 @@ class Still:
         self._first = True
 
     def begin(self) -> None:
-        """A run begins."""
         self._turn = {}
         self._first = not self._held
 
@@ -42,7 +41,7 @@ class Still:
         """The call that is made in the place of this one."""
         if name in _DROPOUTS and isinstance(args[0] if args else kwargs.get("input"), Tensor):
             return dropout, args, kwargs
-        if name in _KERNELS and len(args) > 6:
+        if name in _LAYERS and len(args) > 6:
             place = 6 if isinstance(args[3], (list, tuple)) else 5
             return func, (*args[:place], 0.0, *args[place + 1 :]), kwargs
         if name in ("multi_head_attention_forward", "scaled_dot_product_attention"):
@@ -86,7 +85,6 @@ class Still:
 
 # Each is called as what it stands for, so that who reads the record knows what it does to axes.
 def dropout(input: Tensor, *_: Any, **__: Any) -> Tensor:
-    """Drops nothing."""
     return input
 
 

@@ -25,7 +25,7 @@ from torch.overrides import TorchFunctionMode
 
 from lstm_shapes.lab._private import not_compiled, saw_unbatched, storage_of, version_of
 
-from ._families import names_in
+from ._families import KERNELS, names_in
 from ._still import Still
 from ._where import Line, Where, line_now, resolve
 
@@ -59,9 +59,6 @@ DRAWS = names_in(
 _BLIND = names_in("__setitem__ copy_ fill_ zero_")
 # Functions that bring numbers into torch.
 ENTERS = frozenset(["tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "full"])
-# The recurrent kernels; a cell's kernel is one step.
-CELLS = names_in("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell")
-RECURRENT = CELLS | names_in("lstm gru rnn_tanh rnn_relu quantized_lstm quantized_gru")
 # Functions whose result leaves torch: what is computed from it comes back as a tensor of unknown descent.
 LEAVES_TORCH = names_in("numpy tolist item __array__ __int__ __float__ __index__ __bool__ __contains__ cpu")
 
@@ -463,7 +460,7 @@ class Recorder(_Mode):
     def _begin(self, index: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         values: list[Value] = []
         plain = self._noted(args, values), self._noted(kwargs, values)
-        module, unbatched = _recurrent_frame() if name in RECURRENT else (None, False)
+        module, unbatched = _recurrent_frame() if name in KERNELS else (None, False)
         owner = self._stack[-1] if self._stack else None
         call = Call(index, name, line_now(), *plain, tuple(values), module, owner, unbatched)
         self.trace.calls.append(call)

@@ -20,9 +20,7 @@ from lstm_shapes.lab._axis_names import AxisNames
 from lstm_shapes.lab._private import compiled_from
 from lstm_shapes.lab._torch_rules import axes_of, called
 from lstm_shapes.lab.tensors import AnnotatedTensor
-from lstm_shapes.lab.trace import CELLS, LayerCall, layer_calls, reach
-from lstm_shapes.lab.trace._snapshot import Snapshot
-from lstm_shapes.lab.trace._where import theirs
+from lstm_shapes.lab.trace import CELLS, LayerCall, Snapshot, layer_calls, reach, theirs
 from lstm_shapes.language import say, speaking
 from lstm_shapes.theory._axis_rules.table import describing
 from lstm_shapes.theory.axes import Axes
@@ -157,8 +155,6 @@ def _followable(model: Any) -> tuple[Any, list[str]]:
 
 
 # ---------------------------------------------------------------- names that are given
-
-
 def _said(inputs: Sequence[Any], axes: str | Sequence[str | None] | None, batch_dim: int | None) -> list[Axes | None]:
     """What the caller says of the axes of each input."""
     given = [axes] if isinstance(axes, str) else list(axes or ())
@@ -176,7 +172,6 @@ def _said(inputs: Sequence[Any], axes: str | Sequence[str | None] | None, batch_
 
 
 def _parameters(model: Any) -> list[str]:
-    """The names of a forward's parameters."""
     try:
         parameters = inspect.signature(getattr(model, "forward", model)).parameters.values()
     except (TypeError, ValueError):
@@ -218,8 +213,6 @@ def named_weights(modules: Iterable[tuple[str, nn.Module]]) -> Iterator[None]:
 
 
 # ---------------------------------------------------------------- what is shown
-
-
 class _View:
     """The steps of a recorded run, with names."""
 

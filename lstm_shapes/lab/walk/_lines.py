@@ -23,8 +23,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.lab._private import BUFFERS
-from lstm_shapes.lab.trace import KERNELS, Call, Recorder, Value
-from lstm_shapes.lab.trace._where import theirs
+from lstm_shapes.lab.trace import KERNELS, Call, Recorder, Value, theirs
 from lstm_shapes.language import say
 
 from .comments import Claim, claims_in
@@ -43,8 +42,6 @@ _TORCH_RNN = (str(Path("nn", "utils", "rnn.py")), str(Path("nn", "modules", "rnn
 
 
 # ---------------------------------------------------------------- what is written
-
-
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A simple statement, or the head of a compound one, as it is written."""
@@ -132,8 +129,6 @@ def _returned(node: ast.stmt) -> tuple[str, ...]:
 
 
 # ---------------------------------------------------------------- what ran
-
-
 @dataclass(frozen=True, slots=True)
 class Row:
     """A tensor that has a name in the program, as it was then."""

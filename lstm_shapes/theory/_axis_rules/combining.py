@@ -33,9 +33,8 @@ from lstm_shapes.theory.axes import (
 from .positions import take
 from .table import Answer, Operand, axis_at, described, describing, named_in, operands_in, resized, rule, sizes_of
 
+
 # ---------------------------------------------------------------- element by element
-
-
 def elementwise(*operands: Operand, chooses: bool = False) -> Axes:
     """The axes of an elementwise operation, with torch's broadcasting.
 
@@ -206,8 +205,6 @@ def glu(input: Axes, dim: int = -1) -> Axes:
 
 
 # ---------------------------------------------------------------- over an axis
-
-
 def reduce(axes: Axes, dims: int | Sequence[int] | None = None, keepdim: bool = False) -> Axes:
     """The axes after sum, mean, max, argmax … over some axes, or over all."""
     dims = (dims,) if isinstance(dims, int) else dims or range(len(axes))
@@ -279,8 +276,6 @@ def class_loss(input: Operand, target: Operand, *_: object, out: tuple[int, ...]
 
 
 # ---------------------------------------------------------------- products
-
-
 @rule("einsum")
 def einsum(equation: Any, *operands: Any) -> Answer:
     """Every letter is one axis; letters that do not come back are summed over."""

@@ -39,8 +39,6 @@ Key = int | slice | EllipsisType | Picks | None
 
 
 # ---------------------------------------------------------------- reading
-
-
 @rule("__getitem__")
 def getitem(input: Operand, key: tuple[Key, ...] | None) -> Answer:
     """What `input[key]` is called; a plain table looked up with named positions has the axes that a weight makes."""
@@ -160,8 +158,6 @@ def gather(input: Axes, dim: int, *_: Any, out: tuple[int, ...], **__: object) -
 
 
 # ---------------------------------------------------------------- writing
-
-
 @rule("__setitem__", own_record=True)
 def written(target: Axes, key: tuple[Key, ...] | None, value: Operand | float) -> Axes:
     """What a tensor is called after `target[key] = value`.

@@ -31,9 +31,8 @@ from lstm_shapes.theory.axes import NEW_AXIS, Axes, Axis, forgotten, unknown
 
 from .table import Answer, describing, dims_of, resized, rule
 
+
 # ---------------------------------------------------------------- positions of one axis
-
-
 def pick(axis: Axis, positions: Steps) -> tuple[Axis, tuple[Atom, ...]]:
     """The axis that visits these positions, and the atoms of it that now stand still.
 
@@ -114,8 +113,6 @@ def take(axes: Axes, dim: int, positions: Steps | None, size: int = 0) -> Axes:
 
 
 # ---------------------------------------------------------------- axes in another order, more of them, fewer
-
-
 @rule("permute")
 def permute(input: Axes, *order: Any, dims: Any = ()) -> Axes:
     return Axes(tuple(input[dim] for dim in dims_of(*order or (dims,))), input.fixed)
@@ -203,8 +200,6 @@ for _names, _function in _RESPELLED.items():
 
 
 # ---------------------------------------------------------------- copies
-
-
 @rule("expand broadcast_to expand_as")
 def expand(input: Axes, *_: object, out: tuple[int, ...], **__: object) -> Axes:
     """Axes of size 1 stretched: stepping along them changes nothing, they lose their name."""

@@ -17,7 +17,7 @@ from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.language import say
 from lstm_shapes.theory._axis_rules.reshaping import reshape
 from lstm_shapes.theory.axes import Axes
-from lstm_shapes.theory.call import Call, Packing
+from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.counts import LayerCount
 from lstm_shapes.theory.expression import Expression
 from lstm_shapes.theory.laws import laws
@@ -40,8 +40,6 @@ def questions(level: int = 1, seed: int = 0) -> Iterator[Question]:
 
     >>> next(questions(level=1, seed=0)).topic in TOPICS
     True
-
-    Raises: SpecError for a level or a seed that is none.
     """
     if not is_whole(level) or level not in LETTERS:
         raise SpecError("level", f"a whole number from 1 to {max(LETTERS)}", level)
@@ -133,8 +131,6 @@ class Draws:
 
 
 # ---- the three kinds of answers
-
-
 def _shape(
     topic: str, p: Prediction, what: str, axes: Axes, lines: Iterable[str], others: Mapping[str, Axes], text: str = ""
 ) -> Question:
@@ -197,8 +193,6 @@ def _in_numbers(axes: Axes) -> str:
 
 
 # ---- shapes, layout, slices
-
-
 def _tensor(draws: Draws, topic: str, names: str = "Y hn cn", key: str = "asked shape") -> Question:
     p = draws.draw()
     name = draws.random.choice([name for name in p.tensors if name in names.split()])
@@ -234,8 +228,6 @@ def _slice(draws: Draws, topic: str) -> Question:
 
 
 # ---- parameters
-
-
 def _layer(draws: Draws, topic: str) -> Question:
     """The first layer reads Q features; those above read what the layer below gives."""
     p = draws.draw(deep=draws.level > 1)
@@ -278,8 +270,6 @@ def _weight(draws: Draws, topic: str) -> Question:
 
 
 # ---- directions
-
-
 def _features(draws: Draws, topic: str) -> Question:
     p = draws.draw(bidirectional=True, packed=False, step=False)
     last, H, W = last_step(p.spec, p.call), p.spec.H, p.spec.width
@@ -299,13 +289,11 @@ def _row(draws: Draws, topic: str) -> Question:
 
 
 # ---- packing
-
-
 def _rows_at(draws: Draws, topic: str) -> Question:
     p = draws.draw(packed=True)
-    step, packing = draws.random.randrange(p.call.L), Packing.of(p.call.lengths or (), p.call.L)
-    rows = packing.batch_size(step)
-    lines = (say("longer rows", t=step, rows=rows), say("every batch size", sizes=list(packing.batch_sizes)))
+    step = draws.random.randrange(p.call.L)
+    rows = p.call.batch_size(step)
+    lines = (say("longer rows", t=step, rows=rows), say("every batch size", sizes=list(p.call.batch_sizes)))
     return _number(topic, p, say("asked rows", t=step), rows, lines, f"packed.batch_sizes[{step}].item()")
 
 
@@ -313,8 +301,7 @@ def _data(draws: Draws, topic: str) -> Question:
     p = draws.draw(packed=True)
     axes, lengths = p.packed_X or Axes(), p.call.lengths or ()
     total = f"T = sum(lengths) = {' + '.join(map(str, lengths))} = {p.call.T}"
-    padded = len(lengths) * p.call.L
-    left_out = say("padding left out", sum=total, padding=padded - p.call.T, padded=padded)
+    left_out = say("padding left out", sum=total, padding=p.call.saved, padded=p.call.padded)
     return _shape(topic, p, "packed.data", axes, (say("data is", axes=_in_numbers(axes)), left_out), {"X": p.X})
 
 
@@ -329,8 +316,6 @@ def _zeros(draws: Draws, topic: str) -> Question:
 
 
 # ---- reshapes, laws, and which of several expressions is it
-
-
 def _mixed(draws: Draws, topic: str) -> Question:
     """Reshaped to N rows: whose numbers are in one row?"""
     p = draws.draw(alone=False, step=False, packed=False, deep=True)
