@@ -22,8 +22,9 @@ from torch import Tensor, nn
 
 import lstm_shapes as ls
 from lstm_shapes._views.canvas import wrapped
+from lstm_shapes.display import as_text
 from lstm_shapes.lab.run import Run
-from lstm_shapes.language import language, speaking
+from lstm_shapes.language import gloss, language, speaking
 from lstm_shapes.language import say as sentence
 from lstm_shapes.theory.notes import keyed_notes
 
@@ -132,7 +133,7 @@ def names_that_do_not_exist() -> None:
         "The lesson defines neither `MyModel` nor `self.hidm`. check says so of the second:",
         "강의에는 `MyModel`도 `self.hidm`도 정의되어 있지 않습니다. 둘째 것은 check의 보고서(영어)에 나옵니다.",
     )
-    print(ls.check(AsPrinted(), torch.randn(N, L, Q)))
+    print(as_text(ls.check(AsPrinted(), torch.randn(N, L, Q)), width=80))
 
 
 def forward_line_by_line() -> None:
@@ -180,7 +181,7 @@ def open_question() -> None:
     Y: Any = run().Y
     for code, part in (("Y[:, -1, :]", Y[:, -1, :]), ("Y[:, -1]", Y[:, -1]), ("Y[:, -1:]", Y[:, -1:])):
         print(f"  {code:12}{part.axes}")
-    say(sentence("open question"))
+    note("open question")
     say(f"`Y[-1]` is something else: {Y[-1].axes}.", f"`Y[-1]`은 전혀 다른 것입니다: {Y[-1].axes}.")
     hold("wrong axis")
     print(ls.picture(Q, D, K, N=N, L=L, highlight="Y[:, -1, :]").text)
@@ -246,17 +247,23 @@ CHAPTERS = (
 
 
 def say(english: str, korean: str = "") -> None:
-    """A sentence, in the language in force."""
-    print("\n".join(wrapped(korean if korean and language() == "ko" else english, 80)))
+    """A sentence in the language in force; the lesson's first of a Korean term has the English word behind it."""
+    print("\n".join(wrapped(gloss(korean if korean and language() == "ko" else english), 80)))
 
 
 def hold(name: str) -> None:
     """A law, measured: whether its two sides are equal, by how much they differ, and why."""
     (law,) = (law for law in ls.laws(Q, D, K, N=N, L=L) if law.name == name)
     far = law.residual(run())
-    apart = f"|a − b| ≤ {far:.1g}" if math.isfinite(far) else sentence("other shapes")
-    print(f"  {'=' if law.holds else '≠'}  {law.expression}  ({apart})")
-    print("\n".join(f"     {line}" for line in wrapped(law.why, 75)))
+    if not math.isfinite(far):
+        apart = sentence("other shapes")
+    elif far:
+        apart = f"{'가장 큰 차이' if language() == 'ko' else 'largest difference'} {far:.1g}"
+    else:
+        apart = sentence("no difference")
+    written = law.expression if law.holds else law.expression.replace(" == ", " != ")
+    law_lines, why = wrapped(gloss(f"{written}  ({apart})"), 75), wrapped(gloss(law.why), 75)
+    print(f"  {'=' if law.holds else '≠'}  " + "\n     ".join([*law_lines, *why]))
 
 
 def main(lang: str | None = None) -> None:

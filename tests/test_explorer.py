@@ -596,6 +596,22 @@ def test_narrow_window_scrolls_the_picture(page: Page) -> None:
         page.driver.set_window_size(1200, 2400)
 
 
+def test_narrow_window_holds_every_table(page: Page) -> None:
+    """On a phone no table is cut off, and marimo's menu goes up with the page instead of lying over it."""
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        page.wait(lambda: page.driver.execute_script("return innerWidth") == 390, "the size")
+        page.driver.execute_script("document.querySelectorAll('.lstm-shapes details').forEach(one => one.open = true)")
+        for table in region(page, "rest").find_elements("css selector", "table"):
+            assert table.rect["x"] + table.rect["width"] <= 390, table.text
+        page.driver.execute_script("document.querySelector('.explorer-rest').scrollIntoView()")
+        menu = "return document.querySelector('[data-testid=notebook-actions-dropdown]').getBoundingClientRect().bottom"
+        page.wait(lambda: page.driver.execute_script(menu) < 0, "a menu out of the way")
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_nothing_comes_from_elsewhere(page: Page) -> None:
     """Every file of the page comes from this machine."""
     page.shows("Laws")

@@ -10,7 +10,7 @@ from lstm_shapes.pictures import Picture
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec, gate_rows, suffix
 
-from .canvas import GATE_COLOURS, Canvas, Sketch, wide
+from .canvas import GATE_COLOURS, Canvas, Sketch, wide, wrapped
 
 
 def cell_sketch(picture: Picture) -> Sketch:
@@ -49,9 +49,23 @@ def _text(spec: Spec, layer: int, width: int) -> str:
             rows.append(("│ ", [read, f"+ W_h{name} ({D}, {spec.H})", f"→ {result}"]))
         else:
             rows.append(("  ", [result]))
-    if all(len(start + "   ".join(parts)) <= width for start, parts in rows):
-        return "\n".join(start + "   ".join(parts) for start, parts in rows)
-    return "\n".join(start + f"\n{start}  ".join(parts) for start, parts in rows)
+    between = "   " if all(len(start + "   ".join(parts)) <= width for start, parts in rows) else None
+    lines = [start + (between or f"\n{start}  ").join(parts) for start, parts in rows]
+    notes = [line for note in _notes(spec, layer) for line in wrapped(note, width)]
+    return "\n".join([*lines, *(["", *notes] if notes else [])])
+
+
+def _notes(spec: Spec, layer: int) -> list[str]:
+    """What stands below the drawing: the biases, those of the forget gate, and a gate that is no plain sum."""
+    notes, gates, end = [], spec.kind.gates, suffix(spec, layer)
+    if spec.bias:
+        notes.append(say("cell biases", end=end, shape=f"({spec.G if spec.G > 1 else ''}D,)"))
+        if "f" in gates:
+            notes.append(say("forget bias", end=end, rows=f"[{gate_rows(spec, 'f')[0]}]"))
+    for gate, right, _ in _equations(spec):
+        if gate in gates and f"x_{gate} + h_{gate}" not in right:
+            notes.append(say("cell gate, biases" if spec.bias else "cell gate", gate=gate, right=right))
+    return notes
 
 
 def _sentences(spec: Spec, layer: int) -> tuple[str, ...]:
@@ -85,7 +99,7 @@ class _Svg:
     """x and h enter two stacks of weights from above; gate by gate their products go to the right."""
 
     def __init__(self, canvas: Canvas, spec: Spec, call: Call, layer: int, top: float) -> None:
-        self.canvas, self.spec = canvas, spec
+        self.canvas, self.spec, self.layer = canvas, spec, layer
         self.top, self.stack = top, top + 96
         self.bottom = self.stack + spec.G * ROW
         self.end = suffix(spec, layer)
@@ -127,7 +141,7 @@ class _Svg:
             self._wire(x_gate + GATE_W, x_state, y + ROW / 2, "D")
         low = self._states(x_state)
         y = max(self.bottom + 62, low + 44)
-        for note in self._notes():
+        for note in _notes(self.spec, self.layer):
             y = canvas.paragraph(LEFT, y, note, line=18)
         return y - 6
 
@@ -191,14 +205,3 @@ class _Svg:
         self._named(x + width / 2, high + BLOCK_H + 17, "weight_hr")
         self._wire(x + width, x + width + WIRE, y, "P", "h")
         return high + BLOCK_H - 3
-
-    def _notes(self) -> list[str]:
-        notes, gates, bias = [], self.spec.kind.gates, self.spec.bias
-        if bias:
-            notes.append(say("cell biases", end=self.end, shape=f"({self.by},)"))
-            if "f" in gates:
-                notes.append(say("forget bias", end=self.end, rows=f"[{gate_rows(self.spec, 'f')[0]}]"))
-        for gate, right, _ in _equations(self.spec):
-            if gate in gates and f"x_{gate} + h_{gate}" not in right:
-                notes.append(say("cell gate, biases" if bias else "cell gate", gate=gate, right=right))
-        return notes

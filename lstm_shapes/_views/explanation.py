@@ -53,9 +53,7 @@ def explanation_view(explanation: Explanation) -> Page:
 def first_blocks(prediction: Prediction) -> tuple[Block, ...]:
     """What follows the shapes on the first screen."""
     reading = slices_sheet(say("reading it"), _reading(prediction))
-    asked = prediction.spec.batch_first and prediction.Y is not None and prediction.call.batched
-    question = (say("open question"),) if asked else ()
-    mind = Lines(say("mind"), (*question, *notes(prediction.spec, prediction.call, first=True)))
+    mind = Lines(say("mind"), notes(prediction.spec, prediction.call, first=True))
     return (parameters_sheet(prediction.counts), *([reading] if reading.rows else []), mind)
 
 

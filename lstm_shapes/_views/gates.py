@@ -90,7 +90,7 @@ def _rows_sheet(step: GateStep) -> Sheet:
     spec, end = step.spec, suffix(step.spec, step.layer, step.direction)
     rows = ((code(gate), *gate_rows(spec, gate), str(at * spec.D + step.d)) for at, gate in enumerate(spec.kind.gates))
     columns = (Column(say("gate")), Column(say("rows")), Column(say("in numbers")))
-    weights = say("and", one=f"`weight_ih{end}`", other=f"`weight_hh{end}`")
+    weights = f"`weight_ih{end}`, `weight_hh{end}`"
     stacked = say("stacked" if spec.bias else "stacked, no biases", weights=weights)
     unit = Column(say("unit is row", d=str(step.d)), right=True)
     return Sheet(say("where weights lie"), (*columns, unit), tuple(rows), caption=stacked)

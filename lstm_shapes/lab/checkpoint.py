@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import LstmShapesError
 from lstm_shapes.lab._alone import alone
-from lstm_shapes.language import language
+from lstm_shapes.language import language, say
 from lstm_shapes.theory.checkpoint import Mismatch, compare, loaded
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.spec import UNTOLD, Found, find_layers, printable
@@ -76,7 +76,7 @@ class StoredLayer:
     @property
     def at(self) -> str:
         """How the layer is named: its prefix, after the tables that lead to it."""
-        return f"{self.tables} {printable(self.found.prefix, 200)}".strip() or "(top)"
+        return f"{self.tables} {printable(self.found.prefix, 200)}".strip() or say("no prefix")
 
     def to_dict(self) -> dict[str, Any]:
         found = self.found

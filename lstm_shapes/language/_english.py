@@ -37,7 +37,7 @@ SENTENCES = {
     "sizes": "sizes",
     "what it is": "what it is",
     "torch's words": (
-        "In torch's words: Q=input_size (behind an Embedding its embedding_dim), D=hidden_size (Keras: units){more}."
+        "In torch's words: Q=input_size (after an Embedding its embedding_dim), D=hidden_size (Keras: units){more}."
     ),
     "is X": "input: N sequences, L steps, Q features",
     "is X unbatched": "input: L steps, Q features",
@@ -163,7 +163,7 @@ SENTENCES = {
     # ---- notes
     "mind": "Mind",
     "notes": "Notes",
-    "open question": (
+    "note open question": (
         "Is `Y[:, -1, :]` different from `Y[:, -1:]`? Yes: an integer takes its axis away, a slice keeps it with "
         "size 1. `Y[:, -1, :]` and `Y[:, -1]` are the same tensor; `Y[:, -1:]` holds the same numbers with one axis "
         "more. Linear takes either, but cross entropy against N labels wants the first."
@@ -661,6 +661,7 @@ SENTENCES = {
     "map of row": "{units:unit} over the {steps:step} of row n={n}.",
     # ---- the layers of a file
     "prefix": "prefix",
+    "no prefix": "(top)",
     "a layer": "layer",
     "recurrent layers": "Recurrent layers",
     "untold": "A checkpoint cannot tell {names} nor {last} (tanh or relu): read the code.",

@@ -198,7 +198,7 @@ SENTENCES = {
     # ---- notes
     "mind": "유의할 점",
     "notes": "참고",
-    "open question": (
+    "note open question": (
         "`Y[:, -1, :]`과 `Y[:, -1:]`은 다릅니까? 다릅니다. 정수 인덱스는 그 축을 없애고, 슬라이스는 크기 1인 축으로 "
         "남깁니다. `Y[:, -1, :]`과 `Y[:, -1]`은 같은 텐서이고, `Y[:, -1:]`은 값은 같지만 축이 하나 더 있습니다. "
         "Linear에는 어느 쪽이든 넣을 수 있지만, 레이블 N개에 대한 교차 엔트로피에는 앞의 것을 넣어야 합니다."
@@ -246,7 +246,7 @@ SENTENCES = {
         "K = {K}개의 층은 한 층짜리 {layer} {K}개를 이어 놓은 것과 같습니다. 각 층은 바로 아래층의 Y를 읽습니다."
     ),
     "note batch size": (
-        "N은 배치의 개수가 아니라 배치 하나의 크기입니다. 한 배치 안의 시퀀스들은 서로 영향을 주지 않습니다."
+        "N은 배치의 개수가 아니라 배치 하나의 크기입니다. 한 배치 안의 시퀀스는 서로 영향을 주지 않습니다."
     ),
     "note widths": (
         "D는 Q와 같을 필요가 없습니다. 은닉 상태의 차원은 자유롭게 정하며, `nn.Embedding` 다음이라면 Q는 그 `embedding_dim`입니다."
@@ -375,7 +375,7 @@ SENTENCES = {
     "law rows alone": "layer(X) == 각 행을 따로 계산한 것",
     "law rows alone, packed": "layer(X) == 각 행을 패딩 없이 따로 계산한 것",
     "law rows alone: when": _STILL,
-    "law rows alone: why": "한 배치 안의 시퀀스들은 서로 영향을 주지 않습니다.",
+    "law rows alone: why": "한 배치 안의 시퀀스는 서로 영향을 주지 않습니다.",
     "law rows alone: why not": _DROPS,
     "law padding read": "layer(패킹된 X) == layer(패딩된 X)",
     "law padding read: when": f"L보다 짧은 행이 없고, {_STILL}",
@@ -739,6 +739,7 @@ SENTENCES = {
     "map of row": "유닛 {units:,}개, 행 n={n}의 시점 {steps:,}개.",
     # ---- the layers of a file
     "prefix": "접두사",
+    "no prefix": "(없음)",
     "a layer": "층",
     "recurrent layers": "순환 층",
     "untold": "체크포인트만 보고는 {names}, {last}(tanh 또는 relu) 설정을 알 수 없으므로 코드를 보아야 합니다.",

@@ -25,15 +25,15 @@ class Notes(Several[str]):
 
 # What a learner should mind before anything else: these stand on the first screen.
 _FIRST = {
-    *("states and layout", "batch first", "time first", "hidden, not cell", "short rows", "short rows, two directions"),
-    *("projection", "unbatched", "one step", "no dropout", "torch's words"),
+    *("open question", "states and layout", "batch first", "time first", "hidden, not cell"),
+    *("short rows", "short rows, two directions", "projection", "unbatched", "one step", "no dropout", "torch's words"),
 }
 
 
 def notes(spec: Spec, call: Call, *, first: bool = False) -> Notes:
     """The notes that apply to this layer and call, most often needed first; `first`: those of the first screen only.
 
-    >>> notes(Spec(28, 256, dropout=0.5), Call())[3]
+    >>> notes(Spec(28, 256, dropout=0.5), Call())[4]
     '`dropout=0.5` does nothing here: it acts between layers, and K = 1 has no between.'
     """
     said = (one for one in keyed_notes(spec, call) if not first or one[0] in _FIRST)
@@ -108,6 +108,7 @@ def _none(spec: Spec, call: Call) -> _Gaps:
 
 # One row a note: its key, when it applies, what goes into its gaps.
 _NOTES: tuple[tuple[str, Callable[[Spec, Call], bool], Callable[[Spec, Call], _Gaps]], ...] = (
+    ("open question", lambda s, c: _batch(s, c) and s.batch_first, _none),
     ("states and layout", _batch, _none),
     ("batch first", lambda s, c: _batch(s, c) and s.batch_first, _none),
     ("time first", lambda s, c: _batch(s, c) and not s.batch_first, _none),

@@ -38,7 +38,7 @@ QUESTIONS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("What is fed back?", FEEDBACK, "primes", {}),
     ("Why are there so many, and what makes them fewer?", NOTES, "note D costs, half",
      {"share": "58%", "half": 128, "less": "345,088", "total": "1,345,536"}),
-    ("Is [:, -1, :] different from [:, -1:]?", FIRST, "open question", {}),
+    ("Is [:, -1, :] different from [:, -1:]?", FIRST, "note open question", {}),
     ("Is rnn_out[:, -1, :] the last cell state?", FIRST, "note hidden, not cell", {"last": "Y[:, -1]"}),
     # ---- what is asked most
     ("What does torch call them? And after an Embedding?", FIRST, "torch's words",

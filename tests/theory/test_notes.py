@@ -30,6 +30,7 @@ def told(D: int = 5, K: int = 3, lengths: Any = None, N: int | None = 2, **field
 
 # Key -> a layer and call that has the note with some of its words, and one that has it not.
 WHERE: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+    "open question": (TWO, "`Y[:, -1, :]` different from `Y[:, -1:]`? Yes", {"batch_first": False}),
     "batch first": ({}, "`x.size(0)` is N, the batch", {"batch_first": False}),
     "time first": ({"batch_first": False}, "`x.size(0)` is L, the steps", ALONE),
     "states and layout": ({"cell": "GRU"}, "`batch_first` never moves the axes of a state", ALONE),

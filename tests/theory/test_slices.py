@@ -34,7 +34,7 @@ def test_the_lessons_table() -> None:
     }
     assert rows["Y[:, -1:]"].axes.names == ("N", "L", "D")
     assert rows["Y[:, -1:]"].meaning == "last step, step axis kept"
-    assert "takes its axis away" in say("open question")
+    assert "takes its axis away" in say("note open question")
     assert "the last sample, not" in rows["Y[-1]"].meaning
 
 

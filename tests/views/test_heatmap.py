@@ -33,7 +33,8 @@ def test_values_are_the_traces() -> None:
     assert heatmap.values[4][3] == pytest.approx(float(trace[1, 1].c[2, 3, 4]))
     assert heatmap.title == "State c of layer 1 reverse"
     assert heatmap.to_dict()["values"][0] == list(heatmap.values[0])
-    assert trace.heatmap().title == "Gate i of layer 0"
+    assert trace.heatmap().title == "Gate i of layer 0 forward"
+    assert gates(nn.RNN(4, 3), torch.ones(6, 4)).heatmap("h").title == "State h of layer 0"
     with pytest.raises(ShapeError, match="one of i, f, g, o, c, h"):
         trace.heatmap("z")
     with pytest.raises(ShapeError, match="n must be a whole number"):

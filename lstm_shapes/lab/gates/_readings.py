@@ -216,13 +216,16 @@ class HeatMap(Drawn):
     values: tuple[tuple[float, ...], ...]
     signed: bool = True
     """False for what is never negative: the state of a relu layer."""
+    both: bool = False
+    """Whether the layer reads in two directions, so that the title says which this is."""
     lang: str = field(default_factory=language, compare=False)
 
     @property
     def title(self) -> str:
         """`Gate f of layer 0`."""
         with speaking(self.lang):
-            where = say("layer reverse" if self.direction else "layer", k=self.layer)
+            key = "layer reverse" if self.direction else "layer forward" if self.both else "layer"
+            where = say(key, k=self.layer)
             return say("map of state" if self.gate in ("h", "c") else "map of gate", name=self.gate, where=where)
 
     @property

@@ -176,7 +176,8 @@ class GateTrace(Shown):
         steps = self.call.lengths[n] if self.call.lengths else self.call.L
         units = tuple(tuple(values) for values in cell.values[name].detach()[:steps, n].T.tolist())
         row = n if self.call.batched else None
-        return HeatMap(name, layer, direction, row, units, signed=self.spec.nonlinearity != "relu", lang=self.lang)
+        signed, both = self.spec.nonlinearity != "relu", self.spec.R > 1
+        return HeatMap(name, layer, direction, row, units, signed=signed, both=both, lang=self.lang)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: the layer, the agreement with it, and a summary of each tensor."""
