@@ -13,6 +13,7 @@ Changes that are no fault are left out, and here is which and why: `LEFT_OUT` fo
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import difflib
 import importlib
@@ -106,7 +107,7 @@ class Mutant:
 def mutants_of(path: Path) -> Iterator[Mutant]:
     """Every change of a file, but for those that are no fault; a number is made larger by one."""
     source = path.read_text(encoding="utf-8")
-    lines, tree = source.splitlines(), get_ast(source)
+    lines, tree, types = source.splitlines(), get_ast(source), for_type_checkers(source)
     for name in plugins.operator_names():
         if LEFT_OUT.search(name):
             continue
@@ -114,8 +115,19 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
         places = [place for node in ast_nodes(tree) for place in operator.mutation_positions(node)]
         for occurrence, ((line, column), _) in enumerate(places):
             smaller = name.endswith("NumberReplacer") and occurrence % 2
-            if not (smaller or NO_FAULT.search(lines[line - 1]) or of_strict(lines[line - 1], column)):
+            if not (smaller or line in types or NO_FAULT.search(lines[line - 1]) or of_strict(lines[line - 1], column)):
                 yield Mutant(path, name, occurrence, line)
+
+
+def for_type_checkers(source: str) -> set[int]:
+    """The lines that only type checkers read: overloads, protocols and dictionaries with typed keys."""
+    lines = set[int]()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            words = [*node.decorator_list, *getattr(node, "bases", []), *getattr(node, "keywords", [])]
+            if {"overload", "Protocol", "TypedDict", "total=False"} & set(map(ast.unparse, words)):
+                lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return lines
 
 
 def of_strict(line: str, column: int) -> bool:

@@ -12,7 +12,7 @@ from lstm_shapes.theory._grammar import GRAMMAR
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.expression import Expression
 from lstm_shapes.theory.predict import Prediction
-from lstm_shapes.theory.reads import Reads
+from lstm_shapes.theory.reads import Reads, spoken
 from tests.reading_oracle import Cells
 from tests.scale import examples
 
@@ -269,7 +269,7 @@ def test_what_torch_refuses_is_refused(situation: int) -> None:
         ("Y.sum((0, 0))", "each named once"),
         ("Y.squeeze((0, 0))", "each named once"),
         ("hn.view(-1, -1, N, H)", "one size of -1 at most"),
-        ("hn[:, 0:0].view(K, R, 0, -1)", "no -1 beside a 0"),
+        ("hn[:, 0:0].view(0, -1)", "no -1 beside a 0"),
         ("Y[2:2][0]", "no index: size 0, got 0"),
     ],
 )
@@ -364,3 +364,108 @@ def test_nothing_but_a_string_is_an_expression() -> None:
     """An object with a clever repr is no expression."""
     with pytest.raises(ShapeError, match="of this grammar"):
         read(random, Spec(3, D), Call(N, L))  # type: ignore[arg-type]
+
+
+ONE, THREE, TWO_WAY, STEP = Spec(3, D, K), Spec(3, D, 3), Spec(3, D, K, bidirectional=True), Spec(3, D, cell="LSTMCell")
+ALIKE, SHORT = Call(3, 9), Call(3, 9, (4, 9, 1))
+OWN = "each row's last step"
+ITEMS = "; ".join(f"h of layer 1 at t={t}, of row n={n} only" for t, n in (("0 and 2", 0), ("1 and 4", 1), (7, 2)))
+
+
+@pytest.mark.parametrize(
+    ("expression", "spec", "call", "says"),
+    [
+        ("Y[:, ::2]", ONE, ALIKE, "h of layer 1 at t=0, 2, …, 8."),
+        ("Y[:, ::3]", ONE, ALIKE, "h of layer 1 at t=0, 3, 6."),
+        ("Y[:, :2]", ONE, ALIKE, "h of layer 1 at t=0 and 1."),
+        ("Y[:, 2:5]", ONE, ALIKE, "h of layer 1 at t=2 to 4."),
+        ("Y", ONE, ALIKE, "h of layer 1 at every step."),
+        ("Y", ONE, Call(1, 1), "h of layer 1 at t=0."),
+        ("Y[1:]", ONE, ALIKE, "h of layer 1 at every step, of rows n=1 and 2 only."),
+        ("hn", ONE, ALIKE, "h of every layer at t=8."),
+        ("hn[:2]", THREE, ALIKE, "h of layers 0 and 1 at t=8."),
+        ("hn[0]", ONE, ALIKE, "h of layer 0 at t=8."),
+        ("hn", ONE, SHORT, f"h of every layer at {OWN}."),
+        ("hn", TWO_WAY, ALIKE, "h of every layer in both directions at t=8 (forward) and t=0 (reverse)."),
+        ("hn[:2]", TWO_WAY, SHORT, f"h of layer 0 in both directions at {OWN} (forward) and t=0 (reverse)."),
+        ("hn[-1]", TWO_WAY, ALIKE, "h of layer 1 reverse at t=0."),
+        ("hn[-2]", TWO_WAY, ALIKE, "h of layer 1 forward at t=8."),
+        ("Y[:, -1]", TWO_WAY, ALIKE, "h of layer 1 in both directions at t=8."),
+        ("Y[:, -1, D:]", TWO_WAY, ALIKE, "h of layer 1 reverse at t=8."),
+        ("torch.cat([hn, cn])", ONE, ALIKE, "h+c of every layer at t=8."),
+        ("torch.cat([Y[0, 8], hn[-1, 0]])", ONE, ALIKE, "h of layer 1 at t=8, of row n=0 only."),
+        ("X", ONE, ALIKE, "X at every step."),
+        ("X[:, 0]", ONE, ALIKE, "X at t=0."),
+        ("h0", ONE, ALIKE, "h0 of every layer."),
+        ("h0[0]", TWO_WAY, ALIKE, "h0 of layer 0 forward."),
+        ("hn", STEP, Call(3, 1), "h after the step."),
+        ("X", STEP, Call(3, 1), "X."),
+        ("torch.cat([Y[0, 0], Y[1, 1], Y[0, 2], Y[1, 4], Y[2, 7]])", ONE, ALIKE, f"{ITEMS}."),
+        ("Y.shape == hn.shape", ONE, ALIKE, "no cell, no input and no initial state."),
+    ],
+)  # fmt: skip
+def test_what_is_read_is_said(expression: str, spec: Spec, call: Call, says: str) -> None:
+    """Which state of which layers and directions, at which steps, of which rows; and where it is padding."""
+    reads = read(expression, spec, call)
+    assert "; ".join(spoken(reads)) == f"{reads.expression} reads {says}"
+
+
+@pytest.mark.parametrize(
+    ("step", "lengths", "says"),
+    [
+        (-1, (4, 9, 1), "Beyond their own length rows 0, 2 hold zeros: "),
+        (3, (4, 9, 1), "Beyond its own length row 2 holds zeros: "),
+        (4, (1, 2, 3, 4, 5, 6, 7, 9), "Beyond their own length rows 0, 1, 2, 3 hold zeros: "),
+        (-1, (1, 2, 3, 4, 5, 9), "Beyond their own length rows 0, 1, 2, 3, 4 hold zeros: "),
+        (-1, (1, 2, 3, 4, 5, 6, 9), "Beyond their own length rows 0, 1, 2, 3, 4, … hold zeros: "),
+    ],
+)
+def test_rows_of_which_padding_is_read_are_named(step: int, lengths: tuple[int, ...], says: str) -> None:
+    """Five of them at most."""
+    _, padded = spoken(read(f"Y[:, {step}]", ONE, Call(len(lengths), 9, lengths)))
+    assert padded == f"{says}there the expression reads padding."
+
+
+def test_of_many_parts_four_are_told_and_the_rest_counted() -> None:
+    """Steps of one row that are not evenly spaced are parts of their own."""
+    steps = [0, 2, 5, 6, 8]
+    (four,) = spoken(read(f"torch.cat([{', '.join(f'Y[0, {t}]' for t in steps[:4])}])", ONE, ALIKE))
+    (five,) = spoken(read(f"torch.cat([{', '.join(f'Y[0, {t}]' for t in steps)}])", ONE, ALIKE))
+    assert four.endswith("; h of layer 1 at t=6, of row n=0 only.")
+    assert five.endswith("; h of layer 1 at t=6, of row n=0 only; and 1 more.")
+
+
+def test_of_the_row_that_is_drawn_it_is_said_if_nothing_is_read() -> None:
+    """And only then."""
+    reads = read("Y[0]", ONE, ALIKE)
+    assert [len(spoken(reads, n)) for n in range(3)] == [1, 2, 2]
+    assert spoken(reads, 1)[1] == "Nothing of it is in row n=1, which is drawn."
+    assert len(spoken(read("Y.shape == hn.shape", ONE, ALIKE), 1)) == 1
+
+
+def test_what_a_drawing_leaves_out() -> None:
+    """Layers, steps and rows that are read and not among those that are drawn."""
+    hn, Y, X = (read(name, THREE, ALIKE) for name in ("hn", "Y", "X"))
+    assert hn.hidden((0, 1), (8,), None) == ("layers",)
+    assert hn.hidden((0, 1, 2), (8,), (0, 1, 2)) == ()
+    assert hn.hidden((0, 1, 2), (0, 1), (0, 1)) == ("steps", "rows")
+    assert Y.hidden((0, 1), range(9), (0, 1, 2)) == ("layers",)
+    assert Y.hidden((2,), range(8), None) == ("steps",)
+    assert Y.hidden((2,), range(9), None) == ()
+    assert X.hidden((), range(8), None) == ("steps",)
+    assert read("h0", THREE, ALIKE).hidden((0, 1, 2), (), None) == ()
+    assert read("Y[1]", THREE, ALIKE).hidden((0,), (), (0,)) == ("rows",)
+    short = read("Y", THREE, SHORT)
+    assert short.hidden((2,), range(4), (0,)) == ("rows",)
+    assert short.hidden((2,), range(3), (0, 1, 2)) == ("steps",)
+    assert read("Y[2, 5]", THREE, SHORT).hidden((2,), (), (0,)) == ()
+
+
+def test_padding_is_asked_of_a_row_and_of_a_step() -> None:
+    """Row 0 of length 4 has steps 0 to 3; what is X's is never padding."""
+    reads = read("Y[:2]", ONE, SHORT)
+    assert [reads.padding(0, t) for t in (0, 3, 4, 8, 9)] == [False, False, True, True, False]
+    assert [reads.padding(n) for n in range(3)] == [True, False, False]
+    assert not read("X", ONE, SHORT).padding(0)
+    assert [read("Y", ONE, SHORT).padded_rows(most) for most in (0, 1, 2, 3)] == [(), (0,), (0, 2), (0, 2)]
+    assert read("Y", ONE, ALIKE).padded_rows(3) == ()
