@@ -33,7 +33,9 @@ EXPRESSIONS = [
     "torch.cat([Y, X], dim=-1)[:, 1::2, 2:-2:3]", "torch.cat([Y[:, 1:], Y[:, :1]], 1)[:, -1]",
     "(hn[-1] + hn[0]).mean(1)", "(Y + Y[:, -1:])[:, 1]", "(Y[:1] + Y[:, :1])[1, 2]", "torch.stack([Y, Y], -1)[..., 0]",
     "(Y[0:0] + Y[:1])", "torch.cat([hn, h0], 1).view(K, R, 2 * N, H)[-1, 0, N:]", "X[:, 0]", "X[0, -1]",
-    "h0[-1]", "(Y[:, 0])",
+    "h0[-1]", "(Y[:, 0])", "(Y + Y[0, 0])[:, 1]", "(Y[0] + Y)[1, :, 1]", "Y[0, 0, 0].flatten()", "Y.flatten(0, 1)[7]",
+    "Y.flatten(1, 1)[:, 2]", "Y.flatten(-2)[0, 4]", "Y[:, :, :2].flatten(1)[1, 3]", "Y.flip(2)[..., 1:3]",
+    "Y.flip(1)[:, ::4]", "torch.cat([Y[:, 4:], Y, Y[:, :1]], 1)[:, 1::3]", "torch.cat([X, Y], -1)[0, :, 4]",
 ]  # fmt: skip
 WITH_C = ["cn", "cn[-1]", "cn[0, 1]", "c0[-1]", "torch.cat([hn[-1], cn[-1, :, :H]], -1)"]
 SPECS = [
@@ -351,13 +353,33 @@ def test_what_is_outside_the_grammar_is_refused_with_the_grammar(expression: str
         ("Y.view(N, -1)", "write reshape"), ("hn.transpose(0, 1).view(N, -1)", "write reshape"),
         ("Y[torch.arange(N), lengths - 1]", "without lengths"), ("Y.flatten(2, 1)", "the first axis to join"),
         ("hn[torch.arange(N), 0]", "an axis of at least 3"), ("Y[torch.arange(N), :, torch.arange(N)]", "beside"),
-        ("Y.flip(0, 0)", "each named once"),
+        ("Y.flip(0, 0)", "each named once"), ("Y.sum(3)", "an axis from -3 to 2, got 3"),
+        ("Y.reshape(9, 10)[0, 10]", "an index from -10 to 9 on axis 1, got 10"),
+        ("Y[None][1]", "from -1 to 0 on axis 0"),
+        ("Y.reshape(-2, -45)", "as many elements"), ("Y.reshape(-1, 4)", "as many elements as .* has, 90, with one"),
+        ("Y[0, 0, 0].flatten(1)", "an axis from -1 to 0, got 1"), ("Y.flatten(0, 1, 2)", "the first axis to join"),
+        ("Y.view(9, 2, 5)", "write reshape"), ("Y.view(3, 12, 5)", "as many elements"), ("Y.view(90)", "write reshape"),
+        ("Y[:, :2].view(6, 5)", "write reshape"), ("Y.view(3, 2, 15)", "write reshape"), ("Y.sum(())", "once, got ()"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_named(expression: str, says: str) -> None:
     """In the grammar, but not of this layer: the error names the rule."""
     with pytest.raises(ShapeError, match=says):
         read(expression, Spec(3, D, K), Call(N, L))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "names"),
+    [
+        ("3, 2, 3, 5", ("N", "?", "?", "D")), ("3, 3, 2, 5", ("N", "?", "?", "D")), ("3, 6, 5", ("N", "L", "D")),
+        ("3, 6, 5, 1", ("N", "L", "D", "1")), ("1, 3, 6, 1, 5", ("1", "N", "L", "1", "D")),
+        ("N, 3, -1, D", ("N", "?", "?", "D")),
+    ],
+)  # fmt: skip
+def test_views_that_join_no_axes(sizes: str, names: tuple[str, ...]) -> None:
+    """Cut or with new axes of size 1, Y may lie in memory as it likes."""
+    assert Expression.of(f"Y.view({sizes})").axes(Prediction(ONE, Call(N, L))).names == names
+    check(f"Y.view({sizes})[0]", ONE, Call(N, L))
 
 
 def test_nothing_but_a_string_is_an_expression() -> None:
@@ -368,6 +390,7 @@ def test_nothing_but_a_string_is_an_expression() -> None:
 
 ONE, THREE, TWO_WAY, STEP = Spec(3, D, K), Spec(3, D, 3), Spec(3, D, K, bidirectional=True), Spec(3, D, cell="LSTMCell")
 ALIKE, SHORT = Call(3, 9), Call(3, 9, (4, 9, 1))
+ENDS = "h of layer 1 at t=8, of row n=0 only; h of layer 1 at t=0, of row n=1 only"
 OWN = "each row's last step"
 ITEMS = "; ".join(f"h of layer 1 at t={t}, of row n={n} only" for t, n in (("0 and 2", 0), ("1 and 4", 1), (7, 2)))
 
@@ -401,6 +424,9 @@ ITEMS = "; ".join(f"h of layer 1 at t={t}, of row n={n} only" for t, n in (("0 a
         ("hn", STEP, Call(3, 1), "h after the step."),
         ("X", STEP, Call(3, 1), "X."),
         ("torch.cat([Y[0, 0], Y[1, 1], Y[0, 2], Y[1, 4], Y[2, 7]])", ONE, ALIKE, f"{ITEMS}."),
+        ("Y.reshape(-1)[:45]", ONE, ALIKE, "h of layer 1 at every step, of row n=0 only."),
+        ("Y.reshape(-1)[40:50]", ONE, ALIKE, f"{ENDS}."),
+        ("Y.reshape(-1)[42:92]", ONE, ALIKE, f"{ENDS[:-6]}2 only; h of layer 1 at every step, of row n=1 only."),
         ("Y.shape == hn.shape", ONE, ALIKE, "no cell, no input and no initial state."),
     ],
 )  # fmt: skip
