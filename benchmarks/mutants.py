@@ -50,6 +50,16 @@ ALSO = {
     "_axis_rules": ["tests/lab/test_tensors.py", "tests/lab/test_names_kept.py", "tests/lab/test_tensors_oracle.py"],
     "_quiz": ["tests/test_practice.py", "tests/commands/test_quiz.py"],
     "theory": ["tests/views/test_pictures.py", "tests/views/test_picture_oracle.py", "tests/lab/test_calling.py"],
+    "axes": ["tests/lab/test_axis_names.py", "tests/lab/test_tensors.py", "tests/lab/test_names_kept.py"],
+    "_origins": ["tests/lab/test_tensors.py", "tests/lab/test_names_kept.py", "tests/lab/test_tensors_oracle.py"],
+    "checkpoint": ["tests/lab/test_checkpoint.py", "tests/commands/test_inspect.py"],
+    "_contract": ["tests/lab/test_calling.py", "tests/lab/test_run.py"],
+    "counts": ["tests/lab/test_macs.py", "tests/views/test_counts.py", "tests/commands/test_count.py"],
+    "_given": ["tests/test_explanation.py", "tests/lab/test_run.py"],
+    "laws": ["tests/lab/test_laws.py"],
+    "notes": ["tests/lab/test_notes.py"],
+    "slices": ["tests/lab/test_slices.py"],
+    "spec": ["tests/lab/test_build.py", "tests/test_explanation.py"],
 }
 # What the tests of one change may take together, as they took while lines were counted.
 SECONDS = 40.0
@@ -227,7 +237,7 @@ def with_changed(mutant: Mutant, order: dict[str, float]) -> int:
     files = dict.fromkeys(name.partition("::")[0] for name in order)
     code = int(pytest.main([*OPTIONS, "-x", *files], plugins=[Chosen(order)])) if order else 0
     signal.setitimer(signal.ITIMER_PROF, 200)
-    return code or int(pytest.main([*OPTIONS, "-x", *ALSO[mutant.path.parent.name]]))
+    return code or int(pytest.main([*OPTIONS, "-x", *(ALSO.get(mutant.path.stem) or ALSO[mutant.path.parent.name])]))
 
 
 def tests_of(mutant: Mutant, seconds: dict[str, float], lines: dict[int, list[str]]) -> dict[str, float]:

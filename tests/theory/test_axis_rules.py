@@ -221,6 +221,9 @@ def test_values_of_several_steps_stack_to_steps_where_all_advance() -> None:
     side = [beside(0, 3), beside(0, 4)]
     assert joining.stack(side, 1).names == ("N", "?", "?")
     assert joining.stack([combining.elementwise(one, beside(2, 2)) for one in side], 1).names == ("N", "?", "?")
+    y = Axes((x[0], x[1], *Axes.of("F", (8,))))
+    other = joining.cat([at(1), positions.select(y, 1, 4)], 1)
+    assert combining.elementwise(side[0], other).names == ("N", "?")
     weight = Axes.of("H D", (3, 16))
     assert joining.stack([combining.product("...k,jk->...j", one, weight) for one in side], 1).names == ("N", "L", "H")
 

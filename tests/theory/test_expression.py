@@ -27,6 +27,7 @@ EXPRESSIONS = [
     "Y[:, 1:3].mean(dim=1)", "Y.sum()", "Y.sum(dim=(0, 1))", "Y.mean(1, keepdim=True)[:, 0]", "Y[:, -1:].squeeze(1)",
     "Y[:, 1:3].squeeze(1)", "hn[-1]", "hn[0]", "hn[-2]", "hn[:, 0]", "hn[-1, 1]", "hn[1::2]", "hn[..., :1]",
     "hn.transpose(0, 1)[0]", "torch.cat([hn[-2], hn[-1]], dim=-1)", "torch.cat((hn[-2], hn[-1]), 1)",
+    "torch.concat([hn[-2], hn[-1]], dim=-1)",
     "torch.stack([hn[0], Y[:, 1, :H]])", "hn[-1] + hn[0]", "hn.view(K, R, N, H)[-1]", "hn.view(K, R, N, H)[0, -1, 1]",
     "hn.view(K, R, -1, H).sum(1)", "Y[None][1:]", "Y.unsqueeze(0)[1:]", "Y.sum(dim=None)", "Y[+1]",
     "Y[:, -1:].squeeze()", "Y.sum(None, keepdim=True)", "Y[:, 1:1].sum(1)", "torch.cat([hn[-2], hn[-1]], dim=-1)[0]",
@@ -333,7 +334,8 @@ def test_padding_is_noticed() -> None:
         "torch.cat([])", "torch.cat([Y], out=Y)", "Y[1//0]", "Y[2**3]", "Y.sum(0, 1, 2)", "Y.sum(keepdim=N)",
         "Y.transpose(0)", "Y.permute(dims=0)", "[Y for Y in X]", "Y if X else X", "f'{Y}'", "Y; X",
         "Y\x00", "Y" + "[0:]" * 80, "(" * 200 + "Y" + ")" * 200, "Y" * 400,
-        " + ".join("Y" * 60), "Y.sum(1)[y]", "Y[:, P_]",
+        " + ".join("Y" * 60), "Y.sum(1)[y]", "Y[:, P_]", "Y.sum(1, keepdim=1)", "Y.sum(1, keepdim=N)", "Y.exp(1, 2)",
+        "Y.transpose(0, 1, 2)", "Y.reshape(1, x=2)", "Y.flatten(x=1)", "Y[P // P]", "Y[:, -9223372036854775809:]",
     ],
 )  # fmt: skip
 def test_what_is_outside_the_grammar_is_refused_with_the_grammar(expression: str) -> None:
@@ -366,6 +368,20 @@ def test_what_does_not_fit_is_named(expression: str, says: str) -> None:
     """In the grammar, but not of this layer: the error names the rule."""
     with pytest.raises(ShapeError, match=says):
         read(expression, Spec(3, D, K), Call(N, L))
+
+
+def test_limits_of_an_expression() -> None:
+    """300 characters, tensors 40 deep, indices of 63 bits, numbers that this call has."""
+    for fits, too_much in [
+        (f"Y[{'0 + ' * 74}0]", f"Y[{'0 + ' * 74}10]"),
+        (f"Y{'[:]' * 40}", f"Y{'[:]' * 41}"),
+        ("Y[:, 9223372036854775807:]", "Y[:, 9223372036854775808:]"),
+        ("Y[:, -9223372036854775807:]", "Y[:, -9223372036854775808 - 1:]"),
+        ("Y[-L]", "Y[-N]"),
+    ]:
+        read(fits, ONE, Call(None, L) if "L" in fits else Call(N, L))
+        with pytest.raises(ShapeError, match="of this grammar"):
+            read(too_much, ONE, Call(None, L))
 
 
 @pytest.mark.parametrize(
