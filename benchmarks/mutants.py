@@ -1,6 +1,8 @@
 """Changes theory/ in small ways, one at a time, and lists the changes that no test notices.
 
     make mutants ARGS="counts axes"
+    make mutants ARGS="--sample 400 --seed 7"
+    make mutants ARGS="--again .mutants/survivors.txt"
 
 cosmic-ray makes the changes. A change is tried by the tests that run the line, the quickest first, in a process
 forked from one that has loaded all but this package. Nothing is written but the lists in `.mutants`.
@@ -10,6 +12,8 @@ Changes that are no fault are left out, and here is which and why: `LEFT_OUT` fo
 
 from __future__ import annotations
 
+import argparse
+import ast
 import contextlib
 import difflib
 import importlib
@@ -46,6 +50,16 @@ ALSO = {
     "_axis_rules": ["tests/lab/test_tensors.py", "tests/lab/test_names_kept.py", "tests/lab/test_tensors_oracle.py"],
     "_quiz": ["tests/test_practice.py", "tests/commands/test_quiz.py"],
     "theory": ["tests/views/test_pictures.py", "tests/views/test_picture_oracle.py", "tests/lab/test_calling.py"],
+    "axes": ["tests/lab/test_axis_names.py", "tests/lab/test_tensors.py", "tests/lab/test_names_kept.py"],
+    "_origins": ["tests/lab/test_tensors.py", "tests/lab/test_names_kept.py", "tests/lab/test_tensors_oracle.py"],
+    "checkpoint": ["tests/lab/test_checkpoint.py", "tests/commands/test_inspect.py"],
+    "_contract": ["tests/lab/test_calling.py", "tests/lab/test_run.py"],
+    "counts": ["tests/lab/test_macs.py", "tests/views/test_counts.py", "tests/commands/test_count.py"],
+    "_given": ["tests/test_explanation.py", "tests/lab/test_run.py"],
+    "laws": ["tests/lab/test_laws.py"],
+    "notes": ["tests/lab/test_notes.py"],
+    "slices": ["tests/lab/test_slices.py"],
+    "spec": ["tests/lab/test_build.py", "tests/test_explanation.py"],
 }
 # What the tests of one change may take together, as they took while lines were counted.
 SECONDS = 40.0
@@ -94,19 +108,41 @@ class Mutant:
         old, new = self.path.read_text(encoding="utf-8").splitlines(), self.code().splitlines()
         return [line for line in difflib.unified_diff(old, new, n=0, lineterm="") if line[:2] not in ("--", "++", "@@")]
 
+    def stands_in(self, survivors: str) -> bool:
+        """Whether a list of survivors holds it; lines may have moved since."""
+        known = re.escape(str(self.path.relative_to(THEORY))) + r":\d+ " + re.escape(self.operator)
+        return re.search(known, survivors) is not None and "\n".join(["", *self.diff(), ""]) in survivors
+
 
 def mutants_of(path: Path) -> Iterator[Mutant]:
     """Every change of a file, but for those that are no fault; a number is made larger by one."""
     source = path.read_text(encoding="utf-8")
-    lines, tree = source.splitlines(), get_ast(source)
+    lines, tree, types = source.splitlines(), get_ast(source), for_type_checkers(source)
     for name in plugins.operator_names():
         if LEFT_OUT.search(name):
             continue
         operator = plugins.get_operator(name)()
         places = [place for node in ast_nodes(tree) for place in operator.mutation_positions(node)]
-        for occurrence, ((line, _), _) in enumerate(places):
-            if not (name.endswith("NumberReplacer") and occurrence % 2) and not NO_FAULT.search(lines[line - 1]):
+        for occurrence, ((line, column), _) in enumerate(places):
+            smaller = name.endswith("NumberReplacer") and occurrence % 2
+            if not (smaller or line in types or NO_FAULT.search(lines[line - 1]) or of_strict(lines[line - 1], column)):
                 yield Mutant(path, name, occurrence, line)
+
+
+def for_type_checkers(source: str) -> set[int]:
+    """The lines that only type checkers read: overloads, protocols and dictionaries with typed keys."""
+    lines = set[int]()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            words = [*node.decorator_list, *getattr(node, "bases", []), *getattr(node, "keywords", [])]
+            if {"overload", "Protocol", "TypedDict", "total=False"} & set(map(ast.unparse, words)):
+                lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return lines
+
+
+def of_strict(line: str, column: int) -> bool:
+    """Whether the change is of zip's `strict=True`, which guards against our own mistakes: no right program differs."""
+    return line[:column].endswith("strict=")
 
 
 class Chosen:
@@ -158,7 +194,8 @@ def in_a_fork(work: Callable[[], int], loud: bool = False) -> int:
 def survey() -> tuple[dict[str, float], dict[str, dict[int, list[str]]]]:
     """How long each test takes, and which tests run each line of theory."""
     kept = OUT / "survey.json"
-    if not kept.exists():
+    sources = [path for folder in (THEORY, ROOT / "tests" / "theory") for path in folder.rglob("*.py")]
+    if not kept.exists() or kept.stat().st_mtime < max(path.stat().st_mtime for path in sources):
         in_a_fork(lambda: _survey(kept), loud=True)
     known = json.loads(kept.read_text(encoding="utf-8"))
     for module in known["modules"]:
@@ -200,7 +237,7 @@ def with_changed(mutant: Mutant, order: dict[str, float]) -> int:
     files = dict.fromkeys(name.partition("::")[0] for name in order)
     code = int(pytest.main([*OPTIONS, "-x", *files], plugins=[Chosen(order)])) if order else 0
     signal.setitimer(signal.ITIMER_PROF, 200)
-    return code or int(pytest.main([*OPTIONS, "-x", *ALSO[mutant.path.parent.name]]))
+    return code or int(pytest.main([*OPTIONS, "-x", *(ALSO.get(mutant.path.stem) or ALSO[mutant.path.parent.name])]))
 
 
 def tests_of(mutant: Mutant, seconds: dict[str, float], lines: dict[int, list[str]]) -> dict[str, float]:
@@ -220,15 +257,17 @@ def tests_of(mutant: Mutant, seconds: dict[str, float], lines: dict[int, list[st
     return order
 
 
-def main(names: Sequence[str]) -> None:
-    """The named modules of theory, all without names, in an order in which the first few are a fair sample."""
+def main(names: Sequence[str], sample: int | None, seed: int, again: Path | None) -> None:
+    """The named modules of theory, all without names; a random sample, or those that nobody noticed in another run."""
     os.chdir(ROOT)
     sys.dont_write_bytecode = True
     OUT.mkdir(exist_ok=True)
+    listed = None if again is None else again.read_text(encoding="utf-8")
     seconds, lines = survey()
     paths = [path for path in sorted(THEORY.rglob("*.py")) if not names or path.stem.strip("_") in names]
     mutants = [mutant for path in paths for mutant in mutants_of(path)]
-    random.Random(0).shuffle(mutants)
+    random.Random(seed).shuffle(mutants)
+    mutants = [mutant for mutant in mutants if listed is None or mutant.stands_in(listed)][:sample]
     noticed: dict[str, list[bool]] = {path.stem: [] for path in paths}
     with open(OUT / "survivors.txt", "w", encoding="utf-8") as report:
         for mutant in mutants:
@@ -240,11 +279,20 @@ def main(names: Sequence[str]) -> None:
                 report.write("\n".join([place, *mutant.diff(), ""]))
                 report.flush()
             tried = {name: row for name, row in noticed.items() if row}
-            rows = [f"{name:<16} {len(row):5} {100 * sum(row) / len(row):5.1f} %" for name, row in tried.items()]
-            (OUT / "score.txt").write_text("\n".join([*rows, ""]), encoding="utf-8")
+            tried["all"] = [one for row in tried.values() for one in row]
+            rows = [
+                f"{name:<16} {sum(row):5} of {len(row):5}, {100 * sum(row) / len(row):5.1f} %"
+                for name, row in tried.items()
+            ]
+            (OUT / "score.txt").write_text("\n".join([f"seed {seed}", *rows, ""]), encoding="utf-8")
     for name in ("survivors.txt", "score.txt"):
         print((OUT / name).read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser(prog="benchmarks.mutants", description=__doc__)
+    parser.add_argument("names", nargs="*", help="modules of theory, without their underscore")
+    parser.add_argument("--sample", type=int, help="so many changes, drawn from all of them")
+    parser.add_argument("--seed", type=int, default=0, help="of the order in which they are tried")
+    parser.add_argument("--again", type=Path, help="only the changes in this list of survivors")
+    main(**vars(parser.parse_args()))

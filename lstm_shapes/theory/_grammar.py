@@ -23,7 +23,7 @@ OPERATORS: dict[type, Callable[[int, int], int]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Pow: operator.pow,
 }
-_LARGEST = 2**400
+_LARGEST = 2**400  # far beyond what is counted, near enough to be quick: twice as much would do as well
 
 
 def is_arithmetic(node: ast.expr, symbols: object, operators: tuple[type, ...]) -> bool:
@@ -115,6 +115,7 @@ def parse(text: object) -> tuple[Node, str]:
     try:
         tree = ast.parse(plain, mode="eval").body
         return _claim(tree), ast.unparse(tree)
+    # Many brackets are a MemoryError or a RecursionError in some releases of Python, and in others a SyntaxError.
     except (SyntaxError, ValueError, LookupError, MemoryError, RecursionError):
         refuse(text)
 

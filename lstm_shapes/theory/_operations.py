@@ -28,7 +28,7 @@ Made = tuple[tuple[Any, ...], Shape, Pull]
 """The arguments with places and sizes, the shape of the result, and where its elements come from."""
 
 _MOST = 10_000
-"""So many boxes may come of one, where a reshape cuts across axes."""
+"""So many boxes may come of one, where a reshape cuts across axes; one more or less would do as well."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,11 +184,11 @@ def _picked(keys: Sequence[Any]) -> Pull:
             elif isinstance(key, range):
                 one = next(left)
                 chosen = key[one.start : one.stop : one.step]
-                asked.append(chosen if chosen.step > 0 else chosen[::-1])
+                asked.append(chosen if chosen.step > 0 else chosen[::-1])  # no step is 0
             else:  # a position for each row, the same rows for all such keys
                 rows = rows or next(left)
                 asked.append(key)
-        for n in rows or (0,):
+        for n in rows or (0,):  # without such keys once, and n is not asked for
             yield 0, tuple(range(at[n], at[n] + 1) if isinstance(at, tuple) else at for at in asked)
 
     return pull
@@ -356,8 +356,8 @@ def _joins(old: Shape, new: Shape) -> bool:
 
 def between(one: range, low: int, high: int) -> range:
     """The members of a range from low to high - 1, counted from low."""
-    first = one.start if one.start >= low else one.start - (one.start - low) // one.step * one.step
-    return range(first - low, min(one.stop, high) - low, one.step)
+    below = max(0, -((one.start - low) // one.step))
+    return range(one.start + below * one.step - low, min(one.stop, high) - low, one.step)
 
 
 def _groups(new: Sequence[int], old: Sequence[int]) -> Iterator[tuple[range, range]]:

@@ -8,7 +8,7 @@ from lstm_shapes.theory._axis_rules import combining, indexing, joining, positio
 from lstm_shapes.theory._axis_rules.positions import pick
 from lstm_shapes.theory._axis_rules.table import Plain
 from lstm_shapes.theory._origins import Naming
-from lstm_shapes.theory.axes import Axes, blanks, unnamed
+from lstm_shapes.theory.axes import Axes, blanks, made, unnamed
 
 Y = Axes.of("N L R·D", N=3, L=5, R=2, D=4)
 
@@ -47,6 +47,30 @@ def test_a_product_whose_factors_nobody_gave_is_whole_or_unknown() -> None:
     assert positions.select(reshaping.reshape(h, (3, 2, 4))[0], 1, 0).names == ("?", "N")
     assert joining.stack([positions.select(h, 0, at) for at in (0, 2, 4)]).names == ("?", "N")
     assert indexing.index(h, slice(-1, None)).names == ("K·R", "N")
+
+
+@pytest.mark.parametrize(
+    ("size", "first", "second", "shared"),
+    [
+        (12, range(4), range(4, 8), True),
+        (10, range(4), range(4, 8), False),  # the axis does not end with a block
+        (12, range(2, 6), range(6, 10), False),  # the blocks do not begin where one of the axis does
+        (12, range(0, 8, 2), range(4, 12, 2), False),
+    ],
+)
+def test_gates_run_along_one_axis(size: int, first: range, second: range, shared: bool) -> None:
+    """Blocks of an axis that a weight makes are rows of it, and share their columns, where they fill it."""
+    features = Axes((made(size, "fc"),))
+    blocks = positions.take(features, 0, first), positions.take(features, 0, second)
+    assert combining.elementwise(*blocks, chooses=True).names == ("fc" if shared else "?",)
+
+
+def test_narrow_counts_from_the_end_too() -> None:
+    """As torch does; nothing of an axis without elements, or behind the last one, is nothing."""
+    x, y = Axes.of("N L", (3, 5)), Axes.of("N L", (3, 0))
+    assert positions.narrow(x, 1, -2, 2)[1].same(positions.take(x, 1, range(3, 5))[1])
+    assert positions.narrow(x, 1, 1, 3)[1].same(positions.take(x, 1, range(1, 4))[1])
+    assert [positions.narrow(one, 1, start, 0).sizes for one, start in ((x, 5), (y, 0))] == [(3, 0)] * 2
 
 
 def test_slices_without_tensors() -> None:
@@ -197,6 +221,9 @@ def test_values_of_several_steps_stack_to_steps_where_all_advance() -> None:
     side = [beside(0, 3), beside(0, 4)]
     assert joining.stack(side, 1).names == ("N", "?", "?")
     assert joining.stack([combining.elementwise(one, beside(2, 2)) for one in side], 1).names == ("N", "?", "?")
+    y = Axes((x[0], x[1], *Axes.of("F", (8,))))
+    other = joining.cat([at(1), positions.select(y, 1, 4)], 1)
+    assert combining.elementwise(side[0], other).names == ("N", "?")
     weight = Axes.of("H D", (3, 16))
     assert joining.stack([combining.product("...k,jk->...j", one, weight) for one in side], 1).names == ("N", "L", "H")
 
@@ -218,6 +245,8 @@ def test_what_is_written_elsewhere_takes_the_name_of_the_axis() -> None:
         "?",
     )
     assert indexing.written(x, (every, 0), 1.0) == x
+    assert indexing.written(blanks((4, 5, 3)), (every,), Axes.of("L D", (5, 3))).names == ("?", "L", "D")
+    assert indexing.written(x, (every,), Axes((x[2],))).names == ("N", "L", "D")
     assert indexing.written(x, None, one).names == ("?", "?", "?")
 
 

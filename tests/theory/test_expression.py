@@ -12,7 +12,7 @@ from lstm_shapes.theory._grammar import GRAMMAR
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.expression import Expression
 from lstm_shapes.theory.predict import Prediction
-from lstm_shapes.theory.reads import Reads
+from lstm_shapes.theory.reads import Reads, spoken
 from tests.reading_oracle import Cells
 from tests.scale import examples
 
@@ -27,13 +27,16 @@ EXPRESSIONS = [
     "Y[:, 1:3].mean(dim=1)", "Y.sum()", "Y.sum(dim=(0, 1))", "Y.mean(1, keepdim=True)[:, 0]", "Y[:, -1:].squeeze(1)",
     "Y[:, 1:3].squeeze(1)", "hn[-1]", "hn[0]", "hn[-2]", "hn[:, 0]", "hn[-1, 1]", "hn[1::2]", "hn[..., :1]",
     "hn.transpose(0, 1)[0]", "torch.cat([hn[-2], hn[-1]], dim=-1)", "torch.cat((hn[-2], hn[-1]), 1)",
+    "torch.concat([hn[-2], hn[-1]], dim=-1)",
     "torch.stack([hn[0], Y[:, 1, :H]])", "hn[-1] + hn[0]", "hn.view(K, R, N, H)[-1]", "hn.view(K, R, N, H)[0, -1, 1]",
     "hn.view(K, R, -1, H).sum(1)", "Y[None][1:]", "Y.unsqueeze(0)[1:]", "Y.sum(dim=None)", "Y[+1]",
     "Y[:, -1:].squeeze()", "Y.sum(None, keepdim=True)", "Y[:, 1:1].sum(1)", "torch.cat([hn[-2], hn[-1]], dim=-1)[0]",
     "torch.cat([Y, X], dim=-1)[:, 1::2, 2:-2:3]", "torch.cat([Y[:, 1:], Y[:, :1]], 1)[:, -1]",
     "(hn[-1] + hn[0]).mean(1)", "(Y + Y[:, -1:])[:, 1]", "(Y[:1] + Y[:, :1])[1, 2]", "torch.stack([Y, Y], -1)[..., 0]",
     "(Y[0:0] + Y[:1])", "torch.cat([hn, h0], 1).view(K, R, 2 * N, H)[-1, 0, N:]", "X[:, 0]", "X[0, -1]",
-    "h0[-1]", "(Y[:, 0])",
+    "h0[-1]", "(Y[:, 0])", "(Y + Y[0, 0])[:, 1]", "(Y[0] + Y)[1, :, 1]", "Y[0, 0, 0].flatten()", "Y.flatten(0, 1)[7]",
+    "Y.flatten(1, 1)[:, 2]", "Y.flatten(-2)[0, 4]", "Y[:, :, :2].flatten(1)[1, 3]", "Y.flip(2)[..., 1:3]",
+    "Y.flip(1)[:, ::4]", "torch.cat([Y[:, 4:], Y, Y[:, :1]], 1)[:, 1::3]", "torch.cat([X, Y], -1)[0, :, 4]",
 ]  # fmt: skip
 WITH_C = ["cn", "cn[-1]", "cn[0, 1]", "c0[-1]", "torch.cat([hn[-1], cn[-1, :, :H]], -1)"]
 SPECS = [
@@ -269,7 +272,7 @@ def test_what_torch_refuses_is_refused(situation: int) -> None:
         ("Y.sum((0, 0))", "each named once"),
         ("Y.squeeze((0, 0))", "each named once"),
         ("hn.view(-1, -1, N, H)", "one size of -1 at most"),
-        ("hn[:, 0:0].view(K, R, 0, -1)", "no -1 beside a 0"),
+        ("hn[:, 0:0].view(0, -1)", "no -1 beside a 0"),
         ("Y[2:2][0]", "no index: size 0, got 0"),
     ],
 )
@@ -331,7 +334,8 @@ def test_padding_is_noticed() -> None:
         "torch.cat([])", "torch.cat([Y], out=Y)", "Y[1//0]", "Y[2**3]", "Y.sum(0, 1, 2)", "Y.sum(keepdim=N)",
         "Y.transpose(0)", "Y.permute(dims=0)", "[Y for Y in X]", "Y if X else X", "f'{Y}'", "Y; X",
         "Y\x00", "Y" + "[0:]" * 80, "(" * 200 + "Y" + ")" * 200, "Y" * 400,
-        " + ".join("Y" * 60), "Y.sum(1)[y]", "Y[:, P_]",
+        " + ".join("Y" * 60), "Y.sum(1)[y]", "Y[:, P_]", "Y.sum(1, keepdim=1)", "Y.sum(1, keepdim=N)", "Y.exp(1, 2)",
+        "Y.transpose(0, 1, 2)", "Y.reshape(1, x=2)", "Y.flatten(x=1)", "Y[P // P]", "Y[:, -9223372036854775809:]",
     ],
 )  # fmt: skip
 def test_what_is_outside_the_grammar_is_refused_with_the_grammar(expression: str) -> None:
@@ -351,7 +355,13 @@ def test_what_is_outside_the_grammar_is_refused_with_the_grammar(expression: str
         ("Y.view(N, -1)", "write reshape"), ("hn.transpose(0, 1).view(N, -1)", "write reshape"),
         ("Y[torch.arange(N), lengths - 1]", "without lengths"), ("Y.flatten(2, 1)", "the first axis to join"),
         ("hn[torch.arange(N), 0]", "an axis of at least 3"), ("Y[torch.arange(N), :, torch.arange(N)]", "beside"),
-        ("Y.flip(0, 0)", "each named once"),
+        ("Y.flip(0, 0)", "each named once"), ("Y.sum(3)", "an axis from -3 to 2, got 3"),
+        ("Y.reshape(9, 10)[0, 10]", "an index from -10 to 9 on axis 1, got 10"),
+        ("Y[None][1]", "from -1 to 0 on axis 0"),
+        ("Y.reshape(-2, -45)", "as many elements"), ("Y.reshape(-1, 4)", "as many elements as .* has, 90, with one"),
+        ("Y[0, 0, 0].flatten(1)", "an axis from -1 to 0, got 1"), ("Y.flatten(0, 1, 2)", "the first axis to join"),
+        ("Y.view(9, 2, 5)", "write reshape"), ("Y.view(3, 12, 5)", "as many elements"), ("Y.view(90)", "write reshape"),
+        ("Y[:, :2].view(6, 5)", "write reshape"), ("Y.view(3, 2, 15)", "write reshape"), ("Y.sum(())", "once, got ()"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_named(expression: str, says: str) -> None:
@@ -360,7 +370,144 @@ def test_what_does_not_fit_is_named(expression: str, says: str) -> None:
         read(expression, Spec(3, D, K), Call(N, L))
 
 
+def test_limits_of_an_expression() -> None:
+    """300 characters, tensors 40 deep, indices of 63 bits, numbers that this call has."""
+    for fits, too_much in [
+        (f"Y[{'0 + ' * 74}0]", f"Y[{'0 + ' * 74}10]"),
+        (f"Y{'[:]' * 40}", f"Y{'[:]' * 41}"),
+        ("Y[:, 9223372036854775807:]", "Y[:, 9223372036854775808:]"),
+        ("Y[:, -9223372036854775807:]", "Y[:, -9223372036854775808 - 1:]"),
+        ("Y[-L]", "Y[-N]"),
+    ]:
+        read(fits, ONE, Call(None, L) if "L" in fits else Call(N, L))
+        with pytest.raises(ShapeError, match="of this grammar"):
+            read(too_much, ONE, Call(None, L))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "names"),
+    [
+        ("3, 2, 3, 5", ("N", "?", "?", "D")), ("3, 3, 2, 5", ("N", "?", "?", "D")), ("3, 6, 5", ("N", "L", "D")),
+        ("3, 6, 5, 1", ("N", "L", "D", "1")), ("1, 3, 6, 1, 5", ("1", "N", "L", "1", "D")),
+        ("N, 3, -1, D", ("N", "?", "?", "D")),
+    ],
+)  # fmt: skip
+def test_views_that_join_no_axes(sizes: str, names: tuple[str, ...]) -> None:
+    """Cut or with new axes of size 1, Y may lie in memory as it likes."""
+    assert Expression.of(f"Y.view({sizes})").axes(Prediction(ONE, Call(N, L))).names == names
+    check(f"Y.view({sizes})[0]", ONE, Call(N, L))
+
+
 def test_nothing_but_a_string_is_an_expression() -> None:
     """An object with a clever repr is no expression."""
     with pytest.raises(ShapeError, match="of this grammar"):
         read(random, Spec(3, D), Call(N, L))  # type: ignore[arg-type]
+
+
+ONE, THREE, TWO_WAY, STEP = Spec(3, D, K), Spec(3, D, 3), Spec(3, D, K, bidirectional=True), Spec(3, D, cell="LSTMCell")
+ALIKE, SHORT = Call(3, 9), Call(3, 9, (4, 9, 1))
+ENDS = "h of layer 1 at t=8, of row n=0 only; h of layer 1 at t=0, of row n=1 only"
+OWN = "each row's last step"
+ITEMS = "; ".join(f"h of layer 1 at t={t}, of row n={n} only" for t, n in (("0 and 2", 0), ("1 and 4", 1), (7, 2)))
+
+
+@pytest.mark.parametrize(
+    ("expression", "spec", "call", "says"),
+    [
+        ("Y[:, ::2]", ONE, ALIKE, "h of layer 1 at t=0, 2, …, 8."),
+        ("Y[:, ::3]", ONE, ALIKE, "h of layer 1 at t=0, 3, 6."),
+        ("Y[:, :2]", ONE, ALIKE, "h of layer 1 at t=0 and 1."),
+        ("Y[:, 2:5]", ONE, ALIKE, "h of layer 1 at t=2 to 4."),
+        ("Y", ONE, ALIKE, "h of layer 1 at every step."),
+        ("Y", ONE, Call(1, 1), "h of layer 1 at t=0."),
+        ("Y[1:]", ONE, ALIKE, "h of layer 1 at every step, of rows n=1 and 2 only."),
+        ("hn", ONE, ALIKE, "h of every layer at t=8."),
+        ("hn[:2]", THREE, ALIKE, "h of layers 0 and 1 at t=8."),
+        ("hn[0]", ONE, ALIKE, "h of layer 0 at t=8."),
+        ("hn", ONE, SHORT, f"h of every layer at {OWN}."),
+        ("hn", TWO_WAY, ALIKE, "h of every layer in both directions at t=8 (forward) and t=0 (reverse)."),
+        ("hn[:2]", TWO_WAY, SHORT, f"h of layer 0 in both directions at {OWN} (forward) and t=0 (reverse)."),
+        ("hn[-1]", TWO_WAY, ALIKE, "h of layer 1 reverse at t=0."),
+        ("hn[-2]", TWO_WAY, ALIKE, "h of layer 1 forward at t=8."),
+        ("Y[:, -1]", TWO_WAY, ALIKE, "h of layer 1 in both directions at t=8."),
+        ("Y[:, -1, D:]", TWO_WAY, ALIKE, "h of layer 1 reverse at t=8."),
+        ("torch.cat([hn, cn])", ONE, ALIKE, "h+c of every layer at t=8."),
+        ("torch.cat([Y[0, 8], hn[-1, 0]])", ONE, ALIKE, "h of layer 1 at t=8, of row n=0 only."),
+        ("X", ONE, ALIKE, "X at every step."),
+        ("X[:, 0]", ONE, ALIKE, "X at t=0."),
+        ("h0", ONE, ALIKE, "h0 of every layer."),
+        ("h0[0]", TWO_WAY, ALIKE, "h0 of layer 0 forward."),
+        ("hn", STEP, Call(3, 1), "h after the step."),
+        ("X", STEP, Call(3, 1), "X."),
+        ("torch.cat([Y[0, 0], Y[1, 1], Y[0, 2], Y[1, 4], Y[2, 7]])", ONE, ALIKE, f"{ITEMS}."),
+        ("Y.reshape(-1)[:45]", ONE, ALIKE, "h of layer 1 at every step, of row n=0 only."),
+        ("Y.reshape(-1)[40:50]", ONE, ALIKE, f"{ENDS}."),
+        ("Y.reshape(-1)[42:92]", ONE, ALIKE, f"{ENDS[:-6]}2 only; h of layer 1 at every step, of row n=1 only."),
+        ("Y.shape == hn.shape", ONE, ALIKE, "no cell, no input and no initial state."),
+    ],
+)  # fmt: skip
+def test_what_is_read_is_said(expression: str, spec: Spec, call: Call, says: str) -> None:
+    """Which state of which layers and directions, at which steps, of which rows; and where it is padding."""
+    reads = read(expression, spec, call)
+    assert "; ".join(spoken(reads)) == f"{reads.expression} reads {says}"
+
+
+@pytest.mark.parametrize(
+    ("step", "lengths", "says"),
+    [
+        (-1, (4, 9, 1), "Beyond their own length rows 0, 2 hold zeros: "),
+        (3, (4, 9, 1), "Beyond its own length row 2 holds zeros: "),
+        (4, (1, 2, 3, 4, 5, 6, 7, 9), "Beyond their own length rows 0, 1, 2, 3 hold zeros: "),
+        (-1, (1, 2, 3, 4, 5, 9), "Beyond their own length rows 0, 1, 2, 3, 4 hold zeros: "),
+        (-1, (1, 2, 3, 4, 5, 6, 9), "Beyond their own length rows 0, 1, 2, 3, 4, … hold zeros: "),
+    ],
+)
+def test_rows_of_which_padding_is_read_are_named(step: int, lengths: tuple[int, ...], says: str) -> None:
+    """Five of them at most."""
+    _, padded = spoken(read(f"Y[:, {step}]", ONE, Call(len(lengths), 9, lengths)))
+    assert padded == f"{says}there the expression reads padding."
+
+
+def test_of_many_parts_four_are_told_and_the_rest_counted() -> None:
+    """Steps of one row that are not evenly spaced are parts of their own."""
+    steps = [0, 2, 5, 6, 8]
+    (four,) = spoken(read(f"torch.cat([{', '.join(f'Y[0, {t}]' for t in steps[:4])}])", ONE, ALIKE))
+    (five,) = spoken(read(f"torch.cat([{', '.join(f'Y[0, {t}]' for t in steps)}])", ONE, ALIKE))
+    assert four.endswith("; h of layer 1 at t=6, of row n=0 only.")
+    assert five.endswith("; h of layer 1 at t=6, of row n=0 only; and 1 more.")
+
+
+def test_of_the_row_that_is_drawn_it_is_said_if_nothing_is_read() -> None:
+    """And only then."""
+    reads = read("Y[0]", ONE, ALIKE)
+    assert [len(spoken(reads, n)) for n in range(3)] == [1, 2, 2]
+    assert spoken(reads, 1)[1] == "Nothing of it is in row n=1, which is drawn."
+    assert len(spoken(read("Y.shape == hn.shape", ONE, ALIKE), 1)) == 1
+
+
+def test_what_a_drawing_leaves_out() -> None:
+    """Layers, steps and rows that are read and not among those that are drawn."""
+    hn, Y, X = (read(name, THREE, ALIKE) for name in ("hn", "Y", "X"))
+    assert hn.hidden((0, 1), (8,), None) == ("layers",)
+    assert hn.hidden((0, 1, 2), (8,), (0, 1, 2)) == ()
+    assert hn.hidden((0, 1, 2), (0, 1), (0, 1)) == ("steps", "rows")
+    assert Y.hidden((0, 1), range(9), (0, 1, 2)) == ("layers",)
+    assert Y.hidden((2,), range(8), None) == ("steps",)
+    assert Y.hidden((2,), range(9), None) == ()
+    assert X.hidden((), range(8), None) == ("steps",)
+    assert read("h0", THREE, ALIKE).hidden((0, 1, 2), (), None) == ()
+    assert read("Y[1]", THREE, ALIKE).hidden((0,), (), (0,)) == ("rows",)
+    short = read("Y", THREE, SHORT)
+    assert short.hidden((2,), range(4), (0,)) == ("rows",)
+    assert short.hidden((2,), range(3), (0, 1, 2)) == ("steps",)
+    assert read("Y[2, 5]", THREE, SHORT).hidden((2,), (), (0,)) == ()
+
+
+def test_padding_is_asked_of_a_row_and_of_a_step() -> None:
+    """Row 0 of length 4 has steps 0 to 3; what is X's is never padding."""
+    reads = read("Y[:2]", ONE, SHORT)
+    assert [reads.padding(0, t) for t in (0, 3, 4, 8, 9)] == [False, False, True, True, False]
+    assert [reads.padding(n) for n in range(3)] == [True, False, False]
+    assert not read("X", ONE, SHORT).padding(0)
+    assert [read("Y", ONE, SHORT).padded_rows(most) for most in (0, 1, 2, 3)] == [(), (0,), (0, 2), (0, 2)]
+    assert read("Y", ONE, ALIKE).padded_rows(3) == ()

@@ -75,6 +75,20 @@ def test_a_note_follows_its_condition(key: str) -> None:
     assert key not in told(**not_there)
 
 
+@pytest.mark.parametrize(("D", "P", "half"), [(1, 0, None), (2, 0, True), (3, 1, False), (4, 1, True), (5, 2, False)])
+@pytest.mark.parametrize("costs", [True, False])
+def test_the_half_of_D_is_told_where_it_is_more_than_P(D: int, P: int, half: bool | None, costs: bool) -> None:
+    """A layer of half the width has room for the projection, or is not spoken of."""
+    keys = told(D, 3 if costs else 1, proj_size=P, bias=not costs).keys() & {
+        "D costs",
+        "D costs, half",
+        "share",
+        "share, half",
+    }
+    assert {key.endswith("half") for key in keys} == (set() if half is None else {half})
+    assert len(keys) <= 1
+
+
 @given(cases())
 def test_no_note_is_said_twice_and_no_gap_stays_open(case: tuple[Spec, Call]) -> None:
     """Every key occurs once, with what its sentence asks for and nothing else."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import islice, zip_longest
 from random import Random
 from typing import Any
 
@@ -16,6 +16,7 @@ from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
 from tests.scale import examples
+from tests.snapshot import Snapshot
 
 SEEDS = range(examples(6))
 """Each seed gives four full decks a level: about 130 questions."""
@@ -135,6 +136,19 @@ def test_bad_level_or_seed(level: Any, seed: Any) -> None:
     """A level is 1 to 5, a seed a whole number."""
     with pytest.raises(SpecError, match=r"(level|seed) must be a whole number"):
         questions(level, seed)
+
+
+@pytest.mark.parametrize(("level", "count"), [(1, 8), (2, 12), (3, 12), (4, 12), (5, 32)])
+def test_what_a_seed_asks(level: int, count: int, snapshot: Snapshot) -> None:
+    """The same in every version: who hands out a seed knows what is asked, and what is said of wrong answers."""
+    lines: list[str] = []
+    for number, one in enumerate(dealt(level, 7, count), 1):
+        lines += [f"{number}. {one.topic}: {one.prediction.spec}, {one.prediction.call}", f"  {one.text}"]
+        options = zip_longest(one.lettered, one.words, fillvalue=())
+        lines += [f"  {letter}) {' '.join([option, *words])}" for (letter, option), words in options]
+        lines += [f"  = {one.shown}, by {one.proof}", *(f"  {line}" for line in one.derivation)]
+        lines += [f"  ! {wrong}: {remark}" for wrong, remark in one.remarks.items()]
+    snapshot(f"level {level}", "\n".join(lines))
 
 
 def question(answer: Axes | int, **fields: Any) -> Question:

@@ -111,7 +111,10 @@ def _give_way(a: Axis, b: Axis) -> Axis:
     """The one that has a name; of two without one, the one that came first."""
 
     def age(axis: Axis) -> tuple[bool, bool, int]:
-        """What nobody has named yet comes before what a weight has made, and that before what claims nothing."""
+        """What nobody has named yet comes before what a weight has made, and that before what claims nothing.
+
+        No two origins have one serial number, so no two axes are of one age.
+        """
         return axis.blank, axis.atoms[0].origin.made, min(atom.origin.serial for atom in axis.atoms)
 
     if a.gives_way and (not b.gives_way or age(b) < age(a)):

@@ -161,8 +161,7 @@ def select(input: Axes, dim: int, index: int) -> Axes:
 
 @rule("narrow")
 def narrow(input: Axes, dim: int, start: Any, length: int) -> Axes:
-    first = int(start) % (input[dim].size or 1)
-    return take(input, dim, range(first, first + length))
+    return take(input, dim, range(input[dim].size)[int(start) :][:length])
 
 
 @rule("split chunk tensor_split split_with_sizes unsafe_split unsafe_chunk")

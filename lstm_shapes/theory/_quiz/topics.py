@@ -323,7 +323,7 @@ def _mixed(draws: Draws, topic: str) -> Question:
     before, method, row = draws.random.choice(
         (("hn", "view", "hn[:, 0]"), ("hn.transpose(0, 1)", "reshape", "hn[:, 0]"), ("Y", "reshape", of_Y))
     )
-    code, axes, N = f"{before}.{method}(N, -1)", Expression.of(before).axes(p), p.call.N or 1
+    code, axes, N = f"{before}.{method}(N, -1)", Expression.of(before).axes(p), symbols_of(p)["N"]
     _, scramble = reshape(axes, (N, prod(axes.sizes) // N))
     why = say("whole rows") if scramble is None else say("cut rows", scramble=str(scramble))
     lines = (say("read row by row", code=before, axes=axes.formula), why)
