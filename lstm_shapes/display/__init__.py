@@ -8,6 +8,7 @@ when its module loads (`@view.register(Counts)`). Views are loaded when somebody
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sys
 import threading
@@ -42,8 +43,19 @@ def load_when_shown(*loads: Callable[[], None]) -> None:
     _waiting.extend(loads)
 
 
+def _load_pages() -> None:
+    """Load rich, and put back the state of Python's random, of which rich draws a number when it is imported."""
+    if "rich.style" not in sys.modules:
+        with loading:
+            state = random.getstate()
+            from . import page  # noqa: F401
+
+            random.setstate(state)
+
+
 def page_of(value: Any) -> Page:
     """A result as a page, in the language that it was made in; loads the views that it takes."""
+    _load_pages()
     for load in _waiting:
         if view.dispatch(type(value)) is not view.dispatch(object):
             break
@@ -66,6 +78,7 @@ class Shown:
         return encodable(as_text(self, colour=_wants_colour()))
 
     def _repr_html_(self) -> str:
+        _load_pages()
         from .html import to_html
 
         return to_html(page_of(self))
@@ -116,6 +129,7 @@ def as_text(value: Any, *, width: int | None = None, colour: bool = False) -> st
     >>> print(as_text(count(28, 256), width=80).splitlines()[0].strip())
     Parameters of LSTM(Q=28, D=256, K=1)
     """
+    _load_pages()
     from .page import console
 
     return console(value, width or shutil.get_terminal_size((80, 24)).columns, colour)
@@ -123,6 +137,7 @@ def as_text(value: Any, *, width: int | None = None, colour: bool = False) -> st
 
 def as_document(value: Shown) -> str:
     """A result as a whole HTML file that needs no network."""
+    _load_pages()
     from .html import document
 
     return document(page_of(value))
@@ -130,6 +145,7 @@ def as_document(value: Shown) -> str:
 
 def drawing(value: Drawn) -> Drawing:
     """As `.svg`, and `.at(width)` in characters."""
+    _load_pages()
     from .page import Drawing
 
     return next(block for block in page_of(value).blocks if isinstance(block, Drawing))

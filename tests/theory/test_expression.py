@@ -509,5 +509,3 @@ def test_padding_is_asked_of_a_row_and_of_a_step() -> None:
     assert [reads.padding(0, t) for t in (0, 3, 4, 8, 9)] == [False, False, True, True, False]
     assert [reads.padding(n) for n in range(3)] == [True, False, False]
     assert not read("X", ONE, SHORT).padding(0)
-    assert [read("Y", ONE, SHORT).padded_rows(most) for most in (0, 1, 2, 3)] == [(), (0,), (0, 2), (0, 2)]
-    assert read("Y", ONE, ALIKE).padded_rows(3) == ()

@@ -144,7 +144,7 @@ def test_what_a_seed_asks(level: int, count: int, snapshot: Snapshot) -> None:
     lines: list[str] = []
     for number, one in enumerate(dealt(level, 7, count), 1):
         lines += [f"{number}. {one.topic}: {one.prediction.spec}, {one.prediction.call}", f"  {one.text}"]
-        options = zip_longest(one.lettered, one.words, fillvalue=())
+        options = zip_longest(one.lettered, one.words, fillvalue=("", ""))
         lines += [f"  {letter}) {' '.join([option, *words])}" for (letter, option), words in options]
         lines += [f"  = {one.shown}, by {one.proof}", *(f"  {line}" for line in one.derivation)]
         lines += [f"  ! {wrong}: {remark}" for wrong, remark in one.remarks.items()]
