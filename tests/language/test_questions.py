@@ -39,6 +39,7 @@ QUESTIONS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("Why are there so many, and what makes them fewer?", NOTES, "note D costs, half",
      {"share": "58%", "half": 128, "less": "345,088", "total": "1,345,536"}),
     ("Is [:, -1, :] different from [:, -1:]?", FIRST, "note open question", {}),
+    ("And where all notes stand, in --full?", NOTES, "note open question", {}),
     ("Is rnn_out[:, -1, :] the last cell state?", FIRST, "note hidden, not cell", {"last": "Y[:, -1]"}),
     # ---- what is asked most
     ("What does torch call them? And after an Embedding?", FIRST, "torch's words",
@@ -60,6 +61,7 @@ QUESTIONS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
      {"sizes": "G·D = 4·32", "rows": "{}, {}, {}, {}"}),
     ("What are the axes of weight_ih?", QUIZ, "weight is", {"name": "weight_ih_l0", "axes": "(G·D, Q) = (128, 14)"}),
     ("Which rows of the biases are the forget gate's?", CELL, "forget bias", {"end": "_l0", "rows": "[D:2D]"}),
+    ("Where does a terminal say it?", f"{CELL} in characters", "forget bias", {"end": "_l0", "rows": "[D:2D]"}),
     ("Is it 1 feature, or 1 features?", f"{CELL} of one unit", "cell step", {}),
     ("Why does another tool count otherwise?", COUNT, "tools", {}),
 )  # fmt: skip
@@ -76,6 +78,8 @@ def said(place: str, lang: str) -> str:
     if place.startswith(CELL):
         sizes = (28, 256, 3) if place == CELL else (1, 1, 1)
         drawn = ls.picture(*sizes, kind="cell", **lesson)
+        if "characters" in place:
+            return plain(drawn.text)
         return plain(re.sub("<[^>]*>", " ", unescape(drawn.svg)))
     pages: dict[str, Any] = {
         FIRST: lambda: explanation.prediction,
