@@ -148,7 +148,7 @@ def covers(ranges: Iterable[range], count: int) -> bool:
     (True, False)
     """
     given = {one for one in ranges if len(one)}
-    cuts = sorted({0, count, *(end for one in given for end in (one.start, one[-1] + 1) if 0 < end < count)})
+    cuts = sorted({0, count, *(end for one in given for end in (one.start, one[-1] + 1) if end in range(count))})
     for low, high in pairwise(cuts):
         here = [one for one in given if one.start <= low and high <= one[-1] + 1]
         if any(one.step == 1 for one in here):

@@ -6,9 +6,9 @@ import pytest
 
 from lstm_shapes.theory._axis_rules import combining, indexing, joining, positions, reshaping, sequences
 from lstm_shapes.theory._axis_rules.positions import pick
-from lstm_shapes.theory._axis_rules.table import Plain
+from lstm_shapes.theory._axis_rules.table import RULES, Plain, describing
 from lstm_shapes.theory._origins import Naming
-from lstm_shapes.theory.axes import Axes, blanks, made, unnamed
+from lstm_shapes.theory.axes import Axes, blanks, forget, made, unnamed
 
 Y = Axes.of("N L R·D", N=3, L=5, R=2, D=4)
 
@@ -336,3 +336,55 @@ def test_a_cell_and_packed_data_name_what_they_read() -> None:
     with_step = positions.select(unnamed(naming, (4, 5, 7)), 1, 0)
     sequences.cell(with_step, None, Plain((32, 7)), out=(4, 8))
     assert with_step.names == ("N", "Q")
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_packed_rows_are_padded_back(batch_first: bool) -> None:
+    """To the N and L that they had; L may be cut to the longest row, and is unknown where it grew."""
+    rows = Axes.of("N L Q" if batch_first else "L N Q", (4, 5, 7) if batch_first else (5, 4, 7))
+    packed, _ = sequences.pack(rows, (4,), batch_first, out=[(9, 7), (5,)]) or ()
+    assert isinstance(packed, Axes)
+    assert repr(packed) == "(T=9, Q=7)"
+
+    def padded(N: int, L: int, data: Axes = packed) -> tuple[str, ...]:
+        sizes = (N, L, 7) if batch_first else (L, N, 7)
+        found, _ = sequences.pad_packed(data, (5,), batch_first, 0.0, L, out=[sizes, (N,)]) or ()
+        assert isinstance(found, Axes)
+        assert found.sizes == sizes
+        N_name, L_name, width = found.names if batch_first else (found.names[1], found.names[0], found.names[2])
+        return N_name, L_name, width
+
+    assert padded(4, 5) == ("N", "L", "Q")
+    assert padded(4, 3) == ("N", "L", "Q")
+    assert padded(4, 6) == ("N", "?", "Q")
+    assert padded(3, 5) == ("?", "?", "Q")
+    assert padded(4, 5, Axes.of("T Q", (9, 7))) == ("?", "?", "Q")
+
+
+@pytest.mark.parametrize(
+    ("pad", "out", "name"),
+    [((1, 0), 9, "pad+D"), ((0, 2), 10, "D+pad"), ((1, 1), 10, "pad+D+pad"), ((0, 0), 8, "D"), ((-1, -2), 5, "D")],
+)
+def test_a_walk_says_where_an_axis_was_padded(pad: tuple[int, int], out: int, name: str) -> None:
+    """In front, behind or on both sides; elsewhere it has no name any more. What is cut stays a piece of it."""
+    x = Axes.of("N D", (4, 8))
+    token = describing.set(True)
+    try:
+        padded = sequences.pad(x, pad, out=(4, out))
+        assert (padded.names, padded.sizes) == (("N", name), (4, out))
+    finally:
+        describing.reset(token)
+    assert sequences.pad(x, pad, out=(4, out)).names == ("N", "D" if name == "D" else "?")
+    assert sequences.pad(x, (0, 0, *pad), out=(4 + sum(pad), 8)).names[1] == "D"
+
+
+def test_halves_that_gate_each_other_keep_the_steps_apart_no_more_than_before() -> None:
+    """One of glu for each step, stacked, is L again: what a weight has made is on nobody's record."""
+    features = combining.product("...k,jk->...j", Axes.of("N L D", (2, 5, 3)), Plain((6, 3)))
+
+    def gated(t: int) -> Axes:
+        step = positions.select(features, 1, t)
+        rule = RULES["glu"]
+        return rule.function(step) if rule.own_record else forget(rule.function(step), [step])
+
+    assert joining.stack([gated(t) for t in range(5)], 1).names == ("N", "L", "?")

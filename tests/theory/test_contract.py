@@ -167,6 +167,13 @@ def test_rows_of_hn_are_no_pair_of_h_and_c() -> None:
     assert "hn[0] and hn[1] are two layers of one tensor, and no pair of h and c" in first.hint
 
 
+def test_of_one_layer_two_states_without_their_first_axis_are_a_pair() -> None:
+    """Nothing of rows is said where there is one row."""
+    first, second = problems(LSTM.replace(K=1), X, pair(Operand((3, 5))))
+    assert (first.fix, second.fix) == ("h0.unsqueeze(0)", "c0.unsqueeze(0)")
+    assert first.hint == "h0.unsqueeze(0) adds the axis of layers"
+
+
 def test_exchanged_states_under_a_projection_are_told_so() -> None:
     """c0 is the wide one."""
     first, second = problems(PROJECTED, X, pair(H, Operand((2, 3, 3))))

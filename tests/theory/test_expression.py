@@ -317,6 +317,13 @@ def test_reading_costs_nothing_however_long() -> None:
     assert reading.states(3, 0, 10**9 - 2, 1) == ()
 
 
+def test_a_reshape_that_keeps_long_axes_whole_costs_nothing_either() -> None:
+    """Axes that hold the same elements before and after are looked at by themselves."""
+    spec, call = Spec(3, D), Call(2, 10**6)
+    for expression in ("Y.reshape(N, L // 2, 2, D)[..., 0]", "Y.reshape(N, 1, L // 4, 4, 1, D)[..., :2]"):
+        assert read(expression, spec, call).states(0, 0, 10**6 - 1, 1) == ("h",)
+
+
 def test_padding_is_noticed() -> None:
     """Y[:, -1] of a short row reads zeros that nobody computed; the row's own last step does not."""
     call = Call(N, L, LENGTHS)

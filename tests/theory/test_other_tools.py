@@ -122,6 +122,14 @@ def test_formulas_read_as_they_compute() -> None:
     assert (keras.formula, keras.value) == ("parameters - 4·D", Counts(spec).total - 1024)
 
 
+def test_torchinfo_takes_the_width_of_one_sequence_for_its_batch() -> None:
+    """Both directions of it."""
+    for two_way, formula in ((False, "L·H"), (True, "L·R·H")):
+        found = one("torchinfo", Spec(3, 5, bidirectional=two_way), Call(None, 4))
+        assert found.formula == f"{formula}·parameters"
+        assert found.value == 20 * (1 + two_way) * Counts(Spec(3, 5, bidirectional=two_way)).total
+
+
 def test_the_table_fits_80_columns() -> None:
     """Number and formula in each row, our own number below; a tool that says nothing says why."""
     spec = Spec(28, 256, 2, bidirectional=True, proj_size=9)

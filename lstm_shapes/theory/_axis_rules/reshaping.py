@@ -206,7 +206,7 @@ def _judge(axes: Axes, sizes: tuple[int, ...], mixes: list[list[_Piece]], broken
 
 def _probably(axes: Axes, sizes: tuple[int, ...]) -> tuple[int, ...] | None:
     """The permutation of whole axes nearest to the given order that needs no cut: new boundaries are old ones."""
-    if len(axes) > 6:
+    if len(axes) > 6:  # so many orders that a few more or less do not matter
         return None
 
     def disorder(order: tuple[int, ...]) -> int:
