@@ -351,6 +351,7 @@ def test_packed_rows_are_padded_back(batch_first: bool) -> None:
         found, _ = sequences.pad_packed(data, (5,), batch_first, 0.0, L, out=[sizes, (N,)]) or ()
         assert isinstance(found, Axes)
         assert found.sizes == sizes
+        assert bool(found.fixed) is (N == 3)  # whole rows stand nowhere; of others their sequences are gone
         N_name, L_name, width = found.names if batch_first else (found.names[1], found.names[0], found.names[2])
         return N_name, L_name, width
 
@@ -359,6 +360,25 @@ def test_packed_rows_are_padded_back(batch_first: bool) -> None:
     assert padded(4, 6) == ("N", "?", "Q")
     assert padded(3, 5) == ("?", "?", "Q")
     assert padded(4, 5, Axes.of("T Q", (9, 7))) == ("?", "?", "Q")
+
+
+@pytest.mark.parametrize(
+    ("names", "joined"),
+    [
+        ("D E", "D+E"), ("D D D D", "D+D+D+D"), ("D D D D D", "5×D"), ("D D D D E", "?"), ("D ?", "D+?"), ("? ?", "?"),
+        ("? ? ? ? ?", "?"), ("stacked stacked", "stacked"),
+    ],
+)  # fmt: skip
+def test_a_walk_says_what_stands_side_by_side(names: str, joined: str) -> None:
+    """Up to four by name, more if they are alike; elsewhere it has no name."""
+    pieces = [Axes.of(["N", name], (4, 8)) for name in names.split()]
+    assert joining.cat(pieces, 1).names == ("N", "?")
+    token = describing.set(True)
+    try:
+        found = joining.cat(pieces, 1)
+    finally:
+        describing.reset(token)
+    assert (found.names, found.sizes) == (("N", joined), (4, 8 * len(pieces)))
 
 
 @pytest.mark.parametrize(

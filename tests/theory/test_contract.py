@@ -112,6 +112,7 @@ def test_what_is_wrong_with_x(spec: Spec, x: Value, says: str, fix: str) -> None
         (CELL, Operand((3, 4)), Operand((2, 3, 5)), "state", "Both states are kept", "(state[0], state[1])"),
         (LSTM, X, Group((H,)), "state", "taken apart", "(state[0], torch.zeros_like(state[0]))"),
         (LSTM, X, Group((pair(H),)), "state", "takes off the outer tuple", "state[0]"),
+        (LSTM, X, Group((pair(Operand((2, 9, 5))),)), "state", "takes off the outer tuple", ""),
         (LSTM, X, Group((Operand((3, 7, 5)), pair(H))), "state", "all that a layer returns", "state[1]"),
         (LSTM, X, Group((H, H), "arguments"), "state", r"layer\(x, \(h0, c0\)\)", "(h0, c0)"),
         (LSTM, X, Group((H, H, H)), "state", "Pass two tensors", ""),

@@ -140,7 +140,7 @@ def _merge_atoms(a: Atom, b: Atom) -> Atom:
 def separate(rows: Sequence[Axis], operands: Iterable[Axes]) -> list[Axis]:
     """The same axes, where one that came from two operands is told apart: scores (N, L, L) have two L's."""
     uses = [atom.origin for axis in rows for atom in axis.atoms if not atom.origin.blank]
-    twice = {origin for origin in uses if uses.count(origin) > 1} if len(set(uses)) < len(uses) else set()
+    twice = {origin for origin in uses if uses.count(origin) > 1}
     homes = [{atom.origin for axis in operand for atom in axis.atoms} for operand in operands] if twice else []
     if sum(bool(home & twice) for home in homes) < 2:
         return list(rows)

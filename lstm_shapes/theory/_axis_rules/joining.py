@@ -78,13 +78,13 @@ def cat(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
 def _side_by_side(pieces: Sequence[Operand], at: int, total: int) -> Axis:
     """An axis without a name, the same one whenever the same pieces are joined; a walk says of what: embed+D."""
     names = [piece[at].name if isinstance(piece, Axes) else UNKNOWN for piece in pieces]
-    words = UNKNOWN
-    if set(names) <= {NEW, "stacked"}:
+    kinds, words = set(names), UNKNOWN
+    if kinds <= {NEW, "stacked"}:
         words = "stacked"
-    elif len(set(names)) == 1 < len(names) > 4 and names[0] != UNKNOWN:
-        words = f"{len(names)}×{names[0]}"
-    elif len(names) <= 4 and set(names) != {UNKNOWN}:
+    elif len(names) <= 4 and kinds != {UNKNOWN}:
         words = "+".join(names)
+    elif len(kinds) == 1 and kinds != {UNKNOWN}:
+        words = f"{len(names)}×{kinds.pop()}"
     return described(words, total, [axis_at(piece, at) for piece in pieces])
 
 
