@@ -20,7 +20,7 @@ Steps = range | tuple[int, ...]
 """The coordinates that an atom visits, in order."""
 
 MOST = 100_000
-"""The longest list of coordinates that is written out; evenly spaced ones are a range of any length."""
+"""The longest list of coordinates that is written out, give or take; evenly spaced ones are a range of any length."""
 
 _serials = count()
 

@@ -22,7 +22,7 @@ NEW = "1"
 """The name of an axis of size 1 that `None` or `unsqueeze` has just made: a product of no atoms."""
 
 _LIMIT = 32
-"""How many removed coordinates are kept on record: a loop of many steps must not grow without bound."""
+"""How many removed coordinates are kept on record, give or take: a loop of many steps must not grow without bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class Axes(Sequence[Axis]):
         if given is not None and len(given) != len(words):
             need, missing = f"one name for each of the {len(given)} axes of {given}", len(given) - len(words)
             hint = f"{missing} more needed; write ? for an axis without a name"
-            if missing < 0:
+            if missing < 0:  # and 0 it is not
                 hint = f"{-missing} too many; a 2-D tensor of one sequence is (L, Q)"
             raise ShapeError("axes", need, got=" ".join(words), hint=hint)
         pairs = zip(words, given or [None] * len(words), strict=True)

@@ -250,6 +250,29 @@ def test_what_is_written_elsewhere_takes_the_name_of_the_axis() -> None:
     assert indexing.written(x, None, one).names == ("?", "?", "?")
 
 
+def test_neighbours_computed_with_each_other_are_still_along_their_axis() -> None:
+    """Differences of steps are along L; of steps that come twice nobody knows."""
+    x = Axes.of("N L D", (2, 5, 3))
+    later, sooner = positions.take(x, 1, range(1, 5)), positions.take(x, 1, range(4))
+    assert combining.elementwise(later, sooner).names == ("N", "L", "D")
+    assert combining.elementwise(later, sooner, chooses=True).names == ("N", "?", "D")
+    twice, others = positions.take(x, 1, (0, 1, 0)), positions.take(x, 1, (1, 0, 2))
+    assert combining.elementwise(twice, others).names == combining.elementwise(others, twice).names == ("N", "?", "D")
+
+
+def test_a_buffer_and_its_views_are_called_as_what_is_written() -> None:
+    """Whole, row by row, or by slices of one step."""
+    x, every = Axes.of("N L D", (2, 5, 3)), slice(None)
+    buffer = blanks((2, 5, 3))
+    row = positions.select(buffer, 0, 0)
+    assert indexing.written(buffer, (every, every), x).names == ("N", "L", "D")
+    assert row.names == ("L", "D")
+    sliced = blanks((2, 5, 3))
+    for t in range(5):
+        sliced = indexing.written(sliced, (every, slice(t, t + 1)), positions.unsqueeze(positions.select(x, 1, t), 1))
+    assert sliced.names == ("N", "L", "D")
+
+
 # ---------------------------------------------------------------- inputs that are named last
 
 

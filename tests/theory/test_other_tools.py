@@ -12,6 +12,7 @@ from hypothesis import assume, example, given, settings
 from lstm_shapes._views.counts import conventions_sheet
 from lstm_shapes.display import as_text
 from lstm_shapes.display.page import Page
+from lstm_shapes.language import say
 from lstm_shapes.theory._other_tools import Convention, conventions
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.counts import Counts
@@ -120,6 +121,13 @@ def test_formulas_read_as_they_compute() -> None:
     assert (thop.formula, thop.value) == ("N·L·(4·D·(Q + D) + 8D + 8D)", 40 * (4 * 256 * (28 + 256) + 16 * 256))
     assert (ptflops.formula, ptflops.value) == ("N·L·(4·D·(Q + D) + 8D + 10D)", 40 * (4 * 256 * 284 + 18 * 256))
     assert (keras.formula, keras.value) == ("parameters - 4·D", Counts(spec).total - 1024)
+
+
+def test_why_flopcountermode_sees_nothing_or_twice_as_much() -> None:
+    """The kernel of a whole LSTM is hidden from it; of others it counts products and sums."""
+    fused, doubled = (one("FlopCounterMode", Spec(3, 5, cell=cell), Call(2, 4)) for cell in ("LSTM", "GRU"))
+    assert (fused.value, fused.why) == (0, say("tool fused"))
+    assert (doubled.formula, doubled.why) == ("2·MACs", say("tool doubles"))
 
 
 def test_torchinfo_takes_the_width_of_one_sequence_for_its_batch() -> None:
