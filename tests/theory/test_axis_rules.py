@@ -421,6 +421,28 @@ def test_a_walk_says_where_an_axis_was_padded(pad: tuple[int, int], out: int, na
     assert sequences.pad(x, (0, 0, *pad), out=(4 + sum(pad), 8)).names[1] == "D"
 
 
+def test_weights_of_attention_are_named_where_heads_were_averaged() -> None:
+    """(N, L, S) with both names; of several heads, of a plain key and where none come back nothing is said."""
+    query, key = Axes.of("T N E", (5, 2, 8)), Axes.of("S N E", (7, 2, 8))
+    _, weights = combining.multi_head(query, key, out=[(5, 2, 8), (2, 5, 7)]) or ()
+    assert weights == Axes.of("N T S", (2, 5, 7))
+    for other, out in [(key, [(5, 2, 8), (2, 3, 5, 7)]), ((7, 2, 8), [(5, 2, 8), (2, 5, 7)]), (key, [(5, 2, 8)])]:
+        result, weights = combining.multi_head(query, other, out=out) or ()
+        assert (weights, result and result.names) == (None, ("T", "N", "?"))
+
+
+@pytest.mark.parametrize("spatial", [1, 2, 3])
+def test_windows_leave_an_axis_that_keeps_its_size(spatial: int) -> None:
+    """Over one, two and three axes; another size is another axis, and a convolution makes its own channels."""
+    x = Axes.of(["N", "C", *"ABC"[:spatial]], (2, 6, 9, 8, 7)[: 2 + spatial])
+    out = (*x.sizes[:2], 4, *x.sizes[3:])
+    for kind in ("max_pool", "avg_pool", "lp_pool", "adaptive_avg_pool", "adaptive_max_pool"):
+        pooled = RULES[f"{kind}{spatial}d"].function(x, out=out)
+        assert (pooled.names, pooled.sizes) == (("N", "C", "?", *x.names[3:]), out)
+    convolved = RULES[f"conv{spatial}d"].function(x, Plain((6, 6, 3)), out=(2, 6, *out[2:]))
+    assert convolved.names == ("N", "?", "?", *x.names[3:])
+
+
 def test_halves_that_gate_each_other_keep_the_steps_apart_no_more_than_before() -> None:
     """One of glu for each step, stacked, is L again: what a weight has made is on nobody's record."""
     features = combining.product("...k,jk->...j", Axes.of("N L D", (2, 5, 3)), Plain((6, 3)))
