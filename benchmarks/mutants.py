@@ -110,8 +110,9 @@ class Mutant:
 
     def stands_in(self, survivors: str) -> bool:
         """Whether a list of survivors holds it; lines may have moved since."""
-        known = re.escape(str(self.path.relative_to(THEORY))) + r":\d+ " + re.escape(self.operator)
-        return re.search(known, survivors) is not None and "\n".join(["", *self.diff(), ""]) in survivors
+        line = self.path.read_text(encoding="utf-8").splitlines()[self.line - 1]
+        quick = self.operator in survivors and f"\n-{line}\n" in survivors
+        return quick and "\n".join(["", *self.diff(), ""]) in survivors
 
 
 def mutants_of(path: Path) -> Iterator[Mutant]:
