@@ -250,6 +250,14 @@ def test_what_is_written_elsewhere_takes_the_name_of_the_axis() -> None:
     assert indexing.written(x, None, one).names == ("?", "?", "?")
 
 
+def test_what_is_gathered_is_chosen_along_one_axis() -> None:
+    """The others are whole, or begin as they did."""
+    x = Axes.of("N L D", (2, 5, 3))
+    for dim in (1, -2):
+        assert indexing.gather(x, dim, out=(2, 4, 3)) == Axes.of("N ? D", (2, 4, 3))
+        assert indexing.gather(x, dim, out=(1, 5, 2)) == Axes.of("N ? D", (1, 5, 2))
+
+
 def test_neighbours_computed_with_each_other_are_still_along_their_axis() -> None:
     """Differences of steps are along L; of steps that come twice nobody knows."""
     x = Axes.of("N L D", (2, 5, 3))

@@ -218,6 +218,12 @@ def test_a_state_twice_as_wide_may_be_two_halves(width: int, halves: bool) -> No
         assert f"nn.Linear({width}, 5)" in problem.hint
 
 
+@pytest.mark.parametrize(("width", "built"), [(0, 1), (1, 1), (2, 2)])
+def test_a_layer_for_a_state_has_its_width(width: int, built: int) -> None:
+    """At least 1: no layer is 0 wide."""
+    assert f"hidden_size 5: nn.GRU(4, {built}, num_layers=2" in one(GRU, X, Operand((2, 3, width))).hint
+
+
 def test_an_advice_that_would_not_run_is_no_fix() -> None:
     """x has Q on axis 1, but moving it leaves N wrong for the state: said, and not offered as what makes it run."""
     first, *_ = problems(GRU, Operand((3, 4, 7)), Operand((2, 9, 5)))
@@ -246,6 +252,7 @@ def test_names_that_contradict_the_layer() -> None:
     """A tensor may say itself that its batch and time lie the other way round."""
     named = Operand((3, 7, 4), names=("L", "N", "Q"))
     problem = one(LSTM, named)
+    assert "batch_first=False reads them as they are" in problem.hint
     assert (problem.kind, problem.fix, problem.got) == ("layout", "x.transpose(0, 1)", "(L, N, Q)")
     assert problems(LSTM, Operand((3, 7, 4), names=("N", "L", "D"))) == ()
     assert one(GRU, X, Operand((2, 3, 5), names=("N", "K", "D"))).name == "h0"

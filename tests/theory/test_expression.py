@@ -27,7 +27,7 @@ EXPRESSIONS = [
     "Y[:, 1:3].mean(dim=1)", "Y.sum()", "Y.sum(dim=(0, 1))", "Y.mean(1, keepdim=True)[:, 0]", "Y[:, -1:].squeeze(1)",
     "Y[:, 1:3].squeeze(1)", "hn[-1]", "hn[0]", "hn[-2]", "hn[:, 0]", "hn[-1, 1]", "hn[1::2]", "hn[..., :1]",
     "hn.transpose(0, 1)[0]", "torch.cat([hn[-2], hn[-1]], dim=-1)", "torch.cat((hn[-2], hn[-1]), 1)",
-    "torch.concat([hn[-2], hn[-1]], dim=-1)",
+    "torch.concat([hn[-2], hn[-1]], dim=-1)", "torch.cat([Y[0, 0, :2], Y[0, 0, :1], Y[0, 0, 1:2]])",
     "torch.stack([hn[0], Y[:, 1, :H]])", "hn[-1] + hn[0]", "hn.view(K, R, N, H)[-1]", "hn.view(K, R, N, H)[0, -1, 1]",
     "hn.view(K, R, -1, H).sum(1)", "Y[None][1:]", "Y.unsqueeze(0)[1:]", "Y.sum(dim=None)", "Y[+1]",
     "Y[:, -1:].squeeze()", "Y.sum(None, keepdim=True)", "Y[:, 1:1].sum(1)", "torch.cat([hn[-2], hn[-1]], dim=-1)[0]",
