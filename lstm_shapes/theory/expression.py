@@ -122,6 +122,6 @@ def _twin(spec: Spec, call: Call) -> tuple[Spec, Call]:
     N, L, lengths = call.N and min(call.N, 2), min(call.L, 2), call.lengths
     if lengths:
         # The longest row and the shortest: a row of L steps stays one, any other is shorter.
-        ends = (max(lengths), min(lengths))[-(N or 1) :]
+        ends = (max(lengths), min(lengths))[-len(lengths) :]
         lengths = tuple(L if length == call.L else 1 for length in ends)
     return small, Call(N, L, lengths)

@@ -258,6 +258,14 @@ def test_what_is_gathered_is_chosen_along_one_axis() -> None:
         assert indexing.gather(x, dim, out=(1, 5, 2)) == Axes.of("N ? D", (1, 5, 2))
 
 
+def test_a_loss_is_one_number_or_one_for_each_target() -> None:
+    """Of a plain target nothing is said."""
+    scores, target = Axes.of("N C", (2, 7)), Axes.of("N", (2,))
+    assert combining.class_loss(scores, target, out=()) == Axes()
+    assert combining.class_loss(scores, target, out=(2,)) == target
+    assert combining.class_loss(scores, (2,), out=(2,)) is None
+
+
 def test_neighbours_computed_with_each_other_are_still_along_their_axis() -> None:
     """Differences of steps are along L; of steps that come twice nobody knows."""
     x = Axes.of("N L D", (2, 5, 3))

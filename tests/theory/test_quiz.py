@@ -11,7 +11,7 @@ import pytest
 from lstm_shapes import Spec, SpecError
 from lstm_shapes.theory._quiz.answers import as_number
 from lstm_shapes.theory._quiz.question import TOPICS, Answered, Question, Score, symbols_of, written
-from lstm_shapes.theory._quiz.topics import LETTERS, Draws, questions
+from lstm_shapes.theory._quiz.topics import LETTERS, Draws, _weight, questions
 from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
@@ -136,6 +136,17 @@ def test_bad_level_or_seed(level: Any, seed: Any) -> None:
     """A level is 1 to 5, a seed a whole number."""
     with pytest.raises(SpecError, match=r"(level|seed) must be a whole number"):
         questions(level, seed)
+
+
+def test_only_of_several_gates_it_is_said_how_they_are_stacked() -> None:
+    """An RNN has one, and a projection has none."""
+    seen = set()
+    for seed in range(60):
+        one = _weight(Draws(Random(seed), 5), "parameters")
+        stacked, gates = "weight_hr" not in one.text, one.prediction.spec.G
+        assert any(f"G·D = {gates}·" in line for line in one.derivation) is (stacked and gates > 1)
+        seen.add((stacked, gates))
+    assert seen == {(True, 4), (True, 3), (True, 1), (False, 4)}
 
 
 @pytest.mark.parametrize(("level", "count"), [(1, 8), (2, 12), (3, 12), (4, 12), (5, 32)])
