@@ -218,6 +218,7 @@ def test_values_of_several_steps_stack_to_steps_where_all_advance() -> None:
     assert joining.stack([summed(3, 4), summed(2, 3)], 1).names == ("N", "L", "D")
     assert joining.stack([summed(0, 3), summed(1, 2)], 1).names == ("N", "?", "D")
     assert joining.stack([summed(0, 1), summed(0, 1)], 1).names == ("N", "?", "D")
+    assert joining.stack([combining.product("nd,nd->n", at(t), at(t + 1)) for t in range(3)], 1).names == ("N", "L")
     side = [beside(0, 3), beside(0, 4)]
     assert joining.stack(side, 1).names == ("N", "?", "?")
     assert joining.stack([combining.elementwise(one, beside(2, 2)) for one in side], 1).names == ("N", "?", "?")
@@ -264,6 +265,14 @@ def test_a_loss_is_one_number_or_one_for_each_target() -> None:
     assert combining.class_loss(scores, target, out=()) == Axes()
     assert combining.class_loss(scores, target, out=(2,)) == target
     assert combining.class_loss(scores, (2,), out=(2,)) is None
+
+
+def test_composites_agree_factor_by_factor() -> None:
+    """Of two tensors whose names are the same; where one factor has another name the whole has none."""
+    halves = Axes.of("R·D", R=2, D=4)
+    assert combining.elementwise(halves, Axes.of("R·D", R=2, D=4)) == halves
+    assert combining.elementwise(halves, Axes.of("R·E", R=2, E=4)).names == ("?",)
+    assert combining.elementwise(halves, Axes.of("R·D", R=4, D=2)).names == ("?",)
 
 
 def test_neighbours_computed_with_each_other_are_still_along_their_axis() -> None:
