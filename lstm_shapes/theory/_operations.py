@@ -24,8 +24,9 @@ Shape = tuple[int, ...]
 Box = tuple[range, ...]
 Pull = Callable[[Box], Iterator[tuple[int, Box]]]
 """What is asked of a value -> the number of an operand, and what is then asked of it."""
-Made = tuple[tuple[Any, ...], Shape, Pull]
-"""The arguments with places and sizes, the shape of the result, and where its elements come from."""
+Made = tuple[tuple[Any, ...], Shape | None, Pull]
+"""The arguments with places and sizes, the shape of the result where the rule of its axes asks for it, and where its
+elements come from."""
 
 _MOST = 10_000
 """So many boxes may come of one, where a reshape cuts across axes; one more or less would do as well."""
@@ -80,12 +81,17 @@ def step_of(node: Node, prediction: Prediction) -> Step:
     shapes = tuple(step.shape for step in inputs)
     arguments, shape, pull = _OPERATIONS[node.op](shapes, *arguments)
     # Axes that a view joins must lie in memory as they stand, which is sure of X and of states as the layer has them.
-    if node.op == "view" and inputs[0].op not in ("X", "h0", "c0", "hn", "cn") and _joins(shapes[0], shape):
-        raise _wrong("a view of X or a state itself, or one that joins no axes; write reshape", (*shapes, shape))
+    if (
+        node.op == "view"
+        and inputs[0].op not in ("X", "h0", "c0", "hn", "cn")
+        and shape is not None
+        and _joins(shapes[0], shape)
+    ):
+        raise _wrong("a view of X or a state itself, or one that joins no axes; write reshape", (*shapes, arguments))
     return Step(node.op, inputs, arguments, _named(node.op, inputs, arguments, shape), pull)
 
 
-def _named(op: str, inputs: tuple[Step, ...], arguments: tuple[Any, ...], shape: Shape) -> Axes:
+def _named(op: str, inputs: tuple[Step, ...], arguments: tuple[Any, ...], shape: Shape | None) -> Axes:
     """The axes of the result, by the rule that named tensors follow, too."""
     rule = RULES[{"getitem": "__getitem__", "add": "pointwise"}.get(op, op)]
     operands: list[Any] = [step.axes for step in inputs]
@@ -166,8 +172,7 @@ def _getitem(shapes: Sequence[Shape], *keys: Any) -> Made:
     picks = [place for place, key in enumerate(axes) if isinstance(key, tuple)]
     if picks and picks[-1] - picks[0] != len(picks) - 1:
         raise _wrong("rows and steps beside each other", shapes[0])
-    kept = [key for place, key in enumerate(axes) if place not in picks[1:]]
-    return (keys,), tuple(1 if key is None else len(key) for key in kept), _picked(keys)
+    return (keys,), None, _picked(keys)
 
 
 def _picked(keys: Sequence[Any]) -> Pull:
@@ -198,20 +203,18 @@ def _squeeze(shapes: Sequence[Shape], dims: Shape | None) -> Made:
     """Axes of size 1 taken away; torch leaves others as they are."""
     (shape,) = shapes
     places = tuple(place for place in _places(dims, shape) if shape[place] == 1)
-    _, sizes, pull = _getitem(shapes, *(0 if at in places else range(size) for at, size in enumerate(shape)))
-    return (places,), sizes, pull
+    return (places,), None, _picked([0 if at in places else range(size) for at, size in enumerate(shape)])
 
 
 def _unsqueeze(shapes: Sequence[Shape], dim: int) -> Made:
     place, keys = _axis(dim, shapes[0], extra=1), [*map(range, shapes[0])]
-    _, sizes, pull = _getitem(shapes, *keys[:place], None, *keys[place:])
-    return (place,), sizes, pull
+    return (place,), None, _picked([*keys[:place], None, *keys[place:]])
 
 
 def _flip(shapes: Sequence[Shape], *dims: int) -> Made:
     places = _places(dims, shapes[0])
     keys = [range(size)[::-1] if at in places else range(size) for at, size in enumerate(shapes[0])]
-    return (places,), shapes[0], _picked(keys)
+    return (places,), None, _picked(keys)
 
 
 def _permute(shapes: Sequence[Shape], *dims: int) -> Made:
@@ -223,7 +226,7 @@ def _permute(shapes: Sequence[Shape], *dims: int) -> Made:
     def pull(box: Box) -> Iterator[tuple[int, Box]]:
         yield 0, tuple(box[places.index(place)] for place in range(len(box)))
 
-    return places, tuple(shape[place] for place in places), pull
+    return places, None, pull
 
 
 def _transpose(shapes: Sequence[Shape], first: int, second: int) -> Made:
@@ -257,13 +260,13 @@ def _add(shapes: Sequence[Shape]) -> Made:
             sizes = zip(box[count - len(shape) :], shape, strict=True)
             yield number, tuple(range(1) if size == 1 else one for one, size in sizes)
 
-    return (), tuple(other if one == 1 else one for one, other in zip(a, b, strict=True)), pull
+    return (), None, pull
 
 
 def _cat(shapes: Sequence[Shape], dim: int) -> Made:
     if len({len(shape) for shape in shapes}) > 1 or () in shapes:
         raise _wrong("tensors with the same axes, at least one, in torch.cat", shapes)
-    first, place = shapes[0], _axis(dim, shapes[0])
+    place = _axis(dim, shapes[0])
     if len({(*shape[:place], *shape[place + 1 :]) for shape in shapes}) > 1:
         raise _wrong(f"tensors that differ in size only along dim={dim} in torch.cat", shapes)
 
@@ -274,7 +277,7 @@ def _cat(shapes: Sequence[Shape], dim: int) -> Made:
             yield number, (*box[:place], between(box[place], start, end), *box[place + 1 :])
             start = end
 
-    return (place,), (*first[:place], sum(shape[place] for shape in shapes), *first[place + 1 :]), pull
+    return (place,), None, pull
 
 
 def _stack(shapes: Sequence[Shape], dim: int) -> Made:
@@ -285,7 +288,7 @@ def _stack(shapes: Sequence[Shape], dim: int) -> Made:
     def pull(box: Box) -> Iterator[tuple[int, Box]]:
         return ((number, (*box[:place], *box[place + 1 :])) for number in box[place])
 
-    return (place,), (*shapes[0][:place], len(shapes), *shapes[0][place:]), pull
+    return (place,), None, pull
 
 
 def _reshape(shapes: Sequence[Shape], *sizes: int) -> Made:

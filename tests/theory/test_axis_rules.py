@@ -275,6 +275,15 @@ def test_composites_agree_factor_by_factor() -> None:
     assert combining.elementwise(halves, Axes.of("R·D", R=4, D=2)).names == ("?",)
 
 
+def test_a_tensor_of_one_position_leaves_the_axis_its_name() -> None:
+    """Where its value is known; several of them are one new axis."""
+    x, every = Axes.of("N L D", (2, 5, 3)), slice(None)
+    assert indexing.index(x, (every, indexing.Picks((1,), (3,)))) == Axes.of("N L D", (2, 1, 3))
+    assert indexing.index(x, (every, indexing.Picks((1,)))) == Axes.of("N 1 D", (2, 1, 3))
+    assert indexing.index(x, (every, indexing.Picks((1, 1), (3,)))).sizes == (2, 1, 1, 3)
+    assert indexing.index(x, (indexing.Picks((1,), (1,)), indexing.Picks((1,), (3,)))) == Axes.of("1 D", (1, 3))
+
+
 def test_neighbours_computed_with_each_other_are_still_along_their_axis() -> None:
     """Differences of steps are along L; of steps that come twice nobody knows."""
     x = Axes.of("N L D", (2, 5, 3))
@@ -292,6 +301,11 @@ def test_a_buffer_and_its_views_are_called_as_what_is_written() -> None:
     row = positions.select(buffer, 0, 0)
     assert indexing.written(buffer, (every, every), x).names == ("N", "L", "D")
     assert row.names == ("L", "D")
+    half = indexing.written(blanks((2, 5, 3)), (every, slice(1, 3)), positions.take(x, 1, range(1, 3)))
+    assert half == Axes.of("N L D", (2, 5, 3))
+    wide = Axes.of("N R·D", (2, 6), R=2)
+    assert indexing.written(blanks((2, 6)), (every, every), wide) == wide
+    assert indexing.written(blanks((2, 8)), (every, slice(0, 6)), wide).names == ("N", "?")
     sliced = blanks((2, 5, 3))
     for t in range(5):
         sliced = indexing.written(sliced, (every, slice(t, t + 1)), positions.unsqueeze(positions.select(x, 1, t), 1))
@@ -451,9 +465,12 @@ def test_weights_of_attention_are_named_where_heads_were_averaged() -> None:
     query, key = Axes.of("T N E", (5, 2, 8)), Axes.of("S N E", (7, 2, 8))
     _, weights = combining.multi_head(query, key, out=[(5, 2, 8), (2, 5, 7)]) or ()
     assert weights == Axes.of("N T S", (2, 5, 7))
-    for other, out in [(key, [(5, 2, 8), (2, 3, 5, 7)]), ((7, 2, 8), [(5, 2, 8), (2, 5, 7)]), (key, [(5, 2, 8)])]:
-        result, weights = combining.multi_head(query, other, out=out) or ()
-        assert (weights, result and result.names) == (None, ("T", "N", "?"))
+    shapes: list[tuple[int, ...]]
+    for plain, shapes in ((False, [(2, 3, 5, 7)]), (True, [(2, 5, 7)]), (False, [])):
+        sizes = [(5, 2, 8), *shapes]
+        result, weights = combining.multi_head(query, (7, 2, 8) if plain else key, out=sizes) or ()
+        assert weights is None
+        assert result == Axes.of("T N ?", (5, 2, 8))
 
 
 @pytest.mark.parametrize("spatial", [1, 2, 3])

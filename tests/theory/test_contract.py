@@ -119,7 +119,7 @@ def test_what_is_wrong_with_x(spec: Spec, x: Value, says: str, fix: str) -> None
         (LSTM, X, pair(H, Other("NoneType")), "state", "leave the state out", ""),
         (LSTM, X, Other("str"), "state", "Leave the state out", ""),
         (LSTM, X, pair(pair(Operand((3, 5)))), "state", "torch.stack", "(torch.stack([h for h, c in state]), "),
-        (LSTM.replace(K=3), X, Group((pair(Operand((3, 5))),) * 3), "state", "torch.stack", "(torch.stack([h for h, c "),
+        (LSTM.replace(K=3), X, Group((pair(Operand((3, 5))),) * 3), "state", "torch.stack", "(torch.stack([h for"),
         (GRU, X, pair(H), "state", "GRU has no cell state", "state[0]"),
         (GRU, X, pair(H, Operand((9, 9))), "state", "GRU has no cell state", "state[0]"),
         (GRU, X, Group((Operand((3, 7, 5)), H)), "state", r"\(Y, hn\), its state is", "state[1]"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice, zip_longest
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -155,8 +155,9 @@ def test_what_a_seed_asks(level: int, count: int, snapshot: Snapshot) -> None:
     lines: list[str] = []
     for number, one in enumerate(dealt(level, 7, count), 1):
         lines += [f"{number}. {one.topic}: {one.prediction.spec}, {one.prediction.call}", f"  {one.text}"]
-        options = zip_longest(one.lettered, one.words, fillvalue=("", ""))
-        lines += [f"  {letter}) {' '.join([option, *words])}" for (letter, option), words in options]
+        words = one.words or [()] * len(one.options)
+        for (letter, option), others in zip(one.lettered, words, strict=True):
+            lines.append(f"  {letter}) {' '.join([option, *others])}")
         lines += [f"  = {one.shown}, by {one.proof}", *(f"  {line}" for line in one.derivation)]
         lines += [f"  ! {wrong}: {remark}" for wrong, remark in one.remarks.items()]
     snapshot(f"level {level}", "\n".join(lines))
@@ -329,6 +330,11 @@ def test_every_letter_is_explained(level: int) -> None:
             for text in (question.text, *question.derivation, *question.options, question.shown, question.form):
                 letters = re.findall(r"(?<![A-Za-z.])[0-9]*([NLQDKRPHGT])\b", text)
                 assert set(letters) <= set(LETTERS[level]), text
+
+
+def test_an_axis_whose_symbol_has_no_value_is_written_as_a_number() -> None:
+    """Also of size 1."""
+    assert written(Axes.of("Z V D", (1, 4, 5)), {"D": 5}) == "(1, 4, D) = (1, 4, 5)"
 
 
 def test_cut_axes_are_written_as_numbers() -> None:
