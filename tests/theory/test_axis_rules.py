@@ -7,7 +7,7 @@ import pytest
 from lstm_shapes.theory._axis_rules import combining, indexing, joining, positions, reshaping, sequences
 from lstm_shapes.theory._axis_rules.positions import pick
 from lstm_shapes.theory._axis_rules.table import RULES, Plain, describing
-from lstm_shapes.theory._origins import Naming
+from lstm_shapes.theory._origins import Naming, Steps, shifted
 from lstm_shapes.theory.axes import Axes, blanks, forget, made, unnamed
 
 Y = Axes.of("N L R·D", N=3, L=5, R=2, D=4)
@@ -265,6 +265,9 @@ def test_a_loss_is_one_number_or_one_for_each_target() -> None:
     assert combining.class_loss(scores, target, out=()) == Axes()
     assert combining.class_loss(scores, target, out=(2,)) == target
     assert combining.class_loss(scores, (2,), out=(2,)) is None
+    difference = RULES["mse_loss"].function
+    assert difference(scores, scores, out=()) == Axes()
+    assert difference(scores, scores, out=(2, 7)) == scores
 
 
 def test_composites_agree_factor_by_factor() -> None:
@@ -282,6 +285,12 @@ def test_a_tensor_of_one_position_leaves_the_axis_its_name() -> None:
     assert indexing.index(x, (every, indexing.Picks((1,)))) == Axes.of("N 1 D", (2, 1, 3))
     assert indexing.index(x, (every, indexing.Picks((1, 1), (3,)))).sizes == (2, 1, 1, 3)
     assert indexing.index(x, (indexing.Picks((1,), (1,)), indexing.Picks((1,), (3,)))) == Axes.of("1 D", (1, 3))
+
+
+@pytest.mark.parametrize(("steps", "further"), [(range(1, 7, 3), range(3, 9, 3)), ((5, 1, 2), (7, 3, 4))])
+def test_coordinates_so_much_further_on(steps: Steps, further: Steps) -> None:
+    """Of a range and of a list."""
+    assert shifted(steps, 2) == further
 
 
 def test_neighbours_computed_with_each_other_are_still_along_their_axis() -> None:
