@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from lstm_shapes.theory._axis_rules import combining, indexing, joining, positions, reshaping, sequences
@@ -474,7 +476,7 @@ def test_weights_of_attention_are_named_where_heads_were_averaged() -> None:
     query, key = Axes.of("T N E", (5, 2, 8)), Axes.of("S N E", (7, 2, 8))
     _, weights = combining.multi_head(query, key, out=[(5, 2, 8), (2, 5, 7)]) or ()
     assert weights == Axes.of("N T S", (2, 5, 7))
-    shapes: list[tuple[int, ...]]
+    shapes: Sequence[tuple[int, ...]]
     for plain, shapes in ((False, [(2, 3, 5, 7)]), (True, [(2, 5, 7)]), (False, [])):
         sizes = [(5, 2, 8), *shapes]
         result, weights = combining.multi_head(query, (7, 2, 8) if plain else key, out=sizes) or ()
