@@ -10,7 +10,7 @@ from lstm_shapes.theory._axis_rules import combining, indexing, joining, positio
 from lstm_shapes.theory._axis_rules.positions import pick
 from lstm_shapes.theory._axis_rules.table import RULES, Plain, describing
 from lstm_shapes.theory._origins import Naming, Steps, shifted
-from lstm_shapes.theory.axes import Axes, blanks, forget, made, unnamed
+from lstm_shapes.theory.axes import Axes, Axis, blanks, forget, made, unnamed
 
 Y = Axes.of("N L R·D", N=3, L=5, R=2, D=4)
 
@@ -287,6 +287,20 @@ def test_a_tensor_of_one_position_leaves_the_axis_its_name() -> None:
     assert indexing.index(x, (every, indexing.Picks((1,)))) == Axes.of("N 1 D", (2, 1, 3))
     assert indexing.index(x, (every, indexing.Picks((1, 1), (3,)))).sizes == (2, 1, 1, 3)
     assert indexing.index(x, (indexing.Picks((1,), (1,)), indexing.Picks((1,), (3,)))) == Axes.of("1 D", (1, 3))
+
+
+def test_of_two_axes_of_one_name_the_first_stays() -> None:
+    """It is a piece of what it was cut from."""
+    x, y = Axes.of("N D", (4, 3)), Axes.of("N D", (4, 3))
+    assert all(map(Axis.same, combining.elementwise(x, y), x))
+
+
+def test_pieces_that_overlap_at_the_seam_are_no_axis() -> None:
+    """A step from the last of one to the first of the other would change nothing."""
+    x = Axes.of("N L D", (2, 5, 3))
+    first, same, next_ = (positions.take(x, 1, range(*ends)) for ends in ((0, 3), (2, 5), (3, 5)))
+    assert joining.cat([first, same], 1).names == ("N", "?", "D")
+    assert joining.cat([first, next_], 1).names == ("N", "L", "D")
 
 
 @pytest.mark.parametrize(("steps", "further"), [(range(1, 7, 3), range(3, 9, 3)), ((5, 1, 2), (7, 3, 4))])

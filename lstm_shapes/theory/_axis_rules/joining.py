@@ -96,7 +96,7 @@ def _join(pieces: Sequence[Axes], at: int) -> tuple[Axis, Fixed] | None:
     heads = [row[0] for row in rows if row]
     if len(heads) < len(rows) or len({(head.origin, head.part) for head in heads}) > 1:
         return None
-    origin, tails = heads[0].origin, rows[0][1:]
+    origin, tails = heads[0].origin, rows[0][1:]  # any of the heads would do
     if not all(len(row) == len(rows[0]) and all(map(Atom.same, row[1:], tails)) for row in rows):
         return None
     where = joined([head.at for head in heads])
