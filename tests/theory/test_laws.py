@@ -142,3 +142,9 @@ def test_what_a_classifier_wants(options: dict[str, Any], lengths: tuple[int, ..
     """The state after the whole sequence."""
     spec = Spec(28, 256, **{"K": 2, **options})
     assert last_step(spec, None if lengths is None else Call.of(spec, lengths=lengths)) == expression
+
+
+def test_laws_that_compute_with_torchs_own_layers_are_marked() -> None:
+    """A layer of one's own, whose weights have other names, is not asked for them."""
+    marked = {"cell loop", "layout", "layout, one sequence", "chain", "one step seen"}
+    assert {name for name, rule in RULES.items() if rule.with_torchs} == marked
