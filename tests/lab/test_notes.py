@@ -51,6 +51,19 @@ def test_last_step() -> None:
     assert (Y.shape, hn.shape) == ((4, 5), (3, 5))
 
 
+@holds("open question")
+def test_an_integer_takes_its_axis_away() -> None:
+    """The same numbers with one axis less; Linear takes either, cross entropy against N labels the first alone."""
+    _, Y, _, _ = made()
+    assert (Y[:, -1, :].shape, Y[:, -1:].shape) == ((2, 5), (2, 1, 5))
+    assert torch.equal(Y[:, -1, :], Y[:, -1])
+    assert torch.equal(Y[:, -1:].squeeze(1), Y[:, -1])
+    head, labels = nn.Linear(5, 3, dtype=torch.float64), torch.tensor([0, 2])
+    assert nn.functional.cross_entropy(head(Y[:, -1]), labels).shape == ()
+    with pytest.raises(RuntimeError, match="target"):
+        nn.functional.cross_entropy(head(Y[:, -1:]), labels)
+
+
 @holds("half a summary")
 def test_backward_half_of_the_last_step() -> None:
     """It does not change with what comes before the last step; hn[-2] and hn[-1] do."""
