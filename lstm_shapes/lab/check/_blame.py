@@ -26,7 +26,7 @@ from lstm_shapes.lab.trace import Call, LayerCall, Value, is_loss
 from lstm_shapes.lab.trace._families import PRODUCTS, VIEWS, broadcasts, names_in
 
 from ._experiments import Experiments
-from ._fixes import Edit, Fix, samples_hold
+from ._fixes import Edit, Fix, held, samples_hold
 from ._layout import made_axis
 from ._padding import packing_of
 from ._samples import Samples, cut, samples_of, wider_of
@@ -153,16 +153,16 @@ def blame_of(lab: Experiments) -> Blame | None:
 
 def _stacked(lab: Experiments, blame: Blame) -> Blame | None:
     """The stack behind which samples and steps are exchanged, where its other axis makes all right and nothing else."""
-    if blame.kind not in ("time", "along", "product", "joined", "picked") or any(
-        samples_hold(lab, fix) for fix in blame.fixes
-    ):
+    if blame.kind not in ("time", "along", "product", "joined", "picked"):
+        return None
+    if any(held(lab, fix, samples_hold) for fix in blame.fixes):
         return None
     for made, call in blame.value.way_back():
         if call.name == "stack":
             dim = call.argument(1, "dim", 0)
             fixes = [with_dim(call, 1 - dim)] if dim in (0, 1) else []
-            held = bool(fixes) and samples_hold(lab, fixes[0])
-            return Blame(blame.samples, "stacked", call, made, fixes) if held else None
+            right = any(held(lab, fix, samples_hold) for fix in fixes)
+            return Blame(blame.samples, "stacked", call, made, fixes) if right else None
     return None
 
 

@@ -214,13 +214,14 @@ class Experiments:
 
     def ask(self, experiment: Callable[[Experiments], Value_]) -> Value_:
         """The value of an experiment, computed once."""
-        return self._once(experiment, lambda: experiment(self))
+        return self.once(experiment, lambda: experiment(self))
 
     def ask_of(self, experiment: Callable[[Experiments, LayerCall], Value_], layer: LayerCall) -> Value_:
         """The value of an experiment on one recurrent call, computed once."""
-        return self._once((experiment, layer.call.index), lambda: experiment(self, layer))
+        return self.once((experiment, layer.call.index), lambda: experiment(self, layer))
 
-    def _once(self, key: Any, compute: Callable[[], Value_]) -> Value_:
+    def once(self, key: Any, compute: Callable[[], Value_]) -> Value_:
+        """What was computed under a key, computed now if it was not."""
         if key not in self._asked:
             self._asked[key] = compute()
         value: Value_ = self._asked[key]

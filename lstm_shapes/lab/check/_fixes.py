@@ -16,7 +16,7 @@ from ._inputs import Given
 Edit = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Fix:
     """What to write, and the same change as an edit of recorded calls or a patch of the model."""
 
@@ -27,10 +27,14 @@ class Fix:
 
 def best(lab: Experiments, fixes: Iterable[Fix], holds: Callable[[Experiments, Fix], bool]) -> str:
     """The first fix that holds; else the first one, with "probably" before it."""
-    tried = list(fixes)
-    held = (fix for fix in tried if (fix.edits or fix.patch is not None) and holds(lab, fix))
-    fallback = f"probably {tried[0].text}" if tried else ""
-    return next((fix.text for fix in held), fallback)
+    every = list(fixes)
+    fallback = f"probably {every[0].text}" if every else ""
+    return next((fix.text for fix in every if held(lab, fix, holds)), fallback)
+
+
+def held(lab: Experiments, fix: Fix, holds: Callable[[Experiments, Fix], bool]) -> bool:
+    """Whether a fix can be tried and holds; each is tried once."""
+    return bool(fix.edits or fix.patch is not None) and lab.once((holds, fix), lambda: holds(lab, fix))
 
 
 def samples_hold(lab: Experiments, fix: Fix) -> bool:
