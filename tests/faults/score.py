@@ -72,9 +72,9 @@ def run(
             for one in work:
                 yield from _of_seed(one)
             return
-        with get_context("spawn").Pool(
-            jobs, maxtasksperchild=1
-        ) as pool:  # an assertion on a GPU ends a process's use of it
+        # An assertion on a GPU ends a process's use of it; elsewhere a process imports torch once for all its programs.
+        most = None if device == "cpu" else 1
+        with get_context("spawn").Pool(jobs, maxtasksperchild=most) as pool:
             for some in pool.imap(_of_seed, work):
                 yield from some
 
