@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from lstm_shapes.display import as_text
 from lstm_shapes.lab.check import Evidence, Finding, Report, check
 from lstm_shapes.lab.check.report import ordered
+from lstm_shapes.lab.check.watch import watch
 from lstm_shapes.lab.trace import Where
 from tests.lab.check.cases import load, run
 
@@ -51,6 +53,26 @@ def test_ok_says_what_it_stands_on() -> None:
     report = Report((), ("samples (4 of 4)", "padding (lengths)"), ("a", "b"))
     assert report.summary == ("tested: samples (4 of 4), padding (lengths)", "not tested: a; b")
     assert str(report).splitlines()[0] == "ok: nothing found"
+
+
+def test_what_was_not_tested_at_all_is_not_ok() -> None:
+    """An exception that the program caught itself ends all tests: nobody says ok then."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = nn.GRU(5, 8, batch_first=True)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.rnn(x)[0]
+            return y or -y
+
+    with watch() as watched, contextlib.suppress(RuntimeError):
+        Net()(torch.randn(4, 7, 5))
+    assert str(watched.report).splitlines() == [
+        "nothing was tested", "tested: nothing", "not tested: Net: it stops with RuntimeError",
+    ]  # fmt: skip
+    assert "check: nothing was tested" in as_text(watched.report)
 
 
 def _texts() -> list[Any]:
