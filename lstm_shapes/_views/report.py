@@ -33,7 +33,7 @@ def watch_view(watched: Watch) -> Page:
 def _verdict(report: Report) -> str:
     numbers = [(len(report.errors), "error"), (len(report.warnings), "warning"), (len(report.notes), "note")]
     said = ", ".join(f"{number} {word}{'s' if number > 1 else ''}" for number, word in numbers if number)
-    return f"lstm_shapes check: {said or report.silence.removeprefix('ok: ')}"
+    return f"lstm_shapes check: {said or report.conclusion.removeprefix('ok: ')}"
 
 
 def _finding(finding: Finding) -> Sheet:

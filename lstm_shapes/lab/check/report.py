@@ -148,12 +148,12 @@ class Report(Shown):
         return (tested, "not tested: " + "; ".join(self.not_tested)) if self.not_tested else (tested,)
 
     @property
-    def silence(self) -> str:
-        """What is said where there are no findings: "ok" is a claim, and none where every test was left out."""
+    def conclusion(self) -> str:
+        """What a report without findings concludes: "ok" is a claim, and none where every test was left out."""
         return "nothing was tested" if self.not_tested and not self.tested else "ok: nothing found"
 
     def __str__(self) -> str:
-        lines = [str(finding) for finding in self.findings] or [self.silence]
+        lines = [str(finding) for finding in self.findings] or [self.conclusion]
         return encodable("\n".join([*lines, *self.summary]))
 
 
