@@ -47,10 +47,14 @@ class Pair:
 
 
 class Losses:
-    """The comparisons of a run, each line once, and the named axes of what they compare."""
+    """The comparisons of a run, each line once, and the named axes of what they compare.
 
-    def __init__(self, trace: Trace) -> None:
+    `layers`: the recurrent calls; without them those of the trace, which knows no names of modules.
+    """
+
+    def __init__(self, trace: Trace, layers: list[LayerCall] | None = None) -> None:
         self.trace = trace
+        self.layers = layer_calls(trace, {}) if layers is None else layers
         found: dict[Any, Pair] = {}
         for call in trace.calls:
             pair = _pair(call)
@@ -89,7 +93,7 @@ def _features(axis: Axis) -> bool:
 
 def losses_of(lab: Experiments) -> Losses:
     """The comparisons of the program; where check was given a target and no loss, also the result with the target."""
-    losses = Losses(lab.baseline)
+    losses = Losses(lab.baseline, lab.layers)
     results = [v for _, v in lab.baseline.results if v.tensor.is_floating_point()]
     if isinstance(lab.target, Tensor) and lab.loss is None and len(results) == 1 and lab.baseline.error is None:
         target = Value(-1, lab.target, None, 0, 0, "target", shape=tuple(lab.target.shape))
@@ -173,7 +177,7 @@ def leak_of(losses: Losses, pair: Pair, seen: Seen, lab: Experiments | None) -> 
     """
     trace = losses.trace
     way = trace.ancestors(pair.output)
-    for layer in lab.layers if lab is not None else layer_calls(trace, {}):
+    for layer in losses.layers:
         Y = layer.outputs.get("Y")
         if layer.R == 2 and Y is not None and Y.index in way and seen.ids.index in trace.ancestors(layer.X):
             apart = any(call.name in _HALVES for call in Y.readers)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lstm_shapes.lab._words import argument_text, call_text, named, result_names
-from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, layer_calls
+from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value
 from lstm_shapes.lab.trace._families import MOVES, names_in
 
 from ._blame import ALONG, blame_of, merging, with_dim
@@ -325,7 +325,7 @@ def cut_from_loss(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
         return
     way, trained = trace.ancestors(*ends), trace.ancestors(*ends, graph=True)
     by_module: dict[int, list[LayerCall]] = {}
-    for layer in lab.layers if lab is not None else layer_calls(trace, {}):
+    for layer in losses.layers:
         if layer.module is not None and layer.module.training and any(v.tensor.requires_grad for v in layer.weights):
             by_module.setdefault(id(layer.module), []).append(layer)
     for calls in by_module.values():
@@ -351,7 +351,7 @@ def cut_from_loss(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
 def drawn_state(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
     """A first state that is drawn at random in each call: the same inputs give other results each time."""
     said: set[object] = set()
-    for layer in lab.layers if lab is not None else layer_calls(losses.trace, {}):
+    for layer in losses.layers:
         draw = next((d for v in layer.states.values() if (d := v.made_by(_DRAWS, _KEEPS_DRAWN)) is not None), None)
         if draw is None or draw.line in said:
             continue
