@@ -62,7 +62,7 @@ class Inputs:
         self.args, self.kwargs = args, kwargs
         self.batch_dim = batch_dim
         self.lengths = whole_numbers(lengths)
-        self.pads: set[int] = {0}
+        self.padding_ids: set[int] = set()  # that embeddings hold for padding
         self.compares_tokens = False  # a mask or a length is made of tokens in the program
         values = parts(self._given)
         self.N = self._count(values)
@@ -118,13 +118,18 @@ class Inputs:
                 self.compares_tokens |= any(call.name.strip("_") in _COMPARES for call in value.readers)
             elif len(movable) > 1 and _is_mask(slot):
                 slot.fixed = slot.mask = True
-        pads = (call.argument(2, "padding_idx") for call in trace.calls if call.name == "embedding")
-        self.pads |= {pad for pad in pads if isinstance(pad, int) and pad >= 0}
+        ids = (call.argument(2, "padding_idx") for call in trace.calls if call.name == "embedding")
+        self.padding_ids = {i for i in ids if isinstance(i, int) and i >= 0}
 
     # ------------------------------------------------------------------ variants
     def same(self) -> Given:
         """Copies: the model may write into what it is given, the caller's tensors stay as they are."""
         return self._with(lambda slot: _copy(slot.value))
+
+    @property
+    def pads(self) -> set[int]:
+        """The ids that may be padding: 0, and those that embeddings hold for it."""
+        return {0} | self.padding_ids
 
     @property
     def masks(self) -> list[Slot]:
@@ -250,9 +255,14 @@ def _pad_more(slot: Slot, new: Tensor, i: int, pads: set[int]) -> None:
         return
     rows = slot.tensor.movedim(slot.batch, 0)
     for pad in pads:
-        ends = [int(row.nonzero().max()) + 1 if bool(row.any()) else 0 for row in rows != pad]
+        ends = steps_up_to_last(rows != pad)
         if min(ends) < rows.size(1) and 1 < ends[i] <= max(ends[:i] + ends[i + 1 :]):
             new.select(slot.batch, i)[ends[i] - 1] = pad
+
+
+def steps_up_to_last(real: Tensor) -> list[int]:
+    """How many steps each row of flags (N, L) has, to its last true one."""
+    return [int(row.nonzero().max()) + 1 if bool(row.any()) else 0 for row in real]
 
 
 def _is_data(value: Value, movable: int) -> bool:

@@ -15,7 +15,7 @@ from lstm_shapes.lab.trace import Call, Value
 
 from ._compare import far
 from ._experiments import Experiments
-from ._inputs import Slot, whole_numbers
+from ._inputs import Slot, steps_up_to_last, whole_numbers
 from ._layout import Track, row
 from ._samples import Samples, earliest, samples_of, tracks_of
 
@@ -65,10 +65,10 @@ def lengths_of(lab: Experiments) -> Lengths | str:
             mine = whole_numbers(slot.value)
             if mine is not None and sorted(mine) == sorted(steps) and (found := _timed(lab, max(mine))):
                 return Lengths(mine, "the lengths that are packed with", *found)
-        counted = _counted(lab, {0} | lab.inputs.pads)
+        counted = _counted(lab, lab.inputs.pads)
         if counted is not None and sorted(counted.steps) == sorted(steps):
             return counted
-    counted = _counted(lab, _padding_ids(lab))
+    counted = _counted(lab, lab.inputs.padding_ids)
     if counted is not None:
         return counted
     if _counted(lab, {0}) is not None:
@@ -88,12 +88,6 @@ def _timed(lab: Experiments, longest: int) -> tuple[Slot, int] | None:
     return None
 
 
-def _padding_ids(lab: Experiments) -> set[int]:
-    """The ids that embeddings hold for padding."""
-    ids = (call.argument(2, "padding_idx") for call in lab.baseline.calls if call.name == "embedding")
-    return {i for i in ids if isinstance(i, int) and i >= 0}
-
-
 def _counted(lab: Experiments, pads: set[int]) -> Lengths | None:
     """Lengths counted in the tokens: what ends in one of these ids is padding there."""
     for slot in lab.inputs.slots:
@@ -103,7 +97,7 @@ def _counted(lab: Experiments, pads: set[int]) -> Lengths | None:
             continue
         for pad in pads:
             real = value.transpose(0, slot.batch) != pad
-            steps = [int(row.nonzero().max()) + 1 if bool(row.any()) else 0 for row in real]
+            steps = steps_up_to_last(real)
             if steps and max(steps) > 0 and min(steps) < real.size(1):
                 return Lengths(steps, f"padding id {pad}", slot, 1 - slot.batch)
     return None
@@ -224,7 +218,7 @@ def _real_steps(lab: Experiments, call: Call, packed: list[int]) -> tuple[list[i
     if given is not None and len(given) == lab.N:
         theirs = max(given) == steps and _descends_from(lab, data, lab.ask(lengths_of))
         return (given, "lengths") if theirs else ([], "")
-    counted = _counted(lab, _padding_ids(lab))
+    counted = _counted(lab, lab.inputs.padding_ids)
     if counted is not None and max(counted.steps) <= steps and _descends_from(lab, data, counted):
         return counted.steps, counted.source
     told = any(sorted(whole_numbers(slot.value) or []) == sorted(packed) for slot in lab.inputs.slots)
