@@ -186,8 +186,7 @@ def _places(lab: Experiments, call: Call) -> Iterator[tuple[int, int, bool]]:
 
 def _reads(lab: Experiments, call: Call) -> bool:
     """Whether a call takes elements of its tensors, and a result is made of them."""
-    creates = call.name.startswith("new_") or call.name.endswith("_like")
-    return not creates and any(v.index in lab.on_path for v in call.outputs)
+    return not call.creates and any(v.index in lab.on_path for v in call.outputs)
 
 
 def _single_index(call: Call) -> tuple[int, int] | None:

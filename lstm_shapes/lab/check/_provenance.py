@@ -66,8 +66,8 @@ def follow_parts(trace: Trace, sources: Mapping[Value, Tensor], names: tuple[Any
         given = dict.fromkeys(v for v in call.inputs if v.index in parts.held)
         if call.index <= first or call.error is not None or not given or not any(v.index in way for v in call.outputs):
             continue
-        if call.name.startswith("new_") or call.name.endswith("_like"):
-            continue  # takes nothing but type and sizes
+        if call.creates:
+            continue
         try:
             made = _through(call, parts.held, len(names))
         except (RuntimeError, IndexError, TypeError, ValueError):

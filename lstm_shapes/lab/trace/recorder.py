@@ -48,8 +48,8 @@ _IN_PLACE = names_in(
 _LOSSES = names_in("cross_entropy binary_cross_entropy binary_cross_entropy_with_logits kl_div")
 # Functions that take nothing of a tensor but its type and sizes.
 _CREATES = names_in(
-    "new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like full_like empty_like rand_like randn_like "
-    "randint_like"
+    "new_zeros new_ones new_full new_empty new_empty_strided new_tensor zeros_like ones_like full_like empty_like "
+    "rand_like randn_like randint_like"
 )
 DRAWS = names_in(
     "rand randn randint rand_like randn_like randint_like bernoulli bernoulli_ normal normal_ uniform_ exponential_ "
@@ -97,7 +97,7 @@ class Value:
         """What it was made from."""
         if self.maker is None:
             return self.bases
-        return () if self.maker.name in _CREATES else (*self.maker.inputs, *self.bases)
+        return () if self.maker.creates else (*self.maker.inputs, *self.bases)
 
     @property
     def parameter(self) -> bool:
@@ -155,6 +155,11 @@ class Call:
     def where(self) -> Where | None:
         """The user's line."""
         return resolve(self.line)
+
+    @property
+    def creates(self) -> bool:
+        """Whether it takes nothing of a tensor but its type and sizes."""
+        return self.name in _CREATES
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """A plain argument, however it was given."""
