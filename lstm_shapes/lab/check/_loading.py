@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from traceback import walk_tb
 from types import TracebackType
 from typing import Any
 
@@ -86,13 +87,11 @@ def _seen(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def explain_load_error(error: BaseException) -> Finding | None:
     """What `load_state_dict` refused of recurrent layers, read from the exception's own frames; None for others."""
-    trace = error.__traceback__
     given: dict[str, Any] = {}
-    while trace is not None:
-        code = trace.tb_frame.f_code
+    for frame, _ in walk_tb(error.__traceback__):
+        code = frame.f_code
         if code.co_name == "load_state_dict" and code.co_filename.replace("\\", "/").endswith("nn/modules/module.py"):
-            given = trace.tb_frame.f_locals
-        trace = trace.tb_next
+            given = frame.f_locals
     module, state = given.get("self"), given.get("state_dict")
     if not isinstance(module, nn.Module) or not isinstance(state, Mapping):
         return None

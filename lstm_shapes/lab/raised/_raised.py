@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from traceback import walk_tb
 from types import FrameType
 from typing import Any
 
@@ -187,14 +188,11 @@ class Raised:
     def entered(self) -> list[Entered]:
         """The modules on the traceback, outermost first."""
         found: list[Entered] = []
-        trace, depth = self.error.__traceback__, 0
-        while trace is not None:
-            frame = trace.tb_frame
+        for depth, (frame, _) in enumerate(walk_tb(self.error.__traceback__)):
             entered = _entered(frame, depth)
             again = entered is not None and found and entered.module is found[-1].module
             if entered is not None and not (again and frame.f_code.co_name == "forward"):
                 found.append(entered)
-            trace, depth = trace.tb_next, depth + 1
         return found
 
     @property

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import lru_cache, partial
-from types import FrameType
+from traceback import walk_tb
 from typing import Any
 
 import torch
@@ -61,7 +61,7 @@ class Bounded(Recorder):
         """The trace as it is when an exception has passed, with the call that raised it and the modules it left."""
         cause: BaseException | None = error
         for _ in range(8):
-            for frame in () if cause is None else _frames(cause):
+            for frame, _ in () if cause is None else walk_tb(cause.__traceback__):
                 call = frame.f_locals.get("call") if frame.f_code is Recorder._called.__code__ else None
                 if call is not None:
                     call.error = cause
@@ -69,7 +69,7 @@ class Bounded(Recorder):
         if isinstance(error, Exception):
             self.trace.error = error
         # A module that was running is the `self` of a frame; other frames may merely know it.
-        running = {id(frame.f_locals.get("self")) for frame in _frames(error)}
+        running = {id(frame.f_locals.get("self")) for frame, _ in walk_tb(error.__traceback__)}
         self.trace.pending[:] = [entry for entry in self.trace.pending if id(entry[0]) in running]
         return self.trace
 
@@ -172,14 +172,6 @@ class Bounded(Recorder):
 
     def _step(self, begins: bool, *_: Any) -> None:
         self._stepping = begins
-
-
-def _frames(error: BaseException) -> Iterator[FrameType]:
-    """The frames that an exception has passed, outermost first."""
-    trace = error.__traceback__
-    while trace is not None:
-        yield trace.tb_frame
-        trace = trace.tb_next
 
 
 @lru_cache(1_000)

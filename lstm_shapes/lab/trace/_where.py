@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from traceback import walk_tb
 from types import CodeType, FrameType, TracebackType
 from typing import Any, TypeAlias
 
@@ -79,8 +80,7 @@ def resolve(line: Line | None) -> Where | None:
 def raised_at(trace: TracebackType | None) -> Where | None:
     """The innermost line of the user's code in a traceback: where the exception came from, seen by its owner."""
     line: Line | None = None
-    while trace is not None:
-        if theirs(trace.tb_frame.f_code.co_filename):
-            line = trace.tb_frame.f_code, trace.tb_lineno
-        trace = trace.tb_next
+    for frame, number in walk_tb(trace):
+        if theirs(frame.f_code.co_filename):
+            line = frame.f_code, number
     return resolve(line)
