@@ -17,7 +17,7 @@ import lstm_shapes as ls
 
 from .budget import Budget, SkipError, ratio
 
-__all__ = ["BUDGETS", "MODELS"]
+__all__ = ["BUDGETS", "MODELS", "made", "training_step"]
 
 
 class LanguageModel(nn.Module):
@@ -133,27 +133,29 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], Callable[[], tuple[Tensor, ...]
 }
 
 
-def _step(model: nn.Module, x: tuple[Tensor, ...]) -> None:
+def training_step(model: nn.Module, x: tuple[Tensor, ...]) -> None:
+    """Forward and backward."""
     model(*x).float().mean().backward()
     model.zero_grad(set_to_none=True)
 
 
-def _made(name: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
+def made(name: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """A model and its inputs, the same ones each time."""
     torch.manual_seed(0)
     make, inputs = MODELS[name]
     return make(), inputs()
 
 
 def _check(name: str) -> tuple[float, str]:
-    model, x = _made(name)
+    model, x = made(name)
     report = ls.check(model, *x)
     assert report.ok, str(report)  # a false alarm is no time to be proud of
-    worst, note = ratio(lambda: ls.check(model, *x), lambda: _step(model, x), rounds=3)
+    worst, note = ratio(lambda: ls.check(model, *x), lambda: training_step(model, x), rounds=3)
     return worst, f"{note}; {report.runs} runs"
 
 
 def _walk(name: str) -> tuple[float, str]:
-    model, x = _made(name)
+    model, x = made(name)
     return ratio(lambda: ls.walk(model, *x), lambda: model(*x), rounds=3)
 
 
@@ -169,9 +171,9 @@ _PROGRAM = """
 import torch
 torch.set_num_threads(1)
 import lstm_shapes as ls
-from benchmarks.checking import _made, _step
+from benchmarks.checking import made, training_step
 ls.check, ls.walk
-model, x = _made({name!r})
+model, x = made({name!r})
 {what}
 # Not ru_maxrss: a child begins with the peak of the process that made it.
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
@@ -181,8 +183,12 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 def _peak(name: str, what: str) -> int:
     if not Path("/proc/self/status").exists():
         raise SkipError("the peak of a process is read from /proc, which is not here")
-    work = {"nothing": "model(*[v[:1] for v in x])", "step": "_step(model, x)", "check": "ls.check(model, *x)"}[what]
-    program = _PROGRAM.format(name=name, what=work)
+    works = {
+        "nothing": "model(*[v[:1] for v in x])",
+        "step": "training_step(model, x)",
+        "check": "ls.check(model, *x)",
+    }
+    program = _PROGRAM.format(name=name, what=works[what])
     return int(
         subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()[-1]
     )

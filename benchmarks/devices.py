@@ -27,7 +27,7 @@ from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.laws import TOLERANCES, largest, laws
 from lstm_shapes.theory.spec import Spec
 
-from .checking import MODELS, Decoder, LanguageModel, Reader, Tagger, Translator
+from .checking import MODELS, Decoder, LanguageModel, Reader, Tagger, Translator, made, training_step
 
 PRECISIONS = {name: name.replace("tf32", "float32") for name in ("float64", "float32", "tf32", "float16", "bfloat16")}
 
@@ -124,14 +124,16 @@ def wrong_twins() -> dict[str, tuple[nn.Module, Callable[[], tuple[Tensor, ...]]
     }
 
 
-def placed(model: nn.Module, inputs: tuple[Tensor, ...], device: str, dtype: str) -> tuple[nn.Module, list[Tensor]]:
+def placed(
+    model: nn.Module, inputs: tuple[Tensor, ...], device: str, dtype: str
+) -> tuple[nn.Module, tuple[Tensor, ...]]:
     """A model and its inputs there; lengths stay on the CPU, where packing wants them."""
     kind = getattr(torch, dtype)
     moved = [x if x.dim() == 1 else x.to(device, kind) if x.is_floating_point() else x.to(device) for x in inputs]
-    return model.to(device, kind), moved
+    return model.to(device, kind), tuple(moved)
 
 
-def checked(model: nn.Module, x: list[Tensor]) -> Report:
+def checked(model: nn.Module, x: tuple[Tensor, ...]) -> Report:
     """The report, with the lengths where there are some."""
     lengths = next((value for value in x if value.dim() == 1), None)
     return ls.check(model, *x, lengths=lengths)
@@ -158,13 +160,7 @@ def verdicts(device: str, precision: str) -> list[str]:
 
 def memory_and_time(device: str, name: str) -> str:
     """The peak of check beside that of a training step, and its time."""
-    torch.manual_seed(0)
-    make, inputs = MODELS[name]
-    model, x = placed(make(), inputs(), device, "float32")
-
-    def step() -> None:
-        model(*x).float().mean().backward()
-        model.zero_grad(set_to_none=True)
+    model, x = placed(*made(name), device, "float32")
 
     def peak(call: Callable[[], Any]) -> tuple[float, float]:
         call()
@@ -175,7 +171,7 @@ def memory_and_time(device: str, name: str) -> str:
         torch.cuda.synchronize()
         return (torch.cuda.max_memory_allocated() - start) / 2**20, time.perf_counter() - began
 
-    (of_step, seconds), (of_check, longer) = peak(step), peak(lambda: ls.check(model, *x))
+    (of_step, seconds), (of_check, longer) = peak(lambda: training_step(model, x)), peak(lambda: ls.check(model, *x))
     return (
         f"| {name} | {of_step:.0f} MiB | {of_check:.0f} MiB | {of_check / of_step:.2f} "
         f"| {seconds * 1e3:.1f} ms | {longer * 1e3:.0f} ms | {longer / seconds:.0f} |"
