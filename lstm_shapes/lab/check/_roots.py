@@ -47,8 +47,11 @@ class Roots:
 
     def begins(self, module: nn.Module, args: Any) -> None:
         """Hook before every module's forward."""
-        known, frames = self._done.get(id(module)), _calls()
-        if (known is not None and known() is module) or len(frames) != 1:
+        known = self._done.get(id(module))
+        if known is not None and known() is module:
+            return
+        frames = _calls()
+        if len(frames) != 1:
             return
         given = args if isinstance(args, tuple) else (args,), private.keywords_of_call(frames[0])
         why = self._try(module, *given)
