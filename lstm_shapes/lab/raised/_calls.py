@@ -9,7 +9,7 @@ from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from lstm_shapes.lab._words import chained, kind_of, symbol
@@ -113,16 +113,18 @@ def _is_plain(value: Any) -> bool:
 # ---------------------------------------------------------------------- changes of the call itself
 def _rebuilt(contract: Contract | None) -> Iterator[Try]:
     """The layer for the sizes that came is built and called, without memory where it is large."""
-    for text in contract.rebuilt() if contract is not None else ():
-        given = [one.value.tensor for one in contract.operands if one.value is not None] if contract else []
+    text = contract.rebuilt() if contract is not None else ""
+    if contract is None or not text:
+        return
+    given = [one.value.tensor for one in contract.operands if one.value is not None]
 
-        def holds(text: str = text, given: list[Tensor] = given) -> bool:
-            device = "cpu" if prod(map(int, re.findall(r"\d+", text))) < 1_000_000 else "meta"
-            with torch.random.fork_rng(devices=[]), torch.device(device):
-                eval(text, {"nn": nn})(*(torch.zeros_like(one, device=device) for one in given))
-            return True
+    def holds() -> bool:
+        device = "cpu" if prod(map(int, re.findall(r"\d+", text))) < 1_000_000 else "meta"
+        with torch.random.fork_rng(devices=[]), torch.device(device):
+            eval(text, {"nn": nn})(*(torch.zeros_like(one, device=device) for one in given))
+        return True
 
-        yield Try(text, holds, 1.0 if contract is not None and contract.outside() is not None else 2.7)
+    yield Try(text, holds, 1.0 if contract.outside() is not None else 2.7)
 
 
 def _others(raised: Raised, call: Call, contract: Contract | None) -> Iterator[Try]:

@@ -333,21 +333,20 @@ class Contract:
         way = " and ".join(f"{one.name} ({', '.join(one.letters)})" for one in self.ways[0])
         return f"{symbol(self.call.name)} wants {way}"
 
-    def rebuilt(self) -> Iterator[str]:
-        """The layer for the sizes that came, where they are those of features."""
+    def rebuilt(self) -> str:
+        """The layer for the sizes that came, where they are those of features; "" where they are not."""
         bound = next((b for b in (self._bound(way, self.named()) for way in self.ways) if b is not None), None)
         if not self.row.rebuilt or bound is None or self.call.argument(9, "groups", 1) != 1:
-            return
+            return ""
         sizes, new = self.sizes(), dict[str, int]()
         for letter, rows in bound.items():
             came = [axis for one, axis in rows if not one.fixed and axis.size != sizes[letter]]
             if any(axis.name in ("N", "L") and letter == "C" and len(rows[0][0].sizes) > 2 for axis in came):
-                return
+                return ""
             new |= {letter: came[0].size} if came else {}
         outside = self.outside()
         new |= {outside[0].below: outside[2] + 1} if outside is not None and outside[1] >= 0 else {}
-        if new:
-            yield self.row.rebuilt.format_map(self._words(sizes | new))
+        return self.row.rebuilt.format_map(self._words(sizes | new)) if new else ""
 
 
 def _spread(letters: tuple[str, ...], rank: int, over: bool) -> tuple[str, ...] | None:
