@@ -16,7 +16,6 @@ from lstm_shapes.lab._words import (
     argument_text,
     call_text,
     layer_names,
-    named,
     result_names,
     symbol,
     top_row,
@@ -82,7 +81,7 @@ class Blame:
     @property
     def shape(self) -> str:
         """The tensor's shape with the batch axis named."""
-        return self._shape(self.value)
+        return self.samples.shape(self.value)
 
     @property
     def name(self) -> str:
@@ -127,7 +126,7 @@ class Blame:
 
     @property
     def operands(self) -> str:
-        return " and ".join(self._shape(value) for value in self.call.inputs[:2] if not value.parameter)
+        return " and ".join(self.samples.shape(value) for value in self.call.inputs[:2] if not value.parameter)
 
     @property
     def layouts(self) -> str:
@@ -139,10 +138,6 @@ class Blame:
                 axis = layout.axis if layout is not None else (track.axes or [0])[0]
                 parts.append(f"{value_name(value, self.call)} {value.shape} has on axis {axis} {track.sets(axis)}")
         return "; ".join(parts)
-
-    def _shape(self, value: Value) -> str:
-        layout = self.samples.layout(value)
-        return named(value, {} if layout is None else {layout.axis: "N"})
 
 
 def blame_of(lab: Experiments) -> Blame | None:

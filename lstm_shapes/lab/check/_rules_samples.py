@@ -117,8 +117,8 @@ def batch_time_swap(blame: Blame | None, samples: Samples, lab: Experiments) -> 
     """
     for call in samples.statistics[:1]:
         title = f"{call.name} standardises over the batch by hand: a row depends on the batch that it is in"
-        value, layout, purpose = call.inputs[0], samples.layout(call.inputs[0]), meant(lab, samples.statistics)
-        shown = f"{value_name(value, call)} {named(value, {} if layout is None else {layout.axis: 'N'})}"
+        value, purpose = call.inputs[0], meant(lab, samples.statistics)
+        shown = f"{value_name(value, call)} {samples.shape(value)}"
         measured = (
             f"{shown}: mean and deviation along the batch{'' if purpose else ', and none is kept for evaluation'}"
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lstm_shapes.lab._words import named
 from lstm_shapes.lab.trace import Call, Trace, Value
 from lstm_shapes.lab.trace._families import MOVES, PRODUCTS, VIEWS, names_in
 from lstm_shapes.language import counted
@@ -53,6 +54,11 @@ class Samples:
     def layout(self, value: Value) -> Layout | None:
         """How the samples lie in a tensor."""
         return self.track(value).layout()
+
+    def shape(self, value: Value) -> str:
+        """A tensor's shape with the samples' axis named."""
+        layout = self.layout(value)
+        return named(value, {} if layout is None else {layout.axis: "N"})
 
     def holding(self, call: Call) -> list[Value]:
         """The inputs of a call that hold samples."""
