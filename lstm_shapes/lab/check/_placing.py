@@ -31,6 +31,7 @@ _THROUGH = SAME | names_in(
     "__truediv__ div index_select squeeze gelu silu leaky_relu elu exp softplus masked_fill neg __neg__ clamp "
     "logsigmoid normalize"
 )
+_TAKES_APART = VIEWS | names_in("chunk split tensor_split unfold as_strided")
 
 
 @also(samples_of)
@@ -241,11 +242,11 @@ def _steps(call: Call) -> bool:
 def _may_split(call: Call) -> bool:
     """Whether steps (1, N, ·) or (N, 1, ·) are joined, and no view takes the result apart again."""
     piece = call.inputs[0].shape if call.inputs else ()
-    again = VIEWS | names_in("chunk split tensor_split unfold as_strided")
-    stays = [made for value in call.outputs for made in value.way_on(lambda call, _: call.name in SAME)]
-    if len(piece) < 3 or 1 not in piece[:2] or piece[:2] == (1, 1) or not stays:
+    if len(piece) < 3 or 1 not in piece[:2] or piece[:2] == (1, 1):
         return False
-    return not any(reader.name in again for made in stays for reader in made.readers) and _steps(call)
+    stays = [made for value in call.outputs for made in value.way_on(lambda call, _: call.name in SAME)]
+    again = any(reader.name in _TAKES_APART for made in stays for reader in made.readers)
+    return bool(stays) and not again and _steps(call)
 
 
 def _split(call: Call, before: Layout) -> bool:
