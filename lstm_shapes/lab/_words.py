@@ -33,12 +33,15 @@ def tree_of(text: str) -> ast.Module:
         return ast.Module([], [])
 
 
+def tree_of_file(file: str) -> ast.Module:
+    return tree_of("".join(linecache.getlines(file)))
+
+
 def covering(where: Where | None, *kinds: type[ast.AST]) -> list[Any]:
     """The nodes of some kinds that cover a line, innermost first."""
     if where is None:
         return []
-    tree = tree_of("".join(linecache.getlines(where.file)))
-    nodes: list[Any] = [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    nodes: list[Any] = [node for node in ast.walk(tree_of_file(where.file)) if isinstance(node, kinds)]
     found = [node for node in nodes if node.lineno <= where.line <= (node.end_lineno or node.lineno)]
     return sorted(found, key=lambda node: (-node.lineno, node.end_lineno or 0))
 
@@ -61,7 +64,7 @@ def append_line(call: Call) -> Where | None:
     scopes = covering(where, ast.FunctionDef, ast.Lambda)
     lines = [
         node.lineno
-        for node in ast.walk(scopes[0] if scopes else tree_of("".join(linecache.getlines(where.file))))
+        for node in ast.walk(scopes[0] if scopes else tree_of_file(where.file))
         if isinstance(node, ast.Call) and _spelled(node) in ("append", "insert") and node.lineno <= where.line
         if isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == text
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import linecache
 import os
 import sysconfig
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lstm_shapes.lab._words import LONGEST, covering, tree_of
+from lstm_shapes.lab._words import LONGEST, covering, tree_of_file
 from lstm_shapes.lab.trace import theirs
 from lstm_shapes.lab.trace._where import resolve
 
@@ -57,8 +56,8 @@ class Spelling:
         code = self.frame.f_code
         place = list(_POSITIONS(code))[self.frames[self.depth][2] // 2]
         fields = ("lineno", "end_lineno", "col_offset", "end_col_offset")
-        tree = tree_of("".join(linecache.getlines(code.co_filename)))
-        return next((n for n in ast.walk(tree) if tuple(getattr(n, f, None) for f in fields) == place), None)
+        nodes = ast.walk(tree_of_file(code.co_filename))
+        return next((n for n in nodes if tuple(getattr(n, f, None) for f in fields) == place), None)
 
     @property
     def function(self) -> str:
