@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from lstm_shapes.lab.check import Report, check
 from lstm_shapes.lab.check._inputs import Inputs, whole_numbers
+from lstm_shapes.lab.trace import Recorder
 
 N, L, Q, D = 5, 7, 4, 6
 
@@ -93,6 +94,21 @@ def test_padding_stays() -> None:
     assert not bool(other[1, 4:].any())
     assert not bool(others[1, 4:].any())
     assert bool((others[1, :4] != ids[1, :4]).all())
+
+
+def test_the_padding_of_an_embedding_stays() -> None:
+    """The id that an embedding holds for padding is learned from a run, and is no token like the others."""
+    ids = torch.tensor([[3, 4, 5, 9], [7, 9, 9, 9], [4, 6, 9, 9]])
+    embedding = nn.Embedding(10, Q, padding_idx=9)
+    recorder, made = Recorder(), inputs(ids)
+    with recorder:
+        embedding(ids)
+    assert made.pads == {0}
+    made.learn(recorder.trace, [])
+    assert made.pads == {0, 9}
+    replaced = made.sample(0)[0][0]
+    assert replaced[0, 3] == 9
+    assert not set(replaced[0, :3].tolist()) & {0, 9}
 
 
 def test_equal_tokens_are_replaced_by_one_that_an_embedding_holds() -> None:

@@ -325,9 +325,10 @@ def test_a_layer_cut_from_the_loss(cut: str) -> None:
 
 
 def test_a_state_drawn_in_each_call() -> None:
-    """A random h0 is a note; a state computed from an input is none."""
+    """A random h0 is a note, which names the layer; a state computed from an input is none."""
     text = "model = lambda x: more(rnn(x, torch.randn(1, x.size(0), 12) * 0.1)[0][:, -1])\ninputs = (x,)"
-    assert the("LS211", checked(text)).level == "note"
+    finding = the("LS211", checked(text))
+    assert (finding.level, finding.layer) == ("note", "rnn")
     text = "model = lambda x, h: more(rnn(x, h)[0][:, -1])\ninputs = (x, torch.randn(1, 4, 12))"
     assert checked(text).codes == ()
 
