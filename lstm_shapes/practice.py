@@ -8,6 +8,7 @@ from contextlib import suppress
 from itertools import islice
 from random import SystemRandom
 
+from .display import load_rich
 from .errors import SpecError
 from .language import speaking
 from .theory._quiz.question import Answered, Question, Score
@@ -58,6 +59,7 @@ def play(
     cards = islice(questions(level, seed), whole("rounds", rounds))
     if ask is not None and not callable(ask):
         raise SpecError("ask", "a function from a prompt to an answer, such as input", ask)
+    load_rich()
     from rich.console import Console
 
     from ._views.quiz import opening, question_view

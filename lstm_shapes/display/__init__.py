@@ -8,19 +8,18 @@ when its module loads (`@view.register(Counts)`). Views are loaded when somebody
 from __future__ import annotations
 
 import os
-import random
-import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterable
 from functools import singledispatch
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lstm_shapes.errors import SpecError
 from lstm_shapes.language import language, speaking
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from typing_extensions import Self
 
     from .page import Drawing, Page
@@ -43,9 +42,11 @@ def load_when_shown(*loads: Callable[[], None]) -> None:
     _waiting.extend(loads)
 
 
-def _load_pages() -> None:
-    """Load rich, and put back the state of Python's random, of which rich draws a number when it is imported."""
+def load_rich() -> None:
+    """Load rich before anything else imports it: it draws a number then, and Python's random is put back here."""
     if "rich.style" not in sys.modules:
+        import random
+
         with loading:
             state = random.getstate()
             from . import page  # noqa: F401
@@ -55,7 +56,7 @@ def _load_pages() -> None:
 
 def page_of(value: Any) -> Page:
     """A result as a page, in the language that it was made in; loads the views that it takes."""
-    _load_pages()
+    load_rich()
     for load in _waiting:
         if view.dispatch(type(value)) is not view.dispatch(object):
             break
@@ -78,10 +79,10 @@ class Shown:
         return encodable(as_text(self, colour=_wants_colour()))
 
     def _repr_html_(self) -> str:
-        _load_pages()
+        page = page_of(self)
         from .html import to_html
 
-        return to_html(page_of(self))
+        return to_html(page)
 
 
 class Drawn(Shown):
@@ -104,6 +105,8 @@ class Drawn(Shown):
 
         Raises: SpecError for another suffix.
         """
+        from pathlib import Path
+
         file = Path(path)
         if file.suffix not in (".svg", ".txt"):
             raise SpecError("path", "a file name that ends in .svg or .txt", str(path))
@@ -129,7 +132,9 @@ def as_text(value: Any, *, width: int | None = None, colour: bool = False) -> st
     >>> print(as_text(count(28, 256), width=80).splitlines()[0].strip())
     Parameters of LSTM(Q=28, D=256, K=1)
     """
-    _load_pages()
+    import shutil
+
+    load_rich()
     from .page import console
 
     return console(value, width or shutil.get_terminal_size((80, 24)).columns, colour)
@@ -137,18 +142,18 @@ def as_text(value: Any, *, width: int | None = None, colour: bool = False) -> st
 
 def as_document(value: Shown) -> str:
     """A result as a whole HTML file that needs no network."""
-    _load_pages()
+    page = page_of(value)
     from .html import document
 
-    return document(page_of(value))
+    return document(page)
 
 
 def drawing(value: Drawn) -> Drawing:
     """As `.svg`, and `.at(width)` in characters."""
-    _load_pages()
+    blocks = page_of(value).blocks
     from .page import Drawing
 
-    return next(block for block in page_of(value).blocks if isinstance(block, Drawing))
+    return next(block for block in blocks if isinstance(block, Drawing))
 
 
 def encodable(text: str) -> str:

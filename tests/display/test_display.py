@@ -109,6 +109,16 @@ def test_looking_loads_torch_only_where_the_result_has_it(result: str, torch_too
     assert done.stdout == f"{torch_too}\n"
 
 
+@pytest.mark.parametrize(
+    "way", ["repr(ls.count(3, 5))", "ls.picture(3, 5).svg", "ls.quiz(seed=0, ask=lambda prompt: 'q')"]
+)
+def test_the_first_look_leaves_random_alone(way: str) -> None:
+    """Rich draws a number when it is imported: Python's random is put back, whatever shows something first."""
+    code = f"import random, sys, lstm_shapes as ls; state = random.getstate(); {way}; "
+    code += "assert 'rich.style' in sys.modules; assert random.getstate() == state"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_a_subclass_of_a_result_shows_itself() -> None:
     """By the view of what it extends."""
 
