@@ -54,10 +54,9 @@ def _strip(cell: CellTrace, t: int, d: int) -> str:
 
     The deeper a square the larger its number; orange is negative.
     """
-    names = [name for name, _ in cell.spec.kind.equations]
-    values: dict[str, Any] = {name: cell.values[name][:, 0].detach() for name in names}
+    values: dict[str, Any] = {name: cell.values[name][:, 0].detach() for name in cell.names}
     values = {name: found[:, d].tolist() for name, found in values.items() if d < found.shape[1]}
-    steps = chosen(len(values[names[0]]), _ROOM, (t,))
+    steps = chosen(len(values[cell.names[0]]), _ROOM, (t,))
     title = say("strip", d=str(d), where=place(cell.spec, cell.layer, cell.direction))
     canvas, bottom = Canvas(), _TOP + len(values) * _HIGH
     canvas.text(20, 28, title, "l-title")

@@ -88,7 +88,7 @@ def walk(
         """The inputs as the model gets them, tensors without names."""
         if isinstance(value, Tensor):
             axes = axes or axes_of(value)
-            tensor = value.as_subclass(Tensor) if isinstance(value, AnnotatedTensor) else value
+            tensor = value.plain() if isinstance(value, AnnotatedTensor) else value
             if axes is not None:
                 given[lines.value(tensor).index] = axes
             return tensor
