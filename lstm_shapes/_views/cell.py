@@ -8,7 +8,7 @@ from __future__ import annotations
 from lstm_shapes.language import say
 from lstm_shapes.pictures import Picture
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.spec import Spec, gate_rows, suffix
+from lstm_shapes.theory.spec import Spec, equations, gate_rows, input_symbol, suffix
 
 from .canvas import GATE_COLOURS, Canvas, Sketch, wide, wrapped
 
@@ -27,9 +27,7 @@ def cell_sketch(picture: Picture) -> Sketch:
 def _equations(spec: Spec) -> list[tuple[str, str, int]]:
     """(name, right side, width) of all that one step computes, in its order."""
     lines = []
-    for name, right in spec.kind.equations:
-        if spec.kind.nonlinearities:
-            right = right.replace("tanh", spec.nonlinearity)
+    for name, right in equations(spec):
         if name == "h" and spec.P:
             right = f"W_hr·({right})"
         lines.append((name, right, spec.H if name == "h" else spec.D))
@@ -104,7 +102,7 @@ class _Svg:
         self.bottom = self.stack + spec.G * ROW
         self.end = suffix(spec, layer)
         self.row = "(N, {})" if call.batched else "({},)"  # a step's shape
-        self.reads = "Q" if layer == 0 else f"{'R·' if spec.R > 1 else ''}{spec.width}"
+        self.reads = input_symbol(spec, layer)
         self.by = f"{spec.G if spec.G > 1 else ''}D"
         rows, read, hidden = (
             f"{self.by}={spec.G * spec.D:,}",

@@ -17,7 +17,7 @@ from lstm_shapes.language import say
 from lstm_shapes.pictures import Picture
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.reads import Reads, covers, spoken
-from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.spec import Spec, with_directions
 
 from .canvas import Canvas, Sketch, chosen, padded, wide, wrapped
 from .titles import subtitle
@@ -297,7 +297,7 @@ class _Svg:
     def __init__(self, grid: _Grid, canvas: Canvas) -> None:
         spec = self.spec = grid.spec
         self.grid, self.canvas = grid, canvas
-        self.wide = say("wide", symbol=f"{'R·' if spec.R > 1 else ''}{spec.width}", width=spec.R * spec.H)
+        self.wide = say("wide", symbol=with_directions(spec, spec.width), width=spec.R * spec.H)
         self.features = say("features", Q=spec.Q)
         self.end_w = max(88.0, *(7.8 * len(grid.final(row).label) + 12 for row in grid.rows if row))
         self.left = max(108 + self.end_w + WIRE, 50 + max(wide(self.wide, "l-quiet"), wide(self.features, "l-quiet")))

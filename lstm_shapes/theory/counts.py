@@ -39,7 +39,7 @@ from lstm_shapes.language import has, language, say
 
 from ._grammar import value_of
 from .call import DTYPES, Call
-from .spec import Spec
+from .spec import Spec, with_directions
 
 _Symbols = Mapping[str, tuple[str, int]]
 """A letter of a template -> how it is written, and its size."""
@@ -124,7 +124,7 @@ def kept_for_backward(spec: Spec, call: Call) -> tuple[Term, ...]:
     joined = _joined_rows(call) if R > 1 and spec.kind.layer == "RNN" else 0
     symbols = {letter: (letter, size) for letter, size in {"T": T, "K": K, "R": R, "Q": spec.Q, "m": joined}.items()}
     symbols |= {"D": ("D", spec.D), "H": (spec.width, spec.H), "E": ("T", T)}
-    symbols["W"] = (f"R·{spec.width}" if R > 1 else spec.width, R * spec.H)
+    symbols["W"] = (with_directions(spec, spec.width), R * spec.H)
     symbols["J"] = ("K-1" if spec.dropout == 1 else "(K-1)", K - 1)
     symbols["A"] = ("(T + N)" if call.batched else "(T + 1)", T + N)
     if call.lengths is not None:

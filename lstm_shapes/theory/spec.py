@@ -350,6 +350,22 @@ def with_directions(spec: Spec, name: str, *, last: bool = False) -> str:
     return f"{name}·R" if last else f"R·{name}"
 
 
+def input_symbol(spec: Spec, layer: int) -> str:
+    """The symbol of `input_width`: Q at the bottom, R·D or R·P above, without an R of 1."""
+    return with_directions(spec, spec.width) if layer else "Q"
+
+
+def equations(spec: Spec) -> tuple[tuple[str, str], ...]:
+    """One step as the table of cells has it, (name, right side), with the layer's own nonlinearity.
+
+    >>> equations(Spec(28, 256, cell="RNN", nonlinearity="relu"))
+    (('h', 'relu(x_h + h_h)'),)
+    """
+    if not spec.kind.nonlinearities:
+        return spec.kind.equations
+    return tuple((name, right.replace("tanh", spec.nonlinearity)) for name, right in spec.kind.equations)
+
+
 class Weights(Mapping[str, Axes]):
     """torch's parameter names with their axes, in `named_parameters()` order.
 
@@ -372,8 +388,7 @@ class Weights(Mapping[str, Axes]):
         """The weights of one direction and their axes: what stands in torch's RNNBase.__init__."""
         spec = self._spec
         gates = "G·D" if spec.G > 1 else "D"
-        below = with_directions(spec, spec.width) if layer else "Q"
-        parts = {"weight_ih": f"{gates} {below}", "weight_hh": f"{gates} {spec.width}"}
+        parts = {"weight_ih": f"{gates} {input_symbol(spec, layer)}", "weight_hh": f"{gates} {spec.width}"}
         parts |= {"bias_ih": gates, "bias_hh": gates} if spec.bias else {}
         return parts | ({"weight_hr": "P D"} if spec.P else {})
 

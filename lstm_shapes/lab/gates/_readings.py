@@ -12,11 +12,11 @@ from torch import Tensor
 
 from lstm_shapes.display import Drawn, Shown, number
 from lstm_shapes.language import language, say, speaking
-from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.spec import Spec, equations, input_symbol
 
 from .cell_trace import CellTrace
 
-# A name in an equation of theory/cells.py: x_i, h_i, c' or f; never the `tanh` of `tanh(`.
+# A name in an equation of theory/_cells.py: x_i, h_i, c' or f; never the `tanh` of `tanh(`.
 _NAME = re.compile(r"[xh]_[a-z]|\b[a-z]'|\b[a-z]\b(?!['(])")
 
 # A negative number in the brackets of a function does not need its own.
@@ -77,7 +77,7 @@ def read_step(cell: CellTrace, t: int, n: int, d: int) -> GateStep:
     spec, x = cell.spec, cell.x[t, n].detach()
     source, before = _before(cell, t, n)
     width = {"h": f"{spec.width}={spec.H}", "c": f"D={spec.D}"}
-    reads = "Q" if cell.layer == 0 else f"{'R·' if spec.R > 1 else ''}{spec.width}"
+    reads = input_symbol(spec, cell.layer)
     entering = [("x", f"{reads}={len(x)}", x), *((f"{name}'", width[name], state) for name, state in before.items())]
     W = cell.weights
     products = [
@@ -129,8 +129,7 @@ def _gate_equations(cell: CellTrace, t: int, n: int, d: int, known: dict[str, fl
     """The equations of theory/_cells.py with the numbers of unit d put in."""
     spec = cell.spec
     now = {name: values[t, n].detach() for name, values in cell.values.items()}
-    for name, right in spec.kind.equations:
-        formula = right.replace("tanh", spec.nonlinearity) if spec.kind.nonlinearities else right
+    for name, formula in equations(spec):
         substituted = _NAME.sub(lambda match: _bracketed(known[match.group()]), formula).replace(" ⊙ ", "·")
         substituted = _DOUBLE.sub(r"\1", substituted)
         if name == "h" and spec.P:
