@@ -87,9 +87,12 @@ class Explanation(Prediction):
         ending = path.suffix.lower()
         if ending not in (".html", ".svg"):
             raise SpecError("file", "a name that ends in .html or .svg", str(file))
-        page = page_of(self)
-        assert page.picture is not None
-        path.write_text(page.picture() if ending == ".svg" else as_document(self), encoding="utf-8")
+        if ending == ".svg":
+            drawn = page_of(self).picture
+            assert drawn is not None
+            path.write_text(drawn(), encoding="utf-8")
+        else:
+            path.write_text(as_document(self), encoding="utf-8")
         return path
 
 

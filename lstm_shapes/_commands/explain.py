@@ -18,10 +18,10 @@ Examples:
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lstm_shapes.display import as_document
 from lstm_shapes.language import say
 from lstm_shapes.theory._given import LayerTyped, Placed
 from lstm_shapes.theory.predict import Prediction, predict
@@ -77,8 +77,7 @@ def main(
     else:
         _put_proof(explanation.proof, full)
     if html is not None:
-        explanation.save(html)
-        _screen.say(say("wrote", file=str(html)), sys.stderr)
+        _screen.write(html, as_document(explanation))
     return 0 if explanation.proof is None or explanation.proof.ok else 1
 
 
