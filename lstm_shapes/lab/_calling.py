@@ -36,6 +36,16 @@ def untouched_random_state(device: torch.device) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def undisturbed(device: torch.device) -> Iterator[None]:
+    """One call of a layer by itself: alone, the random state put back, and torch's remarks about speed left out."""
+    with alone(), untouched_random_state(device), warnings.catch_warnings():
+        # Nobody who asks for shapes wants to read them; the second is of copies on CUDA.
+        warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
+        warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
+        yield
+
+
 def problems_of(
     layer: nn.Module,
     args: Sequence[Any],
@@ -181,10 +191,7 @@ def call_plainly(layer: Callable[..., Any], spec: Spec, inputs: Inputs) -> Retur
     if inputs.packed is None and inputs.call.lengths is not None:
         lengths = torch.tensor(inputs.call.lengths, device="cpu")
         fed = pack_padded_sequence(inputs.X, lengths, batch_first=spec.batch_first, enforce_sorted=False)
-    with alone(), untouched_random_state(inputs.X.device), warnings.catch_warnings():
-        # Remarks about speed, which nobody who asks for shapes wants to read; the second of copies on CUDA.
-        warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
-        warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
+    with undisturbed(inputs.X.device):
         returned = layer(fed) if given is None else layer(fed, as_state(given))
     if not spec.kind.step and not (isinstance(returned, tuple) and len(returned) == 2):
         form = f"Y, {spec.states('n')}"

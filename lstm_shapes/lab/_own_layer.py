@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
@@ -14,9 +13,8 @@ from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec, by_attributes
 
-from ._alone import alone
 from ._build import PLAIN, as_device, as_dtype, generator, new_layer
-from ._calling import Inputs, call_plainly, untouched_random_state
+from ._calling import Inputs, call_plainly, undisturbed
 from .run import Run, call_layer
 
 
@@ -79,9 +77,7 @@ def ignores_state(run: Run) -> bool:
 def _require_results(layer: nn.Module, prediction: Prediction, X: Tensor) -> None:
     """Y, hn and cn are there and have their shapes; each is named where it is not."""
     spec = prediction.spec
-    with alone(), torch.no_grad(), untouched_random_state(X.device), warnings.catch_warnings():
-        # Without gradients torch says once which of its kernels it takes: no news to who tests a layer.
-        warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
+    with undisturbed(X.device), torch.no_grad():
         returned = layer(X)
     form = spec.states("n") if spec.kind.step else f"Y, {spec.states('n')}"
     names = form.replace("(", "").replace(")", "").split(", ")
