@@ -40,7 +40,8 @@ def untouched_random_state(device: torch.device) -> Iterator[None]:
 def undisturbed(device: torch.device) -> Iterator[None]:
     """One call of a layer by itself: alone, the random state put back, and torch's remarks about speed left out."""
     with alone(), untouched_random_state(device), warnings.catch_warnings():
-        # Nobody who asks for shapes wants to read them; the second is of copies on CUDA.
+        # Nobody who asks for shapes wants to read them; the second is of copies on CUDA, and of layers one by one, for
+        # cuDNN wants the weights of all layers in one piece.
         warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
         warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
         yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -103,19 +102,16 @@ class _LayerByLayer(TorchFunctionMode):
         states: Sequence[Tensor] = (hx,) if isinstance(hx, Tensor) else hx
         R, width = 1 + bidirectional, len(weights) // K
         finals = []
-        with warnings.catch_warnings():
-            # cuDNN wants the weights of all layers in one piece, and says so where they are not.
-            warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous")
-            for k in range(K):
-                start = tuple(state[k * R : (k + 1) * R] for state in states)
-                given = start[0] if isinstance(hx, Tensor) else start
-                own = weights[k * width : (k + 1) * width]
-                if own[0].is_cuda and not bias and K > 1:
-                    # Seeing layer 0's weights at the start of one piece, torch would hand cuDNN that piece: the weights
-                    # of layer 1 lie there where cuDNN looks for the biases of layer 0, which are to be zeros.
-                    own = [weight.clone() for weight in own]
-                settings = (bias, 1, dropout, training, bidirectional, *layout)
-                sequence, *final = kernel(sequence, *args[1:at], given, own, *settings)
-                self.outputs.append(sequence)
-                finals.append(final)
+        for k in range(K):
+            start = tuple(state[k * R : (k + 1) * R] for state in states)
+            given = start[0] if isinstance(hx, Tensor) else start
+            own = weights[k * width : (k + 1) * width]
+            if own[0].is_cuda and not bias and K > 1:
+                # Seeing layer 0's weights at the start of one piece, torch would hand cuDNN that piece: the weights
+                # of layer 1 lie there where cuDNN looks for the biases of layer 0, which are to be zeros.
+                own = [weight.clone() for weight in own]
+            settings = (bias, 1, dropout, training, bidirectional, *layout)
+            sequence, *final = kernel(sequence, *args[1:at], given, own, *settings)
+            self.outputs.append(sequence)
+            finals.append(final)
         return (sequence, *(torch.cat(parts) for parts in zip(*finals, strict=True)))
