@@ -11,9 +11,10 @@ from dataclasses import replace
 from itertools import chain, pairwise
 
 from lstm_shapes.theory._origins import UNKNOWN, Atom, Origin, injective, joined, relabelled, steady
-from lstm_shapes.theory.axes import NEW, NEW_AXIS, Axes, Axis, Fixed, Span, forgotten, settle
+from lstm_shapes.theory.axes import NEW, Axes, Axis, Fixed, Span, forgotten, settle
 
 from .combining import agree, join_fixed, places, separate
+from .positions import unsqueeze
 from .table import Operand, axis_at, described, describing, named_in, rule, sizes_of
 
 
@@ -22,10 +23,7 @@ def stack(tensors: Sequence[Operand], dim: int = 0, **other: int) -> Axes:
     """Tensors of one shape along a new axis, which has a name where it brings an axis together again."""
     at = other.get("axis", dim) % (len(tensors[0]) + 1)
     opened: list[Operand] = [
-        Axes((*one.axes[:at], NEW_AXIS, *one.axes[at:]), one.fixed)
-        if isinstance(one, Axes)
-        else (*one[:at], 1, *one[at:])
-        for one in tensors
+        unsqueeze(one, at) if isinstance(one, Axes) else (*one[:at], 1, *one[at:]) for one in tensors
     ]
     axes = cat(opened, at)
     # A walk says at least that this axis counts what was stacked.
