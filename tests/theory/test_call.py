@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_shapes.errors import LstmShapesError, ShapeError, SpecError
+from lstm_shapes.testing import lengths
 from lstm_shapes.theory.call import DEFAULT_N, DTYPES, Call, dtype_name
 from lstm_shapes.theory.spec import Spec
 from tests.strategies import cases
@@ -66,8 +67,8 @@ def test_lengths_come_from_any_iterable() -> None:
         def tolist(self) -> list[int]:
             return [5, 3]
 
-    for lengths in ((5, 3), (number for number in (5, 3)), Array(), {5: "a", 3: "b"}):
-        assert Call.of(SPEC, lengths=lengths).lengths == (5, 3)
+    for given_lengths in ((5, 3), (number for number in (5, 3)), Array(), {5: "a", 3: "b"}):
+        assert Call.of(SPEC, lengths=given_lengths).lengths == (5, 3)
 
 
 def test_lengths_come_from_a_tensor() -> None:
@@ -187,3 +188,26 @@ def test_other_dtypes_are_refused(dtype: object) -> None:
     """Recurrent layers take floating point; the message lists it."""
     with pytest.raises(SpecError, match=r"^dtype must be one of float16, bfloat16, float32, float64, got"):
         dtype_name(dtype)
+
+
+@given(lengths(), st.integers(0, 5))
+def test_parts_agree_with_each_other(drawn: tuple[int, ...], extra: int) -> None:
+    """Counts and permutations are views of one thing."""
+    packing = Call.of_lengths(drawn, max(drawn) + extra)
+    assert sum(packing.batch_sizes) == packing.T
+    assert packing.batch_sizes == tuple(packing.batch_size(step) for step in range(max(drawn)))
+    assert packing.T + packing.saved == packing.padded == len(drawn) * packing.L
+    assert packing.share == pytest.approx(packing.saved / packing.padded)
+    assert [packing.sorted_indices[place] for place in packing.unsorted_indices] == list(range(len(drawn)))
+    assert list(packing.sorted_lengths) == [drawn[row] for row in packing.sorted_indices]
+    assert packing.ties == (len(set(drawn)) != len(drawn))
+
+
+def test_impossible_lengths() -> None:
+    """Lengths are whole numbers of at least 1, at most L, and there is one."""
+    with pytest.raises(SpecError, match=r"lengths\[1\] must be a whole number of at least 1, got 0"):
+        Call.of_lengths((3, 0))
+    with pytest.raises(SpecError, match="lengths must be one whole number for each sequence"):
+        Call.of_lengths(())
+    with pytest.raises(ShapeError, match=r"lengths must be at most L each = 2, got \(3, 1\)"):
+        Call.of_lengths((3, 1), L=2)
