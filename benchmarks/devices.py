@@ -22,10 +22,10 @@ import lstm_shapes as ls
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab._own_layer import random_run
 from lstm_shapes.lab.check import Report
-from lstm_shapes.theory._cells import CELLS
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.laws import TOLERANCES, largest, laws
 from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.symbols import CELLS
 
 from .checking import MODELS, Decoder, LanguageModel, Reader, Tagger, Translator, made, training_step
 

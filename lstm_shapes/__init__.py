@@ -30,7 +30,7 @@ __all__ = sorted(_HOMES)
 
 
 def _views_without_torch() -> None:
-    from ._views import checkpoint, counts, explanation, pictures, quiz  # noqa: F401
+    from ._views import checkpoint, explanation, pictures, predicted, quiz  # noqa: F401
 
 
 def _views_of_tensors() -> None:

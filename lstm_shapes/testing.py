@@ -32,10 +32,10 @@ except ImportError as error:
     raise ImportError(message, name="hypothesis") from error
 
 from .errors import ShapeError, SpecError
-from .theory._cells import CELLS
 from .theory.call import Call, dtype_name
 from .theory.laws import RULES, Law, largest, laws, rounding
 from .theory.spec import Spec
+from .theory.symbols import CELLS
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
-from lstm_shapes.theory._origins import UNKNOWN
-from lstm_shapes.theory.axes import NEW, Axes
+from lstm_shapes.theory.axes import NEW, UNKNOWN, Axes
 
 __all__ = ["BASES", "Coded", "Tally", "base", "lies"]
 

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lstm_shapes.lab._macs import _count, _layer
-from lstm_shapes.theory._cells import CELLS
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.symbols import CELLS
 
 # No size equals another, nor a product of others that a shape may hold: a swapped axis always shows.
 Q, D, P, N, L = 5, 11, 7, 4, 9

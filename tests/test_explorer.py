@@ -26,7 +26,7 @@ from lstm_shapes._explorer.answer import Answer, answer, too_large
 from lstm_shapes._explorer.steps import stepped
 from lstm_shapes.display import as_text, number
 from lstm_shapes.pictures import KINDS
-from lstm_shapes.theory._cells import CELLS, CellKind
+from lstm_shapes.theory.symbols import CELLS, CellKind
 from tests.browser import Page, browser
 from tests.command_line import here, refused
 from tests.language.test_language import english

@@ -16,9 +16,9 @@ from lstm_shapes.errors import SpecError
 from lstm_shapes.lab._build import build
 from lstm_shapes.lab.run import Run
 from lstm_shapes.testing import assert_laws, assert_shapes_checked, calls, cases, distinct_sizes, lengths, runs, specs
-from lstm_shapes.theory._cells import CELLS
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.spec import Spec
+from lstm_shapes.theory.symbols import CELLS
 from tests.own_lstm import MISTAKES, OwnLSTM
 from tests.scale import examples
 

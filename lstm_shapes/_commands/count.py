@@ -35,7 +35,7 @@ def main(*, json: bool = False, **layer: Unpack[LayerTyped]) -> int:
     if json:
         _screen.data(counts.to_dict())
     else:
-        from lstm_shapes._views.counts import counts_view
+        from lstm_shapes._views.predicted import counts_view
 
         _screen.put(counts_view(counts))
     return 0

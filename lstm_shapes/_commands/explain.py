@@ -62,7 +62,7 @@ def main(
 ) -> int:
     prediction = predict(**layer)
     if not json:
-        from lstm_shapes._views.shapes import shapes_view
+        from lstm_shapes._views.predicted import shapes_view
 
         _screen.put(shapes_view(prediction))  # on the screen before the rest is even imported
     from lstm_shapes.explanation import Explanation

@@ -15,7 +15,7 @@ from lstm_shapes.errors import LstmShapesError, SpecError
 from lstm_shapes.explanation import Explanation, explain
 from lstm_shapes.language import language, say, speaking
 from lstm_shapes.pictures import Picture, picture
-from lstm_shapes.theory._cells import CELLS
+from lstm_shapes.theory.symbols import CELLS
 
 
 @dataclass(frozen=True, slots=True)

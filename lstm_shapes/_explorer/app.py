@@ -25,8 +25,7 @@ def _():
     from lstm_shapes._explorer.answer import answer, too_large
     from lstm_shapes.language import language, say
     from lstm_shapes.pictures import KINDS
-    from lstm_shapes.theory._cells import CELLS
-    from lstm_shapes.theory.symbols import SYMBOLS
+    from lstm_shapes.theory.symbols import CELLS, SYMBOLS
 
     def region(kind, content, label="", role="region"):
         """A piece of the page. Labels are plain: marimo reads out the markup of an input's label with its words."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from lstm_shapes.display import view
 from lstm_shapes.display.page import Cell, Column, Lines, Mark, Page, Sheet, code
-from lstm_shapes.lab.checkpoint import Checkpoint
+from lstm_shapes.lab.checkpoint import Checkpoint, Mismatch
 from lstm_shapes.language import say
-from lstm_shapes.theory.checkpoint import Mismatch
 from lstm_shapes.theory.spec import UNTOLD, headline, printable
 
 from .titles import number_of_bytes

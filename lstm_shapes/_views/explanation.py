@@ -15,9 +15,8 @@ from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.slices import Slice, Slices, slices
 from lstm_shapes.theory.spec import headline
 
-from .counts import counts_blocks, parameters_sheet
 from .pictures import overview
-from .shapes import shapes_sheet
+from .predicted import counts_blocks, parameters_sheet, shapes_sheet
 from .staircase import packing_blocks
 from .titles import sizes, subtitle
 

@@ -18,8 +18,20 @@ from lstm_shapes.lab.tensors import AnnotatedTensor
 from lstm_shapes.lab.trace import KERNELS, Call, Trace, Value, substituted
 from lstm_shapes.language import say
 from lstm_shapes.theory._axis_rules.reshaping import Scramble
-from lstm_shapes.theory._origins import UNKNOWN, Atom, Conflict, Naming, Origin, cut
-from lstm_shapes.theory.axes import Axes, Axis, Span, renewed, unknown, unnamed
+from lstm_shapes.theory.axes import (
+    UNKNOWN,
+    Atom,
+    Axes,
+    Axis,
+    Conflict,
+    Naming,
+    Origin,
+    Span,
+    cut,
+    renewed,
+    unknown,
+    unnamed,
+)
 
 # Functions that make tensors from the shape of another: nothing is lost in them.
 _FRESH = ("_like", "new_zeros", "new_ones", "new_full", "new_empty", "new_tensor")

@@ -24,8 +24,7 @@ from lstm_shapes.language import speaking
 from lstm_shapes.theory._axis_rules.indexing import Key, Picks
 from lstm_shapes.theory._axis_rules.reshaping import Scramble
 from lstm_shapes.theory._axis_rules.table import RULES, Plain, Rule
-from lstm_shapes.theory._origins import Atom, whole
-from lstm_shapes.theory.axes import Axes, Axis, forget, made
+from lstm_shapes.theory.axes import Atom, Axes, Axis, forget, made, whole
 
 _MOST = 1 << 16
 """How many positions of an index tensor are read; a longer one is not asked whether it repeats itself."""

@@ -21,8 +21,7 @@ from lstm_shapes.display import encodable
 from lstm_shapes.errors import ShapeError, SpecError, in_one_sentence
 from lstm_shapes.lab._private import without_subclasses
 from lstm_shapes.lab._torch_rules import answer, axes_of, rule_of, tensors_in
-from lstm_shapes.theory._origins import UNKNOWN, Atom, Origin
-from lstm_shapes.theory.axes import Axes, Axis, Span
+from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis, Origin, Span
 
 _set_data: object = Tensor.data.__set__  # type: ignore[attr-defined]
 

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 from lstm_shapes.errors import SpecError, in_one_sentence, nearest
 from lstm_shapes.language import speaking
 
-from ._cells import CELLS
 from .call import DEFAULT_N, Call, dtype_name
 from .spec import Options, Spec, is_source, is_whole, only_layer
-from .symbols import SYMBOLS
+from .symbols import CELLS, SYMBOLS
 
 if TYPE_CHECKING:
     from typing import Concatenate

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from lstm_shapes.errors import SpecError, in_one_sentence, nearest
 
-from ._cells import CELLS, CellKind
 from .axes import Axes
+from .symbols import CELLS, CellKind
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

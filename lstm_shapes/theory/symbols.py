@@ -1,12 +1,15 @@
-"""The one table of symbols; every legend, formula and message reads it.
+"""Two tables: the symbols, which every legend and message reads, and the recurrent layers.
+
+What distinguishes an LSTM from a GRU is a row here, never an `if`.
 
 Source: the `nn.LSTM` documentation for torch's own letters. Beware: torch's docs use D for the number
-of directions, this library uses D for the hidden width, as most lecture notes do.
+of directions, this library uses D for the hidden width, as most lecture notes do. For the layers
+`torch/nn/modules/rnn.py`; gate orders from the "Variables" there: LSTM (W_ii|W_if|W_ig|W_io), GRU (W_ir|W_iz|W_in).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lstm_shapes.language import say
 
@@ -47,3 +50,52 @@ def legend(letters: str) -> str:
     'N = sequences in the batch; L = steps in a sequence'
     """
     return "; ".join(f"{s.letter} = {s.meaning}" for s in SYMBOLS.values() if s.letter in letters)
+
+
+@dataclass(frozen=True, slots=True)
+class CellKind:
+    name: str
+    gates: tuple[str, ...]
+    """In torch's order of the blocks stacked in each weight."""
+    states: tuple[str, ...]
+    """What is fed back from step to step."""
+    equations: tuple[tuple[str, str], ...]
+    """One step, as (name, right side) in the order in which it is computed: `x_i` is the input's contribution to gate i
+    (x·W_ii + b_ii), `h_i` the recurrent one, a prime is the state before the step. lab/gates computes the same."""
+    step: bool = False
+    """True for the `…Cell` classes, which do one step of one layer and return no Y."""
+    projects: bool = False
+    nonlinearities: tuple[str, ...] = ()
+    keras_biases: int = 1
+    """Bias vectors that Keras keeps for a gate in its default configuration."""
+
+    @property
+    def layer(self) -> str:
+        """The sequence layer this row belongs to: `"LSTM"` for both LSTM and LSTMCell."""
+        return self.name.removesuffix("Cell")
+
+
+_LSTM = (
+    ("i", "σ(x_i + h_i)"),
+    ("f", "σ(x_f + h_f)"),
+    ("g", "tanh(x_g + h_g)"),
+    ("o", "σ(x_o + h_o)"),
+    ("c", "f ⊙ c' + i ⊙ g"),
+    ("h", "o ⊙ tanh(c)"),
+)
+_GRU = (
+    ("r", "σ(x_r + h_r)"),
+    ("z", "σ(x_z + h_z)"),
+    # r gates the recurrent contribution with its bias inside: torch's variant, and not Cho et al.'s.
+    ("n", "tanh(x_n + r ⊙ h_n)"),
+    ("h", "(1 − z) ⊙ n + z ⊙ h'"),
+)
+_RNN = (("h", "tanh(x_h + h_h)"),)  # or relu, as `nonlinearity` says
+_LAYERS = (
+    CellKind("LSTM", ("i", "f", "g", "o"), ("h", "c"), _LSTM, projects=True),
+    # Keras' GRU default reset_after=True, the variant torch computes, keeps both bias vectors.
+    CellKind("GRU", ("r", "z", "n"), ("h",), _GRU, keras_biases=2),
+    CellKind("RNN", ("h",), ("h",), _RNN, nonlinearities=("tanh", "relu")),
+)
+_STEPS = tuple(replace(kind, name=f"{kind.name}Cell", step=True, projects=False) for kind in _LAYERS)
+CELLS: dict[str, CellKind] = {kind.name: kind for kind in (*_LAYERS, *_STEPS)}

@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from lstm_shapes.lab._axis_names import AxisNames
 from lstm_shapes.lab.trace import Call, Follower, Recorder, Still, Trace, Value, leaves, substituted
 from lstm_shapes.lab.walk import named_weights, walk
-from lstm_shapes.theory._origins import UNKNOWN, Atom, Origin
-from lstm_shapes.theory.axes import Axes, Span
+from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Origin, Span
 from tests.lab.whole_models import MODELS, Made
 
 _MOVES = """

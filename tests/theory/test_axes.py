@@ -8,8 +8,24 @@ import pickle
 import pytest
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.theory._origins import Atom, Naming, Origin, factors, relabelled, steady, whole
-from lstm_shapes.theory.axes import Axes, Axis, Fixed, fix, forget, forgotten, freeze, made, settle
+from lstm_shapes.theory.axes import (
+    Atom,
+    Axes,
+    Axis,
+    Fixed,
+    Naming,
+    Origin,
+    factors,
+    fix,
+    forget,
+    forgotten,
+    freeze,
+    made,
+    relabelled,
+    settle,
+    steady,
+    whole,
+)
 
 
 def test_axes_are_a_sequence_that_prints_as_it_is_written() -> None:

@@ -9,8 +9,7 @@ import pytest
 from lstm_shapes.theory._axis_rules import combining, indexing, joining, positions, reshaping, sequences
 from lstm_shapes.theory._axis_rules.positions import pick
 from lstm_shapes.theory._axis_rules.table import RULES, Plain, describing
-from lstm_shapes.theory._origins import Naming, Steps, shifted
-from lstm_shapes.theory.axes import Axes, Axis, blanks, forget, made, unnamed
+from lstm_shapes.theory.axes import Axes, Axis, Naming, Steps, blanks, forget, made, shifted, unnamed
 
 Y = Axes.of("N L R·D", N=3, L=5, R=2, D=4)
 

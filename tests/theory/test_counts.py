@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.theory._cells import CELLS
 from lstm_shapes.theory.call import DTYPES, Call
 from lstm_shapes.theory.counts import Counts, LayerCount, Term, kept_elements, kept_for_backward
 from lstm_shapes.theory.predict import Prediction, count, predict
 from lstm_shapes.theory.spec import Spec, Weights
+from lstm_shapes.theory.symbols import CELLS
 from tests.scale import examples
 from tests.strategies import cases, dropping_specs, specs
 from tests.theory.test_predict import torch_layer

@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import assume, example, given, settings
 
-from lstm_shapes._views.counts import conventions_sheet
+from lstm_shapes._views.predicted import conventions_sheet
 from lstm_shapes.display import as_text
 from lstm_shapes.display.page import Page
 from lstm_shapes.language import say
-from lstm_shapes.theory._other_tools import Convention, conventions
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.counts import Counts
+from lstm_shapes.theory.counts import Convention, Counts, conventions
 from lstm_shapes.theory.predict import predict
 from lstm_shapes.theory.spec import Spec
 from tests.scale import examples

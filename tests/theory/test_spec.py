@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_shapes.errors import SpecError
-from lstm_shapes.theory._cells import CELLS
 from lstm_shapes.theory.spec import Spec, is_whole, whole
+from lstm_shapes.theory.symbols import CELLS
 from tests.strategies import dropping_specs
 
 PLAIN: dict[str, Any] = {"Q": 28, "D": 256, "K": 3}

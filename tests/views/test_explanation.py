@@ -11,15 +11,15 @@ from hypothesis import given
 
 from lstm_shapes import Spec, explain, laws, picture, predict
 from lstm_shapes._views.explanation import every_block, explanation_view, first_blocks, prediction_view, slices_sheet
-from lstm_shapes._views.shapes import shapes_view
+from lstm_shapes._views.predicted import shapes_view
 from lstm_shapes.display import as_text
 from lstm_shapes.display.page import Lines, Page, Sheet
 from lstm_shapes.language import say
-from lstm_shapes.theory._cells import CELLS
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.notes import notes
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.slices import slices
+from lstm_shapes.theory.symbols import CELLS
 from tests.snapshot import Snapshot
 from tests.strategies import cases
 

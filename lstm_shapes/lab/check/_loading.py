@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import nn
 
+from lstm_shapes.lab.checkpoint import Mismatch, compare, loaded
 from lstm_shapes.lab.trace import Where, here, raised_at
-from lstm_shapes.theory.checkpoint import Mismatch, compare, loaded
 from lstm_shapes.theory.spec import find_layers
 
 from .report import Finding

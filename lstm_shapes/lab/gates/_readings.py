@@ -16,7 +16,7 @@ from lstm_shapes.theory.spec import Spec, equations, input_symbol
 
 from .cell_trace import CellTrace
 
-# A name in an equation of theory/_cells.py: x_i, h_i, c' or f; never the `tanh` of `tanh(`.
+# A name in an equation of theory/symbols.py: x_i, h_i, c' or f; never the `tanh` of `tanh(`.
 _NAME = re.compile(r"[xh]_[a-z]|\b[a-z]'|\b[a-z]\b(?!['(])")
 
 # A negative number in the brackets of a function does not need its own.
@@ -126,7 +126,7 @@ def _products(
 
 
 def _gate_equations(cell: CellTrace, t: int, n: int, d: int, known: dict[str, float]) -> Iterator[Equation]:
-    """The equations of theory/_cells.py with the numbers of unit d put in."""
+    """The equations of theory/symbols.py with the numbers of unit d put in."""
     spec = cell.spec
     now = {name: values[t, n].detach() for name, values in cell.values.items()}
     for name, formula in equations(spec):

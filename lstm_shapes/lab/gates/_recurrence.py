@@ -5,7 +5,7 @@ product, like the input's, and all gates follow elementwise; only the cell state
 so computed is the layer's own at every step, then by induction the layer computes by these equations. A graph runs
 through the layer's own h, too, so a gate's gradients are those of the layer.
 
-Source: the equations of the LSTM, GRU and RNN sections in `torch/nn/modules/rnn.py`, as theory/_cells.py writes them.
+Source: the equations of the LSTM, GRU and RNN sections in `torch/nn/modules/rnn.py`, as theory/symbols.py writes them.
 """
 
 from __future__ import annotations

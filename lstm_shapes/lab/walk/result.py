@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lstm_shapes.display import Shown
 from lstm_shapes.language import language, say
-from lstm_shapes.theory._origins import UNKNOWN
-from lstm_shapes.theory.axes import Axes, Axis
+from lstm_shapes.theory.axes import UNKNOWN, Axes, Axis
 
 from .comments import Verdict
 

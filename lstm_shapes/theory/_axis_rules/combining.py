@@ -13,21 +13,27 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from lstm_shapes.theory._origins import UNKNOWN, Atom, Origin, Steps, injective, relabelled, whole
 from lstm_shapes.theory.axes import (
     NEW,
     NEW_AXIS,
+    UNKNOWN,
+    Atom,
     Axes,
     Axis,
     Fixed,
+    Origin,
     Span,
+    Steps,
     blanks,
     fix,
     forget,
     forgotten,
+    injective,
     made,
+    relabelled,
     settle,
     unknown,
+    whole,
 )
 
 from .positions import take

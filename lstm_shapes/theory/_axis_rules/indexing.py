@@ -12,8 +12,20 @@ from math import prod
 from types import EllipsisType
 from typing import Any
 
-from lstm_shapes.theory._origins import Atom, Origin, relabelled
-from lstm_shapes.theory.axes import NEW_AXIS, Axes, Axis, Span, fix, forgotten, renewed, settle, unknown
+from lstm_shapes.theory.axes import (
+    NEW_AXIS,
+    Atom,
+    Axes,
+    Axis,
+    Origin,
+    Span,
+    fix,
+    forgotten,
+    relabelled,
+    renewed,
+    settle,
+    unknown,
+)
 
 from .combining import agree, elementwise, join_fixed, places
 from .joining import later

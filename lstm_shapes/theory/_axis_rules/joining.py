@@ -10,8 +10,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain, pairwise
 
-from lstm_shapes.theory._origins import UNKNOWN, Atom, Origin, injective, joined, relabelled, steady
-from lstm_shapes.theory.axes import NEW, Axes, Axis, Fixed, Span, forgotten, settle
+from lstm_shapes.theory.axes import (
+    NEW,
+    UNKNOWN,
+    Atom,
+    Axes,
+    Axis,
+    Fixed,
+    Origin,
+    Span,
+    forgotten,
+    injective,
+    joined,
+    relabelled,
+    settle,
+    steady,
+)
 
 from .combining import agree, join_fixed, places, separate
 from .positions import unsqueeze

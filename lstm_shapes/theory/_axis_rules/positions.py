@@ -13,21 +13,25 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from lstm_shapes.theory._origins import (
+from lstm_shapes.theory.axes import (
     COPIES,
     DESCRIBED_COPIES,
     MOST,
+    NEW_AXIS,
     UNKNOWN,
     Atom,
+    Axes,
+    Axis,
     Steps,
     compact,
     factors,
+    forgotten,
     joined,
     shifted,
     steady,
+    unknown,
     whole,
 )
-from lstm_shapes.theory.axes import NEW_AXIS, Axes, Axis, forgotten, unknown
 
 from .table import Answer, describing, dims_of, resized, rule
 

@@ -15,8 +15,20 @@ from operator import mul
 from typing import Any
 
 from lstm_shapes.language import say
-from lstm_shapes.theory._origins import UNKNOWN, Atom, factors, injective, whole
-from lstm_shapes.theory.axes import Axes, Axis, Fixed, fix, forgotten, settle, unknown
+from lstm_shapes.theory.axes import (
+    UNKNOWN,
+    Atom,
+    Axes,
+    Axis,
+    Fixed,
+    factors,
+    fix,
+    forgotten,
+    injective,
+    settle,
+    unknown,
+    whole,
+)
 
 from .positions import permute, rows_of
 from .table import rule

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lstm_shapes.theory._origins import UNKNOWN, Atom, whole
-from lstm_shapes.theory.axes import Axes, Axis, settle, unknown
+from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis, settle, unknown, whole
 
 from .combining import join_fixed, sum_out
 from .positions import pick, take

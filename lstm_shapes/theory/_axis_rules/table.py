@@ -13,8 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from lstm_shapes.theory._origins import UNKNOWN, Atom, Origin, derived, whole
-from lstm_shapes.theory.axes import Axes, Axis, made, unknown
+from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis, Origin, derived, made, unknown, whole
 
 
 class Plain(tuple[int, ...]):

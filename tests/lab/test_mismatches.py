@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstm_shapes.theory.checkpoint import Mismatch, compare, loaded
+from lstm_shapes.lab.checkpoint import Mismatch, compare, loaded
 from lstm_shapes.theory.spec import Spec, Weights, find_layers
 from tests.scale import examples
 from tests.strategies import specs
