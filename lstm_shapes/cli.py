@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from types import ModuleType
 
 from . import __version__
-from ._commands._parser import Parser, UsageError, near
+from ._commands._parser import Command, Parser, UsageError, near
 from .errors import LstmShapesError
-from .language import language, speaking
 
 __all__ = ["COMMANDS", "main"]
 
@@ -51,66 +49,25 @@ def _run(words: list[str]) -> int:
         words = [*_LESSON, *words]
     name, *rest = words
     if name in COMMANDS:
-        command = _loaded(name)
-        parser = Parser(f"lstm-shapes {name}", command.__doc__ or "")
-        command.declare(parser)
-        given = parser.read(rest)
-        lang = language(given.pop("lang", None))
-        with speaking(lang if parser.speaks else "en"):
-            code: int = command.main(**given)
-        return code
+        return _command(name)(rest)
     if not name.startswith("-"):
         raise UsageError(f"No such command '{name[:40]}'.{near(name, COMMANDS)}", "lstm-shapes")
-    parser = Parser("lstm-shapes", f"{__doc__}{_listed()}" if name in ("-h", "--help") else "")
+    # Each command with the first sentence of its help.
+    listed = (f"  {one:<10}{_command(one).help.partition(chr(10))[0]}\n" for one in COMMANDS)
+    help_asked = name in ("-h", "--help")
+    parser = Parser("lstm-shapes", f"{__doc__}\nCommands:\n{''.join(listed)}" if help_asked else "")
     parser.usage = "lstm-shapes [-h] [--version] COMMAND ..."
     parser.add_argument("--version", action="version", version=f"lstm-shapes {__version__}")
     parser.read([name])  # shows what was asked for and ends, or refuses
     return 0
 
 
-def _listed() -> str:
-    """Each command with the first sentence of its help."""
-    return "\nCommands:\n" + "".join(
-        f"  {name:<10}{(_loaded(name).__doc__ or '').partition(chr(10))[0]}\n" for name in COMMANDS
-    )
+def _command(name: str) -> Command:
+    """A command: the first table waits for nothing that a program of the user's takes."""
+    if name in ("explain", "count", "quiz", "explore"):
+        from ._commands import layers
 
+        return vars(layers)[name]  # type: ignore[no-any-return]
+    from ._commands import models
 
-def _loaded(name: str) -> ModuleType:
-    """The command, imported when it is called: the first table waits for no other's imports."""
-    match name:
-        case "explain":
-            from ._commands import explain
-
-            return explain
-        case "count":
-            from ._commands import count
-
-            return count
-        case "inspect":
-            from ._commands import inspect
-
-            return inspect
-        case "check":
-            from ._commands import check
-
-            return check
-        case "rules":
-            from ._commands import rules
-
-            return rules
-        case "walk":
-            from ._commands import walk
-
-            return walk
-        case "run":
-            from ._commands import run
-
-            return run
-        case "quiz":
-            from ._commands import quiz
-
-            return quiz
-        case _:
-            from ._commands import explore
-
-            return explore
+    return vars(models)[name]  # type: ignore[no-any-return]

@@ -88,12 +88,12 @@ def test_no_traceback_from_the_process() -> None:
 
 def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 130, as a shell expects, and not a word."""
-    from lstm_shapes._commands import explain
+    from lstm_shapes._commands import layers
 
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(explain, "predict", stop)
+    monkeypatch.setattr(layers, "predict", stop)
     assert here(capsys, "explain", "7", "5") == (130, "", "")
 
 

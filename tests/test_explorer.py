@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lstm_shapes as ls
-from lstm_shapes._commands import explore
+from lstm_shapes import _explorer
 from lstm_shapes._explorer.answer import Answer, answer, too_large
 from lstm_shapes._explorer.steps import stepped
 from lstm_shapes.display import as_text, number
@@ -276,12 +276,12 @@ def test_too_large_to_step_through() -> None:
 def test_bad_port() -> None:
     """A port beyond the last is refused before anything is opened."""
     with pytest.raises(ls.SpecError, match=r"--port must be 0 \(a free one\) to 65535, got 70000"):
-        explore.serve(70000)
+        _explorer.serve(70000)
 
 
 def test_without_marimo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Without the extra: what to install, in one line."""
-    monkeypatch.setattr(explore, "find_spec", lambda name: None)
+    monkeypatch.setattr(_explorer, "find_spec", lambda name: None)
     refused(
         here(capsys, "explore"), "needs marimo, which is missing: install it with pip install 'lstm-shapes[explore]'"
     )

@@ -1,5 +1,1 @@
-"""One file a command of `lstm-shapes`.
-
-Its docstring is the command's help, `declare` adds its arguments to a parser, and `main` takes them as keywords and
-returns the exit code. What is not given on the command line is not passed, so that defaults stand in `main` alone.
-"""
+"""The commands of `lstm-shapes`: of a layer, and of a program; a command is a function whose docstring is its help."""

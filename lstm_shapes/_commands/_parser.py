@@ -1,14 +1,17 @@
-"""How a command's words are read: argparse, with errors of one line and the arguments that several commands share."""
+"""What a command is, and how its words are read: argparse, with errors of one line and arguments that several share."""
 
 from __future__ import annotations
 
 import re
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, BooleanOptionalAction, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from inspect import getdoc
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from lstm_shapes.errors import LstmShapesError, nearest
+from lstm_shapes.language import language, speaking
 from lstm_shapes.theory.symbols import SYMBOLS
 
 Number = TypeVar("Number", int, float)
@@ -25,11 +28,9 @@ class UsageError(LstmShapesError):
 class Parser(ArgumentParser):
     """The parser of one command, whose help is a docstring that ends with examples."""
 
-    rest: str = ""
-    """The name by which everything behind the first word that is no option is passed on unread, if a command does."""
     places: str = ""
     """The symbols of the numbers that have a place and no word."""
-    speaks: bool = False
+    speaks: bool = True
     """Whether its sentences are there in several languages; what check finds is said in English only."""
 
     def __init__(self, command: str, text: str) -> None:
@@ -43,19 +44,19 @@ class Parser(ArgumentParser):
             allow_abbrev=False,
         )
 
-    def read(self, words: list[str]) -> dict[str, Any]:
-        """What was given, by name."""
-        own, passed_on = words, list[str]()
-        if self.rest:
+    def read(self, words: list[str], passes_on: str = "") -> dict[str, Any]:
+        """What was given, by name; where `passes_on`, all behind the first word that is no option, unread."""
+        own, behind = words, list[str]()
+        if passes_on:
             place = 0
             while words[place : place + 1] and words[place].startswith("-"):
                 place += 2 if words[place] == "--lang" else 1
-            own, passed_on = words[: place + 1], words[place + 1 :]
+            own, behind = words[: place + 1], words[place + 1 :]
         self._refuse_unknown(own)
         given, extra = self.parse_known_intermixed_args(own)
         if extra:
             self.error(f"Got unexpected extra argument{'s' if len(extra) > 1 else ''} ({_cut(' '.join(extra))})")
-        return {**vars(given), self.rest: passed_on} if self.rest else vars(given)
+        return {**vars(given), passes_on: behind} if passes_on else vars(given)
 
     def _refuse_unknown(self, words: list[str]) -> None:
         """Look for options that are none before argparse does, which would first ask for what is missing."""
@@ -88,7 +89,7 @@ class Parser(ArgumentParser):
         self.add_argument("--cell", help="LSTM, GRU, RNN, LSTMCell, GRUCell or RNNCell (default: LSTM)")
         self.add_argument("--bidirectional", "-r", action="store_true", help="read in both directions")
         self.add_argument("--proj-size", "-p", metavar="P", type=whole, help="projected width, LSTM only")
-        self.switch("bias", "with or without bias vectors")
+        switch("bias", "with or without bias vectors")(self)
         self.lengths()
         self.dtype()
 
@@ -108,18 +109,61 @@ class Parser(ArgumentParser):
     def json(self) -> None:
         self.add_argument("--json", action="store_true", help="print plain data for another program")
 
-    def lang(self, speaks: bool = True) -> None:
-        self.speaks = speaks
+    def lang(self, also: str = "errors and help are in English") -> None:
         about = "language (default: LSTM_SHAPES_LANG, or ko where the locale is Korean, or en)"
-        also = "; errors and help are in English" if speaks else "; what check finds is said in English in each"
-        self.add_argument("--lang", metavar="en|ko", help=about + also)
+        self.add_argument("--lang", metavar="en|ko", help=f"{about}; {also}")
 
-    def html(self, what: str = "write the page to FILE as well") -> None:
-        self.add_argument("--html", metavar="FILE", type=_page, help=what)
+    def lang_of_check(self) -> None:
+        self.speaks = False
+        self.lang("what check finds is said in English in each")
 
-    def switch(self, name: str, help: str) -> None:
-        """`--name` and `--no-name`; on where neither is given."""
-        self.add_argument(f"--{name}", action=BooleanOptionalAction, help=help)
+
+Declare = Callable[[Parser], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A function that takes what was given as keywords and returns the exit code; its docstring is the help.
+
+    What is not given on the command line is not passed, so that defaults stand in the function alone. `passes_on` is
+    the name of what stands behind the first word that is no option, where that is passed on unread.
+    """
+
+    function: Callable[..., int]
+    arguments: tuple[Declare, ...]
+    passes_on: str = ""
+
+    @property
+    def help(self) -> str:
+        return getdoc(self.function) or ""
+
+    def __call__(self, words: list[str]) -> int:
+        parser = Parser(f"lstm-shapes {self.function.__name__}", self.help)
+        for declare in self.arguments:
+            declare(parser)
+        given = parser.read(words, self.passes_on)
+        lang = language(given.pop("lang", None))
+        with speaking(lang if parser.speaks else "en"):
+            return self.function(**given)
+
+
+def command(*arguments: Declare, passes_on: str = "") -> Callable[[Callable[..., int]], Command]:
+    """Makes a function a command that has these arguments."""
+    return lambda function: Command(function, arguments, passes_on)
+
+
+def argument(*names: str, **options: Any) -> Declare:
+    """An argument of one command, as argparse takes it."""
+    return lambda parser: parser.add_argument(*names, **options)
+
+
+def switch(name: str, help: str) -> Declare:
+    """`--name` and `--no-name`; on where neither is given."""
+    return argument(f"--{name}", action=BooleanOptionalAction, help=help)
+
+
+def html(what: str = "write the page to FILE as well") -> Declare:
+    return argument("--html", metavar="FILE", type=_page, help=what)
 
 
 def near(word: str, known: Iterable[str]) -> str:

@@ -87,7 +87,7 @@ def test_a_safetensors_file_is_read_without_torch(tmp_path: Path) -> None:
     """Its header is JSON: the answer comes at once."""
     save_file(nn.LSTM(2, 3).state_dict(), tmp_path / "a")
     code = (
-        f"import sys; from lstm_shapes._commands.inspect import main; main({str(tmp_path / 'a')!r});"
+        f"import sys; from lstm_shapes._commands.models import inspect; inspect([{str(tmp_path / 'a')!r}]);"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -18,7 +18,8 @@ import pytest
 from rich.cells import cell_len
 
 import lstm_shapes as ls
-from lstm_shapes._commands import explain, explore
+from lstm_shapes import _explorer
+from lstm_shapes._commands import layers
 from lstm_shapes._views.canvas import padded, wrapped
 from lstm_shapes._views.explanation import every_block
 from lstm_shapes.display import as_document, as_text, page_of
@@ -351,7 +352,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "spoken_model.py").write_text(MODEL)
     torch.save(torch.nn.LSTM(3, 4, 2).state_dict(), tmp_path / "spoken.pt")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(explore, "serve", lambda port, ready: ready("http://127.0.0.1:1"))
+    monkeypatch.setattr(_explorer, "serve", lambda port, ready: ready("http://127.0.0.1:1"))
     monkeypatch.setenv("LSTM_SHAPES_LANG", "en")  # put back what explore leaves there
     return tmp_path
 
@@ -447,7 +448,7 @@ def test_warnings_are_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_lesson_without_a_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """`lstm-shapes --lang ko` is the lesson's layer in Korean."""
-    monkeypatch.setattr(explain, "_prove", lambda prediction, device: None)
+    monkeypatch.setattr(layers, "_prove", lambda prediction, device: None)
     for words in (("--lang", "ko"), ("--lang=ko",)):
         assert "길이 L=20인 시퀀스" in here(capsys, *words).out
     assert "Every command takes --lang ko" in here(capsys, "--help").out
