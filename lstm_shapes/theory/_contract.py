@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from lstm_shapes.errors import ShapeError, SpecError
+from lstm_shapes.errors import ShapeError
 
 from .axes import Axes
 from .call import Call
@@ -103,7 +103,7 @@ class Problem:
     """What is wrong with one operand: it must be `formula` = `expected`, is `got`, and `hint` says what to do.
 
     `name` is x, h0, c0 or state. `kind` says which rule is broken: input-kind, input-rank, feature-axis, layout,
-    state-kind, state-shape, dtype, device, packing or configuration. `fix` is an expression that makes an operand which
+    state-kind, state-shape, dtype, device or packing. `fix` is an expression that makes an operand which
     passes, where there is one: it replaces the operand `name`, and `hint` holds it.
     """
 
@@ -172,11 +172,6 @@ def problems(
     """
     call = _Operands(spec, x, state, weights or Operand(()), autocast, maker, words or Words())
     return tuple(problem for _, problem in sorted(call.all(), key=lambda pair: pair[0]))
-
-
-def configuration(error: SpecError) -> Problem:
-    """The same for a layer that cannot be built: Spec says which argument breaks its rule."""
-    return Problem(error.name, error.rule, None, error.got, error.hint, "configuration")
 
 
 def layouts(spec: Spec) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from lstm_shapes.errors import SpecError
-from lstm_shapes.theory._contract import Group, Operand, Other, Packed, Problem, Value, Words, configuration, problems
+from lstm_shapes.theory._contract import Group, Operand, Other, Packed, Problem, Value, Words, problems
 from lstm_shapes.theory.spec import Spec
 
 LSTM = Spec(4, 5, 2)
@@ -265,12 +264,3 @@ def test_autocast_lets_short_floats_pass() -> None:
     assert problems(GRU, half, H, autocast=True) == ()
     assert one(GRU, half, H).name == "x"
     assert one(GRU, X, Operand((2, 3, 5), "float64"), autocast=True).name == "h0"
-
-
-def test_a_layer_that_cannot_be_built_is_a_problem_too() -> None:
-    """The rule that Spec says, as a problem."""
-    with pytest.raises(SpecError) as caught:
-        Spec(4, 5, proj_size=5)
-    problem = configuration(caught.value)
-    assert problem.kind == "configuration"
-    assert str(problem) == str(caught.value)

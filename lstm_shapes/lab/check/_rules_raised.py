@@ -11,8 +11,7 @@ from torch.nn import functional as F
 from lstm_shapes.lab._words import layer_names, layout_of, value_name
 from lstm_shapes.lab.raised import Explanation, Raised, explained
 from lstm_shapes.lab.raised._calls import refused
-from lstm_shapes.lab.raised._layers import IS_TUPLE, KEEP_NO_GRAPH
-from lstm_shapes.lab.raised._packing import ITS_OWN, sorted_from
+from lstm_shapes.lab.raised._layers import IS_TUPLE, ITS_OWN, KEEP_NO_GRAPH, sorted_from
 from lstm_shapes.lab.trace import Call, LayerCall, Trace
 
 from ._experiments import Experiments

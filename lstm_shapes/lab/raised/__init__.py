@@ -11,7 +11,7 @@ from torch import Size, Tensor
 
 from . import _layers as layers
 from ._calls import function
-from ._packing import packing
+from ._layers import packing
 from ._raised import Explanation, Raised
 
 __all__ = ["Explanation", "Raised", "explained"]

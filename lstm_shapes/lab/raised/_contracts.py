@@ -7,8 +7,10 @@ stands, and `…` is any number of axes. `target<C` holds whole numbers below C,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -19,6 +21,8 @@ from lstm_shapes.lab.trace._families import broadcasts
 from lstm_shapes.theory.axes import Axes, Axis
 
 from ._raised import Raised
+
+JOINS = ("cat", "concat", "concatenate", "stack")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +132,7 @@ ROWS: dict[str, Row] = {
     "mv": Row("input (M, K), vec (K)", summed="K"),
     "dot": Row("input (K), other (K)", summed="K"),
     "einsum": Row(_einsum),
-    **dict.fromkeys(
-        ("cat", "concat", "concatenate"), Row(_joined, "{name} along axis {dim} wants all other axes alike")
-    ),
+    **dict.fromkeys(JOINS, Row(_joined, "{name} along axis {dim} wants all other axes alike")),
     "stack": Row(_joined, "stack along axis {dim} wants one shape"),
     **dict.fromkeys(("gather", "take_along_dim", "index_select"), Row(_picked)),
     "scaled_dot_product_attention": Row("query (…, L, E), key (…, S, E), value (…, S, V)", summed="E", over=True),
@@ -185,187 +187,181 @@ class Operand:
         """Whether it is a weight or a size that was written down, which the others have to fit."""
         return self.value is None or self.value.parameter or (self.name.startswith("running") and not self.value.maker)
 
-
-class _Sizes(dict[str, Any]):
-    def __missing__(self, key: str) -> str:
-        return "…"
+    def spread(self, rank: int, over: bool) -> tuple[str, ...] | None:
+        """The letters with `…` written out for a number of axes; from the right where they are laid over each other."""
+        if "…" not in self.letters:
+            return self.letters if len(self.letters) == rank else None
+        at, count = self.letters.index("…"), rank - len(self.letters) + 1
+        middle = tuple(f"…{count - k if over else k + 1}" for k in range(count))
+        return None if count < 0 else (*self.letters[:at], *middle, *self.letters[at + 1 :])
 
 
 Bound = dict[str, list[tuple[Operand, Axis]]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Contract:
-    """What one call wants: its operands, in each way that they may be given."""
+    """What one call wants: its operands, in each way that they may be given; no way where the table has no row."""
 
     raised: Raised
     call: Call
     row: Row
     ways: tuple[tuple[Operand, ...], ...]
 
+    @classmethod
+    def of(cls, raised: Raised, call: Call) -> Contract:
+        """The row of a call, read for its operands."""
+        more = _LOSS if is_loss(call.name) else _ELEMENTWISE if broadcasts(call.name) else Row("")
+        row = ROWS.get(call.name, more)
+        text = row.operands if isinstance(row.operands, str) else row.operands(call)
+        ways = tuple(tuple(_operands(call, way)) for way in text.split(" | "))
+        return cls(raised, call, row, ways if any(not one.fixed for one in ways[0]) else ())
+
+    @property
+    def first(self) -> tuple[Operand, ...]:
+        return self.ways[0] if self.ways else ()
+
     @property
     def operands(self) -> list[Operand]:
         """The operands that can be changed."""
-        return [one for one in self.ways[0] if not one.fixed]
+        return [one for one in self.first if not one.fixed]
 
-    def _bound(self, way: Sequence[Operand], axes: Mapping[int, Axes]) -> Bound | None:
-        """The axes of each letter; None where an operand has too many axes, or too few."""
-        bound: Bound = {}
-        lengths = set[int]()
-        for one in way:
-            mine = Axes.of(["?"] * len(one.sizes), one.sizes) if one.value is None else axes[one.value.index]
-            letters = _spread(one.letters, len(mine), self.row.over)
-            lengths |= {len(mine) - len(one.letters)} if "…" in one.letters else set()
-            if letters is None or (len(lengths) > 1 and not self.row.over):
-                return None
-            for letter, axis in zip(letters, mine, strict=True):
-                bound.setdefault(letter, []).append((one, axis))
-        return bound
+    def _bound(self, axes: Mapping[int, Axes]) -> Iterator[Bound | None]:
+        """Of each way the axes of each letter; None where an operand has too many axes, or too few."""
+        for way in self.ways:
+            bound: Bound = {}
+            lengths = set[int]()
+            for one in way:
+                mine = Axes.of(["?"] * len(one.sizes), one.sizes) if one.value is None else axes[one.value.index]
+                letters = one.spread(len(mine), self.row.over)
+                lengths |= {len(mine) - len(one.letters)} if "…" in one.letters else set()
+                if letters is None or (len(lengths) > 1 and not self.row.over):
+                    yield None
+                    break
+                for letter, axis in zip(letters, mine, strict=True):
+                    bound.setdefault(letter, []).append((one, axis))
+            else:
+                yield bound
 
     def fits(self, axes: Mapping[int, Axes]) -> bool:
         """Whether operands with these axes, by the index of their value, agree in sizes and in the names of axes."""
-        return any(bound is not None and self._agree(bound) for bound in (self._bound(w, axes) for w in self.ways))
+        return any(bound is not None and self._agree(bound) for bound in self._bound(axes))
 
     def _agree(self, bound: Bound) -> bool:
         placed: dict[str, set[str]] = {"N": set(), "L": set()}
         for letter, rows in bound.items():
-            if self._clash(letter, rows):
+            pairs = combinations([axis for _, axis in rows], 2)
+            if self._clash(letter, rows) or any(a.size != 1 != b.size and disagree(a, b) for a, b in pairs):
                 return False
-            for (_, a), (_, b) in combinations(rows, 2):
-                if a.size != 1 != b.size and disagree(a, b):
-                    return False
             named = [axis.name for one, axis in rows if not one.fixed]
-            if "N" in named and (
-                any(one.fixed for one, _ in rows) or (letter in self.row.summed and named.count("N") > 1)
-            ):
+            summed = letter in self.row.summed and named.count("N") > 1
+            if "N" in named and (summed or any(one.fixed for one, _ in rows)):
                 return False
-            for name in placed:
-                if name in named:
-                    placed[name].add(letter.rstrip("'"))
-        strict = not self.row.summed and not any(one.fixed for one in self.ways[0])
+            for name in placed.keys() & set(named):
+                placed[name].add(letter.rstrip("'"))
+        strict = not self.row.summed and not any(one.fixed for one in self.first)
         return len(placed["N"]) < 2 and (len(placed["L"]) < 2 or not strict)
 
     def _clash(self, letter: str, rows: list[tuple[Operand, Axis]]) -> bool:
-        sizes = {axis.size for _, axis in rows} - ({1} if self.row.over and letter[0] == "…" else set())
-        return len(sizes) > 1
+        return len({axis.size for _, axis in rows} - ({1} if self.row.over and letter[0] == "…" else set())) > 1
 
     # ------------------------------------------------------------------ words
     def named(self) -> dict[int, Axes]:
         """The axes that the operands have."""
         return {v.index: axes_of(self.raised.axes.tensor(v)) for v in self.call.inputs}
 
+    @cached_property
     def sizes(self) -> dict[str, Any]:
         """The size that each letter must have: that of weights, else the first operand's."""
-        found = _Sizes()
-        for one in sorted(self.ways[0], key=lambda one: not one.fixed):
-            for letter, size in zip(_spread(one.letters, len(one.sizes), False) or (), one.sizes, strict=False):
+        found: dict[str, Any] = {}
+        for one in sorted(self.first, key=lambda one: not one.fixed):
+            for letter, size in zip(one.spread(len(one.sizes), False) or (), one.sizes, strict=False):
                 found.setdefault(letter, size)
         return found
 
     def outside(self) -> tuple[Operand, int, int, int] | None:
         """An operand whose numbers are no places: (it, the least, the largest, the number of places)."""
-        for one in self.ways[0]:
-            size, numbers = self.sizes().get(one.below), whole_range(one.value)
+        for one in self.first:
+            size, numbers = self.sizes.get(one.below), whole_range(one.value)
             if size is not None and numbers is not None and not (numbers[0] >= 0 and numbers[1] < size):
                 return one, *numbers, size
         return None
 
     def misfits(self) -> tuple[str, list[Value]]:
         """What does not fit, in words, and the operands at fault."""
-        axes, said = self.named(), list[str]()
+        said, describes = list[str](), self.raised.described
         faulty: list[Value] = []
-        bounds = [(way, self._bound(way, axes)) for way in self.ways]
-        way, bound = next(((w, b) for w, b in bounds if b is not None), bounds[0])
-        describes = self.raised.described
-        if bound is None:
-            for one in way:
-                if one.value is not None and _spread(one.letters, len(one.value.shape), self.row.over) is None:
-                    said.append(
-                        f"{describes(one.value)} has {len(one.value.shape)} axes, ({', '.join(one.letters)}) wanted"
-                    )
-                    faulty.append(one.value)
+        bound = next((bound for bound in self._bound(self.named()) if bound is not None), None)
+        for one in self.first if bound is None else ():
+            if one.value is not None and one.spread(len(one.value.shape), self.row.over) is None:
+                count, wanted = len(one.value.shape), ", ".join(one.letters)
+                said.append(f"{describes(one.value)} has {count} axes, ({wanted}) wanted")
+                faulty.append(one.value)
         for letter, rows in (bound or {}).items():
             if not self._clash(letter, rows):
                 continue
-            wanted = next((axis.size for one, axis in rows if one.fixed), None)
+            fixed = next((axis.size for one, axis in rows if one.fixed), None)
             data = [(one.value, axis.size) for one, axis in rows if one.value is not None and not one.fixed]
-            if wanted is not None:
-                wrong = [(v, size) for v, size in data if size != wanted]
+            counts = [size for _, size in data]
+            most = fixed if fixed is not None else max(counts, key=counts.count)
+            wrong = [(v, size) for v, size in data if size != most]
+            if fixed is not None:
                 said += [f"{describes(v)} has {size} there" for v, size in wrong]
             else:
-                counts = [size for _, size in data]
-                most = max(counts, key=counts.count)
-                wrong = [(v, size) for v, size in data if size != most] if counts.count(most) > 1 else data
                 parts = dict.fromkeys(f"{size} in {describes(v)}" for v, size in data if size != 1 or letter[0] != "…")
                 spoken = f"axis {letter[1:]} from the right" if self.row.over and letter[0] == "…" else letter
                 said.append(f"{spoken} is {' and '.join(parts)}")
+                wrong = wrong if counts.count(most) > 1 else data
             faulty += [v for v, _ in wrong]
         outside = self.outside()
         if outside is not None and outside[0].value is not None:
             one, low, high, size = outside
-            said.append(
-                f"{describes(outside[0].value)} runs from {low} to {high}, and {one.below} = {size}: 0 to {size - 1}"
-            )
+            runs = f"{describes(outside[0].value)} runs from {low} to {high}"
+            said.append(f"{runs}, and {one.below} = {size}: 0 to {size - 1}")
             faulty.append(outside[0].value)
         return "; ".join(said), list(dict.fromkeys(faulty))
 
-    def _words(self, sizes: dict[str, Any]) -> dict[str, Any]:
-        """What sentences hold: sizes, and the words of the layer."""
-        call, module = self.call, self.call.owner
+    def _filled(self, text: str, **new: int) -> str:
+        """A sentence of the row with sizes, those that came before those that are, and the words of the layer."""
+        call, module, sizes = self.call, self.call.owner, self.sizes | new
         first = getattr(module, "batch_first", None)
-        named = type(module).__name__ if module is not None else "".join(map(str.title, call.name.split("_")))
-        return _Sizes(
-            sizes,
-            V_last=sizes.get("V", 1) - 1,
-            name=call.name,
-            kind=named,
-            dim=call.argument(1, "dim", call.kwargs.get("axis", 0)),
-            normalized_shape=call.argument(1, "normalized_shape"),
-            num_heads=getattr(module, "num_heads", "…"),
-            batch_first=first,
-            layout="(N, L, E)" if first else "(L, N, E)",
-        )
+        words: dict[str, Any] = {
+            "V_last": sizes.get("V", 1) - 1,
+            "name": call.name,
+            "kind": type(module).__name__ if module is not None else call.name.title().replace("_", ""),
+            "dim": call.argument(1, "dim", call.kwargs.get("axis", 0)),
+            "normalized_shape": call.argument(1, "normalized_shape"),
+            "num_heads": getattr(module, "num_heads", "…"),
+            "batch_first": first,
+            "layout": "(N, L, E)" if first else "(L, N, E)",
+        }
+        return text.format_map(defaultdict(lambda: "…", sizes | words))
 
     def says(self) -> str:
-        """What is wanted, in words."""
-        if self.row.says:
-            return self.row.says.format_map(self._words(self.sizes()))
-        way = " and ".join(f"{one.name} ({', '.join(one.letters)})" for one in self.ways[0])
-        return f"{symbol(self.call.name)} wants {way}"
+        """What is wanted, in words; the call with its plain arguments, where the table has no row."""
+        name, call = symbol(self.call.name), self.call
+        if not self.ways:
+            given = call.args[1 if call.args and isinstance(call.args[0], Value) else 0 :]
+            plain = [repr(one) for one in given if _is_plain(one)]
+            plain += [f"{word}={one!r}" for word, one in call.kwargs.items() if _is_plain(one)]
+            return f"{name}({', '.join(plain[:6])})"
+        wants = " and ".join(f"{one.name} ({', '.join(one.letters)})" for one in self.first)
+        return self._filled(self.row.says) if self.row.says else f"{name} wants {wants}"
 
     def rebuilt(self) -> str:
         """The layer for the sizes that came, where they are those of features; "" where they are not."""
-        bound = next((b for b in (self._bound(way, self.named()) for way in self.ways) if b is not None), None)
+        bound = next((bound for bound in self._bound(self.named()) if bound is not None), None)
         if not self.row.rebuilt or bound is None or self.call.argument(9, "groups", 1) != 1:
             return ""
-        sizes, new = self.sizes(), dict[str, int]()
+        new: dict[str, int] = {}
         for letter, rows in bound.items():
-            came = [axis for one, axis in rows if not one.fixed and axis.size != sizes[letter]]
+            came = [axis for one, axis in rows if not one.fixed and axis.size != self.sizes.get(letter)]
             if any(axis.name in ("N", "L") and letter == "C" and len(rows[0][0].sizes) > 2 for axis in came):
                 return ""
             new |= {letter: came[0].size} if came else {}
         outside = self.outside()
         new |= {outside[0].below: outside[2] + 1} if outside is not None and outside[1] >= 0 else {}
-        return self.row.rebuilt.format_map(self._words(sizes | new)) if new else ""
-
-
-def _spread(letters: tuple[str, ...], rank: int, over: bool) -> tuple[str, ...] | None:
-    """The letters with `…` written out for a number of axes; from the right where they are laid over each other."""
-    if "…" not in letters:
-        return letters if len(letters) == rank else None
-    at, count = letters.index("…"), rank - len(letters) + 1
-    middle = tuple(f"…{count - k if over else k + 1}" for k in range(count))
-    return None if count < 0 else (*letters[:at], *middle, *letters[at + 1 :])
-
-
-def contract_of(raised: Raised, call: Call) -> Contract | None:
-    """The row of a call, read for its operands; None where the table has none."""
-    row = ROWS.get(call.name) or (_LOSS if is_loss(call.name) else _ELEMENTWISE if broadcasts(call.name) else None)
-    if row is None:
-        return None
-    text = row.operands if isinstance(row.operands, str) else row.operands(call)
-    ways = tuple(tuple(_operands(call, way)) for way in text.split(" | ")) if text else ()
-    return Contract(raised, call, row, ways) if ways and any(not one.fixed for one in ways[0]) else None
+        return self._filled(self.row.rebuilt, **new) if new else ""
 
 
 def _operands(call: Call, text: str) -> Iterator[Operand]:
@@ -385,6 +381,10 @@ def _operands(call: Call, text: str) -> Iterator[Operand]:
             yield Operand(name, letters, (given,))
         elif isinstance(given, tuple) and all(isinstance(n, int) for n in given):
             yield Operand(name, letters, (len(given),) if "lengths" in name else given)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, (int, float, str, type(None))) or (isinstance(value, tuple) and all(map(_is_plain, value)))
 
 
 def whole_range(value: Value | None) -> tuple[int, int] | None:

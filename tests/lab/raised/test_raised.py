@@ -20,7 +20,7 @@ from lstm_shapes.lab.check._rules_raised import explain_error
 from lstm_shapes.lab.check.check import check
 from lstm_shapes.lab.check.report import Finding, Report
 from lstm_shapes.lab.check.rule import RULES
-from lstm_shapes.lab.raised import _spelling as spelling
+from lstm_shapes.lab.raised import _raised as spelling
 from lstm_shapes.lab.trace import Recorder
 
 # Written before the explanations were looked at: the codes of which one is given, what the finding must say, and what
