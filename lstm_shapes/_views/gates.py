@@ -6,9 +6,8 @@ from dataclasses import replace
 
 from lstm_shapes.display import number, view
 from lstm_shapes.display.page import Cell, Column, Lines, Mark, Page, Sheet, code
-from lstm_shapes.lab.gates._readings import Equation, Feedback, GateStep
 from lstm_shapes.lab.gates.cell_trace import CellTrace
-from lstm_shapes.lab.gates.trace import GateTrace
+from lstm_shapes.lab.gates.trace import Equation, Feedback, GateStep, GateTrace
 from lstm_shapes.language import say
 from lstm_shapes.theory.spec import gate_rows, headline, suffix
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from lstm_shapes.display import brief, view
 from lstm_shapes.display.page import Drawing, Page
-from lstm_shapes.lab.gates._readings import HeatMap
+from lstm_shapes.lab.gates.trace import HeatMap
 from lstm_shapes.language import say
 
 from .canvas import Canvas, ends

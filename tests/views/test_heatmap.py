@@ -16,7 +16,7 @@ from lstm_shapes import ShapeError, SpecError, gates
 from lstm_shapes._views.heatmap import BLOCKS, heatmap_text
 from lstm_shapes.display import as_text
 from lstm_shapes.lab._build import build
-from lstm_shapes.lab.gates._readings import HeatMap
+from lstm_shapes.lab.gates.trace import HeatMap
 
 
 def trace_of(D: int = 5, L: int = 7, **options: Any) -> Any:
