@@ -12,22 +12,22 @@ from __future__ import annotations
 
 import math
 import re
-import stat
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
+from itertools import product, takewhile
 from os import PathLike, fspath
-from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from os.path import exists, getsize, isfile
+from typing import Any
 
 from lstm_shapes.display import Shown
 from lstm_shapes.errors import LstmShapesError
 from lstm_shapes.lab._alone import alone
 from lstm_shapes.language import language, say
 from lstm_shapes.theory.counts import Counts
-from lstm_shapes.theory.spec import UNTOLD, Found, Spec, find_layers, headline, printable
+from lstm_shapes.theory.spec import UNTOLD, Found, find_layers, headline, printable
 
 # Checkpoints nest a few levels, {"state_dict": …} or {"model": {"encoder": …}}; only an attack nests many.
 _MOST_LEVELS = 16
@@ -130,15 +130,11 @@ def read_checkpoint(path: str | PathLike[str]) -> Checkpoint:
     Raises: CheckpointError, one line, for anything else: a folder, a file cut short, one that holds code.
     """
     name = fspath(path)
+    if exists(name) and not isfile(name):  # reading a pipe or a device may never end
+        raise CheckpointError(name, "is not a file", "Give the .safetensors, .pt or .pth file itself")
     try:
-        status = Path(name).stat()
-        if not stat.S_ISREG(status.st_mode):
-            # Reading a pipe or a device may never end.
-            raise CheckpointError(name, "is not a file", "Give the .safetensors, .pt or .pth file itself")
         with open(name, "rb") as file:
             start = file.read(32)
-    except CheckpointError:
-        raise
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         reason = getattr(error, "strerror", None) or str(error)
         raise CheckpointError(name, f"cannot be read: {reason.lower()}") from None
@@ -146,7 +142,7 @@ def read_checkpoint(path: str | PathLike[str]) -> Checkpoint:
         return _checkpoint(name, "safetensors", [((), _safetensors(name))])
     is_zip = start.startswith(b"PK")
     if is_zip or _MAGIC in start:
-        return _checkpoint(name, "torch", list(_tables(_load(name, is_zip, status.st_size))))
+        return _checkpoint(name, "torch", list(_tables(_load(name, is_zip))))
     if start[:1] == b"\x80":
         raise CheckpointError(name, "is a Python pickle and no torch checkpoint, so it was not opened")
     raise CheckpointError(name, "is no safetensors file and no torch checkpoint" if start else "is empty")
@@ -156,8 +152,7 @@ def _checkpoint(path: str, kind: str, tables: list[tuple[tuple[str, ...], dict[s
     layers = []
     for table, tensors in tables:
         for found in find_layers(tensors):
-            at = f"{found.prefix}." if found.prefix else ""
-            weights = [tensors[at + weight] for weight in found.names]
+            weights = [tensors[key] for key in found.keys]
             dtypes = {weight.dtype for weight in weights}
             dtype = dtypes.pop() if len(dtypes) == 1 else "mixed"
             layers.append(StoredLayer(table, found, dtype, sum(weight.bytes for weight in weights)))
@@ -186,10 +181,10 @@ def _safetensors(path: str) -> dict[str, Stored]:
     return stored
 
 
-def _load(path: str, is_zip: bool, size: int) -> Any:
+def _load(path: str, is_zip: bool) -> Any:
     """What `torch.save` wrote, with torch's unpickler that builds tensors and plain containers only."""
     if is_zip:
-        _refuse_bombs(path, size)
+        _refuse_bombs(path)
     import torch
 
     try:
@@ -197,10 +192,16 @@ def _load(path: str, is_zip: bool, size: int) -> Any:
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except Exception as error:  # a broken pickle can raise anything
-        _explain(path, error)
+        text = str(error)
+        if code := re.search(r"GLOBAL ([\w.]+)", text):
+            problem = f"holds {code[1][:80]} and not only weights, so it was not loaded"
+            raise CheckpointError(path, problem, "Ask for a file of model.state_dict()") from None
+        text = re.sub(r"^\[enforce fail[^\]]*\][. ]*", "", text.strip())
+        reason = re.split(r"[.:] |\n", text)[0][:120].rstrip(".") or type(error).__name__
+        raise CheckpointError(path, f"is no torch checkpoint, or one cut short ({reason})") from None
 
 
-def _refuse_bombs(path: str, size: int) -> None:
+def _refuse_bombs(path: str) -> None:
     """torch stores its records as they are: a small archive that unpacks into a large one is none of torch's."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -210,19 +211,8 @@ def _refuse_bombs(path: str, size: int) -> None:
     if any(record.filename.endswith("/constants.pkl") for record in records):
         hint = "Spec.of takes the layer once you have loaded it yourself"
         raise CheckpointError(path, "is a TorchScript program and no checkpoint, so it was not loaded", hint)
-    if sum(record.file_size for record in records) > size:
+    if sum(record.file_size for record in records) > getsize(path):
         raise CheckpointError(path, "is a compressed archive, which torch.save never writes")
-
-
-def _explain(path: str, error: Exception) -> NoReturn:
-    text = str(error)
-    code = re.search(r"GLOBAL ([\w.]+)", text)
-    if code:
-        problem = f"holds {code[1][:80]} and not only weights, so it was not loaded"
-        raise CheckpointError(path, problem, "Ask for a file of model.state_dict()") from None
-    text = re.sub(r"^\[enforce fail[^\]]*\][. ]*", "", text.strip())
-    reason = re.split(r"[.:] |\n", text)[0][:120].rstrip(".") or type(error).__name__
-    raise CheckpointError(path, f"is no torch checkpoint, or one cut short ({reason})") from None
 
 
 def _tables(root: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Stored]]]:
@@ -297,18 +287,24 @@ class Mismatch:
     @property
     def message(self) -> str:
         """Both sides in numbers, what is loaded, and what to do."""
-        sides = f"the file: {_side(self.file)}; the model: {_side(self.model)}"
         count = ""
         if self.model is not None:
             nothing = ": nothing of it is loaded" if not self.found else ""
             count = f". {self.found} of {self.total} of the model's weights are in the file, by name and shape{nothing}"
-        return f"{sides}{count}. {self.hint}."
+        return f"the file: {_side(self.file)}; the model: {_side(self.model)}{count}. {self.hint}."
+
+
+def _side(layer: Found | None) -> str:
+    """A layer in the field's words: rnn = LSTM(Q=168, D=128, K=2, bidirectional)."""
+    if layer is None or layer.spec is None:
+        return "no such layer" if layer is None else f"{layer.called}, whose weights fit no layer"
+    return f"{layer.called} = {headline(layer.spec)}" if layer.prefix else headline(layer.spec)
 
 
 def compare(file: Mapping[Any, Any], model: Mapping[Any, Any]) -> tuple[Mismatch, ...]:
     """Where the recurrent layers of a file and of a model do not fit: values are tensors, or anything with a shape.
 
-    >>> from lstm_shapes.theory.spec import Weights
+    >>> from lstm_shapes.theory.spec import Spec, Weights
     >>> def state(spec): return {f"rnn.{name}": axes.sizes for name, axes in Weights(spec).items()}
     >>> (mismatch,) = compare(state(Spec(32, 128)), state(Spec(32, 64)))
     >>> mismatch.kind, mismatch.fix
@@ -316,67 +312,103 @@ def compare(file: Mapping[Any, Any], model: Mapping[Any, Any]) -> tuple[Mismatch
     >>> print(mismatch.message)
     the file: rnn = LSTM(Q=32, D=128, K=1); the model: rnn = LSTM(Q=32, D=64, K=1). 0 of 4 of ...
     """
-    stored = {layer.prefix: layer for layer in find_layers(file)}
-    wanted = {layer.prefix: layer for layer in find_layers(model)}
-    pairs = _pairs(stored, wanted)
-    mismatches = [_judged(stored.get(pairs.get(at, "\0")), layer, file, model) for at, layer in wanted.items()]
-    unused = [layer for at, layer in stored.items() if at not in pairs.values()]
-    hint = "The model has no recurrent layer for it"
-    mismatches += [Mismatch("unused", layer, None, 0, 0, hint) for layer in unused]
-    return tuple(mismatch for mismatch in mismatches if mismatch is not None)
+    pairs = _pairs(find_layers(file), find_layers(model))
+    judged = (_judged(stored, wanted, file, model) for stored, wanted in pairs)
+    return tuple(mismatch for mismatch in judged if mismatch is not None)
 
 
 def loaded(file: Mapping[Any, Any], model: Mapping[Any, Any]) -> tuple[int, int]:
     """How many of the model's recurrent weights a file holds under their names and in their shapes, and of how many."""
-    keys = [key for layer in find_layers(model) for key in _keys(layer)]
+    keys = [key for layer in find_layers(model) for key in layer.keys]
     return sum(_same(file, key, model) for key in keys), len(keys)
 
 
-def _judged(file: Found | None, model: Found, saved: Mapping[Any, Any], wanted: Mapping[Any, Any]) -> Mismatch | None:
+def _same(file: Mapping[Any, Any], key: str, model: Mapping[Any, Any]) -> bool:
+    one, other = (table.get(key, ()) for table in (file, model))
+    return key in file and tuple(getattr(one, "shape", one)) == tuple(getattr(other, "shape", other))
+
+
+def _pairs(stored: tuple[Found, ...], wanted: tuple[Found, ...]) -> list[tuple[Found | None, Found | None]]:
+    """The layers of a file beside those of a model: the same prefix, else the one that ends alike, else the rest."""
+
+    def likeness(pair: tuple[Found, Found]) -> tuple[bool, int, bool]:
+        (model, file), same = pair, pair[0].spec == pair[1].spec
+        return model.prefix == file.prefix, _shared(model.prefix, file.prefix) + same, same
+
+    pairs: dict[str, Found] = {}
+    for model, file in sorted(product(wanted, stored), key=likeness, reverse=True):
+        alike = any(likeness((model, file))) or not model.prefix or not file.prefix
+        if alike and model.prefix not in pairs and file not in pairs.values():
+            pairs[model.prefix] = file
+    alone = [layer for layer in wanted if layer.prefix not in pairs]
+    unused = [layer for layer in stored if layer not in pairs.values()]
+    if len(alone) == len(unused) == 1:
+        pairs[alone[0].prefix] = unused.pop()
+    return [*((pairs.get(layer.prefix), layer) for layer in wanted), *((layer, None) for layer in unused)]
+
+
+def _shared(one: str, other: str) -> int:
+    """How many last parts two prefixes share."""
+    ends = zip(reversed(_parts(one)), reversed(_parts(other)), strict=False)
+    return sum(1 for _ in takewhile(lambda parts: parts[0] == parts[1], ends))
+
+
+def _parts(prefix: str) -> list[str]:
+    return [part for part in prefix.split(".") if part]
+
+
+def _judged(
+    file: Found | None, model: Found | None, saved: Mapping[Any, Any], wanted: Mapping[Any, Any]
+) -> Mismatch | None:
     """A layer of the model beside its partner in the file; None where it is loaded whole."""
-    keys = _keys(model)
-    found, total = sum(_same(saved, key, wanted) for key in keys), len(keys)
+    keys = () if model is None else model.keys
+    found = sum(_same(saved, key, wanted) for key in keys)
+    mismatch = partial(Mismatch, file=file, model=model, found=found, total=len(keys))
+    if model is None:
+        return mismatch("unused", hint="The model has no recurrent layer for it")
     if file is None:
-        hint = "The file has no recurrent layer for it, or one under a name that ends otherwise"
-        return Mismatch("missing", None, model, found, total, hint)
+        return mismatch(
+            "missing", hint="The file has no recurrent layer for it, or one under a name that ends otherwise"
+        )
     if file.spec is None or model.spec is None:
-        problem = file.problem or model.problem
-        return Mismatch("broken", file, model, found, total, str(problem).rstrip("."))
-    renamed = _renamed(file, model, saved, wanted)
-    if file.spec != model.spec:
-        built = file.spec.replace(batch_first=False).constructor
-        keeps = "batch_first, dropout and nonlinearity are in no file and stay as the model has them"
-        hint = f"{_differences(file.spec, model.spec)}. To load this file build {_at(model)} as {built}; {keeps}"
-        if file.prefix != model.prefix and renamed.fix:
-            hint += f". The keys differ too: {renamed.fix}"
-        return Mismatch("sizes", file, model, found, total, hint, built)
-    if found == total:
+        return mismatch("broken", hint=str(file.problem or model.problem).rstrip("."))
+    if file.spec == model.spec and found == len(keys):
         return None
-    return Mismatch(renamed.kind, file, model, found, total, renamed.hint, renamed.fix)
+    told, renamed = _renamed(file, model, saved, wanted)
+    if file.spec == model.spec:
+        return mismatch("names" if file.prefix == model.prefix else "prefix", hint=told, fix=renamed)
+    sides = {name: (getattr(file.spec, key), getattr(model.spec, key)) for key, name in _SYMBOLS.items()}
+    differ = [
+        f"{name} is {one} in the file and {other} in the model" for name, (one, other) in sides.items() if one != other
+    ]
+    built = file.spec.replace(batch_first=False).constructor
+    keeps = "batch_first, dropout and nonlinearity are in no file and stay as the model has them"
+    hint = f"{', '.join(differ)}. To load this file build {model.called} as {built}; {keeps}"
+    if file.prefix != model.prefix and renamed:
+        hint += f". The keys differ too: {renamed}"
+    return mismatch("sizes", hint=hint, fix=built)
 
 
-class _Renamed(NamedTuple):
-    """How the keys of a file become those of a model."""
-
-    kind: str
-    hint: str
-    fix: str
-
-
-def _renamed(file: Found, model: Found, saved: Mapping[Any, Any], wanted: Mapping[Any, Any]) -> _Renamed:
-    """The change of keys that fills this layer, given only if it does."""
+def _renamed(file: Found, model: Found, saved: Mapping[Any, Any], wanted: Mapping[Any, Any]) -> tuple[str, str]:
+    """Why the keys of this layer differ and what to do; the dict whose keys fill it, empty if none does."""
+    reasons = []
+    shared, fronts = _shared(file.prefix, model.prefix), (_parts(file.prefix), _parts(model.prefix))
+    old, new = ("".join(f"{part}." for part in parts[: len(parts) - shared]) for parts in fronts)
+    if old and new:
+        reasons = [f"The keys of the file have {printable(old)!r} where the model's have {printable(new)!r}"]
+    elif old or new:
+        because = [f": {reason}" for word, reason in _WRAPPED_BY.items() if word in (old or new).split(".")]
+        side = "file" if old else "model"
+        reasons = [f"The keys of the {side} have {printable(old or new)!r} in front{''.join(because)}"]
     stored, kept = _forms(file), _forms(model)
-    old, new = _apart(file.prefix, model.prefix)
-    moved = file.prefix != model.prefix
+    reasons += [f"In the file {_STORED_BY[form]}" for form in _STORED_BY if form in stored - kept]
+    reasons += [f"In the model {_STORED_BY[form]}" for form in _STORED_BY if form in kept - stored]
     steps = [("_raw", "")] if stored - kept == {"_raw"} else []
     if steps and any(name.startswith("module.") for name in file.names):
         # Weight drop wraps a layer as its `module`, and keeps the weights that it drops itself.
         outer = f"{file.prefix}." if file.prefix else ""
         steps.insert(0, (f"{outer}module.", outer))
-    steps += [(old, new)] if moved else []
-    reasons = [_prefix_reason(old, new)] if moved else []
-    reasons += [f"In the file {_STORED_BY[form]}" for form in _STORED_BY if form in stored - kept]
-    reasons += [f"In the model {_STORED_BY[form]}" for form in _STORED_BY if form in kept - stored]
+    steps += [(old, new)] if old or new else []
 
     def renamed(key: str) -> str:
         return reduce(_changed, steps, key)
@@ -389,12 +421,17 @@ def _renamed(file: Found, model: Found, saved: Mapping[Any, Any], wanted: Mappin
     if others and {renamed(key) for key in keys} != set(wanted):
         keys, items = [key for key in keys if key.startswith(old)], f"{items} if k.startswith({old!r})"
     made = {renamed(key): saved[key] for key in keys}
-    kind = "prefix" if moved else "names"
-    if not all(_same(made, key, wanted) for key in _keys(model)):
-        same_way = "Load before the model's weights are wrapped, or wrap them the way the file's were"
-        return _Renamed(kind, ". ".join([*reasons, same_way]), "")
-    fix = f"{{{reduce(_written, steps, 'k')}: v for k, v in {items}}}"
-    return _Renamed(kind, ". ".join([*reasons, f"With saved as the file's state_dict, load {fix}"]), fix)
+    if all(_same(made, key, wanted) for key in model.keys):
+        fix = f"{{{reduce(_written, steps, 'k')}: v for k, v in {items}}}"
+        return ". ".join([*reasons, f"With saved as the file's state_dict, load {fix}"]), fix
+    return ". ".join(
+        [*reasons, "Load before the model's weights are wrapped, or wrap them the way the file's were"]
+    ), ""
+
+
+def _forms(layer: Found) -> set[str]:
+    """Under which other names a layer's weights are stored."""
+    return {max((form for form in _STORED_BY if name.endswith(form)), key=len, default="") for name in layer.names}
 
 
 def _changed(key: str, step: tuple[str, str]) -> str:
@@ -406,91 +443,8 @@ def _changed(key: str, step: tuple[str, str]) -> str:
 
 
 def _written(code: str, step: tuple[str, str]) -> str:
+    """The same as code."""
     old, new = step
     if old == "_raw" or not new:
         return f"{code}.remove{'suffix' if old == '_raw' else 'prefix'}({old!r})"
     return f"{code}.replace({old!r}, {new!r}, 1)" if old else f"{new!r} + {code}"
-
-
-def _prefix_reason(old: str, new: str) -> str:
-    if old and new:
-        return f"The keys of the file have {printable(old)!r} where the model's have {printable(new)!r}"
-    side, front = ("file", old) if old else ("model", new)
-    because = [f": {reason}" for word, reason in _WRAPPED_BY.items() if word in front.split(".")]
-    return f"The keys of the {side} have {printable(front)!r} in front{''.join(because)}"
-
-
-def _pairs(stored: Mapping[str, Found], wanted: Mapping[str, Found]) -> dict[str, str]:
-    """Which prefix of the file belongs to which of the model: the same, else the one that ends alike, else the rest."""
-    pairs = {at: at for at in wanted if at in stored}
-    scored: list[tuple[int, bool, int, str, str]] = []
-    for at in wanted:
-        for other in stored:
-            alike, same = _common(at, other), stored[other].spec == wanted[at].spec
-            if at not in pairs and other not in pairs.values() and (alike or same or "" in (at, other)):
-                scored.append((alike + same, same, -len(scored), at, other))
-    for *_, at, other in sorted(scored, reverse=True):
-        if at not in pairs and other not in pairs.values():
-            pairs[at] = other
-    rest = [at for at in wanted if at not in pairs], [at for at in stored if at not in pairs.values()]
-    if len(rest[0]) == len(rest[1]) == 1:
-        pairs[rest[0][0]] = rest[1][0]
-    return pairs
-
-
-def _common(one: str, other: str) -> int:
-    """How many last parts two prefixes share."""
-    count = 0
-    for left, right in zip(reversed(one.split(".")), reversed(other.split(".")), strict=False):
-        if left != right or not left:
-            break
-        count += 1
-    return count
-
-
-def _apart(old: str, new: str) -> tuple[str, str]:
-    """What differs in front of two prefixes, each with its dot: ("encoder.", "")."""
-    left, right = ([part for part in prefix.split(".") if part] for prefix in (old, new))
-    shared = _common(old, new)
-    parts = left[: len(left) - shared], right[: len(right) - shared]
-    return tuple("".join(f"{part}." for part in front) for front in parts)  # type: ignore[return-value]
-
-
-def _forms(layer: Found) -> set[str]:
-    """Under which other names a layer's weights are stored."""
-    return {max((form for form in _STORED_BY if name.endswith(form)), key=len, default="") for name in layer.names}
-
-
-def _keys(layer: Found) -> list[str]:
-    return [f"{layer.prefix}.{name}" if layer.prefix else name for name in layer.names]
-
-
-def _same(file: Mapping[Any, Any], key: str, model: Mapping[Any, Any]) -> bool:
-    return key in file and _shape(file[key]) == _shape(model[key])
-
-
-def _shape(value: Any) -> tuple[int, ...]:
-    return value if isinstance(value, tuple) else tuple(value.shape)
-
-
-def _differences(file: Spec, model: Spec) -> str:
-    words = []
-    for attribute, name in _SYMBOLS.items():
-        stored, wanted = getattr(file, attribute), getattr(model, attribute)
-        if stored != wanted:
-            words.append(f"{name} is {stored} in the file and {wanted} in the model")
-    return ", ".join(words)
-
-
-def _side(layer: Found | None) -> str:
-    """A layer in the field's words: rnn = LSTM(Q=168, D=128, K=2, bidirectional)."""
-    if layer is None:
-        return "no such layer"
-    spec = layer.spec
-    if spec is None:
-        return f"{_at(layer)}, whose weights fit no layer"
-    return f"{_at(layer)} = {headline(spec)}" if layer.prefix else headline(spec)
-
-
-def _at(layer: Found) -> str:
-    return printable(layer.prefix) if layer.prefix else "the layer"

@@ -450,6 +450,16 @@ class Found:
     spec: Spec | None = None
     problem: SpecError | None = None
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names with the prefix, as the state_dict has them."""
+        return tuple(f"{self.prefix}.{name}" if self.prefix else name for name in self.names)
+
+    @property
+    def called(self) -> str:
+        """The prefix, or `the layer` where there is none."""
+        return printable(self.prefix) or "the layer"
+
 
 def find_layers(state_dict: Mapping[Any, Any]) -> tuple[Found, ...]:
     """Every group of recurrent weights in a checkpoint, the sound and the broken."""
