@@ -14,6 +14,7 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import dropwhile
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
@@ -101,32 +102,27 @@ class Spec:
             if not isinstance(getattr(self, name), bool):
                 raise SpecError(name, "True or False", getattr(self, name), _SWAPPED.get(name, ""))
         self._set("proj_size", whole("P (proj_size)", self.proj_size, at_least=0))
-        if self.proj_size >= self.D:
-            rule = f"below D = {self.D} (0 for no projection)"
-            raise SpecError("P (proj_size)", rule, self.proj_size, "A projection makes h narrower than c")
-        if isinstance(self.dropout, bool) or not isinstance(self.dropout, (int, float)):
-            raise SpecError("dropout", "a number from 0 to 1", self.dropout)
-        if not 0 <= self.dropout <= 1:  # also false for nan
-            raise SpecError("dropout", "a probability from 0 to 1", self.dropout)
+        for name, rule, holds, hint in self._rules():
+            if not holds:
+                raise SpecError(name, rule, getattr(self, "proj_size" if name.startswith("P ") else name), hint)
         self._set("dropout", float(self.dropout))
-        self._check_against_kind()
-
-    def _check_against_kind(self) -> None:
-        """What the row of CELLS allows this layer to have."""
-        kind = self.kind
-        if self.proj_size and not kind.projects:
-            raise SpecError("P (proj_size)", f"0 for {self.cell}", self.proj_size, "Only LSTM projects")
-        allowed = kind.nonlinearities or ("tanh",)
-        if not isinstance(self.nonlinearity, str) or self.nonlinearity not in allowed:
-            rule = " or ".join(repr(name) for name in allowed)
-            raise SpecError("nonlinearity", f"{rule} for {self.cell}", self.nonlinearity)
-        if kind.step:
-            for name, only in (("K", 1), ("bidirectional", False), ("dropout", 0.0)):
-                if getattr(self, name) != only:
-                    hint = f"A cell is one step of one layer; use cell={kind.layer!r} for more"
-                    raise SpecError(name, f"{only} for {self.cell}", getattr(self, name), hint)
+        if self.kind.step:
             # A cell has no time axis for batch_first to move; one spelling keeps equality meaningful.
             self._set("batch_first", True)
+
+    def _rules(self) -> Iterator[tuple[str, str, bool, str]]:
+        """What is left to hold once sizes are sizes: field, rule, whether it holds, what to do."""
+        P, D, cell, kind, dropout = self.proj_size, self.D, self.cell, self.kind, self.dropout
+        yield "P (proj_size)", f"below D = {D} (0 for no projection)", P < D, "A projection makes h narrower than c"
+        yield "dropout", "a number from 0 to 1", isinstance(dropout, (int, float)) and not isinstance(dropout, bool), ""
+        yield "dropout", "a probability from 0 to 1", 0 <= dropout <= 1, ""  # also false for nan
+        yield "P (proj_size)", f"0 for {cell}", not P or kind.projects, "Only LSTM projects"
+        allowed = kind.nonlinearities or ("tanh",)
+        known = isinstance(self.nonlinearity, str) and self.nonlinearity in allowed
+        yield "nonlinearity", f"{' or '.join(map(repr, allowed))} for {cell}", known, ""
+        hint = f"A cell is one step of one layer; use cell={kind.layer!r} for more"
+        for name, only in (("K", 1), ("bidirectional", False), ("dropout", 0.0)):
+            yield name, f"{only} for {cell}", not kind.step or getattr(self, name) == only, hint
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -177,18 +173,11 @@ class Spec:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """torch's keyword arguments for this layer, only those that its class takes."""
-        sizes: dict[str, Any] = {"input_size": self.Q, "hidden_size": self.D}
-        if not self.kind.step:
-            sizes["num_layers"] = self.K
-        if self.kind.nonlinearities:
-            sizes["nonlinearity"] = self.nonlinearity
-        sizes["bias"] = self.bias
-        if not self.kind.step:
-            # With one layer torch's constructor warns that dropout does nothing; explain has a note for it.
-            dropout = self.dropout if self.K > 1 else 0.0
-            sizes |= {"batch_first": self.batch_first, "dropout": dropout, "bidirectional": self.bidirectional}
-        return sizes | ({"proj_size": self.P} if self.P else {})
+        """torch's keyword arguments for this layer: what its class takes, proj_size only where there is one."""
+        told = {name: getattr(self, _FIELDS.get(name, name)) for name in self.kind.arguments}
+        if "dropout" in told and self.K == 1:
+            told["dropout"] = 0.0  # torch's constructor warns that it does nothing; explain has a note for it
+        return told if self.P else {name: value for name, value in told.items() if name != "proj_size"}
 
     @property
     def constructor(self) -> str:
@@ -265,6 +254,9 @@ class Spec:
                 shown.append(f"{field.name}={getattr(self, field.name)!r}")
         return f"Spec({', '.join(shown)})"
 
+
+_FIELDS = {"input_size": "Q", "hidden_size": "D", "num_layers": "K"}
+"""torch's arguments that have another name here."""
 
 _TORCH_DEFAULTS = {"num_layers": 1, "nonlinearity": "tanh", "bias": True, "dropout": 0.0}
 """The defaults of torch's constructors; of all others False."""
@@ -492,15 +484,23 @@ def _read(prefix: str, group: dict[str, tuple[int, str, Any]]) -> Found:
 
 
 def _infer(prefix: str, shapes: dict[str, tuple[int, ...]]) -> Spec:
-    """Sizes from the first layer's weights, then every weight against the algebra."""
+    """Sizes from the first layer's weights, then every weight against the algebra: none other, none missing."""
     layers = {_NAME.fullmatch(name)["layer"] for name in shapes}  # type: ignore[index]
     step = layers == {None}
     first = "" if step else "_l0"
-    Q = _matrix(prefix, "weight_ih" + first, "(G·D, Q)", shapes)[1]
-    rows, H = _matrix(prefix, "weight_hh" + first, "(G·D, H)", shapes)
+
+    def matrix(part: str, formula: str) -> tuple[int, int]:
+        shape = shapes.get(part + first)
+        if shape is None:
+            raise SpecError(_join(prefix, part + first), f"there beside {next(iter(shapes))}", None)
+        if len(shape) != 2 or 0 in shape:
+            raise SpecError(_join(prefix, part + first), f"a matrix {formula}", shape)
+        return shape[0], shape[1]
+
+    (_, Q), (rows, H) = matrix("weight_ih", "(G·D, Q)"), matrix("weight_hh", "(G·D, H)")
     projected = f"weight_hr{first}" in shapes
-    D = _matrix(prefix, "weight_hr" + first, "(P, D)", shapes)[1] if projected else H
-    cells = [kind for kind in CELLS.values() if kind.step == step and len(kind.gates) * D == rows]
+    D = matrix("weight_hr", "(P, D)")[1] if projected else H
+    cells = [name for name, kind in CELLS.items() if kind.step == step and len(kind.gates) * D == rows]
     if not cells:
         rule = f"(G·D, H) with G = 4, 3 or 1 gates of D = {D} rows each"
         raise SpecError(_join(prefix, "weight_hh" + first), rule, (rows, H))
@@ -509,42 +509,26 @@ def _infer(prefix: str, shapes: dict[str, tuple[int, ...]]) -> Spec:
             Q,
             D,
             len(layers),
-            cell=cells[0].name,
+            cell=cells[0],
             bidirectional=any(name.endswith("_reverse") for name in shapes),
             proj_size=H if projected else 0,
             bias=any(name.startswith("bias_") for name in shapes),
         )
     except SpecError as error:
         raise SpecError(f"{error.name} of the layer at {prefix[:60]!r}", error.rule, error.got, error.hint) from None
-    _verify(prefix, spec, shapes)
-    return spec
-
-
-def _verify(prefix: str, spec: Spec, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Every weight is one of the layer's, has its shape, and none is missing."""
-    weights = Weights(spec)
-    layer = f"{spec.cell} of {spec.K} layer{'s' * (spec.K > 1)}"
+    weights, layer = Weights(spec), f"{spec.cell} of {spec.K} layer{'s' * (spec.K > 1)}"
     for name, shape in shapes.items():
         if name not in weights:
             hint = "Layers are numbered from l0 without a gap, and a cell's weights have no number"
             raise SpecError(_join(prefix, name), f"a weight of the {layer} around it", shape, hint)
         axes = weights[name]
         if shape != axes.sizes:
-            rule = f"({', '.join(axes.names)}) = {axes.sizes} in this {layer}"
-            raise SpecError(_join(prefix, name), rule, shape)
+            raise SpecError(_join(prefix, name), f"({', '.join(axes.names)}) = {axes.sizes} in this {layer}", shape)
     # All names are the layer's own, so a missing one comes within len(shapes) + 1 names.
     missing = next((name for name in weights if name not in shapes), None)
     if missing is not None:
         raise SpecError(_join(prefix, missing), f"there, as a weight of the {layer} around it", None)
-
-
-def _matrix(prefix: str, name: str, formula: str, shapes: dict[str, tuple[int, ...]]) -> tuple[int, int]:
-    shape = shapes.get(name)
-    if shape is None:
-        raise SpecError(_join(prefix, name), f"there beside {next(iter(shapes))}", None)
-    if len(shape) != 2 or 0 in shape:
-        raise SpecError(_join(prefix, name), f"a matrix {formula}", shape)
-    return shape[0], shape[1]
+    return spec
 
 
 def _shape(name: str, value: Any) -> tuple[int, ...]:
@@ -586,16 +570,14 @@ def by_attributes(module: Any, cell: str, told: Mapping[str, Any]) -> Spec:
         if not hasattr(module, name):
             hint = "Pass spec=Spec(Q, D, K, ...) for a layer that does not say what it is"
             raise SpecError(f"{type(module).__name__}.{name}", "there", hint=hint)
-    kind = CELLS[cell]
-    fields: dict[str, Any] = {"batch_first": False}
-    for field in Fields.__annotations__.keys() - {"Q", "D", "cell"}:
-        name = "num_layers" if field == "K" else field
-        of_cells = field in ("bias", "nonlinearity") or not kind.step
-        if hasattr(module, name) and of_cells and (field != "nonlinearity" or kind.nonlinearities):
-            fields[field] = getattr(module, name)
+    taken = [name for name in CELLS[cell].arguments if hasattr(module, name)]
+    fields: dict[str, Any] = {
+        "batch_first": False,
+        **{_FIELDS.get(name, name): getattr(module, name) for name in taken},
+    }
     if not isinstance(bias := fields.get("bias", True), bool):  # a vector or none in place of a yes or no
         fields["bias"] = bias is not None
-    return Spec(module.input_size, module.hidden_size, **{**fields, **told}, cell=cell)
+    return Spec(**{**fields, **told}, cell=cell)
 
 
 def is_source(value: object) -> bool:
@@ -603,34 +585,28 @@ def is_source(value: object) -> bool:
     return isinstance(value, (Spec, Mapping)) or (hasattr(value, "named_modules") and not isinstance(value, type))
 
 
-def layers_of(source: Module | Mapping[Any, Any]) -> tuple[Found, ...]:
-    """The recurrent layers in a model or a state_dict, by their name."""
-    if isinstance(source, Mapping):
-        return find_layers(source)
-    # dict() keeps the last of a repeated name, as attribute look-up does.
-    layers = ((str(name), _live(module)) for name, module in source.named_modules())
-    return tuple(Found(name, (), spec) for name, spec in layers if spec is not None)
-
-
 def only_layer(source: Source, at: str, call: str) -> tuple[str, Spec]:
     """The name and the Spec of the layer at `at`, or of the only one; `call` is how to pick one of several.
 
     Raises: SpecError for a source without such a layer, or with several.
     """
-    what = "the state_dict" if isinstance(source, Mapping) else "the model"
     if isinstance(source, Spec) or not is_source(source):
         hint = "lstm-shapes inspect reads a file" if isinstance(source, (str, PathLike)) else ""
         kinds = "a torch LSTM, GRU, RNN or …Cell, a model that holds one, or a state_dict"
         raise SpecError("the source" if at == "" else "what is picked from", kinds, source, hint)
-    found = layers_of(source)
+    if isinstance(source, Mapping):
+        what, found = "state_dict", find_layers(source)
+    else:
+        layers = ((str(name), _live(module)) for name, module in source.named_modules())
+        what, found = "model", tuple(Found(name, (), spec) for name, spec in layers if spec is not None)
     name = at.removesuffix(".")
     chosen = (
         [layer for layer in found if layer.prefix == name]
-        or [layer for layer in found if ".".join(_unwrapped(layer.prefix)) == name]
+        or [layer for layer in found if _without_wrappers(layer.prefix) == name]
         or (list(found) if not name else [])
     )
     if len(chosen) == 1:
-        layer = chosen[0]
+        (layer,) = chosen
         if layer.spec is None:
             assert layer.problem is not None  # a Found has one or the other
             raise layer.problem
@@ -638,23 +614,17 @@ def only_layer(source: Source, at: str, call: str) -> tuple[str, Spec]:
     sound = [printable(layer.prefix) for layer in found if layer.spec is not None]
     if not sound:
         problem = next((f"Nearest: {layer.problem}" for layer in found if layer.problem is not None), "")
-        raise SpecError(what, "one that holds a recurrent layer", type(source).__name__, problem)
-    calls = call.format("state_dict" if isinstance(source, Mapping) else "model", sound[0])
-    shown = ", ".join(map(repr, sound[:8])) + (", …" if len(sound) > 8 else "")
+        raise SpecError(f"the {what}", "one that holds a recurrent layer", type(source).__name__, problem)
+    calls, shown = call.format(what, sound[0]), ", ".join(map(repr, sound[:8])) + (", …" if len(sound) > 8 else "")
     if not name:
         hint = f"It holds {len(sound)}: {shown}. Pick one: {calls}"
-        raise SpecError(what, "one that holds a single recurrent layer", type(source).__name__, hint)
+        raise SpecError(f"the {what}", "one that holds a single recurrent layer", type(source).__name__, hint)
     word = re.findall(r"(\w+)=", call)[-1]
     raise SpecError(word, "the name of a recurrent layer in it", at, f"There are: {shown}. Write {calls}")
 
 
-def _unwrapped(prefix: str) -> Iterator[str]:
-    """The parts of a prefix without the names of wrappers in front."""
-    leading = True
-    for part in prefix.split("."):
-        leading = leading and part in WRAPPERS
-        if not leading:
-            yield part
+def _without_wrappers(prefix: str) -> str:
+    return ".".join(dropwhile(WRAPPERS.__contains__, prefix.split(".")))
 
 
 def printable(text: str, limit: int = 60) -> str:

@@ -70,6 +70,14 @@ class CellKind:
     """Bias vectors that Keras keeps for a gate in its default configuration."""
 
     @property
+    def arguments(self) -> tuple[str, ...]:
+        """What torch's constructor takes, in its order."""
+        of_layers = () if self.step else ("batch_first", "dropout", "bidirectional")
+        first = ("input_size", "hidden_size", *(() if self.step else ("num_layers",)))
+        nonlinearity = ("nonlinearity",) if self.nonlinearities else ()
+        return (*first, *nonlinearity, "bias", *of_layers, *(("proj_size",) if self.projects else ()))
+
+    @property
     def layer(self) -> str:
         """The sequence layer this row belongs to: `"LSTM"` for both LSTM and LSTMCell."""
         return self.name.removesuffix("Cell")
