@@ -8,11 +8,11 @@ from __future__ import annotations
 from lstm_shapes.display import view
 from lstm_shapes.display.page import Block, Cell, Column, Mark, Page, Sheet, code
 from lstm_shapes.language import say
-from lstm_shapes.theory.call import DTYPES
+from lstm_shapes.theory.call import DTYPES, Call
 from lstm_shapes.theory.counts import Counts, conventions, kept_for_backward
 from lstm_shapes.theory.notes import meaning
 from lstm_shapes.theory.predict import Prediction
-from lstm_shapes.theory.spec import headline
+from lstm_shapes.theory.spec import Spec, headline
 from lstm_shapes.theory.symbols import SYMBOLS
 
 from .titles import number_of_bytes, sizes, subtitle
@@ -29,14 +29,9 @@ def counts_view(counts: Counts) -> Page:
     return Page(title, about, (parameters_sheet(counts, full=True), *counts_blocks(counts)))
 
 
-def counts_blocks(counts: Counts) -> tuple[Block, ...]:
-    """What there is to count of a call besides parameters; nothing without a call."""
-    return () if counts.call is None else (_memory_sheet(counts), conventions_sheet(counts))
-
-
 def parameters_sheet(counts: Counts, *, full: bool = False) -> Sheet:
     """Each layer's parameters with the formula, in symbols and in numbers; `full`: also as others count, and MACs."""
-    spec = counts.spec
+    spec, call = counts.spec, counts.call
     layers = [(say("layer", k=0), counts.first, 1)]
     if counts.upper is not None:
         upper = say({2: "layer", 3: "two layers"}.get(spec.K, "layers"), k=1, last=spec.K - 1)
@@ -56,58 +51,52 @@ def parameters_sheet(counts: Counts, *, full: bool = False) -> Sheet:
     )
     totals: list[tuple[Cell, ...]] = [(Mark(say("total"), "strong"), told, Mark(f"{counts.total:,}", "strong"))]
     if full:
-        totals += _other_totals(counts)
+        totals.append((say("of it"), say("recurrent matrices"), f"{counts.recurrent:,}"))
+        if spec.bias and spec.kind.keras_biases == 1 and not spec.P:
+            fewer = spec.K * spec.R * spec.G * spec.D
+            totals.append(("Keras", say("one bias fewer", fewer=fewer), f"{counts.total - fewer:,}"))
+        if call is not None:
+            told = say("MACs of", T=call.T, each=counts.macs_per_step, formula=call.T_formula)
+            totals.append(("MACs", told, f"{counts.macs:,}"))
     columns = (Column(""), Column("", whole=False), Column("", right=True))
     why_two = say(f"two biases {spec.cell.removesuffix('Cell')}") if spec.bias else ""
     return Sheet(say("parameters title"), columns, tuple(rows), tuple(totals), why_two)
 
 
-def _other_totals(counts: Counts) -> list[tuple[Cell, ...]]:
-    """What of it is recurrent, what Keras counts, and MACs where there is a call."""
-    spec, call = counts.spec, counts.call
-    totals: list[tuple[Cell, ...]] = [(say("of it"), say("recurrent matrices"), f"{counts.recurrent:,}")]
-    if spec.bias and spec.kind.keras_biases == 1 and not spec.P:
-        fewer = spec.K * spec.R * spec.G * spec.D
-        totals.append(("Keras", say("one bias fewer", fewer=fewer), f"{counts.total - fewer:,}"))
-    if counts.macs is not None and call is not None:
-        told = say("MACs of", T=call.T, each=counts.macs_per_step, formula=call.T_formula)
-        totals.append(("MACs", told, f"{counts.macs:,}"))
-    return totals
-
-
-def _memory_sheet(counts: Counts) -> Sheet:
-    """What training keeps until backward, in elements, and in bytes of the dtype."""
-    assert counts.call is not None  # nothing is kept before there is a call
+def counts_blocks(counts: Counts) -> tuple[Block, ...]:
+    """What there is to count of a call besides parameters; nothing without a call."""
+    if counts.call is None:
+        return ()
     terms = kept_for_backward(counts.spec, counts.call)
     total = sum(term.value for term in terms)
     size = say("size", size=number_of_bytes(total * DTYPES[counts.dtype]), dtype=counts.dtype)
-    return Sheet(
+    kept = Sheet(
         say("kept"),
         (Column(say("tensor"), whole=False), Column(say("formula"), whole=False), Column(say("elements"), right=True)),
         tuple((term.name, f"{term.formula} = {term.substituted}", f"{term.value:,}") for term in terms),
         ((Mark(say("total"), "strong"), size, Mark(f"{total:,}", "strong")),),
         say("kept how"),
     )
+    return kept, conventions_sheet(counts.spec, counts.call)
 
 
-def conventions_sheet(counts: Counts) -> Sheet:
+def conventions_sheet(spec: Spec, call: Call) -> Sheet:
     """One row a tool: its number, its formula and what is different about it."""
-    assert counts.call is not None  # other tools count calls
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             f"{one.tool}\n{one.version}",
             say("no number") if one.value is None else f"{one.value:,}\n{one.unit}",
             f"{one.formula}: {one.why}" if one.formula else one.why,
         )
-        for one in conventions(counts.spec, counts.call)
+        for one in conventions(spec, call)
     )
-    here = say("here", macs=counts.macs, total=counts.total)
+    counts = Counts(spec, call)
     columns = (
         Column(say("tool")),
         Column(say("its number"), right=True),
         Column(say("how it comes about"), whole=False),
     )
-    return Sheet(say("tools"), columns, rows, caption=here)
+    return Sheet(say("tools"), columns, rows, caption=say("here", macs=counts.macs, total=counts.total))
 
 
 def shapes_view(prediction: Prediction) -> Page:
@@ -123,22 +112,20 @@ def shapes_sheet(prediction: Prediction) -> Sheet:
         if c in tensors and tensors[h] == tensors[c]:
             del tensors[c]
             tensors = {f"{h}, {c}" if name == h else name: axes for name, axes in tensors.items()}
-    for name, packed in (("X.data", prediction.packed_X), ("Y.data", prediction.packed_Y)):
-        if packed is not None:
-            tensors[name] = packed
+    packed = {"X.data": prediction.packed_X, "Y.data": prediction.packed_Y}
+    tensors |= {name: axes for name, axes in packed.items() if axes is not None}
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (code(name), Mark(axes.formula, "symbol"), sizes(axes), meaning(spec, call, name))
         for name, axes in tensors.items()
     )
     columns = (Column(say("name")), Column(say("axes")), Column(say("sizes")), Column(say("what it is"), whole=False))
-    return Sheet(say("shapes"), columns, rows, caption=_in_torchs_words(prediction))
-
-
-def _in_torchs_words(prediction: Prediction) -> str:
-    """The symbols of this layer and what torch calls them; Keras' name, where it is another one."""
-    spec = prediction.spec
-    words = [] if spec.kind.step else [f"K={SYMBOLS['K'].argument}"]
-    words += [f"R=1+{SYMBOLS['R'].argument}"] if spec.R == 2 else []
-    words += [f"P={SYMBOLS['P'].argument}"] if spec.P else []
-    words += [] if spec.kind.step else ["Y=output", "hn=h_n", *(["cn=c_n"] if spec.has_c else [])]
-    return say("torch's words", more="".join(f", {word}" for word in words))
+    words = {
+        f"K={SYMBOLS['K'].argument}": not spec.kind.step,
+        f"R=1+{SYMBOLS['R'].argument}": spec.R == 2,
+        f"P={SYMBOLS['P'].argument}": spec.P,
+        "Y=output": not spec.kind.step,
+        "hn=h_n": not spec.kind.step,
+        "cn=c_n": not spec.kind.step and spec.has_c,
+    }
+    more = "".join(f", {word}" for word, there in words.items() if there)
+    return Sheet(say("shapes"), columns, rows, caption=say("torch's words", more=more))

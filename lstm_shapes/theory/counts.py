@@ -36,6 +36,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 from lstm_shapes.display import Shown
@@ -44,9 +45,6 @@ from lstm_shapes.language import has, language, say
 from ._grammar import value_of
 from .call import DTYPES, Call
 from .spec import Spec, with_directions
-
-_Symbols = Mapping[str, tuple[str, int]]
-"""A letter of a template -> how it is written, and its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +61,8 @@ class Term:
     value: int
 
     @classmethod
-    def of(cls, name: str, template: str, symbols: _Symbols) -> Term:
-        """What a template says of these sizes.
+    def of(cls, name: str, template: str, symbols: Mapping[str, tuple[str, int]]) -> Term:
+        """What a template says of these sizes: of each letter how it is written, and its size.
 
         >>> print(Term.of("bias", "4·2D", {"D": ("D", 256)}))
         bias: 4·2D = 4·2·256 = 2,048
@@ -185,8 +183,8 @@ class LayerCount:
     def terms(self) -> tuple[Term, ...]:
         """One direction by purpose: input, recurrent and bias of all gates, then the projection."""
         by = "" if self.spec.G == 1 else f"{self.spec.G}·"
-        terms = [self._term(name, by + template) for name, template in self._parts.items()]
-        return (*terms, self._term("projection", "P·D")) if self.spec.P else tuple(terms)
+        parts = {name: by + template for name, template in self._parts.items()}
+        return tuple(self._term(*part) for part in (parts | ({"projection": "P·D"} if self.spec.P else {})).items())
 
     @property
     def gates(self) -> tuple[Term, ...]:
@@ -402,81 +400,80 @@ def conventions(spec: Spec, call: Call) -> tuple[Convention, ...]:
     >>> Counts(Spec(28, 256, 2), Call(N=2, L=20)).macs
     32604160
     """
-    tools = [_flop_counter(spec, call), _torchinfo(spec, call)]
-    tools += [_by_hooks("thop", "0.1.1", spec, call), _by_hooks("ptflops", "0.7.5", spec, call)]
-    return (*tools, _keras(spec))
+    return (
+        Convention("FlopCounterMode", "torch 2.13.0, CPU", "FLOPs", *_flop_counter(spec, call)),
+        Convention("torchinfo", "1.8.0", "mult-adds", *_torchinfo(spec, call)),
+        Convention("thop", "0.1.1", "MACs", *_by_hooks(spec, call, thop=True)),
+        Convention("ptflops", "0.7.5", "MACs", *_by_hooks(spec, call, thop=False)),
+        Convention("Keras", "3.15.1", say("parameters"), *_keras(spec)),
+    )
 
 
-def _flop_counter(spec: Spec, call: Call) -> Convention:
+_Said = tuple[str, int | None, str]
+"""Formula, value and why."""
+
+
+def _flop_counter(spec: Spec, call: Call) -> _Said:
     # Packed rows of one length are a padded batch without padding, and torch's kernel treats them so.
     even = call.lengths is None or len(set(call.lengths)) == 1
-    fused = spec.cell == "LSTM" and not spec.P and even
-    value, formula = (0, "") if fused else (Counts(spec, call).flops, "2·MACs")
-    why = say("tool fused" if fused else "tool doubles")
-    return Convention("FlopCounterMode", "torch 2.13.0, CPU", "FLOPs", formula, value, why)
+    if spec.cell == "LSTM" and not spec.P and even:
+        return "", 0, say("tool fused")
+    return "2·MACs", Counts(spec, call).flops, say("tool doubles")
 
 
-def _torchinfo(spec: Spec, call: Call) -> Convention:
+def _torchinfo(spec: Spec, call: Call) -> _Said:
     """All parameters times the first two sizes of the output, whatever those are."""
     if call.lengths is not None:
-        return Convention("torchinfo", "1.8.0", "mult-adds", "", None, say("tool crashes"))
-    why, N = say("tool counts biases"), call.N or 1
+        return "", None, say("tool crashes")
+    rows, formula, reasons = call.padded, "N·L", [say("tool counts biases")]
     if spec.kind.step:
-        rows, formula = N * spec.D, "N·D" if call.batched else "D"
-        why += f"; {say('tool takes D')}"
-    elif call.batched:
-        rows, formula = N * call.L, "N·L"
-    else:
+        rows, formula = rows * spec.D, "N·D" if call.batched else "D"
+        reasons.append(say("tool takes D"))
+    elif not call.batched:
         width = spec.R * spec.H
-        rows, formula = call.L * width, "L·R·H" if spec.R > 1 else "L·H"
-        why += f"; {say('tool takes features', width=width)}"
-    value = rows * Counts(spec).total
-    return Convention("torchinfo", "1.8.0", "mult-adds", f"{formula}·{say('parameters')}", value, why)
+        rows, formula = rows * width, "L·R·H" if spec.R > 1 else "L·H"
+        reasons.append(say("tool takes features", width=width))
+    return f"{formula}·{say('parameters')}", rows * Counts(spec).total, "; ".join(reasons)
 
 
-# What a tool with hooks adds for one step of one sequence, in units of D, beside the matrix products and the biases.
-_ELEMENTWISE = {"thop": {"LSTM": 8, "GRU": 7, "RNN": 1}, "ptflops": {"LSTM": 10, "GRU": 7, "RNN": 1}}
-
-
-def _by_hooks(tool: str, version: str, spec: Spec, call: Call) -> Convention:
+def _by_hooks(spec: Spec, call: Call, *, thop: bool) -> _Said:
     """Products and elementwise work of every layer, times the first two sizes of X, also where the second is Q."""
-    thop, step = tool == "thop", spec.kind.step
+    step = spec.kind.step
     if not thop and (call.lengths is not None or (step and not call.batched)):
-        why = say("tool fails on packed" if call.lengths is not None else "tool fails on a step")
-        return Convention(tool, version, "MACs", "", None, why)
+        return "", None, say("tool fails on packed" if call.lengths is not None else "tool fails on a step")
+    rows, steps = call.padded, "N" if step else "N·L"
     reasons = [say("tool counts more" if spec.bias else "tool counts elementwise")]
-    if call.batched:
-        rows, steps = (call.N or 1) * (1 if step else call.L), "N" if step else "N·L"
-    else:
-        rows, steps = (spec.Q, "Q") if step else (call.L * spec.Q, "L·Q")
+    if not call.batched:
+        rows, steps = rows * spec.Q, "Q" if step else "L·Q"
         reasons.append(say("tool takes Q"))
     if call.lengths is not None:
         rows, steps = len(call.lengths) * max(call.lengths), "N·max(lengths)"
         reasons.append(say("tool counts padding"))
     if spec.P:
         reasons.append(say("tool ignores projection" if thop else "tool leaves out projection"))
-    # thop counts as if there were no projection.
-    hidden, H = ("D", spec.D) if thop or not spec.P else ("H", spec.H)
-    extra = _ELEMENTWISE[tool][spec.kind.layer]
-    elementwise = (extra + (2 * spec.G if spec.bias else 0)) * spec.D
-    first, upper = (spec.G * spec.D * (width + H) + elementwise for width in (spec.Q, spec.R * H))
-    total = spec.R * (first + (spec.K - 1) * upper)  # layers above the first are all alike
+    # thop counts as if there were no projection; I is the width that a layer reads.
+    hidden = ("D", spec.D) if thop or not spec.P else ("H", spec.H)
     gates, bias = f"{spec.G}·" if spec.G > 1 else "", f" + {2 * spec.G}D" if spec.bias else ""
-    # I is the width that a layer reads.
-    each = f"{gates}D·({'I' if spec.K > 1 else 'Q'} + {hidden}){bias} + {extra if extra > 1 else ''}D"
-    formula = f"{steps}·{'Σ' if spec.K * spec.R > 1 else ''}({each})"
-    return Convention(tool, version, "MACs", formula, rows * total, "; ".join(reasons))
+    # What is counted for one step of one sequence in units of D, beside the matrix products and the biases.
+    elementwise = {"LSTM": "8D" if thop else "10D", "GRU": "7D", "RNN": "D"}[spec.kind.layer]
+    first, upper = (
+        Term.of(
+            "each", f"{gates}D·(I + H){bias} + {elementwise}", {"I": (letter, width), "H": hidden, "D": ("D", spec.D)}
+        )
+        for letter, width in (("Q", spec.Q), ("I", spec.R * hidden[1]))
+    )
+    total = spec.R * (first.value + (spec.K - 1) * upper.value)  # layers above the first are all alike
+    formula = f"{steps}·{'Σ' if spec.K * spec.R > 1 else ''}({(upper if spec.K > 1 else first).formula})"
+    return formula, rows * total, "; ".join(reasons)
 
 
-def _keras(spec: Spec) -> Convention:
+def _keras(spec: Spec) -> _Said:
     """Parameters: Keras keeps one bias vector a gate, but two in a GRU with its default reset_after=True."""
-    total, fewer = Counts(spec).total, spec.K * spec.R * spec.G * spec.D
-    version, parameters = "3.15.1", say("parameters")
+    total, parameters = Counts(spec).total, say("parameters")
     if spec.P:
-        return Convention("Keras", version, parameters, "", None, say("tool has no projection"))
+        return "", None, say("tool has no projection")
     if not spec.bias or spec.kind.keras_biases == 2:
-        why = say("tool has two biases" if spec.bias else "tool has no biases")
-        return Convention("Keras", version, parameters, parameters, total, why)
-    factors = (("K", spec.K), ("R", spec.R), (str(spec.G), spec.G))
-    formula = f"{parameters} - {''.join(f'{symbol}·' for symbol, value in factors if value > 1)}D"
-    return Convention("Keras", version, parameters, formula, total - fewer, say("tool has one bias"))
+        return parameters, total, say("tool has two biases" if spec.bias else "tool has no biases")
+    factors = {"K": spec.K, "R": spec.R, str(spec.G): spec.G}
+    formula = f"{parameters} - {''.join(f'{symbol}·' for symbol, value in factors.items() if value > 1)}D"
+    return formula, total - prod(factors.values()) * spec.D, say("tool has one bias")

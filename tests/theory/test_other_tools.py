@@ -140,11 +140,11 @@ def test_torchinfo_takes_the_width_of_one_sequence_for_its_batch() -> None:
 def test_the_table_fits_80_columns() -> None:
     """Number and formula in each row, our own number below; a tool that says nothing says why."""
     spec = Spec(28, 256, 2, bidirectional=True, proj_size=9)
-    text = as_text(Page("", "", (conventions_sheet(Counts(spec, Call.of(spec, lengths=(5, 3)))),)), width=80)
+    text = as_text(Page("", "", (conventions_sheet(spec, Call.of(spec, lengths=(5, 3))),)), width=80)
     assert max(map(len, text.splitlines())) <= 80
     assert "packed input crashes it" in text
     assert "1,122,304 MACs" in " ".join(text.split())
-    assert len(conventions_sheet(Counts(spec, Call())).rows) == 5
+    assert len(conventions_sheet(spec, Call()).rows) == 5
 
 
 def test_as_plain_data() -> None:
