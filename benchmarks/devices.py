@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 import lstm_shapes as ls
 from lstm_shapes.errors import ShapeError
-from lstm_shapes.lab._own_layer import random_run
 from lstm_shapes.lab.check import Report
+from lstm_shapes.lab.run import random_run
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.laws import TOLERANCES, largest, laws
 from lstm_shapes.theory.spec import Spec

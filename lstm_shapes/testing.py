@@ -34,7 +34,7 @@ except ImportError as error:
 from .errors import ShapeError, SpecError
 from .theory.call import Call, dtype_name
 from .theory.laws import RULES, Law, largest, laws, rounding
-from .theory.spec import Spec
+from .theory.spec import Spec, by_attributes
 from .theory.symbols import CELLS
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def runs(
 
     Takes what `cases` takes, and the device and dtypes to run in.
     """
-    from .lab._own_layer import random_run
+    from .lab.run import random_run
 
     spec, call = draw(cases(*args, kinds=kinds, **options))
     seed, with_state = draw(st.integers(0, 2**32 - 1)), draw(st.booleans())
@@ -224,38 +224,34 @@ def assert_laws(
     Raises: AssertionError that names the law, its expression, the residual and the tolerance; also for a result
     of the wrong shape.
     """
-    from .lab._own_layer import ignores_state, is_torchs, random_run, spec_by_attributes
+    from .lab.run import ignores_state, is_torchs, random_run
 
-    given, spec = spec is not None, spec or spec_by_attributes(layer)
-    call = Call.of(spec, N=N, L=L) if lengths is None else Call.of(spec, lengths=lengths)
+    torchs = is_torchs(layer)
+    known = spec or (Spec.of(layer) if torchs else by_attributes(layer, "LSTM", {}))
+    call = Call.of(known, N=N, L=L) if lengths is None else Call.of(known, lengths=lengths)
     try:
-        run = random_run(spec, call, layer=layer, seed=seed)
+        random_run(known, call, layer=layer, seed=seed, with_state=False)  # results first: their shapes say more
+        run = random_run(known, call, layer=layer, seed=seed)
     except ShapeError as error:
-        hint = (
-            ""
-            if given or is_torchs(layer)
-            else f" Taken for an {spec.cell}; pass spec=Spec(…, cell='GRU') for another."
-        )
-        raise AssertionError(f"the layer is no {spec!r}: {error}{hint}") from error
+        taken = f" Taken for an {known.cell}; pass spec=Spec(…, cell='GRU') for another."
+        raise AssertionError(f"the layer is no {known!r}: {error}{'' if spec or torchs else taken}") from error
     most = rounding(run) if tolerance is None else tolerance * largest(run)
-    compared = is_torchs(layer) if like_torch is None else like_torch
-    source = layer if is_torchs(layer) else spec
-    checked = tuple(
-        law for law in laws(source, call=call, lang="en") if law.holds and (compared or not RULES[law.name].with_torchs)
-    )
+    compared = torchs if like_torch is None else like_torch
+    claimed = [law for law in laws(layer if torchs else known, call=call, lang="en") if law.holds]
+    checked = tuple(law for law in claimed if compared or not RULES[law.name].with_torchs)
     broken = [(law, residual) for law in checked if not (residual := law.residual(run)) <= most]
     if broken:
-        law, residual = broken[0]
-        others = ", ".join(f'"{other.name}"' for other, _ in broken[1:])
+        (law, residual), *more = broken
+        others = ", ".join(f'"{other.name}"' for other, _ in more)
         raise AssertionError(
             f'law "{law.name}" is broken: {law.expression}\n'
             f"residual {residual:.3g}, tolerance {most:.3g} ({dtype_name(run.X.dtype)})\n"
             f"{law.why} It holds with: {law.condition}.\n"
-            f"Tried with {spec!r}, N={call.N}, L={call.L}, lengths={call.lengths}, seed={seed}"
+            f"Tried with {known!r}, N={call.N}, L={call.L}, lengths={call.lengths}, seed={seed}"
             + (f"\nAlso broken: {others}" if others else "")
         )
     if ignores_state(run):
-        states = spec.states("0")
+        states = known.states("0")
         raise AssertionError(f"the state is ignored: layer(X, {states}) == layer(X) for random {states}")
     return checked
 

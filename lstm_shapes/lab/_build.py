@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from typing import TYPE_CHECKING, Any, cast, overload
 
 import torch
@@ -11,6 +13,7 @@ from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.theory._given import Built, Given, LayerBuilt, takes
 from lstm_shapes.theory.call import DTYPES, Call, dtype_name
 from lstm_shapes.theory.counts import Counts
+from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Source, Spec, whole
 
 if TYPE_CHECKING:
@@ -137,8 +140,6 @@ def _memory(device: torch.device) -> int | None:
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     if device.type == "cpu":
-        import os
-
         try:
             return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         except (AttributeError, ValueError, OSError):  # not a POSIX system
@@ -147,8 +148,5 @@ def _memory(device: torch.device) -> int | None:
 
 
 def bytes_of_call(spec: Spec, call: Call, dtype: str) -> int:
-    """A lower bound for what one call keeps alive: X, Y and the states."""
-    rows = (call.N or 1) * call.L
-    widths = spec.H + (spec.D if spec.has_c else 0)
-    states = 2 * widths * spec.K * spec.R * (call.N or 1)
-    return DTYPES[dtype] * (rows * (spec.Q + spec.R * spec.H) + states)
+    """A lower bound for what one call keeps alive: X, Y and the states before and after."""
+    return DTYPES[dtype] * sum(math.prod(axes.sizes) for axes in Prediction(spec, call).tensors.values())

@@ -203,7 +203,9 @@ def call_plainly(layer: Callable[..., Any], spec: Spec, inputs: Inputs) -> Retur
     finals = final if isinstance(final, tuple) else (final,)
     packed_Y = Y if isinstance(Y, PackedSequence) else None
     return Returned(
-        starts=given if given is not None else tuple(torch.zeros_like(_plain(s)) for s in finals),
+        starts=given
+        if given is not None
+        else tuple(torch.zeros_like(_plain(s)) for s in finals if isinstance(s, Tensor)),
         Y=Y if packed_Y is None else _padded(packed_Y, Prediction(spec, inputs.call)),
         finals=finals,
         packed_X=fed if isinstance(fed, PackedSequence) else None,

@@ -7,8 +7,8 @@ flop formulas, slices and laws from the numbers themselves.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, overload
 
 import torch
@@ -31,7 +31,6 @@ from ._calling import State, X, as_state, read_inputs
 from ._macs import measured_macs
 from ._torch_rules import axes_of
 from .run import Run, call_layer, run_given
-from .tensors import AnnotatedTensor
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -61,9 +60,7 @@ class Check:
     note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        plain = {"predicted": self.predicted, "measured": self.measured}
-        values = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
-        return {"claim": self.claim, **values, "by": self.by, "ok": self.ok, "note": self.note}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
 def _equal(claim: str, predicted: Any, measured: Any, by: str) -> Check:
@@ -76,75 +73,60 @@ def _checks(result: Run, yours: bool) -> Iterator[Check]:
     yield from _weight_checks(result, yours)
     macs, how = measured_macs(result.spec, result.call)
     yield _equal(say("claim MACs", formula=result.call.T_formula), result.prediction.counts.macs, macs, how)
-    yield from _slice_checks(result)
+    if shown := slices(result.prediction):
+        taken = [(one.axes, Expression.of(one.expression).value(result)) for one in shown]
+        same = sum(axes.sizes == tuple(value.shape) and axes == axes_of(value) for axes, value in taken)
+        yield _equal(say("claim slices", count=len(shown)), len(shown), same, say("by tensors"))
     yield from _law_checks(result)
 
 
 def _tensor_checks(result: Run) -> Iterator[Check]:
+    """The shape of each tensor: of a state that of torch's own check of its arguments."""
+    packed, X = result.packed_X, result.X.plain()
+    if packed is not None:
+        X, sizes = packed.data, packed.batch_sizes
+    else:
+        sizes = None
+        X = X if result.call.batched else X.unsqueeze(0 if result.spec.batch_first else 1)
     for name, axes in result.prediction.tensors.items():
         got, by = tuple(result.tensors[name].shape), say("by tensor")
         if name in _ASKED and isinstance(result.layer, nn.RNNBase):
-            got, by = _asked_for(result, name), _ASKED[name]
+            K, *N, width = getattr(result.layer, _ASKED[name])(X, sizes)
+            got, by = (K, *(N if result.call.batched else ()), width), _ASKED[name]
         yield _equal(say("claim shape", name=name, formula=axes.formula), axes.sizes, got, by)
 
 
-def _asked_for(result: Run, name: str) -> tuple[int, ...]:
-    """The sizes of h0 or c0 that torch's own check of its arguments asks for."""
-    X, packed, asked = result.X.plain(), result.packed_X, getattr(result.layer, _ASKED[name])
-    if packed is not None:
-        return tuple(asked(packed.data, packed.batch_sizes))
-    if result.call.batched:
-        return tuple(asked(X, None))
-    K, _, width = asked(X.unsqueeze(0 if result.spec.batch_first else 1), None)
-    return K, width
-
-
 def _weight_checks(result: Run, yours: bool) -> Iterator[Check]:
-    """Shapes, numbers and bytes of the weights."""
+    """Shapes, numbers and bytes of what the layer computes with: parameters, or what weight_norm makes of some."""
     counts, layer, predicted = result.prediction.counts, result.layer, result.prediction.weights
-    weights = _weights(result)
+    weights: dict[str, Tensor] = {}
+    for name in predicted:
+        weight = weights[name] = getattr(layer, name, None)  # type: ignore[assignment]
+        if not isinstance(weight, Tensor):
+            told = f"{type(layer).__qualname__}.{name}"
+            raise SpecError(told, "a tensor", weight, "Quantised weights cannot be held against shapes")
     # weight_norm, prune and the like work a weight out from other parameters, which are counted elsewhere.
     made_of_others = not set(predicted) <= dict(layer.named_parameters()).keys()
     by = say("by attributes") if made_of_others else "named_parameters()"
     same = sum(tuple(weights[name].shape) == axes.sizes for name, axes in predicted.items())
     yield _equal(say("claim weights", count=len(predicted)), len(predicted), same, by)
-    by_layer = [0] * result.spec.K
-    for name, weight in weights.items():
-        _, _, number = name.removesuffix("_reverse").partition("_l")
-        by_layer[int(number) if number.isdigit() else 0] += weight.numel()
-    for part, got in zip(counts.layers, by_layer, strict=True):
-        yield _equal(say("claim layer", k=part.index, formula=part.formula), part.total, got, "numel()")
+    numbers = [weight.numel() for weight in weights.values()]
+    each = len(numbers) // result.spec.K
+    for part in counts.layers:
+        here = sum(numbers[part.index * each : (part.index + 1) * each])
+        yield _equal(say("claim layer", k=part.index, formula=part.formula), part.total, here, "numel()")
     recurrent = sum(weight.numel() for name, weight in weights.items() if name.startswith("weight_hh"))
     size = sum(weight.numel() * weight.element_size() for weight in weights.values())
     yield _equal(say("claim recurrent"), counts.recurrent, recurrent, "numel()")
     yield _equal(say("claim bytes", dtype=counts.dtype), counts.bytes, size, "element_size()")
-    yield _equal(say("claim total"), counts.total, sum(by_layer), "numel()")
+    yield _equal(say("claim total"), counts.total, sum(numbers), "numel()")
     if made_of_others:
         return
     import torchinfo
 
-    # It puts flags of the model it looks at, so it never sees a layer that is not ours.
+    # It puts flags on the model it looks at, so it never sees a layer that is not ours.
     info = torchinfo.summary(build(result.spec, device="meta") if yours else layer, verbose=0).total_params
     yield _equal(say("claim total"), counts.total, info, "torchinfo.summary")
-
-
-def _weights(result: Run) -> dict[str, Tensor]:
-    """What the layer computes with, by torch's names: its parameters, or what weight_norm and the like make of them."""
-    found = {name: getattr(result.layer, name, None) for name in result.prediction.weights}
-    for name, weight in found.items():
-        if not isinstance(weight, Tensor):
-            kind = type(result.layer).__qualname__
-            raise SpecError(f"{kind}.{name}", "a tensor", weight, "Quantised weights cannot be held against shapes")
-    return {name: weight for name, weight in found.items() if isinstance(weight, Tensor)}
-
-
-def _slice_checks(result: Run) -> Iterator[Check]:
-    """Each slice that `explain` shows, taken from the real tensors."""
-    found = slices(result.prediction)
-    taken = [(one.axes, Expression.of(one.expression).value(result)) for one in found]
-    same = sum(axes.sizes == tuple(value.shape) and axes == axes_of(value) for axes, value in taken)
-    if found:
-        yield _equal(say("claim slices", count=len(found)), len(found), same, say("by tensors"))
 
 
 def _law_checks(result: Run) -> Iterator[Check]:
@@ -155,15 +137,16 @@ def _law_checks(result: Run) -> Iterator[Check]:
     if result.X.device.type == "meta":
         return  # no numbers to compare
     short, part = _shortened(result)
+    known = laws(result.layer, call=result.call)
     for run_, exact in ((result, True), (short, False)):
-        for law in laws(run_.layer, call=run_.call):
+        for law in known if run_ is result else laws(short.layer, call=short.call):
             if law.holds and law.exact == exact:
                 residual, tolerance = law.residual(run_), law.tolerance(run_)
                 key = "tolerance, part" if part else "tolerance"
                 note = "" if exact else say(key, tolerance=f"{tolerance:.0e}", sizes=part)
                 ok = residual <= tolerance
                 yield Check(law.expression, say("no difference"), f"{residual:.1g}", say("by numbers"), ok, note)
-    for law in laws(result.layer, call=result.call):
+    for law in known:
         if not law.holds and law.exact and (residual := law.residual(result)) > 0:
             claim = law.expression.replace(" == ", " != ")
             told = say("other shapes") if residual == float("inf") else f"{residual:.1g}"
@@ -172,20 +155,19 @@ def _law_checks(result: Run) -> Iterator[Check]:
 
 def _shortened(result: Run) -> tuple[Run, str]:
     """The run, or its first rows and steps, and how many: some laws call the layer once for each row and each step."""
-    call, spec = result.call, result.spec
+    call = result.call
     most = {"N": min(call.N or 1, _MOST_ROWS), "L": min(call.L, _MOST_STEPS)}
     if most == {"N": call.N or 1, "L": call.L}:
         return result, ""
-
-    def first(tensor: AnnotatedTensor) -> Tensor:
-        kept = [slice(most.get(name)) for name in tensor.axes.names]
-        return tensor.plain()[tuple(kept)]
-
-    starts = as_state([first(state) for state in (result.h0, result.c0) if state is not None])
+    first = {
+        name: tensor.plain()[tuple(slice(most.get(axis)) for axis in tensor.axes.names)]
+        for name, tensor in result.tensors.items()
+    }
+    starts = as_state([first[name] for name in ("h0", "c0") if name in first])
     lengths = call.lengths and tuple(min(length, most["L"]) for length in call.lengths[: most["N"]])
-    short = call_layer(result.layer, spec, read_inputs(result.layer, spec, first(result.X), starts, lengths))
+    inputs = read_inputs(result.layer, result.spec, first["X"], starts, lengths)
     sizes = ", ".join(f"{name}={size}" for name, size in most.items())
-    return short, sizes
+    return call_layer(result.layer, result.spec, inputs), sizes
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -246,25 +228,28 @@ def prove(given: Given) -> Proof:
 
 def prove_given(given: Given) -> Proof:
     """What `prove` returns."""
-    with alone(), plain_mode():
+    spec, call, twin = given.spec, None, None
+    # No gradients, no autocast, no inference mode: under those a layer, or torch's counter, answers otherwise.
+    with (
+        alone(),
+        torch.inference_mode(False),
+        torch.no_grad(),
+        torch.autocast("cpu", enabled=False),
+        torch.autocast("cuda", enabled=False),
+    ):
         if given.module is not None:
-            return _prove_run(run_given(given), yours=True)
-        spec, call = given.spec, given.call
-        small_spec, small = _runnable(spec, call, given.precision)
-        twin = (small_spec, small) != (spec, call)
-        state = None if twin else given.state
-        smaller = replace(given, spec=small_spec, state=state, N=small.N, L=small.L, lengths=small.lengths)
-        with one_thread_below(Counts(small_spec, small).macs or 0):
-            return _prove_run(run_given(smaller), original=(spec, call) if twin else None)
-
-
-def _prove_run(result: Run, *, yours: bool = False, original: tuple[Spec, Call] | None = None) -> Proof:
-    """The checks of a call that has been made. `original` is what the run is a twin of."""
-    twin = result.spec if original else None
-    spec, call = original or (result.spec, result.call)
-    with one_thread_below(result.prediction.counts.macs or 0):
-        checks = tuple(_checks(result, yours))
-    return Proof(spec, call, checks, str(result.X.device), dtype_name(result.X.dtype), twin)
+            result = run_given(given)
+        else:
+            call = given.call
+            small_spec, small = _runnable(spec, call, given.precision)
+            if (small_spec, small) != (spec, call):
+                twin = small_spec
+                given = replace(given, spec=twin, state=None, N=small.N, L=small.L, lengths=small.lengths)
+            with one_thread_below(Counts(small_spec, small).macs or 0):
+                result = run_given(given)
+        with one_thread_below(result.prediction.counts.macs or 0):
+            checks = tuple(_checks(result, given.module is not None))
+    return Proof(spec, call or result.call, checks, str(result.X.device), dtype_name(result.X.dtype), twin)
 
 
 def _runnable(spec: Spec, call: Call, dtype: str) -> tuple[Spec, Call]:
@@ -289,22 +274,11 @@ _SMALL_MACS = 10**9
 def one_thread_below(macs: int, most: int = _SMALL_MACS) -> Iterator[None]:
     """One thread of torch's inside, as many as before afterwards; nothing changes above `most` MACs."""
     before = torch.get_num_threads()
-    if macs > most or before == 1:
-        yield
-        return
-    torch.set_num_threads(1)
+    few = macs <= most and before > 1
     try:
+        if few:
+            torch.set_num_threads(1)
         yield
     finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def plain_mode() -> Iterator[None]:
-    """No gradients, no autocast, no inference mode: under those a layer, or torch's counter, answers otherwise."""
-    with ExitStack() as modes:
-        modes.enter_context(torch.inference_mode(False))
-        modes.enter_context(torch.no_grad())
-        for device in ("cpu", "cuda"):
-            modes.enter_context(torch.autocast(device, enabled=False))
-        yield
+        if few:
+            torch.set_num_threads(before)

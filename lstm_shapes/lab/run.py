@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.display import Shown
-from lstm_shapes.errors import SpecError
+from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.language import language
 from lstm_shapes.theory._given import Built, Given, LayerPlaced, takes
+from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call, dtype_name
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Source, Spec
@@ -29,7 +30,9 @@ from .tensors import AnnotatedTensor, annotate
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["Run", "call_layer", "run", "run_given"]
+__all__ = ["Run", "call_layer", "ignores_state", "is_torchs", "random_run", "run", "run_given"]
+
+_NAMES = ("X", "h0", "c0", "Y", "hn", "cn")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -61,8 +64,7 @@ class Run(Shown):
         return copied
 
     def __iter__(self) -> Iterator[AnnotatedTensor]:
-        every = (self.X, self.Y, self.hn, self.cn)
-        return iter([tensor for tensor in every if tensor is not None])
+        return (tensor for name, tensor in self.tensors.items() if name not in ("h0", "c0"))
 
     @property
     def prediction(self) -> Prediction:
@@ -77,8 +79,7 @@ class Run(Shown):
     @property
     def tensors(self) -> dict[str, AnnotatedTensor]:
         """The tensors of the call by name, in the order of the call."""
-        every = {name: getattr(self, name) for name in ("X", "h0", "c0", "Y", "hn", "cn")}
-        return {name: tensor for name, tensor in every.items() if tensor is not None}
+        return {name: getattr(self, name) for name in _NAMES if getattr(self, name) is not None}
 
     def compute(self, name: str, operands: Sequence[Any], arguments: Sequence[Any]) -> Any:
         """One operation of an expression by torch, on values that are computed already; X, Y, hn, … are without any."""
@@ -165,21 +166,100 @@ def run_given(given: Given) -> Run:
     spec = given.spec
     if given.module is not None:
         layer = given.layer
-        like = next(layer.parameters(), torch.empty(0, **PLAIN))  # a quantised layer keeps its weights elsewhere
-        _require_place(like, given.device, given.dtype)
-        device, dtype = like.device, like.dtype
+        _require_place(_like(layer), given.device, given.dtype)
         if given.x is not None:
             x, state = arriving(given)
             return call_layer(layer, spec, read_inputs(layer, spec, x, state, given.lengths))
-        call = given.call
-    else:
-        device = as_device("cpu" if given.device is None else given.device)
-        dtype, call = as_dtype(given.precision), given.call
+    call, device = given.call, "cpu" if given.device is None else given.device
+    if given.module is None:
         needed = bytes_of_call(spec, call, given.precision)
-        require_memory(needed, device, f"X, Y and states for N={call.N}, L={call.L}")
-        layer = new_layer(spec, device, dtype, given.seed)
-    X = _drawn(spec, call, device, dtype, given.seed + (given.module is None))
+        require_memory(needed, as_device(device), f"X, Y and states for N={call.N}, L={call.L}")
+        layer = new_layer(spec, device, given.precision, given.seed)
+    X = _drawn(Prediction(spec, call).X, layer, generator(given.seed + (given.module is None)))
     return call_layer(layer, spec, read_inputs(layer, spec, X, given.state, call.lengths))
+
+
+def random_run(
+    spec: Spec,
+    call: Call,
+    *,
+    layer: nn.Module | None = None,
+    device: Any = "cpu",
+    dtype: Any = "float32",
+    seed: int = 0,
+    with_state: bool = True,
+) -> Run:
+    """A run on X and, if wanted, a state drawn from `seed`: of a new layer, or of one that need not be torch's."""
+    made = new_layer(spec, device, dtype, seed) if layer is None else layer
+    predicted, numbers = Prediction(spec, call), generator(seed)
+    every = (predicted.X, predicted.h0, predicted.c0)
+    X, *state = [_drawn(axes, made, numbers) for axes in every if axes is not None]
+    return call_layer(made, spec, Inputs(call, X, state=tuple(state) if with_state else None))
+
+
+def is_torchs(layer: nn.Module) -> bool:
+    """Whether a layer is one of torch's own recurrent classes or a subclass."""
+    return isinstance(layer, (nn.RNNBase, nn.RNNCellBase))
+
+
+def ignores_state(run: Run) -> bool:
+    """Whether the layer returns the same without the state that this run started from.
+
+    relu may hold a unit at zero whatever it starts from, so far larger states of both signs are tried as well.
+    """
+    starts = [start.plain() for start in (run.h0, run.c0) if start is not None]
+
+    def results(state: tuple[Tensor, ...] | None) -> list[Tensor]:
+        return call_plainly(run.layer, run.spec, Inputs(run.call, run.X.plain(), state=state)).results
+
+    with torch.no_grad():
+        without = results(None)
+        scaled = (tuple(scale * start for start in starts) for scale in (1, 100, -100))
+        return all(all(map(torch.equal, results(state), without)) for state in scaled)
+
+
+def call_layer(layer: nn.Module, spec: Spec, inputs: Inputs) -> Run:
+    """One call of a layer whose Spec is known, its tensors named.
+
+    Raises: ShapeError for a result that is missing or misshapen, as of a layer that is not torch's.
+    """
+    axes, returned = Prediction(spec, inputs.call).tensors, call_plainly(layer, spec, inputs)
+    results = returned.finals if spec.kind.step else (returned.Y, *returned.finals)
+    named = [name for name in axes if name in ("Y", "hn", "cn")]
+    if len(results) != len(named) or not all(isinstance(result, Tensor) for result in results):
+        form = spec.states("n") if spec.kind.step else f"Y, {spec.states('n')}"
+        raise ShapeError("the result", form, got=", ".join(type(result).__name__ for result in results))
+    values: dict[str, Any] = dict(zip(named, results, strict=True))
+    for name, result in values.items():
+        if tuple(result.shape) != axes[name].sizes:
+            raise ShapeError(name, axes[name].formula, expected=axes[name].sizes, got=tuple(result.shape))
+    values |= {"X": inputs.X} | dict(zip(("h0", "c0"), returned.starts, strict=False))
+    tensors = {name: annotate(values[name], axes[name]) if name in axes else None for name in _NAMES}
+    packed = {"packed_X": returned.packed_X, "packed_Y": returned.packed_Y}
+    return Run(layer, spec, inputs.call, **tensors, **packed)  # type: ignore[arg-type]  # X, h0 and hn always are
+
+
+def _like(layer: nn.Module) -> Tensor:
+    """A tensor of the layer's device and dtype; a quantised layer keeps its weights elsewhere."""
+    return next(layer.parameters(), torch.empty(0, **PLAIN))
+
+
+def _drawn(axes: Axes, layer: nn.Module, numbers: torch.Generator) -> Tensor:
+    """Normal numbers in the layer's place, the same on every device; on meta there are none."""
+    like = _like(layer)
+    if like.device.type == "meta":
+        return torch.empty(axes.sizes, device="meta", dtype=like.dtype)
+    return torch.randn(axes.sizes, generator=numbers, **PLAIN).to(like.device, like.dtype)
+
+
+def _require_place(weight: Tensor, device: Any, dtype: Any) -> None:
+    """A layer of yours runs where it is; a device or dtype that says otherwise would be ignored."""
+    if device is not None and as_device(device) != weight.device:
+        hint = f"The weights are on {weight.device}; move them with layer.to({str(device)!r})"
+        raise SpecError("device", "that of the layer", str(device), hint)
+    if dtype is not None and as_dtype(dtype) != weight.dtype:
+        hint = f"The weights are {weight.dtype}; convert them with layer.to({as_dtype(dtype)})"
+        raise SpecError("dtype", "that of the layer", str(dtype), hint)
 
 
 _COMPUTED: dict[str, Callable[..., Any]] = {
@@ -202,32 +282,3 @@ def _off_graph(value: Any) -> Any:
     if isinstance(value, PackedSequence):
         return value._replace(data=_off_graph(value.data))
     return value.detach() if isinstance(value, Tensor) and not value.is_leaf else value
-
-
-def _require_place(weight: Tensor, device: Any, dtype: Any) -> None:
-    """A layer of yours runs where it is; a device or dtype that says otherwise would be ignored."""
-    if device is not None and as_device(device) != weight.device:
-        hint = f"The weights are on {weight.device}; move them with layer.to({str(device)!r})"
-        raise SpecError("device", "that of the layer", str(device), hint)
-    if dtype is not None and as_dtype(dtype) != weight.dtype:
-        hint = f"The weights are {weight.dtype}; convert them with layer.to({as_dtype(dtype)})"
-        raise SpecError("dtype", "that of the layer", str(dtype), hint)
-
-
-def _drawn(spec: Spec, call: Call, device: torch.device, dtype: torch.dtype, seed: int) -> Tensor:
-    sizes = Prediction(spec, call).X.sizes
-    if device.type == "meta":
-        return torch.empty(sizes, device=device, dtype=dtype)
-    return torch.randn(sizes, generator=generator(seed), **PLAIN).to(device=device, dtype=dtype)
-
-
-def call_layer(layer: nn.Module, spec: Spec, inputs: Inputs) -> Run:
-    """One call of a layer whose Spec is known, its tensors named."""
-    prediction, returned = Prediction(spec, inputs.call), call_plainly(layer, spec, inputs)
-    values = {"X": inputs.X, "Y": returned.Y}
-    values |= dict(zip(("h0", "c0"), returned.starts, strict=False))
-    values |= dict(zip(("hn", "cn"), returned.finals, strict=False))
-    named: dict[str, Any] = dict.fromkeys(("X", "h0", "c0", "Y", "hn", "cn"))
-    for name, axes in prediction.tensors.items():
-        named[name] = annotate(values[name], axes)  # type: ignore[arg-type]  # Y is there where it is predicted
-    return Run(layer, spec, inputs.call, **named, packed_X=returned.packed_X, packed_Y=returned.packed_Y)

@@ -335,7 +335,7 @@ def test_prove_leaves_the_threads_also_where_a_check_stops_it(monkeypatch: pytes
     def stop(*_: object) -> None:
         raise RuntimeError("stopped")
 
-    monkeypatch.setattr(proof, "_slice_checks", stop)
+    monkeypatch.setattr(proof, "_law_checks", stop)
     with pytest.raises(RuntimeError, match=r"^stopped$"):
         prove(7, 5, N=3, L=4)
     assert torch.get_num_threads() == 3
