@@ -505,33 +505,32 @@ class _Operands:
 
     def _kind_problem(self) -> Problem:
         """A pair where one tensor is wanted, one tensor where a pair is, or another nesting."""
-        state, pair = self.state, self.spec.has_c
-        fix = self._pair_advice() if pair else self._single_advice()
-        made = fix.made if isinstance(fix.made, (Operand, Group)) and self._is_state(fix.made) else None
-        sizes = tuple(axes.sizes for axes in self.wanted)
-        runs = made is not None and (not sizes or tuple(part.shape for part in leaves(made)) == sizes)
-        got = form(state)
+        state, pair, sizes = self.state, self.spec.has_c, tuple(axes.sizes for axes in self.wanted)
+        got, fix = form(state), _Fix("Leave the state out to start from zeros")
         if isinstance(state, Group) and state.kind == "arguments":
             got = f"{len(state.parts)} arguments, {', '.join(str(form(part)) for part in state.parts)}"
+            says = "The state is one argument" if pair else f"{self.spec.cell} has no cell state"
+            hint = f"{says}: {self.words.layer}({self.words.x}, {{}})"
+            fix = _Fix(hint, "(h0, c0)", Group(state.parts)) if pair else _Fix(hint, "h0", state.parts[0])
+        elif isinstance(state, Group):
+            fix = self._pair_of(state) if pair else self._one_of(state)
+        elif isinstance(state, Operand):
+            fix = self._pair_of_one(state)
+        made = fix.made if isinstance(fix.made, (Operand, Group)) and self._is_state(fix.made) else None
+        runs = made is not None and (not sizes or tuple(part.shape for part in leaves(made)) == sizes)
         formula = f"{self.spec.states('0')} for {self.spec.cell}"
         expected = (sizes if pair else sizes[0]) if sizes else None
         return Problem("state", formula, expected, got, fix.said, "state-kind", fix.code if runs else "")
 
-    def _pair_advice(self) -> _Fix:
-        """Towards (h0, c0)."""
-        word, state, layer, x = self.words.state, self.state, self.words.layer, self.words.x
-        if isinstance(state, Operand):
-            return self._one_for_two(state)
-        if not isinstance(state, Group):
-            return _Fix("Leave the state out to start from zeros")
-        parts, tensors = state.parts, list(leaves(state))
-        if state.kind == "arguments":
-            return _Fix(f"The state is one argument: {layer}({x}, {{}})", "(h0, c0)", Group(parts))
-        if len(parts) == 1 and isinstance(parts[0], Group):
+    def _pair_of(self, state: Group) -> _Fix:
+        """(h0, c0) of a tuple or list."""
+        word, parts, tensors = self.words.state, state.parts, list(leaves(state))
+        kinds = [type(part) for part in parts]
+        if kinds == [Group]:
             return _Fix("{} takes off the outer tuple", f"{word}[0]", parts[0])
         if len(parts) == 1 and isinstance(parts[0], Operand):
-            return replace(self, state=parts[0], words=replace(self.words, state=f"{word}[0]"))._pair_advice()
-        if len(parts) == 2 and isinstance(parts[0], Operand) and isinstance(parts[1], Group):
+            return replace(self, words=replace(self.words, state=f"{word}[0]"))._pair_of_one(parts[0])
+        if kinds == [Operand, Group]:
             hint = "This is all that a layer returns, (Y, (hn, cn)): {} is its state"
             return _Fix(hint, f"{word}[1]", parts[1])
         pairs = [part for part in parts if isinstance(part, Group) and len(part.parts) == 2]
@@ -541,35 +540,30 @@ class _Operands:
             fix = f"(torch.{join}([h for h, c in {word}]), torch.{join}([c for h, c in {word}]))"
             made = Group(tuple(_joined(tensors[at::2], flat) for at in (0, 1)))
             return _Fix("One tensor holds all layers; of a pair for each layer make {}", fix, made)
-        if len(parts) == 2 and any(not isinstance(part, Operand) for part in parts):
+        if len(parts) == 2 and kinds != [Operand, Operand]:
             return _Fix("h0 and c0 are one tensor each, all layers in it; leave the state out to start from zeros")
-        return _Fix(f"Pass two tensors: {layer}({x}, (h0, c0)), one of each for all layers")
+        return _Fix(f"Pass two tensors: {self.words.layer}({self.words.x}, (h0, c0)), one of each for all layers")
 
-    def _one_for_two(self, state: Operand) -> _Fix:
-        """One tensor for an LSTM: h0 alone, or both states in it."""
+    def _pair_of_one(self, state: Operand) -> _Fix:
+        """(h0, c0) of one tensor: h0 alone, or both states in it."""
         word, step = self.words.state, self.spec.kind.step
-        returned = f"{'h, c' if step else 'Y, (hn, cn)'} = … returns such a pair"
-        full = len(self.wanted[0]) if self.wanted else 2 if step else 3
         says = "One tensor is taken apart along its first axis, as if that held h and c"
+        says += f"; {'h, c' if step else 'Y, (hn, cn)'} = … returns such a pair"
+        full = len(self.wanted[0]) if self.wanted else 2 if step else 3
         if self._fits(state):
             wide = self.wanted[1].sizes
             c0 = f"{word}.new_zeros{wide}" if self.spec.P else f"torch.zeros_like({word})"
-            hint = f"{says}; {returned}. Where c starts from zeros that is {{}}"
+            hint = f"{says}. Where c starts from zeros that is {{}}"
             return _Fix(hint, f"({word}, {c0})", Group((state, replace(state, shape=wide))))
         if state.rank == full + 1 and state.shape[0] == 2:
             half = replace(state, shape=state.shape[1:])
             hint = "Both states are kept in one tensor: {} takes it apart along its first axis"
             return _Fix(hint, f"({word}[0], {word}[1])", Group((half, half)))
-        return _Fix(f"{says}; {returned}")
+        return _Fix(says)
 
-    def _single_advice(self) -> _Fix:
-        """Towards h0 alone."""
-        word, state, spec = self.words.state, self.state, self.spec
-        if not isinstance(state, Group):
-            return _Fix("Leave the state out to start from zeros")
-        only, call, parts = f"{spec.cell} has no cell state", f"{self.words.layer}({self.words.x}, {{}})", state.parts
-        if state.kind == "arguments":
-            return _Fix(f"{only}: {call}", "h0", parts[0])
+    def _one_of(self, state: Group) -> _Fix:
+        """h0 alone of a tuple or list."""
+        word, spec, parts = self.words.state, self.spec, state.parts
         tensors = [part for part in parts if isinstance(part, Operand)]
         fitting = [at for at, part in enumerate(parts) if self._fits(part)]
         each = not spec.kind.step and not fitting and len(tensors) == len(parts) == spec.K * spec.R
@@ -579,9 +573,10 @@ class _Operands:
         if len(parts) == 2 and fitting == [1]:
             hint = "If this is all that the layer returned, (Y, hn), its state is {}"
             return _Fix(hint, f"{word}[1]", parts[1])
+        says = f"{spec.cell} has no cell state, and its state is one tensor"
         if not parts or not isinstance(parts[0], Operand):
-            return _Fix(f"{only}, and its state is one tensor: {call.replace('{}', 'h0')}")
-        return _Fix(f"{only}, and its state is one tensor, {{}}: {call}", f"{word}[0]", parts[0])
+            return _Fix(f"{says}: {self.words.layer}({self.words.x}, h0)")
+        return _Fix(f"{says}, {{}}: {self.words.layer}({self.words.x}, {{}})", f"{word}[0]", parts[0])
 
     def _fits(self, part: Value) -> bool:
         return isinstance(part, Operand) and bool(self.wanted) and part.shape == self.wanted[0].sizes
@@ -610,54 +605,56 @@ class _Operands:
 
     def _advice(self, role: str, got: tuple[int, ...], axes: Axes) -> Iterator[_Fix]:
         """What makes this shape the wanted one; where each axis differs for a reason of its own, one for each."""
-        word, want = self.words.of(role), axes.sizes
-        H, K = want[-1], self.spec.K
-        if len(got) != len(want):
-            of_rank = self._axis_too_many(word, got, want) or self._axis_too_few(word, got, want)
-            yield of_rank or _Fix("To start from zeros leave the state out, or write {}", self._zeros(want))
-        elif len(want) > 1 and got == (want[1], want[0], *want[2:]):
-            never = "batch_first never moves the axes of a state" if len(want) == 3 else "Its axes are exchanged"
-            yield _Fix(f"{never}: {{}} (never view or reshape)", f"{word}.transpose(0, 1).contiguous()")
-        elif self.spec.R == 2 and len(want) == 3 and got == (K, want[1], 2 * H):
-            hint = "Both directions stand side by side in it; a layer wants a row for each: {}"
-            yield _Fix(hint, f"torch.stack({word}.chunk(2, -1), 1).flatten(0, 1)")
-        else:
-            if got[-1] != H:
-                yield self._width(role, got, want)
-            if len(want) > 1 and axes.names[-2] == "N" and got[-2] != want[-2]:
-                yield self._batch(word, got, want)
-            if axes.names[0] in ("K", "K·R") and got[0] != want[0]:
-                yield self._rows(word, got, want)
+        word, want, rank = self.words.of(role), axes.sizes, len(axes)
+        for before, hint, code in self._whole_changes(word, got, want):
+            if got == before:
+                yield _Fix(hint, code)
+                return
+        if len(got) != rank:
+            if len(got) == 3 and rank == 2 and not self.spec.kind.step:
+                yield _Fix(f"x has no batch axis and {word} has one: one of them lacks it, or has it too many")
+            else:
+                yield _Fix("To start from zeros leave the state out, or write {}", self._zeros(want))
+            return
+        if got[-1] != want[-1]:
+            yield self._width(role, got, want)
+        if rank > 1 and axes.names[-2] == "N" and got[-2] != want[-2]:
+            yield self._batch(word, got, want)
+        if axes.names[0] in ("K", "K·R") and got[0] != want[0]:
+            yield self._rows(word, got, want)
 
-    def _axis_too_many(self, word: str, got: tuple[int, ...], want: tuple[int, ...]) -> _Fix | None:
-        if len(got) != len(want) + 1:
-            return None
-        one = next((at for at in range(len(want)) if got[at] == 1 and got[:at] + got[at + 1 :] == want), None)
-        if one is not None:
-            return _Fix(f"{{}} leaves out its axis of size 1, and is {want}", f"{word}.squeeze({one})")
-        if self.spec.kind.step and got[1:] == want:
-            return _Fix(f"It holds {got[0]} layers, and a cell is one: {{}} is the top one", f"{word}[-1]")
-        if len(want) == 2 and not self.spec.kind.step:
-            return _Fix(f"x has no batch axis and {word} has one: one of them lacks it, or has it too many")
-        return None
-
-    def _axis_too_few(self, word: str, got: tuple[int, ...], want: tuple[int, ...]) -> _Fix | None:
+    def _whole_changes(
+        self, word: str, got: tuple[int, ...], want: tuple[int, ...]
+    ) -> Iterator[tuple[tuple[int, ...], str, str]]:
+        """The shapes that one change makes the wanted one, what is said of it, and the change."""
         rows = self.spec.K * self.spec.R
-        if len(want) == 3 and got == want[1:]:
+        for at in range(len(want)):
+            hint = f"{{}} leaves out its axis of size 1, and is {want}"
+            yield (*want[:at], 1, *want[at:]), hint, f"{word}.squeeze({at})"
+        if len(want) > 1:
+            never = "batch_first never moves the axes of a state" if len(want) == 3 else "Its axes are exchanged"
+            fix = f"{word}.transpose(0, 1).contiguous()"
+            yield (want[1], want[0], *want[2:]), f"{never}: {{}} (never view or reshape)", fix
+        if self.spec.kind.step:
+            hint = f"It holds {sum(got[:1])} layers, and a cell is one: {{}} is the top one"
+            yield (*got[:1], *want), hint, f"{word}[-1]"
+        if len(want) == 3:
             fix = f"{word}.unsqueeze(0)" + (f".repeat({rows}, 1, 1)" if rows > 1 else "")
+            hint = f"{{}} adds the axis of {f'the {rows} layers and directions' if rows > 1 else 'layers'}"
             if len(self.parts) == 2 and rows > 1 and all(part.shape == got for part in self.parts):
                 pair = "hn[0] and hn[1] are two layers of one tensor, and no pair of h and c: keep both that come back"
-                return _Fix(
-                    f"{pair}, Y, (hn, cn) = {self.words.layer}(…). If each state is meant for all layers, {{}}", fix
-                )
-            return _Fix(f"{{}} adds the axis of {f'the {rows} layers and directions' if rows > 1 else 'layers'}", fix)
-        if len(want) == 3 and got == (want[0], want[2]):
+                hint = f"{pair}, Y, (hn, cn) = {self.words.layer}(…). If each state is meant for all layers, {{}}"
+            yield want[1:], hint, fix
             fix = f"{word}.unsqueeze(1)" + (f".repeat(1, {want[1]}, 1)" if want[1] != 1 else "")
-            return _Fix(f"It is the state of one sequence: {{}} is one for each of {want[1]}", fix)
-        if len(want) == 2 and got == want[1:]:
+            hint = f"It is the state of one sequence: {{}} is one for each of {want[1]}"
+            yield (want[0], want[2]), hint, fix
+        if self.spec.R == 2 and len(want) == 3:
+            hint = "Both directions stand side by side in it; a layer wants a row for each: {}"
+            fix = f"torch.stack({word}.chunk(2, -1), 1).flatten(0, 1)"
+            yield (self.spec.K, want[1], 2 * want[2]), hint, fix
+        if len(want) == 2:
             fix = f"{word}.unsqueeze(0)" if want[0] == 1 else f"{word}.repeat({want[0]}, 1)"
-            return _Fix("It lacks its first axis: {}", fix)
-        return None
+            yield want[1:], "It lacks its first axis: {}", fix
 
     def _batch(self, word: str, got: tuple[int, ...], want: tuple[int, ...]) -> _Fix:
         has, N = got[-2], want[-2]

@@ -300,7 +300,13 @@ def _read(function: str, places: tuple[object, ...], words: dict[str, Any], x: b
         elif name in ("Q", "D"):
             beside = " with Q" if name == "D" else ""
             raise SpecError(f"{name} ({torchs})", f"given{beside}, as in {function}(28, 256, 3)")
-    return Given(Spec(**fields), state=words.get("state"), **_of_call(words))
+    return _with_call(Spec(**fields), words)
+
+
+def _left_out(words: Mapping[str, object], names: Iterable[str], beside: str, hint: str = "") -> None:
+    for word in names:
+        if word in words:
+            raise SpecError(word, f"left out beside {beside}", words[word], hint)
 
 
 def _refuse_kinds(function: str, places: Sequence[object], words: Mapping[str, object], first: object) -> None:
@@ -313,9 +319,7 @@ def _refuse_kinds(function: str, places: Sequence[object], words: Mapping[str, o
     second = places[1] if len(places) > 1 else words.get("x")
     if hasattr(second, "shape") or hasattr(second, "batch_sizes"):
         raise SpecError("the first argument", "a layer or a model where the second is a tensor", first)
-    for word in ("x", "layer"):
-        if word in words:
-            raise SpecError(word, "left out beside numbers", words[word], "It goes with a layer or a model")
+    _left_out(words, ("x", "layer"), "numbers", "It goes with a layer or a model")
     if len(places) == 1 and not is_whole(first) and not words.keys() & {"D", "hidden_size"}:
         raise SpecError("the first argument", kinds, first)
 
@@ -324,31 +328,28 @@ def _of_source(function: str, places: tuple[object, ...], words: dict[str, Any],
     """A Spec, a state_dict, a layer or a model; the last two perhaps with an x."""
     source, *rest = places or (words.pop("Q"),)
     named = dict(zip(("x", "state", "lengths") if x else ("D", "K", "batch_first"), rest, strict=False))
-    for word in (*_PLACES, *_PLACES.values(), *Options.__annotations__):
-        if word in words or word in named:
-            value = words.get(word, named.get(word))
-            raise SpecError(word, "left out beside a Spec or a layer", value, "Change it with spec.replace(...)")
+    fields = dict.fromkeys((*_PLACES, *_PLACES.values(), *Options.__annotations__))
+    _left_out(named | words, fields, "a Spec or a layer", "Change it with spec.replace(...)")
     for word in named.keys() & words.keys():
         raise SpecError(word, "given once", words[word])
-    words = {**words, **named}
-    at, given, state = words.pop("layer", ""), words.get("x"), words.get("state")
+    words = named | words
+    at, given = words.get("layer", ""), words.get("x")
     if given is not None and isinstance(source, (Spec, Mapping)):
         raise SpecError("the first argument", "a layer or a model where the second is x", _short(source))
     if isinstance(source, Spec):
         if at:
             raise SpecError("layer", "left out beside a Spec", at)
-        return Given(source, state=state, **_of_call(words))
+        return _with_call(source, words)
     name, spec = only_layer(source, at, function + "({}, layer={!r})")  # type: ignore[arg-type]
-    for word in ("N", "L"):
-        if given is not None and word in words:
-            raise SpecError(word, "left out beside x, which has its own", words[word])
+    if given is not None:
+        _left_out(words, ("N", "L"), "x, which has its own")
     live = None if isinstance(source, Mapping) else source
-    return Given(spec, live, name, given, state, **_of_call(words))
+    return _with_call(spec, words, module=live, name=name, x=given)
 
 
-def _of_call(words: Mapping[str, Any]) -> dict[str, Any]:
-    call = {word: words[word] for word in Placed.__annotations__ if word in words}
+def _with_call(spec: Spec, words: Mapping[str, Any], **more: Any) -> Given:
+    call = {word: words[word] for word in (*Placed.__annotations__, "state") if word in words}
     lengths = call.get("lengths")
     if isinstance(lengths, Iterable) and not hasattr(lengths, "tolist") and not isinstance(lengths, (str, bytes)):
         call["lengths"] = tuple(lengths)  # may be read once only
-    return call
+    return Given(spec, **more, **call)

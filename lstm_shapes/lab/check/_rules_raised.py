@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from lstm_shapes.lab._words import layer_names, layout_of, value_name
 from lstm_shapes.lab.raised import Explanation, Raised, explained
-from lstm_shapes.lab.raised._calls import refused
+from lstm_shapes.lab.raised._contracts import refused
 from lstm_shapes.lab.raised._layers import IS_TUPLE, ITS_OWN, KEEP_NO_GRAPH, sorted_from
 from lstm_shapes.lab.trace import Call, LayerCall, Trace
 
@@ -73,79 +73,11 @@ def _said(code: str, found: Found) -> Iterator[Finding]:
         yield finding_of(*found)
 
 
-# ---------------------------------------------------------------------- what raises nothing
-def graphs_kept(lab: Experiments) -> Iterator[Finding]:
-    """A state that still hangs on the graph of an earlier backward, or of the call before."""
-    trace, backward_at = lab.baseline, lab.baseline.backward_at
-    layer: LayerCall | None = None
-    if trace.error is None and len(backward_at) > 1:
-        layer = next((one for one in lab.layers if one.call.index < backward_at[-1] and _hangs(lab, one)), None)
-    elif trace.error is None and (second := lab.ask(second_call_of)).kind == "graph":
-        layer = second.layer
-    if layer is not None:
-        title = f"the state that {layer.called} starts from still carries the graph of an earlier call"
-        measured = "the state was kept without detach, and backward goes through a graph that an earlier one has freed"
-        fix = f"{KEEP_NO_GRAPH}; here: {layer_names(layer).get('hn', 'hn')}.detach()"
-        yield RULES["LS109"].finding(title, measured, fix, layer.call.where, layer=layer.name)
-
-
 def _hangs(lab: Experiments, layer: LayerCall) -> bool:
     """Whether a state descends, through tensors with a graph, from a layer's output before a backward."""
     before = max((at for at in lab.baseline.backward_at if at <= layer.call.index), default=0)
     held = lab.baseline.ancestors(*layer.states.values(), graph=True)
     return any(v.index in held for one in lab.layers if one.call.index < before for v in one.outputs.values())
-
-
-def packed_as_result(lab: Experiments) -> Iterator[Finding]:
-    """`packed[-1]` raises nothing: it is unsorted_indices, whole numbers that look like a result."""
-    packs = {call.line for call in lab.baseline.calls if call.name == "_pack_padded_sequence"}
-    results = [value for _, value in lab.baseline.results if not value.tensor.is_floating_point()]
-    made = [value.maker for value in results if value.maker is not None and value.maker.line in packs]
-    if made and lab.baseline.error is None:
-        title = "the result is a part of a PackedSequence, indices or sizes and no features"
-        fix = "out, lengths = pad_packed_sequence(out, batch_first=True) first, or out.data; the last states are hn[-1]"
-        yield RULES["LS107"].finding(title, IS_TUPLE, fix, made[0].where)
-
-
-def dropped_rows(lab: Experiments) -> Iterator[Finding]:
-    """Fewer lengths than rows raise nothing with enforce_sorted=False: the other rows are dropped."""
-    for call in lab.baseline.calls if lab.baseline.error is None else ():
-        if call.name != "_pack_padded_sequence" or not call.inputs:
-            continue
-        first, source = bool(call.args[2]), sorted_from(call)
-        axis = 0 if first else 1
-        N, n = source.shape[axis], call.inputs[0].shape[axis]
-        if n < N:
-            title = f"{n} lengths for {N} rows: the rows that have no length are dropped without a word"
-            lies = f"{value_name(source)} {source.shape} is read as {layout_of(first)}"
-            turned = f"pack_padded_sequence(…, batch_first={not first}), {ITS_OWN}"
-            fix = turned if source.shape[1 - axis] == n else f"one length for each of the {N} rows"
-            yield RULES["LS108"].finding(title, lies, fix, call.where)
-            return
-
-
-def target_mismatch(lab: Experiments) -> Iterator[Finding]:
-    """What the loss that belongs to the target says of the result, where it raises."""
-    target, trace = lab.target, lab.baseline
-    results = [value for _, value in trace.results if value.tensor.is_floating_point() and value.shape]
-    if trace.error is not None or not isinstance(target, Tensor) or len(trace.results) != 1 or not results:
-        return
-    result, regression = results[0], target.is_floating_point() or results[0].shape == target.shape
-    pairs = zip(reversed(result.shape), reversed(target.shape), strict=False)
-    if all(a == b or 1 in (a, b) for a, b in pairs) if regression else result.shape[:-1] == (target.numel(),):
-        return  # silently compared: another rule's matter
-    compare = F.mse_loss if regression else F.cross_entropy
-    try:
-        compare(result.tensor.detach(), target)
-    except Exception as error:
-        raised = _raised(lab, error)
-        given = (result, raised.seen(target))
-        raised.batch |= {given[1].index: 0} if lab.batch_dim is not None and target.shape[:1] == (lab.N,) else {}
-        raised.spelling.say(result.tensor, "output")
-        raised.spelling.say(target, "target")
-        call = Call(len(trace.calls), compare.__name__, None, given, {}, given, None, error=error, func=compare)
-        where = result.maker.where if result.maker is not None else None
-        yield finding_of(raised, replace(refused(raised, call), where=where))
 
 
 # ---------------------------------------------------------------------- the rules
@@ -266,7 +198,13 @@ def output_kind(found: Found, lab: Experiments) -> Iterator[Finding]:
       +     return head(out[:, -1])
     """
     yield from _said("LS107", found)
-    yield from packed_as_result(lab)
+    packs = {call.line for call in lab.baseline.calls if call.name == "_pack_padded_sequence"}
+    results = [value for _, value in lab.baseline.results if not value.tensor.is_floating_point()]
+    made = [value.maker for value in results if value.maker is not None and value.maker.line in packs]
+    if made and lab.baseline.error is None:
+        title = "the result is a part of a PackedSequence, indices or sizes and no features"
+        fix = "out, lengths = pad_packed_sequence(out, batch_first=True) first, or out.data; the last states are hn[-1]"
+        yield RULES["LS107"].finding(title, IS_TUPLE, fix, made[0].where)
 
 
 @rule("LS108", "packing-call", explanation_of)
@@ -288,7 +226,19 @@ def packing_call(found: Found, lab: Experiments) -> Iterator[Finding]:
         inputs = (torch.randn(3, 7, 5), lengths)
     """
     yield from _said("LS108", found)
-    yield from dropped_rows(lab)
+    for call in lab.baseline.calls if lab.baseline.error is None else ():
+        if call.name != "_pack_padded_sequence" or not call.inputs:
+            continue
+        first, source = bool(call.args[2]), sorted_from(call)
+        axis = 0 if first else 1
+        N, n = source.shape[axis], call.inputs[0].shape[axis]
+        if n < N:
+            title = f"{n} lengths for {N} rows: the rows that have no length are dropped without a word"
+            lies = f"{value_name(source)} {source.shape} is read as {layout_of(first)}"
+            turned = f"pack_padded_sequence(…, batch_first={not first}), {ITS_OWN}"
+            fix = turned if source.shape[1 - axis] == n else f"one length for each of the {N} rows"
+            yield RULES["LS108"].finding(title, lies, fix, call.where)
+            return
 
 
 @rule("LS109", "kept-graph", explanation_of)
@@ -310,7 +260,17 @@ def kept_graph(found: Found, lab: Experiments) -> Iterator[Finding]:
                 out.pow(2).mean().backward()
     """
     yield from _said("LS109", found)
-    yield from graphs_kept(lab)
+    trace, backward_at = lab.baseline, lab.baseline.backward_at
+    layer: LayerCall | None = None
+    if trace.error is None and len(backward_at) > 1:
+        layer = next((one for one in lab.layers if one.call.index < backward_at[-1] and _hangs(lab, one)), None)
+    elif trace.error is None and (second := lab.ask(second_call_of)).kind == "graph":
+        layer = second.layer
+    if layer is not None:
+        title = f"the state that {layer.called} starts from still carries the graph of an earlier call"
+        measured = "the state was kept without detach, and backward goes through a graph that an earlier one has freed"
+        fix = f"{KEEP_NO_GRAPH}; here: {layer_names(layer).get('hn', 'hn')}.detach()"
+        yield RULES["LS109"].finding(title, measured, fix, layer.call.where, layer=layer.name)
 
 
 @rule("LS110", "configuration", explanation_of)
@@ -359,7 +319,26 @@ def target_shape(found: Found, lab: Experiments) -> Iterator[Finding]:
         inputs = (torch.randn(4, 7, 5), torch.randint(3, (4, 7)))
     """
     yield from _said("LS112", found)
-    yield from target_mismatch(lab)
+    target, trace = lab.target, lab.baseline
+    results = [value for _, value in trace.results if value.tensor.is_floating_point() and value.shape]
+    if trace.error is not None or not isinstance(target, Tensor) or len(trace.results) != 1 or not results:
+        return
+    result, regression = results[0], target.is_floating_point() or results[0].shape == target.shape
+    pairs = zip(reversed(result.shape), reversed(target.shape), strict=False)
+    if all(a == b or 1 in (a, b) for a, b in pairs) if regression else result.shape[:-1] == (target.numel(),):
+        return  # silently compared: another rule's matter
+    compare = F.mse_loss if regression else F.cross_entropy
+    try:
+        compare(result.tensor.detach(), target)
+    except Exception as error:
+        raised = _raised(lab, error)
+        given = (result, raised.seen(target))
+        raised.batch |= {given[1].index: 0} if lab.batch_dim is not None and target.shape[:1] == (lab.N,) else {}
+        raised.spelling.say(result.tensor, "output")
+        raised.spelling.say(target, "target")
+        call = Call(len(trace.calls), compare.__name__, None, given, {}, given, None, error=error, func=compare)
+        where = result.maker.where if result.maker is not None else None
+        yield finding_of(raised, replace(refused(raised, call), where=where))
 
 
 @rule("LS113", "operand", explanation_of)

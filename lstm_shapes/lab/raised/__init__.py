@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Size, Tensor
 
 from . import _layers as layers
-from ._calls import function
+from ._contracts import function
 from ._layers import packing
 from ._raised import Explanation, Raised
 
@@ -38,7 +38,7 @@ def explained(raised: Raised) -> Explanation:
 def refused(raised: Raised) -> Explanation | None:
     """What a library or the program itself refused: the tensors that it was given."""
     given, spelling = _tensors(raised), raised.spelling
-    frame = spelling.frames[-1][0] if spelling.frames else None
+    frame = spelling.frames[-1] if spelling.frames else None
     if not given:
         return None
     who = spelling.function
@@ -61,7 +61,7 @@ def _first(raised: Raised) -> str:
 def _tensors(raised: Raised) -> dict[str, Tensor]:
     """The tensors that the failing line handled, by name: what it passed on, what its expression names."""
     spelling, found = raised.spelling, dict[str, Tensor]()
-    frame = spelling.frames[-1][0] if spelling.frames else None
+    frame = spelling.frames[-1] if spelling.frames else None
     named = list(spelling.mentioned())
     if frame is None or frame is not spelling.frame:
         named += [(f"argument {k}", v) for k, v in enumerate(raised.module.args)] if raised.module is not None else []

@@ -19,7 +19,7 @@ from lstm_shapes.lab.trace import Call, LayerCall, Value, tensors_of
 from lstm_shapes.theory._contract import Problem, Words
 from lstm_shapes.theory.spec import Spec
 
-from ._calls import Look, refused
+from ._contracts import Look, refused
 from ._raised import RECURRENT_MODULES, Entered, Explanation, Raised, Try
 
 IS_TUPLE = "a PackedSequence is the named tuple (data, batch_sizes, sorted_indices, unsorted_indices)"
@@ -28,7 +28,7 @@ KEEP_NO_GRAPH = (
     "Not retain_graph=True, as torch advises: it keeps every earlier graph, and fails at the next optimizer step"
 )
 ITS_OWN = "one length a row; packing has a batch_first of its own"
-_IN_SEQUENTIAL = "a module whose forward does out, _ = self.rnn(x): nn.Sequential cannot take a tuple apart"
+PACK = "pack_padded_sequence"
 _KINDS = {
     "feature-axis": ("LS101", "an input of another width than it was built for"),
     "input-rank": ("LS102", "an input with other axes than it reads"),
@@ -45,30 +45,30 @@ _KINDS = {
 # ---------------------------------------------------------------------- building it, and going back through it
 def configuration(raised: Raised) -> Explanation | None:
     """LS110: a recurrent layer whose constructor raised."""
-    built = [frame for frame in raised.spelling.beyond if frame.f_code.co_name == "__init__"]
-    built = [frame for frame in built if frame.f_code.co_filename.replace("\\", "/").endswith("modules/rnn.py")]
     given: dict[str, Any] = {}
-    for here in (frame.f_locals for frame in built):
+    for here in (here for name, here in raised.within("modules/rnn.py") if name == "__init__"):
         sizes = [one for one in here.get("args") or () if not isinstance(one, str)]
         given |= {**here, **dict(zip(("input_size", "hidden_size", "num_layers"), sizes, strict=False))}
         given |= here.get("kwargs") or {}
-    if not built:
+    if not given:
         return None
     kind = type(given.get("self")).__name__
     fields = ("bias",) if kind.endswith("Cell") else ("bidirectional", "proj_size", "bias", "dropout")
     options = {name: given[name] for name in fields if name in given}
-    fix, measured = f"nn.{kind}(input_size, hidden_size, …): whole numbers of at least 1 first, switches by name", ""
+    measured, fix = (
+        raised.message,
+        Try(f"nn.{kind}(input_size, hidden_size, …): whole numbers of at least 1 first, switches by name"),
+    )
     try:
         Spec(given.get("input_size"), given.get("hidden_size"), given.get("num_layers", 1), cell=kind, **options)  # type: ignore[arg-type]
     except SpecError as error:
         words = {"Q": "input_size", "D": "hidden_size", "K": "num_layers", "P": "proj_size"}
         name, measured = error.name.split(" ")[0], str(error)
-        fix = f"{words.get(name, name)} must be {error.rule}" + (f". {error.hint}" if error.hint else "")
-        fix += ": nn.LSTM" if "Only LSTM" in error.hint else ""
+        hint = (f". {error.hint}" if error.hint else "") + (": nn.LSTM" if "Only LSTM" in error.hint else "")
+        fix = Try(f"{words.get(name, name)} must be {error.rule}{hint}", True)
     except TypeError:
         pass
-    title, certain = f"nn.{kind} cannot be built with these arguments", True if measured else None
-    return Explanation("LS110", title, measured or raised.message, [Try(fix, certain)])
+    return Explanation("LS110", f"nn.{kind} cannot be built with these arguments", measured, [fix])
 
 
 def kept_graph(raised: Raised) -> Explanation | None:
@@ -90,19 +90,49 @@ def contract(raised: Raised) -> Explanation | None:
     entered = raised.module
     if entered is None or not isinstance(entered.module, RECURRENT_MODULES):
         return None
-    words, state = _words(raised, entered), list(tensors_of((entered.args[1:], entered.kwargs.get("hx"))))
-    makers = [made for tensor in state if (made := raised.output_of(raised.value(tensor))) is not None]
+    x, words = entered.x, _words(raised, entered)
+    states = [raised.value(tensor) for tensor in tensors_of((entered.args[1:], entered.kwargs.get("hx")))]
+    made = next((made for value in states if (made := raised.output_of(value)) is not None), None)
     try:
-        maker = Spec.of(makers[0][0].module) if makers and makers[0][1] != "Y" else None  # type: ignore[arg-type]
+        maker = Spec.of(made[0].module) if made is not None and made[1] != "Y" else None  # type: ignore[arg-type]
         problems = problems_of(entered.module, entered.args, entered.kwargs, maker=maker, words=words)
     except (SpecError, TypeError, AttributeError):
         return None
-    # torch looks at packed rows only in the kernel: what it says there is about lengths.
     if not problems:
-        return None
-    first, *others = problems
-    alike = first.name == "h0" and any((one.kind, one.got) == (first.kind, first.got) for one in others)
-    return _explained(raised, entered, first, words, state, f"; {words.c0} likewise" if alike else "")
+        return None  # torch looks at packed rows only in the kernel: what it says there is about lengths
+    problem, (code, gets), hint = problems[0], _KINDS[problems[0].kind], problems[0].hint
+    name, called = raised.names.get(id(entered.module), ""), raised.called(entered)
+    if problem.kind == "input-kind" and isinstance(x, (tuple, list)):
+        argument = raised.spelling.argument(0, "input")
+        fix = f"{words.layer}({ast.unparse(argument) if argument is not None else words.x}[0])"
+        title = f"{called} gets a tuple: a recurrent layer returns (Y, state), and only Y is its next input"
+        return Explanation("LS107", title, _sentence(problem, words, ""), [Try(fix, True)], layer=name)
+    value, of_x = raised.value(x if isinstance(x, Tensor) else getattr(x, "data", x)), problem.name == "x"
+    certain = bool(problem.fix) or problem.kind in ("feature-axis", "dtype", "device")
+    measured = _sentence(problem, words, raised.axes.shape(value) if value is not None and of_x else "")
+    if value is not None:
+        measured += "" if of_x else f"; {raised.described(value)}"
+        axis = 0 if getattr(entered.module, "batch_first", False) else 1
+        if code == "LS201" and raised.axes.names(value)[axis : axis + 1] == ("N",):
+            # The caller has said which axis is the batch, and the layer reads that one: the state is at fault.
+            (code, gets), rest = _KINDS["state-shape"], hint.partition(" If ")[2].partition(", ")[2] or hint
+            hint = f"{value.shape[1 - axis]} is the number of steps; {rest}"
+        if code == "LS101" and value.shape:
+            product = raised.products(value)
+            measured += f": {product}" if product else ""
+            if raised.from_layer(value) is not None and set(raised.axes.atoms(value, -1)) & {"D", "P", "R"}:
+                code, gets = "LS111", "another width from the layer in front of it than it was built for"
+    hint = f"{problem.formula}: {hint}" if code == "LS104" else hint
+    joined = [one.maker for one in states if one is not None and one.maker is not None and one.maker.name == "cat"]
+    for call in joined if code == "LS103" else ():
+        if tuple(torch.cat([v.tensor.detach() for v in call.inputs], 1).shape) == problem.expected:
+            hint, certain = "the state joins others along axis 0, layers × directions; ", True
+            hint += "torch.cat(…, dim=1) joins them along the batch"
+    alike = [one for one in problems[1:] if (one.kind, one.got) == (problem.kind, problem.got)]
+    likewise = f"; {words.c0} likewise" if problem.name == "h0" and alike else ""
+    fixes = [Try(("" if certain else "probably: ") + hint + likewise, True)] if hint else []
+    values = [one for one in (value, *states) if one is not None]
+    return Explanation(code, f"{called} gets {gets}", measured, fixes, values, name)
 
 
 def _words(raised: Raised, entered: Entered) -> Words:
@@ -122,54 +152,14 @@ def _words(raised: Raised, entered: Entered) -> Words:
     return Words(**{role: text for role, text in names.items() if text and len(text) < 40})
 
 
-def _explained(
-    raised: Raised, entered: Entered, problem: Problem, words: Words, state: list[Tensor], likewise: str
-) -> Explanation:
-    x, name = entered.x, raised.names.get(id(entered.module), "")
-    called, hint = raised.called(entered), problem.hint
-    code, gets = _KINDS[problem.kind]
-    if problem.kind == "input-kind" and isinstance(x, (tuple, list)):
-        argument = raised.spelling.argument(0, "input")
-        fix = f"{words.layer}({ast.unparse(argument) if argument is not None else words.x}[0])"
-        title = f"{called} gets a tuple: a recurrent layer returns (Y, state), and only Y is its next input"
-        return Explanation("LS107", title, _sentence(problem, words, ""), [Try(fix, True)], layer=name)
-    data = x if isinstance(x, Tensor) else getattr(x, "data", x)
-    value, of_x = raised.value(data), problem.name == "x"
-    certain = bool(problem.fix) or problem.kind in ("feature-axis", "dtype", "device")
-    measured = _sentence(problem, words, raised.shape(data) if value is not None and of_x else "")
-    if value is not None:
-        measured += "" if of_x else f"; {raised.described(value)}"
-        axis = 0 if getattr(entered.module, "batch_first", False) else 1
-        if code == "LS201" and raised.axes.names(value)[axis : axis + 1] == ("N",):
-            # The caller has said which axis is the batch, and the layer reads that one: the state is at fault.
-            (code, gets), rest = _KINDS["state-shape"], hint.partition(" If ")[2].partition(", ")[2] or hint
-            hint = f"{value.shape[1 - axis]} is the number of steps; {rest}"
-        if code == "LS101" and value.shape:
-            product = raised.products(value)
-            measured += f": {product}" if product else ""
-            if raised.from_layer(value) is not None and set(raised.axes.atoms(value, -1)) & {"D", "P", "R"}:
-                code, gets = "LS111", "another width from the layer in front of it than it was built for"
-    hint = f"{problem.formula}: {hint}" if code == "LS104" else hint
-    makers = [one.maker for tensor in state if (one := raised.value(tensor)) is not None and one.maker is not None]
-    for maker in makers if code == "LS103" else ():
-        along = torch.cat([v.tensor.detach() for v in maker.inputs], 1) if maker.name == "cat" else None
-        if along is not None and tuple(along.shape) == problem.expected:
-            hint, certain = "the state joins others along axis 0, layers × directions; ", True
-            hint += "torch.cat(…, dim=1) joins them along the batch"
-    fixes = [Try(("" if certain else "probably: ") + hint + likewise, True)] if hint else []
-    values = [one for tensor in (data, *state) if (one := raised.value(tensor)) is not None]
-    return Explanation(code, f"{called} gets {gets}", measured, fixes, values, name)
-
-
 def _sentence(problem: Problem, words: Words, shape: str) -> str:
-    name, _, part = problem.name.partition(".")
-    name = words.of(name) + (f".{part}" if part else "")
+    role, _, part = problem.name.partition(".")
+    name = words.of(role) + (f".{part}" if part else "")
     wanted = problem.formula + (f" = {problem.expected}" if problem.expected is not None else "")
     got = f"is {problem.got}" if problem.got is not None else "is not"
     if shape:
         got = f"is {shape}" if isinstance(problem.got, tuple) else f"{got}, {shape}"
-    role = "" if name == problem.name else f" ({problem.name})"
-    return f"{name}{role} must be {wanted} and {got}"
+    return f"{name}{'' if name == problem.name else f' ({problem.name})'} must be {wanted} and {got}"
 
 
 # ---------------------------------------------------------------------- what it returns
@@ -187,6 +177,23 @@ def output_kind(raised: Raised) -> Explanation | None:
     return unpacked
 
 
+def _unpacked(raised: Raised) -> Explanation | None:
+    """`out, (h, c) = gru(x)`: the layer came back, and what it gave was taken apart wrongly."""
+    where, last = raised.spelling.where, raised.layers[-1] if raised.layers else None
+    there = last.call.where if last is not None else None
+    if last is None or where is None or there is None or (there.file, there.line) != (where.file, where.line):
+        return None
+    statements = covering(where, ast.Assign)
+    called = not where.source or (statements and isinstance(statements[0].value, ast.Call))
+    if raised.spelling.beyond or "unpack" not in raised.message or not called:
+        return None
+    Y, h, c = ("", "h", "c") if last.cell else ("out, ", "hn", "cn")
+    pair = f"{Y}({h}, {c})" if last.kind == "LSTM" else f"{Y}{h}"
+    code, no_cell = ("LS107", "") if last.kind == "LSTM" else ("LS104", f": a {last.kind} has no cell state")
+    title = f"{last.called} returns {pair}, which was taken apart in another way{no_cell}"
+    return Explanation(code, title, raised.message, [Try(f"{pair} = {last.called}(…)", True)], layer=last.name)
+
+
 def _taken(raised: Raised) -> Iterator[Any]:
     """What the failing line may have taken for a tensor: the exception's object, arguments, variables it names."""
     error, spelling = raised.error, raised.spelling
@@ -195,8 +202,7 @@ def _taken(raised: Raised) -> Iterator[Any]:
         if not isinstance(error, TypeError):
             return  # a function of torch got tensors
     if isinstance(error, AttributeError):
-        if isinstance(getattr(error, "obj", None), (tuple, list)):
-            yield error.obj
+        yield from [error.obj] if isinstance(getattr(error, "obj", None), (tuple, list)) else []
         return
     if raised.module is not None:
         yield from raised.module.args
@@ -213,13 +219,11 @@ def _returned(raised: Raised, value: Any) -> tuple[LayerCall, str] | None:
     if not isinstance(value, (tuple, list)) or isinstance(value, (PackedSequence, torch.Size)) or len(value) != 2:
         return None
     first, second = value
-    first = first.data if isinstance(first, PackedSequence) else first
-    made = raised.output_of(raised.value(first))
-    if made is None and isinstance(first, Tensor) and isinstance(second, tuple):
+    made = raised.output_of(raised.value(first.data if isinstance(first, PackedSequence) else first))
+    if made is None and isinstance(first, (Tensor, PackedSequence)) and isinstance(second, tuple):
         # Y of one sequence lost its batch axis on the way out.
         made = next((found for one in tensors_of(second) if (found := raised.output_of(raised.value(one)))), None)
-    whole = made is not None and not isinstance(second, Tensor)
-    return (made[0], "Y") if made is not None and whole else made
+    return (made[0], "Y") if made is not None and not isinstance(second, Tensor) else made
 
 
 def _tuple(raised: Raised, value: Any, layer: LayerCall, role: str) -> Explanation:
@@ -235,7 +239,8 @@ def _tuple(raised: Raised, value: Any, layer: LayerCall, role: str) -> Explanati
         fix = "out, (hn, cn) = …, and use hn; where the output of any module is handled, test "
         fix += "isinstance(output, tuple) at every level"
     elif any(isinstance(one.module, nn.Sequential) for one in raised.entered):
-        fix = f"{_IN_SEQUENTIAL}; or a small module between the two whose forward returns output[0]"
+        fix = "a module whose forward does out, _ = self.rnn(x): nn.Sequential cannot take a tuple apart; "
+        fix += "or a small module between the two whose forward returns output[0]"
     title = f"the tuple {pair} that {name} returns is used as a tensor"
     return Explanation("LS107", title, measured, [Try(fix, True)], layer=layer.name)
 
@@ -250,37 +255,18 @@ def _packed(raised: Raised, value: PackedSequence) -> Explanation:
     return Explanation("LS107", title, measured, [Try(fix, True)], layer=made[0].name if made else "")
 
 
-def _unpacked(raised: Raised) -> Explanation | None:
-    """`out, (h, c) = gru(x)`: the layer came back, and what it gave was taken apart wrongly."""
-    where, last = raised.spelling.where, raised.layers[-1] if raised.layers else None
-    there = last.call.where if last is not None else None
-    if last is None or where is None or there is None or (there.file, there.line) != (where.file, where.line):
-        return None
-    statements = covering(where, ast.Assign)
-    called = not where.source or (statements and isinstance(statements[0].value, ast.Call))
-    if raised.spelling.beyond or "unpack" not in raised.message or not called:
-        return None
-    Y, h = ("", "h") if last.cell else ("out, ", "hn")
-    pair = f"{Y}({h}, {h.replace('h', 'c')})" if last.kind == "LSTM" else f"{Y}{h}"
-    code, no_cell = ("LS107", "") if last.kind == "LSTM" else ("LS104", f": a {last.kind} has no cell state")
-    title = f"{last.called} returns {pair}, which was taken apart in another way{no_cell}"
-    return Explanation(code, title, raised.message, [Try(f"{pair} = {last.called}(…)", True)], layer=last.name)
-
-
 # ---------------------------------------------------------------------- packing and padding
 def packing(raised: Raised) -> Explanation | None:
     """A packing function that raised, packed rows that a layer refuses, or lost steps that are missed."""
-    for frame in reversed(raised.spelling.beyond):
-        name = frame.f_code.co_name
-        if "nn/utils/rnn.py" in frame.f_code.co_filename.replace("\\", "/"):
-            if name == "pad_packed_sequence":
-                fix = "out, _ = rnn(packed), packed as its input is; total_length is the longest row or more"
-                return Explanation("LS108", f"{name} refuses what it is given", raised.message, [Try(fix)])
-            if name == "pack_padded_sequence":
-                return _pack(raised, frame.f_locals)
-            if name in ("pack_sequence", "pad_sequence"):
-                rows = tuple(frame.f_locals.get("sequences") or ())
-                return refused(raised, raised.called_with(name, getattr(torch.nn.utils.rnn, name), (rows,)))
+    for name, given in reversed(list(raised.within("nn/utils/rnn.py"))):
+        if name == "pad_packed_sequence":
+            fix = "out, _ = rnn(packed), packed as its input is; total_length is the longest row or more"
+            return Explanation("LS108", f"{name} refuses what it is given", raised.message, [Try(fix)])
+        if name == "pack_padded_sequence":
+            return _pack(raised, given)
+        if name in ("pack_sequence", "pad_sequence"):
+            rows = tuple(given.get("sequences") or ())
+            return refused(raised, raised.called_with(name, getattr(torch.nn.utils.rnn, name), (rows,)))
     entered = raised.module
     if entered is not None and isinstance(entered.module, RECURRENT_MODULES) and isinstance(entered.x, PackedSequence):
         return _in_layer(raised, entered.x)
@@ -295,17 +281,15 @@ def sorted_from(call: Call) -> Value:
 
 
 def _pack(raised: Raised, given: dict[str, Any]) -> Explanation:
-    x, lengths, first = given.get("input"), given.get("lengths"), bool(given.get("batch_first"))
+    x, lengths, unsorted = given.get("input"), given.get("lengths"), not given.get("enforce_sorted", True)
     chosen = [call for call in raised.trace.calls[-6:] if call.name == "index_select" and len(call.inputs) > 1]
-    if chosen and not given.get("enforce_sorted", True) and len(chosen[-1].inputs[0].shape) > 1:
+    if chosen and unsorted and len(chosen[-1].inputs[0].shape) > 1:
         x = chosen[-1].inputs[0].tensor  # its rows are sorted, and some may be cut off, by then
-    name = "pack_padded_sequence"
-    call = raised.called_with(name, packed, (x, lengths, first, bool(given.get("enforce_sorted", True))))
-    found = refused(raised, call)
+    call = raised.called_with(PACK, packed, (x, lengths, bool(given.get("batch_first")), not unsorted))
+    found, fixes = refused(raised, call), list[Try]()
     if found.code == "LS107":
         return found
-    measured, fixes = found.measured, list[Try]()
-    words = raised.spelling.text(x) or "x", raised.spelling.text(lengths) or "lengths"
+    measured, words = found.measured, (raised.spelling.text(x) or "x", raised.spelling.text(lengths) or "lengths")
     counts = list(lengths) if isinstance(lengths, (list, tuple)) else []
     if isinstance(lengths, Tensor):
         if lengths.dim() != 1 or lengths.device.type != "cpu":
@@ -315,8 +299,8 @@ def _pack(raised: Raised, given: dict[str, Any]) -> Explanation:
         elif not lengths.is_floating_point():
             counts = lengths.tolist()
     if isinstance(x, Tensor) and x.dim() > 1 and counts:
-        measured, fixes = _counts(raised, call, x, counts, *words)
-    return replace(found, title=f"{name} refuses its lengths", measured=measured, fixes=[*fixes, *found.fixes])
+        measured, fixes = _counts(raised, call, counts, *words)
+    return replace(found, title=f"{PACK} refuses its lengths", measured=measured, fixes=[*fixes, *found.fixes])
 
 
 def packed(x: Tensor, lengths: Any, batch_first: bool, enforce_sorted: bool) -> PackedSequence:
@@ -327,20 +311,19 @@ def packed(x: Tensor, lengths: Any, batch_first: bool, enforce_sorted: bool) -> 
     return made
 
 
-def _counts(raised: Raised, call: Call, x: Tensor, counts: list[int], name: str, word: str) -> Look:
+def _counts(raised: Raised, call: Call, counts: list[int], name: str, word: str) -> Look:
     """The first thing that is wrong with lengths as numbers, and what makes them right."""
-    first = bool(call.args[2])
+    x, _, first, ordered = call.args
     axis = 1 if first else 0
-    N, L = x.size(1 - axis), x.size(axis)
-    read = f"{name} {raised.shape(x)}, read as {layout_of(first)}"
-    lengths, flip = counts, False
+    N, L = x.shape[1 - axis], x.shape[axis]
+    read = f"{name} {raised.axes.shape(x)}, read as {layout_of(first)}"
+    lengths, turned = counts, first
     if len(counts) != N:
         measured = f"{len(counts)} lengths for {N} rows: {read}"
         if len(counts) != L:
             return measured, [Try(f"one length for each of the {N} rows")]
         measured += f"; {L} is its other axis, so it lies the other way round"
-        fix = f"pack_padded_sequence({name}, {word}, batch_first={not first}, enforce_sorted=False), {ITS_OWN}"
-        flip = True
+        fix, turned = f"{PACK}({name}, {word}, batch_first={not first}, enforce_sorted=False), {ITS_OWN}", not first
     elif min(counts) <= 0:
         measured = f"length {min(counts)} of row {counts.index(min(counts))}: an empty sequence cannot be packed"
         fix = f"drop the empty rows (keep = {word} > 0) and put zeros back afterwards; or "
@@ -350,46 +333,47 @@ def _counts(raised: Raised, call: Call, x: Tensor, counts: list[int], name: str,
         measured = f"the largest of the lengths is {max(counts)} and {read} has {L} steps: was it cut?"
         fix = f"{chained(word, f'.clamp(max={name}.size({axis}))')}, or cut data and lengths together"
         lengths = [min(n, L) for n in counts]
-    elif not call.args[3] or counts == sorted(counts, reverse=True):
+    elif not ordered or counts == sorted(counts, reverse=True):
         return f"{read}, lengths are {counts[:8]}", []
     else:
         measured = f"lengths {counts[:8]} do not fall from row to row, which enforce_sorted=True, the default, demands"
-        fix = f"pack_padded_sequence({name}, {word}, batch_first={first}, enforce_sorted=False): it sorts, and gives "
+        fix = f"{PACK}({name}, {word}, batch_first={first}, enforce_sorted=False): it sorts, and gives "
         fix += "everything back in its order"
-    new: dict[int | str, Any] = {1: torch.tensor(lengths, device="cpu"), 2: first != flip, 3: False}
+    new: dict[int | str, Any] = {1: torch.tensor(lengths, device="cpu"), 2: turned, 3: False}
     return measured, [Try(fix, lambda: raised.runs(call, places=new))]
 
 
-# ---------------------------------------------------------------------- behind packing
 def _in_layer(raised: Raised, rows: PackedSequence) -> Explanation | None:
     """Packed rows whose number of steps and of data differ: torch did not compare the lengths with the data."""
     value = raised.value(rows.data)
     call = value.maker if value is not None else None
-    if call is not None and call.name == "_pack_padded_sequence" and isinstance(call.args[1], Value):
+    if call is not None and call.name == f"_{PACK}" and isinstance(call.args[1], Value):
         first, source, lengths = bool(call.args[2]), sorted_from(call), call.args[1].elements
         N, L = source.shape[:2] if first else source.shape[1::-1]
         counts = [] if lengths is None else lengths.tolist()
         if counts and (len(counts) != N or max(counts) > L):
-            spelled = replace(call, name="pack_padded_sequence", module=None)
+            spelled = replace(call, name=PACK, module=None)
             words = argument_text(spelled, 0) or raised.code(source), argument_text(spelled, 1) or "lengths"
-            again = raised.called_with(spelled.name, packed, (source.tensor, lengths, first, False))
-            found = _counts(raised, again, source.tensor, counts, *words)
-            title = "the lengths do not belong to the data that were packed"
+            again = raised.called_with(PACK, packed, (source.tensor, lengths, first, False))
+            title, found = (
+                "the lengths do not belong to the data that were packed",
+                _counts(raised, again, counts, *words),
+            )
             return Explanation("LS108", title, *found, [source], where=call.where)
-    if int(rows.batch_sizes.sum()) == rows.data.size(0):
+    steps, data = int(rows.batch_sizes.sum()), rows.data.size(0)
+    if steps == data:
         return None
-    counted = f"batch_sizes count {int(rows.batch_sizes.sum())} steps and the data have {rows.data.size(0)} rows"
+    counted = f"batch_sizes count {steps} steps and the data have {data} rows"
     fix = "packed._replace(data=…) keeps the first axis of data; what changes the number of steps comes before packing"
     return Explanation("LS108", "the packed rows do not belong to their batch_sizes", counted, [Try(fix)])
 
 
 def _lost_steps(raised: Raised) -> Explanation | None:
     """The longest row of this batch is shorter than the padded input, and something meets the input's length."""
-    call = raised.call
-    pads = [one for one in raised.trace.calls if one.name == "_pad_packed_sequence" and one.outputs]
-    packs = [one for one in raised.trace.calls if one.name == "_pack_padded_sequence" and one.inputs]
+    call, calls = raised.call, raised.trace.calls
     way = raised.trace.ancestors(*call.inputs) if call is not None else set()
-    pads = [one for one in pads if any(v.index in way for v in one.outputs)]
+    pads = [one for one in calls if one.name == "_pad_packed_sequence" and any(v.index in way for v in one.outputs)]
+    packs = [one for one in calls if one.name == f"_{PACK}" and one.inputs]
     if call is None or not pads or not packs:
         return None
     first, axis, padded = bool(pads[-1].args[2]), 1 if packs[-1].args[2] else 0, pads[-1].outputs[0]
@@ -398,12 +382,11 @@ def _lost_steps(raised: Raised) -> Explanation | None:
     long = [v for v in call.inputs if v not in short and before in v.shape]
     if before == after or not short or not long or before in short[0].shape:
         return None
+    given = [short[0], long[0]]
     title = f"{call.name} meets the {before} steps of the input and the {after} that pad_packed_sequence gave back"
     total = f"total_length={raised.code(sorted_from(packs[-1]))}.size({axis})"
     fix = f"pad_packed_sequence(…, batch_first={first}, {total}), {before} steps as before packing"
-    measured = (
-        f"the longest row of this batch has {after} steps: {', '.join(map(raised.described, (short[0], long[0])))}"
-    )
+    measured = f"the longest row of this batch has {after} steps: {', '.join(map(raised.described, given))}"
     whole = short[0].tensor.new_zeros([before if n == after else n for n in short[0].shape])
     fixes = [Try(fix, lambda: raised.runs(call, {short[0].index: lambda _: whole})), Try(fix)]
-    return Explanation("LS108", title, measured, fixes, [short[0], long[0]])
+    return Explanation("LS108", title, measured, fixes, given)

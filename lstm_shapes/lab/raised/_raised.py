@@ -12,7 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from traceback import walk_tb
-from types import CodeType, FrameType
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 import torch
@@ -117,34 +117,34 @@ class Spelling:
     """The innermost line of the user's own code on a traceback, and what it calls the tensors that it handled."""
 
     def __init__(self, error: BaseException) -> None:
-        self.frames: list[tuple[FrameType, int, int]] = []
-        trace = error.__traceback__
-        while trace is not None:
-            self.frames.append((trace.tb_frame, trace.tb_lineno, trace.tb_lasti))
-            trace = trace.tb_next
-        files = [frame.f_code.co_filename for frame, _, _ in self.frames]
+        steps, step = list[TracebackType](), error.__traceback__
+        while step is not None:
+            steps.append(step)
+            step = step.tb_next
+        self.frames = [step.tb_frame for step in steps]
+        files = [frame.f_code.co_filename for frame in self.frames]
         outside = [k for k, file in enumerate(files) if theirs(file)]
         own = [k for k in outside if not _of_library(files[k])] or outside
         self.depth = own[-1] if own else -1
-        self.frame = self.frames[self.depth][0] if own else None
-        self.beyond = [frame for frame, _, _ in self.frames[self.depth + 1 :]]
+        self.beyond = self.frames[self.depth + 1 :]
         """The frames that the user's line called."""
-        self.where = resolve((self.frame.f_code, self.frames[self.depth][1])) if self.frame is not None else None
+        self._at = steps[self.depth] if own else None
+        self.frame = self._at.tb_frame if self._at is not None else None
+        self.where = resolve((self._at.tb_frame.f_code, self._at.tb_lineno)) if self._at is not None else None
         self._texts: dict[int, str] = {}
         self._nodes: list[tuple[ast.expr, Tensor]] = []
 
     @cached_property
     def node(self) -> ast.AST | None:
         """The expression that was being evaluated; where the interpreter does not say it, the only one of the line."""
-        if self.frame is None:
+        if self._at is None:
             return None
         if _POSITIONS is None:
             found = covering(self.where, ast.Call, ast.BinOp)
-            line = self.frames[self.depth][1]
-            found = [node for node in found if node.lineno == line or len(found) == 1]
+            found = [node for node in found if node.lineno == self._at.tb_lineno or len(found) == 1]
             return found[0] if len(found) == 1 else None
-        code = self.frame.f_code
-        place = list(_POSITIONS(code))[self.frames[self.depth][2] // 2]
+        code = self._at.tb_frame.f_code
+        place = list(_POSITIONS(code))[self._at.tb_lasti // 2]
         fields = ("lineno", "end_lineno", "col_offset", "end_col_offset")
         nodes = ast.walk(tree_of_file(code.co_filename))
         return next((n for n in nodes if tuple(getattr(n, f, None) for f in fields) == place), None)
@@ -193,11 +193,8 @@ class Spelling:
                     if isinstance(item, Tensor):
                         self._texts.setdefault(id(item), f"{text}[{k}]")
 
-    def descend(self, made_from: Callable[[Tensor, str], Tensor | None]) -> None:
-        """Name what the operands were made from, too: in `h.t().view(4)` also h.t() and h.
-
-        `made_from` gives the first operand of the call of that name that made a tensor.
-        """
+    def descend(self, trace: Trace) -> None:
+        """Name what the operands were made from, too: in `h.t().view(4)` also h.t() and h."""
         while self._nodes:
             node, given = self._nodes.pop()
             if isinstance(node, ast.Subscript):
@@ -206,9 +203,10 @@ class Spelling:
                 inner, name = node.func.value, node.func.attr
             else:
                 continue
-            source = made_from(given, name)
-            if source is not None:
-                self._pair(inner, source)
+            value = trace.value_of(given)
+            maker = value.maker if value is not None else None
+            if maker is not None and maker.name == name and maker.inputs:
+                self._pair(inner, maker.inputs[0].tensor)
 
     def say(self, tensor: Tensor, text: str) -> None:
         """Give a tensor a name that no line has."""
@@ -316,12 +314,8 @@ class Raised:
         for frame in spelling.beyond[:1]:
             code = frame.f_code
             spelling.learn(tuple(frame.f_locals.get(name) for name in code.co_varnames[: code.co_argcount]), {})
-        spelling.descend(self._made_from)
+        spelling.descend(self.trace)
         return spelling
-
-    def _made_from(self, tensor: Tensor, name: str) -> Tensor | None:
-        maker = value.maker if (value := self.value(tensor)) is not None else None
-        return maker.inputs[0].tensor if maker is not None and maker.name == name and maker.inputs else None
 
     @cached_property
     def entered(self) -> list[Entered]:
@@ -342,6 +336,12 @@ class Raised:
     def below(self) -> list[Entered]:
         """The modules that the user's line called."""
         return [one for one in self.entered if one.depth > self.spelling.depth]
+
+    def within(self, file: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The functions of one of torch's files that the user's line called, with their variables."""
+        for frame in self.spelling.beyond:
+            if frame.f_code.co_filename.replace("\\", "/").endswith(file):
+                yield frame.f_code.co_name, frame.f_locals
 
     @property
     def message(self) -> str:
