@@ -1,13 +1,15 @@
-"""What each operation of the grammar makes of shapes and axes, and which elements of its operands each element is.
+"""The operations of the grammar: what torch refuses is refused, and each says which elements of its operands it takes.
 
-What torch refuses is refused, the rest is named by the pure axis rules. What is asked of a value is a box, one range
-for each axis, so a billion steps cost as little as six.
+They take their operands as steps and torch's arguments under torch's names, so that their signatures say how they are
+written; the axes of what they make come of the pure axis rules. What is asked of a value is a box, one range for each
+axis, so a billion steps cost as little as six.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from math import prod
 from typing import Any
@@ -16,25 +18,27 @@ from lstm_shapes.errors import ShapeError
 
 from ._axis_rules.indexing import Picks
 from ._axis_rules.table import RULES
-from ._grammar import ALL_ROWS, LAST_STEPS, TENSORS, Node, bound
 from .axes import Axes, forget
-from .predict import Prediction
 
 Shape = tuple[int, ...]
 Box = tuple[range, ...]
 Pull = Callable[[Box], Iterator[tuple[int, Box]]]
 """What is asked of a value -> the number of an operand, and what is then asked of it."""
-Made = tuple[tuple[Any, ...], Shape | None, Pull]
-"""The arguments with places and sizes, the shape of the result where the rule of its axes asks for it, and where its
-elements come from."""
+
+# Index items beyond int, slice, None and Ellipsis: one position for each row of the batch.
+ALL_ROWS, LAST_STEPS = "torch.arange(N)", "lengths - 1"
 
 _MOST = 10_000
 """So many boxes may come of one, where a reshape cuts across axes; one more or less would do as well."""
+_KINDS = {"equal": "claim", "any": "claim", "not": "claim", "shape": "shape", "size": "number", "number": "number"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """A node of the grammar for one layer and call: its numbers have values, dims and indices count from the front."""
+    """An operation for one layer and call, with the steps that it works on; X, Y, h0, c0, hn and cn are without any.
+
+    Arguments are as torch and the axis rules take them: dims and indices count from the front.
+    """
 
     op: str
     inputs: tuple[Step, ...] = ()
@@ -46,63 +50,35 @@ class Step:
     def shape(self) -> Shape:
         return self.axes.sizes
 
+    @property
+    def kind(self) -> str:
+        """A tensor, or a claim, a shape or a number."""
+        return _KINDS.get(self.op, "tensor")
+
     def leaves(self, box: Iterable[range]) -> Iterator[tuple[str, Box]]:
         """What is asked of X, Y, h0, c0, hn and cn, where this is asked of its value."""
         asked = tuple(box)
         if not all(asked):
             return
-        if self.op in ("equal", "any", "not"):
+        if self.kind == "claim":
             for operand in self.inputs:
                 yield from operand.leaves(map(range, operand.shape))
         elif self.pull is not None:
             for number, inner in self.pull(asked):
                 yield from self.inputs[number].leaves(inner)
-        elif self.op in TENSORS:  # shapes and sizes are known without reading anything
+        elif self.kind == "tensor":  # shapes and sizes are known without reading anything
             yield self.op, asked
 
 
-def step_of(node: Node, prediction: Prediction) -> Step:
-    """A node, and all that it works on, for one layer and call."""
-    spec, call = prediction.spec, prediction.call
-    if node.op in TENSORS:
-        axes = prediction.tensors.get(node.op)
-        if axes is None:
-            raise _wrong(f"about a tensor of {spec.cell}: {', '.join(prediction.tensors)}", node.op)
-        return Step(node.op, axes=axes)
-    inputs = tuple(step_of(operand, prediction) for operand in node.operands)
-    sizes = {"L": call.L, "Q": spec.Q, "D": spec.D, "K": spec.K, "R": spec.R, "P": spec.P, "H": spec.H}
-    arguments = bound(node.arguments, sizes if call.N is None else {**sizes, "N": call.N})
-    if node.op == "size":
-        arguments = (_axis(arguments[0], inputs[0].shape),)
-    if node.op not in _OPERATIONS:  # a claim or a number
-        return Step(node.op, inputs, arguments)
-    if node.op == "getitem":
-        arguments = _keys(arguments[0], inputs[0], call.lengths, call.N)
-    shapes = tuple(step.shape for step in inputs)
-    arguments, shape, pull = _OPERATIONS[node.op](shapes, *arguments)
-    # Axes that a view joins must lie in memory as they stand, which is sure of X and of states as the layer has them.
-    if (
-        node.op == "view"
-        and inputs[0].op not in ("X", "h0", "c0", "hn", "cn")
-        and shape is not None
-        and _joins(shapes[0], shape)
-    ):
-        raise _wrong("a view of X or a state itself, or one that joins no axes; write reshape", (*shapes, arguments))
-    return Step(node.op, inputs, arguments, _named(node.op, inputs, arguments, shape), pull)
-
-
-def _named(op: str, inputs: tuple[Step, ...], arguments: tuple[Any, ...], shape: Shape | None) -> Axes:
-    """The axes of the result, by the rule that named tensors follow, too."""
+def _made(op: str, inputs: Sequence[Step], arguments: tuple[Any, ...], pull: Pull, shape: Shape | None = None) -> Step:
+    """A step whose axes are named by the rule that named tensors follow, too; some rules ask for the shape as well."""
     rule = RULES[{"getitem": "__getitem__", "add": "pointwise"}.get(op, op)]
     operands: list[Any] = [step.axes for step in inputs]
-    if op == "squeeze" and not arguments[0]:
-        return inputs[0].axes  # the rule takes no place for every place
-    if op == "getitem":
-        arguments = (tuple(_key(entry) for entry in arguments[0]),)
     given = [operands] if op in ("cat", "stack") else operands
-    said = rule.function(*given, *arguments, **({"out": shape} if rule.wants_out else {}))
+    as_ruled = (tuple(map(_key, arguments[0])),) if op == "getitem" else arguments
+    said = rule.function(*given, *as_ruled, **({"out": shape} if rule.wants_out else {}))
     axes = said[0] if isinstance(said, tuple) else said
-    return axes if rule.own_record else forget(axes, operands)
+    return Step(op, tuple(inputs), arguments, axes if rule.own_record else forget(axes, operands), pull)
 
 
 def _key(entry: Any) -> Any:
@@ -116,71 +92,79 @@ def _wrong(rule: str, got: object) -> ShapeError:
     return ShapeError("expression", rule, got=got)
 
 
-def _axis(dim: int, shape: Shape, extra: int = 0) -> int:
+def _axis(dim: Any, shape: Shape, extra: int = 0) -> int:
     """The place of an axis, counted from the end if negative."""
+    if type(dim) is not int:
+        raise ValueError
     count = len(shape) + extra
     if not -count <= dim < count:
         raise _wrong(f"an axis from {-count} to {count - 1}", dim)
     return dim % count
 
 
-def _places(dims: Shape | None, shape: Shape) -> Shape:
-    """The places of axes that are each named once; of all for None."""
-    places = tuple(range(len(shape))) if dims is None else tuple(_axis(dim, shape) for dim in dims)
-    if len(set(places)) != len(places) or dims == ():
+def _places(dims: Any, shape: Shape) -> Shape:
+    """The places of axes that are each named once, one of them or several."""
+    dims = dims if isinstance(dims, tuple) else (dims,)
+    places = tuple(_axis(dim, shape) for dim in dims)
+    if len(set(places)) != len(places) or not dims:
         raise _wrong("axes that are each named once", dims)
     return places
 
 
-def _keys(items: tuple[Any, ...], step: Step, lengths: Shape | None, N: int | None) -> tuple[Any, ...]:
-    """One entry for each axis: a position, a range of them, or a tuple with one for each row; None makes an axis."""
-    shape = step.shape
+def _several(given: tuple[Any, ...]) -> Shape:
+    """Whole numbers, which torch takes one by one or as one list."""
+    numbers = given[0] if len(given) == 1 and isinstance(given[0], tuple) else given
+    if not numbers or not all(type(number) is int for number in numbers):
+        raise ValueError
+    return tuple(numbers)
+
+
+# ---- each operation: its operands and its arguments -> the step; a ValueError is what the grammar does not have
+def getitem(x: Step, items: tuple[Any, ...], rows: Mapping[str, Shape]) -> Step:
+    """x[items]; `rows` are the positions, one for each row of the batch, that ALL_ROWS and LAST_STEPS stand for."""
+    shape = x.shape
     taken = [item for item in items if item is not None and item is not Ellipsis]
     if len(taken) > len(shape) or sum(item is Ellipsis for item in items) > 1:
         raise _wrong(f"at most {len(shape)} indices and one ...", items)
-    if LAST_STEPS in taken and lengths is None:
+    if LAST_STEPS in taken and not rows[LAST_STEPS]:
         raise _wrong("without lengths, since this call has none", LAST_STEPS)
     missing = [slice(None)] * (len(shape) - len(taken))
     full = [one for item in items for one in (missing if item is Ellipsis else [item])]
     full += missing if Ellipsis not in items else []
     keys: list[Any] = []
     for item in full:
-        place = sum(key is not None for key in keys)
         if item is None:
             keys.append(None)
-        elif isinstance(item, slice):
+            continue
+        place = sum(key is not None for key in keys)
+        size = shape[place]
+        if isinstance(item, slice):
             if item.step is not None and item.step < 1:
                 raise _wrong("a step of at least 1, as torch wants", item)
-            keys.append(range(shape[place])[item])
+            keys.append(range(size)[item])
         elif isinstance(item, str):
-            positions = tuple(range(N or 0)) if item == ALL_ROWS else tuple(length - 1 for length in lengths or ())
-            if positions and max(positions) >= shape[place]:
-                raise _wrong(f"on an axis of at least {max(positions) + 1}: {item}", shape)
-            keys.append(positions)
-        elif -shape[place] <= item < shape[place]:
-            keys.append(item % shape[place])
+            if max(rows[item], default=-1) >= size:
+                raise _wrong(f"on an axis of at least {max(rows[item]) + 1}: {item}", shape)
+            keys.append(rows[item])
+        elif -size <= item < size:
+            keys.append(item % size)
         else:
-            size, name = shape[place], step.axes.names[place]
+            name = x.axes.names[place]
             where = f"axis {name}" if name not in ("?", "1") else f"axis {place}"
             raise _wrong(f"an index from {-size} to {size - 1} on {where}" if size else "no index: size 0", item)
-    return tuple(keys)
-
-
-# ---- each operation: the shapes of its operands and its arguments -> what it makes
-def _getitem(shapes: Sequence[Shape], *keys: Any) -> Made:
     axes = [key for key in keys if not isinstance(key, int)]
     picks = [place for place, key in enumerate(axes) if isinstance(key, tuple)]
     if picks and picks[-1] - picks[0] != len(picks) - 1:
-        raise _wrong("rows and steps beside each other", shapes[0])
-    return (keys,), None, _picked(keys)
+        raise _wrong("rows and steps beside each other", shape)
+    return _picked(x, keys)
 
 
-def _picked(keys: Sequence[Any]) -> Pull:
-    """The elements at these keys of the operand."""
+def _picked(x: Step, keys: Sequence[Any]) -> Step:
+    """The elements at these keys: a position, a range, or a tuple with a position for each row; None makes an axis."""
 
     def pull(box: Box) -> Iterator[tuple[int, Box]]:
         left, rows = iter(box), range(0)
-        asked: list[range | tuple[int, ...]] = []
+        asked: list[range | Shape] = []
         for key in keys:
             if key is None:
                 next(left)
@@ -190,55 +174,58 @@ def _picked(keys: Sequence[Any]) -> Pull:
                 one = next(left)
                 chosen = key[one.start : one.stop : one.step]
                 asked.append(chosen if chosen.step > 0 else chosen[::-1])  # no step is 0
-            else:  # a position for each row, the same rows for all such keys
+            else:  # the same rows for all such keys
                 rows = rows or next(left)
                 asked.append(key)
         for n in rows or (0,):  # without such keys once, and n is not asked for
             yield 0, tuple(range(at[n], at[n] + 1) if isinstance(at, tuple) else at for at in asked)
 
-    return pull
+    return _made("getitem", (x,), (tuple(keys),), pull)
 
 
-def _squeeze(shapes: Sequence[Shape], dims: Shape | None) -> Made:
+def _squeeze(x: Step, dim: Any = ...) -> Step:
     """Axes of size 1 taken away; torch leaves others as they are."""
-    (shape,) = shapes
-    places = tuple(place for place in _places(dims, shape) if shape[place] == 1)
-    return (places,), None, _picked([0 if at in places else range(size) for at, size in enumerate(shape)])
+    places = range(len(x.shape)) if dim is ... else _places(dim, x.shape)
+    return _picked(x, [0 if at in places and size == 1 else range(size) for at, size in enumerate(x.shape)])
 
 
-def _unsqueeze(shapes: Sequence[Shape], dim: int) -> Made:
-    place, keys = _axis(dim, shapes[0], extra=1), [*map(range, shapes[0])]
-    return (place,), None, _picked([*keys[:place], None, *keys[place:]])
+def _unsqueeze(x: Step, dim: int) -> Step:
+    place, keys = _axis(dim, x.shape, extra=1), [*map(range, x.shape)]
+    return _picked(x, [*keys[:place], None, *keys[place:]])
 
 
-def _flip(shapes: Sequence[Shape], *dims: int) -> Made:
-    places = _places(dims, shapes[0])
-    keys = [range(size)[::-1] if at in places else range(size) for at, size in enumerate(shapes[0])]
-    return (places,), None, _picked(keys)
+def _flip(x: Step, *dims: Any) -> Step:
+    places = _places(_several(dims), x.shape)
+    backwards = _picked(x, [range(size)[:: -1 if at in places else 1] for at, size in enumerate(x.shape)])
+    assert backwards.pull is not None
+    return _made("flip", (x,), (places,), backwards.pull)
 
 
-def _permute(shapes: Sequence[Shape], *dims: int) -> Made:
-    (shape,) = shapes
-    places = tuple(_axis(dim, shape) for dim in dims)
-    if sorted(places) != list(range(len(shape))):
-        raise _wrong(f"each of the {len(shape)} axes once", dims)
+def _permute(x: Step, *dims: Any) -> Step:
+    order = _several(dims)
+    places = tuple(_axis(dim, x.shape) for dim in order)
+    if sorted(places) != list(range(len(x.shape))):
+        raise _wrong(f"each of the {len(x.shape)} axes once", order)
 
     def pull(box: Box) -> Iterator[tuple[int, Box]]:
         yield 0, tuple(box[places.index(place)] for place in range(len(box)))
 
-    return places, None, pull
+    return _made("permute", (x,), places, pull)
 
 
-def _transpose(shapes: Sequence[Shape], first: int, second: int) -> Made:
-    a, b = _axis(first, shapes[0]), _axis(second, shapes[0])
-    order = list(range(len(shapes[0])))
+def _transpose(x: Step, first: int, second: int) -> Step:
+    a, b = _axis(first, x.shape), _axis(second, x.shape)
+    order = list(range(len(x.shape)))
     order[a], order[b] = b, a
-    return (a, b), *_permute(shapes, *order)[1:]
+    return _permute(x, *order)
 
 
-def _reduce(shapes: Sequence[Shape], dims: Shape | None, keep: bool) -> Made:
-    (shape,) = shapes
-    places = _places(dims, shape)
+def _reduce(op: str, x: Step, dim: Any = ..., keepdim: Any = None) -> Step:
+    # torch takes keepdim with a dim only.
+    if not isinstance(keepdim, bool | None) or (dim is ... and keepdim is not None):
+        raise ValueError
+    shape, keep = x.shape, bool(keepdim)
+    places = tuple(range(len(shape))) if dim in (..., None) else _places(dim, shape)
 
     def pull(box: Box) -> Iterator[tuple[int, Box]]:
         left = iter(box)
@@ -246,10 +233,13 @@ def _reduce(shapes: Sequence[Shape], dims: Shape | None, keep: bool) -> Made:
         yield 0, tuple(range(shape[at]) if one is None or at in places else one for at, one in enumerate(kept))
 
     sizes = (1 if at in places else size for at, size in enumerate(shape) if keep or at not in places)
-    return (places, keep), tuple(sizes), pull
+    return _made(op, (x,), (places, keep), pull, tuple(sizes))
 
 
-def _add(shapes: Sequence[Shape]) -> Made:
+def add(x: Step, other: Step) -> Step:
+    """x + other, broadcast as torch does it."""
+    both = (x, other)
+    shapes = tuple(step.shape for step in both)
     count = max(map(len, shapes))
     a, b = ((1,) * (count - len(shape)) + shape for shape in shapes)
     if any(1 not in (one, other) and one != other for one, other in zip(a, b, strict=True)):
@@ -260,10 +250,18 @@ def _add(shapes: Sequence[Shape]) -> Made:
             sizes = zip(box[count - len(shape) :], shape, strict=True)
             yield number, tuple(range(1) if size == 1 else one for one, size in sizes)
 
-    return (), None, pull
+    return _made("add", both, (), pull)
 
 
-def _cat(shapes: Sequence[Shape], dim: int) -> Made:
+def _shapes(tensors: Any) -> tuple[Shape, ...]:
+    """The shapes of what is joined, a list of tensors."""
+    if not isinstance(tensors, tuple) or not tensors or not all(isinstance(one, Step) for one in tensors):
+        raise ValueError
+    return tuple(step.shape for step in tensors)
+
+
+def _cat(tensors: Any, dim: int = 0) -> Step:
+    shapes = _shapes(tensors)
     if len({len(shape) for shape in shapes}) > 1 or () in shapes:
         raise _wrong("tensors with the same axes, at least one, in torch.cat", shapes)
     place = _axis(dim, shapes[0])
@@ -277,10 +275,11 @@ def _cat(shapes: Sequence[Shape], dim: int) -> Made:
             yield number, (*box[:place], between(box[place], start, end), *box[place + 1 :])
             start = end
 
-    return (place,), None, pull
+    return _made("cat", tensors, (place,), pull)
 
 
-def _stack(shapes: Sequence[Shape], dim: int) -> Made:
+def _stack(tensors: Any, dim: int = 0) -> Step:
+    shapes = _shapes(tensors)
     if len(set(shapes)) > 1:
         raise _wrong("tensors of one shape in torch.stack", shapes)
     place = _axis(dim, shapes[0], extra=1)
@@ -288,31 +287,39 @@ def _stack(shapes: Sequence[Shape], dim: int) -> Made:
     def pull(box: Box) -> Iterator[tuple[int, Box]]:
         return ((number, (*box[:place], *box[place + 1 :])) for number in box[place])
 
-    return (place,), None, pull
+    return _made("stack", tensors, (place,), pull)
 
 
-def _reshape(shapes: Sequence[Shape], *sizes: int) -> Made:
-    (shape,) = shapes
-    count, others = prod(shape), prod(size for size in sizes if size != -1)
+def _reshape(x: Step, *given: Any) -> Step:
+    sizes, count = _several(given), prod(x.shape)
+    others = prod(size for size in sizes if size != -1)
     if min(sizes) < -1 or sizes.count(-1) > 1 or (count % others if -1 in sizes and others else count != others):
-        raise _wrong(f"as many elements as {shape} has, {count}, with one size of -1 at most", sizes)
+        raise _wrong(f"as many elements as {x.shape} has, {count}, with one size of -1 at most", sizes)
     if -1 in sizes and not others:
         raise _wrong("no -1 beside a 0, which could be any size", sizes)
-    sizes = tuple(count // others if size == -1 else size for size in sizes)
-    return sizes, sizes, _reshaped(shape, sizes)
+    return _reshaped(x, tuple(count // others if size == -1 else size for size in sizes))
 
 
-def _flatten(shapes: Sequence[Shape], start: int = 0, end: int = -1, *more: int) -> Made:
-    (shape,) = shapes
+def _view(x: Step, *given: Any) -> Step:
+    """A reshape; axes that it joins must lie in memory as they stand, which is sure of X and of states themselves."""
+    made = _reshape(x, *given)
+    joins = any(sum(x.shape[at] != 1 for at in before) > 1 for _, before in _groups(made.shape, x.shape))
+    if joins and x.op not in ("X", "h0", "c0", "hn", "cn"):
+        raise _wrong("a view of X or a state itself, or one that joins no axes; write reshape", (x.shape, made.shape))
+    return made
+
+
+def _flatten(x: Step, start: int = 0, end: int = -1, *more: int) -> Step:
+    shape = x.shape
     first, last = _axis(start, shape or (1,)), _axis(end, shape or (1,))
     if more or first > last:
         raise _wrong("the first axis to join and the last", (start, end, *more))
-    sizes = (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :])
-    return (first, last), sizes, _reshaped(shape, sizes)
+    return _reshaped(x, (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :]))
 
 
-def _reshaped(old: Shape, new: Shape) -> Pull:
+def _reshaped(x: Step, new: Shape) -> Step:
     """Axes are flattened and cut again, each group of them by itself that holds the same elements before and after."""
+    old = x.shape
 
     def pull(box: Box) -> Iterator[tuple[int, Box]]:
         groups = []
@@ -322,39 +329,25 @@ def _reshaped(old: Shape, new: Shape) -> Pull:
         _few(prod(map(len, groups)))
         return ((0, tuple(one for piece in pieces for one in piece)) for pieces in product(*groups))
 
-    return pull
+    return _made("reshape", (x,), new, pull, new)
 
 
-_OPERATIONS: dict[str, Callable[..., Made]] = {
-    "add": _add,
-    "cat": _cat,
+FUNCTIONS: dict[str, Callable[..., Step]] = {"cat": _cat, "concat": _cat, "stack": _stack}
+METHODS: dict[str, Callable[..., Step]] = {
+    "any": lambda x: Step("any", (x,)),
     "flatten": _flatten,
     "flip": _flip,
-    "getitem": _getitem,
-    "mean": _reduce,
+    "mean": partial(_reduce, "mean"),
     "permute": _permute,
     "reshape": _reshape,
+    "size": lambda x, dim: Step("size", (x,), (_axis(dim, x.shape),)),
     "squeeze": _squeeze,
-    "stack": _stack,
-    "sum": _reduce,
+    "sum": partial(_reduce, "sum"),
     "transpose": _transpose,
     "unsqueeze": _unsqueeze,
-    "view": _reshape,
+    "view": _view,
 }
-
-
-def _joins(old: Shape, new: Shape) -> bool:
-    """Whether an axis of the new shape holds elements of several old ones."""
-    todo = [size for size in old if size != 1][::-1]
-    for size in new:
-        if size == 1:
-            continue
-        if not todo or not size or todo[-1] % size:
-            return True
-        todo[-1] //= size
-        if todo[-1] == 1:
-            todo.pop()
-    return False
+"""torch's name -> what it does; the signature says how it is written."""
 
 
 def between(one: range, low: int, high: int) -> range:

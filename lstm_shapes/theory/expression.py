@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
+from inspect import signature
+from types import EllipsisType
 from typing import Any
 
-from ._grammar import Node, parse, refuse
-from ._operations import Step, step_of
+from lstm_shapes.errors import ShapeError
+
+from ._grammar import parse, refuse, value_of
+from ._operations import ALL_ROWS, FUNCTIONS, LAST_STEPS, METHODS, Step, add, getitem
 from .axes import Axes
 from .call import Call
 from .predict import Prediction
@@ -17,7 +22,7 @@ from .spec import Spec
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """An expression of the grammar, parsed once and asked for any layer and call.
+    """An expression of the grammar, asked for any layer and call.
 
     >>> from .predict import predict
     >>> last = Expression.of("Y[ :,-1 ]")
@@ -28,15 +33,15 @@ class Expression:
     """
 
     text: str
-    tree: Node = field(repr=False, compare=False)
+    tree: ast.expr = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, text: object) -> Expression:
-        """Parsed, as Python writes it. Raises: ShapeError that shows the grammar."""
+        """Parsed, as Python writes it. Raises: ShapeError that shows the grammar, where Python cannot read it."""
         return _parsed(text) if isinstance(text, str) else refuse(text)
 
     def axes(self, prediction: Prediction) -> Axes:
-        """The axes of its value. Raises: ShapeError for what torch would refuse."""
+        """The axes of its value. Raises: ShapeError for what the grammar does not have or torch would refuse."""
         return self._step(prediction).axes
 
     def reads(self, prediction: Prediction) -> Reads:
@@ -58,7 +63,8 @@ class Expression:
         >>> Expression.of("Y[:, -1] == hn[-1]").value(run(28, 256, 3))
         True
         """
-        return _value(self._step(run.prediction), run, plain=self.tree.op in ("equal", "any", "not"))
+        step = self._step(run.prediction)
+        return _value(step, run, plain=step.kind == "claim")
 
     def sides(self, run: Any) -> tuple[Any, Any]:
         """The values of both sides of `a == b`, as tensors without names and gradients, or as shapes."""
@@ -67,17 +73,122 @@ class Expression:
 
     def _step(self, prediction: Prediction) -> Step:
         try:
-            return step_of(self.tree, prediction)
+            step = _Reader(prediction).step(self.tree)
         except ValueError as error:
             if type(error) is not ValueError:
                 raise
             refuse(self.text)
+        return step if step.op != "number" else refuse(self.text)
 
 
 @lru_cache(maxsize=512)
 def _parsed(text: str) -> Expression:
     tree, written = parse(text)
     return Expression(written, tree)
+
+
+_DEEPEST, _INDEX = 40, 2**63 - 1
+_PAIRED = {
+    "torch.arange(N)": ALL_ROWS,
+    "arange(N)": ALL_ROWS,
+    "range(N)": ALL_ROWS,
+    "lengths - 1": LAST_STEPS,
+    "torch.tensor(lengths) - 1": LAST_STEPS,
+}
+
+
+class _Reader:
+    """Reads trees for one layer and call; a ValueError is what the grammar does not have."""
+
+    def __init__(self, prediction: Prediction) -> None:
+        spec, call = prediction.spec, prediction.call
+        self.tensors, self.cell = prediction.tensors, spec.cell
+        self.sizes = {"L": call.L, "Q": spec.Q, "D": spec.D, "K": spec.K, "R": spec.R, "P": spec.P, "H": spec.H}
+        self.sizes |= {} if call.N is None else {"N": call.N}
+        ends = tuple(length - 1 for length in call.lengths or ())
+        self.rows = {ALL_ROWS: tuple(range(call.N or 0)), LAST_STEPS: ends}
+
+    def step(self, node: ast.expr, depth: int = 0, kind: str = "") -> Step:
+        """What a tree says: a claim, a tensor, its shape, one of its sizes or a number; of this kind, if one is given."""
+        if depth > _DEEPEST:
+            raise ValueError
+        step = self._step(node, depth)
+        if kind not in ("", step.kind):
+            raise ValueError
+        return step
+
+    def _step(self, node: ast.expr, depth: int) -> Step:
+        tensor = partial(self.step, depth=depth + 1, kind="tensor")
+        value = self._number(node)
+        if value is not None:
+            return Step("number", (), (value,))
+        match node:
+            case ast.Name(id="X" | "Y" | "h0" | "c0" | "hn" | "cn" as name):
+                if name not in self.tensors:
+                    about = f"about a tensor of {self.cell}: {', '.join(self.tensors)}"
+                    raise ShapeError("expression", about, got=name)
+                return Step(name, axes=self.tensors[name])
+            case ast.UnaryOp(op=ast.Not(), operand=claim):
+                return Step("not", (self.step(claim, depth + 1, "claim"),))
+            case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
+                # Shapes go with shapes, sizes with numbers, and tensors with tensors.
+                one = self.step(left, depth)
+                if one.kind == "claim":
+                    raise ValueError
+                return Step("equal", (one, self.step(right, depth, one.kind)))
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="torch"), attr="equal"), args=[left, right], keywords=[]):
+                return Step("equal", (tensor(left), tensor(right)))
+            case ast.Attribute(value=x, attr="shape"):
+                return Step("shape", (tensor(x),))
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                return add(tensor(left), tensor(right))
+            case ast.Subscript(value=x, slice=index):
+                items = tuple(map(self._item, index.elts if isinstance(index, ast.Tuple) else [index]))
+                return getitem(tensor(x), items, self.rows)
+            case (
+                ast.Call(func=ast.Name(id=name)) | ast.Call(func=ast.Attribute(value=ast.Name(id="torch"), attr=name))
+            ) if name in FUNCTIONS:
+                operation, operands = FUNCTIONS[name], []
+            case ast.Call(func=ast.Attribute(value=x, attr=name)) if name in METHODS:
+                operation, operands = METHODS[name], [x]
+            case _:
+                raise ValueError
+        given = [self._argument(one, depth) for one in node.args]
+        named = {str(word.arg): self._argument(word.value, depth) for word in node.keywords}
+        try:
+            signature(operation).bind(*operands, *given, **named)
+        except TypeError:
+            raise ValueError from None
+        return operation(*map(tensor, operands), *given, **named)
+
+    def _number(self, node: ast.expr) -> int | None:
+        value = value_of(node, self.sizes, (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv))
+        return value if value is not None and abs(value) <= _INDEX else None
+
+    def _argument(self, node: ast.expr, depth: int) -> Any:
+        """A number, True, False, None, or a list of numbers or of tensors, which the operation itself looks at."""
+        match node:
+            case ast.Constant(value=True | False | None):
+                return node.value
+            case ast.Tuple(elts=elements) | ast.List(elts=elements):
+                return tuple(self._argument(one, depth) for one in elements)
+        value = self._number(node)
+        return self.step(node, depth + 1, "tensor") if value is None else value
+
+    def _item(self, node: ast.expr) -> Any:
+        """One entry of an index."""
+        match node:
+            case ast.Slice(lower=lower, upper=upper, step=step):
+                return slice(*(end and self._whole(end) for end in (lower, upper, step)))
+            case ast.Constant(value=None) | ast.Constant(value=EllipsisType()):
+                return node.value
+        return _PAIRED.get(ast.unparse(node)) or self._whole(node)
+
+    def _whole(self, node: ast.expr) -> int:
+        value = self._number(node)
+        if value is None:
+            raise ValueError
+        return value
 
 
 def _value(step: Step, run: Any, plain: bool) -> Any:

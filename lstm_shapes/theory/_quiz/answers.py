@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Mapping
 
-from lstm_shapes.theory._grammar import is_arithmetic, value_of
+from lstm_shapes.theory._grammar import value_of
 
 # What people write for a product or a power, in the order in which it is put right. Symbols are one letter each, so
 # letters side by side are factors, and so are a number and a letter, or either and a bracket; `x` is a sign where it
@@ -43,8 +43,7 @@ def as_number(text: str, symbols: Mapping[str, int]) -> int | None:
         node = ast.parse(plain[:_LONGEST].strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    known = len(plain) <= _LONGEST and is_arithmetic(node, symbols, (ast.Add, ast.Sub, ast.Mult, ast.Pow))
-    return value_of(node, symbols) if known else None
+    return value_of(node, symbols, (ast.Add, ast.Sub, ast.Mult, ast.Pow)) if len(plain) <= _LONGEST else None
 
 
 def as_shape(text: str, symbols: Mapping[str, int]) -> tuple[int, ...] | None:
