@@ -5,17 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import islice
-from random import SystemRandom
 
 from .display import load_rich
 from .errors import SpecError
 from .language import speaking
-from .theory._quiz.question import Answered, Question, Score
-from .theory._quiz.topics import questions
-from .theory.spec import whole
-
-_QUIT = ("q", "quit", "exit")
+from .theory._quiz import Answered, Question, Score, deal
 
 
 def quiz(
@@ -46,17 +40,11 @@ def quiz(
         return play(level, rounds, seed, ask)
 
 
-def a_seed(seed: int | None) -> int:
-    """The seed that was given, or another one each time; the chance of everybody else is left alone."""
-    return SystemRandom().randrange(10_000) if seed is None else seed
-
-
 def play(
     level: int, rounds: int, seed: int | None, ask: Callable[[str], str] | None = None, command: bool = False
 ) -> Score:
     """A quiz; `command`: in the words of the command line, else in Python's."""
-    seed = a_seed(seed)
-    cards = islice(questions(level, seed), whole("rounds", rounds))
+    seed, cards = deal(level, rounds, seed)
     if ask is not None and not callable(ask):
         raise SpecError("ask", "a function from a prompt to an answer, such as input", ask)
     load_rich()
@@ -96,7 +84,7 @@ def _answer(question: Question, ask: Callable[[str], str], show: Callable[[objec
     while True:
         told: object = ask("> ")
         given = str(told).strip()
-        if told is None or given.lower() in _QUIT:
+        if told is None or given.lower() in ("q", "quit", "exit"):
             return None
         verdict = question.grade(given)
         show(verdict_view(question, verdict, given))

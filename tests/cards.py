@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from lstm_shapes.theory._quiz.question import Question
-from lstm_shapes.theory._quiz.topics import questions
+from lstm_shapes.theory._quiz import Question, questions
 
 __all__ = ["cards", "right"]
 
@@ -17,6 +16,6 @@ def cards(level: int, seed: int, count: int = 10) -> list[Question]:
 
 def right(question: Question) -> str:
     """The right answer as somebody would type it."""
-    if question.options and isinstance(question.expected, int):
+    if question.choices and isinstance(question.expected, int):
         return question.lettered[question.expected][0]
     return str(question.expected)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -160,19 +159,15 @@ def quiz(*, level: int = 1, rounds: int = 10, seed: int | None = None, html: Pat
 
       lstm-shapes quiz --level 2 --html quiz.html
     """
-    from lstm_shapes.practice import a_seed, play
+    from lstm_shapes.practice import play
 
     if html is None:
         _screen.put(play(level, rounds, seed, command=True))
         return 0
     from lstm_shapes._views.quiz import sheet_view
     from lstm_shapes.display.html import document
-    from lstm_shapes.theory._quiz.topics import questions
-    from lstm_shapes.theory.spec import whole as whole_number
 
-    seed = a_seed(seed)
-    cards = list(islice(questions(level, seed), whole_number("rounds", rounds)))
-    _screen.write(html, document(sheet_view(cards, level, seed)))
+    _screen.write(html, document(sheet_view(level, rounds, seed)))
     return 0
 
 

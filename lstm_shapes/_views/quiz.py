@@ -2,66 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from rich.console import Group, RenderableType
+from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
 from lstm_shapes.display import view
-from lstm_shapes.display.page import STYLES, Block, Column, Lines, Mark, Page, Sheet, written
+from lstm_shapes.display.page import STYLES, Block, Column, Lines, Mark, Page, Role, Sheet, written
 from lstm_shapes.language import gloss, say
-from lstm_shapes.theory._quiz.question import Question, Score, Verdict
-from lstm_shapes.theory._quiz.topics import LETTERS
+from lstm_shapes.theory._quiz import LETTERS, Question, Score, Verdict, deal
 from lstm_shapes.theory.symbols import legend
 
 
-def opening(level: int, command: bool) -> Group:
+def opening(level: int, command: bool) -> Page:
     """What the quiz is, how to answer, and the letters it uses."""
-    title = Text(gloss(say("quiz", level=level, about=say(f"level {level}"))), style=STYLES["strong"])
     how = [say("how to answer")] + ([] if command else [say("how to answer in Python")])
-    return Group(title, written(gloss(" ".join(how))), written(gloss(f"{legend(LETTERS[level])}.")))
+    title = say("quiz", level=level, about=say(f"level {level}"))
+    return Page(title, f"{' '.join(how)} {legend(LETTERS[level])}.", ()).glossed()
+
+
+def _asked(card: Question) -> tuple[str, ...]:
+    """The layer, the call, the question, and the options of a multiple choice."""
+    return (*(f"`{line}`" for line in card.given), card.text, *(f"{letter}) `{one}`" for letter, one in card.lettered))
 
 
 def question_view(question: Question, number: int, rounds: int) -> Group:
-    """The layer, the call, the question, and the options of a multiple choice."""
+    """A question on the screen."""
     head = say("question", number=number, rounds=rounds, topic=say(f"topic {question.topic}"))
-    code = (_inside(Text(line, style=STYLES["code"])) for line in question.given)
-    options = (_inside(Text(f"{letter}) {gloss(option)}")) for letter, option in question.lettered)
-    return Group(Text(""), Text(head, style="bold underline"), *code, written(gloss(question.text)), *options)
+    return Group(Text(""), Text(head, style="bold underline"), *map(_inside, _asked(question)))
 
 
 def verdict_view(question: Question, verdict: Verdict, given: str) -> Group:
     """Right; or the right answer with its derivation, and the line of torch that shows it."""
-    if verdict.right:
-        return Group(Text(say("right"), style=STYLES["good"]))
+    head: tuple[str, Role] = (say("right"), "good")
+    lines: list[str] = []
     if verdict.right is None and given:
-        return Group(Text(verdict.remark, style=STYLES["quiet"]))
-    lines = [verdict.remark] if verdict.remark and given else []
-    lines += [*question.derivation, say("in torch", code=question.proof)]
-    head = Text(
-        say("not right" if given else "the answer", answer=question.shown), style=STYLES["bad" if given else "strong"]
-    )
-    return Group(head, *(_inside(written(gloss(line))) for line in lines))
+        head = verdict.remark, "quiet"
+    elif not verdict.right:
+        head = say("not right" if given else "the answer", answer=question.shown), "bad" if given else "strong"
+        lines = [verdict.remark] if verdict.remark and given else []
+        lines += [*question.derivation, say("in torch", code=question.proof)]
+    return Group(Text(head[0], style=STYLES[head[1]]), *map(_inside, lines))
 
 
-def _inside(line: Text) -> RenderableType:
-    return Padding(line, (0, 0, 0, 2))
+def _inside(line: str) -> Padding:
+    return Padding(written(gloss(line)), (0, 0, 0, 2))
 
 
-def sheet_view(cards: Sequence[Question], level: int, seed: int) -> Page:
+def sheet_view(level: int, rounds: int, seed: int | None) -> Page:
     """Questions to be printed, and their key on the last page."""
+    seed, cards = deal(level, rounds, seed)
     blocks: list[Block] = []
-    rows = []
+    key = []
     for number, card in enumerate(cards, start=1):
-        code = (f"`{line}`" for line in card.given)
-        lines = (*code, card.text, *(f"{letter}) `{option}`" for letter, option in card.lettered))
-        blocks.append(Lines(f"{number}. {say(f'topic {card.topic}')}", lines))
-        rows.append((f"{number}", Mark(card.shown, "code"), "\n".join((*card.derivation, f"`{card.proof}`"))))
+        blocks.append(Lines(f"{number}. {say(f'topic {card.topic}')}", _asked(card)))
+        key.append((f"{number}", Mark(card.shown, "code"), "\n".join((*card.derivation, f"`{card.proof}`"))))
     columns = (Column("", right=True), Column(say("answer"), whole=False), Column(say("why"), whole=False))
     about = say("sheet again", legend=legend(LETTERS[level]), seed=str(seed))
     title = say("sheet", level=level, about=say(f"level {level}"))
-    return Page(title, about, (*blocks, Sheet(say("sheet key"), columns, tuple(rows)))).glossed()
+    return Page(title, about, (*blocks, Sheet(say("sheet key"), columns, tuple(key)))).glossed()
 
 
 # Where each topic is explained, on the command line and in Python.
@@ -80,22 +78,25 @@ _REVIEW = {
 @view.register(Score)
 def score_view(score: Score) -> Page:
     """How much was right, topic by topic."""
-    again = (
-        f"--level {score.level} --seed {score.seed}" if score.command else f"ls.quiz({score.level}, seed={score.seed})"
-    )
-    seeds = say("score again", code=again)
+    words = f"--level {score.level} --seed {score.seed}"
+    again = say("score again", code=words if score.command else f"ls.quiz({score.level}, seed={score.seed})")
     if not score.answers:
-        return Page(say("score of nothing", level=score.level), seeds, ())
-    rows, review = [], []
-    for topic, right, asked in score.topics:
-        name, marks = say(f"topic {topic}"), (Mark("●" * right, "good"), Mark("○" * (asked - right), "bad"))
-        rows.append((name, say("right of asked", right=right, asked=asked), *marks))
-        review += [f"{name}: `{_REVIEW[topic][not score.command]}`"] if right < asked else []
+        return Page(say("score of nothing", level=score.level), again, ())
+    rows = tuple(
+        (
+            say(f"topic {topic}"),
+            say("right of asked", right=right, asked=asked),
+            Mark("●" * right, "good"),
+            Mark("○" * (asked - right), "bad"),
+        )
+        for topic, right, asked in score.topics
+    )
     columns = (Column(say("topic")), Column(say("right ones"), right=True), Column(""), Column(""))
-    blocks: list[Block] = [Sheet(say("by topic"), columns, tuple(rows))]
-    if review:
+    blocks: list[Block] = [Sheet(say("by topic"), columns, rows)]
+    wrong = [topic for topic, right, asked in score.topics if right < asked]
+    if wrong:
+        review = (f"{say(f'topic {topic}')}: `{_REVIEW[topic][not score.command]}`" for topic in wrong)
         blocks.append(Lines(say("look again"), tuple(review)))
     if score.asked < score.rounds:
-        seeds = f"{say('score stopped', asked=score.asked, rounds=score.rounds)} {seeds}"
-    title = say("score", level=score.level, right=score.right, asked=score.asked)
-    return Page(title, seeds, tuple(blocks))
+        again = f"{say('score stopped', asked=score.asked, rounds=score.rounds)} {again}"
+    return Page(say("score", level=score.level, right=score.right, asked=score.asked), again, tuple(blocks))

@@ -1,6 +1,6 @@
 """The language of slices, laws, highlights and the quiz: a part of torch's, parsed and never evaluated.
 
-`ast.parse` runs nothing; what its tree means for one layer and call, `expression.py` reads, and refuses what is not listed.
+`ast.parse` runs nothing. What its tree means for one layer and call is read, and the rest refused, in `expression.py`.
 """
 
 from __future__ import annotations

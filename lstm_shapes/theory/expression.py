@@ -103,13 +103,13 @@ class _Reader:
     def __init__(self, prediction: Prediction) -> None:
         spec, call = prediction.spec, prediction.call
         self.tensors, self.cell = prediction.tensors, spec.cell
-        self.sizes = {"L": call.L, "Q": spec.Q, "D": spec.D, "K": spec.K, "R": spec.R, "P": spec.P, "H": spec.H}
+        self.sizes = {"L": call.L, **{name: getattr(spec, name) for name in "QDKRPH"}}
         self.sizes |= {} if call.N is None else {"N": call.N}
         ends = tuple(length - 1 for length in call.lengths or ())
         self.rows = {ALL_ROWS: tuple(range(call.N or 0)), LAST_STEPS: ends}
 
     def step(self, node: ast.expr, depth: int = 0, kind: str = "") -> Step:
-        """What a tree says: a claim, a tensor, its shape, one of its sizes or a number; of this kind, if one is given."""
+        """What a tree says: a claim, a tensor, its shape, a size or a number; of this kind, if one is given."""
         if depth > _DEEPEST:
             raise ValueError
         step = self._step(node, depth)
@@ -136,20 +136,18 @@ class _Reader:
                 if one.kind == "claim":
                     raise ValueError
                 return Step("equal", (one, self.step(right, depth, one.kind)))
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="torch"), attr="equal"), args=[left, right], keywords=[]):
+            case ast.Call(func=ast.Attribute(ast.Name("torch"), "equal"), args=[left, right], keywords=[]):
                 return Step("equal", (tensor(left), tensor(right)))
-            case ast.Attribute(value=x, attr="shape"):
+            case ast.Attribute(x, "shape"):
                 return Step("shape", (tensor(x),))
             case ast.BinOp(left=left, op=ast.Add(), right=right):
                 return add(tensor(left), tensor(right))
             case ast.Subscript(value=x, slice=index):
                 items = tuple(map(self._item, index.elts if isinstance(index, ast.Tuple) else [index]))
                 return getitem(tensor(x), items, self.rows)
-            case (
-                ast.Call(func=ast.Name(id=name)) | ast.Call(func=ast.Attribute(value=ast.Name(id="torch"), attr=name))
-            ) if name in FUNCTIONS:
+            case ast.Call(ast.Name(name) | ast.Attribute(ast.Name("torch"), name)) if name in FUNCTIONS:
                 operation, operands = FUNCTIONS[name], []
-            case ast.Call(func=ast.Attribute(value=x, attr=name)) if name in METHODS:
+            case ast.Call(ast.Attribute(x, name)) if name in METHODS:
                 operation, operands = METHODS[name], [x]
             case _:
                 raise ValueError

@@ -46,6 +46,8 @@ class Layout:
         still = not (self.training and spec.dropout > 0 and spec.K > 1)
         full = still and not call.short
         return {
+            "deep": spec.K > 1,
+            "batch_first": spec.batch_first,
             "layer": not spec.kind.step,
             "cell": spec.kind.step,
             "has_c": spec.has_c,
@@ -61,6 +63,15 @@ class Layout:
             # The backward end of the top layer has read one step of X only.
             "last_of_X_alone": still and (spec.K == 1 or (call.N or 1) == call.T),
         }
+
+    def fits(self, about: str) -> bool:
+        """Whether these facts hold, and of those with a - before them none.
+
+        >>> Layout(Spec(28, 256), Call()).fits("layer batched -two_way")
+        True
+        """
+        facts = self.facts
+        return all(facts[word.removeprefix("-")] is not word.startswith("-") for word in about.split())
 
     def step(self, index: str, half: str = "") -> str:
         """One step of Y in this layout, of its forward (`f`) or backward (`b`) half or whole."""

@@ -53,7 +53,7 @@ def test_wrong_answers_are_derived() -> None:
 def test_screen(snapshot: Snapshot) -> None:
     """One quiz as it looks: right, wrong, unreadable, passed over, ended."""
     known = cards(3, 3)
-    typed = [right(known[0]), "1,2,3" if not known[1].options else "zzz", "", right(known[2]), "no idea", "", "quit"]
+    typed = [right(known[0]), "1,2,3" if not known[1].choices else "zzz", "", right(known[2]), "no idea", "", "quit"]
     snapshot("level_3", play(3, typed, "--seed", "3"))
 
 

@@ -29,7 +29,7 @@ from lstm_shapes.language import LANGUAGES, gloss, language, say, speaking
 from lstm_shapes.language._english import SENTENCES
 from lstm_shapes.language._korean import SENTENCES as KOREAN
 from lstm_shapes.language._korean import TERMS
-from lstm_shapes.theory._quiz.topics import questions
+from lstm_shapes.theory._quiz import questions
 from tests.command_line import here, process, refused
 
 # What keeps its name in Korean: torch and what torch calls its things, other tools, units.
@@ -401,7 +401,7 @@ def test_the_quiz_is_in_korean(level: int) -> None:
         cards = list(islice(questions(level, 1), 60))
         for card in cards:
             said = [card.text, card.form, card.grade("??").remark, *card.remarks.values(), *card.derivation]
-            said += [option for option in card.options if re.search("[가-힣]", option)]
+            said += [option for _, option in card.lettered if re.search("[가-힣]", option)]
             assert not [part for text in said for part in (*english(text), *words(text))], said
             assert all(re.search("[가-힣=]", text) for text in said)
     for word in ("yes", "예"):

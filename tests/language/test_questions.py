@@ -19,7 +19,7 @@ from docs.build import ROOT
 from lstm_shapes.display import page_of
 from lstm_shapes.language import say, speaking
 from lstm_shapes.language._korean import TERMS
-from lstm_shapes.theory._quiz.topics import questions
+from lstm_shapes.theory._quiz import questions
 from tests.language.test_language import texts
 
 FIRST, NOTES, LAWS, CELL, FEEDBACK, QUIZ, COUNT = "first screen", "notes", "laws", "cell", "feedback", "quiz", "count"

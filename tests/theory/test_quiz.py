@@ -9,9 +9,18 @@ from typing import Any
 import pytest
 
 from lstm_shapes import Spec, SpecError
-from lstm_shapes.theory._quiz.answers import as_number
-from lstm_shapes.theory._quiz.question import TOPICS, Answered, Question, Score, symbols_of, written
-from lstm_shapes.theory._quiz.topics import LETTERS, Draws, _weight, questions
+from lstm_shapes.theory._answers import as_number
+from lstm_shapes.theory._quiz import (
+    LETTERS,
+    TOPICS,
+    Answered,
+    Question,
+    Score,
+    drawn,
+    questions,
+    symbols_of,
+    written,
+)  # fmt: skip
 from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
@@ -62,9 +71,9 @@ def test_every_answer_is_what_torch_says(level: int, seed: int) -> None:
     for question in dealt(level, seed):
         scope = ran(question)
         found = [value(line, scope) for line in question.evidence]
-        if question.options:
+        if question.choices:
             right = [number for number, holds in enumerate(found) if holds]
-            assert right == [question.expected], (question.given, question.text, question.options, found)
+            assert right == [question.expected], (question.given, question.text, question.lettered, found)
         else:
             assert found == [question.expected], (question.given, question.text, found)
 
@@ -106,10 +115,9 @@ def test_topics_of_a_level_come_up_equally_often() -> None:
 def test_sizes_are_all_different() -> None:
     """Two equal sizes would let a swapped answer pass."""
     for level in LETTERS:
-        draws = Draws(Random("sizes"), level)
+        chance = Random("sizes")
         for _ in range(examples(100)):
-            draw = draws.draw()
-            symbols = symbols_of(draw)
+            symbols = symbols_of(drawn(level, chance))
             sizes = [size for name, size in symbols.items() if name in "NLQDKPT" and (name, size) != ("K", 1)]
             assert len(set(sizes)) >= len(sizes) - ("T" in symbols)
 
@@ -141,8 +149,8 @@ def test_bad_level_or_seed(level: Any, seed: Any) -> None:
 def test_only_of_several_gates_it_is_said_how_they_are_stacked() -> None:
     """An RNN has one, and a projection has none."""
     seen = set()
-    for seed in range(60):
-        one = _weight(Draws(Random(seed), 5), "parameters")
+    weights = (one for seed in range(12) for one in dealt(5, seed, 120) if "layer.weight" in one.text)
+    for one in weights:
         stacked, gates = "weight_hr" not in one.text, one.prediction.spec.G
         assert any(f"G·D = {gates}·" in line for line in one.derivation) is (stacked and gates > 1)
         seen.add((stacked, gates))
@@ -155,16 +163,15 @@ def test_what_a_seed_asks(level: int, count: int, snapshot: Snapshot) -> None:
     lines: list[str] = []
     for number, one in enumerate(dealt(level, 7, count), 1):
         lines += [f"{number}. {one.topic}: {one.prediction.spec}, {one.prediction.call}", f"  {one.text}"]
-        words = one.words or [()] * len(one.options)
-        for (letter, option), others in zip(one.lettered, words, strict=True):
-            lines.append(f"  {letter}) {' '.join([option, *others])}")
+        lines += [f"  {letter}) {' '.join(names)}" for letter, names in zip("abcdefgh", one.choices, strict=False)]
         lines += [f"  = {one.shown}, by {one.proof}", *(f"  {line}" for line in one.derivation)]
         lines += [f"  ! {wrong}: {remark}" for wrong, remark in one.remarks.items()]
     snapshot(f"level {level}", "\n".join(lines))
 
 
 def question(answer: Axes | int, **fields: Any) -> Question:
-    return Question("shapes", BOTH, "?", answer, (), ("1",), **fields)
+    expected = answer.sizes if isinstance(answer, Axes) else answer
+    return Question("shapes", BOTH, "?", expected, "", (), ("1",), **fields)
 
 
 BOTH = Prediction(Spec(5, 20, 3, bidirectional=True), Call(4, 7))
@@ -282,7 +289,7 @@ def test_wrong_number_is_told_where_it_comes_from() -> None:
 
 def test_choice_by_letter_or_by_text() -> None:
     """The letter in any dress, or the option itself."""
-    answer = question(0, options=("Y[:, -1]", "hn[0]", "Q, the features"))
+    answer = question(0, choices=(("Y[:, -1]",), ("hn[0]",), ("Q, the features",)))
     grades = {text: answer.grade(text).right for text in ("a", "A", "a)", "(a)", "a.", " a ", "Y[:,-1]", "`Y[:, -1]`")}
     assert set(grades.values()) == {True}
     assert {answer.grade(text).right for text in ("b", "hn[0]", "c", "Q, the features")} == {False}
@@ -306,10 +313,11 @@ def test_choice_in_other_words(word: str, right: tuple[str, ...], wrong: str) ->
     """A symbol, an axis' number, yes or no: what is meant is clear, so it is not asked for again."""
     question = asked(word)
     assert isinstance(question.expected, int)
-    option = question.options[question.expected]
+    options = [option for _, option in question.lettered]
+    option = options[question.expected]
     words = {
         "N": option[0],
-        "other": next(one[0] for one in question.options if one != option),
+        "other": next(one[0] for one in options if one != option),
         "axis": option[-1],
         "yes": "no" if "not" in option else "yes",
         "no": "yes" if "not" in option else "no",
@@ -327,7 +335,8 @@ def test_every_letter_is_explained(level: int) -> None:
 
     for seed in range(5):
         for question in dealt(level, seed):
-            for text in (question.text, *question.derivation, *question.options, question.shown, question.form):
+            options = [option for _, option in question.lettered]
+            for text in (question.text, *question.derivation, *options, question.shown, question.form):
                 letters = re.findall(r"(?<![A-Za-z.])[0-9]*([NLQDKRPHGT])\b", text)
                 assert set(letters) <= set(LETTERS[level]), text
 
@@ -346,9 +355,9 @@ def test_cut_axes_are_written_as_numbers() -> None:
 def test_given_lines_leave_defaults_out() -> None:
     """The layer is written as torch's users write it."""
     spec = Spec(5, 8, 2, bidirectional=True, proj_size=3, bias=False)
-    given = Question("shapes", Prediction(spec, Call(N=2, L=7)), "?", 1, (), ("1",)).given
+    given = Question("shapes", Prediction(spec, Call(N=2, L=7)), "?", 1, "", (), ("1",)).given
     assert given == (
-        "layer = nn.LSTM(5, 8, num_layers=2, batch_first=True, bidirectional=True, proj_size=3, bias=False)",
+        "layer = nn.LSTM(5, 8, num_layers=2, bias=False, batch_first=True, bidirectional=True, proj_size=3)",
         "X = torch.randn(2, 7, 5)",
         "Y, (hn, cn) = layer(X)",
     )
@@ -375,7 +384,7 @@ def test_no_hint_contains_the_answer(level: int) -> None:
         for question in dealt(level, seed):
             hint = question.grade("??").remark
             assert hint.startswith("I need")
-            if question.options:
+            if question.choices:
                 assert question.shown not in hint
                 continue
             examples = re.split(r" or (?=[A-Z0-9])", hint.partition("such as ")[2].partition(";")[0].rstrip("."))

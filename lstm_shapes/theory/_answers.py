@@ -6,18 +6,13 @@ import ast
 import re
 from collections.abc import Mapping
 
-from lstm_shapes.theory._grammar import value_of
+from ._grammar import value_of
 
-# What people write for a product or a power, in the order in which it is put right. Symbols are one letter each, so
-# letters side by side are factors, and so are a number and a letter, or either and a bracket; `x` is a sign where it
-# stands between two of them.
-_SIGNS = (
-    (r"[·×]|(?<=[\w)])\s*\bX\b\s*(?=[\w(])|(?<=\d)X(?=\d)", "*"),
-    ("−", "-"),
-    ("²", "**2"),
-    ("³", "**3"),
-    (r"\^", "**"),
-    (r"(?<=[A-Z])(?=[A-Z])", "*"),
+_SIGNS = str.maketrans({"·": "*", "×": "*", "−": "-", "²": "**2", "³": "**3", "^": "**"})
+# `x` is a sign between two factors. Symbols are one letter each, so letters side by side are factors, and so are a
+# number and a letter, or either and a bracket.
+_FACTORS = (
+    (r"(?<=[\w)])\s*\bX\b\s*(?=[\w(])|(?<=\d)X(?=\d)|(?<=[A-Z])(?=[A-Z])", "*"),
     (r"(?<![\w.])(\d+)\s*(?=[A-Z(])", r"\1*"),
     (r"(?<=[A-Z)])\s*(?=\()", "*"),
 )
@@ -36,14 +31,16 @@ def as_number(text: str, symbols: Mapping[str, int]) -> int | None:
     text = _UNITS.sub("", text.strip().rstrip("."))
     if _GROUPED.fullmatch(text):
         return int(re.sub(r"\D", "", text))
-    plain = text.upper()
-    for written, sign in _SIGNS:
+    plain = text.translate(_SIGNS).upper()
+    for written, sign in _FACTORS:
         plain = re.sub(written, sign, plain)
+    if len(plain) > _LONGEST:
+        return None
     try:
-        node = ast.parse(plain[:_LONGEST].strip(), mode="eval").body
+        node = ast.parse(plain.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    return value_of(node, symbols, (ast.Add, ast.Sub, ast.Mult, ast.Pow)) if len(plain) <= _LONGEST else None
+    return value_of(node, symbols, (ast.Add, ast.Sub, ast.Mult, ast.Pow))
 
 
 def as_shape(text: str, symbols: Mapping[str, int]) -> tuple[int, ...] | None:
@@ -52,7 +49,9 @@ def as_shape(text: str, symbols: Mapping[str, int]) -> tuple[int, ...] | None:
     >>> as_shape("torch.Size([6, 4, 20])", {}), as_shape("K·R x N", {"K": 3, "R": 2, "N": 4}), as_shape("KND", {})
     ((6, 4, 20), (6, 4), None)
     """
-    text = _unwrapped(text.strip().rstrip(".").removeprefix("torch.Size").strip())
+    text = text.strip().rstrip(".").removeprefix("torch.Size").strip()
+    while _in_brackets(text):
+        text = text[1:-1].strip()
     if not text or re.fullmatch(r"[A-Za-z]{2,}", text):  # `KND` may be meant as three sizes or as one
         return None
     text = re.sub(r"[,;]$", "", text)  # (5,) has one size
@@ -62,20 +61,16 @@ def as_shape(text: str, symbols: Mapping[str, int]) -> tuple[int, ...] | None:
     return None if None in sizes else tuple(size for size in sizes if size is not None)
 
 
-def _unwrapped(text: str) -> str:
-    """Without the brackets around all of it; those of `(K*R),(N),(D)` are around less."""
-    while text and (text[0], text[-1]) in (("(", ")"), ("[", "]")):
-        depths = [0]
-        for sign in text:
-            depths.append(depths[-1] + (sign in "([") - (sign in ")]"))
-        if 0 in depths[1:-1]:
-            return text
-        text = text[1:-1].strip()
-    return text
+def _in_brackets(text: str) -> bool:
+    """Whether one pair of brackets is around all of it; those of `(K*R),(N),(D)` are around less."""
+    depths = [0]
+    for sign in text:
+        depths.append(depths[-1] + (sign in "([") - (sign in ")]"))
+    return text[:1] + text[-1:] in ("()", "[]") and 0 not in depths[1:-1]
 
 
 def bare(text: str) -> str:
-    """Without case, blanks, backticks, a full stop, and what stands around a letter: `(B).` is b."""
+    """Without case, blanks, backticks, a full stop, and what stands around a letter or an axis: `(B).` is b."""
     plain = re.sub(r"[\s`]|\.$", "", text).lower()
-    letter = re.fullmatch(r"\(?([a-h])[).:]?", plain)
-    return letter[1] if letter else plain
+    letter = re.fullmatch(r"\(?([a-h])[).:]?|(?:axis|축)(\d)", plain)
+    return letter[1] or letter[2] if letter else plain
