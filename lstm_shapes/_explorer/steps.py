@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Any
 
 from lstm_shapes._views.canvas import Canvas, chosen
-from lstm_shapes._views.gates import step_view
 from lstm_shapes._views.heatmap import square
+from lstm_shapes._views.measured import step_view
 from lstm_shapes._views.titles import place
 from lstm_shapes.display import number
 from lstm_shapes.display.html import to_html

@@ -1,18 +1,20 @@
-"""What was measured: a proof, prediction and measurement side by side, and the tensors of a run."""
+"""What was measured: a proof, the tensors of a run, and gates over time, in one step and fed back."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
 
-from lstm_shapes.display import view
-from lstm_shapes.display.page import Block, Cell, Column, Mark, Page, Sheet, code, tick
+from lstm_shapes.display import number, view
+from lstm_shapes.display.page import Block, Cell, Column, Lines, Mark, Page, Sheet, code, tick
+from lstm_shapes.lab.gates.cell_trace import CellTrace
+from lstm_shapes.lab.gates.trace import Equation, Feedback, GateStep, GateTrace
 from lstm_shapes.lab.proof import Check, Proof
 from lstm_shapes.lab.run import Run
 from lstm_shapes.language import say
-from lstm_shapes.theory.spec import headline
+from lstm_shapes.theory.spec import gate_rows, headline, suffix
 
 from .pictures import overview
-from .titles import sizes, subtitle
+from .titles import number_of_bytes, place, sizes, subtitle
 
 # Of many layers that hold, these many are shown; a check that fails is always shown.
 _SHOWN = 40
@@ -25,16 +27,8 @@ def proof_view(proof: Proof) -> Page:
 
 def proof_lines(proof: Proof) -> tuple[Block, ...]:
     """A proof in one line; claims that failed, if there are any, as a table below it."""
-    held = sum(check.ok for check in proof.checks)
-    told = say(
-        "claims hold",
-        held=held,
-        all=len(proof.checks),
-        version=version("torch").partition("+")[0],
-        device=proof.device,
-        dtype=proof.dtype,
-    )
-    line = Sheet("", (Column(""), Column("", whole=False)), ((tick(proof.ok), told),), caption=_on_a_twin(proof))
+    told, twin = _held(proof, "claims hold")
+    line = Sheet("", (Column(""), Column("", whole=False)), ((tick(proof.ok), told),), caption=twin)
     failed = tuple(check for check in proof.checks if not check.ok)
     return (line, _checks_sheet(say("claims fail"), failed)) if failed else (line,)
 
@@ -42,15 +36,15 @@ def proof_lines(proof: Proof) -> tuple[Block, ...]:
 def proof_sheet(proof: Proof) -> Sheet:
     """Every check; where there are very many, the ones that failed and the first of the rest."""
     shown = [check for position, check in enumerate(proof.checks) if position < _SHOWN or not check.ok]
-    held = sum(check.ok for check in proof.checks)
-    caption = say("held", held=held, all=len(proof.checks), device=proof.device, dtype=proof.dtype)
-    caption = f"{caption} {_on_a_twin(proof)}".rstrip()
+    caption = " ".join(_held(proof, "held")).rstrip()
     return _checks_sheet(say("proof"), tuple(shown), len(proof.checks) - len(shown), caption)
 
 
-def _on_a_twin(proof: Proof) -> str:
-    """That another layer was run, where one was."""
-    return "" if proof.twin is None else say("twin", twin=headline(proof.twin))
+def _held(proof: Proof, key: str) -> tuple[str, str]:
+    """How many claims hold, where and with which torch; and that another layer was run, where one was."""
+    held, release = sum(check.ok for check in proof.checks), version("torch").partition("+")[0]
+    told = say(key, held=held, all=len(proof.checks), version=release, device=proof.device, dtype=proof.dtype)
+    return told, "" if proof.twin is None else say("twin", twin=headline(proof.twin))
 
 
 def _checks_sheet(title: str, checks: tuple[Check, ...], hidden: int = 0, caption: str = "") -> Sheet:
@@ -91,3 +85,99 @@ def run_view(run: Run) -> Page:
     columns = tuple(Column(say(name)) for name in ("name", "axes", "sizes", "dtype", "device"))
     tensors = Sheet(say("tensors"), columns, rows)
     return Page(headline(run.spec), subtitle(run.spec, run.call), (tensors,), overview(run.prediction))
+
+
+# ---- gates
+# Beyond this many layers and directions a table of all is no table.
+_CELLS_SHOWN = 6
+_NUMBERS_SHOWN = 5
+
+
+@view.register(GateTrace)
+@view.register(CellTrace)
+def trace_view(trace: GateTrace | CellTrace) -> Page:
+    """Each tensor's axes and range; of a whole layer also the agreement with it."""
+    cells, facts = (trace,) if isinstance(trace, CellTrace) else trace.cells, []
+    if isinstance(trace, GateTrace):
+        differ = {"residual": f"{trace.residual:.1e}", "tolerance": f"{trace.tolerance:.0e}"}
+        facts = [
+            say("gates agree", **differ, dtype=trace.dtype, device=trace.device),
+            say("gates hold", size=number_of_bytes(trace.bytes), formula=trace.bytes_formula),
+            say("gates readings", gate=trace.spec.kind.gates[0]),
+            *([trace.note] if trace.note else []),
+        ]
+    names = (Column(say(name)) for name in ("where", "name", "axes", "sizes"))
+    numbers = (Column(say(name), right=True) for name in ("least", "mean", "greatest"))
+    rows = tuple(row for cell in cells[:_CELLS_SHOWN] for row in _tensor_rows(cell))
+    more = len(cells) - _CELLS_SHOWN
+    caption = say("more cells", more=more) if more > 0 else ""
+    sheet = Sheet(say("gates over time"), (*names, *numbers), rows, caption=caption)
+    blocks = (sheet, Lines(say("notes"), tuple(facts))) if facts else (sheet,)
+    return Page(say("gates of", layer=headline(trace.spec)), subtitle(trace.spec, trace.call), blocks)
+
+
+def _tensor_rows(cell: CellTrace) -> list[tuple[Cell, ...]]:
+    where = place(cell.spec, cell.layer, cell.direction)
+    rows: list[tuple[Cell, ...]] = []
+    for name, facts in cell.to_dict()["tensors"].items():
+        axes = f"({', '.join(facts['names'])}{',' if len(facts['names']) == 1 else ''})"
+        numbers = (f"{facts[key]:.3f}".replace("-", "−") for key in ("min", "mean", "max"))
+        rows.append((where, code(name), Mark(axes, "symbol"), str(tuple(facts["sizes"])), *numbers))
+        where = ""
+    return rows
+
+
+@view.register(GateStep)
+def step_view(step: GateStep) -> Page:
+    """One step: what enters, then each equation with its shapes, then with the numbers of one unit."""
+    numbers = Column(say("numbers"), whole=False)
+    entering = Sheet(
+        say("what enters"),
+        (Column(say("name")), Column(say("shape")), numbers),
+        tuple((code(name), shape, _numbers(values)) for name, shape, values in step.inputs),
+        caption=say("from before", before=step.before),
+    )
+    equations = Sheet(
+        say("the step", d=str(step.d)),
+        (Column("", right=True), Column(say("equation and shapes"), whole=False), numbers, Column("", right=True)),
+        tuple(_equation(line) for line in step.equations),
+        caption=say("signs"),
+    )
+    where = place(step.spec, step.layer, step.direction)
+    title = say("step of row" if step.batched else "step of", t=str(step.t), where=where, n=str(step.n))
+    return Page(title, headline(step.spec), (entering, equations, _rows_sheet(step)))
+
+
+def _rows_sheet(step: GateStep) -> Sheet:
+    """Where the weights of each gate lie."""
+    spec, end = step.spec, suffix(step.spec, step.layer, step.direction)
+    rows = ((code(gate), *gate_rows(spec, gate), str(at * spec.D + step.d)) for at, gate in enumerate(spec.kind.gates))
+    columns = (Column(say("gate")), Column(say("rows")), Column(say("in numbers")))
+    weights = f"`weight_ih{end}`, `weight_hh{end}`"
+    stacked = say("stacked" if spec.bias else "stacked, no biases", weights=weights)
+    unit = Column(say("unit is row", d=str(step.d)), right=True)
+    return Sheet(say("where weights lie"), (*columns, unit), tuple(rows), caption=stacked)
+
+
+def _equation(line: Equation) -> tuple[Cell, ...]:
+    value = "" if line.value is None else number(line.value)
+    return (code(line.name), f"{line.formula}\n{line.shapes}", line.substituted, Mark(value, "strong"))
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    shown = ", ".join(number(value) for value in values[:_NUMBERS_SHOWN])
+    return f"{shown}, …" if len(values) > _NUMBERS_SHOWN else shown
+
+
+@view.register(Feedback)
+def feedback_view(feedback: Feedback) -> Page:
+    """Each way back, with what part of the sum it was."""
+    rows: list[tuple[Cell, ...]] = []
+    for row in feedback.rows:
+        share = "" if row.share is None else f"{row.share:.0%}"
+        where = place(feedback.spec, row.layer, row.direction)
+        rows.append((where, code(f"{row.state}'"), row.equation, row.shapes, share))
+    names = [Column(say(name)) for name in ("where", "state", "shape")]
+    columns = (*names[:2], Column(say("enters"), whole=False), names[2], Column(say("share"), right=True))
+    sheet = Sheet(say("handed on"), columns, tuple(rows), caption=say("share is"))
+    return Page(say("feedback of", layer=headline(feedback.spec)), say("primes"), (sheet,))
