@@ -53,7 +53,7 @@ class Explanation(Prediction):
     def slices(self) -> Slices:
         """What the usual slices of Y and hn give."""
         with speaking(self.lang):
-            return slices(self.prediction)
+            return slices(self)
 
     @property
     def laws(self) -> Laws:
@@ -81,18 +81,13 @@ class Explanation(Prediction):
 
         Raises: SpecError for another ending, or for no file name; OSError where the file cannot be written.
         """
-        if not isinstance(file, (str, PathLike)):
-            raise SpecError("file", "a name that ends in .html or .svg", file)
-        path = Path(file)
-        ending = path.suffix.lower()
+        ending = Path(file).suffix.lower() if isinstance(file, (str, PathLike)) else ""
         if ending not in (".html", ".svg"):
-            raise SpecError("file", "a name that ends in .html or .svg", str(file))
-        if ending == ".svg":
-            drawn = page_of(self).picture
-            assert drawn is not None
-            path.write_text(drawn(), encoding="utf-8")
-        else:
-            path.write_text(as_document(self), encoding="utf-8")
+            got = str(file) if isinstance(file, PathLike) else file
+            raise SpecError("file", "a name that ends in .html or .svg", got)
+        drawn = page_of(self).picture if ending == ".svg" else None
+        path = Path(file)
+        path.write_text(drawn() if drawn else as_document(self), encoding="utf-8")
         return path
 
 
@@ -138,9 +133,10 @@ def explain(given: Given, *, proof: bool = True) -> Explanation:
         from .lab.proof import prove_given
 
         proved = prove_given(given)
-        return Explanation(proved.spec, proved.call, proved.dtype, proof=proved, training=given.training)
+        predicted = Prediction(proved.spec, proved.call, proved.dtype)
+        return Explanation.of(predicted, proved, given.training)
     if given.x is not None:
         from .lab.run import run_given
 
         return Explanation.of(run_given(given).prediction, training=given.training)
-    return Explanation(given.spec, given.call, given.precision, training=given.training)
+    return Explanation.of(Prediction(given.spec, given.call, given.precision), training=given.training)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast, overload
 
 import torch
@@ -71,10 +72,9 @@ def new_layer(spec: Spec, device: Any, dtype: Any, seed: int = 0) -> nn.RNNBase 
 
 
 def allocate(layer: nn.Module, device: torch.device) -> None:
-    """Give a layer that was made on meta its memory, all zeros."""
+    """Give a layer that was made on meta its memory, all zeros; `to_empty` would load torch's compiler."""
     for name, parameter in list(layer.named_parameters()):
-        zeros = torch.zeros(parameter.shape, dtype=parameter.dtype, device=device)
-        setattr(layer, name, nn.Parameter(zeros))
+        setattr(layer, name, nn.Parameter(torch.zeros(parameter.shape, dtype=parameter.dtype, device=device)))
 
 
 def generator(seed: int) -> torch.Generator:
@@ -111,21 +111,23 @@ def precision_of(tensor: torch.Tensor) -> str:
     name = str(tensor.dtype).removeprefix("torch.")
     if name != "float32" or tensor.device.type != "cuda":
         return name
-    return "tf32" if _tf32_allowed() else "float32 on cuda"
-
-
-def _tf32_allowed() -> bool:
-    """Whether cuDNN's layers, or the matrix products of cells, may multiply float32 with TF32's 10 bits of mantissa."""
+    # cuDNN's layers, or the matrix products of cells, may multiply with TF32's 10 bits of mantissa.
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    if not hasattr(cudnn, "rnn"):  # before torch 2.9
-        return bool(cudnn.allow_tf32 or matmul.allow_tf32)
-    # Where one of these was set, allow_tf32 raises.
-    return "tf32" in (getattr(switch, "fp32_precision", "") for switch in (cudnn.rnn, matmul))
+    if hasattr(cudnn, "rnn"):  # since torch 2.9; where one of these was set, allow_tf32 raises
+        tf32 = "tf32" in (getattr(switch, "fp32_precision", "") for switch in (cudnn.rnn, matmul))
+    else:
+        tf32 = cudnn.allow_tf32 or matmul.allow_tf32
+    return "tf32" if tf32 else "float32 on cuda"
 
 
 def require_memory(needed: int, device: torch.device, what: str) -> None:
     """Refuse before allocating: an overcommitted machine would rather kill the session than say no."""
-    limit = _memory(device)
+    limit = None
+    if device.type == "cuda":
+        limit = torch.cuda.get_device_properties(device).total_memory
+    elif device.type == "cpu":
+        with suppress(AttributeError, ValueError, OSError):  # not a POSIX system: nobody can tell
+            limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if limit is not None and needed > limit:
         raise ShapeError(
             what,
@@ -133,18 +135,6 @@ def require_memory(needed: int, device: torch.device, what: str) -> None:
             got=f"{needed / 2**30:,.1f} GiB",
             hint="predict, count and explain need no memory for it, and device='meta' builds it without numbers",
         )
-
-
-def _memory(device: torch.device) -> int | None:
-    """Bytes that a device has in all; None where nobody can tell."""
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory)
-    if device.type == "cpu":
-        try:
-            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        except (AttributeError, ValueError, OSError):  # not a POSIX system
-            return None
-    return None
 
 
 def bytes_of_call(spec: Spec, call: Call, dtype: str) -> int:
