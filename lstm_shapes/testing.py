@@ -111,23 +111,19 @@ def _can_have(cell: str, fixed: dict[str, Any]) -> bool:
     return bool(spec.batch_first == fixed.get("batch_first", spec.batch_first))
 
 
-def lengths(rows: int | None = None, steps: int | None = None, *, most: int = 9) -> SearchStrategy[tuple[int, ...]]:
+@st.composite
+def lengths(draw: DrawFn, /, rows: int | None = None, steps: int | None = None, *, most: int = 9) -> tuple[int, ...]:
     """Lengths of padded rows, in any order, equal ones among them: `rows` of them, the longest `steps` long.
 
     >>> from hypothesis import find
     >>> find(lengths(3, 4), lambda drawn: True)
     (4, 1, 1)
     """
-
-    @st.composite
-    def drawn(draw: DrawFn) -> tuple[int, ...]:
-        count = rows if rows is not None else draw(st.integers(1, most))
-        longest = steps if steps is not None else draw(st.integers(1, most))
-        found = draw(st.lists(st.integers(1, longest), min_size=count, max_size=count))
-        found[draw(st.integers(0, count - 1))] = longest
-        return tuple(found)
-
-    return drawn()
+    count = rows if rows is not None else draw(st.integers(1, most))
+    longest = steps if steps is not None else draw(st.integers(1, most))
+    drawn = draw(st.lists(st.integers(1, longest), min_size=count, max_size=count))
+    drawn[draw(st.integers(0, count - 1))] = longest
+    return tuple(drawn)
 
 
 @st.composite
@@ -183,9 +179,8 @@ def runs(
     from .lab.run import random_run
 
     spec, call = draw(cases(*args, kinds=kinds, **options))
-    seed, with_state = draw(st.integers(0, 2**32 - 1)), draw(st.booleans())
-    return random_run(spec, call, device=device, dtype=draw(st.sampled_from(list(dtypes))), seed=seed,
-                      with_state=with_state)  # fmt: skip
+    seed, with_state, dtype = draw(st.integers(0, 2**32 - 1)), draw(st.booleans()), draw(st.sampled_from(list(dtypes)))
+    return random_run(spec, call, device=device, dtype=dtype, seed=seed, with_state=with_state)
 
 
 def assert_laws(

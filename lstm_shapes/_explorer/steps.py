@@ -15,7 +15,7 @@ from lstm_shapes.display.page import Page
 from lstm_shapes.lab.gates import gates
 from lstm_shapes.lab.gates.cell_trace import CellTrace
 from lstm_shapes.lab.gates.trace import GateTrace
-from lstm_shapes.lab.proof import one_thread_below
+from lstm_shapes.lab.proof import one_thread_if_small
 from lstm_shapes.lab.run import run
 from lstm_shapes.language import say, speaking
 from lstm_shapes.theory.spec import Spec
@@ -28,7 +28,7 @@ def stepped(spec: Spec, L: int, *, layer: int = 0, direction: int = 0, t: int = 
     >>> "unit d=1 of layer 0" in page, "unit d=1 is row" in page
     (True, True)
     """
-    with one_thread_below(0):  # of layers that are small enough, several would wait for each other
+    with one_thread_if_small(0):  # of layers that are small enough, several would wait for each other
         trace = _trace(spec, L)
         step = trace.step(layer, direction, t, 0, d)
     with speaking():

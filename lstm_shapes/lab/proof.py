@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _MOST_BYTES = 2**29
 _MOST_MACS = 2 * 10**10
 _MOST_LAYERS = 500
+_FEW_MACS = 10**9  # about a hundredth of a second on one core
 _MOST_KERNELS = 100_000  # steps of layers and directions, one after the other
 
 # What torch itself says a state has to be, before it takes one.
@@ -245,9 +246,9 @@ def prove_given(given: Given) -> Proof:
             if (small_spec, small) != (spec, call):
                 twin = small_spec
                 given = replace(given, spec=twin, state=None, N=small.N, L=small.L, lengths=small.lengths)
-            with one_thread_below(Counts(small_spec, small).macs or 0):
+            with one_thread_if_small(Counts(small_spec, small).macs or 0):
                 result = run_given(given)
-        with one_thread_below(result.prediction.counts.macs or 0):
+        with one_thread_if_small(result.prediction.counts.macs or 0):
             checks = tuple(_checks(result, given.module is not None))
     return Proof(spec, call or result.call, checks, str(result.X.device), dtype_name(result.X.dtype), twin)
 
@@ -266,15 +267,11 @@ def _runnable(spec: Spec, call: Call, dtype: str) -> tuple[Spec, Call]:
     return twin, Call.of(twin, L=steps, lengths=tuple(max(1, length * steps // call.L) for length in rows))
 
 
-# About a hundredth of a second on one core.
-_SMALL_MACS = 10**9
-
-
 @contextmanager
-def one_thread_below(macs: int, most: int = _SMALL_MACS) -> Iterator[None]:
-    """One thread of torch's inside, as many as before afterwards; nothing changes above `most` MACs."""
+def one_thread_if_small(macs: int) -> Iterator[None]:
+    """One thread of torch's inside, as many as before afterwards; nothing changes where there is more to compute."""
     before = torch.get_num_threads()
-    few = macs <= most and before > 1
+    few = macs <= _FEW_MACS and before > 1
     try:
         if few:
             torch.set_num_threads(1)

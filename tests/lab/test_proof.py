@@ -26,7 +26,7 @@ from lstm_shapes.lab.proof import (
     _runnable,
     _shortened,
     _tensor_checks,
-    one_thread_below,
+    one_thread_if_small,
 )
 from lstm_shapes.lab.run import run
 from lstm_shapes.theory.call import DTYPES, Call
@@ -271,25 +271,16 @@ def three() -> Iterator[None]:
 @pytest.mark.parametrize(("macs", "inside"), [(0, 1), (53_575_680, 1), (10**9, 1), (10**9 + 1, 3), (10**12, 3)])
 def test_a_small_layer_takes_one_thread(macs: int, inside: int) -> None:
     """Up to a thousand million MACs; above, nothing changes."""
-    with one_thread_below(macs):
+    with one_thread_if_small(macs):
         assert torch.get_num_threads() == inside
     assert torch.get_num_threads() == 3
-
-
-@pytest.mark.usefixtures("three")
-def test_the_bound_may_be_given() -> None:
-    """What is small is the caller's to say."""
-    with one_thread_below(7, most=6):
-        assert torch.get_num_threads() == 3
-    with one_thread_below(6, most=6):
-        assert torch.get_num_threads() == 1
 
 
 @pytest.mark.usefixtures("three")
 @pytest.mark.parametrize("macs", [0, 10**12])
 def test_threads_come_back_after_an_error(macs: int) -> None:
     """What fails inside goes on outside, and leaves the threads as they were."""
-    with pytest.raises(ZeroDivisionError, match="by zero"), one_thread_below(macs):
+    with pytest.raises(ZeroDivisionError, match="by zero"), one_thread_if_small(macs):
         _ = 1 / 0
     assert torch.get_num_threads() == 3
 
@@ -298,7 +289,7 @@ def test_threads_come_back_after_an_error(macs: int) -> None:
 def test_who_has_one_thread_keeps_one() -> None:
     """As with OMP_NUM_THREADS=1: one inside, one afterwards."""
     torch.set_num_threads(1)
-    with one_thread_below(0):
+    with one_thread_if_small(0):
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == 1
 
