@@ -1,15 +1,12 @@
 """Multiply-accumulates of a call, counted by torch's own flop formulas.
 
-`FlopCounterMode` on the meta device is the reference: nothing is computed, so every size is possible. Two facts about
-torch 2.13 shape how they are counted:
+`FlopCounterMode` on the meta device is the reference: nothing is computed, so every size is possible. The first
+operation there, and the first under that mode on any device, imports torch's compiler, which takes about as long as
+importing torch. A small layer is therefore counted on the CPU, with the same formulas (`flop_registry`) in a mode that
+does without the compiler; in float64, because oneDNN fuses float32 LSTMs into one operation without a formula.
 
-* The first operation on meta, and the first under `FlopCounterMode` on any device, imports torch's compiler,
-  which takes about as long as importing torch. A small layer is therefore counted on the CPU, with the same
-  formulas (`flop_registry`) in a mode that does without the compiler. In float64, because oneDNN fuses
-  float32 LSTMs into one operation without a formula, for which FlopCounterMode reports 0.
-* A forward pass costs milliseconds per step and layer here, so 1 and 2 steps are counted, of 1 and 2 layers,
-  and the line through them is followed to the call's size: steps all cost the same, and so do the layers
-  above the first. The tests hold this against whole passes.
+A forward pass costs milliseconds per step and layer here, so 1 and 2 steps are counted, of 1 and 2 layers, and the line
+through them is followed to the call's size: steps all cost the same, and so do the layers above the first.
 
 Source: `torch/utils/flop_counter.py`; `use_mkldnn` in `aten/src/ATen/native/RNN.cpp`.
 """
@@ -49,16 +46,15 @@ def measured_macs(spec: Spec, call: Call, device: str | None = None) -> tuple[in
     calls = [Call(call.N, span, call.lengths and tuple(min(row, span) for row in call.lengths)) for span in spans]
     specs = [spec.replace(K=depth) for depth in ((1, 2) if spec.K > 2 else (spec.K,))]
     where = device or ("cpu" if _bytes(specs[-1], calls[-1]) <= _MOST_BYTES else "meta")
-    by_depth = []
-    for deep in specs:
+
+    def of_depth(deep: Spec) -> int:
         layer = _layer(deep, where)
-        by_depth.append(_follow([(c.T, _count(layer, deep, c, where)) for c in calls], call.T))
-    macs = _follow(list(zip((deep.K for deep in specs), by_depth, strict=True)), spec.K)
-    how, steps_too, layers_too = say(f"by counter {where}"), len(calls) > 1, len(specs) > 1
-    if not (steps_too or layers_too):
-        return macs, how
-    scaled = "both" if steps_too and layers_too else "steps" if steps_too else "layers"
-    return macs, say(f"by scaled {scaled}", counter=how)
+        return _follow([(c.T, _count(layer, deep, c, where)) for c in calls], call.T)
+
+    macs = _follow([(deep.K, of_depth(deep)) for deep in specs], spec.K)
+    how = say(f"by counter {where}")
+    scaled = {(1, 2): "layers", (2, 1): "steps", (2, 2): "both"}.get((len(calls), len(specs)))
+    return macs, how if scaled is None else say(f"by scaled {scaled}", counter=how)
 
 
 def _layer(spec: Spec, device: str) -> nn.Module:

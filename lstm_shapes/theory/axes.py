@@ -38,13 +38,17 @@ class Origin:
     """
 
     def __init__(
-        self, name: str = "", made: bool = False, naming: Naming | None = None, blank: Origin | bool = False
+        self,
+        name: str = "",
+        made: bool = False,
+        naming: Naming | None = None,
+        blank: bool = False,
+        same: Origin | None = None,
     ) -> None:
-        self._name = name
-        self._same: Origin | None = blank.root if isinstance(blank, Origin) else None
+        self._name, self._same = name, same and same.root
         self.made = made
         """Whether a weight made it."""
-        self.blank = bool(blank)
+        self.blank = blank
         """Whether nothing changes along it, as in copies or in a buffer of zeros: it claims nothing."""
         self.naming = naming
         """Who names it, where that is decided later."""
@@ -218,19 +222,13 @@ def derived(origin: Origin, reason: object, make: Callable[[], Origin]) -> Origi
     """What comes of an origin for some reason: the same one each time."""
     if origin.derived is None:
         origin.derived = WeakValueDictionary()
-    other = origin.derived.get(reason)
-    return origin.derived.setdefault(reason, make()) if other is None else other
+    return origin.derived.get(reason) or origin.derived.setdefault(reason, make())
 
 
 def relabelled(origin: Origin, *reason: object) -> Origin:
     """Another origin of the same name: the same one each time for the same reason."""
 
-    def make() -> Origin:
-        other = Origin(made=origin.made, naming=origin.naming)
-        other._same = origin.root
-        return other
-
-    return derived(origin, reason, make)
+    return derived(origin, reason, lambda: Origin(made=origin.made, naming=origin.naming, same=origin))
 
 
 def factors(origin: Origin, inner: int) -> tuple[Origin, Origin]:
@@ -243,8 +241,8 @@ def factors(origin: Origin, inner: int) -> tuple[Origin, Origin]:
     ('fc/5', 'fc')
     """
     if inner not in origin.factors:
-        rows, elements = (Origin(made=origin.made, naming=origin.naming) for _ in range(2))
-        elements._same = origin.root if origin.made else None
+        rows = Origin(made=origin.made, naming=origin.naming)
+        elements = Origin(made=origin.made, naming=origin.naming, same=origin if origin.made else None)
         rows.factor = elements.factor = (origin, inner)
         origin.factors[inner] = rows, elements
     return origin.factors[inner]
@@ -620,9 +618,10 @@ def forget(axes: Axes, operands: Iterable[Axes], made: bool = False) -> Axes:
 
 def blanks(sizes: Iterable[int], axes: Iterable[Axis] = ()) -> Axes:
     """The axes of a new tensor, which holds no coordinates yet; called after those of the tensor that it is like."""
-    model = [Axis(tuple(replace(atom, origin=Origin(blank=atom.origin)) for atom in axis.atoms)) for axis in axes]
-    new = [Axis((Atom(Origin(blank=True), range(size)),)) if size != 1 else NEW_AXIS for size in sizes]
-    return Axes(tuple(model or new))
+    like = tuple(
+        Axis(tuple(replace(atom, origin=Origin(blank=True, same=atom.origin)) for atom in axis.atoms)) for axis in axes
+    )
+    return Axes(like or tuple(Axis((Atom(Origin(blank=True), range(n)),)) if n != 1 else NEW_AXIS for n in sizes))
 
 
 def unnamed(naming: Naming, sizes: Iterable[int], names: str = "") -> Axes:

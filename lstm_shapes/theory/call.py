@@ -1,4 +1,4 @@
-"""Call: how much data one call of the layer gets, and how rows of different lengths are packed, without torch.
+"""Call: how much data one call of the layer gets, and how rows of different lengths are packed.
 
 `pack_padded_sequence` lays rows of different lengths in one tensor `data`, step by step: first step 0 of every row,
 longest row first, then step 1 of the rows that have one, and so on. Padding is left out, so nobody computes it.
@@ -80,12 +80,10 @@ class Call:
         Raises: SpecError for a length that is none, ShapeError for one beyond L.
         """
         rule = "one whole number for each sequence"
-        try:
-            entries = tuple(lengths.tolist() if hasattr(lengths, "tolist") else lengths)
-        except TypeError:
-            raise SpecError("lengths", rule, lengths) from None
-        if isinstance(lengths, (str, bytes)):  # they iterate, too, but over letters
+        entries = lengths.tolist() if hasattr(lengths, "tolist") else lengths
+        if not isinstance(entries, Iterable) or isinstance(entries, (str, bytes)):  # those iterate over letters
             raise SpecError("lengths", rule, lengths)
+        entries = tuple(entries)
         if not entries:
             raise SpecError("lengths", rule, lengths, "It is empty")
         entries = tuple(whole(f"lengths[{row}]", entry) for row, entry in enumerate(entries))
@@ -121,7 +119,6 @@ class Call:
             return "sum(lengths)"
         return "N·L" if self.batched else "L"
 
-    # ---- packed rows
     @property
     def padded(self) -> int:
         """Steps of the padded tensor: N·L."""

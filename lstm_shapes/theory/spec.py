@@ -214,10 +214,9 @@ class Spec:
 
         Raises: SpecError for a value that breaks a rule or a field that does not exist.
         """
-        unknown = sorted(set(changes) - {field.name for field in dataclasses.fields(self)})
-        if unknown:
-            fields = ", ".join(field.name for field in dataclasses.fields(self))
-            raise SpecError("a field of Spec", f"one of {fields}", unknown[0])
+        fields = [field.name for field in dataclasses.fields(self)]
+        if unknown := sorted(set(changes) - set(fields)):
+            raise SpecError("a field of Spec", f"one of {', '.join(fields)}", unknown[0])
         return dataclasses.replace(self, **changes)
 
     @classmethod
@@ -248,12 +247,12 @@ class Spec:
 
     def __repr__(self) -> str:
         # The four lesson arguments always, the rest only where it differs from its default.
-        shown = [f"{name}={getattr(self, name)!r}" for name in ("Q", "D", "K", "batch_first")]
-        for field in dataclasses.fields(self)[4:]:
-            if getattr(self, field.name) != field.default:
-                shown.append(f"{field.name}={getattr(self, field.name)!r}")
-        return f"Spec({', '.join(shown)})"
+        told = {name: value for name, value in self.to_dict().items() if value != _DEFAULTS.get(name)}
+        return f"Spec({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
+
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Spec)[4:]}
+"""Of what a Spec has besides the lesson's four arguments."""
 
 _FIELDS = {"input_size": "Q", "hidden_size": "D", "num_layers": "K"}
 """torch's arguments that have another name here."""
@@ -304,19 +303,16 @@ def whole(name: str, value: object, at_least: int = 1, *, most: str = "") -> int
 
 def headline(spec: Spec) -> str:
     """`LSTM(Q=28, D=256, K=3)`, with what differs from a plain layer."""
-    extras = [
-        text
-        for text, has in (
-            ("bidirectional", spec.bidirectional),
-            (f"P={spec.P}", spec.P),
-            ("bias=False", not spec.bias),
-            (f"dropout={spec.dropout:g}", spec.dropout),
-            (spec.nonlinearity, spec.nonlinearity != "tanh"),
-        )
-        if has
-    ]
-    numbers = [f"Q={spec.Q}", f"D={spec.D}", *([f"K={spec.K}"] if not spec.kind.step else [])]
-    return f"{spec.cell}({', '.join(numbers + extras)})"
+    words = {
+        f"Q={spec.Q}, D={spec.D}": True,
+        f"K={spec.K}": not spec.kind.step,
+        "bidirectional": spec.bidirectional,
+        f"P={spec.P}": spec.P,
+        "bias=False": not spec.bias,
+        f"dropout={spec.dropout:g}": spec.dropout,
+        spec.nonlinearity: spec.nonlinearity != "tanh",
+    }
+    return f"{spec.cell}({', '.join(word for word, there in words.items() if there)})"
 
 
 def suffix(spec: Spec, layer: int, direction: int = 0) -> str:

@@ -308,7 +308,7 @@ def _advanced(axis: Axis, position: int, value: Axes) -> Axis:
     before, seen = axis.atoms[0].origin.written or (position, offsets)
     left = sorted(seen & offsets, key=lambda one: one[0].serial)
     if before == position:
-        other = Origin(blank=axis.atoms[0].origin)
+        other = Origin(blank=True, same=axis.atoms[0].origin)
         other.written = (position, set(left))
         return Axis((replace(axis.atoms[0], origin=other),))
     if len({of for one, _, of in ends if one in dict(left)}) != 1:
