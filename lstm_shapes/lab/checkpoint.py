@@ -27,7 +27,7 @@ from lstm_shapes.errors import LstmShapesError
 from lstm_shapes.lab._alone import alone
 from lstm_shapes.language import language, say
 from lstm_shapes.theory.counts import Counts
-from lstm_shapes.theory.spec import UNTOLD, Found, find_layers, headline, printable
+from lstm_shapes.theory.spec import STORED_BY, UNTOLD, WRAPPED_BY, Found, find_layers, headline, printable
 
 # Checkpoints nest a few levels, {"state_dict": …} or {"model": {"encoder": …}}; only an attack nests many.
 _MOST_LEVELS = 16
@@ -252,18 +252,6 @@ _SYMBOLS = {
     "proj_size": "P (proj_size)",
     "bias": "bias",
 }
-_WRAPPED_BY = {
-    "module": "DataParallel names them so",
-    "_orig_mod": "torch.compile names them so",
-    "model": "a wrapper that keeps the model as `self.model` names them so",
-}
-_STORED_BY = {
-    "_raw": "weight drop keeps a weight as `…_raw`",
-    ".original": "a parametrisation keeps a weight as `parametrizations.….original`",
-    ".original1": "weight_norm keeps a weight as `parametrizations.….original0` and `original1`",
-    "_v": "weight_norm keeps a weight as `…_g` and `…_v`",
-    "_orig": "pruning keeps a weight as `…_orig` beside its mask",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,9 +355,8 @@ def _judged(
     if model is None:
         return mismatch("unused", hint="The model has no recurrent layer for it")
     if file is None:
-        return mismatch(
-            "missing", hint="The file has no recurrent layer for it, or one under a name that ends otherwise"
-        )
+        hint = "The file has no recurrent layer for it, or one under a name that ends otherwise"
+        return mismatch("missing", hint=hint)
     if file.spec is None or model.spec is None:
         return mismatch("broken", hint=str(file.problem or model.problem).rstrip("."))
     if file.spec == model.spec and found == len(keys):
@@ -397,21 +384,24 @@ def _renamed(file: Found, model: Found, saved: Mapping[Any, Any], wanted: Mappin
     if old and new:
         reasons = [f"The keys of the file have {printable(old)!r} where the model's have {printable(new)!r}"]
     elif old or new:
-        because = [f": {reason}" for word, reason in _WRAPPED_BY.items() if word in (old or new).split(".")]
+        because = [f": {reason}" for word, reason in WRAPPED_BY.items() if word in (old or new).split(".")]
         side = "file" if old else "model"
         reasons = [f"The keys of the {side} have {printable(old or new)!r} in front{''.join(because)}"]
-    stored, kept = _forms(file), _forms(model)
-    reasons += [f"In the file {_STORED_BY[form]}" for form in _STORED_BY if form in stored - kept]
-    reasons += [f"In the model {_STORED_BY[form]}" for form in _STORED_BY if form in kept - stored]
-    steps = [("_raw", "")] if stored - kept == {"_raw"} else []
+    stored, kept = file.forms, model.forms
+    reasons += [f"In the file {told}" for form, told in STORED_BY.items() if told and form in stored - kept]
+    reasons += [f"In the model {told}" for form, told in STORED_BY.items() if told and form in kept - stored]
+    # What is done to a key, as methods of str and their arguments, and at last a text in front.
+    steps: list[tuple[Any, ...]] = [("removesuffix", "_raw")] if stored - kept == {"_raw"} else []
     if steps and any(name.startswith("module.") for name in file.names):
         # Weight drop wraps a layer as its `module`, and keeps the weights that it drops itself.
         outer = f"{file.prefix}." if file.prefix else ""
-        steps.insert(0, (f"{outer}module.", outer))
-    steps += [(old, new)] if old or new else []
+        steps.insert(0, ("replace", f"{outer}module.", outer, 1) if outer else ("removeprefix", "module."))
+    if old:
+        steps.append(("replace", old, new, 1) if new else ("removeprefix", old))
+    front = new if not old else ""
 
     def renamed(key: str) -> str:
-        return reduce(_changed, steps, key)
+        return front + reduce(lambda key, step: str(getattr(key, step[0])(*step[1:])), steps, key)
 
     keys, items = [key for key in saved if isinstance(key, str)], "saved.items()"
     if len({renamed(key) for key in keys}) < len(keys) and "_raw" in stored - kept:
@@ -422,29 +412,8 @@ def _renamed(file: Found, model: Found, saved: Mapping[Any, Any], wanted: Mappin
         keys, items = [key for key in keys if key.startswith(old)], f"{items} if k.startswith({old!r})"
     made = {renamed(key): saved[key] for key in keys}
     if all(_same(made, key, wanted) for key in model.keys):
-        fix = f"{{{reduce(_written, steps, 'k')}: v for k, v in {items}}}"
+        code = "".join(f".{method}({', '.join(map(repr, args))})" for method, *args in steps)
+        fix = f"{{{f'{front!r} + ' if front else ''}k{code}: v for k, v in {items}}}"
         return ". ".join([*reasons, f"With saved as the file's state_dict, load {fix}"]), fix
-    return ". ".join(
-        [*reasons, "Load before the model's weights are wrapped, or wrap them the way the file's were"]
-    ), ""
-
-
-def _forms(layer: Found) -> set[str]:
-    """Under which other names a layer's weights are stored."""
-    return {max((form for form in _STORED_BY if name.endswith(form)), key=len, default="") for name in layer.names}
-
-
-def _changed(key: str, step: tuple[str, str]) -> str:
-    """A key with the suffix taken off, or with another text in front."""
-    old, new = step
-    if old == "_raw":
-        return key.removesuffix(old)
-    return key.removeprefix(old) if not new else key.replace(old, new, 1) if old else new + key
-
-
-def _written(code: str, step: tuple[str, str]) -> str:
-    """The same as code."""
-    old, new = step
-    if old == "_raw" or not new:
-        return f"{code}.remove{'suffix' if old == '_raw' else 'prefix'}({old!r})"
-    return f"{code}.replace({old!r}, {new!r}, 1)" if old else f"{new!r} + {code}"
+    same_way = "Load before the model's weights are wrapped, or wrap them the way the file's were"
+    return ". ".join([*reasons, same_way]), ""

@@ -413,20 +413,29 @@ UNTOLD = ("batch_first", "dropout", "nonlinearity")
 
 _MODES = {"LSTM": "LSTM", "GRU": "GRU", "RNN_TANH": "RNN", "RNN_RELU": "RNN"}
 
-# A parameter of a recurrent layer, perhaps stored under another name by a reparametrisation: pruning and the
-# old spectral_norm append _orig, the old weight_norm _v, the new ones keep `original` or `original1`. Weight drop
-# (AWD-LSTM, fastai) keeps the weight itself as _raw.
+STORED_BY = {
+    "_raw": "weight drop keeps a weight as `…_raw`",
+    "": "",
+    ".original": "a parametrisation keeps a weight as `parametrizations.….original`",
+    ".original1": "weight_norm keeps a weight as `parametrizations.….original0` and `original1`",
+    "_orig": "pruning keeps a weight as `…_orig` beside its mask",
+    "_v": "weight_norm keeps a weight as `…_g` and `…_v`",
+}
+"""What a reparametrisation adds to a parameter's name; of two the first is the weight."""
+WRAPPED_BY = {
+    "module": "DataParallel names them so",
+    "_orig_mod": "torch.compile names them so",
+    "model": "a wrapper that keeps the model as `self.model` names them so",
+}
+"""What stands in front of every name."""
 _NAME = re.compile(
     r"(?:(?P<prefix>.*?)\.)??"
     r"(?:parametrizations\.)?"
     r"(?P<part>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)"
     r"(?P<layer>_l[0-9]+)?(?P<reverse>_reverse)?"
-    r"(?P<stored>_raw|_orig|_v|\.original|\.original1)?",
+    rf"(?P<stored>{'|'.join(map(re.escape, STORED_BY))})",
     re.DOTALL,
 )
-_PREFERRED = ("_raw", "", ".original", ".original1", "_orig", "_v")
-WRAPPERS = ("module", "model", "_orig_mod")
-"""What DataParallel, Lightning and torch.compile put in front of every name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,6 +453,11 @@ class Found:
         return tuple(f"{self.prefix}.{name}" if self.prefix else name for name in self.names)
 
     @property
+    def forms(self) -> set[str]:
+        """Which of STORED_BY the names have."""
+        return {match["stored"] for name in self.names if (match := _NAME.fullmatch(name)) is not None}
+
+    @property
     def called(self) -> str:
         """The prefix, or `the layer` where there is none."""
         return printable(self.prefix) or "the layer"
@@ -458,7 +472,7 @@ def find_layers(state_dict: Mapping[Any, Any]) -> tuple[Found, ...]:
             continue
         prefix = match["prefix"] or ""
         canonical = match["part"] + (match["layer"] or "") + (match["reverse"] or "")
-        rank = _PREFERRED.index(match["stored"] or "")
+        rank = [*STORED_BY].index(match["stored"])
         group = groups.setdefault(prefix, {})
         if canonical not in group or rank < group[canonical][0]:
             group[canonical] = (rank, name[len(prefix) + 1 :] if prefix else name, value)
@@ -620,7 +634,7 @@ def only_layer(source: Source, at: str, call: str) -> tuple[str, Spec]:
 
 
 def _without_wrappers(prefix: str) -> str:
-    return ".".join(dropwhile(WRAPPERS.__contains__, prefix.split(".")))
+    return ".".join(dropwhile(WRAPPED_BY.__contains__, prefix.split(".")))
 
 
 def printable(text: str, limit: int = 60) -> str:
