@@ -20,7 +20,7 @@ from lstm_shapes.theory.reads import Reads, covers, spoken
 from lstm_shapes.theory.spec import Spec, with_directions
 
 from .canvas import Canvas, Sketch, chosen, padded, wide, wrapped
-from .titles import subtitle
+from .titles import place, subtitle
 
 _ROWS_SHOWN = 3
 _ROOM = 14  # seven steps without a gap
@@ -111,8 +111,8 @@ class _Grid:
 
     def cell(self, row: _Row, t: int) -> _Box:
         """`[h]` is read, `[ ]` is not, `( )` is what hn and cn hold, `·` is no cell but padding."""
-        side = "" if self.spec.R == 1 else (" forward", " reverse")[row.direction]
-        what = say("the cell") if self.spec.kind.step else say(f"tip cell{side}", layer=row.layer, t=t)
+        step = self.spec.kind.step
+        what = say("the cell") if step else f"{place(self.spec, row.layer, row.direction)}, t={t}"
         if read := self._read(self.spec.kind.states, row, t):
             return self._lit(read, what, " ".join(read), " ".join(read))
         mark = "( )" if self.is_last(row, t) else "[ ]"
@@ -202,8 +202,8 @@ def _grids(picture: Picture, room: int = _ROOM, most: int = _MOST_ROOM) -> tuple
     steps = chosen(call.L, most, wanted, room, max(lengths) - 1)
     layers = chosen(spec.K, 11, layers_read, 10 if spec.R == 1 else 6)
     return tuple(
-        _Grid(spec, call, reads, n, layers, steps, _name(picture, n, last=place == len(rows) - 1))
-        for place, n in enumerate(rows)
+        _Grid(spec, call, reads, n, layers, steps, _name(picture, n, last=at == len(rows) - 1))
+        for at, n in enumerate(rows)
     )
 
 
@@ -253,7 +253,7 @@ def _hidden(drawn: tuple[_Grid, ...]) -> tuple[str, ...]:
         return ()
     layers = [layer for layer in drawn[0].layers if layer is not None]
     missing = reads.hidden(layers, drawn[0].shown, [grid.n for grid in drawn if grid.n is not None] or None)
-    return (say(f"also {' '.join(missing)}"),) if missing else ()
+    return (say("also", what=say("also and").join(say(f"also {what}") for what in missing)),) if missing else ()
 
 
 def _backwards(picture: Picture) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from lstm_shapes.display import Several
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.language import say, speaking
+from lstm_shapes.language import has, say, speaking
 
 from ._given import Given, LayerSizes, Sizes, takes
 from .call import Call
@@ -78,7 +78,7 @@ class Rule:
     @property
     def condition(self) -> str:
         """When it holds."""
-        return say(f"law {self.name}: when")
+        return self._said("when")
 
     def holds(self, layout: Layout) -> bool:
         """Whether it is true there."""
@@ -88,7 +88,12 @@ class Rule:
 
     def why(self, holds: bool) -> str:
         """Why it holds, or why not."""
-        return say(f"law {self.name}: {'why' if holds else 'why not'}")
+        return self._said("why" if holds else "why not")
+
+    def _said(self, what: str) -> str:
+        """The sentence of this law, or that of all which nothing but dropout breaks."""
+        key = f"law {self.name}: {what}"
+        return say(key if has(key) else f"law: {what}")
 
 
 _ROWS = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lstm_shapes.display import Several
-from lstm_shapes.language import has, say
+from lstm_shapes.language import say
 
 from .call import Call
 from .counts import Counts, kept_elements
@@ -46,14 +46,16 @@ def meaning(spec: Spec, call: Call, tensor: str) -> str:
     >>> meaning(Spec(28, 256, 3), Call(), "Y")
     "top layer's hidden state after every step"
     """
+    kind = {"n": "last", "0": "state"}.get(tensor[1:2], tensor)
     said = {
         "unbatched": tensor == "X" and not call.batched,
-        "both": tensor[0] in "Yhc" and spec.R == 2,
-        "rows": tensor[0] in "hc" and call.lengths is not None,
         "cell": spec.kind.step,
+        "both": kind in ("Y", "last") and spec.R == 2,
+        "rows": kind == "last" and call.lengths is not None,
     }
-    key = " ".join(["is", tensor, *(word for word, holds in said.items() if holds)])
-    return say(key if has(key) else f"is {tensor}")
+    key = ", ".join([f"is {kind}", *(word for word, holds in said.items() if holds)])
+    state = "" if kind == tensor else say(f"state {tensor.translate({ord('n'): None, ord('0'): None})}")
+    return say(key, state=state, initial=tensor.replace("n", "0"))
 
 
 def keyed_notes(spec: Spec, call: Call) -> tuple[tuple[str, _Gaps], ...]:

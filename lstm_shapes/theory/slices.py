@@ -195,16 +195,16 @@ def _of_Y(expression: Expression, prediction: Prediction) -> str:
     names = expression.axes(prediction).names
     parts = expression.reads(prediction).parts
     if call.batched and ("N" not in names or len(parts[0].steps) > 1 or len(parts[0].rows) < (call.N or 1)):
-        return say("slice last sample, kept" if "N" in names else "slice last sample")
+        return _joined("last sample", "kept N" if "N" in names else "")
     step, directions = parts[0].steps[0], {part.direction for part in parts}
     last = step == call.L - 1
-    words = [f"slice {'last' if last else 'first'} step"]
+    words = [f"{'last' if last else 'first'} step"]
     if len(directions) < spec.R:
         (backward,) = directions
-        words.append("backward" if backward else "forward")
+        words = [f"{words[0]}, {'backward' if backward else 'forward'}"]
         if not (last and call.short):
             words.append("everything" if step == (0 if backward else call.L - 1) else "one step")
-    said = [say(", ".join([*words, *(["kept"] if "L" in names else [])]))]
+    said = [_joined(*words, "kept L" if "L" in names else "")]
     if len(directions) == 2 and last and "L" not in names:
         said.append(say("slice half read"))
     if call.short and last:
@@ -219,8 +219,12 @@ def _of_hn(expression: Expression, prediction: Prediction) -> str:
         return say("slice sample 0")
     (part,) = expression.reads(prediction).parts
     layer = "only" if spec.K == 1 else "top" if part.layers[0] else "bottom"
-    direction = "" if spec.R == 1 else ", backward" if part.direction else ", forward"
-    return say(f"slice hn {layer}{direction}")
+    return _joined(f"hn {layer}", "" if spec.R == 1 else "backward" if part.direction else "forward")
+
+
+def _joined(*words: str) -> str:
+    """Phrases of a slice with commas between them."""
+    return ", ".join(say(f"slice {word}") for word in words if word)
 
 
 def _wanted(text: str, axes: Axes, prediction: Prediction) -> bool:

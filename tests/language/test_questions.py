@@ -30,10 +30,10 @@ QUESTIONS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("Need D be Q?", NOTES, "note widths", {}),
     ("How many parameters have three layers, and two?", FIRST, "1,345,536", {}),
     ("Which axis is the batch, which the steps? What is x.size(0)?", FIRST, "note batch first", {}),
-    ("What are h0 and c0?", FIRST, "is h0, c0", {}),
+    ("What are h0 and c0?", FIRST, "is state", {"state": "h, c"}),
     ("And if they are left out?", LAWS, "law zero start: why", {}),
     ("What is Y?", FIRST, "is Y", {}),
-    ("What are hn and cn?", FIRST, "is hn, cn", {}),
+    ("What are hn and cn?", FIRST, "is last", {"state": "h, c"}),
     ("Why have hn and cn one shape?", LAWS, "law equal widths: why", {}),
     ("What is fed back?", FEEDBACK, "primes", {}),
     ("Why are there so many, and what makes them fewer?", NOTES, "note D costs, half",
@@ -116,7 +116,8 @@ def test_the_answer_stands_at_its_place(question: str, place: str, key: str, gap
         assert "(G·D, Q) = " in shown
     else:
         with speaking(lang):
-            assert plain(say(key, **gaps)) in shown
+            words = {name: say(f"state {gap}") if name == "state" else gap for name, gap in gaps.items()}
+            assert plain(say(key, **words)) in shown
 
 
 def test_what_only_a_page_of_its_own_answers() -> None:

@@ -72,8 +72,8 @@ def parameters(Q: int, D: int, K: int = 1, **options: Any) -> str:
 
 def test_D_costs_where_it_does() -> None:
     """The sentence is not said of a layer that is all input."""
-    assert "D costs" in parameters(28, 256)
-    assert "D costs" not in parameters(65_536, 8)
+    assert "a smaller D" in parameters(28, 256)
+    assert "a smaller D" not in parameters(65_536, 8)
 
 
 def test_a_formula_and_its_numbers_share_a_line_where_they_fit() -> None:
