@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from lstm_shapes.errors import ShapeError
-from lstm_shapes.theory._contract import Group, Operand, Other, Packed, Problem, Value, Words, layouts, problems
+from lstm_shapes.theory._contract import Group, Operand, Packed, Problem, Value, Words, layouts, problems
 from lstm_shapes.theory._given import Given
 from lstm_shapes.theory.call import DEFAULT_N, Call
 from lstm_shapes.theory.predict import Prediction
@@ -28,12 +28,9 @@ from .tensors import AnnotatedTensor
 from .trace import Snapshot, reach
 
 
-@contextmanager
-def untouched_random_state(device: torch.device) -> Iterator[None]:
+def untouched_random_state(device: torch.device) -> AbstractContextManager[None]:
     """Put the CPU's and the device's random state back afterwards, also after an exception."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        yield
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 
 
 @contextmanager
@@ -86,13 +83,13 @@ def as_value(thing: Any) -> Value:
         return Packed(data, tuple(thing.batch_sizes.tolist())) if isinstance(data, Operand) else data
     if isinstance(thing, Tensor):
         if thing.is_nested:
-            return Other("nested tensor")
+            return "nested tensor"
         names = thing.axes.names if isinstance(thing, AnnotatedTensor) else ()
         dtype, layout = (str(word).removeprefix("torch.") for word in (thing.dtype, thing.layout))
         return Operand(tuple(map(int, thing.shape)), dtype, str(thing.device), layout, names)
     if isinstance(thing, (tuple, list)):
         return Group(tuple(map(as_value, thing)), "list" if isinstance(thing, list) else "tuple")
-    return Other(type(thing).__name__)
+    return type(thing).__name__
 
 
 X = Tensor | PackedSequence
@@ -206,7 +203,7 @@ def call_plainly(layer: Callable[..., Any], spec: Spec, inputs: Inputs) -> Retur
         starts=given
         if given is not None
         else tuple(torch.zeros_like(_plain(s)) for s in finals if isinstance(s, Tensor)),
-        Y=Y if packed_Y is None else _padded(packed_Y, Prediction(spec, inputs.call)),
+        Y=Y if packed_Y is None else _padded(packed_Y, spec, inputs.call),
         finals=finals,
         packed_X=fed if isinstance(fed, PackedSequence) else None,
         packed_Y=packed_Y,
@@ -218,13 +215,11 @@ def as_state(parts: Sequence[Tensor]) -> Any:
     return tuple(parts) if len(parts) > 1 else parts[0]
 
 
-def _padded(packed: PackedSequence, prediction: Prediction) -> Tensor:
-    spec, call = prediction.spec, prediction.call
-    if packed.data.device.type == "meta" and prediction.Y is not None:
+def _padded(packed: PackedSequence, spec: Spec, call: Call) -> Tensor:
+    if packed.data.device.type == "meta" and (Y := Prediction(spec, call).Y) is not None:
         # torch would read the rows' order back to the CPU; on meta there is nothing to read.
-        return packed.data.new_empty(prediction.Y.sizes)
-    Y, _ = pad_packed_sequence(packed, batch_first=spec.batch_first, total_length=call.L)
-    return Y
+        return packed.data.new_empty(Y.sizes)
+    return pad_packed_sequence(packed, batch_first=spec.batch_first, total_length=call.L)[0]
 
 
 def _plain(tensor: Any) -> Any:

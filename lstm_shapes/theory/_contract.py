@@ -73,18 +73,11 @@ class Group:
     kind: str = "tuple"
 
 
-@dataclass(frozen=True, slots=True)
-class Other:
-    """A value that is no tensor, known by the name of its type."""
-
-    kind: str
+Value = Operand | Packed | Group | str | None
+"""What may be given; anything else is the name of its type."""
 
 
-Value = Operand | Packed | Group | Other | None
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(NamedTuple):
     """What the caller's program calls the operands: hints are written in these words."""
 
     x: str = "x"
@@ -92,10 +85,6 @@ class Words:
     c0: str = "c0"
     state: str = "state"
     layer: str = "layer"
-
-    def of(self, role: str) -> str:
-        """The caller's word for x, h0, c0, state or layer."""
-        return str(getattr(self, role))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +121,7 @@ def form(value: Value) -> object:
         return parts if value.kind == "list" else tuple(parts)
     if isinstance(value, Packed):
         return f"PackedSequence of {value.data.shape}"
-    return None if value is None else value.kind
+    return value
 
 
 def leaves(value: Value) -> Iterator[Operand]:
@@ -455,7 +444,7 @@ class _Operands:
         moved = [symbol for symbol, here in zip(own, read, strict=True) if symbol in _ORDERED and symbol != here]
         if len(moved) < 2 or not set(moved) <= set(read):
             return None
-        fix, is_x = f"{self.words.of(name)}.transpose(0, 1)", name == "x"
+        fix, is_x = f"{getattr(self.words, name)}.transpose(0, 1)", name == "x"
         hint = f"{fix} moves them"
         if is_x:
             hint += f", or batch_first={not self.spec.batch_first} reads them as they are"
@@ -491,7 +480,7 @@ class _Operands:
             return f"{word}.to({kind!r})" if what == "device" else word + FLOATS.get(kind, f".to(torch.{kind})")
 
         wanted, got, x = getattr(self.weights, what), getattr(operand, what), self.words.x
-        fix = cast(self.words.of(name), wanted)
+        fix = cast(getattr(self.words, name), wanted)
         hint = f"Write {fix}"
         if alike:
             on = "on the device " if what == "device" else ""
@@ -529,7 +518,7 @@ class _Operands:
         if kinds == [Group]:
             return _Fix("{} takes off the outer tuple", f"{word}[0]", parts[0])
         if len(parts) == 1 and isinstance(parts[0], Operand):
-            return replace(self, words=replace(self.words, state=f"{word}[0]"))._pair_of_one(parts[0])
+            return replace(self, words=self.words._replace(state=f"{word}[0]"))._pair_of_one(parts[0])
         if kinds == [Operand, Group]:
             hint = "This is all that a layer returns, (Y, (hn, cn)): {} is its state"
             return _Fix(hint, f"{word}[1]", parts[1])
@@ -605,7 +594,7 @@ class _Operands:
 
     def _advice(self, role: str, got: tuple[int, ...], axes: Axes) -> Iterator[_Fix]:
         """What makes this shape the wanted one; where each axis differs for a reason of its own, one for each."""
-        word, want, rank = self.words.of(role), axes.sizes, len(axes)
+        word, want, rank = getattr(self.words, role), axes.sizes, len(axes)
         for before, hint, code in self._whole_changes(word, got, want):
             if got == before:
                 yield _Fix(hint, code)
@@ -670,14 +659,14 @@ class _Operands:
         if spec.P and width in (spec.D, spec.P):
             rule = f"With proj_size={spec.P} h0 is P = {spec.P} wide and c0 is D = {spec.D} wide"
             if [part.shape for name, part in zip(self.names, self.parts, strict=True) if name != role] == [want]:
-                return _Fix(f"{rule}; here they are exchanged", self.words.of("c0" if role == "h0" else "h0"))
+                return _Fix(f"{rule}; here they are exchanged", self.words.c0 if role == "h0" else self.words.h0)
             return _Fix(f"{rule}: {{}}", self._zeros(want))
         made = "" if self.maker is None else f"It comes from {self.maker.constructor}. "
         linear = f"nn.Linear({width}, {H})"
         if spec.P:
             return _Fix(f"{made}Its width is {width}, and this layer's {H}: {linear} in between")
         if width == 2 * H:
-            forward = f"{self.words.of(role)}[..., :{H}] is the forward one"
+            forward = f"{getattr(self.words, role)}[..., :{H}] is the forward one"
             made += f"If it is torch.cat((forward, backward), dim=-1) of two directions, {forward}. "
         rebuilt = spec.replace(D=max(1, width)).constructor
         return _Fix(f"{made}Its width is {width}, this layer's hidden_size {H}: {rebuilt}, or {linear} in between")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lstm_shapes.theory._contract import Group, Operand, Other, Packed, Problem, Value, Words, problems
+from lstm_shapes.theory._contract import Group, Operand, Packed, Problem, Value, Words, problems
 from lstm_shapes.theory.spec import Spec
 
 LSTM = Spec(4, 5, 2)
@@ -57,7 +57,7 @@ def test_what_fits_has_no_problem(spec: Spec, x: Value, state: Value) -> None:
 @pytest.mark.parametrize(
     ("spec", "x", "says", "fix"),
     [
-        (LSTM, Other("ndarray"), "input-kind: x must be a torch.Tensor or a PackedSequence, got 'ndarray'", ""),
+        (LSTM, "ndarray", "input-kind: x must be a torch.Tensor or a PackedSequence, got 'ndarray'", ""),
         (LSTM, Group((X, H)), "input-kind: .* A layer in front returns .Y, state.: take its Y", ""),
         (
             LSTM,
@@ -115,8 +115,8 @@ def test_what_is_wrong_with_x(spec: Spec, x: Value, says: str, fix: str) -> None
         (LSTM, X, Group((Operand((3, 7, 5)), pair(H))), "state", "all that a layer returns", "state[1]"),
         (LSTM, X, Group((H, H), "arguments"), "state", r"layer\(x, \(h0, c0\)\)", "(h0, c0)"),
         (LSTM, X, Group((H, H, H)), "state", "Pass two tensors", ""),
-        (LSTM, X, pair(H, Other("NoneType")), "state", "leave the state out", ""),
-        (LSTM, X, Other("str"), "state", "Leave the state out", ""),
+        (LSTM, X, pair(H, "NoneType"), "state", "leave the state out", ""),
+        (LSTM, X, "str", "state", "Leave the state out", ""),
         (LSTM, X, pair(pair(Operand((3, 5)))), "state", "torch.stack", "(torch.stack([h for h, c in state]), "),
         (LSTM.replace(K=3), X, Group((pair(Operand((3, 5))),) * 3), "state", "torch.stack", "(torch.stack([h for"),
         (GRU, X, pair(H), "state", "GRU has no cell state", "state[0]"),

@@ -154,7 +154,7 @@ def _words(raised: Raised, entered: Entered) -> Words:
 
 def _sentence(problem: Problem, words: Words, shape: str) -> str:
     role, _, part = problem.name.partition(".")
-    name = words.of(role) + (f".{part}" if part else "")
+    name = getattr(words, role) + (f".{part}" if part else "")
     wanted = problem.formula + (f" = {problem.expected}" if problem.expected is not None else "")
     got = f"is {problem.got}" if problem.got is not None else "is not"
     if shape:
