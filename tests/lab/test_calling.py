@@ -63,9 +63,14 @@ def test_random_state_is_untouched(call: str, device: torch.device) -> None:
 def test_a_failing_call_leaves_it_too(device: torch.device) -> None:
     """The state is put back on the way out of an exception."""
     before = states(device)
-    with pytest.raises(RuntimeError, match="on purpose"), untouched_random_state(device):
-        torch.rand(3, device=device)
-        raise RuntimeError("on purpose")
+
+    def fail() -> None:
+        with untouched_random_state(device):
+            torch.rand(3, device=device)
+            raise RuntimeError("on purpose")
+
+    with pytest.raises(RuntimeError, match="on purpose"):
+        fail()
     assert states(device) == before
 
 

@@ -20,38 +20,34 @@ from ._loading import explain_load_error
 from .report import Finding
 from .rule import RULES, rule
 
-Found = tuple[Raised, Explanation] | None
-
 
 # ---------------------------------------------------------------------- an exception as a finding
-def explain_error(error: BaseException, trace: Trace | None = None, names: dict[int, str] | None = None) -> Finding:
+def explain_error(
+    error: BaseException,
+    trace: Trace | None = None,
+    names: dict[int, str] | None = None,
+    batch: dict[int, int] | None = None,
+) -> Finding:
     """An exception as a finding, with or without a record of what led to it; `names` are those of modules by id.
 
     Without a record the arguments of modules, and the variables of the line that raised, are all there is to read.
     """
-    loading = explain_load_error(error)
-    raised = Raised(error, trace or Trace(), names or {})
-    return loading if loading is not None else finding_of(raised, explained(raised))
+    raised = Raised(error, trace or Trace(), names or {}, batch or {})
+    return explain_load_error(error) or finding_of(raised, explained(raised))
 
 
-def explanation_of(lab: Experiments) -> Found:
-    """The exception of the program as it is, with its explanation."""
-    if lab.baseline.error is None or lab.ask(load_error_of) is not None:
-        return None
-    raised = _raised(lab, lab.baseline.error)
-    return raised, explained(raised)
-
-
-def _raised(lab: Experiments, error: Exception) -> Raised:
-    axis, trace = lab.batch_dim, lab.baseline
-    inputs = [value for value in trace.inputs if axis is not None and value.shape[axis : axis + 1] == (lab.N,)]
-    return Raised(error, trace, lab.reached.names, {value.index: axis or 0 for value in inputs})
-
-
-def load_error_of(lab: Experiments) -> Finding | None:
-    """What load_state_dict refused, where that is the exception."""
+def explanation_of(lab: Experiments) -> Finding | None:
+    """The exception of the program as it is."""
     error = lab.baseline.error
-    return None if error is None else explain_load_error(error)
+    return None if error is None else explain_error(error, lab.baseline, lab.reached.names, _batch(lab))
+
+
+def _batch(lab: Experiments) -> dict[int, int]:
+    """The batch axis of inputs, by the index of their value."""
+    axis = lab.batch_dim
+    if axis is None:
+        return {}
+    return {value.index: axis for value in lab.baseline.inputs if value.shape[axis : axis + 1] == (lab.N,)}
 
 
 def loads_of(lab: Experiments) -> tuple[Finding, ...]:
@@ -68,9 +64,9 @@ def finding_of(raised: Raised, explanation: Explanation) -> Finding:
     return RULES[one.code].finding(one.title, one.measured, one.fix, where, **more)  # type: ignore[arg-type]
 
 
-def _said(code: str, found: Found) -> Iterator[Finding]:
-    if found is not None and found[1].code == code:
-        yield finding_of(*found)
+def _said(code: str, found: Finding | None) -> Iterator[Finding]:
+    if found is not None and found.code == code:
+        yield found
 
 
 def _hangs(lab: Experiments, layer: LayerCall) -> bool:
@@ -82,7 +78,7 @@ def _hangs(lab: Experiments, layer: LayerCall) -> bool:
 
 # ---------------------------------------------------------------------- the rules
 @rule("LS101", "feature-axis", explanation_of)
-def feature_axis(found: Found, lab: Experiments) -> Iterator[Finding]:
+def feature_axis(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
     """The layer's input has another number of features than the layer was built for.
 
     A recurrent layer multiplies the last axis of its input with weight_ih, whose width is input_size. The last axis is
@@ -98,7 +94,7 @@ def feature_axis(found: Found, lab: Experiments) -> Iterator[Finding]:
 
 
 @rule("LS102", "input-rank", explanation_of)
-def input_rank(found: Found, lab: Experiments) -> Iterator[Finding]:
+def input_rank(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
     """The layer's input has the wrong number of axes, or no steps.
 
     A layer reads three axes, (N, L, Q) or (L, N, Q), or the two of one unbatched sequence, (L, Q); a cell reads (N, Q)
@@ -115,7 +111,7 @@ def input_rank(found: Found, lab: Experiments) -> Iterator[Finding]:
 
 
 @rule("LS103", "state-shape", explanation_of)
-def state_shape(found: Found, lab: Experiments) -> Iterator[Finding]:
+def state_shape(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
     """The initial state does not have the shape (K·R, N, H).
 
     h0 and c0 hold one row for each layer and direction: (K·R, N, H) and (K·R, N, D), where H is proj_size if there is
@@ -132,7 +128,7 @@ def state_shape(found: Found, lab: Experiments) -> Iterator[Finding]:
 
 
 @rule("LS104", "state-kind", explanation_of)
-def state_kind(found: Found, lab: Experiments) -> Iterator[Finding]:
+def state_kind(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
     """The state has the wrong kind: an LSTM takes the tuple (h0, c0), a GRU or RNN one tensor.
 
     An LSTM feeds back two things, its output and its cell state, so its state is a pair. GRU and RNN feed back their
@@ -149,7 +145,7 @@ def state_kind(found: Found, lab: Experiments) -> Iterator[Finding]:
 
 
 @rule("LS105", "dtype", explanation_of)
-def dtype(found: Found, lab: Experiments) -> Iterator[Finding]:
+def dtype(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
     """Input, state and weights do not have one data type.
 
     A layer computes in the data type of its weights. NumPy makes float64, token ids are integers, and under autocast
@@ -166,7 +162,7 @@ def dtype(found: Found, lab: Experiments) -> Iterator[Finding]:
 
 
 @rule("LS106", "device", explanation_of)
-def device(found: Found, lab: Experiments) -> Iterator[Finding]:
+def device(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
     """Input, state and weights are not in one place.
 
     model.to(device) moves parameters and buffers. What is made in forward with torch.zeros, or kept as a plain
@@ -182,7 +178,7 @@ def device(found: Found, lab: Experiments) -> Iterator[Finding]:
 
 
 @rule("LS107", "output-kind", explanation_of)
-def output_kind(found: Found, lab: Experiments) -> Iterator[Finding]:
+def output_kind(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
     """The layer's output tuple or a PackedSequence is used as if it were a tensor.
 
     A layer returns (output, hn) or (output, (hn, cn)), and a PackedSequence where it was given one. Neither is a
@@ -208,7 +204,7 @@ def output_kind(found: Found, lab: Experiments) -> Iterator[Finding]:
 
 
 @rule("LS108", "packing-call", explanation_of)
-def packing_call(found: Found, lab: Experiments) -> Iterator[Finding]:
+def packing_call(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
     """The lengths do not fit the data that are packed, or steps that packing took off are missed.
 
     pack_padded_sequence wants one length a row, on the CPU, from 1 to L, in falling order unless enforce_sorted=False;
@@ -242,7 +238,7 @@ def packing_call(found: Found, lab: Experiments) -> Iterator[Finding]:
 
 
 @rule("LS109", "kept-graph", explanation_of)
-def kept_graph(found: Found, lab: Experiments) -> Iterator[Finding]:
+def kept_graph(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
     """Backward a second time through a state that was kept without detach.
 
     A state that is carried to the next piece of a sequence carries the graph of the piece it was computed in. backward
@@ -274,7 +270,7 @@ def kept_graph(found: Found, lab: Experiments) -> Iterator[Finding]:
 
 
 @rule("LS110", "configuration", explanation_of)
-def configuration(found: Found, lab: Experiments) -> Iterator[Finding]:
+def configuration(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
     """The layer itself cannot be built.
 
     Sizes are whole numbers of at least 1, dropout is a probability, and proj_size is smaller than hidden_size (0 means
@@ -289,7 +285,7 @@ def configuration(found: Found, lab: Experiments) -> Iterator[Finding]:
 
 
 @rule("LS111", "next-layer", explanation_of)
-def next_layer(found: Found, lab: Experiments) -> Iterator[Finding]:
+def next_layer(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
     """What follows the recurrent layer expects another width or rank.
 
     A layer returns R·H features a step, twice hidden_size with two directions and proj_size with a projection.
@@ -305,7 +301,7 @@ def next_layer(found: Found, lab: Experiments) -> Iterator[Finding]:
 
 
 @rule("LS112", "target-shape", explanation_of)
-def target_shape(found: Found, lab: Experiments) -> Iterator[Finding]:
+def target_shape(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
     """Output and target do not agree.
 
     Regression and binary losses want one shape on both sides; cross_entropy wants the classes on axis 1, (N, C, L), and
@@ -331,7 +327,7 @@ def target_shape(found: Found, lab: Experiments) -> Iterator[Finding]:
     try:
         compare(result.tensor.detach(), target)
     except Exception as error:
-        raised = _raised(lab, error)
+        raised = Raised(error, trace, lab.reached.names, _batch(lab))
         given = (result, raised.seen(target))
         raised.batch |= {given[1].index: 0} if lab.batch_dim is not None and target.shape[:1] == (lab.N,) else {}
         raised.spelling.say(result.tensor, "output")
@@ -342,7 +338,7 @@ def target_shape(found: Found, lab: Experiments) -> Iterator[Finding]:
 
 
 @rule("LS113", "operand", explanation_of)
-def operand(found: Found, lab: Experiments) -> Iterator[Finding]:
+def operand(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
     """A function refuses an operand, or the program refuses its own data.
 
     torch names sizes and no tensors. The operands stand here with their axes and the lines that made them; a fix was
@@ -357,7 +353,7 @@ def operand(found: Found, lab: Experiments) -> Iterator[Finding]:
     yield from _said("LS113", found)
 
 
-@rule("LS114", "checkpoint", load_error_of)
+@rule("LS114", "checkpoint", explanation_of)
 def checkpoint(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
     """A state_dict does not fit the model.
 
@@ -372,8 +368,7 @@ def checkpoint(found: Finding | None, lab: Experiments) -> Iterator[Finding]:
             rnn.load_state_dict(nn.LSTM(5, 16).state_dict())
             return rnn(x)[0]
     """
-    if found is not None:
-        yield found
+    yield from _said("LS114", found)
 
 
 @rule("LS215", "nothing-loaded", loads_of)
