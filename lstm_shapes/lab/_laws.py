@@ -98,7 +98,7 @@ def _cell_loop(run: Called) -> Pairs:
     for step in X:
         state = run.again(step, state)
         outputs.append(state[0])
-    layer, spec = as_sequence_layer(run.layer, run.spec)
+    layer, spec = one_direction(run.layer, run.spec, 0, 0)
     whole = _called(layer, spec, X, [start.unsqueeze(0) for start in run.starts])
     return _pairs([torch.stack(outputs), *(end.unsqueeze(0) for end in state)], whole)
 
@@ -115,40 +115,45 @@ def _layout(run: Called) -> Pairs:
 
 def _chain(run: Called) -> Pairs:
     """K·R layers of one layer and one direction each; the backward ones read reversed rows."""
-    below, ends = run.X, []
+    Y, ends = run.X, []
     for index in range(run.spec.K):
-        halves = []
-        for direction in range(run.spec.R):
-            layer, spec = one_direction(run.layer, run.spec, index, direction)
-            row = index * run.spec.R + direction
-            state = [start[row : row + 1] for start in run.starts]
-            X = run.reversed(below) if direction else below
-            Y, *end = _called(layer, spec, X, state, run.call.lengths)
-            halves.append(run.reversed(Y) if direction else Y)
-            ends.append(end)
-        below = torch.cat(halves, -1)
-    return _pairs(run.results, [below, *(torch.cat(states) for states in zip(*ends, strict=True))])
+        Y, below = _one_layer(run, index, Y)
+        ends += below
+    return _pairs(run.results, [Y, *(torch.cat(states) for states in zip(*ends, strict=True))])
+
+
+def _one_layer(run: Called, index: int, below: Tensor) -> tuple[Tensor, list[list[Tensor]]]:
+    """One layer of the stack by itself, on what the layer below gives: its Y, and the states of each direction."""
+    halves, ends = [], []
+    for direction in range(run.spec.R):
+        layer, spec = one_direction(run.layer, run.spec, index, direction)
+        row = index * run.spec.R + direction
+        state = [start[row : row + 1] for start in run.starts]
+        X = run.reversed(below) if direction else below
+        Y, *end = _called(layer, spec, X, state, run.call.lengths)
+        halves.append(run.reversed(Y) if direction else Y)
+        ends.append(end)
+    return torch.cat(halves, -1), ends
 
 
 def _one_step_seen(run: Called) -> Pairs:
-    """The top layer alone, on the last step of what the layers below hand to it."""
+    """The top layer's backward direction alone, on the last step of what the layers below hand to it."""
     X, top = run.X, run.spec.K - 1
-    if top:
-        below, spec = some_layers(run.layer, run.spec, 0, top)
-        X = _called(below, spec, X, [start[: 2 * top] for start in run.starts], run.call.lengths)[0]
-    layer, spec = some_layers(run.layer, run.spec, top, top + 1)
-    return _backward_ends(run, layer, spec, X, [start[2 * top :] for start in run.starts])
+    for index in range(top):
+        X, _ = _one_layer(run, index, X)
+    layer, spec = one_direction(run.layer, run.spec, top, 1)
+    return _backward_ends(run, _called(layer, spec, run.own_last(X).unsqueeze(run.time), [s[-1:] for s in run.starts]))
 
 
 def _one_step_seen_of_x(run: Called) -> Pairs:
     """The whole layer, on the last step of X."""
-    return _backward_ends(run, run.layer, run.spec, run.X, run.starts)
+    return _backward_ends(run, run.again(run.own_last(run.X).unsqueeze(run.time), run.starts))
 
 
-def _backward_ends(run: Called, layer: nn.Module, spec: Spec, X: Tensor, state: Sequence[Tensor]) -> Pairs:
-    """The backward half of Y at each row's own last step, against the same of `layer` on that step of X."""
-    once = _called(layer, spec, run.own_last(X).unsqueeze(run.time), state)[0].squeeze(run.time)
-    return [(run.own_last(run.results[0])[..., run.spec.H :], once[..., run.spec.H :])]
+def _backward_ends(run: Called, once: list[Tensor]) -> Pairs:
+    """The backward half of Y at each row's own last step, against that of a call with one step."""
+    H = run.spec.H
+    return [(run.own_last(run.results[0])[..., H:], once[0].squeeze(run.time)[..., -H:])]
 
 
 def _rows_alone(run: Called) -> Pairs:
@@ -187,36 +192,22 @@ RERUNS: dict[str, Callable[[Called], Pairs]] = {
 }
 
 
-def some_layers(layer: nn.Module, spec: Spec, first: int, last: int) -> tuple[nn.Module, Spec]:
-    """Layers first to last - 1 of a stack, in all directions: they read R·H features, or Q at the bottom."""
-    part = spec.replace(Q=spec.input_width(first), K=last - first)
-
-    def source(name: str) -> str:
-        kind, _, rest = name.partition("_l")
-        number, _, reverse = rest.partition("_")
-        return f"{kind}_l{int(number) + first}" + (f"_{reverse}" if reverse else "")
-
-    return _copied(layer, part, source), part
-
-
 def one_direction(layer: nn.Module, spec: Spec, index: int, direction: int) -> tuple[nn.Module, Spec]:
-    """One direction of one layer, 0 forward and 1 backward: a plain layer, to be fed reversed rows for 1."""
-    part = spec.replace(Q=spec.input_width(index), K=1, bidirectional=False, dropout=0.0)
-    end = suffix(spec, index, direction)
-    return _copied(layer, part, lambda name: name.removesuffix("_l0") + end), part
+    """One direction of one layer, 0 forward and 1 backward: a plain layer, to be fed reversed rows for 1.
 
-
-def as_sequence_layer(cell: nn.Module, spec: Spec) -> tuple[nn.Module, Spec]:
-    """The one-layer, time-major layer that loops over this cell."""
-    part = spec.replace(cell=spec.kind.layer).replace(batch_first=False)
-    return _copied(cell, part, lambda name: name.removesuffix("_l0")), part
-
-
-def _copied(layer: nn.Module, spec: Spec, source: Callable[[str], str]) -> nn.Module:
-    """A layer of this Spec; `source` says which of `layer`'s weights each of its weights is a copy of."""
-    like = next(layer.parameters())
-    part = build(spec, device=like.device, dtype=like.dtype).train(layer.training)
+    Of a cell the time-major layer that loops over it.
+    """
+    part = spec.replace(
+        Q=spec.input_width(index),
+        K=1,
+        cell=spec.kind.layer,
+        batch_first=spec.batch_first and not spec.kind.step,
+        bidirectional=False,
+        dropout=0.0,
+    )
+    like, end = next(layer.parameters()), suffix(spec, index, direction)
+    plain = build(part, device=like.device, dtype=like.dtype).train(layer.training)
     with torch.no_grad():
-        for name in Weights(spec):
-            getattr(part, name).copy_(getattr(layer, source(name)))
-    return part
+        for name in Weights(part):
+            getattr(plain, name).copy_(getattr(layer, name.removesuffix("_l0") + end))
+    return plain, part

@@ -53,47 +53,11 @@ class Rule:
     text: str = ""
     """Empty where no expression says it, and a sentence does."""
     where: str = ""
-    """Where it holds; empty for an expression, which says so itself."""
+    """Where it holds, if the layer has to run again, another way; empty for an expression, which says so itself."""
     variant: str = ""
     """Where another sentence says it."""
     with_torchs: bool = False
     """Whether the other side is computed with layers of torch's own, from weights of torch's names."""
-
-    @property
-    def measured_again(self) -> bool:
-        """Whether the layer has to run again, another way."""
-        return bool(self.where)
-
-    def applies(self, layout: Layout) -> bool:
-        """Whether it is about this layer and call."""
-        return all(layout.facts[word] for word in self.about.split())
-
-    def expression(self, layout: Layout) -> str:
-        """As this layer's user writes it."""
-        if self.text:
-            return self.text.format_map(layout.words)
-        varies = self.variant and layout.facts[self.variant]
-        return say(f"law {self.name}, {self.variant}" if varies else f"law {self.name}", **layout.words)
-
-    @property
-    def condition(self) -> str:
-        """When it holds."""
-        return self._said("when")
-
-    def holds(self, layout: Layout) -> bool:
-        """Whether it is true there."""
-        if self.where:
-            return layout.facts[self.where]
-        return is_law(self.expression(layout), layout.spec, layout.call)
-
-    def why(self, holds: bool) -> str:
-        """Why it holds, or why not."""
-        return self._said("why" if holds else "why not")
-
-    def _said(self, what: str) -> str:
-        """The sentence of this law, or that of all which nothing but dropout breaks."""
-        key = f"law {self.name}: {what}"
-        return say(key if has(key) else f"law: {what}")
 
 
 _ROWS = (
@@ -112,15 +76,15 @@ _ROWS = (
     Rule("equal widths", "has_c", "hn.shape == cn.shape"),
     # ---- the layer run again, another way
     Rule("zero start", "", "layer(X) == layer(X, {zeros})", where="still"),
-    Rule("feedback", "layer", where="stepwise"),
+    Rule("feedback", "layer", where="still -short stepwise"),
     Rule("cell loop", "cell", where="cell", with_torchs=True),
     Rule("layout", "layer batched", where="still", with_torchs=True),
-    Rule("layout, one sequence", "layer unbatched", where="still", with_torchs=True),
+    Rule("layout, one sequence", "layer -batched", where="still", with_torchs=True),
     Rule("chain", "chained", where="still", variant="two_way", with_torchs=True),
     Rule("one step seen", "two_way", where="still", with_torchs=True),
-    Rule("one step seen of X", "two_way", where="last_of_X_alone"),
+    Rule("one step seen of X", "two_way", where="still last_of_X_alone"),
     Rule("rows alone", "batched", where="still", variant="packed"),
-    Rule("padding read", "packed", where="still_and_full"),
+    Rule("padding read", "packed", where="still -short"),
 )
 
 RULES: dict[str, Rule] = {rule.name: rule for rule in _ROWS}
@@ -163,18 +127,17 @@ class Law:
 
         Raises: ShapeError for a run that this law does not speak of, or that holds no numbers.
         """
-        rule, layout = RULES[self.name], Layout(run.spec, run.call, getattr(run.layer, "training", True))
-        if not rule.applies(layout) or rule.holds(layout) != self.holds:
+        layout = Layout(run.spec, run.call, getattr(run.layer, "training", True))
+        # The run may have other sizes: the law is written for it as its own user would.
+        own = _law(RULES[self.name], layout)
+        if own is None or own.holds != self.holds:
             hint = f"Ask laws({run.spec!r}, call={run.call!r}) for those of this run"
             with speaking("en"):  # as all errors
-                rule_of_use = f"measured on a run of which the same is true: {rule.condition}"
+                rule_of_use = f"measured on a run of which the same is true: {_said(f'law {self.name}', 'when')}"
             raise ShapeError(self.expression, rule_of_use, hint=hint)
         if run.X.device.type == "meta":
             raise ShapeError(self.expression, "measured on a device that computes numbers", got="meta")
-        if rule.measured_again:
-            return distance(run.again(self.name))
-        # The run may have other sizes: the law is written for it as its own user would.
-        return distance([Expression.of(rule.expression(layout)).sides(run)])
+        return distance([Expression.of(own.expression).sides(run)] if self.exact else run.again(self.name))
 
     def tolerance(self, run: Any) -> float:
         """The largest residual that counts as equal: 0 if exact, else by dtype and size of values.
@@ -243,11 +206,25 @@ def laws(given: Given, *, call: Call | None = None, training: bool | None = None
     if call is not None and given.asked:
         raise SpecError("call", "given without N, L and lengths, which it holds", call)
     layout = Layout(given.spec, call or given.call, given.training if training is None else training)
-    rules = [(rule, rule.holds(layout)) for rule in RULES.values() if rule.applies(layout)]
-    return Laws(
-        Law(rule.name, rule.expression(layout), holds, rule.condition, rule.why(holds), not rule.measured_again)
-        for rule, holds in rules
-    )
+    return Laws(law for rule in RULES.values() if (law := _law(rule, layout)))
+
+
+def _law(rule: Rule, layout: Layout) -> Law | None:
+    """What a rule says of this layer and call; None where it is not about them."""
+    if not layout.fits(rule.about):
+        return None
+    key = f"law {rule.name}"
+    variant = f", {rule.variant}" if rule.variant and layout.facts[rule.variant] else ""
+    text = rule.text.format_map(layout.words) or say(f"{key}{variant}", **layout.words)
+    holds = layout.fits(rule.where) if rule.where else is_law(text, layout.spec, layout.call)
+    when, why = _said(key, "when"), _said(key, "why" if holds else "why not")
+    return Law(rule.name, text, holds, when, why, exact=not rule.where)
+
+
+def _said(key: str, what: str) -> str:
+    """The sentence of a law, or that of all which nothing but dropout breaks."""
+    own = f"{key}: {what}"
+    return say(own if has(own) else f"law: {what}")
 
 
 def largest(run: Any) -> float:

@@ -7,7 +7,7 @@ means another thing in another layout, and says so.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from lstm_shapes.display import Several
@@ -15,18 +15,21 @@ from lstm_shapes.language import language, say
 
 from .axes import Axes
 from .call import Call
+from .counts import Counts
 from .expression import Expression, is_law
 from .predict import Prediction
 from .spec import Spec
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     """A spec, a call, and whether the layer trains (its dropout is at work).
 
     >>> layout = Layout(Spec(28, 256, bidirectional=True), Call())
     >>> layout.step("-1", "f"), layout.step("0", "b"), layout.own_last("f")
     ('Y[:, -1, :D]', 'Y[:, 0, D:]', 'Y[:, -1, :D]')
+    >>> layout.fits("layer batched -packed")
+    True
     """
 
     spec: Spec
@@ -38,40 +41,38 @@ class Layout:
         """Whether Y starts with the batch axis."""
         return self.spec.batch_first and self.call.batched
 
-    @property
+    @cached_property
     def facts(self) -> dict[str, bool]:
-        """What is true of this layer and call, by the words in which laws ask for it."""
+        """What is true of this layer and call, by the words in which laws, notes and the quiz ask for it."""
         spec, call = self.spec, self.call
-        # Two runs agree: dropout between layers makes them differ, while training.
-        still = not (self.training and spec.dropout > 0 and spec.K > 1)
-        full = still and not call.short
         return {
-            "deep": spec.K > 1,
-            "batch_first": spec.batch_first,
             "layer": not spec.kind.step,
             "cell": spec.kind.step,
             "has_c": spec.has_c,
             "two_way": spec.bidirectional,
+            "deep": spec.K > 1,
             "chained": spec.K * spec.R > 1,
+            "projected": spec.P > 0,
+            "dropout": spec.dropout > 0,
+            "batch_first": spec.batch_first,
             "batched": call.batched,
-            "unbatched": not call.batched,
             "packed": call.lengths is not None,
-            "still": still,
-            "still_and_full": full,
+            "short": call.short,
+            # Two runs agree: dropout between layers makes them differ, while training.
+            "still": not (self.training and spec.dropout > 0 and spec.K > 1),
             # A call for each step gives what one call for all gives.
-            "stepwise": full and (spec.R == 1 or call.L == 1),
+            "stepwise": spec.R == 1 or call.L == 1,
             # The backward end of the top layer has read one step of X only.
-            "last_of_X_alone": still and (spec.K == 1 or (call.N or 1) == call.T),
+            "last_of_X_alone": spec.K == 1 or (call.N or 1) == call.T,
+            # D can be made smaller; it can be halved, and there is room for the projection; it is what costs.
+            "wide": spec.D > 1,
+            "halved": spec.D > 2 * spec.P + 1,
+            "D_costs": Counts(spec).D_costs,
         }
 
     def fits(self, about: str) -> bool:
-        """Whether these facts hold, and of those with a - before them none.
-
-        >>> Layout(Spec(28, 256), Call()).fits("layer batched -two_way")
-        True
-        """
-        facts = self.facts
-        return all(facts[word.removeprefix("-")] is not word.startswith("-") for word in about.split())
+        """Whether these facts hold, and of those with a - before them none."""
+        return all(self.facts[word.removeprefix("-")] is not word.startswith("-") for word in about.split())
 
     def step(self, index: str, half: str = "") -> str:
         """One step of Y in this layout, of its forward (`f`) or backward (`b`) half or whole."""
@@ -90,7 +91,7 @@ class Layout:
     def _half(self, half: str) -> list[str]:
         return {"": [], "f": [f":{self.spec.width}"], "b": [f"{self.spec.width}:"]}[half]
 
-    @property
+    @cached_property
     def words(self) -> dict[str, str]:
         """What laws are written with: steps, halves and states as this layer's user writes them."""
         spec, two_way = self.spec, self.spec.bidirectional
@@ -128,9 +129,8 @@ def last_step(spec: Spec, call: Call | None = None) -> str:
         return "hn"
     if spec.bidirectional:
         return "torch.cat([hn[-2], hn[-1]], dim=-1)"
-    if call is not None and call.lengths is not None:
-        return "hn[-1]"  # step -1 of Y is padding for rows shorter than L
-    return Layout(spec, call or Call()).step("-1")
+    # Step -1 of Y is padding for rows shorter than L.
+    return "hn[-1]" if call is not None and call.lengths else Layout(spec, call or Call()).step("-1")
 
 
 @dataclass(frozen=True, slots=True)

