@@ -158,8 +158,8 @@ def _cells(twin: nn.Module, spec: Spec, inputs: Inputs, own: Returned, lower: Se
 
 
 def _by_cell(spec: Spec, call: Call, states: Sequence[Tensor]) -> tuple[dict[str, Tensor], ...]:
-    """h and c of (K·R, N, ·), or what a cell or an unbatched call has in its place, as (N, ·) a layer and direction."""
-    rows = [state.reshape(spec.K * spec.R, call.N or 1, -1).unbind(0) for state in states]
+    """h and c of (K·R, N, ·), or what a cell or an unbatched call has in its place, as (1, N, ·) a `CellTrace`."""
+    rows = [state.reshape(spec.K * spec.R, call.N or 1, -1).tensor_split(spec.K * spec.R) for state in states]
     return tuple(dict(zip(spec.kind.states, parts, strict=True)) for parts in zip(*rows, strict=True))
 
 

@@ -48,7 +48,7 @@ def _lstm(x: Tensor, h_part: Tensor, h: Tensor, c: Any, nonlinearity: str) -> Va
     for keep, new in zip(f.unbind(0), (i * g).unbind(0), strict=True):
         c = torch.addcmul(new, keep, c)
         after.append(c)
-    memory = torch.stack(after)
+    memory = torch.cat(after)
     return {"i": i, "f": f, "g": g, "o": o, "c": memory, "h": o * memory.tanh()}
 
 
@@ -93,9 +93,9 @@ class CellTrace(Shown):
     weights: Values  # torch's, by their names without layer and direction
     mask: Tensor | None
     x: Tensor  # (L, N, I), what this layer read
-    start: Values  # the states before the first step, (N, ·)
+    start: Values  # the states before the first step, (1, N, ·)
     output: Tensor  # (L, N, H), the h that the layer put out
-    ends: Values  # the states that it returned, (N, ·)
+    ends: Values  # the states that it returned, (1, N, ·)
     lang: str = field(default_factory=language, compare=False)
 
     @cached_property
@@ -125,7 +125,7 @@ class CellTrace(Shown):
     def _replay(self) -> tuple[Values, Values]:
         """Gates and states in the order of time, and the states after each row's last step."""
         spec, x, h = self.spec, self._turned(self.x), self._turned(self.output)
-        before, c = torch.cat([self.start["h"][None], h[:-1]]), self.start.get("c")
+        before, c = torch.cat([self.start["h"], h[:-1]]), self.start.get("c")
         L, N = h.shape[:2]
         values = {name: x.new_empty(L, N, spec.H if name == "h" else spec.D) for name in self.names}
         size = max(1, _BLOCK // (N * spec.G * spec.D))
@@ -133,13 +133,13 @@ class CellTrace(Shown):
             block = slice(first, first + size)
             parts = self._product("ih", x[block]), self._product("hh", before[block])
             steps = _STEPS[spec.kind.layer](*parts, before[block], c, spec.nonlinearity)
-            c = steps["c"][-1] if "c" in steps else None
+            c = steps["c"][-1:] if "c" in steps else None
             if spec.P:
                 steps["h"] = linear(steps["h"], self.weights["weight_hr"])
             for name, step in steps.items():
                 values[name][block] = step
         last = L - 1 if self.mask is None else self.mask.sum(0) - 1
-        ends = {name: values[name][last, torch.arange(N, device=x.device)] for name in self.start}
+        ends = {name: values[name][last, torch.arange(N, device=x.device)][None] for name in self.start}
         return {name: self._masked(self._turned(value)) for name, value in values.items()}, ends
 
     def _turned(self, tensor: Tensor) -> Tensor:
@@ -161,7 +161,7 @@ class CellTrace(Shown):
 
     def before(self, state: str) -> Tensor:
         """The state that each step starts from, (L, N, ·): that of the step read before, or the initial one."""
-        return self._turned(torch.cat([self.start[state][None], self._turned(self.values[state])[:-1]]))
+        return self._turned(torch.cat([self.start[state], self._turned(self.values[state])[:-1]]))
 
     def contribution(self, kind: str) -> Tensor:
         """What x ("ih") or h' ("hh") adds to all gates, time-major (L, N, G·D)."""
@@ -190,19 +190,14 @@ class CellTrace(Shown):
     def first_row(self) -> CellTrace:
         """The same trace of row 0 alone, without a graph."""
 
-        def first(tensors: Values) -> Values:
-            return {name: tensor[:1].detach() for name, tensor in tensors.items()}
+        def first(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {name: first(state) for name, state in value.items()}
+            return None if value is None else value[:, :1].detach()
 
-        return replace(
-            self,
-            call=Call(1, self.call.L, self.call.lengths and self.call.lengths[:1]),
-            weights={name: weight.detach() for name, weight in self.weights.items()},
-            mask=None if self.mask is None else self.mask[:, :1],
-            x=self.x[:, :1].detach(),
-            start=first(self.start),
-            output=self.output[:, :1].detach(),
-            ends=first(self.ends),
-        )
+        weights = {name: weight.detach() for name, weight in self.weights.items()}
+        cut = {name: first(getattr(self, name)) for name in ("mask", "x", "start", "output", "ends")}
+        return replace(self, weights=weights, **cut)
 
     @property
     def input(self) -> dict[str, AnnotatedTensor]:

@@ -94,7 +94,7 @@ class GateTrace(Shown):
         predicted, outputs = Prediction(self.spec, self.call), {}
         for name in self.spec.kind.states:
             axes: Axes = getattr(predicted, f"{name}n")
-            ends = torch.stack([cell.replayed.ends[name] for cell in self.cells])
+            ends = torch.cat([cell.replayed.ends[name] for cell in self.cells])
             outputs[f"{name}n"] = annotate(ends.reshape(axes.sizes), axes)
         if predicted.Y is not None:
             top = torch.cat([cell.values["h"] for cell in self.cells[-self.spec.R :]], dim=-1)
