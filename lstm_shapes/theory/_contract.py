@@ -16,7 +16,7 @@ Source: `RNNBase.check_forward_args` and the `forward` of each class in `torch/n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -291,7 +291,7 @@ class _Operands:
             return self._tokens(x)
         if self.layout:
             return None
-        hint, fix = self._first(self._rank_fixes(x))
+        hint, fix = self._fixed(x)
         return Problem("x", self._formula, None, x.shape, hint, "input-rank", fix)
 
     @property
@@ -307,35 +307,62 @@ class _Operands:
         changed = replace(self, x=replace(self.weights, shape=shape), trying=True)
         return all(problem.kind in ("dtype", "device") for _, problem in changed.all())
 
-    def _first(self, fixes: Iterable[_Fix]) -> tuple[str, str]:
-        """The hint and the expression of the first fix that makes the call run; else the first hint alone."""
-        tried = list(fixes)
+    def _fixed(self, x: Operand, N: int | None = None) -> tuple[str, str]:
+        """The hint and the expression of the first change of x with which the call runs; else the first hint alone."""
+        tried = list(self._changes(x, N))
         fallback = (tried[0].said, "") if tried else ("", "")
         return next(((fix.said, fix.code) for fix in tried if fix.code and self._runs(fix.made)), fallback)
 
-    def _rank_fixes(self, x: Operand) -> Iterator[_Fix]:
-        word, Q, shape, step = self.words.x, self.spec.Q, x.shape, self.spec.kind.step
-        most, least = map(len, layouts(self.spec))
+    def _changes(self, x: Operand, N: int | None) -> Iterator[_Fix]:
+        """An axis more or less, or axes in another order; the batch axis that x lacks beside a state of N sequences."""
+        word, spec, shape, step = self.words.x, self.spec, x.shape, self.spec.kind.step
+        Q, first, (most, least) = spec.Q, spec.batch_first, map(len, layouts(spec))
         if x.rank < least:
             if Q == 1:
                 yield _Fix("{} adds a feature axis of Q = 1", f"{word}.unsqueeze(-1)", (*shape, 1))
             if shape and shape[-1] == Q:
                 yield _Fix("{} makes it one step", f"{word}.unsqueeze(0)", (1, *shape))
-            return
-        for axis in reversed(range(len(shape) - 1)) if x.rank == most + 1 else ():
-            if shape[axis] == 1:
-                made = shape[:axis] + shape[axis + 1 :]
-                yield _Fix("{} leaves out the axis of size 1", f"{word}.squeeze({axis})", made)
-        if step:
-            loop = f"for t in range({word}.size(1)): state = {self.words.layer}({word}[:, t], state)"
-            many = f"{self.spec.kind.layer} takes all steps at once"
-            yield _Fix(f"A cell takes one step at a time: {loop}. {many}")
-        elif x.rank == 4:
-            a, b, c, d = shape
-            yield _Fix(f"{{}} makes {Q} features of the last two axes", f"{word}.flatten(2)", (a, b, c * d))
-            if self.spec.batch_first:
+        elif x.rank > most:
+            for axis in reversed(range(most)) if x.rank == most + 1 else ():
+                if shape[axis] == 1:
+                    made = shape[:axis] + shape[axis + 1 :]
+                    yield _Fix("{} leaves out the axis of size 1", f"{word}.squeeze({axis})", made)
+            if step:
+                loop = f"for t in range({word}.size(1)): state = {self.words.layer}({word}[:, t], state)"
+                yield _Fix(f"A cell takes one step at a time: {loop}. {spec.kind.layer} takes all steps at once")
+            elif x.rank == 4:
+                a, b, c, d = shape
+                yield _Fix(f"{{}} makes {Q} features of the last two axes", f"{word}.flatten(2)", (a, b, c * d))
                 hint = "Where axis 0 and axis 1 both count sequences, {} joins them"
-                yield _Fix(hint, f"{word}.flatten(0, 1)", (a * b, c, d))
+                yield from [_Fix(hint, f"{word}.flatten(0, 1)", (a * b, c, d))] if first else []
+        elif N is None:
+            for axis in reversed(range(x.rank - 1)):
+                if shape[axis] == Q:
+                    last = axis == x.rank - 2
+                    code = f"{word}.transpose({axis}, {axis + 1})" if last else f"{word}.movedim({axis}, -1)"
+                    hint = f"Axis {axis} has size {Q}: {{}} puts it last (never view or reshape)"
+                    yield _Fix(hint, code, (*shape[:axis], *shape[axis + 1 :], Q))
+            if x.rank == 2 and not step and Q == 1:
+                yield _Fix("{} makes one feature of each number", f"{word}.unsqueeze(-1)", (*shape, 1))
+            elif x.rank == 2 and not step and first and shape[1] % Q == 0 and shape[1]:
+                steps = shape[1] // Q
+                hint = f"{shape[1]} = {steps}·{Q}: where a row holds its steps one after another, {{}} parts them"
+                yield _Fix(hint, f"{word}.unflatten(1, (-1, {Q}))", (shape[0], steps, Q))
+        elif step:
+            yield _Fix("{} makes a batch of one", f"{word}.unsqueeze(0)", (1, *shape))
+        else:
+            (rows, wide), batch = shape, 0 if first else 1
+            if rows == N:
+                made = (N, 1, wide) if first else (1, N, wide)
+                yield _Fix("{} makes each row one step of a sequence", f"{word}.unsqueeze({1 - batch})", made)
+            if N == 1:
+                made = (1, rows, wide) if first else (rows, 1, wide)
+                yield _Fix("{} makes the rows the steps of one", f"{word}.unsqueeze({batch})", made)
+            if N > 1 and rows % N == 0 and rows > N:
+                order = (N, rows // N) if first else (rows // N, N)
+                stand = "the steps of a sequence stand" if first else "the sequences of a step stand"
+                hint = f"Where {stand} in neighbouring rows, {{}} parts them"
+                yield _Fix(hint, f"{word}.unflatten(0, {order})", (*order, wide))
 
     def _tokens(self, x: Operand) -> Problem:
         word, Q, dtype = self.words.x, self.spec.Q, self.weights.dtype
@@ -360,36 +387,17 @@ class _Operands:
             return None
         if self.spec.kind.step and N != 1:
             return None
-        hint, fix = self._first(self._batch_fixes(x, N))
+        hint, fix = self._fixed(x, N)
         one = "one sequence" if len(alone) > 1 else "one row"
         says = f"{x.rank}-D x is {one}, ({', '.join(alone)}), and the state {parts[0].shape} has a batch axis"
         formula = f"({', '.join(batched)}) beside a state with a batch axis"
         return Problem("x", formula, None, x.shape, f"{says}. {hint}" if hint else says, "input-rank", fix)
 
-    def _batch_fixes(self, x: Operand, N: int) -> Iterator[_Fix]:
-        """What gives x the batch axis of a state of N sequences."""
-        word, rows, leads = self.words.x, x.shape[0], self.spec.batch_first
-        if self.spec.kind.step:
-            yield _Fix("{} makes a batch of one", f"{word}.unsqueeze(0)", (1, rows))
-            return
-        batch, Q = 0 if leads else 1, x.shape[1]
-        if rows == N:
-            made = (N, 1, Q) if leads else (1, N, Q)
-            yield _Fix("{} makes each row one step of a sequence", f"{word}.unsqueeze({1 - batch})", made)
-        if N == 1:
-            made = (1, rows, Q) if leads else (rows, 1, Q)
-            yield _Fix("{} makes the rows the steps of one", f"{word}.unsqueeze({batch})", made)
-        if N > 1 and rows % N == 0 and rows > N:
-            order = (N, rows // N) if leads else (rows // N, N)
-            stand = "the steps of a sequence stand" if leads else "the sequences of a step stand"
-            hint = f"Where {stand} in neighbouring rows, {{}} parts them"
-            yield _Fix(hint, f"{word}.unflatten(0, {order})", (*order, Q))
-
     def _of_x(self) -> Iterator[tuple[int, Problem]]:
         """Width and steps of an x of the right rank."""
         x, spec, packed = self.data, self.spec, isinstance(self.x, Packed)
         if x.shape[-1] != spec.Q:
-            hint, fix = ("", "") if packed else self._first(self._width_fixes(x))
+            hint, fix = ("", "") if packed else self._fixed(x)
             rebuilt = f"build the layer for {x.shape[-1]}: {spec.replace(Q=max(1, x.shape[-1])).constructor}"
             hint = f"{hint}; or {rebuilt}" if hint else f"B{rebuilt[1:]}"
             formula = f"(T, Q) with Q = {spec.Q}" if packed else f"{self._formula}, with Q = {spec.Q} last"
@@ -397,24 +405,6 @@ class _Operands:
         if "L" in self.layout and x.shape[self.layout.index("L")] == 0:
             hint = "Skip the layer where a sequence is empty, and go on with the state it would have started from"
             yield _STEPS, Problem("x", f"{self._formula} with at least one step", None, x.shape, hint, "input-rank")
-
-    def _width_fixes(self, x: Operand) -> Iterator[_Fix]:
-        """Where the Q features may be, if they are not on the last axis."""
-        word, Q, shape = self.words.x, self.spec.Q, x.shape
-        for axis in reversed(range(x.rank - 1)):
-            if shape[axis] == Q:
-                last = axis == x.rank - 2
-                code = f"{word}.transpose({axis}, {axis + 1})" if last else f"{word}.movedim({axis}, -1)"
-                hint = f"Axis {axis} has size {Q}: {{}} puts it last (never view or reshape)"
-                yield _Fix(hint, code, (*shape[:axis], *shape[axis + 1 :], Q))
-        if self.spec.kind.step or x.rank != 2:
-            return
-        if Q == 1:
-            yield _Fix("{} makes one feature of each number", f"{word}.unsqueeze(-1)", (*shape, 1))
-        elif self.spec.batch_first and shape[1] % Q == 0 and shape[1]:
-            steps = shape[1] // Q
-            hint = f"{shape[1]} = {steps}·{Q}: where a row holds its steps one after another, {{}} parts them"
-            yield _Fix(hint, f"{word}.unflatten(1, (-1, {Q}))", (shape[0], steps, Q))
 
     def _transposed(self) -> Problem | None:
         """The state was made for the size of x's other axis: then x lies the other way round."""
