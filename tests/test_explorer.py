@@ -262,6 +262,12 @@ def test_a_step_backwards_and_projected() -> None:
     assert "h = " not in told
 
 
+@pytest.mark.parametrize(("t", "times"), [(0, 1), (2, 2)])
+def test_a_step_is_in_front_once(t: int, times: int) -> None:
+    """Before all others, where a phone has it in sight; step 0 is that by itself."""
+    assert stepped(ls.Spec(3, 5), 4, t=t).count(f">t={t}<") == times
+
+
 def test_too_large_to_step_through() -> None:
     """A layer that would make the slider wait says so, with the numbers; the lesson's is not one."""
     assert [too_large(found.explanation) for found in [answer(LESSON)] if found.explanation] == [""]

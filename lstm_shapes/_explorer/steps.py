@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any
 
 from lstm_shapes._views.canvas import Canvas, chosen
-from lstm_shapes._views.heatmap import square
 from lstm_shapes._views.measured import step_view
 from lstm_shapes._views.titles import place
 from lstm_shapes.display import number
@@ -50,7 +49,7 @@ _ROOM, _WIDE, _HIGH, _LEFT, _TOP = 24, 64, 30, 48, 62
 
 
 def _strip(cell: CellTrace, t: int, d: int) -> str:
-    """Unit d of each gate and state: step t first, where a phone has it in sight, then among the others.
+    """Unit d of each gate and state: step t in front, where a phone has it in sight, then all; step 0 is there anyway.
 
     The deeper a square the larger its number; orange is negative.
     """
@@ -63,15 +62,16 @@ def _strip(cell: CellTrace, t: int, d: int) -> str:
     for row, name in enumerate(values):
         canvas.text(24, _TOP + row * _HIGH + 20, name, "l-code l-strong")
     x: float = _LEFT
-    for at, s in enumerate((t, None, *steps)):
+    first = (t, None) if t else ()
+    for at, s in enumerate((*first, *steps)):
         if s is None:
-            canvas.text(x + 10, _TOP - 8, "⋯" if at > 1 else "", "l-quiet", "middle")
+            canvas.text(x + 10, _TOP - 8, "" if first and at == 1 else "⋯", "l-quiet", "middle")
             x += 20
             continue
         canvas.text(x + _WIDE / 2, _TOP - 8, f"t={s}", "l-code l-strong" if s == t else "l-quiet", "middle")
         for row, numbers in enumerate(values.values()):
             label, ink = f"{numbers[s]:.2f}".replace("-", "−"), "l-code l-strong" if s == t else "l-code"
-            square(canvas, x, _TOP + row * _HIGH, _WIDE, _HIGH, max(-1.0, min(1.0, numbers[s])), 2, label, ink)
+            canvas.square(x, _TOP + row * _HIGH, _WIDE, _HIGH, max(-1.0, min(1.0, numbers[s])), 2, label, ink)
         if s == t:
             canvas.box(x, _TOP - 1, _WIDE, bottom - _TOP + 2, "l-last", radius=3)
         x += _WIDE

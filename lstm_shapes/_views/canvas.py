@@ -119,6 +119,17 @@ class Canvas:
         if label:
             self.text(x + width / 2, y + height / 2 + 5, label, ink, "middle")
 
+    def square(
+        self, x: float, y: float, w: float, h: float, value: float, reach: float, label: str = "", ink: str = ""
+    ) -> None:
+        """A value as a colour: blue, or orange where it is negative, and full where it is as great as `reach`."""
+        if value != value:
+            self.box(x, y, w, h, "l-pad", radius=0)
+            return
+        strength = min(1.0, abs(value) / reach) if reach else 0.0
+        paint = f'fill="{"#bc4c00" if value < 0 else "#2f81f7"}" fill-opacity="{strength:.3f}"'
+        self.box(x, y, w, h, "", label, ink, radius=0, paint=paint)
+
     def arrow(self, x1: float, y1: float, x2: float, y2: float) -> None:
         """A horizontal or vertical wire with a tip at its end."""
         dx, dy = (x2 > x1) - (x2 < x1), (y2 > y1) - (y2 < y1)

@@ -15,9 +15,8 @@ from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.slices import Slice, Slices, slices
 from lstm_shapes.theory.spec import headline
 
-from .pictures import overview
+from .pictures import overview, packing_blocks
 from .predicted import counts_blocks, parameters_sheet, shapes_sheet
-from .staircase import packing_blocks
 from .titles import sizes, subtitle
 
 # What a classifier reads, and what looks like it: the slices that stand on the first screen.

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from lstm_shapes.display import number, view
-from lstm_shapes.display.page import Block, Cell, Column, Lines, Mark, Page, Sheet, code, tick
+from lstm_shapes.display import brief, number, view
+from lstm_shapes.display.page import Block, Cell, Column, Drawing, Lines, Mark, Page, Sheet, code, tick
 from lstm_shapes.lab.gates.cell_trace import CellTrace
-from lstm_shapes.lab.gates.trace import Equation, Feedback, GateStep, GateTrace
+from lstm_shapes.lab.gates.trace import Equation, Feedback, GateStep, GateTrace, HeatMap
 from lstm_shapes.lab.proof import Check, Proof
 from lstm_shapes.lab.run import Run
 from lstm_shapes.language import say
 from lstm_shapes.theory.spec import gate_rows, headline, suffix
 
+from .canvas import Canvas, ends
 from .pictures import overview
 from .titles import number_of_bytes, place, sizes, subtitle
 
@@ -181,3 +182,68 @@ def feedback_view(feedback: Feedback) -> Page:
     columns = (*names[:2], Column(say("enters"), whole=False), names[2], Column(say("share"), right=True))
     sheet = Sheet(say("handed on"), columns, tuple(rows), caption=say("share is"))
     return Page(say("feedback of", layer=headline(feedback.spec)), say("primes"), (sheet,))
+
+
+# ---- a gate over time, units down and steps across: the higher a block the greater the value; depth of colour is size
+BLOCKS = "▁▂▃▄▅▆▇█"
+_MAP_WIDTH = 74
+
+
+@view.register(HeatMap)
+def heatmap_view(heatmap: HeatMap) -> Page:
+    drawing = Drawing(say("map"), lambda width: heatmap_text(heatmap, min(width, _MAP_WIDTH)), _map_svg(heatmap))
+    return Page(heatmap.title, heatmap.caption, (drawing,))
+
+
+def heatmap_text(heatmap: HeatMap, width: int = _MAP_WIDTH) -> str:
+    """The drawing in characters, on so many columns."""
+    low, high = heatmap.bounds
+    steps = ends(len(heatmap.values[0]), max(3, width - 8))
+    lines = []
+    for d in ends(len(heatmap.values), 24):
+        if d is None:
+            lines.append("   ⋮")
+            continue
+        cells = "".join("…" if t is None else _block(heatmap.values[d][t], low, high) for t in steps)
+        lines.append(f"{f'd={d}':<7} {cells}")
+    last = len(heatmap.values[0]) - 1
+    lines.append(f"{'':8}t=0{f't={last}':>{max(len(steps) - 3, len(f't={last}') + 1)}}" if last else f"{'':8}t=0")
+    lines.append(f"{'':8}{BLOCKS[0]} = {brief(low)}   {BLOCKS[-1]} = {brief(high)}")
+    return "\n".join(lines)
+
+
+def _block(value: float, low: float, high: float) -> str:
+    if value != value:
+        return "?"
+    share = (min(max(value, low), high) - low) / (high - low)
+    return BLOCKS[min(len(BLOCKS) - 1, int(share * len(BLOCKS)))]
+
+
+def _map_svg(heatmap: HeatMap) -> str:
+    left, top = 70, 78
+    rows, steps = ends(len(heatmap.values), 32), ends(len(heatmap.values[0]), 64)
+    w = min(36.0, 640 / len(steps))
+    h = max(10.0, min(22.0, 360 / len(rows)))
+    low, high = heatmap.bounds
+    reach = max(abs(low), abs(high))
+    canvas = Canvas()
+    canvas.text(20, 30, heatmap.title, "l-title")
+    canvas.text(20, 50, heatmap.caption, "l-quiet")
+    for i, d in enumerate(rows):
+        y = top + i * h
+        if d is None or i in (0, len(rows) - 1) or (len(rows) <= 16 and h >= 16):
+            canvas.text(left - 8, y + h / 2 + 4, "⋮" if d is None else f"d={d}", "l-quiet", "end")
+        for j, t in enumerate(steps):
+            if d is not None and t is not None:
+                canvas.square(left + j * w, y, w, h, heatmap.values[d][t], reach)
+    bottom = top + len(rows) * h
+    for j, t in enumerate(steps):
+        if t is None or j in (0, len(steps) - 1) or (w >= 30 and j % 2 == 0):
+            label = "⋯" if t is None else f"t={t}"
+            canvas.text(left + j * w + w / 2, bottom + 18, label, "l-quiet", "middle")
+    bar = left + 60  # where the legend's colours begin: room for its lower end
+    canvas.text(bar - 8, bottom + 46, brief(low), "l-quiet", "end")
+    for i in range(21):
+        canvas.square(bar + i * 12, bottom + 34, 12, 16, low + (high - low) * i / 20, reach)
+    canvas.text(bar + 21 * 12 + 8, bottom + 46, brief(high), "l-quiet")
+    return canvas.document(heatmap.title, heatmap.caption, bottom + 66)

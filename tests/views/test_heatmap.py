@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from lstm_shapes import ShapeError, SpecError, gates
-from lstm_shapes._views.heatmap import BLOCKS, heatmap_text
+from lstm_shapes._views.measured import BLOCKS, heatmap_text
 from lstm_shapes.display import as_text
 from lstm_shapes.lab._build import build
 from lstm_shapes.lab.gates.trace import HeatMap

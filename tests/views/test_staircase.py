@@ -1,11 +1,11 @@
-"""views/staircase.py: the drawing says what packing.py says, and fits a terminal."""
+"""The staircase says what `Call` says of packed rows, and fits a terminal."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 
-from lstm_shapes._views.staircase import packing_blocks, staircase
+from lstm_shapes._views.pictures import packing_blocks, staircase
 from lstm_shapes.display.page import Page
 from lstm_shapes.testing import lengths
 from lstm_shapes.theory.call import Call
