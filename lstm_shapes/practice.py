@@ -47,6 +47,10 @@ def play(
     seed, cards = deal(level, rounds, seed)
     if ask is not None and not callable(ask):
         raise SpecError("ask", "a function from a prompt to an answer, such as input", ask)
+    # Up brings back the last answer. In a pipe some builds of readline write their own start sequence into it.
+    if ask is None and sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():
+        with suppress(ImportError):
+            import readline  # noqa: F401
     load_rich()
     from rich.console import Console
 
@@ -58,7 +62,7 @@ def play(
     try:
         for number, question in enumerate(cards, start=1):
             screen.print(question_view(question, number, rounds))
-            answered = _answer(question, ask or _typed, screen.print)
+            answered = _answer(question, ask or input, screen.print)
             if answered is None:
                 break
             answers.append(answered)
@@ -66,15 +70,6 @@ def play(
         screen.print()  # the prompt's line is still open
     screen.print()
     return Score(level, seed, rounds, tuple(answers), command)
-
-
-def _typed(prompt: str) -> str:
-    """`input`, with the arrow keys where Python has them: Up brings back the last answer."""
-    # In a pipe some builds of readline write their own start sequence into it.
-    if sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():
-        with suppress(ImportError):
-            import readline  # noqa: F401
-    return input(prompt)
 
 
 def _answer(question: Question, ask: Callable[[str], str], show: Callable[[object], None]) -> Answered | None:

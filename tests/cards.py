@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
-from lstm_shapes.theory._quiz import Question, questions
+from lstm_shapes.theory._quiz import Question, deal
 
 __all__ = ["cards", "right"]
 
 
 def cards(level: int, seed: int, count: int = 10) -> list[Question]:
     """The first questions of a quiz."""
-    return list(islice(questions(level, seed), count))
+    return list(deal(level, count, seed)[1])
 
 
 def right(question: Question) -> str:

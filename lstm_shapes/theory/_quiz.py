@@ -183,19 +183,18 @@ class Score(Shown):
         return {**totals, "topics": topics, "answers": answers}
 
 
-def questions(level: int = 1, seed: int = 0) -> Iterator[Question]:
-    """Questions without end: all topics of a level in turn, in random order, then all again.
+def deal(level: int, rounds: int, seed: int | None) -> tuple[int, Iterator[Question]]:
+    """So many questions, and the seed that they come from: another one each time, unless one is given.
 
-    The same level and seed give the same questions; no global chance is touched.
-
-    >>> next(questions(level=1, seed=0)).topic in TOPICS
-    True
+    All topics of a level in turn, in random order, then all again; the same seed gives the same ones. No global chance
+    is touched.
     """
     if not is_whole(level) or level not in LETTERS:
         raise SpecError("level", f"a whole number from 1 to {max(LETTERS)}", level)
-    if not is_whole(seed):
+    if seed is not None and not is_whole(seed):
         raise SpecError("seed", "a whole number", seed)
-    return _dealt(level, Random(f"{level} {seed}"))
+    seed = SystemRandom().randrange(10_000) if seed is None else seed
+    return seed, islice(_dealt(level, Random(f"{level} {seed}")), whole("rounds", rounds))
 
 
 def _dealt(level: int, chance: Random) -> Iterator[Question]:
@@ -211,12 +210,6 @@ def _dealt(level: int, chance: Random) -> Iterator[Question]:
                 question = make(topic, drawn(level, chance, about), chance, *texts)
             asked.append((question.given, question.text))
             yield question
-
-
-def deal(level: int, rounds: int, seed: int | None) -> tuple[int, Iterator[Question]]:
-    """So many questions, and the seed that they come from: another one each time, unless one is given."""
-    seed = SystemRandom().randrange(10_000) if seed is None else seed
-    return seed, islice(questions(level, seed), whole("rounds", rounds))
 
 
 def drawn(level: int, chance: Random, about: str = "") -> Prediction:

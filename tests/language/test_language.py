@@ -10,7 +10,6 @@ import string
 import subprocess
 import sys
 import threading
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from lstm_shapes.language import LANGUAGES, gloss, language, say, speaking
 from lstm_shapes.language._english import SENTENCES
 from lstm_shapes.language._korean import SENTENCES as KOREAN
 from lstm_shapes.language._korean import TERMS
-from lstm_shapes.theory._quiz import questions
+from lstm_shapes.theory._quiz import deal
 from tests.command_line import here, process, refused
 
 # What keeps its name in Korean: torch and what torch calls its things, other tools, units.
@@ -399,7 +398,7 @@ def test_reports_are_in_english(name: str, folder: Path, capsys: pytest.CaptureF
 def test_the_quiz_is_in_korean(level: int) -> None:
     """Every question, hint, remark and derivation; its answers can be given in either language."""
     with speaking("ko"):
-        cards = list(islice(questions(level, 1), 60))
+        cards = list(deal(level, 60, 1)[1])
         for card in cards:
             said = [card.text, card.form, card.grade("??").remark, *card.remarks.values(), *card.derivation]
             said += [option for _, option in card.lettered if re.search("[가-힣]", option)]

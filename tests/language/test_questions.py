@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from functools import cache
 from html import unescape
-from itertools import islice
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from docs.build import ROOT
 from lstm_shapes.display import page_of
 from lstm_shapes.language import say, speaking
 from lstm_shapes.language._korean import TERMS
-from lstm_shapes.theory._quiz import questions
+from lstm_shapes.theory._quiz import deal
 from tests.language.test_language import texts
 
 FIRST, NOTES, LAWS, CELL, FEEDBACK, QUIZ, COUNT = "first screen", "notes", "laws", "cell", "feedback", "quiz", "count"
@@ -74,7 +73,7 @@ def said(place: str, lang: str) -> str:
     explanation = ls.explain(28, 256, 3, proof=False, **lesson)
     if place == QUIZ:
         with speaking(lang):
-            return plain(" ".join(line for one in islice(questions(5, 5), 400) for line in (one.text, *one.derivation)))
+            return plain(" ".join(line for one in deal(5, 400, 5)[1] for line in (one.text, *one.derivation)))
     if place.startswith(CELL):
         sizes = (28, 256, 3) if place == CELL else (1, 1, 1)
         drawn = ls.picture(*sizes, kind="cell", **lesson)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from random import Random
 from typing import Any
 
@@ -16,8 +15,8 @@ from lstm_shapes.theory._quiz import (
     Answered,
     Question,
     Score,
+    deal,
     drawn,
-    questions,
     symbols_of,
     written,
 )  # fmt: skip
@@ -32,7 +31,7 @@ SEEDS = range(examples(6))
 
 
 def dealt(level: int, seed: int, count: int = 28) -> list[Question]:
-    return list(islice(questions(level, seed), count))
+    return list(deal(level, count, seed)[1])
 
 
 def ran(question: Question) -> dict[str, Any]:
@@ -139,11 +138,11 @@ def test_no_question_comes_twice_in_a_quiz() -> None:
     assert len(set(seen)) == 100
 
 
-@pytest.mark.parametrize(("level", "seed"), [(0, 0), (6, 0), (True, 0), ("1", 0), (1, None), (1, 1.5)])
+@pytest.mark.parametrize(("level", "seed"), [(0, 0), (6, 0), (True, 0), ("1", 0), (1, "0"), (1, 1.5)])
 def test_bad_level_or_seed(level: Any, seed: Any) -> None:
     """A level is 1 to 5, a seed a whole number."""
     with pytest.raises(SpecError, match=r"(level|seed) must be a whole number"):
-        questions(level, seed)
+        deal(level, 1, seed)
 
 
 def test_only_of_several_gates_it_is_said_how_they_are_stacked() -> None:
