@@ -77,21 +77,21 @@ class Reads:
             if part.name == name and layer in part.layers and direction == part.direction and t in part.cells_of(length)
         ]
 
-    def _names(self, names: Iterable[str], layer: int, direction: int, t: int, n: int) -> tuple[str, ...]:
+    def _of(self, names: Iterable[str], layer: int, direction: int, t: int, n: int) -> tuple[str, ...]:
         length = self.length(n)
         return tuple(name for name in names if any(n in rows for rows in self.rows(name, layer, direction, t, length)))
 
     def states(self, layer: int, direction: int, t: int, n: int) -> tuple[str, ...]:
         """Which states of a cell are read in row n: `("h",)`, `("c",)`, both or none."""
-        return self._names(self.prediction.spec.kind.states, layer, direction, t, n)
+        return self._of(self.prediction.spec.kind.states, layer, direction, t, n)
 
     def initial(self, layer: int, direction: int, n: int) -> tuple[str, ...]:
         """Which initial states are read in row n: of h0 and c0."""
-        return self._names(("h0", "c0"), layer, direction, 0, n)
+        return self._of(("h0", "c0"), layer, direction, 0, n)
 
     def inputs(self, t: int, n: int) -> bool:
         """Whether X is read at that step of row n."""
-        return bool(self._names(("X",), 0, 0, t, n))
+        return bool(self._of(("X",), 0, 0, t, n))
 
     def padding(self, n: int, t: int | None = None) -> bool:
         """Whether Y is read beyond the end of row n (at step t), where it holds zeros that nobody computed."""
@@ -117,25 +117,15 @@ class Reads:
         for part in self.parts:
             if rows is not None and any(n not in rows for n in self.rows_of(part)):
                 missing.add("rows")
-            if not (rows is None or any(n in part.rows for n in rows)):
-                continue
+            drawn = [None] if rows is None else [n for n in rows if n in part.rows]
             shown = [layer for layer in layers if layer in part.layers]
-            if part.name != "X" and len(part.layers) > len(shown):
+            if drawn and part.name != "X" and len(part.layers) > len(shown):
                 missing.add("layers")
-            lengths = {self.length(n) for n in ([None] if rows is None else rows) if n is None or n in part.rows}
-            cells = (part.cells_of(length) for length in lengths)
-            if (
-                part.name not in ("h0", "c0")
-                and (shown or part.name == "X")
-                and any(_outside(one, steps) for one in cells)
-            ):
-                missing.add("steps")
+            # Counted, not listed: as cheap for a billion steps as for ten.
+            cells = [part.cells_of(length) for length in set(map(self.length, drawn))]
+            if part.name == "X" or (part.computed and shown):
+                missing |= {"steps" for one in cells if len(one) > sum(t in one for t in set(steps))}
         return tuple(name for name in ("layers", "steps", "rows") if name in missing)
-
-
-def _outside(places: range, shown: Collection[int]) -> bool:
-    """Whether a range has a member that is not shown; as cheap for a billion members as for ten."""
-    return len(places) > sum(place in places for place in set(shown))
 
 
 def covers(ranges: Iterable[range], count: int) -> bool:
@@ -171,18 +161,15 @@ def same_elements(left: Step, right: Step, prediction: Prediction) -> bool:
 
     True only if they are equal whatever the weights and the inputs are: zeros of padding are equal to each other.
     """
-    return left.shape == right.shape and all(
-        elements(left, index, prediction) == elements(right, index, prediction)
-        for index in product(*map(range, left.shape))
-    )
+    lengths, L = prediction.call.lengths, prediction.call.L
 
+    def made_of(step: Step, index: Sequence[int]) -> set[Part]:
+        leaves = step.leaves(range(place, place + 1) for place in index)
+        parts = (part for name, box in leaves for part in _parts(name, box, prediction))
+        return {part for part in parts if part.cells_of(lengths[part.rows[0]] if lengths else L)}
 
-def elements(step: Step, index: Sequence[int], prediction: Prediction) -> frozenset[Part]:
-    """What one element of a tensor is made of; nothing where it is padding."""
-    leaves = step.leaves(range(place, place + 1) for place in index)
-    parts = (part for name, leaf in leaves for part in _parts(name, leaf, prediction))
-    lengths = prediction.call.lengths
-    return frozenset(part for part in parts if part.cells_of(lengths[part.rows[0]] if lengths else prediction.call.L))
+    places = product(*map(range, left.shape))
+    return left.shape == right.shape and all(made_of(left, index) == made_of(right, index) for index in places)
 
 
 def _parts(name: str, box: Box, prediction: Prediction) -> Iterator[Part]:
@@ -200,9 +187,13 @@ def _parts(name: str, box: Box, prediction: Prediction) -> Iterator[Part]:
             if half:
                 yield Part("h", range(spec.K - 1, spec.K), direction, steps, rows, half)
             continue
-        layers = _layers(places.get("KR", range(1)), direction, spec.R)
-        if not layers:
+        # The rows of hn are layer-major: those of a direction are as many apart as there are directions.
+        states = places.get("KR", range(1))
+        of_direction = [row for row in states[: spec.R] if row % spec.R == direction]
+        if not of_direction:
             continue
+        every = range(of_direction[0], states[-1] + 1, lcm(states.step, spec.R))
+        layers = range(every[0] // spec.R, every[-1] // spec.R + 1, every.step // spec.R)
         if name in ("h0", "c0"):
             yield Part(name, layers, direction, range(1), rows, features)
         elif direction:
@@ -212,16 +203,6 @@ def _parts(name: str, box: Box, prediction: Prediction) -> Iterator[Part]:
         else:
             end = call.lengths[rows[0]] if call.lengths else call.L
             yield Part(name[0], layers, direction, range(end - 1, end), rows, features)
-
-
-def _layers(rows: range, direction: int, R: int) -> range:
-    """The layers whose state of a direction is in these rows of hn, which are layer-major."""
-    of_direction = [row for row in rows[:R] if row % R == direction]
-    if not of_direction:
-        return range(0)
-    step = lcm(rows.step, R)
-    found = range(of_direction[0], rows[-1] + 1, step)
-    return range(found[0] // R, found[-1] // R + 1, step // R)
 
 
 def _merged(parts: Iterable[Part], prediction: Prediction) -> Iterator[Part]:

@@ -25,7 +25,7 @@ EXPRESSIONS = [
     "Y[:, L // 2]", "Y[:, -(1 + 1)]", "Y[:, 2*1 - 1]", "Y[:, -1].unsqueeze(0)", "Y[0, 0, 0]", "Y[2:2]", "Y[:, 99:]",
     "Y.transpose(0, 1)[-1]", "Y.permute(1, 0, 2)[0, 1]", "Y.permute((2, 0, 1))[0]", "Y.sum(1)", "Y.mean(dim=1)",
     "Y[:, 1:3].mean(dim=1)", "Y.sum()", "Y.sum(dim=(0, 1))", "Y.mean(1, keepdim=True)[:, 0]", "Y[:, -1:].squeeze(1)",
-    "Y[:, 1:3].squeeze(1)", "hn[-1]", "hn[0]", "hn[-2]", "hn[:, 0]", "hn[-1, 1]", "hn[1::2]", "hn[..., :1]",
+    "Y[:, 1:3].squeeze(1)", "hn[-1]", "hn[0]", "hn[-2]", "hn[:, 0]", "hn[-1, 1]", "hn[1::2]", "hn[1:3]", "hn[..., :1]",
     "hn.transpose(0, 1)[0]", "torch.cat([hn[-2], hn[-1]], dim=-1)", "torch.cat((hn[-2], hn[-1]), 1)",
     "torch.concat([hn[-2], hn[-1]], dim=-1)", "torch.cat([Y[0, 0, :2], Y[0, 0, :1], Y[0, 0, 1:2]])",
     "torch.stack([hn[0], Y[:, 1, :H]])", "hn[-1] + hn[0]", "hn.view(K, R, N, H)[-1]", "hn.view(K, R, N, H)[0, -1, 1]",
