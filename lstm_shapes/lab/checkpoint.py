@@ -15,6 +15,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from itertools import product, takewhile
@@ -227,20 +228,16 @@ def _tables(root: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Stored]]]:
             continue
         seen.add(id(value))  # `root` keeps everything alive, so no id is used twice
         items = list(value.items() if isinstance(value, Mapping) else enumerate(value))
-        stored = ((str(key), _stored(one)) for key, one in items if isinstance(one, Tensor))
-        tensors = {key: one for key, one in stored if one is not None}
+        tensors = {}
+        for key, one in items:
+            with suppress(RuntimeError):  # nested tensors have no shape
+                if isinstance(one, Tensor):
+                    size, dtype = one.numel() * one.element_size(), str(one.dtype).removeprefix("torch.")
+                    tensors[str(key)] = Stored(tuple(one.shape), dtype, size)
         if tensors:
             yield keys, tensors
         inner = [((*keys, str(key)[:60]), one) for key, one in items if isinstance(one, (Mapping, list, tuple))]
         waiting.extend(reversed(inner))
-
-
-def _stored(tensor: Any) -> Stored | None:
-    try:
-        size = tensor.numel() * tensor.element_size()
-        return Stored(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), size)
-    except RuntimeError:  # nested tensors have no shape
-        return None
 
 
 _SYMBOLS = {
