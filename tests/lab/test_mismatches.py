@@ -257,3 +257,15 @@ def test_wrapped_names_may_be_left_out_of_the_prefix() -> None:
     for wrapper in ("module.", "model.", "_orig_mod.", "module.model."):
         assert Spec.of(state_of(LAYER, f"{wrapper}rnn."), "rnn") == LAYER
         assert Spec.of(state_of(LAYER, wrapper)) == LAYER
+
+
+def test_a_side_that_stores_weights_as_they_are_needs_no_reason() -> None:
+    """Pruned in the file, plain in the model: only the file's way is told."""
+    pruned = {f"{key}_orig" if "weight" in key else key: value for key, value in state_of(LAYER, "rnn.").items()}
+    assert find_layers(pruned)[0].forms == {"", "_orig"}
+    told = one(pruned, state_of(LAYER, "rnn.")).message
+    assert "In the file pruning keeps" in told
+    assert "In the model" not in told
+    plain = state_of(LAYER.replace(bias=False), "rnn.")
+    told = one({f"{key}_orig": value for key, value in plain.items()}, plain).message
+    assert "In the model" not in told

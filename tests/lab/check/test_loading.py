@@ -52,3 +52,14 @@ def test_weights_one_level_deeper() -> None:
     with pytest.raises(RuntimeError), Loading() as loads:
         model.load_state_dict({"epoch": 3, "model": model.state_dict()})
     assert "saved['model']" in loads.findings[0].fix
+
+
+def test_the_last_to_leave_puts_it_back() -> None:
+    """One inside another: both are told, and the outer still sees after the inner has left."""
+    original, saved = nn.Module.load_state_dict, {"module.weight_ih_l0": nn.GRU(4, 8).weight_ih_l0}
+    with Loading() as outer:
+        with Loading() as inner:
+            nn.GRU(4, 8).load_state_dict(saved, strict=False)
+        nn.GRU(4, 8).load_state_dict(saved, strict=False)
+    assert (len(inner.findings), len(outer.findings)) == (1, 2)
+    assert nn.Module.load_state_dict is original
