@@ -128,13 +128,7 @@ def count(*, json: bool = False, **layer: Unpack[LayerTyped]) -> int:
 
       lstm-shapes count 28 256 3 --batch 2 --steps 20 --dtype bfloat16
     """
-    counts = counted(**layer)
-    if json:
-        _screen.data(counts.to_dict())
-    else:
-        from lstm_shapes._views.predicted import counts_view
-
-        _screen.put(counts_view(counts))
+    _screen.show(counted(**layer), json)
     return 0
 
 

@@ -14,7 +14,8 @@ from lstm_shapes.display.page import Page
 from lstm_shapes.errors import LstmShapesError, SpecError
 from lstm_shapes.explanation import Explanation, explain
 from lstm_shapes.language import language, say, speaking
-from lstm_shapes.pictures import Picture, picture
+from lstm_shapes.pictures import Picture
+from lstm_shapes.theory.expression import Expression
 from lstm_shapes.theory.symbols import CELLS
 
 
@@ -131,22 +132,14 @@ def _drawn(explanation: Explanation, kind: str, highlight: str, before: str) -> 
     trouble: tuple[str, ...] = ()
     if kind == "packed" and not explanation.call.lengths:
         kind, trouble = "grid", (say("nothing packed"),)
+    prediction = explanation.prediction
     for drawn in (highlight, before):
         try:
-            return _picture(explanation, kind, drawn), drawn, trouble
+            reading = Expression.of(drawn).reads(prediction) if drawn and kind == "grid" else None
+            return Picture(prediction, kind, reading), drawn, trouble
         except LstmShapesError as error:
             trouble = trouble or (say("cannot be drawn"), _in_lines(error))
-    return _picture(explanation, kind, ""), "", trouble  # sizes have moved, too
-
-
-def _picture(explanation: Explanation, kind: str, highlight: str) -> Picture:
-    call = explanation.call
-    return picture(
-        explanation.spec,
-        kind=kind,
-        highlight=highlight if kind == "grid" else "",
-        **({"lengths": call.lengths, "L": call.L} if call.lengths else {"N": call.N, "L": call.L}),
-    )
+    return Picture(prediction, kind), "", trouble  # sizes have moved, too
 
 
 def _fitting(wanted: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -160,20 +153,16 @@ def _fitting(wanted: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
         idle |= {"K": 1, "bidirectional": False, "batch_first": True, "L": 1, "lengths": None}
     left_out = tuple(name for name, nothing in idle.items() if wanted.pop(name, nothing) != nothing)
     alone, lengths = wanted.pop("unbatched", False), wanted.pop("lengths", None)
-    if lengths is not None and not alone:
+    if alone:
+        wanted["N"] = None
+    elif lengths is not None:
         # The lengths say how many rows there are, and the longest how many steps.
         wanted = {name: value for name, value in wanted.items() if name not in ("N", "L")}
-        wanted["lengths"] = _lengths(str(lengths))
-    elif alone:
-        wanted["N"] = None
+        try:
+            wanted["lengths"] = tuple(int(entry) for entry in str(lengths).strip().rstrip(",").split(","))
+        except ValueError:
+            raise SpecError("lengths", "whole numbers with commas between, such as 5, 3, 2", str(lengths)) from None
     return wanted, left_out
-
-
-def _lengths(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(entry) for entry in text.strip().rstrip(",").split(","))
-    except ValueError:
-        raise SpecError("lengths", "whole numbers with commas between, such as 5, 3, 2", text) from None
 
 
 def _in_lines(error: LstmShapesError) -> str:

@@ -122,18 +122,17 @@ class _Grid:
         """Whether this cell's states are what hn and cn hold."""
         return t == (0 if row.direction else self.length - 1)
 
-    def initial(self, row: _Row) -> _Box:
-        names = tuple(f"{state}0" for state in self.spec.kind.states)
-        label, read = self._states(row, names), self._read(names, row, 0)
+    def sides(self, row: _Row) -> tuple[_Box, ...]:
+        """What stands left and right of a row: h0 and c0; hn and cn, of which what is read is lit where it was made."""
+        start, end = (tuple(f"{state}{when}" for state in self.spec.kind.states) for when in "0n")
+        label = self._states(row, end)
+        boxes = [_Box("l-end", label, self._where + label, self._states(row, end, ","))]
+        label, read = self._states(row, start), self._read(start, row, 0)
         if read:
-            return self._lit(read, label, self._states(row, read), self._states(row, read, ","))
-        return _Box("l-end", label, self._where + label, self._states(row, names, ","))
-
-    def final(self, row: _Row) -> _Box:
-        """hn and cn: what is read of them is lit where it was made."""
-        names = tuple(f"{state}n" for state in self.spec.kind.states)
-        label = self._states(row, names)
-        return _Box("l-end", label, self._where + label, self._states(row, names, ","))
+            boxes.append(self._lit(read, label, self._states(row, read), self._states(row, read, ",")))
+        else:
+            boxes.append(_Box("l-end", label, self._where + label, self._states(row, start, ",")))
+        return tuple(boxes if row.direction else reversed(boxes))
 
     def input(self, t: int) -> _Box:
         what, short, real = f"X, t={t}", self.short(t), t < self.length
@@ -299,7 +298,7 @@ class _Svg:
         self.grid, self.canvas = grid, canvas
         self.wide = say("wide", symbol=with_directions(spec, spec.width), width=spec.R * spec.H)
         self.features = say("features", Q=spec.Q)
-        self.end_w = max(88.0, *(7.8 * len(grid.final(row).label) + 12 for row in grid.rows if row))
+        self.end_w = max(88.0, *(7.8 * len(side.label) + 12 for row in grid.rows if row for side in grid.sides(row)))
         self.left = max(108 + self.end_w + WIRE, 50 + max(wide(self.wide, "l-quiet"), wide(self.features, "l-quiet")))
         self.cell_w = max(72.0, *(10 + wide(grid.output(t).label, "l-code l-quiet") for t in grid.shown))
         widths = ((GAP_W if t is None else self.cell_w) + WIRE for t in grid.steps)
@@ -311,18 +310,24 @@ class _Svg:
 
     def draw(self, y: float) -> float:
         """From a height down, and where it ends."""
-        grid, R = self.grid, self.spec.R
+        grid, canvas, R = self.grid, self.canvas, self.spec.R
         above = not self.spec.kind.step  # whether something is above that arrows lead to
         if above:
             y = self._steps(y, "Y", self.wide, grid.output)
         for row in grid.rows:
             if row is None:
-                self._gap(y)
+                for _, x in self.columns:
+                    canvas.text(x + self.cell_w / 2, y + 26, "⋮", "l-strong", "middle")
+                if grid.layers.count(None) == 1:
+                    canvas.text(20, y + 26, say("more layers", count=self.spec.K + 1 - len(grid.layers)), "l-quiet")
                 above, y = False, y + LAYER
                 continue
-            if row.direction == R - 1:  # the upper of the layer's rows
+            if row.direction == R - 1:  # the upper of the layer's rows: its name, and a frame around its two directions
                 y = self._upward(y) if above else y + 8
-                self._layer(row, y)
+                height = PAIR + CELL_H if R == 2 else CELL_H
+                canvas.text(20, y + height / 2 + 5, grid.label(row), "l-strong")
+                for _, x in self.real if R == 2 else ():
+                    canvas.box(x - 5, y - 5, self.cell_w + 10, height + 10, "l-group", radius=8)
             self._row(row, y)
             above, y = True, y + (PAIR if row.direction else CELL_H)
         return self._steps(self._upward(y), "X", self.features, grid.input)
@@ -341,32 +346,16 @@ class _Svg:
                 self._put(x, y, self.cell_w, STEP_H, box(t))
         return y + STEP_H
 
-    def _gap(self, y: float) -> None:
-        for _, x in self.columns:
-            self.canvas.text(x + self.cell_w / 2, y + 26, "⋮", "l-strong", "middle")
-        if self.grid.layers.count(None) == 1:
-            missing = self.spec.K + 1 - len(self.grid.layers)
-            self.canvas.text(20, y + 26, say("more layers", count=missing), "l-quiet")
-
     def _upward(self, y: float) -> float:
         """Arrows to what ends at `y` from what stands below, and where that begins."""
         for _, x in self.real:
             self.canvas.arrow(x + self.cell_w / 2, y + LAYER - 4, x + self.cell_w / 2, y + 5)
         return y + LAYER
 
-    def _layer(self, row: _Row, y: float) -> None:
-        """The name of a layer, and a frame around its two directions at each step."""
-        height = PAIR + CELL_H if self.spec.R == 2 else CELL_H
-        self.canvas.text(20, y + height / 2 + 5, self.grid.label(row), "l-strong")
-        if self.spec.R == 2:
-            for _, x in self.real:
-                self.canvas.box(x - 5, y - 5, self.cell_w + 10, height + 10, "l-group", radius=8)
-
     def _row(self, row: _Row, y: float) -> None:
         """One direction of a layer, from its initial to its last state."""
         grid, left, middle = self.grid, self.left - WIRE - self.end_w, y + CELL_H / 2
-        sides = (grid.final(row), grid.initial(row)) if row.direction else (grid.initial(row), grid.final(row))
-        for x, side in zip((left, self.right), sides, strict=True):
+        for x, side in zip((left, self.right), grid.sides(row), strict=True):
             self._put(x, y, self.end_w, CELL_H, side, 14)
         # From box to box; where steps are left out the wire runs on to the next one.
         boxes = [(left, self.end_w), *((x, self.cell_w) for _, x in self.real), (self.right, 0.0)]
@@ -434,7 +423,7 @@ def _characters(grid: _Grid, named: bool) -> str:
     labels = {
         row: f"{grid.label(row)} {row.arrow}" if named and not spec.kind.step else grid.label(row) for row in rows
     }
-    sides = {row: _sides(grid, row, named) for row in rows}
+    sides = {row: [box.mark if named or box.lit else "" for box in grid.sides(row)] for row in rows}
     head, side = max(map(cell_len, labels.values())), max(len(end) for ends in sides.values() for end in ends)
     indent = head + (1 + side if side else 0)
     widths = {t: max(3, *(cell_len(box.mark) for box in grid.column(t))) for t in grid.shown}
@@ -460,10 +449,3 @@ def _characters(grid: _Grid, named: bool) -> str:
         lines.append(line(start, [grid.cell(row, t).mark for t in grid.shown], computed, f" {row.arrow} ", right))
     lines += [upward, line(padded("X", indent), [grid.input(t).mark for t in grid.shown], grid.steps, "   ")]
     return "\n".join(lines)
-
-
-def _sides(grid: _Grid, row: _Row, named: bool) -> tuple[str, str]:
-    """What stands left and right of a row."""
-    initial = grid.initial(row)
-    start, end = initial.mark if named or initial.lit else "", grid.final(row).mark if named else ""
-    return (end, start) if row.direction else (start, end)
