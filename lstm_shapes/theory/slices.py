@@ -18,6 +18,7 @@ from .call import Call
 from .counts import Counts
 from .expression import Expression, is_law
 from .predict import Prediction
+from .reads import Part
 from .spec import Spec
 
 
@@ -166,34 +167,29 @@ def slices(prediction: Prediction) -> Slices:
 @lru_cache(maxsize=16)
 def _slices(spec: Spec, call: Call, lang: str) -> Slices:
     """The same of the same layer, which one page asks for several times; its sentences are in a language."""
-    prediction = Prediction(spec, call)
-    texts = [] if prediction.Y is None else _texts(Layout(spec, call))
-    return Slices(_slice(text, prediction) for text in texts)
-
-
-def _texts(layout: Layout) -> list[str]:
-    if layout.call.batched:
+    prediction, layout = Prediction(spec, call), Layout(spec, call)
+    texts = ["Y[-1]", "Y[-1:]", "Y[0]"]
+    if call.batched:
         texts = ["Y[:, -1, :]", "Y[:, -1]", "Y[:, -1:]", "Y[:, -1:, :]", "Y[-1]"]
-    else:
-        texts = ["Y[-1]", "Y[-1:]", "Y[0]"]
-    if layout.spec.R == 2:
+    if spec.R == 2:
         texts += [layout.step("-1", "f"), layout.step("0", "b"), layout.step("-1", "b"), "hn[-2]"]
-    return [*texts, "hn[-1]", "hn[0]", *(["hn[:, 0]"] if layout.call.batched else [])]
+    texts += ["hn[-1]", "hn[0]", *(["hn[:, 0]"] if call.batched else [])]
+    rows, ends = [], Expression.of("hn[-1]").axes(prediction).names
+    for text in texts if prediction.Y is not None else ():
+        expression = Expression.of(text)
+        axes, parts = expression.axes(prediction), expression.reads(prediction).parts
+        meaning = (_of_Y if text[0] == "Y" else _of_hn)(axes.names, parts, prediction)
+        if spec.R == 2:
+            wanted = text in ("hn[-2]", "hn[-1]")  # both directions after all steps, to be joined
+        else:
+            wanted = "-1" in text and axes.names == ends and is_law(f"{text} == hn[-1]", spec, call)
+        rows.append(Slice(text, axes, meaning, wanted))
+    return Slices(rows)
 
 
-def _slice(text: str, prediction: Prediction) -> Slice:
-    expression = Expression.of(text)
-    axes = expression.axes(prediction)
-    meaning = _of_Y(expression, prediction) if text[0] == "Y" else _of_hn(expression, prediction)
-    return Slice(text, axes, meaning, _wanted(text, axes, prediction))
-
-
-def _of_Y(expression: Expression, prediction: Prediction) -> str:
-    """The sentence for a slice of Y, one clause for each axis that it narrows."""
-    assert prediction.Y is not None  # only sequence layers come here
+def _of_Y(names: tuple[str, ...], parts: tuple[Part, ...], prediction: Prediction) -> str:
+    """The sentence for a slice of Y with these axes, one clause for each axis that it narrows."""
     spec, call = prediction.spec, prediction.call
-    names = expression.axes(prediction).names
-    parts = expression.reads(prediction).parts
     if call.batched and ("N" not in names or len(parts[0].steps) > 1 or len(parts[0].rows) < (call.N or 1)):
         return _joined("last sample", "kept N" if "N" in names else "")
     step, directions = parts[0].steps[0], {part.direction for part in parts}
@@ -212,25 +208,15 @@ def _of_Y(expression: Expression, prediction: Prediction) -> str:
     return "; ".join(said)
 
 
-def _of_hn(expression: Expression, prediction: Prediction) -> str:
+def _of_hn(names: tuple[str, ...], parts: tuple[Part, ...], prediction: Prediction) -> str:
     """The sentence for a slice of hn, whose first axis is K·R."""
-    spec = prediction.spec
-    if prediction.call.batched and "N" not in expression.axes(prediction).names:
+    if prediction.call.batched and "N" not in names:
         return say("slice sample 0")
-    (part,) = expression.reads(prediction).parts
-    layer = "only" if spec.K == 1 else "top" if part.layers[0] else "bottom"
-    return _joined(f"hn {layer}", "" if spec.R == 1 else "backward" if part.direction else "forward")
+    (part,) = parts
+    layer = "only" if prediction.spec.K == 1 else "top" if part.layers[0] else "bottom"
+    return _joined(f"hn {layer}", "" if prediction.spec.R == 1 else "backward" if part.direction else "forward")
 
 
 def _joined(*words: str) -> str:
     """Phrases of a slice with commas between them."""
     return ", ".join(say(f"slice {word}") for word in words if word)
-
-
-def _wanted(text: str, axes: Axes, prediction: Prediction) -> bool:
-    """Whether this is the summary of the sequence that a classifier head usually reads."""
-    if prediction.spec.R == 2:
-        return text in ("hn[-2]", "hn[-1]")  # both directions after all steps, to be joined
-    if "-1" not in text or axes.names != Expression.of("hn[-1]").axes(prediction).names:
-        return False
-    return is_law(f"{text} == hn[-1]", prediction.spec, prediction.call)
