@@ -272,70 +272,54 @@ def _told(reads: Reads) -> list[str]:
     """What is read; both directions of a layer together, and h and c of the same cells."""
     items: list[list[Part]] = []
     for part in reads.parts:
-        if not part.computed or any(True for _ in reads.rows_of(part)):
-            before = items[-1] if items else []
-            if before and _halves(before[-1], part):
-                before.append(part)
-            else:
-                items.append([part])
+        if part.computed and not any(True for _ in reads.rows_of(part)):
+            continue
+        before = items[-1] if items else []
+        halves = [(one.direction, one.name, one.layers, one.rows) for one in (*before, part)]
+        if halves == [(0, *halves[-1][1:]), (1, *halves[-1][1:])]:
+            before.append(part)
+        else:
+            items.append([part])
     told: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for parts in items:
-        where = {**_where(reads, parts), "rows": _rows(reads, parts[0])}
-        names = told.setdefault(tuple(where.items()), [])
+        names = told.setdefault(tuple(_where(reads, parts).items()), [])
         names += [parts[0].name] if parts[0].name not in names else []
     return [say("reads item", names="+".join(names), **dict(where)) for where, names in told.items()]
 
 
-def _halves(one: Part, other: Part) -> bool:
-    """Whether these are the forward and the backward half of the same cells."""
-    same = (one.name, one.layers, one.rows) == (other.name, other.layers, other.rows)
-    return same and (one.direction, other.direction) == (0, 1)
-
-
 def _where(reads: Reads, parts: list[Part]) -> dict[str, str]:
-    """Of which layers and directions, and at which steps: what goes into the gaps of `reads item`."""
-    spec, part = reads.prediction.spec, parts[0]
-    where = {"layers": "", "side": "", "steps": ""}
+    """Of which layers, directions and rows, and at which steps: what goes into the gaps of `reads item`."""
+    spec, part, rows = reads.prediction.spec, parts[0], ""
+    if not covers([part.rows], reads.prediction.call.N or 1):
+        rows = say("only rows" if len(part.rows) > 1 else "only row", rows=_listed(part.rows))
+    said = [_steps(reads, one) for one in parts]
+    where = {"layers": "", "side": "", "steps": said[0][1] if part.name == "X" or part.computed else "", "rows": rows}
     if spec.kind.step:
         return {**where, "steps": say("after the step") if part.computed else ""}
     if part.name == "X":
-        return {**where, "steps": _steps(reads, part)}
+        return where
     every = len(part.layers) == spec.K > 1
     key = "of every layer" if every else "of layers" if len(part.layers) > 1 else "of layer"
     where["layers"] = say(key, layers=_listed(part.layers))
-    apart = part.computed and len({_steps(reads, one) for one in parts}) == 2
+    apart = part.computed and len({phrase for _, phrase in said}) == 2
     if spec.R == 2:
         both = "both directions, apart" if apart else "both directions"
         where["side"] = say(both if len(parts) == 2 else "reverse" if part.direction else "forward")
     if apart:
-        forward, reverse = (_listed(_cells(reads, one)[0]) for one in parts)
+        (forward, _), (reverse, _) = said
         gaps = {"reverse": reverse} if part.own else {"forward": forward, "reverse": reverse}
         where["steps"] = say("at both, own last" if part.own else "at both", **gaps)
-    elif part.computed:
-        where["steps"] = _steps(reads, part)
     return where
 
 
-def _steps(reads: Reads, part: Part) -> str:
-    if part.own:
-        return say("at own last")
-    steps, longest = _cells(reads, part)
-    return say("at every step") if len(steps) == longest > 1 else say("at steps", steps=_listed(steps))
-
-
-def _cells(reads: Reads, part: Part) -> tuple[range, int]:
-    """The steps that are read, and how many the longest row has of which any is."""
+def _steps(reads: Reads, part: Part) -> tuple[str, str]:
+    """The steps that are read of the longest row of which any is: listed, and in a phrase."""
     lengths, longest = reads.prediction.call.lengths, reads.prediction.call.L
     if lengths and part.computed:
         longest = max(lengths[n] for n in reads.rows_of(part))
-    return part.cells_of(longest), longest
-
-
-def _rows(reads: Reads, part: Part) -> str:
-    """`, of row n=2 only`; nothing where all rows are read."""
-    if covers([part.rows], reads.prediction.call.N or 1):
-        return ""
-    return say("only rows" if len(part.rows) > 1 else "only row", rows=_listed(part.rows))
+    steps = part.cells_of(longest)
+    every = "at own last" if part.own else "at every step" if len(steps) == longest > 1 else ""
+    return _listed(steps), say(every) if every else say("at steps", steps=_listed(steps))
 
 
 def _listed(places: range) -> str:
