@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lstm_shapes.display import view
 from lstm_shapes.display.page import Block, Branch, Cell, Column, Lines, Mark, Page, Role, Tree
-from lstm_shapes.lab.walk.result import Made, Step, Walk
+from lstm_shapes.lab.walk import Made, Step, Walk
 from lstm_shapes.language import gloss, say
 
 from .titles import near

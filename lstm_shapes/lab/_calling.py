@@ -25,7 +25,7 @@ from lstm_shapes.theory.spec import Spec
 from ._alone import alone
 from ._private import compiled_from
 from .tensors import AnnotatedTensor
-from .trace import Snapshot, reach
+from .trace import Snapshot
 
 
 def untouched_random_state(device: torch.device) -> AbstractContextManager[None]:
@@ -145,7 +145,7 @@ def arriving(given: Given) -> tuple[Any, Any]:
         got.append((named.get("input"), named.get("hx")))
         raise _Arrived
 
-    before = Snapshot(reach(model))
+    before = Snapshot(model)
     handle = layer.register_forward_pre_hook(stop, with_kwargs=True)
     try:
         with torch.no_grad(), suppress(_Arrived):

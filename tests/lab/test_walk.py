@@ -17,7 +17,7 @@ from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab._torch_rules import called
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
 from lstm_shapes.lab.walk import Step, Walk, named_weights, walk
-from lstm_shapes.lab.walk._lines import rows_of, statements_of
+from lstm_shapes.lab.walk._lines import Lines, statements_of
 from lstm_shapes.lab.walk.comments import judged, read
 from lstm_shapes.theory.axes import Axes
 from tests.oracle import base
@@ -615,9 +615,11 @@ def test_a_name_stands_for_the_size_it_had_first() -> None:
 
 def test_tensors_are_named_as_a_program_would_write_them() -> None:
     """Lists of alike tensors are one entry, parts of a cut axis say of what, numbers are none."""
-    ((name, tensor, note),) = rows_of("outputs", [torch.zeros(2)] * 5)
-    assert (name, tensor.shape, note) == ("outputs[…]", (2,), "5 tensors")
-    assert rows_of("pair", ([torch.zeros(1)], {"a": 1}))[0][0] == "pair[0][0]"
+    rows_of = Lines({}).rows
+    (row,) = rows_of("outputs", [torch.zeros(2)] * 5)
+    assert (row.name, row.value.shape, row.note) == ("outputs[…]", (2,), "5 tensors")
+    assert [row.name for row in rows_of("state", (torch.zeros(1), torch.zeros(2)))] == ["state[0]", "state[1]"]
+    assert rows_of("pair", ([torch.zeros(1)], {"a": 1}))[0].name == "pair[0][0]"
     assert rows_of("n", 3) == []
     assert rows_of("deep", [[[torch.zeros(1)]]]) == []
 
@@ -639,7 +641,7 @@ def test_statements_of_a_file() -> None:
     assert all(head.source.startswith(("for ", "while ")) and head.loops[-1] == head.line for head in heads)
     assert statements_of(compile("x = 1", "<nowhere>", "exec"), {}) == {}
     others = statements_of(base.__code__, {})
-    assert any(one.returns for one in others.values())
+    assert any(one.returned is not None for one in others.values())
     assert statements_of(test_the_lesson_line_by_line.__code__, {}) is statements_of(Lesson.forward.__code__, {})
     spread = [one for one in statements.values() if one.source.startswith("rnn_out, (hn, cn)")]
     assert len(spread) == 4

@@ -51,7 +51,7 @@ def run(made: Made) -> Run:
     with torch.no_grad(), recorder:
         out = model(*inputs)
     results = [(path, tensor) for path, tensor in leaves(out)]
-    recorder.finish(out, results)
+    recorder.finish(results)
     buffers = {id(buffer) for buffer in model.buffers()}
     with named_weights(model.named_modules()):
         names = AxisNames(recorder.trace, weights=buffers, results=[value for _, value in recorder.trace.results])

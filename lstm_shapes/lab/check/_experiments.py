@@ -29,7 +29,6 @@ from lstm_shapes.lab.trace import (
     layer_calls,
     leaves,
     parts,
-    reach,
     tensors_of,
 )
 
@@ -80,8 +79,7 @@ class Experiments:
         self.batch_dim = batch_dim
         self.runs = 0
         self.still = Still()
-        self.reached = reach(self.model)
-        self._snapshot = Snapshot(self.reached, reach(args, kwargs), watched=True)
+        self.reached = self._snapshot = Snapshot(self.model, given=(args, kwargs), watched=True)
         self.target: Any = None
         self.loss: Callable[..., Any] | None = None
         self.mixes = False
@@ -142,7 +140,7 @@ class Experiments:
     def record(self, given: Given) -> Trace:
         """A run from the start, written down."""
         self._snapshot.restore()
-        recorder = Recorder(self.still, self.reached.names)
+        recorder = Recorder(self.still)
         for k, part in enumerate(parts(given)):
             data = part if isinstance(part, Tensor) else getattr(part, "data", None)
             if isinstance(data, Tensor):
@@ -150,9 +148,9 @@ class Experiments:
         outcome = self._run(recorder, given)
         trace = recorder.trace
         trace.error = outcome.error
-        recorder.finish(outcome.output, outcome.results)
+        recorder.finish(outcome.results)
         for module in {id(call.module): call.module for call in trace.calls if call.module is not None}.values():
-            self._snapshot.module(module)
+            self._snapshot.add(module)
         return trace
 
     def follow(
@@ -166,7 +164,7 @@ class Experiments:
         """A run from the start beside the baseline: `compare` gets each recorded value and its counterpart."""
         baseline = self.baseline
         self._snapshot.restore()
-        follower = Follower(baseline, compare, self.still, self.reached.names, realign=realign)
+        follower = Follower(baseline, compare, self.still, realign=realign)
         outcome = self._run(follower, given, {**self.held, **(edits or {})})
         outcome.repeated = follower.repeated
         if outcome.error is None:
@@ -193,7 +191,7 @@ class Experiments:
         self._snapshot.restore()
         if patch is not None:
             patch()
-        mode = Plain(self.still, self.reached.names)
+        mode = Plain(self.still)
         outcome = self._run(mode, given, edits)
         outcome.losses = mode.losses
         return outcome
@@ -201,12 +199,12 @@ class Experiments:
     def again(self, given: Given) -> Outcome:
         """A run from where the last one ended, with the random draws of the start."""
         self._snapshot.restore_random()
-        return self._run(Plain(self.still, self.reached.names), given)
+        return self._run(Plain(self.still), given)
 
     @property
     def lost(self) -> tuple[str, ...]:
         """What a run may change and nobody can put back: iterators and files that the model holds."""
-        return self._snapshot.lost
+        return tuple(self._snapshot.lost)
 
     def state_changed(self) -> bool:
         """Whether the last run left a kept value (no parameter, no buffer) different."""
@@ -240,7 +238,7 @@ class Experiments:
 
     def kept_tensors(self) -> list[Tensor]:
         """The tensors, no parameters and no buffers, that objects and modules hold now."""
-        spaces, not_held = self.reached.attributes, MODULE_TABLES
+        spaces, not_held = self.reached.spaces, MODULE_TABLES
         values = [v for space in spaces for name, v in space.items() if name not in not_held]
         values += [read() for read, _ in self.reached.variables]
         return [t for value in values for t in tensors_of(value, 3) if not isinstance(t, nn.Parameter)]

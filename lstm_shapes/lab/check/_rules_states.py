@@ -9,7 +9,7 @@ from torch import nn
 from lstm_shapes.lab._words import layer_names, loop_line, symbol, value_name
 from lstm_shapes.lab.trace import CELLS, KERNELS, Call, LayerCall, Value, Where
 from lstm_shapes.lab.trace._families import PRODUCTS, names_in
-from lstm_shapes.lab.trace._where import source_line
+from lstm_shapes.lab.trace._record import source_line
 from lstm_shapes.language import counted
 
 from ._blame import Blame, blame_of

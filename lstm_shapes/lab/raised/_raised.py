@@ -23,7 +23,7 @@ from lstm_shapes.lab._private import CALL_OF_MODULE, keywords_of_call
 from lstm_shapes.lab._words import LONGEST, covering, named_shape, tree_of_file, value_name
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, layer_calls, substituted, tensors_of, theirs
 from lstm_shapes.lab.trace._families import names_in
-from lstm_shapes.lab.trace._where import resolve
+from lstm_shapes.lab.trace._record import resolve
 
 RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
 TYPES = re.compile(r"dtype|scalar type|not implemented for|bool|expected .* (Long|Int|Float|Double)|type (Long|Float)")

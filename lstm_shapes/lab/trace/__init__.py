@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from ._bounded import Bounded
-from ._families import CELLS, KERNELS
-from ._layers import LayerCall, layer_calls
-from ._nested import leaves, parts, rebuild
-from ._snapshot import Reached, Snapshot, reach
-from ._still import Still
-from ._where import Where, here, raised_at, theirs
-from .recorder import (
-    DRAWS,
-    ENTERS,
-    LEAVES_TORCH,
-    Call,
-    Follower,
-    Plain,
-    Recorder,
-    Trace,
-    Value,
-    aside,
-    is_loss,
-    substituted,
-    tensors_of,
-)
+from ._families import CELLS, DRAWS, ENTERS, KERNELS, LEAVES_TORCH, is_loss
+from ._nested import leaves, parts, rebuild, tensors_of
+from ._record import Call, LayerCall, Trace, Value, Where, here, layer_calls, raised_at, substituted, theirs
+from ._start import Snapshot, Still
+from .recorder import Bounded, Follower, Plain, Recorder, aside
 
 __all__ = [
     "CELLS", "DRAWS", "ENTERS", "KERNELS", "LEAVES_TORCH", "Bounded", "Call", "Follower", "LayerCall", "Plain",
-    "Reached", "Recorder", "Snapshot", "Still", "Trace", "Value", "Where", "aside", "here", "is_loss", "layer_calls",
-    "leaves", "parts", "raised_at", "reach", "rebuild", "substituted", "tensors_of", "theirs",
+    "Recorder", "Snapshot", "Still", "Trace", "Value", "Where", "aside", "here", "is_loss", "layer_calls", "leaves",
+    "parts", "raised_at", "rebuild", "substituted", "tensors_of", "theirs",
 ]  # fmt: skip

@@ -1,6 +1,12 @@
-"""The families of torch's functions that a reader of a trace tells apart, each spelled once."""
+"""torch's functions: their names, and the families that a reader of a trace tells apart, each spelled once."""
 
 from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ._nested import tensors_of
 
 
 def names_in(text: str) -> frozenset[str]:
@@ -27,8 +33,69 @@ _BROADCASTS = names_in(
     "gt le ge logical_and logical_or logical_xor bitwise_and bitwise_or and or xor masked_fill radd rsub rmul rtruediv "
     "iadd isub imul itruediv copy atan2 fmod remainder clamp"
 )
+# Questions about a tensor that read no element of it.
+QUESTIONS = names_in(
+    "size dim ndim __len__ numel nelement element_size is_floating_point is_complex is_contiguous is_signed stride "
+    "storage_offset _set_grad_enabled get_device requires_grad_ retain_grad register_hook is_shared is_pinned _assert "
+    "data_ptr untyped_storage __repr__ __format__ __hash__ has_names dim_order device is_inference backward "
+    "is_same_size set_grad_enabled result_type get_default_dtype is_tensor is_storage _is_view __dir__ type "
+    "_set_view_replay_enabled"
+)
+# Attributes that are views of their tensor; every other attribute is a question.
+ATTRIBUTE_VIEWS = names_in("T mT H mH data real imag")
+_IN_PLACE = names_in(
+    "__setitem__ __iadd__ __isub__ __imul__ __itruediv__ __ifloordiv__ __imod__ __iand__ __ior__ __ixor__ "
+    "__ipow__ __imatmul__"
+)
+_LOSSES = names_in("cross_entropy binary_cross_entropy binary_cross_entropy_with_logits kl_div")
+# Functions that take nothing of a tensor but its type and sizes.
+CREATES = names_in(
+    "new_zeros new_ones new_full new_empty new_empty_strided new_tensor zeros_like ones_like full_like empty_like "
+    "rand_like randn_like randint_like"
+)
+DRAWS = names_in(
+    "rand randn randint rand_like randn_like randint_like bernoulli bernoulli_ normal normal_ uniform_ exponential_ "
+    "random_ geometric_ randperm poisson multinomial binomial gumbel_softmax log_normal_ cauchy_ _standard_gamma"
+)
+# Writes that read nothing of what they overwrite.
+BLIND = names_in("__setitem__ copy_ fill_ zero_")
+# Functions that bring numbers into torch.
+ENTERS = frozenset(["tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "full"])
+# Functions whose result leaves torch: what is computed from it comes back as a tensor of unknown descent.
+LEAVES_TORCH = names_in("numpy tolist item __array__ __int__ __float__ __index__ __bool__ __contains__ cpu")
+# What draws anew in training, and memory that torch leaves as it found it.
+DROPOUTS = names_in(
+    "dropout dropout_ alpha_dropout alpha_dropout_ feature_dropout feature_dropout_ feature_alpha_dropout "
+    "feature_alpha_dropout_ dropout1d dropout2d dropout3d"
+)
+FRESH = names_in("empty empty_like new_empty empty_strided new_empty_strided")
 
 
 def broadcasts(name: str) -> bool:
     """Whether a function lays its operands over each other element by element, also as `__add__` or `add_`."""
     return name.strip("_") in _BROADCASTS
+
+
+def is_loss(name: str) -> bool:
+    """Whether a torch function compares a prediction with a target."""
+    return name.endswith("_loss") or name in _LOSSES
+
+
+def function_name(func: Any) -> str:
+    """The name of a torch function, without an overload; "" for a question about an attribute."""
+    name = str(getattr(func, "__name__", ""))
+    if name == "__get__":
+        name = str(getattr(getattr(func, "__self__", None), "__name__", ""))
+        return name if name in ATTRIBUTE_VIEWS else ""
+    return name.partition(".")[0] if name.partition(".")[0] else name
+
+
+def written_by(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, ...]:
+    """The tensors that a call writes into; numpy may write into what it is handed."""
+    out = tuple(tensors_of(kwargs.get("out")))
+    if name in _IN_PLACE or (name.endswith("_") and not name.endswith("__")) or kwargs.get("inplace") is True:
+        return (*tensors_of(args[0] if args else kwargs.get("input", kwargs.get("tensor"))), *out)
+    max_norm = args[3] if len(args) > 3 else kwargs.get("max_norm")
+    if name in ("embedding", "embedding_bag") and max_norm is not None:
+        return (*tensors_of(args[1] if len(args) > 1 else kwargs.get("weight")), *out)
+    return out

@@ -65,3 +65,24 @@ def parts(value: Any) -> list[Any]:
 
     rebuild(value, note)
     return found
+
+
+def mapped(value: Any, kind: type, change: Callable[[Any], Any], depth: int = 6, other: Any = None) -> Any:
+    """The same tuples, dicts and slices with `change` applied to each part of a kind, and `other` to the rest."""
+    if isinstance(value, kind):
+        return change(value)
+    value = value if other is None else other(value)
+    if depth and isinstance(value, (tuple, list)):
+        return tuple([mapped(item, kind, change, depth - 1, other) for item in value])
+    if depth and isinstance(value, dict):
+        return {key: mapped(item, kind, change, depth - 1, other) for key, item in value.items()}
+    if isinstance(value, slice):
+        return slice(*mapped((value.start, value.stop, value.step), kind, change, 1))
+    return value
+
+
+def tensors_of(value: Any, depth: int = 6) -> Iterator[Tensor]:
+    """Every tensor in nested tuples, lists, dicts and slices."""
+    tensors: list[Tensor] = []
+    mapped(value, Tensor, tensors.append, depth)
+    return iter(tensors)

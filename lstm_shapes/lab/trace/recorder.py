@@ -1,7 +1,8 @@
 """The recorder: what a program did, as a list of calls of torch functions with the tensors that went in and came out.
 
 A `Recorder` writes one run down. A `Follower` accompanies a later run of the same program and hands over, call by call,
-the tensors that correspond to the recorded ones, so that two runs are compared without keeping the second.
+the tensors that correspond to the recorded ones, so that two runs are compared without keeping the second. `Bounded`
+can run for hours: it keeps no tensor alive, and of a long run the last calls only.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+import weakref
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import lru_cache, partial
 from pathlib import Path
+from traceback import walk_tb
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
@@ -21,252 +23,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.overrides import TorchFunctionMode
 
-from lstm_shapes.lab._private import not_compiled, saw_unbatched, storage_of, version_of
+from lstm_shapes.lab._private import is_traced, not_compiled, saw_unbatched, storage_of, version_of, without_functions
 
-from ._families import KERNELS, names_in
-from ._still import Still
-from ._where import Line, Where, line_now, resolve
+from ._families import BLIND, DRAWS, ENTERS, KERNELS, LEAVES_TORCH, QUESTIONS, function_name, is_loss, written_by
+from ._nested import mapped, tensors_of
+from ._record import Call, Trace, Value, line_now
+from ._start import Still
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-# Questions about a tensor that read no element of it.
-_ATTRIBUTES = names_in(
-    "size dim ndim __len__ numel nelement element_size is_floating_point is_complex is_contiguous is_signed stride "
-    "storage_offset _set_grad_enabled get_device requires_grad_ retain_grad register_hook is_shared is_pinned _assert "
-    "data_ptr untyped_storage __repr__ __format__ __hash__ has_names dim_order device is_inference backward "
-    "is_same_size set_grad_enabled result_type get_default_dtype is_tensor is_storage _is_view __dir__ type "
-    "_set_view_replay_enabled"
-)
-# Attributes that are views of their tensor; every other attribute is a question.
-_VIEWS = names_in("T mT H mH data real imag")
-_IN_PLACE = names_in(
-    "__setitem__ __iadd__ __isub__ __imul__ __itruediv__ __ifloordiv__ __imod__ __iand__ __ior__ __ixor__ "
-    "__ipow__ __imatmul__"
-)
-_LOSSES = names_in("cross_entropy binary_cross_entropy binary_cross_entropy_with_logits kl_div")
-# Functions that take nothing of a tensor but its type and sizes.
-_CREATES = names_in(
-    "new_zeros new_ones new_full new_empty new_empty_strided new_tensor zeros_like ones_like full_like empty_like "
-    "rand_like randn_like randint_like"
-)
-DRAWS = names_in(
-    "rand randn randint rand_like randn_like randint_like bernoulli bernoulli_ normal normal_ uniform_ exponential_ "
-    "random_ geometric_ randperm poisson multinomial binomial gumbel_softmax log_normal_ cauchy_ _standard_gamma"
-)
-# Writes that read nothing of what they overwrite.
-_BLIND = names_in("__setitem__ copy_ fill_ zero_")
-# Functions that bring numbers into torch.
-ENTERS = frozenset(["tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "full"])
-# Functions whose result leaves torch: what is computed from it comes back as a tensor of unknown descent.
-LEAVES_TORCH = names_in("numpy tolist item __array__ __int__ __float__ __index__ __bool__ __contains__ cpu")
-
-
-@dataclass(eq=False, slots=True, repr=False)
-class Value:
-    """A tensor as it was at one moment of the run; a write into its memory makes another value of it.
-
-    `maker`: the call that made or wrote it, None where it came from outside; `bases`: what it is then a view of,
-    as far as is known. `origin` names what came from outside ("input 0"). `deferred`: written in place, so its
-    elements are compared where they are next read.
-    """
-
-    index: int
-    tensor: Tensor
-    maker: Call | None
-    writes: int
-    version: int
-    origin: str = ""
-    bases: tuple[Value, ...] = ()
-    deferred: bool = False
-    lost: bool = False
-    copy: Tensor | None = None
-    shape: tuple[int, ...] = ()
-    readers: list[Call] = field(default_factory=list)
-
-    @property
-    def elements(self) -> Tensor | None:
-        """The elements as they were, None where they were overwritten unseen."""
-        if self.copy is not None:
-            return self.copy
-        return None if self.lost else self.tensor.detach()
-
-    @property
-    def parents(self) -> tuple[Value, ...]:
-        """What it was made from."""
-        if self.maker is None:
-            return self.bases
-        return () if self.maker.creates else (*self.maker.inputs, *self.bases)
-
-    @property
-    def parameter(self) -> bool:
-        return isinstance(self.tensor, nn.Parameter)
-
-    def way_back(self) -> Iterator[tuple[Value, Call]]:
-        """The values and their makers along the first operand that is no parameter, nearest first."""
-        value: Value | None = self
-        for _ in range(40):
-            if value is None or value.maker is None:
-                return
-            yield value, value.maker
-            value = next((v for v in value.maker.inputs if not v.parameter), None)
-
-    def way_on(self, through: Callable[[Call, Value], bool]) -> Iterator[Value]:
-        """Itself and the values made of it, each once, by the calls that `through` lets pass: (call, what it reads)."""
-        waiting, seen = [self], set[int]()
-        while waiting:
-            value = waiting.pop()
-            if value.index not in seen:
-                seen.add(value.index)
-                yield value
-                waiting.extend(made for call in value.readers if through(call, value) for made in call.outputs)
-
-    def made_by(self, wanted: frozenset[str], through: frozenset[str]) -> Call | None:
-        """The nearest call of some functions on the way back, where only some others lie between."""
-        for _, call in self.way_back():
-            if call.name in wanted or call.name not in through:
-                return call if call.name in wanted else None
-        return None
-
-
-@dataclass(eq=False, slots=True, repr=False)
-class Call:
-    """One call of a torch function. `args` and `kwargs` hold a Value in the place of each tensor.
-
-    `module`: the layer whose kernel this is; `owner`: the module whose forward was running; `func`: torch's function.
-    """
-
-    index: int
-    name: str
-    line: Line | None
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    inputs: tuple[Value, ...]
-    module: nn.Module | None
-    owner: nn.Module | None = None
-    unbatched: bool = False
-    outputs: tuple[Value, ...] = ()
-    result: Any = None
-    error: BaseException | None = None
-    func: Any = None
-
-    @property
-    def where(self) -> Where | None:
-        """The user's line."""
-        return resolve(self.line)
-
-    @property
-    def creates(self) -> bool:
-        """Whether it takes nothing of a tensor but its type and sizes."""
-        return self.name in _CREATES
-
-    def argument(self, position: int, name: str, default: Any = None) -> Any:
-        """A plain argument, however it was given."""
-        if name in self.kwargs:
-            return self.kwargs[name]
-        return self.args[position] if position < len(self.args) else default
-
-
-@dataclass(eq=False, slots=True, repr=False)
-class Trace:
-    """A run written down: its calls in order, its values, what it returned, and the exception where there was one."""
-
-    calls: list[Call] = field(default_factory=list)
-    values: list[Value] = field(default_factory=list)
-    output: Any = None
-    error: Exception | None = None
-    inputs: list[Value] = field(default_factory=list)
-    results: list[tuple[str, Value]] = field(default_factory=list)
-    asked: set[int] = field(default_factory=set)
-    unseen: set[str] = field(default_factory=set)
-    pending: list[tuple[nn.Module, str, tuple[Any, ...]]] = field(default_factory=list)
-    backward_at: list[int] = field(default_factory=list)
-    _known: dict[int, Value] = field(default_factory=dict)
-
-    def value_of(self, tensor: Tensor) -> Value | None:
-        """The last value of a tensor object that was seen."""
-        value = self._known.get(id(tensor))
-        return value if value is not None and value.tensor is tensor else None
-
-    @property
-    def stopped_with(self) -> list[Value]:
-        """The operands of the call that raised, else what the innermost unfinished module was given."""
-        call = self.calls[-1] if self.calls and self.calls[-1].error is not None else None
-        if call is not None:
-            return [value for value in call.inputs if not value.parameter]
-        given = [self.value_of(tensor) for tensor in tensors_of(self.pending[-1][2])] if self.pending else []
-        return [value for value in given if value is not None]
-
-    def release(self) -> None:
-        """Let go of the graph that training would need; the elements stay, and whether each value has a gradient."""
-        self.output = None
-        for value in self.values:
-            with suppress(RuntimeError):  # a view of a parameter that was written to has no graph to ask for
-                if value.tensor.grad_fn is not None:
-                    value.tensor = value.tensor.detach().requires_grad_()
-
-    def ancestors(self, *values: Value, graph: bool = False) -> set[int]:
-        """The indices of all values that these descend from, themselves included; with `graph` as a gradient goes."""
-        seen: set[int] = set()
-        waiting = list(values)
-        while waiting:
-            value = waiting.pop()
-            if value.index not in seen and (value.tensor.requires_grad or not graph):
-                seen.add(value.index)
-                waiting.extend(value.parents)
-        return seen
-
-
-def mapped(value: Any, kind: type, change: Callable[[Any], Any], depth: int = 6, other: Any = None) -> Any:
-    """The same tuples, dicts and slices with `change` applied to each part of a kind, and `other` to the rest."""
-    if isinstance(value, kind):
-        return change(value)
-    value = value if other is None else other(value)
-    if depth and isinstance(value, (tuple, list)):
-        return tuple([mapped(item, kind, change, depth - 1, other) for item in value])
-    if depth and isinstance(value, dict):
-        return {key: mapped(item, kind, change, depth - 1, other) for key, item in value.items()}
-    if isinstance(value, slice):
-        return slice(*mapped((value.start, value.stop, value.step), kind, change, 1))
-    return value
-
-
-def substituted(value: Any, change: Callable[[Value], Any]) -> Any:
-    """Recorded arguments with something else in the place of each value."""
-    return mapped(value, Value, change)
-
-
-def tensors_of(value: Any, depth: int = 6) -> Iterator[Tensor]:
-    """Every tensor in nested tuples, lists, dicts and slices."""
-    tensors: list[Tensor] = []
-    mapped(value, Tensor, tensors.append, depth)
-    return iter(tensors)
-
-
-def is_loss(name: str) -> bool:
-    """Whether a torch function compares a prediction with a target."""
-    return name.endswith("_loss") or name in _LOSSES
-
-
-def function_name(func: Any) -> str:
-    """The name of a torch function, without an overload; "" for a question about an attribute."""
-    name = str(getattr(func, "__name__", ""))
-    if name == "__get__":
-        name = str(getattr(getattr(func, "__self__", None), "__name__", ""))
-        return name if name in _VIEWS else ""
-    return name.partition(".")[0] if name.partition(".")[0] else name
-
-
-def written_by(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, ...]:
-    """The tensors that a call writes into; numpy may write into what it is handed."""
-    out = tuple(tensors_of(kwargs.get("out")))
-    if name in _IN_PLACE or (name.endswith("_") and not name.endswith("__")) or kwargs.get("inplace") is True:
-        return (*tensors_of(args[0] if args else kwargs.get("input", kwargs.get("tensor"))), *out)
-    max_norm = args[3] if len(args) > 3 else kwargs.get("max_norm")
-    if name in ("embedding", "embedding_bag") and max_norm is not None:
-        return (*tensors_of(args[1] if len(args) > 1 else kwargs.get("weight")), *out)
-    return out
 
 
 def uncompiled(function: Function) -> Function:
@@ -301,22 +68,24 @@ class _Follow(TorchFunctionMode):
         return self._called(func, types, args, kwargs or {})
 
 
-class _Mode:
-    """What all modes share: the module stack, the rules that hold a run still, and the count of calls.
+class Plain:
+    """Context manager for a run: each function and module as it is called, under the rules of `still`.
 
-    `edits` are put in the place of single calls; `writes` is told of each tensor that a call is about to write into.
+    `count` counts the calls; `edits` are put in the place of single ones; `writes` is told of each tensor that a call
+    is about to write into; `losses` are the rows of the losses that were computed.
     """
 
-    def __init__(self, still: Still | None, names: dict[int, str] | None) -> None:
+    def __init__(self, still: Still | None) -> None:
         self.count = 0
         self.edits: dict[int, Callable[..., Any]] = {}
         self.writes: Callable[[Tensor], None] | None = None
+        self.losses: list[Tensor] = []
         self._mode: Any = _Follow(self.function)
         self._still = still
-        self._names = names or {}
         self._stack: list[nn.Module] = []
         self._handles: Any = []
         self._inside_script = 0
+        self._script: Call | None = None  # the one that runs
         self._thread = threading.get_ident()
 
     def __enter__(self) -> Any:
@@ -342,7 +111,7 @@ class _Mode:
         if UninitializedParameter in types or UninitializedBuffer in types:
             return func(*args, **kwargs)  # a lazy layer makes its weights
         name = function_name(func)
-        if not name or name in _ATTRIBUTES or self._inside_script:
+        if not name or name in QUESTIONS or self._inside_script:
             self._ask(name, args)
             if name == "backward" and self._still is not None:
                 return None  # a run that is compared with another one trains nothing
@@ -368,7 +137,27 @@ class _Mode:
         """A question about a tensor that reads no element."""
 
     def _called(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        raise NotImplementedError
+        call = self._begin(index, name, func, args, kwargs)
+        try:
+            result = func(*args, **kwargs)
+        except BaseException as error:
+            self._failed(call, error)
+            raise
+        if call is not None:
+            self._ended(call, result)
+        elif is_loss(name) and kwargs.get("reduction") == "none" and isinstance(result, Tensor):
+            self.losses.append(result)
+        return result
+
+    def _begin(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+        """A call is about to be made: its record, or the recorded one that it corresponds to, if there is any."""
+        return None
+
+    def _ended(self, call: Call, result: Any) -> None:
+        """A call has come back."""
+
+    def _failed(self, call: Call | None, error: BaseException) -> None:
+        """A call has raised."""
 
     # ------------------------------------------------------------------ modules
     def _elsewhere(self) -> bool:
@@ -383,8 +172,10 @@ class _Mode:
             self._inside_script += 1
             if self._inside_script == 1:
                 if self.writes is not None:
-                    deque(map(self.writes, module.parameters()), maxlen=0)
-                self._script_begins(self._next_index(), module, args if isinstance(args, tuple) else (args,))
+                    for parameter in module.parameters():
+                        self.writes(parameter)
+                given = args if isinstance(args, tuple) else (args,)
+                self._script = self._begin(self._next_index(), "script", None, given, {})
 
     def _module_ends(self, module: nn.Module, args: Any, output: Any) -> None:
         if self._elsewhere():
@@ -393,27 +184,23 @@ class _Mode:
             pass
         if isinstance(module, torch.jit.ScriptModule):
             self._inside_script -= 1
-            if self._inside_script == 0:
-                self._script_ends(output)
-
-    def _script_begins(self, index: int, module: nn.Module, args: tuple[Any, ...]) -> None: ...
-
-    def _script_ends(self, output: Any) -> None: ...
+            if self._inside_script == 0 and self._script is not None:
+                self._ended(self._script, output)
 
 
-class Recorder(_Mode):
+class Recorder(Plain):
     """Context manager that writes one run down in `trace`. Nothing of torch is patched."""
 
-    keeps_errors = True
     shortened: Callable[[Any], Any] | None = None  # what is noted in the place of what is no tensor
 
-    def __init__(self, still: Still | None = None, names: dict[int, str] | None = None) -> None:
-        super().__init__(still, names)
+    def __init__(self, still: Still | None = None) -> None:
+        super().__init__(still)
         self.trace = Trace()
         self._on: dict[int, list[Value]] = {}
         self._written: dict[int, tuple[int, Call]] = {}
         self._left: list[Value] = []
-        self._script: list[Call] = []
+        self._targets: tuple[Tensor, ...] = ()  # what the call that runs writes into
+        self._versions: list[int] = []  # of what it was given, before it ran
 
     # ------------------------------------------------------------------ values
     def value(self, tensor: Tensor, maker: Call | None = None, origin: str = "") -> Value:
@@ -462,44 +249,42 @@ class Recorder(_Mode):
         if known is not None:
             self.trace.asked.add(known.index)
 
-    def _begin(self, index: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def _begin(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         values: list[Value] = []
         plain = self._noted(args, values), self._noted(kwargs, values)
-        module, unbatched = _recurrent_frame() if name in KERNELS else (None, False)
         owner = self._stack[-1] if self._stack else None
-        call = Call(index, name, line_now(), *plain, tuple(values), module, owner, unbatched)
+        module, unbatched = _recurrent_frame() if name in KERNELS else (None, False)
+        if name == "script":
+            module = owner
+            self.trace.unseen.add("the inside of a scripted module")
+        call = Call(index, name, line_now(), *plain, tuple(values), module, owner, unbatched, func=func)
         self.trace.calls.append(call)
-        for value in values[name in _BLIND :]:
+        for value in values[name in BLIND :]:
             value.readers.append(call)
+        self._targets = written_by(name, args, kwargs)
+        for target in self._targets:
+            self._about_to_write(target)
+        self._versions = [version_of(value.tensor) for value in values]
         return call
 
-    def _called(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        call = self._begin(index, name, args, kwargs)
-        call.func = func
-        targets = written_by(name, args, kwargs)
-        for target in targets:
-            self._about_to_write(target)
-        versions = [version_of(v.tensor) for v in call.inputs]
-        try:
-            result = func(*args, **kwargs)
-        except BaseException as error:
-            call.error = error if self.keeps_errors else None
-            raise
+    def _failed(self, call: Call | None, error: BaseException) -> None:
+        if call is not None:
+            call.error = error
+
+    def _ended(self, call: Call, result: Any) -> None:
+        targets, self._targets = self._targets, ()
         for target in targets:
             self._wrote(target, call)
-        for value, before in zip(call.inputs, versions, strict=True):
-            if version_of(value.tensor) != before and not any(value.tensor is t for t in targets):
+        for value, before in zip(call.inputs, self._versions, strict=True):
+            if version_of(value.tensor) != before and not any(value.tensor is target for target in targets):
                 for other in self._on.get(storage_of(value.tensor), ()):  # written unseen
                     other.lost = other.copy is None
                 self._wrote(value.tensor, call)
-        self._ended(call, result, [self.value(t, call) for t in targets])
-        if name in LEAVES_TORCH:
-            self._left += [v for v in call.inputs if v not in self._left]
-        return result
-
-    def _ended(self, call: Call, result: Any, outputs: list[Value]) -> None:
+        outputs = [self.value(target, call) for target in targets]
         call.result = self._noted(result, outputs, call)
         call.outputs = tuple(outputs)
+        if call.name in LEAVES_TORCH:
+            self._left += [value for value in call.inputs if value not in self._left]
 
     # ------------------------------------------------------------------ writing in place
     def _about_to_write(self, tensor: Tensor) -> None:
@@ -515,32 +300,21 @@ class Recorder(_Mode):
         self.value(tensor, call).deferred = True
 
     # ------------------------------------------------------------------ modules
-    def _module_begins(self, module: nn.Module, args: Any) -> None:
-        if self._elsewhere():
+    def _elsewhere(self) -> bool:
+        elsewhere = super()._elsewhere()
+        if elsewhere:
             self.trace.unseen.add("what runs in another thread")
-            return
-        self.trace.pending.append((module, self._names.get(id(module), ""), args if type(args) is tuple else (args,)))
-        super()._module_begins(module, args)
+        return elsewhere
 
     def _module_ends(self, module: nn.Module, args: Any, output: Any) -> None:
-        if not self._elsewhere() and (output is not None or sys.exc_info()[0] is None):
-            while self.trace.pending and self.trace.pending.pop()[0] is not module:
-                pass
         super()._module_ends(module, args, output)
-
-    def _script_begins(self, index: int, module: nn.Module, args: tuple[Any, ...]) -> None:
-        call = self._begin(index, "script", args, {})
-        call.module = module
-        self._script.append(call)
-        self.trace.unseen.add("the inside of a scripted module")
-
-    def _script_ends(self, output: Any) -> None:
-        self._ended(self._script.pop(), output, [])
+        if not self._elsewhere():
+            raised = output is None and sys.exc_info()[0] is not None
+            self.trace.left = (self.trace.left or args) if raised else None
 
     # ------------------------------------------------------------------ the end
-    def finish(self, output: Any, leaves: list[tuple[str, Tensor]]) -> None:
+    def finish(self, leaves: list[tuple[str, Tensor]]) -> None:
         """Note the results, and copy what a later run could overwrite: memory that outlives this one."""
-        self.trace.output = output
         self.trace.results = [(path, self.value(tensor)) for path, tensor in leaves]
         for value in self.trace.values:
             storage = storage_of(value.tensor)
@@ -566,21 +340,7 @@ def _recurrent_frame() -> tuple[nn.Module | None, bool]:
     return None, False
 
 
-class Plain(_Mode):
-    """Context manager for a run that is only held still; `losses` are the rows of the losses that it computed."""
-
-    def __init__(self, still: Still, names: dict[int, str] | None = None) -> None:
-        super().__init__(still, names)
-        self.losses: list[Tensor] = []
-
-    def _called(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        result = func(*args, **kwargs)
-        if is_loss(name) and kwargs.get("reduction") == "none" and isinstance(result, Tensor):
-            self.losses.append(result)
-        return result
-
-
-class Follower(_Mode):
+class Follower(Plain):
     """Context manager that accompanies a run of a program that was recorded before.
 
     `compare` gets each recorded value, once, and the tensor of this run in its place. Where the order of calls
@@ -593,17 +353,15 @@ class Follower(_Mode):
         trace: Trace,
         compare: Callable[[Value, Tensor], None],
         still: Still,
-        names: dict[int, str] | None = None,
         *,
         realign: bool = False,
     ) -> None:
-        super().__init__(still, names)
+        super().__init__(still)
         self._calls = trace.calls
         self._compare = compare
         self._realign = realign
         self._next = 0
         self._compared: set[int] = set()
-        self._script: list[Call | None] = []
         self.diverged: Call | None = None
         self.repeated: Call | None = None  # a recorded call that this run, realigned, makes once more
 
@@ -627,32 +385,21 @@ class Follower(_Mode):
             self._compared.add(value.index)
             self._compare(value, tensor)
 
-    def _called(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _begin(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
         partner = self._partner(name)
-        if partner is None:
-            return func(*args, **kwargs)
-        for k, (value, tensor) in enumerate(zip(partner.inputs, tensors_of((args, kwargs)), strict=False)):
-            if not value.parameter and (k or name not in _BLIND):
+        given = () if partner is None else zip(partner.inputs, tensors_of((args, kwargs)), strict=False)
+        for k, (value, tensor) in enumerate(given):
+            if not value.parameter and (k or name not in BLIND):
                 self._look(value, tensor)
-        result = func(*args, **kwargs)
-        if self._realign and name in DRAWS and partner.outputs and isinstance(result, Tensor):
-            _repeat_draw(partner.outputs[0], result)
-        self._outputs(partner, result)
-        return result
+        return partner
 
-    def _outputs(self, partner: Call, result: Any) -> None:
-        fresh = [v for v in partner.outputs if not (v.deferred and v.maker is partner)]
+    def _ended(self, call: Call, result: Any) -> None:
+        if self._realign and call.name in DRAWS and call.outputs and isinstance(result, Tensor):
+            _repeat_draw(call.outputs[0], result)
+        fresh = [value for value in call.outputs if not (value.deferred and value.maker is call)]
         for value, tensor in zip(fresh, {id(t): t for t in tensors_of(result)}.values(), strict=False):
-            if value.maker is partner:
+            if value.maker is call:
                 self._look(value, tensor)
-
-    def _script_begins(self, index: int, module: nn.Module, args: tuple[Any, ...]) -> None:
-        self._script.append(self._partner("script"))
-
-    def _script_ends(self, output: Any) -> None:
-        partner = self._script.pop()
-        if partner is not None:
-            self._outputs(partner, output)
 
     def finish(self, trace: Trace, leaves: list[tuple[str, Tensor]]) -> None:
         """Compare the results that no call has shown yet; a loop that made more turns goes on from what it showed."""
@@ -676,3 +423,162 @@ def _clone(tensor: Tensor) -> Tensor | None:
         return tensor.detach().clone()
     except (RuntimeError, NotImplementedError):
         return None
+
+
+# ---------------------------------------------------------------------- for hours
+_MOST_CALLS = 4_096
+# After two backward passes a page of this many calls is turned: what comes next descends from little of it.
+_PAGE = 512
+_MOST_BYTES = 64 * 2**20
+_MOST_ROOTS = 100
+_LONGEST = 64
+_KEPT = (int, float, complex, bool, str, type(None), type(Ellipsis), torch.dtype, torch.device, torch.layout)
+# Before so many backward passes what was seen is handed over with its elements; later on turned pages only.
+_FIRST = 3
+
+
+class Bounded(Recorder):
+    """Context manager. `turned` is called with the trace whenever it is about to be forgotten, or to lose its elements.
+
+    With `functions=False` only the module hooks are used, for `names`, and the trace has no calls.
+    Recording stops while `paused`, in other threads and in the steps of an optimizer.
+    """
+
+    def __init__(self, turned: Callable[[Trace], None], *, functions: bool = True) -> None:
+        super().__init__()
+        self.paused = False
+        self._turned = turned
+        if not functions:
+            self._mode = nullcontext()
+        self._stepping = False
+        self._bytes = 0
+        self._backwards = 0
+        self._due = False
+        self._roots: dict[int, weakref.ref[nn.Module]] = {}
+        self._holding: list[Value] = []
+
+    def __enter__(self) -> Any:
+        super().__enter__()
+        self._handles.append(register_optimizer_step_pre_hook(aside(partial(self._step, True))))
+        self._handles.append(register_optimizer_step_post_hook(aside(partial(self._step, False))))
+        return self
+
+    def failed_with(self, error: BaseException) -> Trace:
+        """The trace as it is when an exception has passed, with the call that raised it."""
+        cause: BaseException | None = error
+        for _ in range(8):
+            for frame, _ in () if cause is None else walk_tb(cause.__traceback__):
+                call = frame.f_locals.get("call") if frame.f_code is Plain._called.__code__ else None
+                if call is not None:
+                    call.error = cause
+            cause = None if cause is None else cause.__cause__ or cause.__context__
+        if isinstance(error, Exception):
+            self.trace.error = error
+        return self.trace
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The names of the modules that were called, and of those in them, in the words of the outermost."""
+        names: dict[int, str] = {}
+        for reference in self._roots.values():
+            root = reference()
+            for name, module in () if root is None else root.named_modules():
+                names.setdefault(id(module), name)
+        return names
+
+    # ------------------------------------------------------------------ what is recorded
+    def function(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Called in the place of every torch function."""
+        if self.paused or self._stepping or is_traced():
+            return func(*args, **kwargs)
+        return super().function(func, types, args, kwargs)
+
+    def _begin(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        calls = len(self.trace.calls)
+        if calls >= _MOST_CALLS or (self._due and calls > _PAGE and len(self.trace.backward_at) > 1):
+            self._turn()
+        elif self._due or self._bytes > _MOST_BYTES:
+            self._let_go()
+        self._due = False
+        return super()._begin(index, name, func, args, kwargs)
+
+    def _failed(self, call: Call | None, error: BaseException) -> None:
+        """No call knows its exception, which would keep every frame alive: `failed_with` asks the frames."""
+        self._targets = ()
+
+    def value(self, tensor: Tensor, maker: Call | None = None, origin: str = "") -> Value:
+        """The value that a tensor holds now."""
+        count = len(self.trace.values)
+        made = super().value(tensor, maker, origin)
+        if len(self.trace.values) > count:
+            self._holding.append(made)
+            if maker is not None and not tensor.is_sparse:
+                self._bytes += tensor.numel() * tensor.element_size()
+        return made
+
+    @staticmethod
+    def shortened(value: Any) -> Any:
+        """Arrays and lists of numbers would stay alive: their kind."""
+        short = isinstance(value, (tuple, list)) and (len(value) <= _LONGEST or isinstance(value[0], Tensor))
+        return value if short or isinstance(value, (dict, slice, *_KEPT)) else type(value).__name__
+
+    def _about_to_write(self, tensor: Tensor) -> None:
+        """Nothing is copied: the elements are lost, the shape and the line stay."""
+        for value in self._on.get(storage_of(tensor), ()):
+            value.lost = True
+
+    def _ask(self, name: str, args: tuple[Any, ...]) -> None:
+        super()._ask(name, args)
+        if name == "backward":
+            self._backwards += 1
+            self._due = True  # afterwards: an exception in the backward pass is explained by what led to it
+            if self._backwards <= _FIRST:
+                self._turned(self.trace)
+
+    # ------------------------------------------------------------------ what is forgotten
+    def _turn(self) -> None:
+        self._turned(self.trace)
+        self.trace = Trace()
+        self._on, self._written, self._left, self._holding, self._bytes = {}, {}, [], [], 0
+
+    def _let_go(self) -> None:
+        """Let each tensor go; those that somebody else holds are taken up again, the others leave their shape."""
+        held = [(value, weakref.ref(value.tensor), storage_of(value.tensor)) for value in self._holding]
+        for value, _, _ in held:
+            value.tensor = _shape_only(value.shape, value.tensor.dtype, value.tensor.requires_grad)
+            value.copy = None
+        self.trace._known.clear()
+        self._left, self._holding, self._bytes = [], [], 0
+        self._on = {}
+        for value, reference, storage in held:
+            tensor = reference()
+            if tensor is None:
+                value.lost = True
+                continue
+            value.tensor = tensor
+            self.trace._known[id(tensor)] = value
+            self._on.setdefault(storage, []).append(value)
+            self._holding.append(value)
+        self._written = {storage: last for storage, last in self._written.items() if storage in self._on}
+
+    # ------------------------------------------------------------------ modules
+    def _elsewhere(self) -> bool:
+        return self.paused or super()._elsewhere() or is_traced()
+
+    def _module_begins(self, module: nn.Module, args: Any) -> None:
+        if self._elsewhere():
+            return
+        self._stepping = False  # a closure that an optimizer calls in its step
+        if not self._stack and id(module) not in self._roots and len(self._roots) < _MOST_ROOTS:
+            self._roots[id(module)] = weakref.ref(module)
+        super()._module_begins(module, args)
+
+    def _step(self, begins: bool, *_: Any) -> None:
+        self._stepping = begins
+
+
+@lru_cache(1_000)
+def _shape_only(shape: tuple[int, ...], dtype: torch.dtype, requires_grad: bool) -> Tensor:
+    """A tensor without elements in the place of one; few shapes occur, so that each is made once."""
+    with without_functions():
+        return torch.empty(shape, dtype=dtype, device="meta", requires_grad=requires_grad)

@@ -7,29 +7,81 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from lstm_shapes.display import Shown
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab._alone import alone
 from lstm_shapes.lab._axis_names import AxisNames
 from lstm_shapes.lab._private import compiled_from
 from lstm_shapes.lab._torch_rules import axes_of, called
 from lstm_shapes.lab.tensors import AnnotatedTensor
-from lstm_shapes.lab.trace import CELLS, LayerCall, Snapshot, layer_calls, reach, theirs
-from lstm_shapes.language import say, speaking
+from lstm_shapes.lab.trace import CELLS, LayerCall, Snapshot, Value, layer_calls, theirs
+from lstm_shapes.language import language, say, speaking
 from lstm_shapes.theory._axis_rules.table import describing
 from lstm_shapes.theory.axes import Axes
 
-from ._lines import Lines, Node, Row
+from ._lines import Lines, Made, Mixed, Node, Row, Step
 from .comments import Verdict, judged
-from .result import Made, Mixed, Step, Walk
+
+if TYPE_CHECKING:
+    from lstm_shapes.lab.check.report import Report
 
 __all__ = ["Made", "Step", "Walk", "walk"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Walk(Shown):
+    """A model's forward, line by line. Shows itself; `.steps`, `.output`, `.marks`, `.to_dict()`."""
+
+    model: str
+    inputs: tuple[Made, ...]
+    steps: tuple[Step, ...]
+    output: tuple[Made, ...] = ()
+    notes: tuple[str, ...] = ()
+    error: Exception | None = None
+    report: Report | None = None
+    """What `check` says of the exception, where there was one."""
+    lang: str = field(default_factory=language, compare=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the model came to its end and no axes were mixed on the way."""
+        return self.error is None and not self.mixed
+
+    @property
+    def mixed(self) -> tuple[str, ...]:
+        """The marks of reshapes that mixed axes, in order."""
+        return tuple(mark for step in self.steps for mark in step.mixed)
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Everything that broke off a name, in order."""
+        return tuple(mark for step in self.steps for mark in step.marks)
+
+    @property
+    def comments(self) -> tuple[Verdict, ...]:
+        """Every comment that gives a shape, and whether it is so, in order."""
+        return tuple(one for step in self.steps for one in step.comments)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "model": self.model,
+            "ok": self.ok,
+            "inputs": [made.to_dict() for made in self.inputs],
+            "steps": [step.to_dict() for step in self.steps],
+            "output": [made.to_dict() for made in self.output],
+            "notes": list(self.notes),
+            "error": None if self.error is None else f"{type(self.error).__name__}: {self.error}",
+            "report": None if self.report is None else self.report.to_dict(),
+        }
 
 
 def walk(
@@ -75,10 +127,6 @@ def walk(
         with speaking(lang):
             return walk(model, *inputs, axes=axes, batch_dim=batch_dim, depth=depth, **kwargs)
     model, notes = _followable(model)
-    reached = reach(model)
-    paths = {key: reached.names.get(key, "") for key in reached.modules}
-    modules = [(paths[key], module) for key, module in reached.modules.items()]
-    lines = Lines(paths, _own(model))
     said = _said(inputs, axes, batch_dim)
     words = [*_parameters(model), *(f"input {at}" for at in range(len(inputs)))][: len(inputs)]
     given: dict[int, Axes] = {}
@@ -101,34 +149,34 @@ def walk(
         handed.extend(lines.rows(name, value))
         return value
 
-    arguments = [hand(*one) for one in zip(words, inputs, said, strict=True)]
-    keywords = {name: hand(name, value) for name, value in kwargs.items()}
     error: Exception | None = None
-    output: Any = None
     results: list[Row] = []
     with alone():
-        snapshot = Snapshot(reached)
+        reached = Snapshot(model)
+        lines = Lines(reached.names, _own(model))
+        arguments = [hand(*one) for one in zip(words, inputs, said, strict=True)]
+        keywords = {name: hand(name, value) for name, value in kwargs.items()}
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), lines:
                 warnings.simplefilter("ignore")
-                try:
-                    with lines:
-                        output = model(*arguments, **keywords)
-                except Exception as raised:
-                    error = raised
-                    lines.stopped(raised)
+                output = model(*arguments, **keywords)
+        except Exception as raised:
+            error = raised
+            lines.stopped(raised)
+        else:
             results = lines.rows("output", output)
         finally:
-            snapshot.restore()
+            reached.restore()
     report = None
     if error is not None:
         from lstm_shapes.lab.check import check
 
         report = check(model, *inputs, **kwargs)
+    modules = [(reached.names[key], module) for key, module in reached.modules.items()]
     weights = {id(buffer) for _, module in modules for buffer in module.buffers(recurse=False)}
     with alone(), named_weights(modules):
         names = AxisNames(lines.trace, given=given, weights=weights, results=[row.value for row in results])
-        view = _View(lines, names, paths)
+        view = _View(lines, names, reached.names)
         steps = view.steps(depth)
     shown = tuple(map(view.made, handed))
     if any(made.axes is not None and not made.axes.known for made in shown):
@@ -220,7 +268,6 @@ class _View:
         self._lines = lines
         self._names = names
         self._layers = {layer.call.index: layer for layer in layer_calls(lines.trace, paths)}
-        self._comments: dict[int, dict[str, Verdict]] = {}
         mixed = {call.index for call, _ in names.scrambles}
         marks: list[tuple[int, str]] = [(call.index, Mixed(scramble)) for call, scramble in names.scrambles]
         marks += [(call.index, text) for call, text in names.lost if call.index not in lines.inside | mixed]
@@ -235,22 +282,18 @@ class _View:
 
     def _judge(self) -> None:
         """What comments say, in the order in which the lines ran."""
-        known: dict[int, dict[str, int]] = {}
-        for reading in self._lines.readings:
-            scope, verdicts = known.setdefault(reading.scope, {}), self._comments.setdefault(id(reading.node), {})
-            for claim, meant in reading.meant:
-                told: list[Verdict] = []
-                for made in map(self.made, meant):
-                    axes = None if self._names.clashes else made.axes
-                    true = judged(claim, made.sizes, scope, axes, reading.numbers)
-                    whose = claim.subject or made.name
-                    so = say("in truth" if whose else "in truth, unnamed", name=whose, shape=made.plain)
-                    told.append(Verdict(claim.text, true, "" if true else so))
-                    if true:
-                        break
-                before = verdicts.get(claim.text)
-                if told and (before is None or before.true):
-                    verdicts[claim.text] = told[-1] if told[-1].true else told[0]
+        for node, claim, rows, known, numbers in self._lines.readings:
+            told: list[Verdict] = []
+            for made in map(self.made, rows):
+                true = judged(claim, made.sizes, known, None if self._names.clashes else made.axes, numbers)
+                whose = claim.subject or made.name
+                so = say("in truth" if whose else "in truth, unnamed", name=whose, shape=made.plain)
+                told.append(Verdict(claim.text, true, "" if true else so))
+                if true:
+                    break
+            before = node.verdicts.get(claim.text)
+            if told and (before is None or before.true):
+                node.verdicts[claim.text] = told[-1] if told[-1].true else told[0]
 
     def made(self, row: Row) -> Made:
         return Made(row.name, row.value.shape, self._names.axes(row.value), row.note)
@@ -268,22 +311,22 @@ class _View:
                         out[-1].marks += [mark for mark in hidden.marks if mark not in out[-1].marks]
                         out[-1].raised = out[-1].raised or hidden.raised
                     continue
-                out.append(self._step(inner, node, level))
+                inner.depth = level
+                self._fill(inner, node)
+                out.append(Step(**{one.name: getattr(inner, one.name) for one in fields(Step)}))
                 visit(inner, level + 1, deeper)
 
         visit(self._lines.root, 0, 0)
         return tuple(out)
 
-    def _step(self, node: Node, parent: Node, level: int) -> Step:
-        step = Step(
-            level, node.file, node.line, node.source, node.count, [], node.marks, [], node.raised, kind=node.kind
-        )
+    def _fill(self, node: Node, parent: Node) -> None:
+        """Say of a step what it made, how often, and whether its comments are true."""
         if node.kind == "layer":
-            step.source, step.made = self._opened(node)
-            return step
+            node.source, node.made = self._opened(node)
+            return
         if not node.file:
-            step.made = [self.made(Row("", value)) for value in node.calls[0].outputs[:1]]
-            return step
+            node.made = [self.made(Row("", value)) for value in node.calls[0].outputs[:1]]
+            return
         if node.statement is not None and node.statement.head:
             inside = [
                 one.count
@@ -293,26 +336,22 @@ class _View:
             # A generator runs one statement of its own each round, at the head.
             calls = [inner for inner in node.inner.values() if inner.kind == "call"]
             rounds = inside or [one.count for inner in calls for one in inner.inner.values()]
-            step.count, step.loop = max(rounds, default=1), bool(rounds)
-        step.made = [self.made(row) for row in node.rows]
+            node.count, node.loop = max(rounds, default=1), bool(rounds)
+        node.made = [self.made(row) for row in node.rows]
         if node.count > 1:
-            first = {one.name: one.text for one in step.made}
+            first = {one.name: one.text for one in node.made}
             late = [self.made(Row(row.name, row.value, say("in the last round"))) for row in node.last]
-            step.made += [one for one in late if first.get(one.name) != one.text]
-        step.comments = list(self._comments.get(id(node), {}).values())
-        return step
+            node.made += [one for one in late if first.get(one.name) != one.text]
+        node.comments = list(node.verdicts.values())
 
     def _opened(self, node: Node) -> tuple[str, list[Made]]:
         """A recurrent layer under the names that its contract gives to its input, states and outputs."""
         layer = self._layers.get(node.calls[0].index)
         if layer is None:
             return node.calls[0].name, []
-        note = say("is packed") if layer.packed else ""
-        rows = [self._row("X", layer, note)]
-        for symbol, value in layer.states.items():
-            own = value.maker is not None and value.maker.index in self._lines.inside and value.maker.name == "zeros"
-            rows += [] if own else [self._row(symbol, layer)]
-        rows += [self._row(name, layer, note * (name == "Y")) for name in layer.outputs]
+        zeros = {call.index for call in self._lines.trace.calls if call.name == "zeros"} & self._lines.inside
+        given = {role: v for role, v in layer.states.items() if v.maker is None or v.maker.index not in zeros}
+        rows = [self._role(layer, *one) for one in {"X": layer.X, **given, **layer.outputs}.items()]
         # An X whose axes are called otherwise than the layer reads them is never shown without a mark.
         axes = self._names.axes(layer.X)
         for at, symbol in ((layer.batch_axis, "N"), (layer.time_axis, "L")):
@@ -321,15 +360,14 @@ class _View:
                 node.marks.append(say("read as", at=str(at), symbol=symbol, name=name))
         return _spelled(layer), rows
 
-    def _row(self, symbol: str, layer: LayerCall, note: str = "") -> Made:
-        value = {"X": layer.X, **layer.states, **layer.outputs}[symbol]
+    def _role(self, layer: LayerCall, symbol: str, value: Value) -> Made:
         axes, sizes = self._names.axes(value), value.shape
         if layer.unbatched and len(sizes) > 1:
             # torch adds a batch of one before the kernel runs.
             at = (layer.batch_axis or 0) if symbol in ("X", "Y") else len(sizes) - 2
             sizes = (*sizes[:at], *sizes[at + 1 :])
             axes = axes and Axes(axes.put(at), axes.fixed)
-        return Made(symbol, sizes, axes, note)
+        return Made(symbol, sizes, axes, say("is packed") if layer.packed and symbol in ("X", "Y") else "")
 
 
 def _spelled(layer: LayerCall) -> str:

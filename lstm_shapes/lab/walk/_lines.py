@@ -10,7 +10,6 @@ import ast
 import linecache
 import sys
 import sysconfig
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -25,8 +24,9 @@ from torch.nn.utils.rnn import PackedSequence
 from lstm_shapes.lab._private import BUFFERS
 from lstm_shapes.lab.trace import KERNELS, Call, Recorder, Value, theirs
 from lstm_shapes.language import say
+from lstm_shapes.theory.axes import UNKNOWN, Axes, Axis
 
-from .comments import Claim, claims_in
+from .comments import Claim, Verdict, claims_in
 
 _MOST = 6
 """How many tensors of a list or dict are shown."""
@@ -50,9 +50,8 @@ class Statement:
     source: str
     targets: tuple[str, ...] = ()
     """What it binds: names, attributes such as `self.state`, and what `out[t] = y` writes into."""
-    returns: bool = False
-    returned: tuple[str, ...] = ()
-    """The names that a `return` of names alone hands back."""
+    returned: tuple[str, ...] | None = None
+    """The names that a `return` of names alone hands back, () where it hands back something else."""
     loops: tuple[int, ...] = ()
     """The first lines of the loops around it, outermost first; the last is its own, if it heads one."""
     head: bool = False
@@ -74,8 +73,8 @@ def _read(text: str) -> dict[int, Statement]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return {}
-    claims = claims_in(text)
-    bare = [line[: claims.starts.get(number)] for number, line in enumerate(text.split("\n"), 1)]
+    claims, starts = claims_in(text)
+    bare = [line[: starts.get(number)] for number, line in enumerate(text.split("\n"), 1)]
     found: dict[int, Statement] = {}
 
     def visit(node: ast.AST, loops: tuple[int, ...]) -> None:
@@ -88,21 +87,20 @@ def _read(text: str) -> dict[int, Statement]:
                 end = max(node.lineno, getattr(first, "pattern", first).lineno - 1)
             if isinstance(node, _LOOPS):
                 loops = (*loops, node.lineno)
-            spoken = [one for line in range(node.lineno, end + 1) for one in claims.trailing.get(line, ())]
+            lines = range(node.lineno, end + 1)
+            spoken = [one for at in lines for one in claims.get(at, ()) if at == node.lineno or not one.above]
             statement = Statement(
                 node.lineno,
-                " ".join(textwrap.dedent("\n".join(bare[node.lineno - 1 : end])).split()),
+                " ".join("\n".join(bare[node.lineno - 1 : end]).split()),
                 tuple(dict.fromkeys(_targets(node))),
-                isinstance(node, ast.Return),
-                _returned(node),
+                _returned(node.value) if isinstance(node, ast.Return) else None,
                 loops,
                 isinstance(node, _LOOPS),
                 not isinstance(node, _COMPOUND) and any(isinstance(one, _ROUNDS_INSIDE) for one in ast.walk(node)),
-                (*claims.above.get(node.lineno, ()), *spoken),
+                tuple(spoken),
             )
-            for line in range(node.lineno, end + 1):
-                # A statement inside another's lines (a one-line if) is the smaller one, and met later.
-                found[line] = statement
+            # A statement inside another's lines (a one-line if) is the smaller one, and met later.
+            found.update(dict.fromkeys(lines, statement))
         for child in ast.iter_child_nodes(node):
             visit(child, loops)
 
@@ -121,11 +119,89 @@ def _targets(node: Any) -> list[str]:
     return [] if inner is None else _targets(inner)
 
 
-def _returned(node: ast.stmt) -> tuple[str, ...]:
-    value = node.value if isinstance(node, ast.Return) else None
+def _returned(value: ast.expr | None) -> tuple[str, ...]:
     parts = value.elts if isinstance(value, ast.Tuple) else [value]
     names = tuple(part.id for part in parts if isinstance(part, ast.Name))
     return names if len(names) == len(parts) else ()
+
+
+# ---------------------------------------------------------------- what came of it
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A tensor that has a name in the program: `Y (N=2, L=20, D=256)`; without names where nobody knows them."""
+
+    name: str
+    sizes: tuple[int, ...]
+    axes: Axes | None = None
+    note: str = ""
+
+    @property
+    def text(self) -> str:
+        """The axes with their sizes, or the bare shape."""
+        if self.axes is None:
+            return f"{self.sizes} {say('no names')}"
+        return f"({', '.join(map(_axis, self.axes))}{',' if len(self.axes) == 1 else ''})"
+
+    @property
+    def plain(self) -> str:
+        """The axes with their sizes, those without a name as sizes alone."""
+        return str(self.sizes) if self.axes is None else self.text.replace("?=", "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        names = None if self.axes is None else list(self.axes.names)
+        return {"name": self.name, "axes": names, "sizes": list(self.sizes), "note": self.note}
+
+
+def _axis(axis: Axis) -> str:
+    """An axis as readers see it; a part of a cut axis says what it is a part of."""
+    if axis.known:
+        return repr(axis)
+    labels = [(atom.origin.factor or (atom.origin,))[0].name for atom in axis.atoms]
+    return repr(axis) if UNKNOWN in labels or len(labels) != 1 else say("part of", name=labels[0], size=str(axis.size))
+
+
+class Mixed(str):
+    """A mark that says more than where a name ends: axes were mixed."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True)
+class Step:
+    """A line of the program, or a call where there is no source, and what came of it."""
+
+    depth: int = 0
+    file: str = ""
+    line: int = 0
+    source: str = ""
+    count: int = 1
+    made: list[Made] = field(default_factory=list)
+    marks: list[str] = field(default_factory=list)
+    """What broke off a name here, mixed axes, or called an axis something else."""
+    comments: list[Verdict] = field(default_factory=list)
+    """What comments say of shapes here, and whether it is so."""
+    raised: str = ""
+    loop: bool = False
+    """The head of a loop; `count` is its rounds."""
+    kind: str = "line"
+    """`line`, `call` into a function or submodule, or `layer` opened."""
+
+    @property
+    def mixed(self) -> tuple[Mixed, ...]:
+        """Those of the marks that say that axes were mixed."""
+        return tuple(mark for mark in self.marks if isinstance(mark, Mixed))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        plain = {name: getattr(self, name) for name in ("kind", "depth", "file", "line", "source", "count", "loop")}
+        return {
+            **plain,
+            "made": [made.to_dict() for made in self.made],
+            "marks": list(self.marks),
+            "comments": [{"text": one.text, "true": one.true, "so": one.so} for one in self.comments],
+            "raised": self.raised,
+        }
 
 
 # ---------------------------------------------------------------- what ran
@@ -138,36 +214,20 @@ class Row:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The claims of a statement, each with the tensors that it may be about, in one round of one call."""
-
-    node: Node
-    scope: int
-    meant: tuple[tuple[Claim, tuple[Row, ...]], ...]
-    numbers: dict[str, int]
-    """What the program itself holds under names of the claims."""
-
-
 @dataclass(eq=False, slots=True)
-class Node:
-    """A line, a call or an opened layer, and what ran inside it."""
+class Node(Step):
+    """A step while it is recorded, with what ran inside it."""
 
-    kind: str
-    file: str = ""
-    line: int = 0
-    source: str = ""
+    count: int = 0
     statement: Statement | None = None
     title: str = ""
     """For a call: whose it was at first."""
     inner: dict[Any, Node] = field(default_factory=dict)
-    count: int = 0
     rows: list[Row] = field(default_factory=list)
     last: list[Row] = field(default_factory=list)
     """What the latest round made; `rows` are of the first."""
     calls: list[Call] = field(default_factory=list)
-    raised: str = ""
-    marks: list[str] = field(default_factory=list)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
 
     def all(self) -> Iterator[Node]:
         """The node, and everything that ran inside it."""
@@ -183,7 +243,8 @@ class _Visit:
     frame: FrameType
     node: Node
     statements: dict[int, Statement]
-    scope: int
+    known: dict[str, int] = field(default_factory=dict)
+    """The sizes that names in comments stand for."""
     now: Statement | None = None
     line: Node | None = None
     place: int = -1
@@ -199,9 +260,12 @@ class Lines(Recorder):
     """A recorder that knows the statements around each call. `root` holds what ran, in order."""
 
     def __init__(self, names: dict[int, str], own: str = "") -> None:
-        super().__init__(names=names)
-        self.root = Node("root")
-        self.readings: list[Reading] = []
+        super().__init__()
+        self._names = names
+        self.root = Node()
+        self.readings: list[tuple[Node, Claim, list[Row], dict[str, int], dict[str, int]]] = []
+        """Each claim of a statement in one round, the tensors that it may be about, and the sizes that names stand for
+        in comments and in the program."""
         self.at: dict[int, Node] = {}
         """The node of each call, by its index."""
         self.inside: set[int] = set()
@@ -210,7 +274,6 @@ class Lines(Recorder):
         self._base: FrameType | None = None
         self._visits: list[_Visit] = []
         self._generators: dict[FrameType, _Visit] = {}
-        self._scopes = 0
         self._next = 0
 
     def __enter__(self) -> Any:
@@ -233,18 +296,18 @@ class Lines(Recorder):
         return (self._visits[-1].line or self._visits[-1].node) if self._visits else self.root
 
     # ------------------------------------------------------------------ the recorder's events
-    def _begin(self, index: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def _begin(self, index: int, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         frames, inner = self._frames()
         self._next = index
         self._arrive(frames)
-        call = super()._begin(index, name, args, kwargs)
+        call = super()._begin(index, name, func, args, kwargs)
         if inner:
             self.inside.add(call.index)
         here, node = self._visits[-1] if self._visits else None, self._innermost
         if here is not None:
             here.own = call
         if name in KERNELS:
-            layer = node.inner.setdefault(("layer", id(call.module)), Node("layer"))
+            layer = node.inner.setdefault(("layer", id(call.module)), Node(kind="layer"))
             layer.count += 1
             layer.calls.append(call)
             node = layer if here is None or here.line is None else node
@@ -267,20 +330,19 @@ class Lines(Recorder):
 
     # ------------------------------------------------------------------ frames
     def _frames(self) -> tuple[list[tuple[FrameType, FrameType | None]], bool]:
-        """The user's functions that are running, outermost first, each with the frame that it has called."""
+        """The user's functions that are running, outermost first, each with the frame that it has called.
+
+        And whether torch's own layers and packing lie between the innermost and the call.
+        """
         frames: list[tuple[FrameType, FrameType | None]] = []
         inner = False
         child: FrameType | None = None
         frame: FrameType | None = sys._getframe(2)
         while frame is not None and frame is not self._base:
-            code = frame.f_code
-            if _followed(code, self._own):
-                frames.append((frame, child))
-            elif not frames and not inner:
-                inner = code.co_filename.endswith(_TORCH_RNN)
-            child = frame
-            frame = frame.f_back
-        frames.reverse()
+            if _followed(frame.f_code, self._own):
+                frames.insert(0, (frame, child))
+            inner = inner or (not frames and frame.f_code.co_filename.endswith(_TORCH_RNN))
+            child, frame = frame, frame.f_back
         return frames[:_DEEPEST], inner
 
     def _arrive(self, frames: list[tuple[FrameType, FrameType | None]]) -> None:
@@ -314,8 +376,7 @@ class Lines(Recorder):
             # Layers of one class, one after the other at one line: the first and the latest.
             node.source = f"{node.title.partition(':')[0]} … {title}"
         node.count += 1
-        self._scopes += 1
-        visit = _Visit(frame, node, statements_of(code, frame.f_globals), self._scopes)
+        visit = _Visit(frame, node, statements_of(code, frame.f_globals))
         if code.co_flags & CO_GENERATOR:
             self._generators[frame] = visit
         return visit
@@ -335,7 +396,7 @@ class Lines(Recorder):
         file = visit.frame.f_code.co_filename
         heads = [visit.statements[line] for line in statement.loops if line != statement.line]
         for one in (*heads, statement):
-            node = visit.node.inner.setdefault(one.line, Node("line", file, one.line, one.source, one))
+            node = visit.node.inner.setdefault(one.line, _line_of(file, one))
         node.count += 1
         visit.line = node
         visit.before = {
@@ -347,14 +408,14 @@ class Lines(Recorder):
     def _finish(self, visit: _Visit, ending: bool = False, output: Any = None) -> None:
         """The statement is over: what it has bound are tensors that were made while it ran."""
         final = visit.statements.get(visit.frame.f_lineno) if ending else None
-        if final is not None and final.returns and final is not visit.now:
+        if final is not None and final.returned is not None and final is not visit.now:
             self._finish(visit)
             self._start(visit, final)
         statement, node = visit.now, visit.line
         if statement is None or node is None:
             return
         rows: list[Row] = []
-        if statement.returns:
+        if statement.returned is not None:
             rows = self.rows("return", output)
             for name in statement.returned if not rows else ():
                 rows += self._named(visit, name, "return" if len(statement.returned) == 1 else name)
@@ -362,15 +423,15 @@ class Lines(Recorder):
             made = self._named(visit, target)
             rows += made if any(self._new(row.value, visit.since) for row in made) else []
         if not rows and not statement.targets and visit.own is not None:
-            rows = [Row("return" if statement.returns else "", value) for value in visit.own.outputs[:1]]
+            word = "" if statement.returned is None else "return"
+            rows = [Row(word, value) for value in visit.own.outputs[:1]]
         if not node.rows:
             node.rows = rows
         node.last = rows
-        if statement.claims:
-            meant = tuple((one, self._meant(visit, one, rows)) for one in statement.claims)
-            held = {dim: visit.frame.f_locals.get(dim) for one in statement.claims for dim in one.dims}
-            numbers = {dim: value for dim, value in held.items() if type(value) is int}
-            self.readings.append(Reading(node, visit.scope, meant, numbers))
+        held = {dim: visit.frame.f_locals.get(dim) for one in statement.claims for dim in one.dims}
+        numbers = {dim: value for dim, value in held.items() if type(value) is int}
+        for claim in statement.claims:
+            self.readings.append((node, claim, self._meant(visit, claim, rows), visit.known, numbers))
         visit.now, visit.line, visit.previous = None, None, rows
 
     def _new(self, value: Value, since: int) -> bool:
@@ -378,13 +439,13 @@ class Lines(Recorder):
             return True
         return any(value in call.outputs for call in self.trace.calls[since:])
 
-    def _meant(self, visit: _Visit, claim: Claim, rows: list[Row]) -> tuple[Row, ...]:
+    def _meant(self, visit: _Visit, claim: Claim, rows: list[Row]) -> list[Row]:
         """The tensors that a claim may be about."""
         if claim.subject:
             before = visit.before.get(claim.subject, [])[:1]
-            return tuple(before if before and claim.given else [*before, *self._named(visit, claim.subject)[:1]])
+            return before if before and claim.given else [*before, *self._named(visit, claim.subject)[:1]]
         made = rows[claim.place : claim.place + 1] if claim.of in (1, len(rows)) else []
-        return (*made, *(visit.previous if claim.above and len(visit.previous) == 1 else []))
+        return made + (visit.previous if claim.above and len(visit.previous) == 1 else [])
 
     def _named(self, visit: _Visit, text: str, name: str = "") -> list[Row]:
         """The tensors that a name or an attribute holds now."""
@@ -395,16 +456,28 @@ class Lines(Recorder):
             value = space.get(word, space.get(BUFFERS, {}).get(word))
         return self.rows(name or text, value)
 
-    def rows(self, name: str, value: Any) -> list[Row]:
-        """The tensors in a value, recorded."""
-        return [Row(word, self.value(tensor), note) for word, tensor, note in rows_of(name, value)]
+    def rows(self, name: str, value: Any, depth: int = 2) -> list[Row]:
+        """The tensors in a value, recorded, with a note and under the names that a program would use for them."""
+        if isinstance(value, Tensor):
+            return [Row(name, self.value(value))]
+        if isinstance(value, PackedSequence):
+            return [Row(f"{name}.data", self.value(value.data), say("is packed"))]
+        if isinstance(value, dict) and depth:
+            return [row for key in list(value)[:_MOST] for row in self.rows(f"{name}[{key!r}]", value[key], depth - 1)]
+        if not isinstance(value, tuple | list) or not depth:
+            return []
+        rows = [row for at, one in enumerate(value[: _MOST + 1]) for row in self.rows(f"{name}[{at}]", one, depth - 1)]
+        if isinstance(value, list) and len(value) > 2 and rows and len({row.value.shape for row in rows}) == 1:
+            # Outputs gathered in a loop: one line for all of them.
+            return [Row(f"{name}[…]", rows[0].value, say("are gathered", count=len(value)))]
+        return rows[:_MOST]
 
     def _operation(self, parent: Node, call: Call) -> Node:
         """A torch function as a step of its own, where there is no line to put it at; repetitions are folded."""
         last = next(reversed(parent.inner.values()), None)
         sizes = [value.shape for value in call.inputs[:1]]
         if last is None or last.source != call.name or [v.shape for v in last.calls[0].inputs[:1]] != sizes:
-            last = Node("call", source="indexing" if call.name == "__getitem__" else call.name)
+            last = Node(kind="call", source="indexing" if call.name == "__getitem__" else call.name)
             if len(parent.inner) < _MOST_CALLS:
                 parent.inner[("call", len(parent.inner))] = last
         last.count += 1
@@ -429,17 +502,21 @@ class Lines(Recorder):
                 node = node.inner.get(code) or _call_of(node, code, self._title(frame), 1)
                 statement = statements_of(code, frame.f_globals).get(number)
                 if statement is not None:
-                    made = Node("line", code.co_filename, statement.line, statement.source, statement, count=1)
-                    node = node.inner.setdefault(statement.line, made)
+                    node = node.inner.setdefault(statement.line, _line_of(code.co_filename, statement, 1))
             trace = trace.tb_next
         text = str(error)
         node.raised = f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"
         node.rows = [] if node.count == 1 else node.rows
 
 
+def _line_of(file: str, statement: Statement, count: int = 0) -> Node:
+    return Node(file=file, line=statement.line, source=statement.source, statement=statement, count=count)
+
+
 def _call_of(above: Node, code: CodeType, title: str, count: int = 0) -> Node:
     """A new node for a function that is called somewhere."""
-    node = Node("call", code.co_filename, code.co_firstlineno, title, title=title, count=count)
+    where = code.co_filename, code.co_firstlineno
+    node = Node(0, *where, source=title, title=title, count=count, kind="call")
     above.inner[code] = node
     return node
 
@@ -453,27 +530,3 @@ def _followed(code: CodeType, own: str) -> bool:
     if "__create_fn__" in getattr(code, "co_qualname", ""):
         return False
     return not file.startswith(_LIBRARIES) or bool(own and file.startswith(own))
-
-
-def rows_of(name: str, value: Any, depth: int = 2) -> list[tuple[str, Tensor, str]]:
-    """The tensors in a value, with a note, under the names that a program would use for them.
-
-    >>> import torch
-    >>> [name for name, _, _ in rows_of("state", (torch.zeros(1), torch.zeros(2)))]
-    ['state[0]', 'state[1]']
-    """
-    if isinstance(value, Tensor):
-        return [(name, value, "")]
-    if isinstance(value, PackedSequence):
-        return [(f"{name}.data", value.data, say("is packed"))]
-    if depth == 0:
-        return []
-    if isinstance(value, dict):
-        return [row for key in list(value)[:_MOST] for row in rows_of(f"{name}[{key!r}]", value[key], depth - 1)]
-    if isinstance(value, tuple | list):
-        rows = [row for at, one in enumerate(value[: _MOST + 1]) for row in rows_of(f"{name}[{at}]", one, depth - 1)]
-        if isinstance(value, list) and len(value) > 2 and rows and len({row[1].shape for row in rows}) == 1:
-            # Outputs gathered in a loop: one line for all of them.
-            return [(f"{name}[…]", rows[0][1], say("are gathered", count=len(value)))]
-        return rows[:_MOST]
-    return []

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import ast
 import io
-import operator
 import re
 import tokenize
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from lstm_shapes.lab._axis_names import meaning_of
 from lstm_shapes.theory.axes import Axes
@@ -28,13 +26,7 @@ _ARROW = re.compile(r"[-=]+>|→|⇒")
 _DIM = re.compile(r"[\w+\-*/·. ]+")
 _SECOND = re.compile("size|len|length|dim|dims|dimension|layers|steps|directions|heads|features|channels")
 _SIZED = re.compile(r"size|dim|len|hid|emb|chan|feat|vocab|class|layer|head|num|step|unit|width|height")
-_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.truediv,
-}
+_READ = (ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Name, ast.Constant, ast.Load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +45,6 @@ class Claim:
     """Whether it has a line of its own, above the line that it speaks of."""
 
 
-@dataclass(slots=True)
-class Claims:
-    """The claims of a file, by the line that they speak of."""
-
-    trailing: dict[int, list[Claim]] = field(default_factory=dict)
-    above: dict[int, list[Claim]] = field(default_factory=dict)
-    starts: dict[int, int] = field(default_factory=dict)
-    """Where the comment of a line begins."""
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a comment says, whether that is so, and what is so."""
@@ -75,34 +57,33 @@ class Verdict:
         return f"# {self.text}" if self.true else f"# {self.text}: {self.so}"
 
 
-def claims_in(text: str) -> Claims:
-    """The claims in the comments of a source text."""
-    found = Claims()
-    if "#" not in text:
-        return found
+def claims_in(text: str) -> tuple[dict[int, list[Claim]], dict[int, int]]:
+    """The claims in the comments of a source text by the line that they speak of, and where comments begin by line."""
+    found: dict[int, list[Claim]] = {}
+    starts: dict[int, int] = {}
     try:
-        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
-    except (tokenize.TokenError, SyntaxError, IndentationError):
-        return found
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline)) if "#" in text else []
+    except (tokenize.TokenError, SyntaxError):
+        return found, starts
     waiting: list[Claim] = []
     for token in tokens:
         line = token.start[0]
         if token.type == tokenize.COMMENT:
             own = not token.line[: token.start[1]].strip()
             claims = read(token.string, own)
-            found.starts[line] = token.start[1]
+            starts[line] = token.start[1]
             if own:
                 waiting += claims
             else:
-                found.trailing.setdefault(line, []).extend(claims)
+                found.setdefault(line, []).extend(claims)
         elif token.type == tokenize.NL and not token.line.strip():
             waiting = [claim for claim in waiting if claim.subject]  # a blank line parts what stands above from below
         elif token.type not in (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT) and waiting:
             # Of several shapes above one line, those before the last are of what goes into it.
             last = next((claim.text for claim in reversed(waiting) if not claim.subject), "")
-            found.above.setdefault(line, []).extend(one for one in waiting if one.subject or one.text == last)
+            found.setdefault(line, []).extend(one for one in waiting if one.subject or one.text == last)
             waiting = []
-    return found
+    return found, starts
 
 
 def read(comment: str, above: bool = False) -> list[Claim]:
@@ -176,7 +157,7 @@ def _dim(part: str) -> str:
         tree = ast.parse(part, mode="eval").body
     except SyntaxError:
         return ""
-    plain = all(isinstance(node, (ast.BinOp, ast.Name, ast.Constant, ast.Load, *_OPERATORS)) for node in ast.walk(tree))
+    plain = all(isinstance(node, _READ) for node in ast.walk(tree))
     whole = all(isinstance(node.value, int) for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return ast.unparse(tree).replace(" ", "") if plain and whole else ""
 
@@ -219,28 +200,17 @@ def _told(dim: str, size: int, known: dict[str, int]) -> bool | None:
     """Whether a size is what a comment says, None where that cannot be told; one unknown name is solved for."""
     if dim == "?":
         return None
-    names = {node.id for node in ast.walk(ast.parse(dim, mode="eval")) if isinstance(node, ast.Name)}
-    unknown = sorted(names - known.keys())
+    code = compile(dim.replace("//", "/"), dim, "eval")  # names, whole numbers and + − · / alone: see `_dim`
+    unknown = sorted({*code.co_names} - known.keys())
     if len(unknown) > 1:
         return None
     try:
         if not unknown:
-            return bool(_value(dim, known) == size)
-        low, high = (_value(dim, {**known, unknown[0]: at}) for at in (0, 1))
+            return bool(eval(code, {}, known) == size)
+        low, high = (eval(code, {}, {**known, unknown[0]: at}) for at in (0, 1))
     except ZeroDivisionError:
         return None
     if high == low or (size - low) % (high - low):
         return None if "/" in dim else False
     known[unknown[0]] = int((size - low) // (high - low))
     return True
-
-
-def _value(dim: str, known: dict[str, int]) -> float:
-    """A size from the names in it."""
-
-    def of(node: Any) -> float:
-        if isinstance(node, ast.BinOp):
-            return _OPERATORS[type(node.op)](of(node.left), of(node.right))
-        return known[node.id] if isinstance(node, ast.Name) else int(node.value)
-
-    return of(ast.parse(dim, mode="eval").body)

@@ -27,7 +27,7 @@ def record(model: Callable[..., Any], *inputs: Tensor) -> Trace:
         recorder.trace.inputs.append(recorder.value(tensor, origin=f"input {k}"))
     with recorder:
         output = model(*inputs)
-    recorder.finish(output, list(leaves(output)))
+    recorder.finish(list(leaves(output)))
     return recorder.trace
 
 
@@ -304,6 +304,16 @@ def test_a_scripted_module_is_one_call() -> None:
     assert len(trace.calls) == 2
     assert descends(trace, trace.results[0][1], trace.inputs[0])
     assert trace.unseen == {"the inside of a scripted module"}
+
+
+def test_what_a_scripted_module_reads_and_gives_is_compared() -> None:
+    """Beside a recorded run it is a call like any other."""
+    scripted = _scripted(nn.Sequential(nn.Linear(L, D), nn.Tanh()))
+    other = torch.randn(N, L)
+    pairs, _ = follow(lambda x: scripted(x), torch.randn(N, L), other)
+    assert [value.shape for value, _ in pairs] == [(N, L), (N, D)]
+    assert torch.equal(pairs[0][1], other)
+    assert torch.equal(pairs[1][1], scripted(other).detach())
 
 
 def _scripted(module: nn.Module) -> Any:
