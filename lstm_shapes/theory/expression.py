@@ -105,8 +105,12 @@ class _Reader:
         self.tensors, self.cell = prediction.tensors, spec.cell
         self.sizes = {"L": call.L, **{name: getattr(spec, name) for name in "QDKRPH"}}
         self.sizes |= {} if call.N is None else {"N": call.N}
-        ends = tuple(length - 1 for length in call.lengths or ())
-        self.rows = {ALL_ROWS: tuple(range(call.N or 0)), LAST_STEPS: ends}
+        self.call = call
+
+    def _rows(self, items: tuple[Any, ...]) -> dict[str, tuple[int, ...]]:
+        """The positions that these stand for; every row only where it is asked for, for N may be a thousand million."""
+        every = range(self.call.N or 0) if ALL_ROWS in items else ()
+        return {ALL_ROWS: tuple(every), LAST_STEPS: tuple(length - 1 for length in self.call.lengths or ())}
 
     def step(self, node: ast.expr, depth: int = 0, kind: str = "") -> Step:
         """What a tree says: a claim, a tensor, its shape, a size or a number; of this kind, if one is given."""
@@ -144,7 +148,7 @@ class _Reader:
                 return add(tensor(left), tensor(right))
             case ast.Subscript(value=x, slice=index):
                 items = tuple(map(self._item, index.elts if isinstance(index, ast.Tuple) else [index]))
-                return getitem(tensor(x), items, self.rows)
+                return getitem(tensor(x), items, self._rows(items))
             case ast.Call(ast.Name(name) | ast.Attribute(ast.Name("torch"), name)) if name in FUNCTIONS:
                 operation, operands = FUNCTIONS[name], []
             case ast.Call(ast.Attribute(x, name)) if name in METHODS:
