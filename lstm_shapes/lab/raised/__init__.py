@@ -12,7 +12,7 @@ from torch import Size, Tensor
 from . import _layers as layers
 from ._contracts import function
 from ._layers import packing
-from ._raised import Explanation, Raised
+from ._raised import Explanation, Raised, arguments_of
 
 __all__ = ["Explanation", "Raised", "explained"]
 
@@ -38,19 +38,15 @@ def explained(raised: Raised) -> Explanation:
 def refused(raised: Raised) -> Explanation | None:
     """What a library or the program itself refused: the tensors that it was given."""
     given, spelling = _tensors(raised), raised.spelling
-    frame = spelling.frames[-1] if spelling.frames else None
     if not given:
         return None
-    who = spelling.function
-    if not who and frame is not None and frame is not spelling.frame:
-        who = frame.f_code.co_name
+    who = spelling.function or (spelling.beyond[-1].f_code.co_name if spelling.beyond else "the program")
     values = [value for tensor in given.values() if (value := raised.value(tensor)) is not None]
     measured = "it was given " + ", ".join(f"{name} {raised.shape(tensor)}" for name, tensor in given.items())
     products = raised.products(*values)
     measured += f"; {products}" if products else ""
     code = "LS111" if values and raised.from_layer(*values) is not None else "LS113"
-    title = f"{who} raises {_first(raised)}" if who else f"the program raises {_first(raised)}"
-    return Explanation(code, title, measured, operands=values)
+    return Explanation(code, f"{who} raises {_first(raised)}", measured, operands=values)
 
 
 def _first(raised: Raised) -> str:
@@ -61,13 +57,11 @@ def _first(raised: Raised) -> str:
 def _tensors(raised: Raised) -> dict[str, Tensor]:
     """The tensors that the failing line handled, by name: what it passed on, what its expression names."""
     spelling, found = raised.spelling, dict[str, Tensor]()
-    frame = spelling.frames[-1] if spelling.frames else None
     named = list(spelling.mentioned())
-    if frame is None or frame is not spelling.frame:
+    if spelling.frame is None or spelling.beyond:
         named += [(f"argument {k}", v) for k, v in enumerate(raised.module.args)] if raised.module is not None else []
-    elif frame.f_code.co_name != "<module>":
-        code = frame.f_code
-        named += [(name, frame.f_locals.get(name)) for name in code.co_varnames[: code.co_argcount]]
+    elif spelling.frame.f_code.co_name != "<module>":
+        named += arguments_of(spelling.frame).items()
     for name, value in named:
         nested = isinstance(value, (tuple, list)) and not isinstance(value, Size)
         for word, one in [(f"{name}[{k}]", one) for k, one in enumerate(value)] if nested else [(name, value)]:

@@ -710,18 +710,14 @@ def _nearby(raised: Raised, value: Value, loss: bool) -> Iterator[Change]:
 
 def _changed(contract: Contract, faulty: list[Value]) -> Iterator[Try]:
     """Changes of one operand that the contract allows; the call has to run with them."""
-    raised, call, known = contract.raised, contract.call, contract.named()
+    raised, call = contract.raised, contract.call
     values = list(dict.fromkeys(one.value for one in contract.operands if one.value) if contract.ways else call.inputs)
-    right = contract.fits(known)
+    right = contract.fits(contract.named())
     types = right or not contract.ways or is_loss(call.name) or TYPES.search(raised.message) is not None
     for value in values:
         if value.parameter:
             continue
-        edits = [Change(), *_numbers(value)]
-        for one in _candidates(contract, value, values) if not right else ():
-            axes = _axes_after(raised, value, one)
-            if not contract.ways or (axes is not None and contract.fits(known | {value.index: axes})):
-                edits.append(one)
+        edits = [Change(), *_numbers(value), *(() if right else _fitting(contract, value, values))]
         others = {other.tensor.dtype for other in call.inputs if other is not value}
         for edit, cast in product(edits, [Change(), *(_casts(value, others) if types else ())]):
             if not edit.text and not cast.text:
@@ -734,8 +730,9 @@ def _changed(contract: Contract, faulty: list[Value]) -> Iterator[Try]:
             yield Try(text, partial(raised.runs, call, does), rank)
 
 
-def _candidates(contract: Contract, value: Value, values: list[Value]) -> Iterator[Change]:
-    raised, call = contract.raised, contract.call
+def _fitting(contract: Contract, value: Value, values: list[Value]) -> Iterator[Change]:
+    """The changes of an operand with which the contract is kept."""
+    raised, call, known = contract.raised, contract.call, contract.named()
     if not contract.ways:
         # What an unknown function wants of its axes is not known; a module of torch's has one input.
         module = call.owner is not None and call.line is None
@@ -745,15 +742,12 @@ def _candidates(contract: Contract, value: Value, values: list[Value]) -> Iterat
     ranks, loss = [len(v.shape) for v in values], is_loss(call.name)
     most = max(ranks) if elementwise or len(set(ranks)) > 1 else 5
     moves = raised.is_state(value) or call.name not in JOINS
-    for one in _shapes(raised, value, most, elementwise, loss):
-        if moves or not one.text.startswith((".transpose", ".permute", ".movedim")):
+    shapes = _shapes(raised, value, most, elementwise, loss)
+    tried = [one for one in shapes if moves or not one.text.startswith((".transpose", ".permute", ".movedim"))]
+    for one in [*tried, *(_flat(value) if loss else ()), *_nearby(raised, value, loss)]:
+        try:
+            axes = axes_of(one.does(raised.axes.tensor(value)))
+        except Exception:  # a change that the tensor does not take
+            continue
+        if contract.fits(known | {value.index: axes}):
             yield one
-    yield from _flat(value) if loss else ()
-    yield from _nearby(raised, value, loss)
-
-
-def _axes_after(raised: Raised, value: Value, change: Change) -> Axes | None:
-    try:
-        return axes_of(change.does(raised.axes.tensor(value)))
-    except Exception:  # a change that the tensor does not take
-        return None

@@ -121,12 +121,11 @@ class Spelling:
         while step is not None:
             steps.append(step)
             step = step.tb_next
-        self.frames = [step.tb_frame for step in steps]
-        files = [frame.f_code.co_filename for frame in self.frames]
+        files = [step.tb_frame.f_code.co_filename for step in steps]
         outside = [k for k, file in enumerate(files) if theirs(file)]
         own = [k for k in outside if not _of_library(files[k])] or outside
         self.depth = own[-1] if own else -1
-        self.beyond = self.frames[self.depth + 1 :]
+        self.beyond = [step.tb_frame for step in steps[self.depth + 1 :]]
         """The frames that the user's line called."""
         self._at = steps[self.depth] if own else None
         self.frame = self._at.tb_frame if self._at is not None else None
@@ -240,6 +239,11 @@ def _of_library(file: str) -> bool:
     return os.path.realpath(file).startswith(_LIBRARIES) or "-packages" + os.sep in file
 
 
+def arguments_of(frame: FrameType) -> dict[str, Any]:
+    """What a function was given by place, under the names that it has for it."""
+    return {name: frame.f_locals.get(name) for name in frame.f_code.co_varnames[: frame.f_code.co_argcount]}
+
+
 # ---------------------------------------------------------------------- the exception
 @dataclass(eq=False)
 class Raised:
@@ -312,8 +316,7 @@ class Raised:
         elif self.call is not None:
             spelling.learn(*substituted((self.call.args, self.call.kwargs), lambda value: value.tensor))
         for frame in spelling.beyond[:1]:
-            code = frame.f_code
-            spelling.learn(tuple(frame.f_locals.get(name) for name in code.co_varnames[: code.co_argcount]), {})
+            spelling.learn(tuple(arguments_of(frame).values()), {})
         spelling.descend(self.trace)
         return spelling
 
