@@ -104,7 +104,7 @@ class Spec:
         self._set("proj_size", whole("P (proj_size)", self.proj_size, at_least=0))
         for name, rule, holds, hint in self._rules():
             if not holds:
-                raise SpecError(name, rule, getattr(self, "proj_size" if name.startswith("P ") else name), hint)
+                raise SpecError("P (proj_size)" if name == "proj_size" else name, rule, getattr(self, name), hint)
         self._set("dropout", float(self.dropout))
         if self.kind.step:
             # A cell has no time axis for batch_first to move; one spelling keeps equality meaningful.
@@ -113,10 +113,10 @@ class Spec:
     def _rules(self) -> Iterator[tuple[str, str, bool, str]]:
         """What is left to hold once sizes are sizes: field, rule, whether it holds, what to do."""
         P, D, cell, kind, dropout = self.proj_size, self.D, self.cell, self.kind, self.dropout
-        yield "P (proj_size)", f"below D = {D} (0 for no projection)", P < D, "A projection makes h narrower than c"
+        yield "proj_size", f"below D = {D} (0 for no projection)", P < D, "A projection makes h narrower than c"
         yield "dropout", "a number from 0 to 1", isinstance(dropout, (int, float)) and not isinstance(dropout, bool), ""
         yield "dropout", "a probability from 0 to 1", 0 <= dropout <= 1, ""  # also false for nan
-        yield "P (proj_size)", f"0 for {cell}", not P or kind.projects, "Only LSTM projects"
+        yield "proj_size", f"0 for {cell}", not P or kind.projects, "Only LSTM projects"
         allowed = kind.nonlinearities or ("tanh",)
         known = isinstance(self.nonlinearity, str) and self.nonlinearity in allowed
         yield "nonlinearity", f"{' or '.join(map(repr, allowed))} for {cell}", known, ""
