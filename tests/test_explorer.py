@@ -22,8 +22,7 @@ from hypothesis import strategies as st
 
 import lstm_shapes as ls
 from lstm_shapes import _explorer
-from lstm_shapes._explorer.answer import Answer, answer, too_large
-from lstm_shapes._explorer.steps import stepped
+from lstm_shapes._explorer.answer import Answer, answer, stepped, too_large
 from lstm_shapes.display import as_text, number
 from lstm_shapes.pictures import KINDS
 from lstm_shapes.theory.symbols import CELLS, CellKind

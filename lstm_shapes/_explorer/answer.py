@@ -1,12 +1,16 @@
-"""What the explorer shows for the values of its controls, and the sentences that say what to change."""
+"""What the explorer shows for the values of its controls, and the sentences that say what to change.
+
+Of `stepped` alone torch is loaded.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lstm_shapes._views.explanation import explanation_view
 from lstm_shapes.display.html import to_html
@@ -16,7 +20,11 @@ from lstm_shapes.explanation import Explanation, explain
 from lstm_shapes.language import language, say, speaking
 from lstm_shapes.pictures import Picture
 from lstm_shapes.theory.expression import Expression
+from lstm_shapes.theory.spec import Spec
 from lstm_shapes.theory.symbols import CELLS
+
+if TYPE_CHECKING:
+    from lstm_shapes.lab.gates.trace import GateTrace
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,3 +177,37 @@ def _in_lines(error: LstmShapesError) -> str:
     """The sentence, and the grammar that comes with it in lines of its own."""
     hint = str(getattr(error, "hint", "")).strip()
     return str(error).replace(f" {hint}", f"\n{hint}") if "\n" in hint else str(error)
+
+
+# ---- one step of a real layer in numbers
+
+
+def stepped(spec: Spec, L: int, *, layer: int = 0, direction: int = 0, t: int = 0, d: int = 0) -> str:
+    """HTML: gates and states of unit d of a real layer over time, and step t of them written out. Loads torch.
+
+    >>> page = stepped(Spec(3, 5), 4, t=2, d=1)
+    >>> "unit d=1 of layer 0" in page, "unit d=1 is row" in page
+    (True, True)
+    """
+    from lstm_shapes._views.measured import step_view, strip
+    from lstm_shapes.lab.proof import one_thread_if_small
+
+    with one_thread_if_small(0):  # of layers that are small enough, several would wait for each other
+        trace = _trace(spec, L)
+        step = trace.step(layer, direction, t, 0, d)
+    with speaking():
+        page = step_view(step)
+        entering, equations, rows = page.blocks
+        drawn = strip(trace[layer, direction], t, d)
+        shown = Page(page.title, page.subtitle, (equations, rows, entering), lambda: drawn).glossed()
+        return to_html(shown, inline=True)
+
+
+@lru_cache(maxsize=4)
+def _trace(spec: Spec, L: int) -> GateTrace:
+    """One sequence, without a batch: layer and numbers follow from the seed 0."""
+    from lstm_shapes.lab.gates import gates
+    from lstm_shapes.lab.run import run
+
+    ran = run(spec, N=None, seed=0) if spec.kind.step else run(spec, N=None, L=L, seed=0)
+    return gates(ran.layer, ran.X)

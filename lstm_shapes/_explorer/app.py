@@ -22,7 +22,7 @@ def _():
 
     import marimo as mo
 
-    from lstm_shapes._explorer.answer import answer, too_large
+    from lstm_shapes._explorer.answer import answer, stepped, too_large
     from lstm_shapes.language import language, say
     from lstm_shapes.pictures import KINDS
     from lstm_shapes.theory.symbols import CELLS, SYMBOLS
@@ -35,7 +35,7 @@ def _():
 
     # What is to be remembered when controls are made again: the last highlight that was drawn, and the step.
     last = {"lit": "", "t": 0, "layer": 0, "direction": 0, "d": 0}
-    return CELLS, KINDS, SYMBOLS, answer, last, mo, region, say, too_large
+    return CELLS, KINDS, SYMBOLS, answer, last, mo, region, say, stepped, too_large
 
 
 # Shown where they are made: a cell that used `controls` to show them would run, and send them, at every move.
@@ -158,7 +158,7 @@ def _(answered, last, mo, region, say, stepping, too_large):
 
 
 @app.cell
-def _(answered, last, mo, region, say, stepping, steps, too_large):
+def _(answered, last, mo, region, say, stepped, stepping, steps, too_large):
     if not stepping():
         _shown = answered.rest
     elif steps is None:
@@ -166,7 +166,7 @@ def _(answered, last, mo, region, say, stepping, steps, too_large):
     else:
         last.update(steps.value)
         with mo.status.spinner(say("loading torch"), remove_on_exit=True):
-            from lstm_shapes._explorer.steps import stepped
+            from lstm_shapes._views import measured  # noqa: F401
 
         _at = {name: last[name] for name in ("layer", "direction", "t", "d")}
         _shown = stepped(answered.explanation.spec, answered.explanation.call.L, **_at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import Any
 
 from lstm_shapes.display import brief, number, view
 from lstm_shapes.display.page import Block, Cell, Column, Drawing, Lines, Mark, Page, Sheet, code, tick
@@ -13,7 +14,7 @@ from lstm_shapes.lab.run import Run
 from lstm_shapes.language import say
 from lstm_shapes.theory.spec import gate_rows, headline, suffix
 
-from .canvas import Canvas, ends
+from .canvas import Canvas, chosen, ends
 from .pictures import overview
 from .titles import number_of_bytes, place, sizes, subtitle
 
@@ -247,3 +248,36 @@ def _map_svg(heatmap: HeatMap) -> str:
         canvas.square(bar + i * 12, bottom + 34, 12, 16, low + (high - low) * i / 20, reach)
     canvas.text(bar + 21 * 12 + 8, bottom + 46, brief(high), "l-quiet")
     return canvas.document(heatmap.title, heatmap.caption, bottom + 66)
+
+
+def strip(cell: CellTrace, t: int, d: int) -> str:
+    """Unit d of each gate and state: step t in front, where a phone has it in sight, then all; step 0 is there anyway.
+
+    The deeper a square the larger its number; orange is negative.
+    """
+    room, wide, high, left, top = 24, 64, 30, 48, 62
+    values: dict[str, Any] = {name: cell.values[name][:, 0].detach() for name in cell.names}
+    values = {name: found[:, d].tolist() for name, found in values.items() if d < found.shape[1]}
+    steps = chosen(len(values[cell.names[0]]), room, (t,))
+    title = say("strip", d=str(d), where=place(cell.spec, cell.layer, cell.direction))
+    canvas, bottom = Canvas(), top + len(values) * high
+    canvas.text(20, 28, title, "l-title")
+    for row, name in enumerate(values):
+        canvas.text(24, top + row * high + 20, name, "l-code l-strong")
+    x: float = left
+    first = (t, None) if t else ()
+    for at, s in enumerate((*first, *steps)):
+        if s is None:
+            canvas.text(x + 10, top - 8, "" if first and at == 1 else "⋯", "l-quiet", "middle")
+            x += 20
+            continue
+        canvas.text(x + wide / 2, top - 8, f"t={s}", "l-code l-strong" if s == t else "l-quiet", "middle")
+        for row, numbers in enumerate(values.values()):
+            label, ink = f"{numbers[s]:.2f}".replace("-", "−"), "l-code l-strong" if s == t else "l-code"
+            canvas.square(x, top + row * high, wide, high, max(-1.0, min(1.0, numbers[s])), 2, label, ink)
+        if s == t:
+            canvas.box(x, top - 1, wide, bottom - top + 2, "l-last", radius=3)
+        x += wide
+    now = ", ".join(f"{name} = {number(numbers[t])}" for name, numbers in values.items())
+    told = say("strip at", title=title, t=str(t), values=now)
+    return canvas.document(title, told, bottom + 16)
