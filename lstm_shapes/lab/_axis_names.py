@@ -17,7 +17,7 @@ from lstm_shapes.lab._words import named_shape
 from lstm_shapes.lab.tensors import AnnotatedTensor
 from lstm_shapes.lab.trace import KERNELS, Call, Trace, Value, substituted
 from lstm_shapes.language import say
-from lstm_shapes.theory._axis_rules.reshaping import Scramble
+from lstm_shapes.theory._axis_rules.positions import Scramble
 from lstm_shapes.theory.axes import (
     UNKNOWN,
     Atom,

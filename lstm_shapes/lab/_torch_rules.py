@@ -21,8 +21,8 @@ from torch.utils.weak import WeakIdKeyDictionary
 from lstm_shapes.errors import ScrambledAxesWarning
 from lstm_shapes.lab._private import pointwise_operators
 from lstm_shapes.language import speaking
-from lstm_shapes.theory._axis_rules.indexing import Key, Picks
-from lstm_shapes.theory._axis_rules.reshaping import Scramble
+from lstm_shapes.theory._axis_rules.joining import Key, Picks
+from lstm_shapes.theory._axis_rules.positions import Scramble
 from lstm_shapes.theory._axis_rules.table import RULES, Plain, Rule
 from lstm_shapes.theory.axes import Atom, Axes, Axis, forget, made, whole
 
@@ -189,8 +189,6 @@ def answer(
     nothing: list[Axes | None] = [None] * len(tensors_in(out))
     if rule is None:
         return nothing
-    if not args and "input" in kwargs:  # torch's word for the first operand, which rules call by its place
-        args, kwargs = (kwargs["input"],), {name: value for name, value in kwargs.items() if name != "input"}
     everything = (*args, *kwargs.values())
     each = [one for value in everything for one in (value if isinstance(value, tuple | list) else [value])]
     sources = [named for value in each if (named := axes(value)) is not None]
@@ -202,7 +200,10 @@ def answer(
     try:
         given = [(_key if at in keys else _operand)(value, axes) for at, value in enumerate(values)]
         more = {name: (_key if name in keys else _operand)(one, axes) for name, one in kwargs.items() if name != "out"}
-        if rule.needs_axes and not isinstance(next(iter([*given, *more.values()])), Axes):
+        if not given and "input" in more:  # torch's word for the first operand, which rules call by its place
+            given.append(more.pop("input"))
+        given, more = rule.bound(given, more)
+        if rule.needs_axes and not isinstance(given[0], Axes):
             return nothing
         if rule.wants_out:
             more["out"] = tuple(out.shape) if isinstance(out, Tensor) else [tuple(one.shape) for one in tensors_in(out)]

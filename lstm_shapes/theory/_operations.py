@@ -16,7 +16,7 @@ from typing import Any
 
 from lstm_shapes.errors import ShapeError
 
-from ._axis_rules.indexing import Picks
+from ._axis_rules.joining import Picks
 from ._axis_rules.table import RULES
 from .axes import Axes, forget
 

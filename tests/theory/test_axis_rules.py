@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from lstm_shapes.theory._axis_rules import combining, indexing, joining, positions, reshaping, sequences
+from lstm_shapes.theory._axis_rules import combining, joining, positions
 from lstm_shapes.theory._axis_rules.positions import pick
 from lstm_shapes.theory._axis_rules.table import RULES, Plain, describing
 from lstm_shapes.theory.axes import Axes, Axis, Naming, Steps, blanks, forget, made, shifted, unnamed
@@ -44,10 +44,10 @@ def test_a_product_whose_factors_nobody_gave_is_whole_or_unknown() -> None:
     assert h[0].atoms[0].origin.opaque
     assert positions.flip(h, (0,)).names == ("K·R", "N")
     assert positions.take(h, 0, range(0, 6, 2)).names == ("?", "N")
-    assert reshaping.reshape(h, (3, 2, 4))[0].names == ("?", "?", "N")
-    assert positions.select(reshaping.reshape(h, (3, 2, 4))[0], 1, 0).names == ("?", "N")
+    assert positions.reshape(h, (3, 2, 4))[0].names == ("?", "?", "N")
+    assert positions.select(positions.reshape(h, (3, 2, 4))[0], 1, 0).names == ("?", "N")
     assert joining.stack([positions.select(h, 0, at) for at in (0, 2, 4)]).names == ("?", "N")
-    assert indexing.index(h, slice(-1, None)).names == ("K·R", "N")
+    assert joining.index(h, slice(-1, None)).names == ("K·R", "N")
 
 
 @pytest.mark.parametrize(
@@ -78,11 +78,11 @@ def test_slices_without_tensors() -> None:
     """The table of slices that every explanation shows needs no torch."""
     plain = Axes.of("N L D", (2, 20, 256))
     every = slice(None)
-    assert repr(indexing.index(plain, (every, -1, every))) == "(N=2, D=256)"
-    assert repr(indexing.index(plain, (every, slice(-1, None)))) == "(N=2, L=1, D=256)"
-    assert repr(indexing.index(plain, -1)) == "(L=20, D=256)"
-    assert repr(indexing.index(plain, (..., None, 0))) == "(N=2, L=20, 1)"
-    assert repr(indexing.index(plain, indexing.Picks((4,)))) == "(?=4, L=20, D=256)"
+    assert repr(joining.index(plain, (every, -1, every))) == "(N=2, D=256)"
+    assert repr(joining.index(plain, (every, slice(-1, None)))) == "(N=2, L=1, D=256)"
+    assert repr(joining.index(plain, -1)) == "(L=20, D=256)"
+    assert repr(joining.index(plain, (..., None, 0))) == "(N=2, L=20, 1)"
+    assert repr(joining.index(plain, joining.Picks((4,)))) == "(?=4, L=20, D=256)"
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,10 @@ def test_reshapes_that_mix_nothing_by_mistake(before: str, sizes: tuple[int, ...
     """Whole axes, axes of size 1, one axis cut, frames stacked, heads folded into the batch: no warning."""
     words = [word.split("=") for word in before.split()]
     axes = Axes.of([name for name, _ in words], [int(size) for _, size in words])
-    found, scramble = reshaping.reshape(axes, sizes)
+    found, scramble = positions.reshape(axes, sizes)
     assert repr(found) == after
     assert scramble is None
-    assert reshaping.reshape(axes, axes.sizes)[1] is None
+    assert positions.reshape(axes, axes.sizes)[1] is None
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_scrambles_say_what_was_meant(before: str, sizes: tuple[int, ...], mixed
     """The axes that were mixed, and the permute that keeps them apart where there is one."""
     words = [word.split("=") for word in before.split()]
     axes = Axes.of([name for name, _ in words], [int(size) for _, size in words])
-    found, scramble = reshaping.reshape(axes, sizes)
+    found, scramble = positions.reshape(axes, sizes)
     assert scramble is not None
     assert scramble.mixed == mixed
     assert "?" in found.names
@@ -134,12 +134,12 @@ def test_scrambles_say_what_was_meant(before: str, sizes: tuple[int, ...], mixed
 
 def test_heads_that_are_not_moved_back_scramble() -> None:
     """(N, heads, L, width) joined without its transpose mixes steps with heads; with it, it is D again."""
-    heads, _ = reshaping.reshape(Axes.of("N L D", (2, 20, 6)), (2, 20, 3, 2))
+    heads, _ = positions.reshape(Axes.of("N L D", (2, 20, 6)), (2, 20, 3, 2))
     moved = positions.transpose(heads, 1, 2)
-    _, scramble = reshaping.reshape(moved, (2, 20, 6))
+    _, scramble = positions.reshape(moved, (2, 20, 6))
     assert scramble is not None
     assert (scramble.mixed, scramble.permute) == (("D", "L"), (0, 2, 1, 3))
-    assert reshaping.reshape(positions.transpose(moved, 1, 2), (2, 20, 6))[0].names == ("N", "L", "D")
+    assert positions.reshape(positions.transpose(moved, 1, 2), (2, 20, 6))[0].names == ("N", "L", "D")
 
 
 def test_joining_without_identity_keeps_only_samples_and_steps() -> None:
@@ -158,12 +158,13 @@ def test_the_rest_of_the_table_without_tensors() -> None:
     """Reductions of a scalar, attention over plain keys, cells fed plain steps."""
     assert combining.reduce(Axes(), 0) == Axes()
     assert positions.transpose(Axes(), 0, 0) == Axes()
-    assert repr(combining.attention(Axes.of("N L D", (2, 5, 8)), (2, 7, 8), (2, 7, 3))) == "(N=2, L=5, ?=3)"
+    attention = RULES["scaled_dot_product_attention"].function
+    assert repr(attention(Axes.of("N L D", (2, 5, 8)), (2, 7, 8), (2, 7, 3))) == "(N=2, L=5, ?=3)"
     state = Axes.of("N D", (2, 8))
     weight = Plain((32, 3))
-    assert sequences.cell((2, 3), [state, state], weight, out=[(2, 8), (2, 8)]) == state
-    assert sequences.cell((2, 3), None, weight, out=(2, 8)) is None
-    assert sequences.recurrent((2, 3), [], [weight], True, 1, 0.0, True, False, True, out=[(2, 8), (1, 8)]) is None
+    assert combining.cell((2, 3), [state, state], weight, out=[(2, 8), (2, 8)]) == state
+    assert combining.cell((2, 3), None, weight, out=(2, 8)) is None
+    assert combining.recurrent((2, 3), [], [weight], True, 1, 0.0, True, False, True, out=[(2, 8), (1, 8)]) is None
 
 
 def test_rules_take_no_memory_in_the_size_of_an_axis() -> None:
@@ -235,29 +236,29 @@ def test_what_is_written_elsewhere_takes_the_name_of_the_axis() -> None:
     x = Axes.of("N L D", (4, 4, 3))
     one, other = positions.select(x, 1, 0), positions.select(x, 1, 2)
     every = slice(None)
-    assert indexing.written(x, (every, 0), one).names == ("N", "L", "D")
-    assert indexing.written(x, (every, 0), other).names == ("N", "?", "D")
-    assert indexing.written(x, (every, 0), positions.flip(one, 0)).names == ("?", "?", "?")
-    assert indexing.written(x, (every, slice(0, 2)), positions.take(x, 1, range(2, 4))).names == ("N", "?", "D")
-    assert indexing.written(x, (every, slice(0, 2)), positions.take(x, 1, range(2))).names == ("N", "L", "D")
-    assert indexing.written(x, (indexing.Picks((2,), (0, 1)),), positions.take(x, 0, range(2))).names == ("N", "L", "D")
-    assert indexing.written(x, (indexing.Picks((2,), (0, 1)),), positions.take(x, 0, range(2, 4))).names == (
+    assert joining.written(x, (every, 0), one).names == ("N", "L", "D")
+    assert joining.written(x, (every, 0), other).names == ("N", "?", "D")
+    assert joining.written(x, (every, 0), positions.flip(one, 0)).names == ("?", "?", "?")
+    assert joining.written(x, (every, slice(0, 2)), positions.take(x, 1, range(2, 4))).names == ("N", "?", "D")
+    assert joining.written(x, (every, slice(0, 2)), positions.take(x, 1, range(2))).names == ("N", "L", "D")
+    assert joining.written(x, (joining.Picks((2,), (0, 1)),), positions.take(x, 0, range(2))).names == ("N", "L", "D")
+    assert joining.written(x, (joining.Picks((2,), (0, 1)),), positions.take(x, 0, range(2, 4))).names == (
         "?",
         "?",
         "?",
     )
-    assert indexing.written(x, (every, 0), 1.0) == x
-    assert indexing.written(blanks((4, 5, 3)), (every,), Axes.of("L D", (5, 3))).names == ("?", "L", "D")
-    assert indexing.written(x, (every,), Axes((x[2],))).names == ("N", "L", "D")
-    assert indexing.written(x, None, one).names == ("?", "?", "?")
+    assert joining.written(x, (every, 0), 1.0) == x
+    assert joining.written(blanks((4, 5, 3)), (every,), Axes.of("L D", (5, 3))).names == ("?", "L", "D")
+    assert joining.written(x, (every,), Axes((x[2],))).names == ("N", "L", "D")
+    assert joining.written(x, None, one).names == ("?", "?", "?")
 
 
 def test_what_is_gathered_is_chosen_along_one_axis() -> None:
     """The others are whole, or begin as they did."""
     x = Axes.of("N L D", (2, 5, 3))
     for dim in (1, -2):
-        assert indexing.gather(x, dim, out=(2, 4, 3)) == Axes.of("N ? D", (2, 4, 3))
-        assert indexing.gather(x, dim, out=(1, 5, 2)) == Axes.of("N ? D", (1, 5, 2))
+        assert joining.gather(x, dim, out=(2, 4, 3)) == Axes.of("N ? D", (2, 4, 3))
+        assert joining.gather(x, dim, out=(1, 5, 2)) == Axes.of("N ? D", (1, 5, 2))
 
 
 def test_a_loss_is_one_number_or_one_for_each_target() -> None:
@@ -282,10 +283,10 @@ def test_composites_agree_factor_by_factor() -> None:
 def test_a_tensor_of_one_position_leaves_the_axis_its_name() -> None:
     """Where its value is known; several of them are one new axis."""
     x, every = Axes.of("N L D", (2, 5, 3)), slice(None)
-    assert indexing.index(x, (every, indexing.Picks((1,), (3,)))) == Axes.of("N L D", (2, 1, 3))
-    assert indexing.index(x, (every, indexing.Picks((1,)))) == Axes.of("N 1 D", (2, 1, 3))
-    assert indexing.index(x, (every, indexing.Picks((1, 1), (3,)))).sizes == (2, 1, 1, 3)
-    assert indexing.index(x, (indexing.Picks((1,), (1,)), indexing.Picks((1,), (3,)))) == Axes.of("1 D", (1, 3))
+    assert joining.index(x, (every, joining.Picks((1,), (3,)))) == Axes.of("N L D", (2, 1, 3))
+    assert joining.index(x, (every, joining.Picks((1,)))) == Axes.of("N 1 D", (2, 1, 3))
+    assert joining.index(x, (every, joining.Picks((1, 1), (3,)))).sizes == (2, 1, 1, 3)
+    assert joining.index(x, (joining.Picks((1,), (1,)), joining.Picks((1,), (3,)))) == Axes.of("1 D", (1, 3))
 
 
 def test_of_two_axes_of_one_name_the_first_stays() -> None:
@@ -323,16 +324,16 @@ def test_a_buffer_and_its_views_are_called_as_what_is_written() -> None:
     x, every = Axes.of("N L D", (2, 5, 3)), slice(None)
     buffer = blanks((2, 5, 3))
     row = positions.select(buffer, 0, 0)
-    assert indexing.written(buffer, (every, every), x).names == ("N", "L", "D")
+    assert joining.written(buffer, (every, every), x).names == ("N", "L", "D")
     assert row.names == ("L", "D")
-    half = indexing.written(blanks((2, 5, 3)), (every, slice(1, 3)), positions.take(x, 1, range(1, 3)))
+    half = joining.written(blanks((2, 5, 3)), (every, slice(1, 3)), positions.take(x, 1, range(1, 3)))
     assert half == Axes.of("N L D", (2, 5, 3))
     wide = Axes.of("N R·D", (2, 6), R=2)
-    assert indexing.written(blanks((2, 6)), (every, every), wide) == wide
-    assert indexing.written(blanks((2, 8)), (every, slice(0, 6)), wide).names == ("N", "?")
+    assert joining.written(blanks((2, 6)), (every, every), wide) == wide
+    assert joining.written(blanks((2, 8)), (every, slice(0, 6)), wide).names == ("N", "?")
     sliced = blanks((2, 5, 3))
     for t in range(5):
-        sliced = indexing.written(sliced, (every, slice(t, t + 1)), positions.unsqueeze(positions.select(x, 1, t), 1))
+        sliced = joining.written(sliced, (every, slice(t, t + 1)), positions.unsqueeze(positions.select(x, 1, t), 1))
     assert sliced.names == ("N", "L", "D")
 
 
@@ -342,7 +343,7 @@ def test_a_buffer_and_its_views_are_called_as_what_is_written() -> None:
 def lstm(x: Axes, hx: list[Axes], batch_first: bool = True) -> None:
     N, L = x.sizes[:2] if batch_first else x.sizes[1::-1]
     out = [(*x.sizes[:2], 8), (2, N, 8), (2, N, 8)]
-    sequences.recurrent(x, hx, [Plain((32, x.sizes[-1]))], True, 2, 0.0, True, False, batch_first, out=out)
+    combining.recurrent(x, hx, [Plain((32, x.sizes[-1]))], True, 2, 0.0, True, False, batch_first, out=out)
 
 
 @pytest.mark.parametrize(("batch_first", "expected"), [(True, ("N", "L", "Q")), (False, ("L", "N", "Q"))])
@@ -413,14 +414,14 @@ def test_a_cell_and_packed_data_name_what_they_read() -> None:
     """A step of a cell has no L; the sequences and steps inside packed data are those of the rows."""
     naming = Naming()
     x, rows = unnamed(naming, (4, 7)), unnamed(naming, (4, 5, 7))
-    sequences.cell(x, None, Plain((32, 7)), out=(4, 8))
+    combining.cell(x, None, Plain((32, 7)), out=(4, 8))
     assert x.names == ("N", "Q")
-    packed, _ = sequences.pack(rows, (4,), True, out=[(9, 7), (5,)]) or ()
+    packed, _ = combining.pack(rows, (4,), True, out=[(9, 7), (5,)]) or ()
     assert isinstance(packed, Axes)
-    sequences.recurrent(packed, (5,), [], [Plain((32, 7))], True, 1, 0.0, True, False, out=[(9, 8), (1, 4, 8)])
+    combining.recurrent(packed, (5,), [], [Plain((32, 7))], True, 1, 0.0, True, False, out=[(9, 8), (1, 4, 8)])
     assert rows.names == ("N", "L", "Q")
     with_step = positions.select(unnamed(naming, (4, 5, 7)), 1, 0)
-    sequences.cell(with_step, None, Plain((32, 7)), out=(4, 8))
+    combining.cell(with_step, None, Plain((32, 7)), out=(4, 8))
     assert with_step.names == ("N", "Q")
 
 
@@ -428,13 +429,13 @@ def test_a_cell_and_packed_data_name_what_they_read() -> None:
 def test_packed_rows_are_padded_back(batch_first: bool) -> None:
     """To the N and L that they had; L may be cut to the longest row, and is unknown where it grew."""
     rows = Axes.of("N L Q" if batch_first else "L N Q", (4, 5, 7) if batch_first else (5, 4, 7))
-    packed, _ = sequences.pack(rows, (4,), batch_first, out=[(9, 7), (5,)]) or ()
+    packed, _ = combining.pack(rows, (4,), batch_first, out=[(9, 7), (5,)]) or ()
     assert isinstance(packed, Axes)
     assert repr(packed) == "(T=9, Q=7)"
 
     def padded(N: int, L: int, data: Axes = packed) -> tuple[str, ...]:
         sizes = (N, L, 7) if batch_first else (L, N, 7)
-        found, _ = sequences.pad_packed(data, (5,), batch_first, 0.0, L, out=[sizes, (N,)]) or ()
+        found, _ = combining.pad_packed(data, (5,), batch_first, 0.0, L, out=[sizes, (N,)]) or ()
         assert isinstance(found, Axes)
         assert found.sizes == sizes
         assert bool(found.fixed) is (N == 3)  # whole rows stand nowhere; of others their sequences are gone
@@ -476,12 +477,12 @@ def test_a_walk_says_where_an_axis_was_padded(pad: tuple[int, int], out: int, na
     x = Axes.of("N D", (4, 8))
     token = describing.set(True)
     try:
-        padded = sequences.pad(x, pad, out=(4, out))
+        padded = combining.pad(x, pad, out=(4, out))
         assert (padded.names, padded.sizes) == (("N", name), (4, out))
     finally:
         describing.reset(token)
-    assert sequences.pad(x, pad, out=(4, out)).names == ("N", "D" if name == "D" else "?")
-    assert sequences.pad(x, (0, 0, *pad), out=(4 + sum(pad), 8)).names[1] == "D"
+    assert combining.pad(x, pad, out=(4, out)).names == ("N", "D" if name == "D" else "?")
+    assert combining.pad(x, (0, 0, *pad), out=(4 + sum(pad), 8)).names[1] == "D"
 
 
 def test_weights_of_attention_are_named_where_heads_were_averaged() -> None:
@@ -505,7 +506,7 @@ def test_windows_leave_an_axis_that_keeps_its_size(spatial: int) -> None:
     for kind in ("max_pool", "avg_pool", "lp_pool", "adaptive_avg_pool", "adaptive_max_pool"):
         pooled = RULES[f"{kind}{spatial}d"].function(x, out=out)
         assert (pooled.names, pooled.sizes) == (("N", "C", "?", *x.names[3:]), out)
-    convolved = RULES[f"conv{spatial}d"].function(x, Plain((6, 6, 3)), out=(2, 6, *out[2:]))
+    convolved = RULES[f"conv{spatial}d"].function(x, Plain((6, 6, 3, 3, 3)[: 2 + spatial]), out=(2, 6, *out[2:]))
     assert convolved.names == ("N", "?", "?", *x.names[3:])
 
 

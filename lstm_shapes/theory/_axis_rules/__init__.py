@@ -1,3 +1,3 @@
 """What operations do to axes: pure functions from axes to axes, entered in one table under torch's names."""
 
-from . import combining, indexing, joining, positions, reshaping, sequences  # noqa: F401
+from . import combining, joining, positions  # noqa: F401

@@ -1,18 +1,26 @@
-"""Operations that visit positions of axes and compute nothing: permute, squeeze, select, flip, roll, repeat, …
+"""Operations that visit positions of axes and compute nothing: permute, select, flip, repeat, …, and reshape.
 
-`pick` is under all of them: what an axis is called when only these positions are visited, in this order. A single
+`pick` is under most of them: what an axis is called when only these positions are visited, in this order. A single
 atom keeps its name as long as every step changes the coordinate. A composite keeps its names where the positions are
 again a row-major product: a half of R·D is D, every second of K·R is K. Anything else is `?`.
+
+A reshape flattens the atoms in row-major order and cuts again at the new sizes. Cuts that fall between atoms give
+names: (K·R, N, H) → (K, R, N, H). A cut through an atom gives `?`, and where pieces of different atoms end up in one
+axis, elements of different owners are mixed: `hn.view(N, -1)` is the famous case. The pieces of a cut atom remember
+their whole: heads split off and joined again are D.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import accumulate, combinations, permutations
 from math import prod
+from operator import mul
 from typing import Any
 
+from lstm_shapes.language import say
 from lstm_shapes.theory.axes import (
     COPIES,
     DESCRIBED_COPIES,
@@ -25,15 +33,18 @@ from lstm_shapes.theory.axes import (
     Steps,
     compact,
     factors,
+    fix,
     forgotten,
+    injective,
     joined,
+    settle,
     shifted,
     steady,
     unknown,
     whole,
 )
 
-from .table import Answer, describing, dims_of, resized, rule
+from .table import Answer, describing, dims_of, rule
 
 
 # ---------------------------------------------------------------- positions of one axis
@@ -118,16 +129,15 @@ def take(axes: Axes, dim: int, positions: Steps | None, size: int = 0) -> Axes:
 
 # ---------------------------------------------------------------- axes in another order, more of them, fewer
 @rule("permute")
-def permute(input: Axes, *order: Any, dims: Any = ()) -> Axes:
-    return Axes(tuple(input[dim] for dim in dims_of(*order or (dims,))), input.fixed)
+def permute(input: Axes, *dims: Any) -> Axes:
+    return Axes(tuple(input[dim] for dim in dims_of(*dims)), input.fixed)
 
 
 @rule("transpose swapaxes swapdims")
-def transpose(input: Axes, dim0: int = 0, dim1: int = 0, **other: int) -> Axes:
+def transpose(input: Axes, dim0: int, dim1: int) -> Axes:
     order = list(range(len(input)))
-    a, b = other.get("axis0", dim0), other.get("axis1", dim1)
     if order:
-        order[a], order[b] = order[b], order[a]
+        order[dim0], order[dim1] = order[dim1], order[dim0]
     return permute(input, order)
 
 
@@ -141,10 +151,9 @@ def movedim(input: Axes, source: Any, destination: Any) -> Axes:
 
 
 @rule("squeeze")
-def squeeze(input: Axes, *dims: Any, dim: Any = ()) -> Axes:
+def squeeze(input: Axes, *dims: Any) -> Axes:
     """Axes of size 1 removed: all of them, or those named."""
-    named = dims_of(*dims or (dim,))
-    wanted = {at % len(input) for at in named} if named else set(range(len(input)))
+    wanted = {at % len(input) for at in dims_of(*dims) or range(len(input))}
     gone = [axis for at, axis in enumerate(input) if at in wanted and axis.size == 1]
     rows = [axis for at, axis in enumerate(input) if at not in wanted or axis.size != 1]
     return input.changed(rows, [atom for axis in gone for atom in axis.atoms])
@@ -169,9 +178,8 @@ def narrow(input: Axes, dim: int, start: Any, length: int) -> Axes:
 
 
 @rule("split chunk tensor_split split_with_sizes unsafe_split unsafe_chunk")
-def split(input: Axes, *how: Any, out: Sequence[tuple[int, ...]], dim: int = 0, **_: object) -> Answer:
+def split(input: Axes, how: Any = None, dim: int = 0, *_: object, out: Sequence[tuple[int, ...]]) -> Answer:
     """Pieces of an axis, one after the other; how long each is, is seen in the result."""
-    dim = how[1] if len(how) > 1 else dim
     start, pieces = 0, []
     for sizes in out:
         pieces.append(take(input, dim, range(start, start + sizes[dim])))
@@ -180,9 +188,9 @@ def split(input: Axes, *how: Any, out: Sequence[tuple[int, ...]], dim: int = 0, 
 
 
 @rule("flip")
-def flip(input: Axes, *order: Any, dims: Any = ()) -> Axes:
+def flip(input: Axes, *dims: Any) -> Axes:
     """Axes read backwards: the coordinates are the same, their order is not."""
-    for dim in dims_of(*order or (dims,)):
+    for dim in dims_of(*dims):
         input = take(input, dim, range(input[dim].size)[::-1])
     return input
 
@@ -191,7 +199,7 @@ _RESPELLED: dict[str, Callable[..., Answer]] = {
     "t T H adjoint": lambda x, *_: permute(x, range(len(x))[::-1]) if len(x) <= 2 else None,
     # Windows: which one it is, and the step inside one, run along one coordinate together.
     "Tensor.unfold": lambda x, dim, size, step, *, out: x.changed(
-        (*resized(x, {dim: out[dim % len(x)]}), unknown(size))
+        (*x.put(dim, unknown(out[dim % len(x)])), unknown(size))
     ),
     "mT mH": lambda x, *_: transpose(x, -2, -1),
     "unbind __iter__": lambda x, dim=0: [select(x, dim, at) for at in range(x[dim].size)],
@@ -204,7 +212,7 @@ for _names, _function in _RESPELLED.items():
 
 # ---------------------------------------------------------------- copies
 @rule("expand broadcast_to expand_as")
-def expand(input: Axes, *_: object, out: tuple[int, ...], **__: object) -> Axes:
+def expand(input: Axes, *_: object, out: tuple[int, ...]) -> Axes:
     """Axes of size 1 stretched: stepping along them changes nothing, they lose their name."""
     front = len(out) - len(input)
     pairs = list(zip(input, out[front:], strict=True))
@@ -221,9 +229,9 @@ def _copies(size: int) -> Axis:
 
 
 @rule("repeat tile")
-def repeat(input: Axes, *repeats: Any, dims: Any = (), **other: Any) -> Axes:
+def repeat(input: Axes, *repeats: Any) -> Axes:
     """Whole copies one after the other along each axis."""
-    given = dims_of(*repeats or (other.get("repeats", dims),))
+    given = dims_of(*repeats)
     times = (1,) * (len(input) - len(given)) + given
     front = len(times) - len(input)
     for dim, n in enumerate(times[front:]):
@@ -236,11 +244,174 @@ def repeat(input: Axes, *repeats: Any, dims: Any = (), **other: Any) -> Axes:
 
 
 @rule("repeat_interleave")
-def repeat_interleave(input: Axes, repeats: Any, dim: int | None = None, *, out: tuple[int, ...], **_: object) -> Axes:
+def repeat_interleave(input: Axes, repeats: Any, dim: int | None = None, *_: object, out: tuple[int, ...]) -> Axes:
     """Each position several times in a row: a step may change nothing, so the name goes where `repeats` > 1."""
     if dim is None:
         return Axes((unknown(out[0]),), input.fixed)
     if not isinstance(repeats, int):
-        return resized(input, {dim: out[dim]})
+        return input.changed(input.put(dim, unknown(out[dim])))
     at = tuple(at for at in range(input[dim].size) for _ in range(repeats)) if out[dim] <= MOST else None
     return take(input, dim, at, out[dim])
+
+
+# ---------------------------------------------------------------- other sizes
+FRAMES = "L"
+"""Steps may be stacked on purpose: (N, L, Q) → (N, L/2, 2·Q) is how pyramidal encoders shorten a sequence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scramble:
+    """What a reshape mixed, and the permute that was probably meant."""
+
+    before: Axes
+    sizes: tuple[int, ...]
+    mixed: tuple[str, ...]
+    permute: tuple[int, ...] | None = None
+
+    @property
+    def hint(self) -> str:
+        """The expression that keeps the axes apart: `permute(1, 0, 2).reshape(2, 768)`."""
+        if self.permute is None:
+            return say("keep whole axes")
+        moved = permute(self.before, self.permute)
+        meant, _ = reshape(moved, self.sizes)
+        reshaped = "" if moved.sizes == self.sizes else f".reshape({', '.join(map(str, self.sizes))})"
+        order = ", ".join(map(str, self.permute))
+        return say("scramble meant", code=f".permute({order}){reshaped}", axes=str(meant))
+
+    def __str__(self) -> str:
+        names = self.mixed[0]
+        if self.mixed[1:]:
+            names = say("and", one=", ".join(self.mixed[:-1]), other=self.mixed[-1])
+        return say("scramble", before=str(self.before), sizes=str(self.sizes), names=names, hint=self.hint)
+
+
+def reshape(axes: Axes, sizes: Sequence[int]) -> tuple[Axes, Scramble | None]:
+    """The axes after view or reshape to these sizes (no -1), and what was mixed, if anything.
+
+    >>> reshape(Axes.of("K·R N H", K=3, R=2, N=4, H=5), (3, 2, 4, 5))[0]
+    (K=3, R=2, N=4, H=5)
+    >>> axes, scramble = reshape(Axes.of("K N D", (3, 2, 256)), (2, 768))
+    >>> axes
+    (?=2, ?=768)
+    >>> print(scramble.hint)
+    probably meant: .permute(1, 0, 2).reshape(2, 768), which is (N=2, K·D=768)
+    """
+    sizes = tuple(sizes)
+    if sizes == axes.sizes:
+        return axes, None
+    if 0 in sizes:
+        return Axes(tuple(map(unknown, sizes))), None
+    owners = [(atom, at) for at, axis in enumerate(axes) for atom in axis.atoms]
+    # Where new axes end: before how many elements. An end inside an atom cuts it in two, if both parts come out even.
+    ends = [*accumulate(reversed(sizes), mul, initial=1)][::-1]
+    todo: list[tuple[Atom, int]] = []  # with the number of the owner
+    uneven: set[int] = set()
+    outer = inner = ends[0]
+    for number, (atom, _) in enumerate(owners):
+        outer, inner = inner, inner // atom.size
+        for end in dict.fromkeys(ends):
+            if inner < end < outer and (end % inner or outer % end):
+                uneven.add(end)
+            elif inner < end < outer:
+                part, atom = _split(atom, outer // end)
+                todo.append((part, number))
+                outer = end
+        todo.append((atom, number))
+    todo.reverse()
+    gone = dict(axes.fixed)
+    rows: list[Axis] = []
+    mixes: list[list[tuple[Atom, int]]] = []
+    broken: list[tuple[Atom, int]] = []
+    while len(rows) < len(sizes):
+        start = len(rows)
+        stop = next(at for at in range(start + 1, len(ends)) if ends[at] not in uneven)
+        need = ends[start] // ends[stop]
+        taken = [todo.pop()] if need == 1 and todo and todo[-1][0].size == 1 else []
+        while need > 1:
+            atom, number = todo.pop()
+            if atom.size == 1 and all(owners[beside][1] != owners[number][1] for _, beside in taken[-1:] or todo[-1:]):
+                fix(gone, [atom])  # a size of 1 between two axes belongs to nothing; inside a composite it stays
+            else:
+                taken.append((atom, number))
+                need //= atom.size
+        if stop > start + 1:  # no row-major product fits: all axes up to the next common boundary are mixed
+            rows += map(unknown, sizes[start:stop])
+            fix(gone, [atom for atom, _ in taken], forgotten())
+            broken += taken
+            continue
+        rows.append(_join([atom for atom, _ in taken]))
+        if len({number for _, number in taken}) > 1 and any(atom is not owners[at][0] for atom, at in taken):
+            mixes.append(taken)
+    fix(gone, [atom for atom, _ in todo])
+    after = settle(rows, gone)
+    mixed = {at: owners[at][0] for pieces in (*mixes, broken) for _, at in pieces if owners[at][0].size > 1}
+    meant = _probably(axes, sizes) if len(mixed) > 1 else None
+    # A mistake, or meant? A fold ends with the outer part of an atom, (N, 8 heads of D); it keeps each row's elements
+    # together. Frames are stacked on purpose.
+    heads = [(atom, owners[at][0]) for (atom, at), *_ in mixes]
+    glued = any(atom is not owner and owner.name != FRAMES for atom, owner in heads)
+    if len(mixed) < 2 or not (broken or glued or meant):
+        return after, None
+    return after, Scramble(axes, sizes, tuple(dict.fromkeys(atom.origin.name for atom in mixed.values())), meant)
+
+
+@rule("reshape view view_as reshape_as flatten ravel unflatten _unsafe_view")
+def reshaped(input: Axes, *given: object, out: tuple[int, ...]) -> Any:
+    """To the sizes of the result; `view(dtype)` keeps the axes where it keeps the shape."""
+    if any(type(value).__name__ == "dtype" for value in given):
+        return input if out == input.sizes else None
+    return reshape(input, out)
+
+
+def _split(atom: Atom, outer: int) -> Sequence[Atom]:
+    """One atom cut in two, each part with its share of the coordinate."""
+    origin, at, inner = atom.origin, atom.at, atom.size // outer
+    if origin.blank:
+        return [replace(atom, at=range(size)) for size in (outer, inner)]
+    if len(rows := rows_of(atom, inner, range(inner))) == 2:
+        return rows
+    if origin.naming is not None and not origin.root.named and at == range(atom.size) and not atom.part:
+        # An input that nobody has named: what reads it says what its factors are, as N and L of 24 = L·N.
+        return [Atom(one, range(size)) for one, size in zip(factors(origin, inner), (outer, inner), strict=True)]
+    if origin.packed is not None or origin.opaque or not isinstance(at, range):
+        return [whole(UNKNOWN, size) for size in (outer, inner)]
+    return [Atom(origin, one, part=True) for one in (at[::inner], range(0, inner * at.step, at.step))]
+
+
+def _join(pieces: Sequence[Atom]) -> Axis:
+    """One new axis from its pieces; neighbours that are parts of one atom become one again."""
+    atoms: list[Atom] = []
+    for piece in pieces:
+        if atoms and (merged := _joined_parts(atoms[-1], piece)) is not None:
+            atoms[-1] = merged
+        else:
+            atoms.append(piece)
+    if len(atoms) > 1:
+        # A product counts each coordinate once: an axis that visits one twice has no place in it.
+        atoms = [atom if injective(atom.at) else whole(UNKNOWN, atom.size) for atom in atoms]
+    return Axis(tuple(atoms))
+
+
+def _joined_parts(outer: Atom, inner: Atom) -> Atom | None:
+    a, b = outer.at, inner.at
+    if outer.origin is not inner.origin or not (outer.part and inner.part) or not isinstance(a, range) or not a:
+        return None
+    if not isinstance(b, range) or not b or (len(a) > 1 and a.step != b.step * len(b)):
+        return None
+    start = a.start + b.start
+    return replace(outer, at=range(start, start + len(a) * len(b) * b.step, b.step))
+
+
+def _probably(axes: Axes, sizes: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The permutation of whole axes nearest to the given order that needs no cut: new boundaries are old ones."""
+    if len(axes) > 6:  # so many orders that a few more or less do not matter
+        return None
+
+    def disorder(order: tuple[int, ...]) -> int:
+        return sum(a > b for a, b in combinations(order, 2))
+
+    for order in sorted(permutations(range(len(axes))), key=disorder)[1:]:
+        if {*accumulate(sizes, mul)} <= {*accumulate((atom.size for at in order for atom in axes[at].atoms), mul)}:
+            return order
+    return None

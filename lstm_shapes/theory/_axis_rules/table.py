@@ -8,12 +8,11 @@ it returns is a plain tensor: wrong names are worse than none.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis, Origin, derived, made, unknown, whole
+from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis, Origin, derived, made, whole
 
 
 class Plain(tuple[int, ...]):
@@ -34,19 +33,36 @@ Operand = Axes | tuple[int, ...]
 Answer = Axes | None | Sequence[Axes | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A pure function, and how it wants to be called."""
+_SPELLINGS = {"axis": "dim", "axis0": "dim0", "axis1": "dim1", "keepdims": "keepdim"}
+"""Words of numpy that torch takes for its own."""
 
-    function: Callable[..., Any]
-    own_record: bool = False
-    """Whether it says itself which coordinates its result stands at; else those that it does not mention are lost."""
-    needs_axes: bool = False
-    """Whether it has nothing to say where the first tensor is plain."""
-    wants_out: bool = False
-    """Whether it takes the sizes of the result."""
-    needs_none: bool = False
-    """Whether it needs no named tensor to say something: a new one is made."""
+
+class Rule:
+    """A pure function, and how it wants to be called: its signature says so."""
+
+    def __init__(self, function: Callable[..., Any], own_record: bool = False) -> None:
+        """With `own_record` it says itself where its result stands; else coordinates that it leaves out are lost."""
+        self.function, self.own_record = function, own_record
+        self._parameters = tuple(inspect.signature(function).parameters.values())
+        first = self._parameters[0]
+        self.needs_axes = first.annotation == "Axes" or first.name == "x"  # a lambda has no annotations
+        """Whether it has nothing to say where the first tensor is plain."""
+        self.needs_none = first.name == "_"
+        """Whether it needs no named tensor to say something: a new one is made."""
+        self.wants_out = any(parameter.name == "out" for parameter in self._parameters)
+        """Whether it takes the sizes of the result."""
+
+    def bound(self, given: Sequence[Any], named: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """What torch was given, in the order of the rule's own parameters; what those leave out comes after them."""
+        left = {_SPELLINGS.get(name, name): value for name, value in named.items()}
+        ordered, own = list(given), {}
+        places = [one for one in self._parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+        for one in places[len(ordered) :]:
+            ordered.append(left.pop(one.name) if one.name in left or one.default is one.empty else one.default)
+        for one in self._parameters:
+            if one.kind is one.KEYWORD_ONLY and one.name in left:
+                own[one.name] = left.pop(one.name)
+        return [*ordered, *left.values()], own
 
 
 RULES: dict[str, Rule] = {}
@@ -62,11 +78,7 @@ def rule(names: str, own_record: bool = False) -> Callable[[_R], _R]:
     """Enter a pure function as the rule of every torch function, method and in-place method of these names."""
 
     def enter(function: _R) -> _R:
-        parameters = inspect.signature(function).parameters
-        first = next(iter(parameters.values()))
-        needs_axes = first.annotation == "Axes" or first.name == "x"  # a lambda has no annotations
-        entry = Rule(function, own_record, needs_axes, "out" in parameters, first.name == "_")
-        RULES.update(dict.fromkeys(names.split(), entry))
+        RULES.update(dict.fromkeys(names.split(), Rule(function, own_record)))
         return function
 
     return enter
@@ -108,10 +120,3 @@ def dims_of(*dims: Any) -> tuple[int, ...]:
     if len(dims) == 1 and isinstance(dims[0], Sequence):
         dims = tuple(dims[0])
     return tuple(int(dim) for dim in dims)
-
-
-def resized(axes: Axes, sizes: dict[int, int]) -> Axes:
-    """The axes where some have become others of a new size: pooling, topk."""
-    for dim, size in sizes.items():
-        axes = axes.changed(axes.put(dim, unknown(size)))
-    return axes
