@@ -12,6 +12,7 @@ from lstm_shapes.lab.gates.trace import Equation, Feedback, GateStep, GateTrace,
 from lstm_shapes.lab.proof import Check, Proof
 from lstm_shapes.lab.run import Run
 from lstm_shapes.language import say
+from lstm_shapes.theory.call import kind_of
 from lstm_shapes.theory.spec import gate_rows, headline, suffix
 
 from .canvas import Canvas, chosen, ends
@@ -79,7 +80,7 @@ def run_view(run: Run) -> Page:
             code(name),
             Mark(tensor.axes.formula, "symbol"),
             sizes(tensor.axes),
-            str(tensor.dtype).removeprefix("torch."),
+            kind_of(tensor.dtype),
             str(tensor.device),
         )
         for name, tensor in run.tensors.items()

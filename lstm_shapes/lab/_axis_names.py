@@ -12,9 +12,8 @@ from math import prod
 
 from torch import Tensor
 
-from lstm_shapes.lab._torch_rules import answer, on_scramble, rule_of, weight_axes
 from lstm_shapes.lab._words import named_shape
-from lstm_shapes.lab.tensors import AnnotatedTensor
+from lstm_shapes.lab.tensors import AnnotatedTensor, answer, on_scramble, rule_of, weight_axes
 from lstm_shapes.lab.trace import KERNELS, Call, Trace, Value, substituted
 from lstm_shapes.language import say
 from lstm_shapes.theory._axis_rules.positions import Scramble
@@ -370,12 +369,6 @@ def _view(tensor: Tensor) -> tuple[object, ...]:
 def _blanks(axes: Axes) -> int:
     """How many axes no single coordinate runs along; those that wait for a name are none of them."""
     return sum(not axis.known and not any(atom.origin.gives_way for atom in axis.atoms) for axis in axes)
-
-
-def axes_of(tensor: Tensor) -> Axes:
-    """The axes that a tensor carries, all of them unknown where it carries none."""
-    carried = getattr(tensor, "axes", None)
-    return carried if isinstance(carried, Axes) else Axes.of(["?"] * tensor.dim(), tuple(tensor.shape))
 
 
 def disagree(one: Axis, other: Axis) -> bool:

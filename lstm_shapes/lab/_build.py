@@ -12,7 +12,7 @@ from torch import nn
 
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.theory._given import Built, Given, LayerBuilt, takes
-from lstm_shapes.theory.call import DTYPES, Call, dtype_name
+from lstm_shapes.theory.call import DTYPES, Call, dtype_name, kind_of
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Source, Spec, whole
@@ -108,7 +108,7 @@ def precision_of(tensor: torch.Tensor) -> str:
     >>> precision_of(torch.zeros(1))
     'float32'
     """
-    name = str(tensor.dtype).removeprefix("torch.")
+    name = kind_of(tensor.dtype)
     if name != "float32" or tensor.device.type != "cuda":
         return name
     # cuDNN's layers, or the matrix products of cells, may multiply with TF32's 10 bits of mantissa.

@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.theory._contract import Group, Operand, Packed, Problem, Value, Words, layouts, problems
 from lstm_shapes.theory._given import Given
-from lstm_shapes.theory.call import DEFAULT_N, Call
+from lstm_shapes.theory.call import DEFAULT_N, Call, kind_of
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec
 
@@ -85,8 +85,8 @@ def as_value(thing: Any) -> Value:
         if thing.is_nested:
             return "nested tensor"
         names = thing.axes.names if isinstance(thing, AnnotatedTensor) else ()
-        dtype, layout = (str(word).removeprefix("torch.") for word in (thing.dtype, thing.layout))
-        return Operand(tuple(map(int, thing.shape)), dtype, str(thing.device), layout, names)
+        sizes, device = tuple(map(int, thing.shape)), str(thing.device)
+        return Operand(sizes, kind_of(thing.dtype), device, kind_of(thing.layout), names)
     if isinstance(thing, (tuple, list)):
         return Group(tuple(map(as_value, thing)), "list" if isinstance(thing, list) else "tuple")
     return type(thing).__name__

@@ -181,11 +181,6 @@ def named(value: Value, axes: dict[int, str] | None = None) -> str:
     return named_shape(value.shape, ((axes or {}).get(k, "") for k in range(len(value.shape))))
 
 
-def kind_of(tensor: Tensor) -> str:
-    """A tensor's data type without `torch.`."""
-    return str(tensor.dtype).removeprefix("torch.")
-
-
 def layout_of(batch_first: bool) -> str:
     """What batch_first makes of the axes of packed or padded data."""
     return f"{'(N, L, …)' if batch_first else '(L, N, …)'} because batch_first={batch_first}"

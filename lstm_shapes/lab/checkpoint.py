@@ -27,6 +27,7 @@ from lstm_shapes.display import Shown
 from lstm_shapes.errors import LstmShapesError
 from lstm_shapes.lab._alone import alone
 from lstm_shapes.language import language, say
+from lstm_shapes.theory.call import kind_of
 from lstm_shapes.theory.counts import Counts
 from lstm_shapes.theory.spec import STORED_BY, UNTOLD, WRAPPED_BY, Found, find_layers, headline, printable
 

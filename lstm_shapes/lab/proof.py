@@ -29,8 +29,8 @@ from ._alone import alone
 from ._build import build, bytes_of_call
 from ._calling import State, X, as_state, read_inputs
 from ._macs import measured_macs
-from ._torch_rules import axes_of
 from .run import Run, call_layer, run_given
+from .tensors import axes_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -171,6 +171,11 @@ class Call:
         return sum(length > step for length in self.lengths or ())
 
 
+def kind_of(dtype: object) -> str:
+    """A data type, or a layout, without `torch.`."""
+    return str(dtype).removeprefix("torch.")
+
+
 def dtype_name(dtype: object) -> str:
     """`"float32"` for `"float32"`, `torch.float32`, or the string torch prints for it.
 
@@ -179,7 +184,7 @@ def dtype_name(dtype: object) -> str:
 
     Raises: SpecError for a dtype the layers do not have.
     """
-    name = str(dtype).removeprefix("torch.")
+    name = kind_of(dtype)
     name = {"float": "float32", "double": "float64", "half": "float16"}.get(name, name)
     if name not in DTYPES:
         raise SpecError("dtype", f"one of {', '.join(DTYPES)}", dtype)

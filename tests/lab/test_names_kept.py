@@ -12,8 +12,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from lstm_shapes.lab._torch_rules import answer, axes_of, tensors_in
-from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
+from lstm_shapes.lab.tensors import AnnotatedTensor, annotate, answer, axes_of, tensors_in
 from lstm_shapes.theory.axes import Axes
 
 N, L, Q, D = 3, 5, 7, 4

@@ -14,8 +14,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lstm_shapes.errors import ShapeError
-from lstm_shapes.lab._torch_rules import called
-from lstm_shapes.lab.tensors import AnnotatedTensor, annotate
+from lstm_shapes.lab.tensors import AnnotatedTensor, annotate, called
 from lstm_shapes.lab.walk import Step, Walk, named_weights, walk
 from lstm_shapes.lab.walk._lines import Lines, statements_of
 from lstm_shapes.lab.walk.comments import judged, read

@@ -19,11 +19,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lstm_shapes.lab._axis_names import axes_of, disagree
-from lstm_shapes.lab._words import chained, kind_of, last_step, layer_names, symbol, top_row
+from lstm_shapes.lab._axis_names import disagree
+from lstm_shapes.lab._words import chained, last_step, layer_names, symbol, top_row
+from lstm_shapes.lab.tensors import every_axis_of
 from lstm_shapes.lab.trace import Call, Value, is_loss
 from lstm_shapes.lab.trace._families import VIEWS, broadcasts
 from lstm_shapes.theory.axes import Axes, Axis
+from lstm_shapes.theory.call import kind_of
 
 from ._raised import TYPES, Explanation, Raised, Try
 
@@ -284,7 +286,7 @@ class Contract:
     # ------------------------------------------------------------------ words
     def named(self) -> dict[int, Axes]:
         """The axes that the operands have."""
-        return {v.index: axes_of(self.raised.axes.tensor(v)) for v in self.call.inputs}
+        return {v.index: every_axis_of(self.raised.axes.tensor(v)) for v in self.call.inputs}
 
     @cached_property
     def sizes(self) -> dict[str, Any]:
@@ -406,7 +408,7 @@ def _is_plain(value: Any) -> bool:
 def whole_range(value: Value | None) -> tuple[int, int] | None:
     """The least and the largest of whole numbers, None where they are not known."""
     numbers = value.elements if value is not None else None
-    if numbers is None or numbers.is_meta or not numbers.numel() or "int" not in kind_of(numbers):
+    if numbers is None or numbers.is_meta or not numbers.numel() or "int" not in kind_of(numbers.dtype):
         return None
     return int(numbers.min()), int(numbers.max())
 
@@ -442,8 +444,8 @@ def refused(raised: Raised, call: Call) -> Explanation:
         code = "LS105" if types else ""
         if not measured or types or is_loss(call.name):
             weights = [v for v in call.inputs if v.parameter and types][:1]
-            kinds = [f"{raised.described(v)} is {kind_of(v.tensor)}" for v in values[:4]]
-            kinds += [f"the weights are {kind_of(v.tensor)}" for v in weights]
+            kinds = [f"{raised.described(v)} is {kind_of(v.tensor.dtype)}" for v in values[:4]]
+            kinds += [f"the weights are {kind_of(v.tensor.dtype)}" for v in weights]
             measured = "; ".join([*filter(None, [measured]), *kinds])
         fixes = [*_rebuilt(contract), *_changed(contract, faulty), *_others(contract)]
     layer = raised.from_layer(*values) if values else None
@@ -746,7 +748,7 @@ def _fitting(contract: Contract, value: Value, values: list[Value]) -> Iterator[
     tried = [one for one in shapes if moves or not one.text.startswith((".transpose", ".permute", ".movedim"))]
     for one in [*tried, *(_flat(value) if loss else ()), *_nearby(raised, value, loss)]:
         try:
-            axes = axes_of(one.does(raised.axes.tensor(value)))
+            axes = every_axis_of(one.does(raised.axes.tensor(value)))
         except Exception:  # a change that the tensor does not take
             continue
         if contract.fits(known | {value.index: axes}):

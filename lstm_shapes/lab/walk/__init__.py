@@ -20,8 +20,7 @@ from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab._alone import alone
 from lstm_shapes.lab._axis_names import AxisNames
 from lstm_shapes.lab._private import compiled_from
-from lstm_shapes.lab._torch_rules import axes_of, called
-from lstm_shapes.lab.tensors import AnnotatedTensor
+from lstm_shapes.lab.tensors import AnnotatedTensor, axes_of, called
 from lstm_shapes.lab.trace import CELLS, LayerCall, Snapshot, Value, layer_calls, theirs
 from lstm_shapes.language import language, say, speaking
 from lstm_shapes.theory._axis_rules.table import describing
