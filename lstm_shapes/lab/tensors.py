@@ -31,7 +31,7 @@ from lstm_shapes.language import speaking
 from lstm_shapes.theory._axis_rules.joining import Key, Picks
 from lstm_shapes.theory._axis_rules.positions import Scramble
 from lstm_shapes.theory._axis_rules.table import RULES, Plain, Rule
-from lstm_shapes.theory.axes import UNKNOWN, Atom, Axes, Axis, Origin, Span, forget, made, whole
+from lstm_shapes.theory.axes import NEW, UNKNOWN, Atom, Axes, Axis, Origin, Span, forget, made, whole
 from lstm_shapes.theory.call import kind_of
 
 _set_data: object = Tensor.data.__set__  # type: ignore[attr-defined]
@@ -237,7 +237,7 @@ def annotate(tensor: Tensor, names: str | Iterable[str] | Axes, **sizes: int) ->
     (K=3, R=2)
 
     Raises:
-        ShapeError: the names are too many or too few, or a size is not the tensor's.
+        ShapeError: the names are too many or too few, a size is not the tensor's, or one name has two sizes.
         SpecError: a name is not a name, a size belongs to no axis, or what is to be named is no tensor.
     """
     if not isinstance(tensor, Tensor):
@@ -252,10 +252,16 @@ def annotate(tensor: Tensor, names: str | Iterable[str] | Axes, **sizes: int) ->
     else:
         axes = Axes.of(names, shape, **sizes)
         # Here, where a person wrote it: a size of no axis is a slip. A table of formulas hands all sizes to each.
-        known = {part for axis in axes for atom in axis.atoms for part in atom.name.split("·")}
+        atoms = [atom for axis in axes for atom in axis.atoms if atom.name not in (UNKNOWN, NEW)]
+        known = {part for atom in atoms for part in atom.name.split("·")}
         for name, size in sizes.items():
             if name not in known:
                 raise SpecError(name, f"one of the axes in {axes.formula}", got=size)
+        told: dict[str, int] = {}
+        for atom in atoms:  # scores (N, L, L) have two axes of one name, and one size
+            if told.setdefault(atom.name, atom.size) != atom.size:
+                hint = "the name stands twice; call one of the two axes by another name, or ?"
+                raise ShapeError("axes", f"one size for {atom.name}", expected=told[atom.name], got=atom.size, hint=hint)
     with without_subclasses():
         # Even where the tensor is annotated already: the caller's own keeps its names.
         fresh = tensor.as_subclass(Tensor).view_as(tensor) if isinstance(tensor, AnnotatedTensor) else tensor

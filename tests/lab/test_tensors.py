@@ -320,6 +320,16 @@ def test_a_size_of_no_axis_is_refused(given: str, sizes: dict[str, int]) -> None
         annotate(torch.zeros(6, 3), given, **sizes)
 
 
+def test_one_name_has_one_size() -> None:
+    """Scores (L, L) are square; of sizes that differ one would be no L. Axes without a name have any size."""
+    assert names(annotate(torch.zeros(2, 5, 5), "N L L")) == ("N", "L", "L")
+    assert names(annotate(torch.zeros(2, 3), "? ?")) == ("?", "?")
+    assert names(annotate(torch.zeros(6, 2), "K·R R", R=2)) == ("K·R", "R")
+    for given, sizes in (("N N", {}), ("K·R K", {"R": 2})):
+        with pytest.raises(ShapeError, match=r"one size for [NK] = \d, got 2\..*stands twice"):
+            annotate(torch.zeros(6, 2), given, **sizes)
+
+
 def test_data_of_another_shape_forgets_the_names() -> None:
     """x.data = … is the one way to change a tensor's shape behind its names."""
     x = annotate(torch.zeros(2, 3), "N L")

@@ -56,14 +56,14 @@ def combine(
         for at, label in enumerate(term):
             uses.setdefault(label, []).append((operand, at))
     rows: dict[object, Axis] = {}
-    for label, places in uses.items():
-        size = next((n for operand, at in places if (n := sizes_of(operand)[at]) != 1), 1)
-        moving = [(operand, at) for operand, at in places if sizes_of(operand)[at] == size]
+    for label, bearers in uses.items():
+        size = next((n for operand, at in bearers if (n := sizes_of(operand)[at]) != 1), 1)
+        moving = [(operand, at) for operand, at in bearers if sizes_of(operand)[at] == size]
         claims = [operand[at] for operand, at in moving if isinstance(operand, Axes)]
         # Where a weight alone runs along an axis, as the transitions of a CRF do, it is the weight's.
         alone = not claims and len(moving) == 1
         rows[label] = axis_at(*moving[0]) if alone else agree(claims, size, chooses)
-        for operand, at in places:
+        for operand, at in bearers:
             if isinstance(operand, Axes) and label not in kept:
                 sum_out(gone, operand[at])
             elif isinstance(operand, Axes) and operand[at].size != size:
