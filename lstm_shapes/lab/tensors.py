@@ -261,7 +261,9 @@ def annotate(tensor: Tensor, names: str | Iterable[str] | Axes, **sizes: int) ->
         for atom in atoms:  # scores (N, L, L) have two axes of one name, and one size
             if told.setdefault(atom.name, atom.size) != atom.size:
                 hint = "the name stands twice; call one of the two axes by another name, or ?"
-                raise ShapeError("axes", f"one size for {atom.name}", expected=told[atom.name], got=atom.size, hint=hint)
+                raise ShapeError(
+                    "axes", f"one size for {atom.name}", expected=told[atom.name], got=atom.size, hint=hint
+                )
     with without_subclasses():
         # Even where the tensor is annotated already: the caller's own keeps its names.
         fresh = tensor.as_subclass(Tensor).view_as(tensor) if isinstance(tensor, AnnotatedTensor) else tensor

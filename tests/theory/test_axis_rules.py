@@ -8,7 +8,7 @@ import pytest
 
 from lstm_shapes.theory._axis_rules import combining, joining, positions
 from lstm_shapes.theory._axis_rules.positions import pick
-from lstm_shapes.theory._axis_rules.table import RULES, Plain, describing
+from lstm_shapes.theory._axis_rules.table import RULES, Plain, Rule, describing
 from lstm_shapes.theory.axes import Axes, Axis, Naming, Steps, blanks, forget, made, shifted, unnamed
 
 Y = Axes.of("N L R·D", N=3, L=5, R=2, D=4)
@@ -165,6 +165,33 @@ def test_the_rest_of_the_table_without_tensors() -> None:
     assert combining.cell((2, 3), [state, state], weight, out=[(2, 8), (2, 8)]) == state
     assert combining.cell((2, 3), None, weight, out=(2, 8)) is None
     assert combining.recurrent((2, 3), [], [weight], True, 1, 0.0, True, False, True, out=[(2, 8), (1, 8)]) is None
+
+
+def test_a_rule_is_called_by_its_own_signature() -> None:
+    """By place or by name, in torch's words or numpy's; what it has no name for comes after the rest."""
+    rule = Rule(lambda input, dim=-1, *rest, how=0: None)
+    for given, named in (
+        ([1, 2], {"dtype": 4}),
+        ([1], {"dtype": 4, "axis": 2}),
+        ([], {"dim": 2, "input": 1, "out_": 4}),
+    ):
+        assert rule.bound(given, {**named, "how": 3}) == ([1, 2, 4], {"how": 3})
+    assert rule.bound([1], {}) == ([1, -1], {})
+    with pytest.raises(KeyError, match="input"):
+        rule.bound([], {"other": 1})
+
+
+def test_a_product_stands_still_where_a_factor_is_one_step_long() -> None:
+    """Beside a longer axis of its label; where another factor moves along it, at no place that can be told."""
+    x, one = Axes.of("N L D", (2, 5, 3)), Axes.of("S D", (4, 3))
+    row = positions.take(one, 0, range(2, 3))
+    scores = combining.product("...td,...sd->...ts", Axes((*row[:1], *x.axes)), Axes((one[0], *x.axes)))
+    assert scores.names == ("S", "N", "L", "L")
+    fixed = dict(scores.fixed)
+    assert fixed[x[2].atoms[0].origin] == ("over", range(3))
+    assert not isinstance(fixed[one[0].atoms[0].origin], int)
+    still = combining.product("...td,...sd->...ts", Axes((*row[:1], *x.axes)), Axes((*Axes.of("M", (4,)), *x.axes)))
+    assert dict(still.fixed)[one[0].atoms[0].origin] == 2
 
 
 def test_rules_take_no_memory_in_the_size_of_an_axis() -> None:

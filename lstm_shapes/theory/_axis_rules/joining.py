@@ -8,7 +8,7 @@ again. A new tensor takes the names of what is written into it, bit by bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from math import prod
@@ -244,14 +244,12 @@ def index(axes: Axes, key: Key | tuple[Key, ...]) -> Axes:
     return _pick_all(axes, picks) if picks else axes
 
 
-def _spread(keys: Sequence[Key], rank: int) -> Iterator[int | slice | Picks | None]:
-    """The keys with the Ellipsis written out."""
-    used = sum(1 for key in keys if key is not None and key is not Ellipsis)
-    for key in keys:
-        if isinstance(key, EllipsisType):
-            yield from [slice(None)] * (rank - used)
-        else:
-            yield key
+def _spread(keys: Sequence[Key], rank: int) -> list[int | slice | Picks | None]:
+    """The keys with the Ellipsis written out, which stands at the end where there is none."""
+    at = keys.index(Ellipsis) if Ellipsis in keys else len(keys)
+    missing = rank - sum(key is not None and key is not Ellipsis for key in keys)
+    every: list[Any] = [*keys[:at], *[slice(None)] * missing, *keys[at + 1 :]]
+    return every
 
 
 def _pick_all(axes: Axes, picks: dict[int, Picks]) -> Axes:
@@ -346,7 +344,7 @@ def written(target: Axes, key: tuple[Key, ...] | None, value: Operand | float) -
     if any(one is None or isinstance(one, Picks) for one in key):
         every = {atom.origin for axis in target for atom in axis.atoms}
         return renewed(target) if all(alike) and not _elsewhere(place, value, set(), every) else nothing
-    keys = [*_spread(key, len(target)), *[slice(None)] * len(target)][: len(target)]
+    keys = _spread(key, len(target))
     slots = {at: range(*one.indices(target[at].size)) for at, one in enumerate(keys) if isinstance(one, slice)}
     steps = {
         at: slots[at][0]
