@@ -233,7 +233,7 @@ def _tables(root: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Stored]]]:
         for key, one in items:
             with suppress(RuntimeError):  # nested tensors have no shape
                 if isinstance(one, Tensor):
-                    size, dtype = one.numel() * one.element_size(), str(one.dtype).removeprefix("torch.")
+                    size, dtype = one.numel() * one.element_size(), kind_of(one.dtype)
                     tensors[str(key)] = Stored(tuple(one.shape), dtype, size)
         if tensors:
             yield keys, tensors
