@@ -54,11 +54,9 @@ class Called:
         if self.call.lengths is None:
             return tensor.flip(self.time)
         batch_first = (0, 0) if self.time else (0, 1)
-        rows = tensor.transpose(*batch_first)
-        turned = rows.clone()
-        for n, length in enumerate(self.call.lengths):
-            turned[n, :length] = rows[n, :length].flip(0)
-        return turned.transpose(*batch_first)
+        rows = zip(tensor.transpose(*batch_first), self.call.lengths, strict=True)
+        turned = [torch.cat([row[:length].flip(0), row[length:]]) for row, length in rows]
+        return torch.stack(turned).transpose(*batch_first)
 
 
 def _called(

@@ -91,8 +91,7 @@ class Run(Shown):
             return getattr(torch, name)(operands, *arguments)
         if name == "getitem":
             return operands[0][tuple(_index(key) for key in arguments[0])]
-        # A layer of one's own may return states that lie in memory otherwise: there view would raise, and not mix.
-        return getattr(operands[0], "reshape" if name == "view" else name)(*arguments)
+        return getattr(operands[0], name)(*arguments)
 
     def again(self, law: str) -> list[tuple[Tensor, Tensor]]:
         """The pairs of tensors that a law says are equal, for which the layer runs again, another way."""

@@ -301,7 +301,10 @@ def _reshape(x: Step, *given: Any) -> Step:
 
 
 def _view(x: Step, *given: Any) -> Step:
-    """A reshape; axes that it joins must lie in memory as they stand, which is sure of X and of states themselves."""
+    """A reshape; axes that it joins must lie in memory as they stand, which is sure of X and of states themselves.
+
+    It is computed as a reshape: a layer of one's own may return states that lie otherwise, where view would raise.
+    """
     made = _reshape(x, *given)
     joins = any(sum(x.shape[at] != 1 for at in before) > 1 for _, before in _groups(made.shape, x.shape))
     if joins and x.op not in ("X", "h0", "c0", "hn", "cn"):

@@ -252,7 +252,7 @@ def _words(p: Prediction, chance: Random) -> dict[str, Any]:
         "turned": ", ".join(p.X.names[1::-1]),
         "sequence": "Y[0]" if spec.batch_first else "Y[:, 0]",
         "i": chance.randrange(3),
-        "k": chance.randrange(min(spec.K, 2)),
+        "k": chance.choice((0, spec.K - 1)),
         "r": chance.randrange(spec.R),
     }
 
@@ -382,11 +382,8 @@ _ASKED: tuple[tuple[Any, ...], ...] = (
     ("parameters", 3, "layer", _count),
     ("directions", 3, "two_way", _which, "asked in_features", "R * {width}; {width}; Q",
      "torch.cat([hn[-2], hn[-1]], dim=-1).size(-1) == {it}"),
-    ("directions", 3, "two_way deep", _which, "which row", "hn[0]; hn[1]; hn[2]; hn[3]", f"{_ENDS}[{{k}}, {{r}}]"),
-    ("directions", 3, "two_way -packed deep", _which, "which backward",
-     "hn[-1]; {first_backward}; hn[-2]; {last_backward}; hn[0]", f"{_ENDS}[-1, 1]"),
-    ("directions", 3, "two_way -packed deep", _which, "which forward",
-     "hn[-2]; {last_forward}; hn[-1]; {last_backward}; hn[0]", f"{_ENDS}[-1, 0]"),
+    ("directions", 3, "two_way deep -packed", _which, "which end",
+     "hn[0]; hn[1]; hn[2]; hn[3]; {last_forward}; {first_backward}; {last_backward}", f"{_ENDS}[{{k}}, {{r}}]"),
     ("directions", 3, "two_way batched -packed", _which, "which everything",
      "torch.cat([hn[-2], hn[-1]], dim=-1); torch.cat([{last_forward}, {first_backward}], dim=-1); {last}; hn[-1]",
      f"{_ENDS}[-1].transpose(0, 1).flatten(1)"),

@@ -207,16 +207,12 @@ def _holds(step: Step, prediction: Prediction) -> bool:
         reads = what_reads(step.inputs[0], prediction, "")
         return any(True for part in reads.parts for _ in reads.rows_of(part))
     left, right = step.inputs
-    if left.op == "shape":
+    if left.kind == "tensor":
+        return same_elements(left, right, prediction)
+    if left.kind == "shape":
         return left.inputs[0].shape == right.inputs[0].shape
-    if left.op in ("size", "number"):
-        return _number(left) == _number(right)
-    return same_elements(left, right, prediction)
-
-
-def _number(step: Step) -> int:
-    (number,) = step.arguments
-    return step.inputs[0].shape[number] if step.op == "size" else int(number)
+    numbers = {side.inputs[0].shape[side.arguments[0]] if side.inputs else side.arguments[0] for side in step.inputs}
+    return len(numbers) == 1
 
 
 @lru_cache(maxsize=1024)
