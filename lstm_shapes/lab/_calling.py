@@ -183,7 +183,10 @@ def read_inputs(
 
 
 def call_plainly(layer: Callable[..., Any], spec: Spec, inputs: Inputs) -> Returned:
-    """One call of a layer whose Spec is known, which may be anything with the signature of torch's layers."""
+    """One call of a layer whose Spec is known, which may be anything with the signature of torch's layers.
+
+    Raises: ShapeError for a result that is missing or misshapen, as of a layer that is not torch's.
+    """
     given = inputs.state
     fed = inputs.packed if inputs.packed is not None else inputs.X
     if inputs.packed is None and inputs.call.lengths is not None:
@@ -191,19 +194,27 @@ def call_plainly(layer: Callable[..., Any], spec: Spec, inputs: Inputs) -> Retur
         fed = pack_padded_sequence(inputs.X, lengths, batch_first=spec.batch_first, enforce_sorted=False)
     with undisturbed(inputs.X.device):
         returned = layer(fed) if given is None else layer(fed, as_state(given))
+    form = spec.states("n") if spec.kind.step else f"Y, {spec.states('n')}"
+    hint = f"A layer that stands in for torch's must return {form} from forward"
     if not spec.kind.step and not (isinstance(returned, tuple) and len(returned) == 2):
-        form = f"Y, {spec.states('n')}"
         got = f"{len(returned)} values" if isinstance(returned, tuple) else type(returned).__name__
-        hint = f"A layer that stands in for torch's must return {form} from forward"
         raise ShapeError("the result", form, got=got, hint=hint)
     Y, final = (None, returned) if spec.kind.step else returned
     finals = final if isinstance(final, tuple) else (final,)
     packed_Y = Y if isinstance(Y, PackedSequence) else None
+    Y = Y if packed_Y is None else _padded(packed_Y, spec, inputs.call)
+    results = finals if spec.kind.step else (Y, *finals)
+    predicted = [
+        (name, axes) for name, axes in Prediction(spec, inputs.call).tensors.items() if name in ("Y", "hn", "cn")
+    ]
+    if len(results) != len(predicted) or not all(isinstance(result, Tensor) for result in results):
+        raise ShapeError("the result", form, got=", ".join(type(result).__name__ for result in results), hint=hint)
+    for (name, axes), result in zip(predicted, results, strict=True):
+        if tuple(result.shape) != axes.sizes:
+            raise ShapeError(name, axes.formula, expected=axes.sizes, got=tuple(result.shape))
     return Returned(
-        starts=given
-        if given is not None
-        else tuple(torch.zeros_like(_plain(s)) for s in finals if isinstance(s, Tensor)),
-        Y=Y if packed_Y is None else _padded(packed_Y, spec, inputs.call),
+        starts=given if given is not None else tuple(torch.zeros_like(_plain(state)) for state in finals),
+        Y=Y,
         finals=finals,
         packed_X=fed if isinstance(fed, PackedSequence) else None,
         packed_Y=packed_Y,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.display import Shown
-from lstm_shapes.errors import ShapeError, SpecError
+from lstm_shapes.errors import SpecError
 from lstm_shapes.language import language
 from lstm_shapes.theory._given import Built, Given, LayerPlaced, takes
 from lstm_shapes.theory.axes import Axes
@@ -218,24 +218,12 @@ def ignores_state(run: Run) -> bool:
 
 
 def call_layer(layer: nn.Module, spec: Spec, inputs: Inputs) -> Run:
-    """One call of a layer whose Spec is known, its tensors named.
-
-    Raises: ShapeError for a result that is missing or misshapen, as of a layer that is not torch's.
-    """
-    axes, returned = Prediction(spec, inputs.call).tensors, call_plainly(layer, spec, inputs)
-    results = returned.finals if spec.kind.step else (returned.Y, *returned.finals)
-    named = [name for name in axes if name in ("Y", "hn", "cn")]
-    if len(results) != len(named) or not all(isinstance(result, Tensor) for result in results):
-        form = spec.states("n") if spec.kind.step else f"Y, {spec.states('n')}"
-        raise ShapeError("the result", form, got=", ".join(type(result).__name__ for result in results))
-    values: dict[str, Any] = dict(zip(named, results, strict=True))
-    for name, result in values.items():
-        if tuple(result.shape) != axes[name].sizes:
-            raise ShapeError(name, axes[name].formula, expected=axes[name].sizes, got=tuple(result.shape))
-    values |= {"X": inputs.X} | dict(zip(("h0", "c0"), returned.starts, strict=False))
-    tensors = {name: annotate(values[name], axes[name]) if name in axes else None for name in _NAMES}
-    packed = {"packed_X": returned.packed_X, "packed_Y": returned.packed_Y}
-    return Run(layer, spec, inputs.call, **tensors, **packed)  # type: ignore[arg-type]  # X, h0 and hn always are
+    """One call of a layer whose Spec is known, its tensors named."""
+    predicted, returned = Prediction(spec, inputs.call).tensors, call_plainly(layer, spec, inputs)
+    values = (inputs.X, *returned.starts, *returned.results)
+    named: dict[str, Any] = dict.fromkeys(_NAMES)
+    named |= {name: annotate(value, axes) for (name, axes), value in zip(predicted.items(), values, strict=True)}
+    return Run(layer, spec, inputs.call, **named, packed_X=returned.packed_X, packed_Y=returned.packed_Y)
 
 
 def _like(layer: nn.Module) -> Tensor:

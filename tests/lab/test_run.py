@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from torch import nn
 
-from lstm_shapes import AnnotatedTensor, Spec, annotate, build, explain, predict, prove, run
+from lstm_shapes import AnnotatedTensor, Spec, annotate, build, explain, gates, predict, prove, run
 from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.theory.call import Call
 from tests.scale import examples
@@ -159,6 +159,27 @@ def test_a_run_shows_itself_and_is_plain_data() -> None:
     assert "(3, 4, 7)" in repr(made)
     assert made.to_dict()["tensors"]["hn"] == {"names": ["K", "N", "D"], "sizes": [2, 3, 5]}
     assert (made.to_dict()["device"], made.to_dict()["dtype"]) == ("cpu", "float32")
+
+
+@pytest.mark.parametrize("call", [run, prove, explain, gates], ids=["run", "prove", "explain", "gates"])
+def test_results_of_another_form_are_named(call: Any) -> None:
+    """A subclass that leaves out a state, or a step, is told what torch's layer returns."""
+
+    class OneState(nn.LSTM):
+        def forward(self, *args: Any) -> Any:
+            Y, (hn, _) = super().forward(*args)
+            return Y, hn
+
+    class Short(nn.LSTM):
+        def forward(self, *args: Any) -> Any:
+            Y, state = super().forward(*args)
+            return Y[:, 1:], state
+
+    x = torch.rand(3, 6, 7)
+    with pytest.raises(ShapeError, match=r"^the result must be Y, \(hn, cn\), got 'Tensor, Tensor'"):
+        call(OneState(7, 5, batch_first=True), x)
+    with pytest.raises(ShapeError, match=r"^Y must be \(N, L, D\) = \(3, 6, 5\), got \(3, 5, 5\)"):
+        call(Short(7, 5, batch_first=True), x)
 
 
 def test_a_call_too_large_is_refused() -> None:
