@@ -34,7 +34,7 @@ def _views_without_torch() -> None:
 
 
 def _views_of_tensors() -> None:
-    from ._views import measured, report, walk  # noqa: F401
+    from ._views import measured, programs  # noqa: F401
 
 
 # Each registers the types that it draws. They are loaded when a result is first looked at.

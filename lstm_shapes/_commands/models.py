@@ -89,7 +89,7 @@ def rules(code: str | None = None, *, json: bool = False) -> int:
       lstm-shapes rules LS201
     """
     with _screen.loading("Loading the rules …"):
-        from lstm_shapes._views.report import rule_view, rules_view
+        from lstm_shapes._views.programs import rule_view, rules_view
         from lstm_shapes.lab.check import RULES
 
         every = dict(sorted(RULES.items()))

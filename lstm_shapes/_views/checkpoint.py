@@ -8,7 +8,7 @@ from lstm_shapes.lab.checkpoint import Checkpoint, Mismatch
 from lstm_shapes.language import say
 from lstm_shapes.theory.spec import UNTOLD, headline, printable
 
-from .titles import number_of_bytes
+from .predicted import number_of_bytes
 
 
 @view.register(Checkpoint)

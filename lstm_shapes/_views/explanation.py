@@ -16,8 +16,7 @@ from lstm_shapes.theory.slices import Slice, Slices, slices
 from lstm_shapes.theory.spec import headline
 
 from .pictures import overview, packing_blocks
-from .predicted import counts_blocks, parameters_sheet, shapes_sheet
-from .titles import sizes, subtitle
+from .predicted import counts_blocks, parameters_sheet, shapes_sheet, sizes, subtitle
 
 # What a classifier reads, and what looks like it: the slices that stand on the first screen.
 _FIRST = ("Y[:, -1, :]", "Y[:, -1]", "hn[-1]", "Y[:, -1:]", "Y[-1]", "Y[-1:]", "hn[-2]")

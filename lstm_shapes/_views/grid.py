@@ -20,7 +20,7 @@ from lstm_shapes.theory.reads import Reads, covers, spoken
 from lstm_shapes.theory.spec import Spec, with_directions
 
 from .canvas import Canvas, Sketch, chosen, padded, wide, wrapped
-from .titles import place, subtitle
+from .predicted import place, subtitle
 
 _ROWS_SHOWN = 3
 _ROOM = 14  # seven steps without a gap

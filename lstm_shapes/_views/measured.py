@@ -17,7 +17,7 @@ from lstm_shapes.theory.spec import gate_rows, headline, suffix
 
 from .canvas import Canvas, chosen, ends
 from .pictures import overview
-from .titles import number_of_bytes, place, sizes, subtitle
+from .predicted import number_of_bytes, place, sizes, subtitle
 
 # Of many layers that hold, these many are shown; a check that fails is always shown.
 _SHOWN = 40

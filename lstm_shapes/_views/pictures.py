@@ -23,7 +23,7 @@ from lstm_shapes.theory.spec import headline
 from .canvas import Canvas, Sketch, ends, padded, wide
 from .cell import cell_sketch
 from .grid import grid_sketch
-from .titles import subtitle
+from .predicted import subtitle
 
 
 @view.register(Picture)

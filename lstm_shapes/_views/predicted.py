@@ -1,6 +1,7 @@
 """What is predicted: the shapes of a call, parameters, what is kept for backward, other tools' numbers.
 
-It loads little, so that a command has the first table on the screen at once.
+At the end how every table writes a call, a place, a shape and a number of bytes. It loads little, so that a command has
+the first table on the screen at once.
 """
 
 from __future__ import annotations
@@ -8,14 +9,13 @@ from __future__ import annotations
 from lstm_shapes.display import view
 from lstm_shapes.display.page import Block, Cell, Column, Mark, Page, Sheet, code
 from lstm_shapes.language import say
+from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import DTYPES, Call
 from lstm_shapes.theory.counts import Counts, conventions, kept_for_backward
 from lstm_shapes.theory.notes import meaning
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec, headline
 from lstm_shapes.theory.symbols import SYMBOLS
-
-from .titles import number_of_bytes, sizes, subtitle
 
 _FORMULA = 53
 """Columns that a formula and its numbers may take side by side."""
@@ -129,3 +129,37 @@ def shapes_sheet(prediction: Prediction) -> Sheet:
     }
     more = "".join(f", {word}" for word, there in words.items() if there)
     return Sheet(say("shapes"), columns, rows, caption=say("torch's words", more=more))
+
+
+# ---- as every table writes it
+
+
+def subtitle(spec: Spec, call: Call) -> str:
+    """How much data, in which layout."""
+    said = {"unbatched": not call.batched, "packed": call.lengths is not None, "cell": spec.kind.step}
+    key = " ".join(["call", *(word for word, holds in said.items() if holds)])
+    return say(key, N=call.N or 0, L=call.L, T=call.T, batch_first=str(spec.batch_first))
+
+
+def place(spec: Spec, layer: int, direction: int) -> str:
+    """`layer 2`, of two directions `layer 2 reverse`."""
+    key = "layer" if spec.R == 1 else "layer reverse" if direction else "layer forward"
+    return say(key, k=layer)
+
+
+def sizes(axes: Axes) -> str:
+    """The sizes as torch prints a shape."""
+    return str(tuple(axes.sizes))
+
+
+def number_of_bytes(number: int) -> str:
+    """Bytes in the largest binary unit that leaves at least 1.
+
+    >>> number_of_bytes(5382144)
+    '5.13 MiB'
+    """
+    value, units = float(number), ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"]
+    while value >= 1024 and len(units) > 1:
+        value /= 1024
+        units.pop(0)
+    return say("bytes", number=number) if units[0] == "bytes" else f"{value:,.2f} {units[0]}"
