@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .check import check, examine
-from .report import Evidence, Finding, Report
-from .rule import RULES, Rule
+from .report import RULES, Evidence, Finding, Report, Rule
 
 __all__ = ["RULES", "Evidence", "Finding", "Report", "Rule", "check", "examine"]

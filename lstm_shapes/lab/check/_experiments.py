@@ -32,8 +32,8 @@ from lstm_shapes.lab.trace import (
     tensors_of,
 )
 
-from ._compare import differs
 from ._inputs import Given, Inputs
+from ._layout import differs
 from ._loading import Loading
 
 # Functions whose quantisation depends on the largest element of the whole batch, and what they may move by.
@@ -79,7 +79,7 @@ class Experiments:
         self.batch_dim = batch_dim
         self.runs = 0
         self.still = Still()
-        self.reached = self._snapshot = Snapshot(self.model, given=(args, kwargs), watched=True)
+        self.reached = self.snapshot = Snapshot(self.model, given=(args, kwargs), watched=True)
         self.target: Any = None
         self.loss: Callable[..., Any] | None = None
         self.mixes = False
@@ -96,13 +96,9 @@ class Experiments:
     # ------------------------------------------------------------------ running
     def close(self) -> None:
         """Leave everything as it was."""
-        self._snapshot.restore()
+        self.snapshot.restore()
         self._asked.clear()
         self.__dict__.pop("baseline", None)
-
-    def restart(self) -> None:
-        """Put everything back to where it was when the experiments began."""
-        self._snapshot.restore()
 
     def says(self, what: str) -> None:
         """Tell who waits which experiment runs."""
@@ -114,7 +110,7 @@ class Experiments:
             raise OutOfTime
         args, kwargs = given
         self.runs += 1
-        mode.edits, mode.writes = edits or {}, self._snapshot.writes
+        mode.edits, mode.writes = edits or {}, self.snapshot.writes
         with warnings.catch_warnings(), contextlib.redirect_stdout(_Nowhere(sys.stdout)), mode:
             # The model's own warnings and words were shown when its owner ran it; experiments repeat none of them.
             warnings.simplefilter("ignore")
@@ -129,9 +125,9 @@ class Experiments:
         self.says("the program as it is")
         with self.loads:
             trace = self.record(self.inputs.same())
-        kept, buffers = ([trace.value_of(t) for t in some] for some in (self.kept_tensors(), self._buffers()))
-        self.after = {value.index for value in kept if value is not None}
-        self.buffered = {value.index for value in buffers if value is not None and value.maker is not None}
+        kept, buffers = (filter(None, map(trace.value_of, some)) for some in (self.kept_tensors(), self._buffers()))
+        self.after = {value.index for value in kept}
+        self.buffered = {value.index for value in buffers if value.maker is not None}
         self.inputs.learn(trace, layer_calls(trace, self.reached.names))
         if trace.error is None:
             trace.release()
@@ -139,7 +135,7 @@ class Experiments:
 
     def record(self, given: Given) -> Trace:
         """A run from the start, written down."""
-        self._snapshot.restore()
+        self.snapshot.restore()
         recorder = Recorder(self.still)
         for k, part in enumerate(parts(given)):
             data = part if isinstance(part, Tensor) else getattr(part, "data", None)
@@ -150,7 +146,7 @@ class Experiments:
         trace.error = outcome.error
         recorder.finish(outcome.results)
         for module in {id(call.module): call.module for call in trace.calls if call.module is not None}.values():
-            self._snapshot.add(module)
+            self.snapshot.add(module)
         return trace
 
     def follow(
@@ -163,7 +159,7 @@ class Experiments:
     ) -> Outcome:
         """A run from the start beside the baseline: `compare` gets each recorded value and its counterpart."""
         baseline = self.baseline
-        self._snapshot.restore()
+        self.snapshot.restore()
         follower = Follower(baseline, compare, self.still, realign=realign)
         outcome = self._run(follower, given, {**self.held, **(edits or {})})
         outcome.repeated = follower.repeated
@@ -188,7 +184,7 @@ class Experiments:
         self, given: Given, edits: dict[int, Callable[..., Any]] | None = None, patch: Callable[[], None] | None = None
     ) -> Outcome:
         """A run from the start that is only held still; `patch` changes the model before, for this run."""
-        self._snapshot.restore()
+        self.snapshot.restore()
         if patch is not None:
             patch()
         mode = Plain(self.still)
@@ -198,36 +194,20 @@ class Experiments:
 
     def again(self, given: Given) -> Outcome:
         """A run from where the last one ended, with the random draws of the start."""
-        self._snapshot.restore_random()
+        self.snapshot.restore_random()
         return self._run(Plain(self.still), given)
 
-    @property
-    def lost(self) -> tuple[str, ...]:
-        """What a run may change and nobody can put back: iterators and files that the model holds."""
-        return tuple(self._snapshot.lost)
-
-    def state_changed(self) -> bool:
-        """Whether the last run left a kept value (no parameter, no buffer) different."""
-        return self._snapshot.changed()
-
-    def ask(self, experiment: Callable[[Experiments], Value_]) -> Value_:
-        """The value of an experiment, computed once."""
-        return self.once(experiment, lambda: experiment(self))
-
-    def ask_of(self, experiment: Callable[[Experiments, LayerCall], Value_], layer: LayerCall) -> Value_:
-        """The value of an experiment on one recurrent call, computed once."""
-        return self.once((experiment, layer.call.index), lambda: experiment(self, layer))
-
-    def once(self, key: Any, compute: Callable[[], Value_]) -> Value_:
-        """What was computed under a key, computed now if it was not."""
+    def ask(self, experiment: Callable[..., Value_], *about: Any) -> Value_:
+        """The value of an experiment, on one call or on one fix where it is about one; computed once."""
+        key = (experiment, *about)
         if key not in self._asked:
-            self._asked[key] = compute()
+            self._asked[key] = experiment(self, *about)
         value: Value_ = self._asked[key]
         return value
 
     def known(self, experiment: Callable[[Experiments], Value_]) -> Value_ | None:
         """The value of an experiment if it was asked for."""
-        value: Value_ | None = self._asked.get(experiment)
+        value: Value_ | None = self._asked.get((experiment,))
         return value
 
     def hold(self, call: Call) -> None:
@@ -246,7 +226,7 @@ class Experiments:
     @cached_property
     def kept_ids(self) -> set[int]:
         """The identities of the tensors that the program held before it ran."""
-        self._snapshot.restore()
+        self.snapshot.restore()
         return {id(t) for t in (*self.kept_tensors(), *self._buffers())}
 
     def _buffers(self) -> list[Tensor]:
@@ -297,21 +277,10 @@ class Experiments:
         """Whether the call gives nothing but scalars, as a loss does."""
         return self.baseline.error is None and not any(_has_axes(value) for _, value in self.baseline.results)
 
-    @property
-    def has_scalars(self) -> bool:
-        """Whether a scalar comes back beside what has axes: `results` says nothing of it."""
-        return not self.scalar and any(not _has_axes(value) for _, value in self.baseline.results)
-
     @cached_property
     def on_path(self) -> set[int]:
         """The indices of all values that the results descend from."""
         return self.baseline.ancestors(*(value for _, value in self.results))
-
-    @cached_property
-    def repeatable(self) -> bool:
-        """Whether the same inputs give the same again: nothing is drawn anew that could not be put back."""
-        moved, error = self.moved(self.inputs.same(), {value.index for _, value in self.results}, self.slack)
-        return self.stops_alike(error) and all(one is not None and not bool(one.any()) for one in moved.values())
 
     def stops_alike(self, error: Exception | None) -> bool:
         """Whether a run ended as the baseline did: it came back, or stopped with the same kind of exception."""

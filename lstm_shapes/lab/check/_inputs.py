@@ -13,16 +13,12 @@ from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.lab._build import PLAIN
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, is_loss, parts, rebuild
-from lstm_shapes.lab.trace._families import names_in
+from lstm_shapes.lab.trace._families import MOVES, names_in
 
 Given = tuple[tuple[Any, ...], dict[str, Any]]
 
-# Functions that only move elements: a token keeps being a token behind them.
-_MOVES = names_in(
-    "__getitem__ view reshape transpose t T permute unsqueeze squeeze flatten contiguous clone detach to long int "
-    "expand repeat index_select select narrow flip cat stack chunk split unbind cpu movedim unflatten gather data "
-    "swapaxes repeat_interleave tile"
-)
+# Functions behind which a token is a token still.
+_KEEPS = MOVES | names_in("contiguous clone detach to long int cpu data")
 _COMPARES = names_in("eq ne gt lt ge le bool sign clamp count_nonzero")
 _READS_TOKENS = names_in("embedding embedding_bag one_hot")
 
@@ -58,29 +54,22 @@ class Inputs:
     """What the callable is given, and N as the caller means it."""
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], batch_dim: int | None, lengths: Any) -> None:
-        self._given: Given = (args, kwargs)
         self.args, self.kwargs = args, kwargs
         self.batch_dim = batch_dim
         self.lengths = whole_numbers(lengths)
         self.padding_ids: set[int] = set()  # that embeddings hold for padding
         self.compares_tokens = False  # a mask or a length is made of tokens in the program
-        values = parts(self._given)
-        self.N = self._count(values)
+        values = parts((args, kwargs))
+        self.N, axis = (1, 0) if batch_dim is None else (0, batch_dim)
+        for value in values if batch_dim is not None else ():
+            packed = isinstance(value, PackedSequence)
+            if packed or (isinstance(value, Tensor) and value.dim() > axis and not self._is_lengths(value)):
+                self.N = int(value.batch_sizes[0]) if packed else value.size(axis)
+                break
         self.slots = [self._slot(k, value) for k, value in enumerate(values)]
 
-    def _count(self, values: list[Any]) -> int:
-        if self.batch_dim is None:
-            return 1
-        for value in values:
-            if isinstance(value, PackedSequence):
-                return int(value.batch_sizes[0])
-            if isinstance(value, Tensor) and value.dim() > self.batch_dim and not self._is_lengths(value):
-                return value.size(self.batch_dim)
-        return 0
-
     def _is_lengths(self, value: Any) -> bool:
-        mine = whole_numbers(value)
-        return mine is not None and mine == self.lengths
+        return self.lengths is not None and whole_numbers(value) == self.lengths
 
     def _slot(self, k: int, value: Any) -> Slot:
         if isinstance(value, PackedSequence):
@@ -116,8 +105,11 @@ class Inputs:
             if not slot.tensor.is_floating_point() and not slot.fixed:
                 slot.fixed = not _is_data(value, len(movable))
                 self.compares_tokens |= any(call.name.strip("_") in _COMPARES for call in value.readers)
-            elif len(movable) > 1 and _is_mask(slot):
-                slot.fixed = slot.mask = True
+            elif len(movable) > 1 and slot.batch is not None:  # numbers that may be flags, a row for each sample
+                tensor = slot.tensor
+                dense = tensor.dim() in (1, 2) and tensor.numel() > 1 and not _opaque(tensor)
+                if dense and bool(((tensor == 0) | (tensor == 1)).all()) and bool((tensor == 1).any()):
+                    slot.fixed = slot.mask = True
         ids = (call.argument(2, "padding_idx") for call in trace.calls if call.name == "embedding")
         self.padding_ids = {i for i in ids if isinstance(i, int) and i >= 0}
 
@@ -134,8 +126,8 @@ class Inputs:
     @property
     def masks(self) -> list[Slot]:
         """The slots of flags, a row for each sample."""
-        tensors = [s for s in self.slots if isinstance(s.value, Tensor) and s.batch is not None and s.value.numel()]
-        return [slot for slot in tensors if slot.mask or slot.value.dtype == torch.bool]
+        slots = [s for s in self.slots if isinstance(s.value, Tensor) and s.batch is not None and s.value.numel()]
+        return [slot for slot in slots if slot.mask or slot.value.dtype == torch.bool]
 
     def counts(self) -> dict[int, list[int]]:
         """The slots that hold one length for each sample, by index."""
@@ -151,10 +143,14 @@ class Inputs:
         counts = self.counts() if masks else {}
 
         def change(slot: Slot) -> Any:
-            if isinstance(slot.value, PackedSequence):
-                return _packed_sample(slot.value, i, seed, self.pads)
+            if isinstance(value := slot.value, PackedSequence):
+                row = i if value.unsorted_indices is None else int(value.unsorted_indices[i])
+                sizes, data = value.batch_sizes, value.data.detach().clone()
+                at = (sizes.cumsum(0) - sizes + row)[sizes > row].to(data.device)
+                data[at] = _other(data, data, seed + 17 * i, self.pads)[at]
+                return value._replace(data=data)
             if slot.index in counts:
-                return _counting(slot.value, _another(counts[slot.index], i))
+                return _counting(slot.value, _other_length(counts[slot.index], i))
             new = _copy(slot.value)
             if slot.movable or slot.index in flags:
                 with torch.inference_mode(new.is_inference()), torch.no_grad():
@@ -196,7 +192,7 @@ class Inputs:
 
     def _with(self, change: Callable[[Slot], Any]) -> Given:
         slots = iter(self.slots)
-        args, kwargs = rebuild(self._given, lambda _: change(next(slots)))
+        args, kwargs = rebuild((self.args, self.kwargs), lambda _: change(next(slots)))
         return args, kwargs
 
     @property
@@ -208,14 +204,6 @@ class Inputs:
 def _opaque(value: Tensor) -> bool:
     """Whether elements cannot be taken out row by row: sparse in any layout, quantised, or without memory."""
     return value.layout != torch.strided or value.is_quantized or value.is_meta
-
-
-def _is_mask(slot: Slot) -> bool:
-    """Whether its numbers are flags, a row for each sample."""
-    value = slot.tensor
-    if value.dim() not in (1, 2) or _opaque(value) or slot.batch is None or value.numel() < 2:
-        return False
-    return bool(((value == 0) | (value == 1)).all()) and bool((value == 1).any())
 
 
 def _flipped(row: Tensor, i: int) -> Tensor:
@@ -235,7 +223,7 @@ def _counting(value: Any, numbers: list[int]) -> Any:
     return type(value)(numbers)
 
 
-def _another(lengths: list[int], i: int) -> list[int]:
+def _other_length(lengths: list[int], i: int) -> list[int]:
     """Another length for sample i, between those of the others where there is room, so that their order stays."""
     n, before, behind = lengths[i], lengths[:i], lengths[i + 1 :]
     others = before + behind
@@ -270,7 +258,7 @@ def _is_data(value: Value, movable: int) -> bool:
 
     def moves(call: Call, given: Value) -> bool:
         first = call.args[0] if call.args else given
-        return call.name in _MOVES and (first is given or isinstance(first, tuple))
+        return call.name in _KEEPS and (first is given or isinstance(first, tuple))
 
     readers = (call.name for moved in value.way_on(moves) for call in moved.readers)
     return movable == 1 or any(name in _READS_TOKENS or is_loss(name) for name in readers)
@@ -324,12 +312,3 @@ def _other(part: Tensor, whole: Tensor, seed: int, pads: set[int]) -> Tensor:
     place = torch.searchsorted(kept, part.contiguous()).clamp(max=kept.numel() - 1)
     step = torch.randint(1, kept.numel(), part.shape, generator=draw, device="cpu").to(part.device)
     return torch.where(padding, part, kept[(place + step) % kept.numel()])
-
-
-def _packed_sample(value: PackedSequence, i: int, seed: int, pads: set[int]) -> PackedSequence:
-    """A packed sequence with the steps of one sample replaced."""
-    row = i if value.unsorted_indices is None else int(value.unsorted_indices[i])
-    sizes, data = value.batch_sizes, value.data.detach().clone()
-    at = (sizes.cumsum(0) - sizes + row)[sizes > row].to(data.device)
-    data[at] = _other(data, data, seed + 17 * i, pads)[at]
-    return value._replace(data=data)

@@ -1,7 +1,9 @@
-"""Where the samples lie in a tensor, read from what moved with each of them; and which views cut across them."""
+"""What differs between two runs, and how exact that is; where the samples lie in a tensor, read from what moved with
+each of them; and which views cut across them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -9,6 +11,81 @@ from math import prod
 
 import torch
 from torch import Tensor
+
+from lstm_shapes.lab._build import precision_of
+
+# The same program on the same sizes gives the same bits on a CPU for what was not changed. On other devices the order
+# of additions may depend on the values' placement; 1e-5 of the largest element is above that and below a dependence.
+_NOISE = {"cpu": 0.0}
+_ELSEWHERE = 1e-5
+# Other sizes change the order of additions: a few hundred roundings of the type, relative to the largest element.
+_OTHER_ORDER = {
+    "float64": 1e-9,
+    "float32": 2e-4,
+    "float32 on cuda": 2e-4,
+    "tf32": 2e-2,
+    "float16": 3e-2,
+    "bfloat16": 1e-1,
+}
+
+
+def differs(before: Tensor, after: Tensor, slack: float = 0.0) -> Tensor | None:
+    """Where two tensors differ; None where they cannot be compared. Equal NaNs are equal.
+
+    `slack`: a share of the largest element that is no difference (dynamic quantisation scales by the whole batch).
+    """
+    if before.shape != after.shape or before.dtype != after.dtype or before.is_meta or before.layout != after.layout:
+        return None
+    try:
+        if before.layout != torch.strided:
+            before, after = before.to_dense(), after.to_dense()
+        if before.is_quantized:
+            before, after = before.dequantize(), after.dequantize()
+        after = after.detach()
+        if torch.equal(before, after):
+            return torch.zeros_like(before, dtype=torch.bool)
+        moved = before != after
+        if before.is_floating_point() or before.is_complex():
+            if not math.isfinite(float(before.detach().sum())):  # no copy, unless there may be a NaN
+                moved &= ~(torch.isnan(before) & torch.isnan(after))
+            slack = max(slack, _NOISE.get(before.device.type, _ELSEWHERE))
+            if slack:
+                apart = before - after
+                moved &= ~((apart.abs() if apart.is_complex() else apart.abs_()) <= slack * _scale(before))
+        return moved
+    except (RuntimeError, NotImplementedError):
+        return None
+
+
+def other_order(tensor: Tensor) -> float:
+    """The share of the largest element that another order of additions may make."""
+    return _OTHER_ORDER.get(precision_of(tensor), 1e-1)
+
+
+def far(before: Tensor, after: Tensor) -> Tensor:
+    """Where two tensors of one shape, computed with other sizes, differ by more than the order of additions does."""
+    if not before.is_floating_point():
+        return before != after
+    both_nan = torch.isnan(before) & torch.isnan(after)
+    slack = other_order(before)
+    return ~((before == after) | both_nan | ((before - after).abs() <= slack * _scale(before, after)))
+
+
+def _scale(*tensors: Tensor) -> float:
+    largest = 0.0
+    for tensor in tensors:
+        if tensor.numel() and not tensor.is_complex():
+            least, most = map(float, torch.aminmax(tensor.detach()))
+            if math.isfinite(most - least):
+                largest = max(largest, -least, most)
+                continue
+        finite = tensor.detach()[torch.isfinite(tensor)]
+        if finite.numel():
+            largest = max(largest, float(finite.abs().max()))
+    return largest or 1.0
+
+
+# ---------------------------------------------------------------------- where the samples lie
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +123,24 @@ class Track:
         self.along[sample] = ()
         if not bool(moved.any()):
             return
-        self.along[sample] = tuple(_along(moved, axis) for axis in range(moved.dim()))
+        every = range(moved.dim())
+        flags = [moved.any(dim=[b for b in every if b != a]) if len(every) > 1 else moved for a in every]
+        self.along[sample] = tuple(frozenset(torch.nonzero(flag).flatten().tolist()) for flag in flags)
         self.moved = True
         if self._any is not None or not self.in_place():  # rows of their own do not meet, and may be large
-            before = self._boxes(sample, moved) if self._any is None else self._any
-            self.meeting = self.meeting or bool((before & moved).any())
-            self._any = before | moved
-        here = set(_pairs(moved, sample, self.N))
+            if self._any is None:  # where the samples before this one moved something: the indices on each axis
+                self._any = torch.zeros_like(moved)
+                for sets in [sets for s, sets in self.touched.items() if s != sample]:
+                    self._any[torch.meshgrid(*(torch.tensor(sorted(some)) for some in sets), indexing="ij")] = True
+            self.meeting = self.meeting or bool((self._any & moved).any())
+            self._any |= moved
+        here = set[tuple[int, int]]()
+        for pair in combinations([axis for axis, size in enumerate(moved.shape) if size == self.N], 2):
+            rest = moved.clone()
+            for axis in pair:
+                rest.select(axis, sample).fill_(False)
+            here |= set() if bool(rest.any()) else {pair}
         self.pairs = here if self.pairs is None else self.pairs & here
-
-    def _boxes(self, sample: int, moved: Tensor) -> Tensor:
-        """Where the samples before this one moved something: the indices on each axis."""
-        boxes = torch.zeros_like(moved)
-        for s, sets in self.touched.items():
-            if s != sample and sets:
-                boxes[torch.meshgrid(*(torch.tensor(sorted(some)) for some in sets), indexing="ij")] = True
-        return boxes
 
     @property
     def touched(self) -> dict[int, tuple[frozenset[int], ...]]:
@@ -106,11 +185,6 @@ class Track:
             for axis, size in enumerate(self.shape)
         )
 
-    @property
-    def kept(self) -> bool:
-        """Whether the samples lie in their own order, one row each or some neighbours."""
-        return self.in_place() or self.layout() is not None
-
     def places(self) -> dict[int, int] | None:
         """Where each sample lies on an axis of size N, if each has one index of its own there."""
         for axis in self.axes if self.touched else ():
@@ -125,7 +199,14 @@ class Track:
 
     def sets(self, axis: int) -> str:
         """Which indices of an axis moved with which sample, for a reader."""
-        return "; ".join(f"sample {s}: {_indices(sets[axis])}" for s, sets in self.touched.items())
+
+        def said(indices: frozenset[int]) -> str:
+            some = sorted(indices)
+            if len(some) > 4 and some == list(range(some[0], some[-1] + 1)):
+                return f"{some[0]}…{some[-1]}"
+            return ", ".join(map(str, some[:6])) + (", …" if len(some) > 6 else "")
+
+        return "; ".join(f"sample {s}: {said(sets[axis])}" for s, sets in self.touched.items())
 
 
 def row(tensor: Tensor, axis: int, sample: int, N: int, *, neighbours: bool) -> Tensor | None:
@@ -165,27 +246,3 @@ def made_axis(N: int, before: Sequence[int], after: Sequence[int]) -> bool:
         left.pop()
         right.pop()
     return N in right
-
-
-def _along(moved: Tensor, axis: int) -> frozenset[int]:
-    others = [a for a in range(moved.dim()) if a != axis]
-    flags = moved.any(dim=others) if others else moved
-    return frozenset(torch.nonzero(flags).flatten().tolist())
-
-
-def _pairs(moved: Tensor, sample: int, N: int) -> list[tuple[int, int]]:
-    pairs = []
-    for a, b in combinations([axis for axis, size in enumerate(moved.shape) if size == N], 2):
-        rest = moved.clone()
-        rest.select(a, sample).fill_(False)
-        rest.select(b, sample).fill_(False)
-        if not bool(rest.any()):
-            pairs.append((a, b))
-    return pairs
-
-
-def _indices(indices: frozenset[int]) -> str:
-    ordered = sorted(indices)
-    if len(ordered) > 4 and ordered == list(range(ordered[0], ordered[-1] + 1)):
-        return f"{ordered[0]}…{ordered[-1]}"
-    return ", ".join(map(str, ordered[:6])) + (", …" if len(ordered) > 6 else "")

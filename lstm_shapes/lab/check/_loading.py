@@ -14,8 +14,7 @@ from lstm_shapes.lab.checkpoint import compare, loaded
 from lstm_shapes.lab.trace import Where, here, raised_at
 from lstm_shapes.theory.spec import find_layers
 
-from .report import Finding
-from .rule import RULES
+from .report import RULES, Finding
 
 
 class Loading:

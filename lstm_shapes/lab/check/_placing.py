@@ -3,26 +3,22 @@ states that a layer accepts only because sizes are equal."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.lab._words import call_text, loop_line, symbol, value_name
-from lstm_shapes.lab.trace import DRAWS, ENTERS, KERNELS, Call, LayerCall, Value, Where, is_loss
+from lstm_shapes.lab.trace import DRAWS, ENTERS, Call, Value, is_loss
 from lstm_shapes.lab.trace._families import SAME, VIEWS, names_in
 
-from ._blame import blame_of, turning_view
-from ._compare import far
+from ._blame import turning_view
 from ._experiments import Experiments
-from ._kept import unread_of
-from ._layout import Layout, row
-from ._samples import Samples, earliest, samples_of, tracks_of
-from .report import Finding, Level
-from .rule import RULES, also
+from ._layout import Layout
+from ._rules_states import unread_of
+from ._samples import Rows, Samples, earliest, other_rows, samples_of, tracks_of
+from .report import RULES, Finding, Level, also
 
 _JOINS = names_in("stack cat concat")
 # What may follow a join without touching an axis: pointwise functions, layers over the last axis.
@@ -43,19 +39,16 @@ def by_place(samples: Samples, lab: Experiments) -> Iterator[Finding]:
     unread = lab.ask(unread_of)
     if not _comparable(samples, lab) or (unread is not None and unread.kind == "loop"):
         return  # a loop over the batch's size takes more steps with one sample more: that is said of its line
-    results = {value.index for _, value in lab.results}
-    in_place = {k: track.layout() for k, track in samples.rows.items() if k in results and track.in_place()}
-    extra: list[Call] = []
     lab.says("one sample more")
     turned = next((view for _, v in lab.results if (view := turning_view(lab, v)) is not None), None)
-    differing: set[int] = set()
-    if turned is None and any(in_place.values()):
-        differing = _differing(lab, in_place, 1, extra=extra) or set()
+    results = {v.index for _, v in lab.results if samples.rows.get(v.index) and samples.rows[v.index].in_place()}
+    more = _more(lab, samples, results) if turned is None and results else Rows()
+    differing = set(more.differing)
     if differing:
-        again = _differing(lab, in_place, 2)
-        if again is None:  # a loop that runs over the batch's size may find no third step
-            again = _differing(lab, in_place, 1, front=False)
-        differing &= again or set()
+        again = _more(lab, samples, results, 2)
+        if again.error is not None:  # a loop that runs over the batch's size may find no third step
+            again = _more(lab, samples, results, front=False)
+        differing &= again.differing
     if not differing and turned is None:
         return
     result = next(v for _, v in lab.results if turned is not None or v.index in differing)
@@ -64,9 +57,7 @@ def by_place(samples: Samples, lab: Experiments) -> Iterator[Finding]:
     call = turned
     if call is None:
         lab.says("one sample more, call by call")
-        tracks = lab.ask(tracks_of).tracks
-        everywhere = {index: track.layout() for index, track in tracks.items()}
-        call = earliest(lab, differing | (_differing(lab, everywhere, 1) or set()), result)
+        call = earliest(lab, differing | _more(lab, lab.ask(tracks_of), None).differing, result)
         if call is None:
             return
         turned = next((view for v in call.inputs if (view := turning_view(lab, v)) is not None), None)
@@ -83,11 +74,11 @@ def by_place(samples: Samples, lab: Experiments) -> Iterator[Finding]:
         measured = f"{name} {laid.shape} differs from sample to sample and is made of no input; {measured}"
         fix = "probably the axis of the steps: unsqueeze(0) gives (1, L, ·) beside (N, L, ·), and arange(x.size(1))"
         where = laid.maker.where if laid.maker is not None else call.where
-    elif extra:
+    elif more.repeated is not None:
         title = "a loop runs over the batch's size: a row depends on how many samples there are"
         measured = f"with one sample more the loop makes one turn more; {measured}"
         fix = "probably range(x.size(1)), or for x_t in x.unbind(1): the steps are axis 1 of (N, L, ·)"
-        where = loop_line(extra[0].where)
+        where = loop_line(more.repeated.where)
     else:
         title = f"{symbol(call.name)} makes a row depend on how many samples there are, or on its place"
         fix = "probably another axis: x.size(1) counts the steps of (N, L, ·), x.size(0) the samples"
@@ -102,54 +93,21 @@ def _comparable(samples: Samples, lab: Experiments) -> bool:
         sparse = isinstance(slot.value, Tensor) and slot.value.layout != torch.strided
         if sparse or slot.uneven or isinstance(slot.value, PackedSequence):
             return False
-    return not any(call.name in DRAWS for call in lab.baseline.calls) and not any(
-        _from_outside(lab, value) for value in lab.baseline.values
-    )
+    for value in lab.baseline.values:  # a row of numbers for each sample from another library may have been drawn
+        entered = value.maker is None or value.maker.name in ENTERS
+        own = value.parameter or value in lab.baseline.inputs or bool(value.bases)
+        if entered and not own and lab.N in value.shape and value.tensor.is_floating_point():
+            return False
+    return not any(call.name in DRAWS for call in lab.baseline.calls)
 
 
-def _from_outside(lab: Experiments, value: Value) -> bool:
-    """Whether it is a row of numbers for each sample that came from another library, which may have drawn them."""
-    entered = value.maker is None or value.maker.name in ENTERS
-    own = value.parameter or value in lab.baseline.inputs or bool(value.bases)
-    return entered and not own and lab.N in value.shape and value.tensor.is_floating_point()
-
-
-def _differing(
-    lab: Experiments,
-    layouts: dict[int, Layout | None],
-    more: int,
-    *,
-    front: bool = True,
-    extra: list[Call] | None = None,
-) -> set[int] | None:
-    """The values whose rows are others in a batch with one sample `more` times more; None if it cannot run."""
-    differing: set[int] = set()
-    grown: set[int] = set()
-    N = lab.N
-
-    def compare(value: Value, tensor: Tensor) -> None:
-        layout, before = layouts.get(value.index), value.elements
-        if layout is None or before is None or tensor.layout != torch.strided:
-            return
-        axis, near, after = layout.axis, layout.repeat > 1, tensor.detach()
-        if after.shape != (*before.shape[:axis], before.shape[axis] // N * (N + more), *before.shape[axis + 1 :]):
-            grown.add(value.index)
-            return
-        for k in range(N):  # row by row: a result may be large
-            one = row(before, axis, k, N, neighbours=near)
-            other = row(after, axis, k + more * front, N + more, neighbours=near)
-            if one is not None and other is not None and bool(far(one, other).any()):
-                differing.add(value.index)
-                return
-
-    outcome = lab.follow(lab.inputs.wider(more, front=front), compare, realign=True)
-    if outcome.error is not None:
-        return None
-    if outcome.repeated is not None:
-        differing |= grown  # with each turn of the loop another step
-        if extra is not None:
-            extra.append(outcome.repeated)
-    return differing
+def _more(lab: Experiments, samples: Samples, wanted: set[int] | None, more: int = 1, *, front: bool = True) -> Rows:
+    """The values whose rows are others in a batch with one sample `more` times more."""
+    places = {k: [k + more * front] for k in range(lab.N)}
+    rows = other_rows(lab, lab.inputs.wider(more, front=front), samples, wanted, places, lab.N + more)
+    if rows.repeated is not None:
+        rows.differing |= rows.missing  # with each turn of the loop another step
+    return Rows(error=rows.error) if rows.error is not None else rows
 
 
 def _counted(lab: Experiments, call: Call) -> Value | None:
@@ -267,52 +225,3 @@ def _packed_otherwise(lab: Experiments, call: Call) -> bool:
     way = lab.baseline.ancestors(call.inputs[0])
     packs = [c for c in lab.baseline.calls if c.name == "_pack_padded_sequence" and c.outputs[0].index in way]
     return bool(packs) and bool(packs[-1].args[2]) != bool(call.args[2])
-
-
-# ---------------------------------------------------------------------- states that fit by chance
-@dataclass(frozen=True, slots=True)
-class Coincidence:
-    """A state that a layer accepts only because sizes are equal."""
-
-    title: str
-    measured: str
-    fix: str
-    where: Where | None
-    layer: str
-
-
-def coincidence_of(lab: Experiments) -> Coincidence | None:
-    """The state that did not follow the batch when it grew, in torch's own words: expected (…), got […]."""
-    N, blame = lab.N, lab.ask(blame_of)
-    if lab.batch_dim is None or N < 1 or lab.baseline.error is not None:
-        return None
-    suspects = [layer for layer in lab.layers if not layer.cell and _accepted_by_size(lab, layer)]
-    suspects += [blame.layer] if blame is not None and blame.layer is not None and not blame.layer.cell else []
-    if not suspects:
-        return None
-    lab.says("one sample and one step more")
-    trace = lab.record(lab.inputs.wider(1, 2))
-    failed = next((call for call in trace.calls if call.error is not None), None)
-    match = re.search(r"Expected hidden(?:\[\d\])? size \(([\d, ]+)\), got \[([\d, ]+)\]", str(trace.error))
-    if match is None or (failed is not None and failed.name not in KERNELS):
-        return None
-    expected, got = (tuple(int(n) for n in part.split(",")) for part in match.groups())
-    layer = suspects[0]
-    if len(got) != 3 or got == expected or expected[1] != N + 1:
-        return None
-    if got[0] == N + 1:
-        title = f"the state is (N, K, H), and is accepted only because N == {'K·R' if layer.R == 2 else 'K'} == {N}"
-        fix = "h0.transpose(0, 1).contiguous(): h0 and c0 are (K·R, N, H), with batch_first too; permute(1, 0, 2)"
-    elif got[1] in (layer.L, layer.L + 2):
-        title = f"the state is made with the number of steps, and is accepted only because N == L == {N}"
-        fix = f"x.size({0 if layer.batch_first else 1}) for the batch: h0 and c0 are (K·R, N, H)"
-    else:
-        return None
-    measured = f"with N = {N + 1} samples the same program raises: expected {expected}, got {got}"
-    return Coincidence(title, measured, fix, layer.call.where, layer.name)
-
-
-def _accepted_by_size(lab: Experiments, layer: LayerCall) -> bool:
-    state = layer.states.get("h0")
-    given = state is not None and (state.maker is None or state.maker.owner is not layer.module)
-    return given and not layer.packed and lab.N in (layer.K * layer.R, layer.L) and layer.N == lab.N

@@ -126,7 +126,7 @@ def examined(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], s
         """The experiments with an axis as the batch, each begun where the program stands."""
         if axis not in labs:
             for lab in labs.values():
-                lab.restart()
+                lab.snapshot.restore()
             labs[axis] = Experiments(inner, args, kwargs, axis, seconds=end - time.monotonic())
         return labs[axis]
 
@@ -141,8 +141,8 @@ def examined(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], s
 
 def _report(module: Any, lab_of: Callable[[int | None], Experiments]) -> Report | None:
     name, lab = _name(module), lab_of(0)
-    if lab.lost:
-        return Report((), (), (f"{name}: it holds what cannot be put back: {', '.join(lab.lost)}",))
+    if lab.snapshot.lost:
+        return Report((), (), (f"{name}: it holds what cannot be put back: {', '.join(lab.snapshot.lost)}",))
     try:
         trace = lab.baseline
         if trace.error is not None:

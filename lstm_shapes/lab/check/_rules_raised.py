@@ -15,10 +15,9 @@ from lstm_shapes.lab.raised._layers import IS_TUPLE, ITS_OWN, KEEP_NO_GRAPH, sor
 from lstm_shapes.lab.trace import Call, LayerCall, Trace
 
 from ._experiments import Experiments
-from ._kept import second_call_of
 from ._loading import explain_load_error
-from .report import Finding
-from .rule import RULES, rule
+from ._rules_states import second_call_of
+from .report import RULES, Finding, rule
 
 
 # ---------------------------------------------------------------------- an exception as a finding

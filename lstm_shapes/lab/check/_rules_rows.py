@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from lstm_shapes.lab._words import append_line, last_step, layer_names, result_names, state_words, value_name
 from lstm_shapes.lab.trace import Call, LayerCall, Value
@@ -11,13 +10,11 @@ from lstm_shapes.lab.trace._families import SAME, VIEWS, names_in
 
 from ._blame import Blame, blame_of
 from ._experiments import Experiments
-from ._losses import losses_of
-from ._provenance import Parts
-from ._rules_samples import on_batch_axis
-from ._states import (
+from ._provenance import (
     BETWEEN,
     FIRST,
     LAST,
+    Parts,
     by_layer,
     calls_back,
     chosen,
@@ -28,8 +25,9 @@ from ._states import (
     settled,
     step_marks,
 )
-from .report import Finding, Level
-from .rule import RULES, rule
+from ._rules_losses import losses_of
+from ._rules_samples import mixing
+from .report import RULES, Finding, Level, rule
 
 _COPIES = SAME | names_in("squeeze unsqueeze view reshape transpose __getitem__ index_select")
 _BRINGS_TOGETHER = names_in("sum mean amax flip __getitem__ view reshape")
@@ -58,12 +56,7 @@ def wrong_state_row(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
       - model = lambda x: head(rnn(x)[1][0])
       + model = lambda x: head(rnn(x)[1][-1])
     """
-    if blame is not None and blame.state and blame.maker is not None and blame.kind != "order":
-        title, measured, fix = on_batch_axis(blame, lab)
-        yield wrong_state_row.finding(title, measured, fix, blame.call.where, layer=blame.maker.name)
-    found = lab.ask(wrongly_read)
-    if found is not None and found.code == "LS205":
-        yield found
+    yield from mixing("LS205", blame, lab)
 
 
 @rule("LS206", "cell-for-hidden")
@@ -79,17 +72,10 @@ def cell_for_hidden(lab: Experiments) -> Iterator[Finding]:
       - model = lambda x: head(rnn(x)[1][1][-1])
       + model = lambda x: head(rnn(x)[1][0][-1])
     """
-    found = lab.ask(wrongly_read)
-    if found is not None and found.code == "LS206":
-        yield found
-
-
-def wrongly_read(lab: Experiments) -> Finding | None:
-    """The first state of which other rows, or the other of h and c, are read than were meant."""
-    if not settled(lab):
-        return None
-    asked = (_handed, _exchanged, _one_lost, _given, _cell_for_hidden, _own_cell_for_hidden, _rows, _stacked_cells)
-    return next((found for ask in asked if (found := ask(lab)) is not None), None)
+    # The first state of which other rows, or the other of h and c, are read than were meant.
+    asked = (_handed, _exchanged, _one_lost, _given, _cell_for_hidden, _rows, _stacked_cells) if settled(lab) else ()
+    found = next((found for ask in asked if (found := ask(lab)) is not None), None)
+    yield from () if found is None else (found,)
 
 
 def _shown(layer: LayerCall, role: str) -> tuple[str, str, str]:
@@ -108,7 +94,7 @@ def _shown(layer: LayerCall, role: str) -> tuple[str, str, str]:
 def _handed(lab: Experiments) -> Finding | None:
     """An encoder's rows that start another layer: layer k should start from layer k, or one layer from the top one."""
     for layer in chosen(lab):
-        parts = lab.ask_of(row_parts, layer)
+        parts = lab.ask(row_parts, layer)
         starts: list[tuple[LayerCall, Value, list[set[int]]]] = []
         for reader in lab.layers if layer.K * layer.R > 1 else ():
             if reader.module is not layer.module and reader.call.index > layer.call.index:
@@ -150,27 +136,21 @@ def _other_rows(layer: LayerCall, reader: LayerCall, by_row: list[set[int]], sin
 def _exchanged(lab: Experiments) -> Finding | None:
     """h0 of a layer that is made of c, and c0 of h."""
     for layer in chosen(lab, cells=True):
-        parts, names = lab.ask_of(row_parts, layer), layer_names(layer)
+        parts, names = lab.ask(row_parts, layer), layer_names(layer)
         for reader in lab.layers if "cn" in layer.outputs else ():
             if [{role for role, _ in parts.of(state)} for state in reader.states.values()] == [{"cn"}, {"hn"}]:
                 title = f"{reader.called} starts with h0 and c0 exchanged"
                 measured = f"its h0 is made of {names['cn']} and its c0 of {names['hn']} of {layer.called}"
                 fix = f"({names['hn']}, {names['cn']}), in the order (hn, cn) in which they came back: h, c = …"
-                at = _exchanging(parts, layer, reader)
+                one, other = state_words(reader.call)
+                between = reversed(calls_back(parts, layer, reader.states["h0"]))
+                at = next((call for call in between if call.line != layer.call.line), reader.call)
+                if names["hn"].startswith("c") and names["cn"].startswith("h"):
+                    at = layer.call  # where they are bound; else where they are handed on, or what lies between
+                elif one.startswith("c") and other.startswith("h"):
+                    at = reader.call
                 return _said("LS206", at, layer, title, measured, fix)
     return None
-
-
-def _exchanging(parts: Parts, layer: LayerCall, reader: LayerCall) -> Call:
-    """The line that exchanges h and c: where they are bound, where they are handed on, or what lies between."""
-    names = layer_names(layer)
-    if names["hn"].startswith("c") and names["cn"].startswith("h"):
-        return layer.call
-    one, other = state_words(reader.call)
-    if one.startswith("c") and other.startswith("h"):
-        return reader.call
-    between = reversed(calls_back(parts, layer, reader.states["h0"]))
-    return next((call for call in between if call.line != layer.call.line), reader.call)
 
 
 def _one_lost(lab: Experiments) -> Finding | None:
@@ -212,7 +192,7 @@ def _given(lab: Experiments) -> Finding | None:
 def _rows(lab: Experiments) -> Finding | None:
     """Rows that are read while the top layer's are not, that are joined with themselves, or kept as an axis."""
     for layer in chosen(lab):
-        count, R, parts = layer.K * layer.R, layer.R, lab.ask_of(row_parts, layer)
+        count, R, parts = layer.K * layer.R, layer.R, lab.ask(row_parts, layer)
         for call in lab.baseline.calls if R == 2 else ():
             held = [parts.of(v) for v in call.inputs] if call.name in ("cat", "concat", "hstack") else []
             if len(held) == 2 and held[0] == held[1] and len({k % 2 for _, k in held[0]}) == 1:
@@ -233,22 +213,16 @@ def _rows(lab: Experiments) -> Finding | None:
                 title = f"row {min(rows)} of {name} is" if len(rows) == 1 else f"rows {sorted(rows)} of {name} are"
                 measured = f"{what}; rows {sorted(rows)} reach the result"
                 return _said("LS205", at, layer, f"{title} read, not the top layer's", measured, fix)
-            kept = _keeping(lab, layer, parts) if role == "hn" and len(rows) == count else None
-            if kept is not None:
+            # A head's only result that still has one index for each row of the state: the last move before it.
+            values, each = [v for _, v in lab.baseline.results], [{("hn", k)} for k in range(count)]
+            chain = calls_back(parts, layer, values[0]) if role == "hn" and len(rows) == count else []
+            if len(values) != 1 or not parts.of(values[0]) or not any(call.name == "linear" for call in chain):
+                continue
+            if any(parts.along(values[0], axis) == each for axis in range(len(values[0].shape) - 1)):
                 title = f"the result still has the {count} rows of {name} as an axis"
                 measured = f"{what}; index k of the result belongs to row k, a layer or direction each"
-                return _said("LS205", kept, layer, title, measured, fix)
+                return _said("LS205", chain[-1], layer, title, measured, fix)
     return None
-
-
-def _keeping(lab: Experiments, layer: LayerCall, parts: Parts) -> Call | None:
-    """The last move before a head's only result that still has one index for each row of the state."""
-    values, rows = [value for _, value in lab.baseline.results], [{("hn", k)} for k in range(layer.K * layer.R)]
-    chain = calls_back(parts, layer, values[0]) if len(values) == 1 and parts.of(values[0]) else []
-    if not any(call.name == "linear" for call in chain):
-        return None
-    kept = any(parts.along(values[0], axis) == rows for axis in range(len(values[0].shape) - 1))
-    return chain[-1] if kept else None
 
 
 def _dropping(parts: Parts, layer: LayerCall, value: Value) -> Call | None:
@@ -286,14 +260,32 @@ def _stacked_cells(lab: Experiments) -> Finding | None:
 
 # ---------------------------------------------------------------------- c for h
 def _cell_for_hidden(lab: Experiments) -> Finding | None:
-    """cn of a layer that is read outside the recurrence, where neither hn nor Y is."""
+    """c that is read outside the recurrence where h is not: cn of a layer, or c of a cell that is written by hand."""
+    loops: list[tuple[LayerCall | None, list[Value], list[Value], set[int]]] = []
     for calls in by_layer(lab):
-        layer, own, names = calls[0], {layer.call.index for layer in calls}, result_names(calls[0].call.where)
-        cs = [one.outputs["cn"] for one in calls if "cn" in one.outputs]
-        hs = [v for one in calls for role, v in one.outputs.items() if role != "cn"]
-        at = _only_cell(lab, hs, cs, own)
-        if at is None:
+        outputs = [(role, value) for one in calls for role, value in one.outputs.items()]
+        hs, cs = ([v for role, v in outputs if (role == "cn") is wanted] for wanted in (False, True))
+        loops.append((calls[0], hs, cs, {one.call.index for one in calls}))
+    by_line: dict[object, list[tuple[Value, Value]]] = {}
+    for call, h, c in _own_steps(lab):
+        by_line.setdefault(call.line, []).append((h, c))
+    for steps in by_line.values():
+        inside = (lab.baseline.values[k].maker for k in lab.baseline.ancestors(*steps[-1]))
+        own = {call.index for call in inside if call is not None}
+        loops.append((None, [h for h, _ in steps], [c for _, c in steps], own))
+    for layer, hs, cs, own in loops:
+        of_h, of_c = readers_outside(lab, hs, own), readers_outside(lab, cs, own)
+        # One reader of the last h may go on from it.
+        if not of_c or (of_h and not (len(of_c) > 2 and len(of_h) == 1 < len(cs))):
             continue
+        at = of_c[0]
+        if layer is None:
+            name = value_name(next(c for c in cs if c in at.inputs or c.maker is at))
+            title = f"{name}, the cell state of a hand-written LSTM, is read where the hidden state h is meant"
+            measured = f"{name} is f · c + i · g and leaves the loop; o · tanh({name}) only reaches the next step"
+            fix = f"probably h in the place of {name}: h = o · tanh({name}) is what a cell puts out"
+            return cell_for_hidden.finding(title, measured, fix, append_line(at))
+        names = result_names(layer.call.where)
         if len(names) > 1 and names[-2] == "_" != names[-1]:  # hn was let go where it came back
             at = layer.call
         elif at.name == "index_select" and at.where == layer.call.where:  # the layer's own, of packed rows
@@ -306,66 +298,27 @@ def _cell_for_hidden(lab: Experiments) -> Finding | None:
     return None
 
 
-def _own_cell_for_hidden(lab: Experiments) -> Finding | None:
-    """c of a cell that is written by hand, c = f · c + i · g and h = o · tanh(c), in the steps of one line."""
-    by_line: dict[object, list[tuple[Value, Value]]] = {}
-    for call, h, c in _own_steps(lab):
-        by_line.setdefault(call.line, []).append((h, c))
-    for steps in by_line.values():
-        inside = (lab.baseline.values[k].maker for k in lab.baseline.ancestors(*steps[-1]))
-        own = {call.index for call in inside if call is not None}
-        at = _only_cell(lab, [h for h, _ in steps], [c for _, c in steps], own)
-        if at is not None:
-            name = value_name(next(c for _, c in steps if c in at.inputs or c.maker is at))
-            title = f"{name}, the cell state of a hand-written LSTM, is read where the hidden state h is meant"
-            measured = f"{name} is f · c + i · g and leaves the loop; o · tanh({name}) only reaches the next step"
-            fix = f"probably h in the place of {name}: h = o · tanh({name}) is what a cell puts out"
-            return cell_for_hidden.finding(title, measured, fix, append_line(at))
-    return None
-
-
-def _only_cell(lab: Experiments, hs: list[Value], cs: list[Value], own: set[int]) -> Call | None:
-    """The first call outside a recurrence that reads c where none reads h, or one the last h, to go on from it."""
-    of_h, of_c = readers_outside(lab, hs, own), readers_outside(lab, cs, own)
-    return of_c[0] if of_c and (not of_h or (len(of_c) > 2 and len(of_h) == 1 < len(cs))) else None
-
-
 def _own_steps(lab: Experiments) -> Iterator[tuple[Call, Value, Value]]:
     """The steps of hand-written cells: the call that makes h, h and c."""
     for call in lab.baseline.calls:
         if call.name not in ("tanh", "tanh_") or not call.inputs or not call.outputs:
             continue
-        c = _cell_in(call.inputs[0])
+        c = None  # what a tensor was before a normalisation, where it is a sum of two products, as f · c + i · g is
+        for made, maker in call.inputs[0].way_back():
+            makers = [v.maker for v in maker.inputs if v.maker is not None and len(v.maker.inputs) == 2]
+            products = sum(one.name in _MULTIPLIES for one in makers) + (maker.name == "addcmul")
+            c = made if maker.name in _ADDS and products == 2 else None
+            if c is not None or maker.name not in _KEEPS_CELL:
+                break
         gates = (r for r in call.outputs[0].readers if r.name in _MULTIPLIES and len(r.inputs) == 2 and r.outputs)
         gate = next((r for r in gates if not any(v.parameter for v in r.inputs)), None)
         if c is not None and gate is not None:
             yield gate, gate.outputs[0], c
 
 
-def _cell_in(value: Value) -> Value | None:
-    """What a tensor was before a normalisation, where it is a sum of two products, as f · c + i · g is."""
-    for made, maker in value.way_back():
-        makers = [v.maker for v in maker.inputs if v.maker is not None and len(v.maker.inputs) == 2]
-        products = [call for call in makers if call.name in _MULTIPLIES]
-        if maker.name in _ADDS and len(products) + (maker.name == "addcmul") == 2:
-            return made
-        if maker.name not in _KEEPS_CELL:
-            return None
-    return None
-
-
 # ---------------------------------------------------------------------- steps and halves of Y
-class _Side(NamedTuple):
-    """The step at which half number `k` of Y has seen one step, and where it has seen them all."""
-
-    step: str
-    other: str
-    k: int
-    half: str
-    alone: set[int]
-
-
-_SIDES = (_Side("last", "first", 1, "backward", {LAST}), _Side("first", "last", 0, "forward", {FIRST}))
+# The step at which half number k of Y has seen one step, where it has seen them all, and which half that is.
+_SIDES = (("last", "first", 1, "backward", LAST), ("first", "last", 0, "forward", FIRST))
 
 
 @rule("LS203", "half-read-direction")
@@ -396,26 +349,32 @@ def _reading(lab: Experiments, layer: LayerCall) -> Finding | None:
     steps = [{step for half, step in ends if half == k} for k in range(R)]
     shown = f"{names['Y']} {Y.shape} of {layer.called}"
 
-    def said(at: Call, side: _Side, reaches: str) -> Finding:
-        step, half = side.step, side.half
+    def said(at: Call, side: tuple[str, str, int, str, int], reaches: str) -> Finding:
+        step, other, _, half, _ = side
         title = f"the {step} step of {names['Y']} is read, where the {half} direction has seen one step"
         measured = f"{shown} reaches {reaches} at the {step} step alone, and its {half} half has read {layer.L} steps "
         fix = f"torch.cat(({names['hn']}[-2], {names['hn']}[-1]), dim=1), the ends of both directions, of width {2 * H}"
-        return _said("LS203", at, layer, title, f"{measured}only at the {side.other} one", fix)
+        return _said("LS203", at, layer, title, f"{measured}only at the {other} one", fix)
 
     for reader in lab.layers if R == 2 else ():
         for state in reader.states.values():
             for side in _SIDES:
-                start = {step for half, step in parts.of(state) if half == side.k}
-                if reader.module is not layer.module and start == side.alone:
+                start = {step for half, step in parts.of(state) if half == side[2]}
+                if reader.module is not layer.module and start == {side[4]}:
                     at = losing(parts, reversed(calls_back(parts, layer, state))) or reader.call
                     return said(at, side, f"the state that {reader.called} starts from")
-    if R == 2 and (view := _paired(lab, layer)) is not None:
-        name, before, after = value_name(view.inputs[0], view), view.inputs[0].shape, view.outputs[0].shape
-        title = f"{view.name} puts neighbours of one direction side by side, not the two directions"
-        measured = f"{name} {before} is (…, R·H), forward half first; as {after} it is cut into pairs"
-        fix = f"{name}.unflatten(-1, (2, {H})).sum(-2): the directions are the outer axis of the two"
-        return _said("LS202", view, layer, title, measured, fix)
+    for call in lab.baseline.calls if R == 2 != H else ():
+        # A view of both halves as (…, H, 2) that is added up along the 2: it adds neighbours, not the halves.
+        view = call.inputs[0].maker if call.name in ("sum", "mean") and call.inputs else None
+        if view is None or view.name not in VIEWS or call.inputs[0].shape[-2:] != (H, 2):
+            continue
+        last = call.argument(1, "dim") in (-1, len(call.inputs[0].shape) - 1)
+        if last and lab.ask(losses_of).axes(view.inputs[0])[-1].name.startswith("R·"):
+            name, before, after = value_name(view.inputs[0], view), view.inputs[0].shape, view.outputs[0].shape
+            title = f"{view.name} puts neighbours of one direction side by side, not the two directions"
+            measured = f"{name} {before} is (…, R·H), forward half first; as {after} it is cut into pairs"
+            fix = f"{name}.unflatten(-1, (2, {H})).sum(-2): the directions are the outer axis of the two"
+            return _said("LS202", view, layer, title, measured, fix)
     if readers_outside(lab, [layer.outputs["hn"]], set()):
         return None  # the ends are read from the state
     at = losing(parts, lab.baseline.calls) or layer.call
@@ -423,7 +382,11 @@ def _reading(lab: Experiments, layer: LayerCall) -> Finding | None:
         title = f"only the first step of {names['Y']} is read: the other {layer.L - 1} steps influence nothing"
         fix = f"{last_step(layer)}, the last step, which has read them all"
         return _said("LS213", at, layer, title, f"{shown} reaches the result at step 0 alone", fix)
-    if R == 2 and bool(steps[0]) != bool(steps[1]) and not lab.has_scalars:
+    if (
+        R == 2
+        and bool(steps[0]) != bool(steps[1])
+        and (lab.scalar or all(v.tensor.numel() > 1 for _, v in lab.baseline.results))
+    ):
         half = "backward" if steps[0] else "forward"
         cuts = [call for call in lab.baseline.calls if losing(parts, [call], lambda part: part[0])]
         meant = len(cuts) == 1 and cuts[0].inputs[0].shape[-1] == Y.shape[-1]  # the other half is simply cut out
@@ -432,17 +395,5 @@ def _reading(lab: Experiments, layer: LayerCall) -> Finding | None:
         level: Level = "warning" if meant else "error"
         title = f"the {half} half of {names['Y']} is never read"
         return _said("LS203", (cuts or [layer.call])[0], layer, title, measured, fix, level)
-    found = (side for side in _SIDES if R == 2 and steps[side.k] == side.alone)
-    return next((said(at, side, "the result") for side in found), None)
-
-
-def _paired(lab: Experiments, layer: LayerCall) -> Call | None:
-    """A view of both halves as (…, H, 2) that is added up along the 2: it adds neighbours, not the halves."""
-    axes, H = lab.ask(losses_of).axes, layer.H
-    for call in lab.baseline.calls:
-        if call.name not in ("sum", "mean") or not call.inputs or H == 2 or call.inputs[0].shape[-2:] != (H, 2):
-            continue
-        view, last = call.inputs[0].maker, call.argument(1, "dim") in (-1, len(call.inputs[0].shape) - 1)
-        if view is not None and view.name in VIEWS and last and axes(view.inputs[0])[-1].name.startswith("R·"):
-            return view
-    return None
+    sides = (side for side in _SIDES if R == 2 and steps[side[2]] == {side[4]})
+    return next((said(at, side, "the result") for side in sides), None)

@@ -4,101 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lstm_shapes.lab._words import layer_names, named, symbol, value_name
+from lstm_shapes.lab._words import named, value_name
 from lstm_shapes.lab.trace import Call, LayerCall
 
-from ._blame import Blame, blame_of, scrambling_view
+from ._blame import Blame, Coincidence, blame_of, coincidence_of, scrambling_view
 from ._experiments import Experiments
-from ._fixes import best, samples_hold
-from ._losses import losses_of
-from ._padding import Padding, padding_of
-from ._placing import Coincidence, coincidence_of  # and its own rules are registered
+from ._fixes import best
+from ._rules_losses import losses_of
+from ._rules_padding import Padding, padding_of
 from ._samples import Samples, meant, samples_of
-from .report import Evidence, Finding
-from .rule import RULES, rule
+from .report import RULES, Evidence, Finding, rule
 
+_LAYS = ("view", "reshape", "transpose", "permute", "unsqueeze", "flatten", "cat", "stack", "t", "T")
 _PURPOSE = (
     "probably the axis on which the samples lie has to stay apart here; where samples see each other on purpose, "
     "check(…, mixes=True) declares it"
 )
-# What a call does to the axis of the samples, and what is said of it: code, title, measurement, of a Blame.
-_SAYS = {
-    "time": (
-        "LS201",
-        "{0.layer.called} reads the batch as time: the state runs from sample to sample",
-        "{0.name} {0.shape} has the samples on axis {0.axis}, which {0.constructor} reads as time; {0.samples.moved}",
-    ),
-    "steps": (
-        "LS201",
-        "{0.layer.called} steps through the batch: the state runs from sample to sample",
-        "x {0.value.shape} belongs to one sample and its state to others; {0.samples.moved}",
-    ),
-    "along": (
-        "LS201",
-        "{0.spoken} runs along the batch: a sample's numbers depend on the other samples",
-        "{0.name} {0.shape} has the samples on axis {0.axis}; {0.after}",
-    ),
-    "product": (
-        "LS201",
-        "{0.symbol} sums over the batch: each row of the result holds all samples",
-        "{0.operands}: the samples lie on axis {0.axis} of {0.name}, which the product sums over",
-    ),
-    "picked": (
-        "LS201",
-        "{0.index} takes single samples out of the batch, and the result holds only those",
-        "{0.name} {0.shape} has the samples on axis {0.axis}; {0.samples.moved}",
-    ),
-    "stacked": (
-        "LS201",
-        "{0.call.name} puts the steps where what follows has the samples",
-        "{0.shape}, the result, has the samples on axis {0.axis}; {0.samples.moved}",
-    ),
-    "joined": ("LS201", "{0.symbol} joins rows of different samples", "{0.layouts}"),
-    "other": (
-        "LS201",
-        "samples influence each other in {0.symbol}: batch and another axis are exchanged",
-        "{0.samples.moved}",
-    ),
-    "view": (
-        "LS202",
-        "{0.call.name} cuts across the samples: rows of the result hold parts of several",
-        "{0.name} {0.shape} has the samples on axis {0.axis}; as {0.made} the same memory puts them elsewhere: "
-        "{0.after}",
-    ),
-    "state": ("LS202", "{0.layer.called} gets x and a state whose rows belong to different samples", "{0.layouts}"),
-    "unbatched": (
-        "LS207",
-        "{0.layer.called} reads the {0.layer.L} rows of a 2-D input as the steps of one sequence",
-        "the input {0.value.shape} has no batch axis for {0.constructor}; {0.samples.moved}; batch_dim=None says that "
-        "it is one sequence on purpose",
-    ),
-    "flattened": (
-        "LS214",
-        "{0.call.name} compares predictions and targets that were flattened in different orders",
-        "{0.layouts}",
-    ),
-    "order": ("LS214", "{0.symbol} joins rows that were sorted with rows that were not", "{0.layouts}"),
-    "sorted": (
-        "LS214",
-        "the result's rows are in another order than the samples: row i belongs to another sample",
-        "sample → row: {0.places}; the last call that reorders rows is this one",
-    ),
-}
 
 
-def _said(code: str, blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
-    """What is said of a call that mixes samples, if it is said under this code."""
-    if blame is None or _SAYS.get(blame.kind, ("",))[0] != code:
+def mixing(code: str, blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
+    """What is said of the call that mixes samples, if it is said under this code."""
+    if blame is None or blame.code != code:
         return
-    if blame.kind not in ("unbatched", "flattened", "order", "sorted") and (blame.state or lab.ask(coincidence_of)):
-        return  # said of the state, or as a coincidence
-    if blame.kind == "joined" and lab.ask(losses_of).batch_first(blame.call):
-        return
-    title, measured = (words.format(blame) for words in _SAYS[blame.kind][1:])
-    layer = blame.layer.name if blame.layer is not None else ""
-    evidence, made_by = tuple(_evidence(blame.samples)), tuple(_history(blame))
-    fix = best(lab, blame.fixes, samples_hold) or _PURPOSE
-    yield RULES[code].finding(title, measured, fix, blame.call.where, layer=layer, evidence=evidence, made_by=made_by)
+    if code in ("LS201", "LS202") and (lab.ask(coincidence_of) or lab.ask(losses_of).batch_first(blame.call)):
+        return  # a finding of its own
+    history, value = dict[str, str](), blame.value  # the lines that laid out the tensor, nearest first
+    for _ in range(6):
+        if value.maker is None or not (maker := value.maker).inputs:
+            break
+        place, value = str(maker.where), maker.inputs[0]
+        if maker.name in _LAYS and place != str(blame.call.where):
+            history.setdefault(place, f"{place}  ({maker.name}: {value.shape} to {maker.outputs[0].shape})")
+    name, fix = blame.layer.name if blame.layer is not None else "", best(lab, blame.fixes) or _PURPOSE
+    evidence, made_by = tuple(_evidence(blame.samples)), tuple(history.values())
+    told = (blame.title, blame.measured, fix, blame.call)
+    yield RULES[code].finding(*told, layer=name, evidence=evidence, made_by=made_by)
 
 
 @rule("LS201", "batch-time-swap", blame_of, samples_of)
@@ -129,7 +69,7 @@ def batch_time_swap(blame: Blame | None, samples: Samples, lab: Experiments) -> 
         title = f"samples influence each other in what no call of torch shows: {where}"
         evidence = tuple(_evidence(samples))
         yield batch_time_swap.finding(title, samples.moved, _PURPOSE, None, evidence=evidence)
-    yield from _said(batch_time_swap.code, blame, lab)
+    yield from mixing(batch_time_swap.code, blame, lab)
 
 
 @rule("LS202", "scrambled-reshape", blame_of)
@@ -154,7 +94,7 @@ def scrambled_reshape(blame: Blame | None, lab: Experiments) -> Iterator[Finding
             f"{value_name(call.inputs[0], call)} {shape} in memory order, cut anew as {made}: no axis of it is kept"
         )
         yield scrambled_reshape.finding(title, measured, f"probably {fix}", call.where)
-    yield from _said(scrambled_reshape.code, blame, lab)
+    yield from mixing(scrambled_reshape.code, blame, lab)
 
 
 @rule("LS207", "unbatched-by-accident", blame_of)
@@ -179,7 +119,7 @@ def unbatched(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
         measured = f"{shown} becomes {after.shape}: with two samples it stays {len(before.shape)}-D"
         fix = "squeeze(dim) with the axis that is meant, or none; unsqueeze(0) puts a batch axis back"
         yield unbatched.finding(title, measured, fix, squeeze.where, layer=layer.name)
-    yield from _said(unbatched.code, blame, lab)
+    yield from mixing(unbatched.code, blame, lab)
 
 
 def _squeezed(lab: Experiments) -> tuple[LayerCall, Call] | None:
@@ -279,7 +219,7 @@ def legal_by_coincidence(found: Coincidence | None, lab: Experiments) -> Iterato
         inputs = (torch.randn(3, 6, 5),)
     """
     if found is not None:
-        yield legal_by_coincidence.finding(found.title, found.measured, found.fix, found.where, layer=found.layer)
+        yield legal_by_coincidence.finding(found.title, found.measured, found.fix, found.layer)
 
 
 @rule("LS214", "sample-order", blame_of)
@@ -299,33 +239,7 @@ def sample_order(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
         lengths = torch.tensor([3, 7, 5, 2])
         inputs = (torch.randn(4, 7, 5), lengths)
     """
-    yield from _said(sample_order.code, blame, lab)
-
-
-def on_batch_axis(blame: Blame, lab: Experiments) -> tuple[str, str, str]:
-    """Title, measurement and fix where a call works on the batch axis of hn or cn."""
-    assert blame.maker is not None
-    name = layer_names(blame.maker)[blame.state]
-    title = f"{symbol(blame.call.name)} works on axis 1 of {name}, which is the batch"
-    measured = (
-        f"{name} is (K·R, N, H) = {blame.value.shape}, with batch_first too; {blame.samples.moved}, so samples are "
-        "dropped or mixed"
-    )
-    return title, measured, best(lab, blame.fixes, samples_hold)
-
-
-def _history(blame: Blame) -> Iterator[str]:
-    """The lines that laid out the tensor, nearest first."""
-    value, seen = blame.value, {str(blame.call.where)}
-    lays = ("view", "reshape", "transpose", "permute", "unsqueeze", "flatten", "cat", "stack", "t", "T")
-    for _ in range(6):
-        maker = value.maker
-        if maker is None or not maker.inputs:
-            return
-        place, value = str(maker.where), maker.inputs[0]
-        if maker.name in lays and place not in seen:
-            seen.add(place)
-            yield f"{place}  ({maker.name}: {value.shape} to {maker.outputs[0].shape})"
+    yield from mixing(sample_order.code, blame, lab)
 
 
 def _evidence(samples: Samples) -> Iterator[Evidence]:

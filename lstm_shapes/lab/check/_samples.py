@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+import torch
+from torch import Tensor
 
 from lstm_shapes.lab._words import named
 from lstm_shapes.lab.trace import Call, Trace, Value
 from lstm_shapes.lab.trace._families import MOVES, PRODUCTS, VIEWS, names_in
 from lstm_shapes.language import counted
 
-from ._compare import other_order
 from ._experiments import Experiments
-from ._layout import Layout, Track, cuts, made_axis
+from ._inputs import Given
+from ._layout import Layout, Track, cuts, far, made_axis, other_order, row
 
 Kind = Literal["untested", "apart", "pairs", "mixed", "dropped", "permuted"]
 _MOST = 12  # samples that are all replaced where some were too few
@@ -106,7 +109,8 @@ def samples_of(lab: Experiments) -> Samples:
             masks = len(masked.tested) > 1 and _wrong(lab, masked.rows) is not None
         if not masks:
             return quick
-    if not lab.repeatable:
+    moved, error = lab.moved(lab.inputs.same(), {value.index for _, value in lab.results}, lab.slack)
+    if not lab.stops_alike(error) or any(one is None or bool(one.any()) for one in moved.values()):
         why = "the same inputs give other results each time"
         return Samples("untested", quick.tested, why, "random numbers that are drawn from torch's generator")
     lab.says("samples, call by call")
@@ -132,6 +136,75 @@ def tracks_of(lab: Experiments) -> Samples:
     """What moves in each tensor with each sample, also where the results were found right at once."""
     samples = lab.ask(samples_of)
     return samples if samples.tracks or not samples.tested else _compared(lab, samples.tested, None)
+
+
+@dataclass(eq=False, slots=True)
+class Rows:
+    """How a run with other sizes went: `differing` values have another row of a sample, `missing` no row to compare."""
+
+    differing: set[int] = field(default_factory=set)
+    missing: set[int] = field(default_factory=set)
+    error: Exception | None = None
+    repeated: Call | None = None  # the call that a loop made once more
+
+
+def other_rows(
+    lab: Experiments,
+    given: Given,
+    samples: Samples,
+    wanted: set[int] | None,
+    places: Mapping[int, Sequence[int]],
+    N: int,
+    *,
+    cut: bool = False,
+) -> Rows:
+    """Compare rows of the wanted values, of all if None, with those of a run with N samples, or `cut` to fewer steps.
+
+    `places`: of samples of the baseline, where their rows may stand in that run. Of a cut batch, lengths and orders
+    are other numbers by design: what is read with them is compared; and rows that no sample has moved are looked at.
+    """
+    rows = Rows()
+
+    def compare(value: Value, tensor: Tensor) -> None:
+        before, after = value.elements, tensor.detach()
+        if before is None or not (
+            value.index in wanted if wanted is not None else before.is_floating_point() or not cut
+        ):
+            return
+        track = samples.track(value) if wanted is None else samples.row(value)
+        layout, axes = track.layout(), list[tuple[int, bool]]()
+        if layout is not None:
+            axes = [(layout.axis, layout.repeat > 1)]
+        elif not cut:
+            return
+        elif not track.touched:  # a flattened (N·L, …) may lie in either order
+            axes = [(a, False) for a, n in enumerate(before.shape) if n == lab.N and after.shape[a : a + 1] == (N,)][:1]
+            axes = axes or [(0, True), (0, False)]
+        same, fits = None, before.dim() == after.dim() > 0 and before.dtype == after.dtype
+        for axis, near in axes if fits and before.layout == after.layout == torch.strided else ():
+            if cut or before.select(axis, 0).shape == after.select(axis, 0).shape:
+                same = same or _same(before, after, axis, near)
+        if not same:
+            (rows.missing if same is None else rows.differing).add(value.index)
+
+    def _same(before: Tensor, after: Tensor, axis: int, near: bool) -> bool | None:
+        same = None
+        for sample, at in places.items():  # row by row: a result may be large
+            one = row(before, axis, sample, lab.N, neighbours=near)
+            others = [other for k in at if (other := row(after, axis, k, N, neighbours=near)) is not None]
+            if one is not None and others and not (same := any(_alike(one, other) for other in others)):
+                return False
+        return same
+
+    outcome = lab.follow(given, compare, realign=True)
+    rows.error, rows.repeated = outcome.error, outcome.repeated
+    return rows
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """Whether two rows are the same as far as both go."""
+    common = tuple(slice(min(sizes)) for sizes in zip(one.shape, other.shape, strict=True))
+    return not bool(far(one[common], other[common]).any())
 
 
 def _statistics(culprit: Call | None) -> list[Call]:
@@ -243,8 +316,11 @@ def _judge(lab: Experiments, samples: Samples) -> None:
             last = reorders[-1] if reorders else None
             samples.kind = "permuted"
             samples.culprit = _not_restoring(lab, calls, last) or last or value.maker
-    elif lab.N in value.shape and (misplacing := _misplacing(lab, samples, value)) is not None:
-        samples.kind, samples.culprit = "mixed", misplacing
+    elif lab.N in value.shape and (call := next(mislaying(samples, lab.N, value), None)) is not None:
+        wide = lab.ask(wider_of)  # if the axis of N grows with one sample more, it is meant for the samples
+        grown = [pair for _, v in wide.results for pair in zip(value.shape, v.shape, strict=False)]
+        if wide.error is not None or (lab.N, lab.N + 1) in grown:
+            samples.kind, samples.culprit = "mixed", call
 
 
 def _first_mixing(samples: Samples, calls: Sequence[Call]) -> Call | None:
@@ -269,18 +345,20 @@ def cut(samples: Samples, call: Call) -> bool:
     return layout is not None and cuts(layout, call.outputs[0].shape)
 
 
-def _misplacing(lab: Experiments, samples: Samples, value: Value) -> Call | None:
-    """The view that gave a result an axis of N where no samples lie, if that axis grows with one sample more."""
-    for made, call in value.way_back():
-        before, after = samples.layout(call.inputs[0]) if call.inputs else None, samples.layout(made)
-        if call.name in ("view", "reshape") and before is not None and call.inputs[0].shape[before.axis] == lab.N:
-            viewed = made_axis(lab.N, call.inputs[0].shape, made.shape)
-            if viewed and (after is None or made.shape[after.axis] != lab.N):
-                wide = lab.ask(wider_of)
-                grown = [v.shape for _, v in wide.results if len(v.shape) == len(value.shape)]
-                pairs = [pair for shape in grown for pair in zip(value.shape, shape, strict=True)]
-                return call if wide.error is not None or (lab.N, lab.N + 1) in pairs else None
-    return None
+def mislaying(samples: Samples, N: int, value: Value) -> Iterator[Call]:
+    """The views behind which a value lies that gave a tensor an axis of N on which the samples do not lie.
+
+    x.view(L, N, D) of an (N, L, D) tensor cuts no sample where N divides L, and still puts none where it belongs.
+    """
+    for _ in range(40):
+        call = value.maker
+        if call is None or not call.inputs:
+            return
+        source, after = call.inputs[0], samples.layout(value)
+        made = call.name in ("view", "reshape", "unflatten") and made_axis(N, source.shape, value.shape)
+        if made and samples.layout(source) is not None and (after is None or value.shape[after.axis] != N):
+            yield call
+        value = next(iter(samples.holding(call)), source)
 
 
 def wider_of(lab: Experiments) -> Trace:

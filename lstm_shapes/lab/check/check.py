@@ -18,14 +18,13 @@ from lstm_shapes.lab._alone import alone
 from lstm_shapes.lab.trace import tensors_of
 
 # Importing a module of rules registers them; the order of a report is that of its levels.
-from . import _rules_losses, _rules_padding, _rules_raised, _rules_rows, _rules_samples, _rules_states  # noqa: F401
+from . import _placing, _rules_losses, _rules_padding, _rules_raised, _rules_rows, _rules_samples, _rules_states  # noqa: F401
 from ._blame import blame_of
 from ._experiments import Experiments, OutOfTime, unwrapped
 from ._inputs import whole_numbers
-from ._padding import lengths_of, padding_of
+from ._rules_padding import lengths_of, padding_of
 from ._samples import samples_of
-from .report import Finding, Report, ordered
-from .rule import MORE, RULES
+from .report import FINDERS, Finding, Report, ordered
 
 
 @in_one_sentence
@@ -137,7 +136,7 @@ def examine(lab: Experiments) -> Report:
     findings: list[Finding] = []
     stopped: tuple[str, ...] = ()
     try:
-        for reads, find in [*((each.reads, each.find) for each in RULES.values()), *MORE]:
+        for reads, find in FINDERS:
             found = find(*(lab.ask(read) for read in reads), lab)
             findings += [_declared(f) for f in found] if lab.mixes and blame_of in reads else found
         error = lab.baseline.error

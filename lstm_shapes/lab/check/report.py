@@ -1,13 +1,17 @@
-"""What check returns: a Report of Findings, values that know how to become plain data."""
+"""What check returns, a Report of Findings, and what makes them: a rule is one function beside its docstring, which
+says what is wrong, why, and shows a wrong and a right program."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from lstm_shapes.display import Shown, encodable
-from lstm_shapes.lab.trace import Where
+from lstm_shapes.lab.trace import Call, LayerCall, Where
 
 Level = Literal["error", "warning", "note"]
 _ORDER = {"error": 0, "warning": 1, "note": 2}
@@ -102,23 +106,20 @@ class Report(Shown):
         """Whether there is no error among the findings."""
         return not self.errors
 
-    def _of(self, level: Level) -> tuple[Finding, ...]:
-        return tuple(finding for finding in self.findings if finding.level == level)
-
     @property
     def errors(self) -> tuple[Finding, ...]:
         """The findings that are certain."""
-        return self._of("error")
+        return tuple(finding for finding in self.findings if finding.level == "error")
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
         """The findings that are likely."""
-        return self._of("warning")
+        return tuple(finding for finding in self.findings if finding.level == "warning")
 
     @property
     def notes(self) -> tuple[Finding, ...]:
         """What is worth knowing."""
-        return self._of("note")
+        return tuple(finding for finding in self.findings if finding.level == "note")
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -163,3 +164,78 @@ def ordered(findings: list[Finding]) -> tuple[Finding, ...]:
     for finding in findings:
         seen.setdefault((finding.code, finding.layer, finding.where), finding)
     return tuple(sorted(seen.values(), key=lambda finding: (_ORDER[finding.level], finding.code)))
+
+
+# ---------------------------------------------------------------------- rules
+RULES: dict[str, Rule] = {}
+# What is asked of a program, in this order: the experiments that are read, and the function that decides.
+FINDERS: list[tuple[tuple[Callable[..., Any], ...], Callable[..., Iterable[Finding]]]] = []
+# What a program of a rule is run on where it says nothing else: N = 4 sequences of L = 7 steps with Q = 5 features.
+_INPUTS = "inputs = (torch.randn(4, 7, 5),)\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One code of the table; `find` decides.
+
+    `wrong` and `right` are runnable programs: `model` and `inputs`, and `batch_dim`, `lengths`, `target`, `loss`.
+    """
+
+    code: str
+    name: str
+    title: str
+    why: str
+    wrong: str
+    right: str
+    find: Callable[..., Iterable[Finding]]
+
+    def finding(
+        self,
+        title: str,
+        measured: str,
+        fix: str,
+        at: LayerCall | Call | Where | None,
+        *,
+        level: Level = "error",
+        layer: str = "",
+        evidence: tuple[Evidence, ...] = (),
+        made_by: tuple[str, ...] = (),
+        cause: BaseException | None = None,
+    ) -> Finding:
+        """A finding of this rule; where it is about a layer's own call, with the layer's name."""
+        if isinstance(at, LayerCall):
+            layer, at = layer or at.name, at.call
+        where = at.where if isinstance(at, Call) else at
+        return Finding(self.code, self.name, level, title, measured, fix, layer, where, evidence, made_by, cause)
+
+
+def rule(code: str, name: str, *reads: Callable[..., Any]) -> Callable[[Callable[..., Iterable[Finding]]], Rule]:
+    """Register a function as the rule of a code; its docstring is the rule's documentation.
+
+    `reads` are the experiments whose values are handed to it. In the docstring a wrong and a right program are written
+    as one, with the lines that are not in both after a - or a +, two columns further left.
+    """
+
+    def register(find: Callable[..., Iterable[Finding]]) -> Rule:
+        head, _, programs = (inspect.getdoc(find) or "").partition("\nWrong and right::\n")
+        title, _, why = head.partition("\n")
+        rows = programs.splitlines()
+        both = ("\n".join(f"  {row[4:]}" for row in rows if row[2:3] != sign) for sign in "+-")
+        wrong, right = (textwrap.dedent(one).strip() + "\n" for one in both)
+        wrong, right = (one if "inputs = " in one else one + _INPUTS for one in (wrong, right))
+        why = re.sub(r"\s+", " ", why).strip()
+        made = RULES[code] = Rule(code, name, title.strip().rstrip("."), why, wrong, right, find)
+        also(*reads)(find)
+        return made
+
+    return register
+
+
+def also(*reads: Callable[..., Any]) -> Callable[[Callable[..., Iterable[Finding]]], Callable[..., Iterable[Finding]]]:
+    """Register a function that finds what rules of other modules document."""
+
+    def register(find: Callable[..., Iterable[Finding]]) -> Callable[..., Iterable[Finding]]:
+        FINDERS.append((reads, find))
+        return find
+
+    return register

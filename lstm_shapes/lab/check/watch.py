@@ -19,8 +19,7 @@ from ._loading import Loading
 from ._roots import Roots
 from ._rules_losses import seen_losses
 from ._rules_raised import explain_error
-from .report import Finding, Report, ordered
-from .rule import RULES
+from .report import RULES, Finding, Report, ordered
 
 # The code of an exception that no rule explains: an error all the same, and no note.
 _UNEXPLAINED = "LS113"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lstm_shapes.lab.check import Report, check
 from lstm_shapes.lab.check._experiments import Experiments
-from lstm_shapes.lab.check._kept import second_call_of
+from lstm_shapes.lab.check._rules_states import second_call_of
 
 N, L, Q, D = 5, 7, 4, 6
 

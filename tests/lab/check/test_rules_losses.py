@@ -15,8 +15,7 @@ from torch.nn.utils import rnn as packing
 
 from lstm_shapes.lab.check._rules_losses import seen_losses
 from lstm_shapes.lab.check.check import check
-from lstm_shapes.lab.check.report import Finding, Report
-from lstm_shapes.lab.check.rule import RULES
+from lstm_shapes.lab.check.report import RULES, Finding, Report
 from lstm_shapes.lab.trace import Recorder
 
 N, L, Q, D, C, V = 4, 7, 5, 12, 6, 20

@@ -18,8 +18,7 @@ from torch.nn.utils import rnn as packing
 from lstm_shapes.lab import raised as explain
 from lstm_shapes.lab.check._rules_raised import explain_error
 from lstm_shapes.lab.check.check import check
-from lstm_shapes.lab.check.report import Finding, Report
-from lstm_shapes.lab.check.rule import RULES
+from lstm_shapes.lab.check.report import RULES, Finding, Report
 from lstm_shapes.lab.raised import _raised as spelling
 from lstm_shapes.lab.trace import Recorder
 
