@@ -24,6 +24,8 @@ Shape = tuple[int, ...]
 Box = tuple[range, ...]
 Pull = Callable[[Box], Iterator[tuple[int, Box]]]
 """What is asked of a value -> the number of an operand, and what is then asked of it."""
+Source = tuple[int | None, range | Shape]
+"""The axis of the result along which an axis of an operand is read, and at which positions; None: at all of them."""
 
 # Index items beyond int, slice, None and Ellipsis: one position for each row of the batch.
 ALL_ROWS, LAST_STEPS = "torch.arange(N)", "lengths - 1"
@@ -161,26 +163,36 @@ def getitem(x: Step, items: tuple[Any, ...], rows: Mapping[str, Shape]) -> Step:
 
 def _picked(x: Step, keys: Sequence[Any]) -> Step:
     """The elements at these keys: a position, a range, or a tuple with a position for each row; None makes an axis."""
+    axis, sources = 0, list[Source]()
+    rows = None
+    for key in keys:
+        if isinstance(key, int):
+            sources.append((None, range(key, key + 1)))
+        elif isinstance(key, tuple) and rows is not None:  # the same rows for all such keys
+            sources.append((rows, key))
+        else:
+            rows = axis if isinstance(key, tuple) else rows
+            sources += [] if key is None else [(axis, key)]
+            axis += 1
+    return _made("getitem", (x,), (tuple(keys),), _along(sources))
+
+
+def _along(*operands: Sequence[Source]) -> Pull:
+    """Each operand's axes, read along axes of the result, or whole."""
 
     def pull(box: Box) -> Iterator[tuple[int, Box]]:
-        left, rows = iter(box), range(0)
-        asked: list[range | Shape] = []
-        for key in keys:
-            if key is None:
-                next(left)
-            elif isinstance(key, int):
-                asked.append(range(key, key + 1))
-            elif isinstance(key, range):
-                one = next(left)
-                chosen = key[one.start : one.stop : one.step]
-                asked.append(chosen if chosen.step > 0 else chosen[::-1])  # no step is 0
-            else:  # the same rows for all such keys
-                rows = rows or next(left)
-                asked.append(key)
-        for n in rows or (0,):  # without such keys once, and n is not asked for
-            yield 0, tuple(range(at[n], at[n] + 1) if isinstance(at, tuple) else at for at in asked)
+        def read(axis: int | None, at: range | Shape, n: int) -> range:
+            if isinstance(at, tuple):
+                return range(at[n], at[n] + 1)
+            chosen = at if axis is None else at[box[axis].start : box[axis].stop : box[axis].step]
+            return chosen if chosen.step > 0 else chosen[::-1]  # no step is 0
 
-    return _made("getitem", (x,), (tuple(keys),), pull)
+        for number, sources in enumerate(operands):
+            rows = [box[axis] for axis, at in sources if isinstance(at, tuple) and axis is not None]
+            for n in rows[0] if rows else (0,):  # without positions for each row once, and n is not asked for
+                yield number, tuple(read(axis, at, n) for axis, at in sources)
+
+    return pull
 
 
 def _squeeze(x: Step, dim: Any = ...) -> Step:
@@ -196,9 +208,8 @@ def _unsqueeze(x: Step, dim: int) -> Step:
 
 def _flip(x: Step, *dims: Any) -> Step:
     places = _places(_several(dims), x.shape)
-    backwards = _picked(x, [range(size)[:: -1 if at in places else 1] for at, size in enumerate(x.shape)])
-    assert backwards.pull is not None
-    return _made("flip", (x,), (places,), backwards.pull)
+    sources = [(at, range(size)[:: -1 if at in places else 1]) for at, size in enumerate(x.shape)]
+    return _made("flip", (x,), (places,), _along(sources))
 
 
 def _permute(x: Step, *dims: Any) -> Step:
@@ -206,11 +217,7 @@ def _permute(x: Step, *dims: Any) -> Step:
     places = tuple(_axis(dim, x.shape) for dim in order)
     if sorted(places) != list(range(len(x.shape))):
         raise _wrong(f"each of the {len(x.shape)} axes once", order)
-
-    def pull(box: Box) -> Iterator[tuple[int, Box]]:
-        yield 0, tuple(box[places.index(place)] for place in range(len(box)))
-
-    return _made("permute", (x,), places, pull)
+    return _made("permute", (x,), places, _along([(places.index(at), range(size)) for at, size in enumerate(x.shape)]))
 
 
 def _transpose(x: Step, first: int, second: int) -> Step:
@@ -226,31 +233,23 @@ def _reduce(op: str, x: Step, dim: Any = ..., keepdim: Any = None) -> Step:
         raise ValueError
     shape, keep = x.shape, bool(keepdim)
     places = tuple(range(len(shape))) if dim in (..., None) else _places(dim, shape)
-
-    def pull(box: Box) -> Iterator[tuple[int, Box]]:
-        left = iter(box)
-        kept = [next(left) if keep or at not in places else None for at in range(len(shape))]
-        yield 0, tuple(range(shape[at]) if one is None or at in places else one for at, one in enumerate(kept))
-
-    sizes = (1 if at in places else size for at, size in enumerate(shape) if keep or at not in places)
-    return _made(op, (x,), (places, keep), pull, tuple(sizes))
+    left = [at for at in range(len(shape)) if keep or at not in places]
+    sources = [(None if at in places else left.index(at), range(size)) for at, size in enumerate(shape)]
+    return _made(op, (x,), (places, keep), _along(sources), tuple(1 if at in places else shape[at] for at in left))
 
 
 def add(x: Step, other: Step) -> Step:
     """x + other, broadcast as torch does it."""
-    both = (x, other)
-    shapes = tuple(step.shape for step in both)
+    shapes = x.shape, other.shape
     count = max(map(len, shapes))
     a, b = ((1,) * (count - len(shape)) + shape for shape in shapes)
     if any(1 not in (one, other) and one != other for one, other in zip(a, b, strict=True)):
         raise _wrong("a sum of tensors that broadcast: from the right, sizes equal or 1", shapes)
-
-    def pull(box: Box) -> Iterator[tuple[int, Box]]:
-        for number, shape in enumerate(shapes):
-            sizes = zip(box[count - len(shape) :], shape, strict=True)
-            yield number, tuple(range(1) if size == 1 else one for one, size in sizes)
-
-    return _made("add", both, (), pull)
+    sources = [
+        [(None if size == 1 else at, range(size)) for at, size in enumerate(shape, count - len(shape))]
+        for shape in shapes
+    ]
+    return _made("add", (x, other), (), _along(*sources))
 
 
 def _shapes(tensors: Any) -> tuple[Shape, ...]:
