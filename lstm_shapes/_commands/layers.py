@@ -80,7 +80,13 @@ def explain(
     if json:
         _screen.data(explanation.to_dict())
     else:
-        _put_proof(explanation.proof, full)
+        blocks: tuple[Block, ...] = ()
+        if explanation.proof is not None:
+            from lstm_shapes._views.measured import proof_lines, proof_sheet
+
+            blocks = (proof_sheet(explanation.proof),) if full else proof_lines(explanation.proof)
+        if blocks or not full:
+            _put_below(*blocks, more="" if full else say("more on the command line"))
     if html is not None:
         _screen.write(html, as_document(explanation))
     return 0 if explanation.proof is None or explanation.proof.ok else 1
@@ -94,18 +100,6 @@ def _prove(prediction: Prediction, device: str) -> Proof:
         call = prediction.call
         sizes = Placed(N=call.N, L=call.L, lengths=call.lengths, device=device, dtype=prediction.dtype)
         return prove(prediction.spec, **sizes)
-
-
-def _put_proof(proof: Proof | None, full: bool) -> None:
-    """The end of the page: the proof, if there is one, and what else there is."""
-    more = "" if full else say("more on the command line")
-    blocks: tuple[Block, ...] = ()
-    if proof is not None:
-        from lstm_shapes._views.measured import proof_lines, proof_sheet
-
-        blocks = (proof_sheet(proof),) if full else proof_lines(proof)
-    if blocks or more:
-        _put_below(*blocks, more=more)
 
 
 def _put_below(*blocks: Block, more: str = "") -> None:

@@ -9,7 +9,6 @@ from lstm_shapes.display import view
 from lstm_shapes.display.page import Block, Branch, Cell, Column, Drawing, Lines, Mark, Page, Role, Sheet, Tree, code
 from lstm_shapes.lab.check import Evidence, Finding, Report, Rule
 from lstm_shapes.lab.check.watch import Watch
-from lstm_shapes.lab.trace import Where
 from lstm_shapes.lab.walk import Made, Step, Walk
 from lstm_shapes.language import gloss, say
 
@@ -52,19 +51,15 @@ def _finding(finding: Finding) -> Sheet:
 
 
 def _row(finding: Finding, word: str, text: str) -> Cell:
-    if word == "at" and finding.where is not None:
-        return _place(finding.where)
+    if word == "at" and (where := finding.where) is not None:
+        # File and line, and below them what is written there; a backtick of theirs is one.
+        line = f"{_near(where.file)}:{where.line}"
+        if "`" in line + where.source:
+            return code(f"{line}\n{where.source}".rstrip())
+        return f"{line}\n`{where.source}`" if where.source else line
     if word == "fix":
         return Mark(text, "strong")
     return Mark(text, "quiet") if word in ("raised", "made by") else text
-
-
-def _place(where: Where) -> Cell:
-    """File and line, and below them what is written there; a backtick of theirs is one."""
-    line = f"{_near(where.file)}:{where.line}"
-    if "`" in line + where.source:
-        return code(f"{line}\n{where.source}".rstrip())
-    return f"{line}\n`{where.source}`" if where.source else line
 
 
 def _matrix(item: Evidence) -> str:
