@@ -201,12 +201,14 @@ def call_plainly(layer: Callable[..., Any], spec: Spec, inputs: Inputs) -> Retur
         raise ShapeError("the result", form, got=got, hint=hint)
     Y, final = (None, returned) if spec.kind.step else returned
     finals = final if isinstance(final, tuple) else (final,)
-    packed_Y = Y if isinstance(Y, PackedSequence) else None
-    Y = Y if packed_Y is None else _padded(packed_Y, spec, inputs.call)
+    packed_Y, tensors = Y if isinstance(Y, PackedSequence) else None, Prediction(spec, inputs.call).tensors
+    if packed_Y is not None and packed_Y.data.device.type == "meta":
+        # torch would read the rows' order back to the CPU; on meta there is nothing to read.
+        Y = packed_Y.data.new_empty(tensors["Y"].sizes)
+    elif packed_Y is not None:
+        Y, _ = pad_packed_sequence(packed_Y, batch_first=spec.batch_first, total_length=inputs.call.L)
     results = finals if spec.kind.step else (Y, *finals)
-    predicted = [
-        (name, axes) for name, axes in Prediction(spec, inputs.call).tensors.items() if name in ("Y", "hn", "cn")
-    ]
+    predicted = [(name, axes) for name, axes in tensors.items() if name in ("Y", "hn", "cn")]
     if len(results) != len(predicted) or not all(isinstance(result, Tensor) for result in results):
         raise ShapeError("the result", form, got=", ".join(type(result).__name__ for result in results), hint=hint)
     for (name, axes), result in zip(predicted, results, strict=True):
@@ -224,13 +226,6 @@ def call_plainly(layer: Callable[..., Any], spec: Spec, inputs: Inputs) -> Retur
 def as_state(parts: Sequence[Tensor]) -> Any:
     """Two states as a tuple, one bare; that is how torch tells LSTM from GRU."""
     return tuple(parts) if len(parts) > 1 else parts[0]
-
-
-def _padded(packed: PackedSequence, spec: Spec, call: Call) -> Tensor:
-    if packed.data.device.type == "meta" and (Y := Prediction(spec, call).Y) is not None:
-        # torch would read the rows' order back to the CPU; on meta there is nothing to read.
-        return packed.data.new_empty(Y.sizes)
-    return pad_packed_sequence(packed, batch_first=spec.batch_first, total_length=call.L)[0]
 
 
 def _plain(tensor: Any) -> Any:
