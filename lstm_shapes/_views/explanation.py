@@ -9,7 +9,7 @@ from lstm_shapes.display import view
 from lstm_shapes.display.page import Block, Cell, Column, Lines, Mark, Page, Sheet, code
 from lstm_shapes.explanation import Explanation
 from lstm_shapes.language import say
-from lstm_shapes.theory.laws import Law, Laws
+from lstm_shapes.theory.laws import Laws
 from lstm_shapes.theory.notes import Notes, notes
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.slices import Slice, Slices, slices
@@ -62,13 +62,11 @@ def every_block(explanation: Explanation) -> tuple[Block, ...]:
 
 def _behind(explanation: Explanation) -> Iterator[Block]:
     """What the first screen leaves out, without the proof."""
-    call = explanation.call
-    if explanation.slices:
-        yield _every_slice(explanation.slices)
-    if call.lengths is not None:
-        yield from packing_blocks(call)
-    yield Lines(say("notes"), explanation.notes)
-    yield laws_sheet(explanation.laws)
+    yield from slices_view(explanation.slices).blocks
+    if explanation.call.lengths is not None:
+        yield from packing_blocks(explanation.call)
+    yield from notes_view(explanation.notes).blocks
+    yield from laws_view(explanation.laws).blocks
 
 
 def _reading(prediction: Prediction) -> Iterator[tuple[str, Slice]]:
@@ -91,11 +89,7 @@ def _reading(prediction: Prediction) -> Iterator[tuple[str, Slice]]:
 def slices_view(slices: Slices) -> Page:
     if not slices:
         return Page(say("slices"), say("nothing to slice"), ())
-    return Page("", "", (_every_slice(slices),))
-
-
-def _every_slice(slices: Slices) -> Sheet:
-    return slices_sheet(say("slices"), ((one.expression, one) for one in slices))
+    return Page("", "", (slices_sheet(say("slices"), ((one.expression, one) for one in slices)),))
 
 
 def slices_sheet(title: str, rows: Iterable[tuple[str, Slice]]) -> Sheet:
@@ -124,12 +118,6 @@ def notes_view(notes: Notes) -> Page:
 
 @view.register(Laws)
 def laws_view(laws: Laws) -> Page:
-    holding = sum(law.holds for law in laws)
-    told = say("laws counted", holding=holding, others=len(laws) - holding)
-    return Page(told, "", (laws_sheet(laws),))
-
-
-def laws_sheet(laws: Iterable[Law]) -> Sheet:
     """Identities first, false friends after them, each with its reason."""
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
@@ -140,4 +128,6 @@ def laws_sheet(laws: Iterable[Law]) -> Sheet:
         for law in sorted(laws, key=lambda law: not law.holds)
     )
     columns = (Column(""), Column(say("expression"), whole=False), Column(say("why"), whole=False))
-    return Sheet(say("laws"), columns, rows, caption=say("laws caption"))
+    holding = sum(law.holds for law in laws)
+    told = say("laws counted", holding=holding, others=len(laws) - holding)
+    return Page(told, "", (Sheet(say("laws"), columns, rows, caption=say("laws caption")),))

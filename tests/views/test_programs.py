@@ -23,7 +23,17 @@ def test_a_person_sees_code_line_reason_and_fix() -> None:
     """What is wrong comes first; all that a finding holds is on the page, within 80 columns."""
     text = as_text(swapped(), width=80)
     assert text.splitlines()[2].startswith("✗ rnn reads the batch as time")
-    for words in ("1 error", "LS201", "at", "test_programs.py", "measured", "fix", "batch_first=True", "moved", "tested"):
+    for words in (
+        "1 error",
+        "LS201",
+        "at",
+        "test_programs.py",
+        "measured",
+        "fix",
+        "batch_first=True",
+        "moved",
+        "tested",
+    ):
         assert words in text
     assert max(map(len, text.splitlines())) <= 80
     assert repr(swapped()).startswith("lstm_shapes check: 1 error")
