@@ -49,7 +49,7 @@ OUT = ROOT / ".mutants"
 ALSO = {
     "_axis_rules": ["tests/lab/test_tensors.py", "tests/lab/test_names_kept.py", "tests/lab/test_tensors_oracle.py"],
     "_quiz": ["tests/test_practice.py", "tests/commands/test_quiz.py"],
-    "_answers": ["tests/theory/test_quiz.py"],
+    "_arithmetic": ["tests/theory/test_quiz.py"],
     "theory": ["tests/views/test_pictures.py", "tests/views/test_picture_oracle.py", "tests/lab/test_calling.py"],
     "axes": [
         "tests/lab/test_axis_names.py",

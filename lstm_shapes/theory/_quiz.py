@@ -19,7 +19,7 @@ from lstm_shapes.display import Shown
 from lstm_shapes.errors import SpecError
 from lstm_shapes.language import has, language, say
 
-from ._answers import as_number, as_shape, bare
+from ._arithmetic import as_number, as_shape, bare
 from .axes import Axes
 from .call import Call
 from .counts import Counts, LayerCount

@@ -41,7 +41,7 @@ from typing import Any
 from lstm_shapes.display import Shown
 from lstm_shapes.language import has, language, say
 
-from ._grammar import value_of
+from ._arithmetic import value_of
 from .call import DTYPES, Call
 from .spec import Spec, with_directions
 

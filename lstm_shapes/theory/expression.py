@@ -1,23 +1,43 @@
-"""Expression: `Y[:, -1] == hn[-1]`, its axes, its value on a run, the cells that it reads, and whether it holds."""
+"""Expression: `Y[:, -1] == hn[-1]`, its axes, its value on a run, the cells that it reads, and whether it holds.
+
+The language of slices, laws, highlights and the quiz is a part of torch's, parsed and never evaluated.
+"""
 
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from inspect import signature
 from types import EllipsisType
-from typing import Any
+from typing import Any, NoReturn
 
 from lstm_shapes.errors import ShapeError
 
-from ._grammar import parse, refuse, value_of
+from ._arithmetic import value_of
 from ._operations import ALL_ROWS, FUNCTIONS, LAST_STEPS, METHODS, Step, add, getitem
 from .axes import Axes
 from .call import Call
 from .predict import Prediction
 from .reads import Reads, same_elements, what_reads
 from .spec import Spec
+
+GRAMMAR = """\
+claim   tensor == tensor, torch.equal(tensor, tensor) | tensor.shape == tensor.shape | tensor.size(i) == i
+        tensor.any() | not claim
+tensor  X Y h0 c0 hn cn | tensor[index, …] | tensor + tensor | (tensor)
+        torch.cat([tensor, …], dim=i) torch.stack([tensor, …], dim=i)
+        tensor.sum(dim, keepdim=True) .mean(dim, keepdim=True) .squeeze(dim) .unsqueeze(i) .flip(i, …)
+        tensor.transpose(i, j) .permute(i, …) .view(i, …) .reshape(i, …) .flatten(i, j)
+dim     i | (i, …) | None or left out for every axis
+index   i | from:to:step | ... | None | torch.arange(N) | lengths - 1
+i       0 -1 N L Q D K R P H, with + - * // and brackets"""
+
+_LONGEST, _DEEPEST, _INDEX = 300, 40, 2**63 - 1
+# What expressions are written with, and nothing else: no quotes, comments, line breaks or control characters, and no
+# number with a letter in it, of which Python's parser would warn.
+_WRITTEN = re.compile(r"(?!.*[0-9](?:[A-Za-z]|_(?![0-9])))[A-Za-z0-9_ \[\](),.:+*/=-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +57,12 @@ class Expression:
 
     @classmethod
     def of(cls, text: object) -> Expression:
-        """Parsed, as Python writes it. Raises: ShapeError that shows the grammar, where Python cannot read it."""
-        return _parsed(text) if isinstance(text, str) else refuse(text)
+        """Parsed, as Python writes it: blanks and brackets that mean nothing are gone.
+
+        Raises: ShapeError that shows the grammar, where Python cannot read it.
+        """
+        plain = text.strip(" \t\r\n") if isinstance(text, str) else ""
+        return _parsed(plain) if 0 < len(plain) <= _LONGEST and _WRITTEN.fullmatch(plain) else _refuse(text)
 
     def axes(self, prediction: Prediction) -> Axes:
         """The axes of its value. Raises: ShapeError for what the grammar does not have or torch would refuse."""
@@ -77,17 +101,24 @@ class Expression:
         except ValueError as error:
             if type(error) is not ValueError:
                 raise
-            refuse(self.text)
-        return step if step.op != "number" else refuse(self.text)
+            _refuse(self.text)
+        return step if step.op != "number" else _refuse(self.text)
 
 
 @lru_cache(maxsize=512)
 def _parsed(text: str) -> Expression:
-    tree, written = parse(text)
-    return Expression(written, tree)
+    try:
+        tree = ast.parse(text, mode="eval").body  # which runs nothing
+        return Expression(ast.unparse(tree), tree)
+    # Many brackets are a MemoryError or a RecursionError in some releases of Python, and in others a SyntaxError.
+    except (SyntaxError, ValueError, LookupError, MemoryError, RecursionError):
+        _refuse(text)
 
 
-_DEEPEST, _INDEX = 40, 2**63 - 1
+def _refuse(text: object) -> NoReturn:
+    raise ShapeError("expression", "of this grammar", got=text, hint=f"\n{GRAMMAR}")
+
+
 _PAIRED = {
     "torch.arange(N)": ALL_ROWS,
     "arange(N)": ALL_ROWS,

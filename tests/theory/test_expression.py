@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from lstm_shapes import ShapeError, Spec, predict, run
-from lstm_shapes.theory._grammar import GRAMMAR
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.expression import Expression
+from lstm_shapes.theory.expression import GRAMMAR, Expression
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.reads import Reads, spoken
 from tests.reading_oracle import Cells

@@ -1,13 +1,51 @@
-"""Answers as people type them: `1,345,536`, `4(QD + D² + 2D)`, `(2, 3, 20)`, `K·R, N, D`; nothing typed is ever run."""
+"""Whole numbers and symbols as they are written: in formulas, in expressions, and by people, `4(QD + D² + 2D)`.
+
+`K·R, N, D` is a shape. Nothing that is written is ever run.
+"""
 
 from __future__ import annotations
 
 import ast
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from ._grammar import value_of
+OPERATORS: dict[type, Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv,
+    ast.Pow: operator.pow,
+}
+_LARGEST = 2**400  # far beyond what is counted, near enough to be quick: twice as much would do as well
 
+
+def value_of(
+    node: ast.expr, sizes: Mapping[str, int], operators: tuple[type[ast.operator], ...] = (ast.operator,)
+) -> int | None:
+    """What a tree of whole numbers, symbols, signs and these operators comes to; None for any other tree.
+
+    None also where a symbol has no size, for a division by 0, a high power, or too large a number.
+    """
+    match node:
+        case ast.Constant(value=value) if type(value) is int:
+            return value
+        case ast.Name(id=symbol):
+            return sizes.get(symbol)
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
+            value = value_of(operand, sizes, operators)
+            return -value if value is not None and isinstance(sign, ast.USub) else value
+        case ast.BinOp(left=left, op=sign, right=right) if type(sign) in OPERATORS and isinstance(sign, operators):
+            a, b = value_of(left, sizes, operators), value_of(right, sizes, operators)
+            undefined = (isinstance(sign, ast.FloorDiv) and not b) or (isinstance(sign, ast.Pow) and b not in (2, 3))
+            if a is None or b is None or undefined:
+                return None
+            value = OPERATORS[type(sign)](a, b)
+            return value if abs(value) <= _LARGEST else None
+    return None
+
+
+# ---- as people type it
 _SIGNS = str.maketrans({"·": "*", "×": "*", "−": "-", "²": "**2", "³": "**3", "^": "**"})
 # `x` is a sign between two factors. Symbols are one letter each, so letters side by side are factors, and so are a
 # number and a letter, or either and a bracket.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lstm_shapes.theory._answers import as_number
+from lstm_shapes.theory._arithmetic import as_number
 
 
 @pytest.mark.parametrize(
