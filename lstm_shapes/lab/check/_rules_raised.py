@@ -38,7 +38,10 @@ def explain_error(
 def explanation_of(lab: Experiments) -> Finding | None:
     """The exception of the program as it is."""
     error = lab.baseline.error
-    return None if error is None else explain_error(error, lab.baseline, lab.reached.names, _batch(lab))
+    if error is None:
+        return None
+    lab.snapshot.restore()  # a fix of another finding may just have turned a layer
+    return explain_error(error, lab.baseline, lab.reached.names, _batch(lab))
 
 
 def _batch(lab: Experiments) -> dict[int, int]:

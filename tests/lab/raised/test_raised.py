@@ -175,6 +175,20 @@ def test_names_are_never_those_of_another_tensor() -> None:
     assert "rnn(x)[0] (N=4, 6, D=8)" in str(only(checked(program)))
 
 
+def test_layers_are_spoken_of_as_they_are() -> None:
+    """A fix that turns batch_first is tried for the other finding, and not left in the words of this one."""
+    program = """
+rnn, two = nn.GRU(8, 6, 2), nn.GRU(8, 10, 2, batch_first=True)
+def model(x, z):
+    return two(z, rnn(x)[1])
+inputs = (torch.randn(5, 6, 8), torch.randn(5, 5, 8))
+"""
+    report = checked(program)
+    assert report.codes == ("LS103", "LS201")
+    assert "It comes from nn.GRU(8, 6, num_layers=2). Its width is 6" in only(report).fix
+    assert "nn.GRU(8, 6, 2) reads as time" in report.findings[1].detail
+
+
 # ---------------------------------------------------------------------- Python 3.10
 def test_without_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the interpreter keeps no columns, the only call of a line and the variables' names say what is meant."""
