@@ -648,6 +648,19 @@ def test_statements_of_a_file() -> None:
     assert spread[0].targets == ("rnn_out", "hn", "cn")
 
 
+def test_a_loop_of_one_line_has_its_rounds() -> None:
+    """Each round makes the same call at the same place of the same line."""
+    cell = nn.GRUCell(6, 6)
+
+    def model(h: Tensor) -> Tensor:
+        for _ in range(4):
+            h = cell(h, h)
+        return h
+
+    found = walk(model, torch.zeros(2, 6))
+    assert step_at(found, "h = cell(h, h)").count == step_at(found, "for _ in").count == 4
+
+
 class Spread(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -671,6 +684,31 @@ def test_comments_above_lines_and_in_loops() -> None:
     found = walk(Spread(), torch.randn(3, 4))
     assert [one.true for one in found.comments] == [True, True, True]
     assert [one.text for one in found.comments][1] == "(batch size, 1, hid dim)"
+
+
+def test_a_comment_inside_a_statement_is_left_alone() -> None:
+    """It may speak of a part of the line, which nobody measures."""
+
+    def model(x: Tensor) -> Tensor:
+        return torch.cat(
+            # (batch, 7)
+            [x, x],
+            1,
+        )
+
+    assert walk(model, torch.zeros(3, 4)).comments == ()
+
+
+def test_a_comment_that_is_wrong_in_one_round_is_wrong() -> None:
+    """What later rounds make does not put it right."""
+
+    def model(x: Tensor) -> Tensor:
+        for width in (2, 3):
+            part = x[:, :width]  # (batch, 3)
+        return part
+
+    (one,) = walk(model, torch.zeros(4, 5)).comments
+    assert not one.true
 
 
 class StepsWeighed(nn.Module):

@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from traceback import walk_tb
-from types import CodeType, FrameType, TracebackType
+from traceback import walk_stack, walk_tb
+from types import CodeType, TracebackType
 from typing import Any, TypeAlias
 
 import torch
@@ -67,11 +67,9 @@ def here() -> Where | None:
 
 def line_now() -> Line | None:
     """The user's line that is being executed now, as (code, line)."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
+    for frame, number in walk_stack(sys._getframe(1)):
         if theirs(frame.f_code.co_filename):
-            return frame.f_code, frame.f_lineno
-        frame = frame.f_back
+            return frame.f_code, number
     return None
 
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from types import CellType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from lstm_shapes.lab._private import MODULES, storage_of
 from ._families import CELLS, DROPOUTS, FRESH, KERNELS
 from ._record import theirs
 
+# A call: the function, its arguments by place and by name.
+_Made: TypeAlias = tuple[Any, tuple[Any, ...], dict[str, Any]]
 # Where attention is given its dropout.
 _DROPOUT_AT = {"multi_head_attention_forward": 10, "scaled_dot_product_attention": 4}
 _BATCH_NORM = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
@@ -42,9 +44,7 @@ class Still:
         self._turn = {}
         self._first = not self._held
 
-    def held(
-        self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    def held(self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Made:
         """The call that is made in the place of this one."""
         if name in DROPOUTS and isinstance(args[0] if args else kwargs.get("input"), Tensor):
             return dropout, args, kwargs
@@ -63,9 +63,7 @@ class Still:
             return _zeroed(func), args, kwargs
         return func, args, kwargs
 
-    def _batch_norm(
-        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    def _batch_norm(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Made:
         given = {**dict(zip(_BATCH_NORM, args, strict=False)), **kwargs}
         x, weight, running = (given.get(part) for part in ("input", "weight", "running_mean"))
         if not isinstance(x, Tensor) or "cudnn_enabled" in given or len(args) > len(_BATCH_NORM):

@@ -14,9 +14,9 @@ import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
-from traceback import walk_tb
-from types import FrameType, TracebackType
+from traceback import walk_stack, walk_tb
 from typing import Any, TypeVar
 
 import torch
@@ -98,10 +98,8 @@ class Plain:
         self._mode.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._mode.__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        self._mode.__exit__(*error)
         for handle in self._handles:
             handle.remove()
         self._mode = self._handles = None  # they know this object: what it holds is free at once
@@ -329,14 +327,11 @@ _BETWEEN = str(Path(__file__).parents[1])
 
 def _recurrent_frame() -> tuple[nn.Module | None, bool]:
     """The layer whose forward called a kernel, also where forward was called directly, and whether x has no batch."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_BETWEEN):
-        frame = frame.f_back
-    for _ in range(3):
-        owner = None if frame is None else frame.f_locals.get("self")
-        if frame is not None and isinstance(owner, nn.Module) and not isinstance(owner, torch.jit.ScriptModule):
+    frames = (frame for frame, _ in walk_stack(sys._getframe(1)))
+    for frame in islice((frame for frame in frames if not frame.f_code.co_filename.startswith(_BETWEEN)), 3):
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, nn.Module) and not isinstance(owner, torch.jit.ScriptModule):
             return owner, saw_unbatched(frame)
-        frame = None if frame is None else frame.f_back
     return None, False
 
 
@@ -349,12 +344,7 @@ class Follower(Plain):
     """
 
     def __init__(
-        self,
-        trace: Trace,
-        compare: Callable[[Value, Tensor], None],
-        still: Still,
-        *,
-        realign: bool = False,
+        self, trace: Trace, compare: Callable[[Value, Tensor], None], still: Still, *, realign: bool = False
     ) -> None:
         super().__init__(still)
         self._calls = trace.calls

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from inspect import CO_GENERATOR
 from pathlib import Path
-from types import CodeType, FrameType, TracebackType
+from traceback import walk_stack, walk_tb
+from types import CodeType, FrameType
 from typing import Any
 
 from torch import Tensor, nn
@@ -281,10 +282,8 @@ class Lines(Recorder):
         linecache.checkcache()
         return super().__enter__()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
         self._next = self.count
         self._leave(0)
         self._generators.clear()
@@ -337,12 +336,13 @@ class Lines(Recorder):
         frames: list[tuple[FrameType, FrameType | None]] = []
         inner = False
         child: FrameType | None = None
-        frame: FrameType | None = sys._getframe(2)
-        while frame is not None and frame is not self._base:
+        for frame, _ in walk_stack(sys._getframe(2)):
+            if frame is self._base:
+                break
             if _followed(frame.f_code, self._own):
                 frames.insert(0, (frame, child))
             inner = inner or (not frames and frame.f_code.co_filename.endswith(_TORCH_RNN))
-            child, frame = frame, frame.f_back
+            child = frame
         return frames[:_DEEPEST], inner
 
     def _arrive(self, frames: list[tuple[FrameType, FrameType | None]]) -> None:
@@ -494,16 +494,14 @@ class Lines(Recorder):
     # ------------------------------------------------------------------ the exception
     def stopped(self, error: BaseException) -> None:
         """Say at the innermost line where the program ended."""
-        node, trace = self.root, error.__traceback__
-        while trace is not None:
-            frame, number = trace.tb_frame, trace.tb_lineno
+        node = self.root
+        for frame, number in walk_tb(error.__traceback__):
             code = frame.f_code
             if _followed(code, self._own) and frame is not self._base:
                 node = node.inner.get(code) or _call_of(node, code, self._title(frame), 1)
                 statement = statements_of(code, frame.f_globals).get(number)
                 if statement is not None:
                     node = node.inner.setdefault(statement.line, _line_of(code.co_filename, statement, 1))
-            trace = trace.tb_next
         text = str(error)
         node.raised = f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"
         node.rows = [] if node.count == 1 else node.rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -289,6 +290,41 @@ def test_an_exception_is_the_calls() -> None:
     count = len(recorder.trace.calls)
     torch.ones(2).sum()
     assert len(recorder.trace.calls) == count
+
+
+class Refuses(nn.Module):
+    """Raises before any call is made."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise ValueError("mine")
+
+
+class Outer(nn.Module):
+    """Calls what refuses, once in vain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.fine = Refuses(), nn.Tanh()
+
+    def forward(self, x: Tensor, caught: bool) -> Tensor:
+        y: Tensor = self.fine(x)
+        if not caught:
+            return self.inner(y)  # type: ignore[no-any-return]
+        with suppress(ValueError):
+            self.inner(y)
+        self.fine(y)
+        raise ValueError("after all")
+
+
+@pytest.mark.parametrize("caught", [False, True], ids=["of the inner module", "of the outer one"])
+def test_an_exception_of_no_call_is_where_a_module_was_left(caught: bool) -> None:
+    """What the innermost module that it left was given; one that was dealt with is forgotten."""
+    recorder, x = Recorder(), torch.randn(N, L)
+    with pytest.raises(ValueError, match="after all" if caught else "mine"), recorder:
+        Outer()(x, caught)
+    (value,) = recorder.trace.stopped_with
+    assert (value.tensor is x) is caught
+    assert (value.maker is not None and value.maker.name == "tanh") is not caught
 
 
 def test_a_scripted_module_is_one_call() -> None:

@@ -1,17 +1,22 @@
-"""What is held still while runs are compared: dropout, batch statistics, fresh memory, and training itself."""
+"""Every run from the same start: dropout, batch statistics, fresh memory, training; and what is put back."""
 
 from __future__ import annotations
 
+import copy
+import io
+import random
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lstm_shapes.lab.check import check
-from lstm_shapes.lab.trace import Recorder, Still
+from lstm_shapes.lab.trace import Recorder, Snapshot, Still
 
 N, L, Q, D = 5, 7, 4, 6
 
@@ -153,3 +158,128 @@ def test_a_bug_behind_a_batch_norm_stays_visible(wrong: bool) -> None:
     report = check(model, torch.randn(N, L, Q))
     assert report.ok is not wrong
     assert ("LS201" in report.codes) is wrong
+
+
+# ---------------------------------------------------------------------- what a run changes is put back
+class Slots:
+    """An object without a dictionary."""
+
+    __slots__ = ("_hidden", "rows")
+
+    def __init__(self) -> None:
+        self.rows: list[int] = [1]
+        self._hidden = 1
+
+
+def counting() -> Callable[[], Any]:
+    """A function that changes what it closes over."""
+    count, seen = 0, [torch.zeros(2)]
+
+    def step() -> Any:
+        nonlocal count
+        count += 1
+        seen.append(seen[-1] + 1)
+        return count, len(seen)
+
+    return step
+
+
+class Holder(nn.Module):
+    """Holds one thing of each kind that a run may change."""
+
+    mean: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(Q, D)
+        self.register_buffer("mean", torch.ones(Q))
+        self.slots, self.step = Slots(), counting()
+        self.recent, self.order = deque([1, 2], maxlen=3), OrderedDict(a=1, b=2)
+        self.numbers = np.arange(3.0)
+        self.draws = (random.Random(0), np.random.default_rng(0), np.random.RandomState(0), torch.Generator())
+        self.layer.weight.grad = torch.ones(D, Q)
+
+    def draw(self) -> list[float]:
+        """What each generator gives next, and Python's, NumPy's and torch's own."""
+        mine, new, old, torchs = self.draws
+        held = [mine.random(), float(new.random()), float(old.rand()), float(torch.rand(1, generator=torchs))]
+        return [*held, random.random(), float(np.random.rand()), float(torch.rand(1))]
+
+
+def holds(model: Holder) -> Any:
+    """All of it that shows."""
+    weight = model.layer.weight
+    shown = weight.tolist(), None if weight.grad is None else weight.grad.tolist(), weight.requires_grad
+    kept = model.slots.rows, list(model.recent), list(model.order), model.numbers.tolist(), model.mean.tolist()
+    return copy.deepcopy((shown, kept, list(vars(model)), list(model.layer._parameters), model.training))
+
+
+def change(model: Holder, snapshot: Snapshot) -> None:
+    """Change everything, by writing into it and by putting something else in its place."""
+    grad = model.layer.weight.grad
+    assert grad is not None
+    snapshot.writes(model.layer.weight)
+    snapshot.writes(grad)
+    with torch.no_grad():
+        model.layer.weight.mul_(2)
+        grad.add_(1)
+    model.layer.weight.grad = None
+    model.layer.weight.requires_grad_(False)
+    del model.layer.bias
+    model.mean.data = torch.zeros(2)
+    model.slots.rows = [2]
+    model.recent.append(3)
+    model.order.move_to_end("a")
+    model.numbers += 1
+    model.new = model.step()
+    model.eval()
+
+
+def test_everything_that_a_run_changes_is_put_back() -> None:
+    """Elements, gradients, attributes, slots, containers in their order, closures, arrays and generators; again too."""
+    model = Holder()
+    before, version = holds(model), model.layer.bias._version
+    snapshot = Snapshot(model, watched=True)
+    drawn = model.draw()
+    snapshot.restore_random()
+    assert not snapshot.changed()
+    for _ in range(2):
+        change(model, snapshot)
+        assert snapshot.changed()
+        snapshot.restore()
+        assert holds(model) == before
+        assert model.draw() == drawn
+        assert model.step() == (1, 2)
+        snapshot.restore()
+    assert model.layer.bias._version == version
+
+
+def test_what_a_program_is_called_with_is_put_back_and_is_no_state_of_it() -> None:
+    """A list that is handed in belongs to its owner: that it changed says nothing of the model."""
+    given: list[Any] = [torch.zeros(N), {"rows": 1}]
+    snapshot = Snapshot(nn.Linear(Q, D), given=(given,))
+    given[0].add_(1)
+    given[1]["rows"] = 2
+    given.append(3)
+    assert not snapshot.changed()
+    snapshot.restore()
+    assert given[0].tolist() == [0.0] * N
+    assert given[1:] == [{"rows": 1}]
+
+
+def test_what_is_private_and_what_has_no_elements_yet() -> None:
+    """A private attribute is put back and is no state that a second call would meet; a lazy layer has no weights."""
+    model: Any = nn.LazyLinear(D)
+    model.slots = Slots()
+    snapshot = Snapshot(model, watched=True)
+    model.slots._hidden = 2
+    assert not snapshot.changed()
+    snapshot.restore()
+    assert model.slots._hidden == 1
+
+
+def test_what_moves_on_is_named() -> None:
+    """Iterators and open files have a place that nobody can put back."""
+    model: Any = nn.Linear(Q, D)
+    model.source, model.log = iter([1, 2]), io.StringIO()
+    assert Snapshot(model).lost == ["source (list_iterator)", "log (StringIO)"]
