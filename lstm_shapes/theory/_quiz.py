@@ -312,19 +312,24 @@ def _which(topic: str, p: Prediction, chance: Random, key: str, options: str, cl
     wrong = [it for it in claims if it not in true]
     asked = [chance.choice(true), *chance.sample(wrong, min(4, len(wrong)))]
     asked = list(claims) if whether else chance.sample(asked, len(asked))
-    evidence, sides = [], list[str]()
-    for one in (claims[it] for it in asked):
-        plain = one.removeprefix("not ")
-        left, equals, right = plain.partition(" == ")
-        equal = f"torch.equal({left}, {right})" if equals and not re.search(r"\.(shape|size)", left) else plain
-        evidence.append("not " * (plain != one) + equal)
-        sides += [re.sub(r"\.(size\(.*|any\(\)|shape)$", "", side) for side in (left, right)]
+    # What the claims speak of, without sizes and numbers; each is told once.
+    sides = [side for it in asked for side in claims[it].removeprefix("not ").split(" == ")]
+    sides = [re.sub(r"\.(size\(.*|any\(\)|shape)$", "", side) for side in sides]
     tensors = dict.fromkeys(side for side in sides if re.split(r"\W", side)[0] in (*p.tensors, "torch"))
     lines = [line for side in tensors for line in _why(side, p)]
+    evidence = [_in_torch(claims[it]) for it in asked]
     names = [it.split("; ") for it in asked]
     place = next(place for place, it in enumerate(asked) if it in true)
     text = say(key, **words | {"claim": claim, "what": sides[0]})
     return Question(topic, p, text, place, f"{'abcdefgh'[place]}) {names[place][0]}", lines, evidence, choices=names)
+
+
+def _in_torch(claim: str) -> str:
+    """A claim as torch says it: `a == b` of two tensors is one truth with `torch.equal` only."""
+    left, equals, right = claim.removeprefix("not ").partition(" == ")
+    if not equals or re.search(r"\.(shape|size)", left):
+        return claim
+    return f"{'not ' * claim.startswith('not ')}torch.equal({left}, {right})"
 
 
 def _law(topic: str, p: Prediction, chance: Random) -> Question:
