@@ -232,6 +232,21 @@ def test_every_gate_has_its_whole_gradient(spec: Spec, lengths: tuple[int, ...] 
         assert float(slope[1, 1]) == pytest.approx((sides[0] - sides[1]) / 2e-6, rel=1e-5, abs=1e-8)
 
 
+@pytest.mark.parametrize("direction", [0, 1])
+@pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])
+def test_what_stands_in_the_padding_reaches_no_gradient(cell: str, direction: int) -> None:
+    """A nan behind the last step of a row, times the gradient of 0 that it has, would be a nan in every weight."""
+    spec = Spec(Q, D, cell=cell, bidirectional=True)
+    layer, x = layer_of(spec), batch_of(spec)
+    for row, length in enumerate(LENGTHS):
+        x[row, length:] = math.nan
+    gate = gates(layer, x, lengths=LENGTHS, grad=True)[0, direction][spec.kind.gates[0]]
+    weights = [weight for name, weight in layer.named_parameters() if name.endswith("reverse") == bool(direction)]
+    for slope in torch.autograd.grad(gate.plain().sum(), weights):
+        assert slope.isfinite().all()
+        assert slope.abs().sum() > 0
+
+
 @pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])
 def test_gradients_survive_the_optimizer_and_can_be_differentiated(cell: str) -> None:
     """The graph goes through copies: a step of the weights and of x does not break it, nor a second derivative."""
