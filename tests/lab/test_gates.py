@@ -347,7 +347,7 @@ def test_a_mismatch_raises_with_the_residual() -> None:
             Y, state = super().forward(*args, **kwargs)
             return Y * 1.5, state
 
-    with pytest.raises(ShapeError, match=r"recomputed h of layer 0, direction 0 .* residual .* got '[\d.]+e"):
+    with pytest.raises(ShapeError, match=r"recomputed \w+ of layer 0, direction 0 .* residual .* got '[\d.]+e"):
         gates(Louder(Q, D), torch.ones(L, Q))
     with pytest.raises(ShapeError, match=r"recomputed \w+ of layer 0, direction 0"):
         gates(Louder(Q, D), torch.ones(L, Q), grad=True)
