@@ -114,7 +114,7 @@ def _first_to_mix(lab: Experiments) -> Blame | None:
     made = _state_of(lab, value) if picks or along else None
     if picks:
         return _picked(lab, samples, call, value, made)
-    spoken = symbol(call.name) if call.name not in _SYMBOLS else _SYMBOLS[call.name]
+    spoken = _SYMBOLS.get(call.name) or symbol(call.name)
     if along:
         fixes = list(along_another(lab, call, value, made)) if call.name in ALONG else []
         return _of_state(_run_along(samples, call, value, fixes), made)
@@ -320,7 +320,7 @@ def _layer(lab: Experiments, samples: Samples, layer: LayerCall) -> Blame:
             measured = f"{_lies(samples, rows, packing)}, which {layer.constructor()} reads as time; {samples.moved}"
             fix = Fix(f"pack_padded_sequence(…, batch_first={not first})", edit)
             return blame(packing, rows, "LS201", reads, measured, [fix])
-    states = [state for _, state in layer.states.items()]
+    states = list(layer.states.values())
     title = f"{layer.called} gets x and a state whose rows belong to different samples"
     for state in states if not layer.cell else ():
         if _orders_differ(samples, state, rows):

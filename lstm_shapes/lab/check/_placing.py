@@ -1,5 +1,4 @@
-"""Rows that are right and still hang on the batch: on their place in it, on its size, on the axis where it lies; and
-states that a layer accepts only because sizes are equal."""
+"""Rows that are right and still hang on the batch: on their place in it, on its size, on the axis where it lies."""
 
 from __future__ import annotations
 
@@ -141,7 +140,7 @@ def laid_elsewhere(samples: Samples, lab: Experiments) -> Iterator[Finding]:
                 title = f"{symbol(call.name)} joins the steps along the batch: the axis of one step beside it is left"
                 measured = f"{len(call.inputs)} pieces {shape} become {call.outputs[0].shape}"
                 fix = call_text(call, dim=1 - before.axis)
-                yield RULES["LS201"].finding(title, measured, fix, call.where)
+                yield RULES["LS201"].finding(title, measured, fix, call)
                 return
     for _, value in lab.results:
         layout = samples.row(value).layout()

@@ -69,9 +69,8 @@ def follow_parts(trace: Trace, sources: Mapping[Value, Tensor], names: tuple[Any
     first = min((value.maker.index if value.maker is not None else -1 for value in sources), default=-1)
     for call in trace.calls:
         given = dict.fromkeys(v for v in call.inputs if v.index in parts.held)
-        if call.index <= first or call.error is not None or not given or not any(v.index in way for v in call.outputs):
-            continue
-        if call.creates:
+        leads = given and not call.creates and any(v.index in way for v in call.outputs)
+        if call.index <= first or call.error is not None or not leads:
             continue
         try:
             made = _through(call, parts.held, len(names))
@@ -89,11 +88,8 @@ def _through(call: Call, held: dict[int, Tensor], count: int) -> dict[Value, Ten
     """The marks of a call's outputs, None where the places are lost."""
     name, made, value = call.name, call.outputs[0], call.inputs[0]
     if name == "__setitem__":
-        marks = (
-            held[call.args[2].index]
-            if _holds(call.args[2], held)
-            else torch.zeros(count, dtype=torch.bool, device="cpu")
-        )
+        given = call.args[2]
+        marks = held[given.index] if _holds(given, held) else torch.zeros(count, dtype=torch.bool, device="cpu")
         olds = held.get(call.args[0].index, [None] * count)
         rows = [torch.zeros(made.shape, dtype=torch.bool, device="cpu") if old is None else old.clone() for old in olds]
         for row, mark in zip(rows, marks, strict=True):
@@ -247,10 +243,7 @@ def step_marks(lab: Experiments, layer: LayerCall, Y: Value) -> Tensor:
         told = lab.ask(lengths_of)
         known = [] if told is None or isinstance(told, str) else told.steps
         last = torch.tensor(known if len(known) == layer.N else [layer.L] * layer.N, device="cpu").clamp(1, layer.L) - 1
-        step, last = (
-            torch.arange(layer.L, device="cpu").unsqueeze(1).expand(layer.L, layer.N),
-            last.expand(layer.L, layer.N),
-        )
+        step, last = torch.arange(layer.L, device="cpu")[:, None].expand(-1, layer.N), last.expand(layer.L, -1)
         step, last = (step.t(), last.t()) if layer.batch_first else (step, last)
     place = torch.full(Y.shape[:-1], BETWEEN, device="cpu")
     place[step == 0] = FIRST

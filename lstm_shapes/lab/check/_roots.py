@@ -47,10 +47,13 @@ class Roots:
 
     def begins(self, module: nn.Module, args: Any) -> None:
         """Hook before every module's forward."""
-        known = self._done.get(id(module))
+        known, frames = self._done.get(id(module)), list[FrameType]()
         if known is not None and known() is module:
             return
-        frames = _calls()
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and len(frames) < 2:  # of the modules that are being called, innermost first
+            frames += [frame] if frame.f_code is private.CALL_OF_MODULE else []
+            frame = frame.f_back
         if len(frames) != 1:
             return
         given = args if isinstance(args, tuple) else (args,), private.keywords_of_call(frames[0])
@@ -231,17 +234,6 @@ def _not_now(module: nn.Module, given: Any) -> str | None:
         ),
     }
     return next((why for why, holds in reasons.items() if holds), None)
-
-
-def _calls() -> list[FrameType]:
-    """The frames of the modules that are being called, innermost first; two say enough."""
-    frame: FrameType | None = sys._getframe(1)
-    calls: list[FrameType] = []
-    while frame is not None and len(calls) < 2:
-        if frame.f_code is private.CALL_OF_MODULE:
-            calls.append(frame)
-        frame = frame.f_back
-    return calls
 
 
 def _name(module: Any) -> str:

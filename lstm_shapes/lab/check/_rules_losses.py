@@ -347,10 +347,18 @@ def _sums_elsewhere(losses: Losses, lab: Experiments | None) -> Iterator[Finding
 @also(losses_of)
 def layouts(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
     """Predictions and targets flattened in different orders; log-probabilities whose first axis is the batch in CTC."""
-    blame = lab.ask(blame_of) if lab is not None else None
+    blame, samples = (lab.ask(blame_of), lab.ask(samples_of)) if lab is not None else (None, None)
     for pair in losses.pairs:
-        if pair.call is not None and losses.batch_first(pair.call):
-            yield from _ctc(pair, pair.call, lab)
+        mixed = samples is not None and samples.kind == "mixed" and samples.culprit is not pair.call
+        if pair.call is not None and losses.batch_first(pair.call) and not mixed:
+            # CTC runs on (N, T, C) where as many lengths were given as there are steps. A layer that took the batch
+            # for time gives wrong names to the axes.
+            (N, T, C), output = pair.output.shape, _spoken(pair, pair.output)
+            title = f"ctc_loss gets (N, T, C) = {pair.output.shape}: it wants the steps first, (T, N, C)"
+            measured = f"the layers read axis 0 of {output} as the batch"
+            measured += f"; ctc_loss takes it for {N} steps of {T} samples"
+            fix = f"{output}.transpose(0, 1), which is ({T}, {N}, {C}), with {N} input lengths and {N} targets"
+            yield RULES["LS201"].finding(title, measured, fix, pair.call)
         if blame is not None or not (pair.name in CLASSES | ELEMENTWISE or pair.call is None):
             continue
         if (found := _two_orders(losses, pair)) is not None:
@@ -361,36 +369,21 @@ def layouts(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
 
 def _two_orders(losses: Losses, pair: Pair) -> tuple[str, str] | None:
     """Rows and targets whose batch and steps were merged the other way round: what is measured, and the fix."""
-    rows, targets = _order(losses, pair.output), _order(losses, pair.target)
+    flattened: list[list[int]] = []  # the sizes of what each was flattened from, the features left out
+    for value in (pair.output, pair.target):
+        features = losses.features(value)
+        axes = [axis for k, axis in enumerate(losses.axes(value)) if k not in features]
+        flattened.append([atom.size for axis in axes for atom in axis.atoms if atom.size > 1])
+    rows, targets = flattened
     if len(rows) != 2 or rows == targets or rows != targets[::-1]:
         return None
     view = merging(pair.output)
     name = argument_text(view, 0) if view is not None else ""
     name = name if name.isidentifier() or name.endswith(")") else "logits"
-    measured = (
-        f"from row to row the predictions go on along an axis of {rows[1]}, the targets along one of {targets[1]}"
-    )
+    measured = f"from row to row the predictions go on along an axis of {rows[1]}"
+    measured += f", the targets along one of {targets[1]}"
     sizes = ", ".join(map(str, (-1, *pair.output.shape[1:])))
     return measured, f"{name}.transpose(0, 1).reshape({sizes}), so that both are flattened in one order"
-
-
-def _order(losses: Losses, value: Value) -> list[int]:
-    """The sizes of what a value was flattened from, the features left out."""
-    features = losses.features(value)
-    axes = [axis for k, axis in enumerate(losses.axes(value)) if k not in features]
-    return [atom.size for axis in axes for atom in axis.atoms if atom.size > 1]
-
-
-def _ctc(pair: Pair, call: Call, lab: Experiments | None) -> Iterator[Finding]:
-    """CTC that runs on (N, T, C), because as many lengths were given as there are steps."""
-    samples = lab.ask(samples_of) if lab is not None else None
-    if samples is not None and samples.kind == "mixed" and samples.culprit is not call:
-        return  # a layer took the batch for time: then its names of the axes are the wrong ones
-    (N, T, C), output = pair.output.shape, _spoken(pair, pair.output)
-    title = f"ctc_loss gets (N, T, C) = {pair.output.shape}: it wants the steps first, (T, N, C)"
-    measured = f"the layers read axis 0 of {output} as the batch; ctc_loss takes it for {N} steps of {T} samples"
-    fix = f"{output}.transpose(0, 1), which is ({T}, {N}, {C}), with {N} input lengths and {N} targets"
-    yield RULES["LS201"].finding(title, measured, fix, call.where)
 
 
 @also(losses_of)
@@ -419,11 +412,10 @@ def cut_from_loss(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
         layer, cut = calls[0], behind[0].maker or calls[0].call
         what = "no_grad" if cut is layer.call else cut.name
         title = f"{layer.called} is cut from the loss by {what}: its weights get no gradient and learn nothing"
-        measured = (
-            f"{len(layer.weights)} weights of {layer.called} want a gradient, and no path with one leads to the loss"
-        )
+        measured = f"{len(layer.weights)} weights of {layer.called} want a gradient"
+        measured += ", and no path with one leads to the loss"
         fix = f"probably without {what} here; where the layer is frozen on purpose, requires_grad_(False) says so"
-        yield RULES["LS213"].finding(title, measured, fix, cut.where, level="warning", layer=layer.name)
+        yield RULES["LS213"].finding(title, measured, fix, cut, level="warning", layer=layer.name)
 
 
 @also(losses_of)
@@ -438,7 +430,7 @@ def drawn_state(losses: Losses, lab: Experiments | None) -> Iterator[Finding]:
         title = f"{layer.called} starts from a state that is drawn at random in each call"
         measured = f"h0 is made by {draw.name}; the same input gives another result each time, also in eval mode"
         fix = "zeros, which is what the layer takes without a state; or a parameter, if the start is to be learned"
-        yield RULES["LS211"].finding(title, measured, fix, draw.where, level="note", layer=layer.name)
+        yield RULES["LS211"].finding(title, measured, fix, draw, level="note", layer=layer.name)
 
 
 # ---------------------------------------------------------------------- targets that can be read
@@ -566,7 +558,7 @@ def sees_its_target(losses: Losses, lab: Experiments | None) -> Iterator[Finding
             measured = f"all {seen.count} targets are the next id of the input, and each step has read from the end"
             causal = layer.constructor(bidirectional=False)
             fix = f"probably a causal model: {causal}, with a head of {layer.H} features"
-            yield sees_its_target.finding(title, measured, fix, layer.call.where, layer=layer.name)
+            yield sees_its_target.finding(title, measured, fix, layer)
 
 
 def _sliced(value: Value, *, late: bool = False) -> Call | None:
@@ -575,9 +567,8 @@ def _sliced(value: Value, *, late: bool = False) -> Call | None:
         if maker.name not in MOVES:
             return None
         index = maker.args[1] if maker.name == "__getitem__" else ()
-        cuts = [
-            i for i in (index if isinstance(index, tuple) else (index,)) if isinstance(i, slice) and i != slice(None)
-        ]
+        every = index if isinstance(index, tuple) else (index,)
+        cuts = [i for i in every if isinstance(i, slice) and i != slice(None)]
         if cuts and (not late or any(isinstance(i.start, int) and i.start > 0 for i in cuts)):
             return maker
     return None

@@ -59,11 +59,10 @@ def batch_time_swap(blame: Blame | None, samples: Samples, lab: Experiments) -> 
         title = f"{call.name} standardises over the batch by hand: a row depends on the batch that it is in"
         value, purpose = call.inputs[0], meant(lab, samples.statistics)
         shown = f"{value_name(value, call)} {samples.shape(value)}"
-        measured = (
-            f"{shown}: mean and deviation along the batch{'' if purpose else ', and none is kept for evaluation'}"
-        )
+        measured = f"{shown}: mean and deviation along the batch"
+        measured += "" if purpose else ", and none is kept for evaluation"
         fix = "probably another axis, or nn.BatchNorm1d, which keeps running statistics for evaluation"
-        yield batch_time_swap.finding(title, measured, fix, call.where, level="warning" if purpose else "error")
+        yield batch_time_swap.finding(title, measured, fix, call, level="warning" if purpose else "error")
     if blame is None and samples.kind in ("mixed", "dropped") and samples.culprit is None:
         where = ", ".join(sorted(lab.baseline.unseen)) or "numpy or another library"
         title = f"samples influence each other in what no call of torch shows: {where}"
@@ -90,10 +89,8 @@ def scrambled_reshape(blame: Blame | None, lab: Experiments) -> Iterator[Finding
         call, axis, fix = scrambled
         shape, made = call.inputs[0].shape, call.outputs[0].shape
         title = f"{call.name} exchanges no axes: axis {axis} of the result, of size {made[axis]}, holds other elements"
-        measured = (
-            f"{value_name(call.inputs[0], call)} {shape} in memory order, cut anew as {made}: no axis of it is kept"
-        )
-        yield scrambled_reshape.finding(title, measured, f"probably {fix}", call.where)
+        measured = f"{value_name(call.inputs[0], call)} {shape} in memory order, cut anew as {made}"
+        yield scrambled_reshape.finding(title, f"{measured}: no axis of it is kept", f"probably {fix}", call)
     yield from mixing(scrambled_reshape.code, blame, lab)
 
 
@@ -118,7 +115,7 @@ def unbatched(blame: Blame | None, lab: Experiments) -> Iterator[Finding]:
         shown = f"{value_name(before, squeeze)} {named(before, {lab.batch_dim or 0: 'N'})}"
         measured = f"{shown} becomes {after.shape}: with two samples it stays {len(before.shape)}-D"
         fix = "squeeze(dim) with the axis that is meant, or none; unsqueeze(0) puts a batch axis back"
-        yield unbatched.finding(title, measured, fix, squeeze.where, layer=layer.name)
+        yield unbatched.finding(title, measured, fix, squeeze, layer=layer.name)
     yield from mixing(unbatched.code, blame, lab)
 
 
@@ -161,7 +158,7 @@ def equal_sizes(samples: Samples, lab: Experiments) -> Iterator[Finding]:
             title = f"{layer.called} reads as many steps as samples: a swap of the two would go unnoticed"
             measured = f"x {layer.X.shape} has N == L == {lab.N}; the samples were found apart on the right axis"
             fix = "inputs with N and L different, for this test"
-            yield equal_sizes.finding(title, measured, fix, layer.call.where, level="note", layer=layer.name)
+            yield equal_sizes.finding(title, measured, fix, layer, level="note")
             return
 
 
@@ -181,7 +178,7 @@ def undecidable(samples: Samples, lab: Experiments) -> Iterator[Finding]:
     """
     if samples.lets and lab.N == 1:
         title = "one sample cannot show whether samples stay apart"
-        yield undecidable.finding(title, f"N = {lab.N}", f"pass {samples.lets}", None, level="note")
+        yield undecidable.finding(title, "N = 1", f"pass {samples.lets}", None, level="note")
 
 
 @rule("LS304", "not-tested", samples_of, padding_of)
