@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lstm_shapes.lab.check import Report, check
 from lstm_shapes.lab.check._experiments import Experiments
-from lstm_shapes.lab.check._samples import chosen, samples_of, tracks_of
+from lstm_shapes.lab.check._samples import chosen, other_rows, samples_of, tracks_of
 from tests.lab.check.right_programs import Program
 
 N, L, Q, D = 5, 7, 4, 6
@@ -205,3 +205,62 @@ def test_noise_accuses_nobody() -> None:
     secret = iter(range(1, 10**6))
     report = check(lambda x: x + next(secret), torch.randn(N, Q))
     assert report.ok
+
+
+# ---------------------------------------------------------------------- runs with other sizes
+@pytest.mark.parametrize(
+    ("model", "own"),
+    [
+        (lambda x: x.cumsum(1), True),
+        (lambda x: x.transpose(0, 1).flip(0), True),
+        (lambda x: x * len(x), False),
+        (lambda x: x + torch.arange(len(x))[:, None, None], False),
+    ],
+)
+def test_rows_of_a_larger_batch(model: Callable[[Tensor], Tensor], own: bool) -> None:
+    """With one sample more in front a row is what it was, unless it depends on its place or on how many there are."""
+    experiments = lab(model, torch.randn(N, L, Q))
+    places = {k: [k + 1] for k in range(N)}
+    given = experiments.inputs.wider(1, front=True)
+    rows = other_rows(experiments, given, experiments.ask(tracks_of), None, places, N + 1)
+    result = experiments.results[0][1].index
+    assert (result in rows.differing) is not own
+    assert rows.error is None
+
+
+@pytest.mark.parametrize(("model", "own"), [(lambda x: x.cumsum(1), True), (lambda x: x.sum(1), False)])
+def test_rows_of_a_batch_with_fewer_steps(model: Callable[[Tensor], Tensor], own: bool) -> None:
+    """Of a cut batch a row is compared as far as it goes."""
+    experiments = lab(model, torch.randn(N, L, Q))
+    given = experiments.inputs.cut({0: (1,)}, 3, {})
+    rows = other_rows(experiments, given, experiments.ask(tracks_of), None, {1: [1]}, N, cut=True)
+    assert (experiments.results[0][1].index in rows.differing) is not own
+
+
+def test_what_does_not_run_with_other_sizes_is_said() -> None:
+    """The exception comes back; nothing is accused."""
+    experiments = lab(lambda x: x.view(N, L * Q), torch.randn(N, L, Q))
+    samples = experiments.ask(tracks_of)
+    rows = other_rows(experiments, experiments.inputs.wider(1), samples, None, {0: [0]}, N + 1)
+    assert isinstance(rows.error, RuntimeError)
+    assert not rows.differing
+
+
+@pytest.mark.parametrize(
+    ("read", "code", "says"),
+    [
+        (lambda rnn, x: rnn(x)[1][:, 0], "LS205", "works on axis 1 of hn, which is the batch"),
+        (lambda rnn, x: torch.softmax(rnn(x)[0], 0), "LS201", "softmax(dim=0) runs along the batch"),
+        (lambda rnn, x: rnn(x)[1].view(N, -1), "LS202", "view cuts across the samples"),
+        (lambda rnn, x: rnn(x)[0].flip(0) + x.mean(2, keepdim=True), "LS214", "rows that were sorted"),
+    ],
+)
+def test_what_a_call_does_to_the_samples_is_said_with_its_evidence(
+    read: Callable[[nn.GRU, Tensor], Tensor], code: str, says: str
+) -> None:
+    """One finding for each thing that a call may do, with the matrix of what moved."""
+    rnn = nn.GRU(Q, D, 2, batch_first=True)
+    errors = [finding for finding in check(lambda x: read(rnn, x), torch.randn(N, L, Q)).errors if finding.code == code]
+    assert len(errors) == 1
+    assert says in errors[0].title
+    assert errors[0].evidence[0].did == "replaced one sample at a time"
