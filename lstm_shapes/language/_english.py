@@ -500,7 +500,7 @@ SENTENCES = {
     "option not holds": "it does not hold; no; n; false; does not hold",
     # ---- quiz: why
     "rule": "`{name}` is {axes}.",
-    "it is": "It is the {meaning}.",
+    "it is": "What it is: {meaning}.",
     "slices keep axes": "A whole number takes its axis away, a slice with a colon keeps it.",
     "weight is": "`{name}` is {axes}: torch writes (out, in), for `x @ weight.T`.",
     "gates are stacked": "The gates are stacked in the first axis, D rows each, {sizes} in all: {rows}.",
