@@ -16,6 +16,7 @@ from lstm_shapes.lab._words import named_shape
 from lstm_shapes.lab.tensors import AnnotatedTensor, answer, on_scramble, rule_of, weight_axes
 from lstm_shapes.lab.trace import KERNELS, Call, Trace, Value, substituted
 from lstm_shapes.language import say
+from lstm_shapes.theory._axis_rules.combining import span_of
 from lstm_shapes.theory._axis_rules.positions import Scramble
 from lstm_shapes.theory.axes import (
     UNKNOWN,
@@ -25,7 +26,6 @@ from lstm_shapes.theory.axes import (
     Conflict,
     Naming,
     Origin,
-    Span,
     cut,
     renewed,
     unknown,
@@ -316,8 +316,8 @@ class AxisNames:
 
     def _step(self, call: Call, value: Value, origin: Origin, where: object) -> None:
         """Note an axis along which a state goes on: it reached this line from one step, and from more the next time."""
-        span = Span(where, where) if isinstance(where, int) else where
-        if not isinstance(span, Span) or origin.naming is None or origin.named:
+        span = span_of(where)
+        if span is None or origin.naming is None or origin.named:
             return
         if call.name in KERNELS:
             # A cell, or a layer called step by step: its state has come from another step of what it reads.

@@ -209,14 +209,18 @@ def join_fixed(operands: Iterable[Axes], computed: bool = False) -> Fixed:
         if origin not in gone or gone[origin] == at:
             gone[origin] = at
             continue
-        spans = [Span(one, one) if isinstance(one, int) else one for one in (at, gone[origin])]
-        known = [one for one in spans if isinstance(one, Span)]
+        known = [span for one in (at, gone[origin]) if (span := span_of(one)) is not None]
         along = {one.along for one in known} - {None}
         gone[origin] = forgotten()
         if computed and len(known) == 2 and len(along) < 2:
             low, high = min(one.low for one in known), max(one.high for one in known)
             gone[origin] = Span(low, high, *along)
     return gone
+
+
+def span_of(where: object) -> Span | None:
+    """Between which steps a value stands that is on record at one step or at several, None where that is not known."""
+    return Span(where, where) if isinstance(where, int) else where if isinstance(where, Span) else None
 
 
 def places(atoms: Sequence[Atom]) -> tuple[tuple[object, Steps], ...]:

@@ -36,7 +36,7 @@ from lstm_shapes.theory.axes import (
     unknown,
 )
 
-from .combining import agree, elementwise, join_fixed, places, separate
+from .combining import agree, elementwise, join_fixed, places, separate, span_of
 from .positions import pick, select, take, unsqueeze
 from .table import Answer, Operand, axis_at, described, describing, named_in, rule, sizes_of
 
@@ -162,11 +162,10 @@ def later(origin: Origin, end: str = "high") -> Origin:
 
 def _advancing(where: Sequence[object]) -> bool:
     """Whether each value stands further on than the one before it, or each further back."""
-    spans = [Span(one, one) if isinstance(one, int) else one for one in where]
-    ends = [(one.low, one.high) for one in spans if isinstance(one, Span) and one.along is None]
+    ends = [span for one in where if (span := span_of(one)) is not None and span.along is None]
     if len(ends) < len(where):
         return False
-    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(ends)]
+    steps = [(b.low - a.low, b.high - a.high) for a, b in pairwise(ends)]
     return any(all(low * sign >= 0 and high * sign >= 0 and low + high for low, high in steps) for sign in (1, -1))
 
 
@@ -204,12 +203,9 @@ Key = int | slice | EllipsisType | Picks | None
 @rule("__getitem__")
 def getitem(input: Operand, key: tuple[Key, ...] | None) -> Answer:
     """What `input[key]` is called; a plain table looked up with named positions has the axes that a weight makes."""
-    if key is None:
-        return None
     if not isinstance(input, Axes):
-        rows = [unknown(input[0]), *(axis_at(input, at) for at in range(1, len(input)))]
-        input = Axes(tuple(rows))
-    return index(input, key)
+        input = Axes((unknown(input[0]), *(axis_at(input, at) for at in range(1, len(input)))))
+    return None if key is None else index(input, key)
 
 
 @rule("index_select")
