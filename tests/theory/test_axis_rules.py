@@ -194,6 +194,17 @@ def test_a_product_stands_still_where_a_factor_is_one_step_long() -> None:
     assert dict(still.fixed)[one[0].atoms[0].origin] == 2
 
 
+def test_parts_of_one_axis_stay_parts_when_they_are_computed_with_each_other() -> None:
+    """Heads and their width are D again when they are joined; of two tensors' heads each is one of its own."""
+    x = Axes.of("N L D", (2, 5, 6))
+    heads, _ = positions.reshape(x, (2, 5, 3, 2))
+    both = combining.elementwise(heads, heads)
+    assert both.names == ("N", "L", "?", "?")
+    assert positions.reshape(both, (2, 5, 6))[0].names == ("N", "L", "D")
+    pairs = combining.product("nlhw,nlgw->nlhg", heads, heads)
+    assert positions.reshape(pairs, (2, 5, 9))[0].names == ("N", "L", "?")
+
+
 def test_rules_take_no_memory_in_the_size_of_an_axis() -> None:
     """An axis of 2³⁴ is cut, repeated and joined as fast as one of 4; where only a list could say it, `?`."""
     n = 2**34

@@ -183,11 +183,21 @@ def _merge_atoms(a: Atom, b: Atom) -> Atom:
 
 
 def separate(rows: Sequence[Axis], operands: Iterable[Axes]) -> list[Axis]:
-    """The same axes, where one that came from two operands is told apart: scores (N, L, L) have two L's."""
-    uses = [atom.origin for axis in rows for atom in axis.atoms if not atom.origin.blank]
-    twice = {origin for origin in uses if uses.count(origin) > 1}
-    homes = [{atom.origin for axis in operand for atom in axis.atoms} for operand in operands] if twice else []
-    if sum(bool(home & twice) for home in homes) < 2:
+    """The same axes, where one that came from two operands is told apart: scores (N, L, L) have two L's.
+
+    Two parts of one axis, as heads and their width are of D, are no such two where one operand has both.
+    """
+    uses: dict[Origin, list[Atom]] = {}
+    for atom in [atom for axis in rows for atom in axis.atoms if not atom.origin.blank]:
+        uses.setdefault(atom.origin, []).append(atom)
+    twice = {origin for origin, atoms in uses.items() if len(atoms) > 1}
+    homes = [[atom for axis in operand for atom in axis.atoms if atom.origin in twice] for operand in operands]
+    for origin in [*twice]:
+        parts = uses[origin]
+        digits = all(atom.part for atom in parts) and len({atom.at for atom in parts}) == len(parts)
+        if digits and any(all(any(map(atom.same, home)) for atom in parts) for home in homes):
+            twice.remove(origin)
+    if sum(any(atom.origin in twice for atom in home) for home in homes) < 2:
         return list(rows)
     used: set[Origin] = set()
 
