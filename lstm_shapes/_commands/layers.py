@@ -136,7 +136,7 @@ def count(*, json: bool = False, **layer: Unpack[LayerTyped]) -> int:
 def quiz(*, level: int = 1, rounds: int = 10, seed: int | None = None, html: Path | None = None) -> int:
     """Questions about random layers; a wrong answer is derived.
 
-    Shapes are answered as 7,1 or (7, 1) or Q,1; numbers as 1,234 or 7*(Q + 3).
+    Shapes are answered as 7,1 or (7, 1) or Q,1; numbers as 1,234 or 3*(Q - 20).
     The score comes by topic. Every quiz is another one, unless --seed is given.
 
     Examples:
