@@ -18,7 +18,6 @@ from ._experiments import Experiments
 from ._inputs import Given
 from ._layout import Layout, Track, cuts, far, made_axis, other_order, row
 
-Kind = Literal["untested", "apart", "pairs", "mixed", "dropped", "permuted"]
 _MOST = 12  # samples that are all replaced where some were too few
 _VIEWS = VIEWS | names_in("squeeze unsqueeze")
 _REDUCES = names_in("sum mean amax amin max min std var std_mean var_mean logsumexp norm prod nansum nanmean median")
@@ -34,7 +33,7 @@ class Samples:
     where it had to be asked; `rows` what moved in the results.
     """
 
-    kind: Kind
+    kind: Literal["untested", "apart", "pairs", "mixed", "dropped", "permuted"]
     tested: tuple[int, ...] = ()
     why: str = ""
     lets: str = ""  # of what is untested: what would let it
@@ -213,12 +212,8 @@ def _statistics(culprit: Call | None) -> list[Call]:
         return []
     source = culprit.inputs[0]
     centred = [v for call in source.readers if call.name in ("sub", "__sub__") for v in call.outputs]
-    taken = [
-        call
-        for value in (source, *centred)
-        for call in value.readers
-        if call.name in ("mean", "std", "var") and call.argument(1, "dim") == culprit.argument(1, "dim")
-    ]
+    taken = [call for v in (source, *centred) for call in v.readers if call.name in ("mean", "std", "var")]
+    taken = [call for call in taken if call.argument(1, "dim") == culprit.argument(1, "dim")]
     return taken if {"std", "var"} & {call.name for call in taken} else []
 
 
@@ -304,7 +299,12 @@ def _judge(lab: Experiments, samples: Samples) -> None:
             return
         samples.kind, samples.culprit = "mixed", culprit or value.maker
         if culprit is None and any(samples.track(v).paired for call in calls for v in call.outputs):
-            samples.culprit = None if summed else _summed_table(samples, calls)  # else they meet in it on purpose
+            # The sum over one side of a product of all samples with all, which is no table that anything is read from;
+            # else they meet in it on purpose.
+            sums = [call for call in calls if call.name in ("sum", "mean") and call.inputs and not summed]
+            made = [(call, call.inputs[0]) for call in sums if samples.track(call.inputs[0]).paired]
+            products = (c for c, v in made if v.maker and v.maker.name in PRODUCTS and len(v.readers) == 1)
+            samples.culprit = next(products, None)
             samples.kind = "pairs" if samples.culprit is None else "mixed"
     elif (dropping := _first_dropping(samples, track, calls, way)) is not None:
         samples.kind, samples.culprit = "dropped", dropping
@@ -375,10 +375,10 @@ def _is_summary(samples: Samples, culprit: Call, way: set[int]) -> bool:
     if any(samples.track(v).paired for v in culprit.inputs):
         return True
 
-    def leads_on(call: Call, _: Value | None = None) -> bool:
+    def leads_on(call: Call, _: Value) -> bool:
         return any(value.index in way for value in call.outputs)
 
-    readers = {c for made in culprit.outputs for v in made.way_on(leads_on) for c in v.readers if leads_on(c)}
+    readers = {c for made in culprit.outputs for v in made.way_on(leads_on) for c in v.readers if leads_on(c, v)}
     return culprit.name in _REDUCES and not any(v.parameter for call in readers for v in call.inputs)
 
 
@@ -395,16 +395,6 @@ def _first_dropping(samples: Samples, result: Track, calls: Sequence[Call], way:
         shape, picks = call.outputs[0].shape, call.name in _REORDERS
         before = [set(samples.track(v).touched) for v in call.inputs if picks or v.shape != shape]
         if after and all(some == left for some in after) and any(some > left for some in before):
-            return call
-    return None
-
-
-def _summed_table(samples: Samples, calls: Sequence[Call]) -> Call | None:
-    """The sum over one side of a product of all samples with all, which is not a table that anything is read from."""
-    for call in calls:
-        table = call.inputs[0] if call.name in ("sum", "mean") and call.inputs else None
-        of_all = table is not None and table.maker is not None and table.maker.name in PRODUCTS
-        if table is not None and of_all and samples.track(table).paired and len(table.readers) == 1:
             return call
     return None
 
