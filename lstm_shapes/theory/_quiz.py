@@ -344,7 +344,8 @@ def _count(topic: str, p: Prediction, _: Random, k: int | None = None) -> Questi
     """The parameters of layer k, or of all."""
     spec = p.spec
     part = Counts(spec) if k is None else LayerCount(spec, k)
-    bias = sum(axes.sizes[0] for name, axes in p.weights.items() if name.startswith("bias") and f"_l{k or ''}" in name)
+    of_it = "bias_.h" if k is None else f"bias_.h_l{k}(_|$)"
+    bias = sum(axes.sizes[0] for name, axes in p.weights.items() if re.match(of_it, name))
     mistakes = {
         "layer_0": p.counts.first.total,
         "one_direction": part.total // spec.R,

@@ -337,6 +337,22 @@ def test_no_hint_contains_the_answer(level: int) -> None:
                 assert str(question.expected) not in remark
 
 
+@pytest.mark.parametrize("level", LETTERS)
+def test_a_count_without_its_biases_is_told_apart(level: int) -> None:
+    """The wrong number that means "no biases" is what torch has in those weights, layer by layer."""
+    told = set()
+    for seed in SEEDS:
+        for question in dealt(level, seed):
+            if question.evidence[0].startswith("sum(p.numel()"):
+                _, _, part = question.evidence[0].partition(" if ")
+                part = part.split("'")[1] if part else ""
+                weights = ran(question)["layer"].named_parameters()
+                without = sum(p.numel() for name, p in weights if part in name and "bias" not in name)
+                assert question.remarks[without].endswith("without the biases."), (question.given, question.text)
+                told.add(question.text)
+    assert told
+
+
 def test_score_by_topic() -> None:
     """The totals are the sums of the topics; topics come in the order in which they are learnt."""
     cards = dealt(5, seed=0, count=16)
