@@ -48,7 +48,7 @@ OUT = ROOT / ".mutants"
 # Tests elsewhere of what theory says, for changes that its own tests do not notice.
 ALSO = {
     "_axis_rules": ["tests/lab/test_tensors.py", "tests/lab/test_names_kept.py", "tests/lab/test_tensors_oracle.py"],
-    "_quiz": ["tests/test_practice.py", "tests/commands/test_quiz.py"],
+    "_quiz": ["tests/test_quiz.py", "tests/commands/test_quiz.py"],
     "_arithmetic": ["tests/theory/test_quiz.py"],
     "theory": ["tests/views/test_pictures.py", "tests/views/test_picture_oracle.py", "tests/lab/test_calling.py"],
     "axes": [

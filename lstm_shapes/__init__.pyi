@@ -1,6 +1,7 @@
 # The public names, each with the module that holds it. This is the one list: type checkers read it, and so does
 # __init__.py, which imports a module when one of its names is first used.
 
+from ._quiz import quiz as quiz
 from .errors import LstmShapesError as LstmShapesError
 from .errors import ScrambledAxesWarning as ScrambledAxesWarning
 from .errors import ShapeError as ShapeError
@@ -18,7 +19,6 @@ from .lab.tensors import AnnotatedTensor as AnnotatedTensor
 from .lab.tensors import annotate as annotate
 from .lab.walk import walk as walk
 from .pictures import picture as picture
-from .practice import quiz as quiz
 from .theory.laws import laws as laws
 from .theory.predict import count as count
 from .theory.predict import predict as predict

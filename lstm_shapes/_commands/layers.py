@@ -147,7 +147,7 @@ def quiz(*, level: int = 1, rounds: int = 10, seed: int | None = None, html: Pat
 
       lstm-shapes quiz --level 2 --html quiz.html
     """
-    from lstm_shapes.practice import play
+    from lstm_shapes._quiz import play
 
     if html is None:
         _screen.put(play(level, rounds, seed, command=True))

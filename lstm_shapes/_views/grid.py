@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from lstm_shapes.language import say
 from lstm_shapes.pictures import Picture
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.reads import Reads, covers, spoken
+from lstm_shapes.theory.reads import Reads, covers, reads_in_words
 from lstm_shapes.theory.spec import Spec, with_directions
 
 from .canvas import Canvas, Sketch, chosen, padded, wide, wrapped
@@ -33,7 +33,7 @@ def grid_sketch(picture: Picture) -> Sketch:
     drawn = _grids(picture)
     said = [f"{subtitle(prediction.spec, prediction.call)}.".replace("`", "")]
     if reading is not None:
-        said += [*spoken(reading, picture.n), *_backwards(picture), *_hidden(drawn)]
+        said += [*reads_in_words(reading, picture.n), *_backwards(picture), *_hidden(drawn)]
     return Sketch(
         title=say("title step" if prediction.spec.kind.step else "title grid"),
         svg=lambda canvas, y: _svg(drawn, canvas, y),

@@ -16,7 +16,7 @@ from lstm_shapes.pictures import Picture
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.expression import Expression
 from lstm_shapes.theory.predict import Prediction
-from lstm_shapes.theory.reads import spoken
+from lstm_shapes.theory.reads import reads_in_words
 from lstm_shapes.theory.slices import last_step
 from lstm_shapes.theory.spec import headline
 
@@ -33,7 +33,7 @@ def picture_view(picture: Picture) -> Page:
     prediction, sketch = picture.prediction, sketches[picture.kind](picture)
     title = sketch.title[:1].upper() + sketch.title[1:]
     drawn = Drawing(title, in_this_language(sketch.text), _svg(prediction, sketch))
-    words = spoken(picture.reading, picture.n) if picture.reading is not None else ()
+    words = reads_in_words(picture.reading, picture.n) if picture.reading is not None else ()
     blocks = (drawn, Lines(say("reading it"), words)) if words else (drawn,)
     return Page(headline(prediction.spec), subtitle(prediction.spec, prediction.call), blocks)
 

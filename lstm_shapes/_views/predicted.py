@@ -11,7 +11,7 @@ from lstm_shapes.display.page import Block, Cell, Column, Mark, Page, Sheet, cod
 from lstm_shapes.language import say
 from lstm_shapes.theory.axes import Axes
 from lstm_shapes.theory.call import DTYPES, Call
-from lstm_shapes.theory.counts import Counts, conventions, kept_for_backward
+from lstm_shapes.theory.counts import Counts, kept_for_backward, other_tools
 from lstm_shapes.theory.notes import meaning
 from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Spec, headline
@@ -77,10 +77,10 @@ def counts_blocks(counts: Counts) -> tuple[Block, ...]:
         ((Mark(say("total"), "strong"), size, Mark(f"{total:,}", "strong")),),
         say("kept how"),
     )
-    return kept, conventions_sheet(counts.spec, counts.call)
+    return kept, other_tools_sheet(counts.spec, counts.call)
 
 
-def conventions_sheet(spec: Spec, call: Call) -> Sheet:
+def other_tools_sheet(spec: Spec, call: Call) -> Sheet:
     """One row a tool: its number, its formula and what is different about it."""
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
@@ -88,7 +88,7 @@ def conventions_sheet(spec: Spec, call: Call) -> Sheet:
             say("no number") if one.value is None else f"{one.value:,}\n{one.unit}",
             f"{one.formula}: {one.why}" if one.formula else one.why,
         )
-        for one in conventions(spec, call)
+        for one in other_tools(spec, call)
     )
     counts = Counts(spec, call)
     columns = (

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
-from lstm_shapes.errors import SpecError, in_one_sentence, nearest
+from lstm_shapes.errors import SpecError, in_one_sentence
 from lstm_shapes.language import speaking
 
 from .call import DEFAULT_N, Call, dtype_name
 from .spec import Options, Spec, is_source, is_whole, only_layer
-from .symbols import CELLS, SYMBOLS
+from .symbols import CELLS, unknown_keyword
 
 if TYPE_CHECKING:
     from typing import Concatenate
@@ -142,33 +142,6 @@ class Given:
 _DEFAULTS: dict[str, object] = {field: getattr(Spec(1, 2), field) for field in Options.__annotations__}
 _DEFAULTS |= {"N": DEFAULT_N, "seed": 0, "layer": ""}
 _PLACES = {"Q": "input_size", "D": "hidden_size", "K": "num_layers", "batch_first": "batch_first"}
-# What other tools and other people call it, and what it is here.
-_OTHERS = {
-    word: meant
-    for meant, words in {
-        "proj_size (P)": "P",
-        "bidirectional=True": "R directions num_directions",
-        "hidden_size (D)": "H units hidden hidden_dim",
-        "L": "T seq_len seq_length sequence_length timesteps time_steps steps",
-        "N": "B batch batch_size",
-        "input_size (Q)": "input_dim features",
-        "N, L and Q": "input_shape",
-        "num_layers (K)": "n_layers layers",
-        "batch_first=False": "time_major",
-        "cell": "mode kind rnn_type cell_type",
-        "nonlinearity": "activation",
-        "bias": "use_bias",
-        "state": "initial_state hx h0 c0",
-        "layer": "name prefix",
-    }.items()
-    for word in words.split()
-}
-_ALWAYS = {
-    "return_sequences": "Y always holds every step; its last one is Y[:, -1]",
-    "return_state": "hn and cn always come back beside Y",
-    "stateful": "Give the last state as state=, or zeros by leaving it out",
-}
-
 
 # What each argument is: takes() writes these into the docstring of a call, but for those that say it themselves.
 _ARGUMENTS = """\
@@ -211,7 +184,7 @@ def _documented(text: str, taken: set[str]) -> str:
 def takes(
     words: type, *, x: bool = False, numbers: bool = True
 ) -> Callable[[Callable[Concatenate[Given, P], T]], Callable[..., T]]:
-    """The door of a public function: what is given becomes a `Given`, a misspelt keyword an error that knows better.
+    """Decorates a public function: what its caller gives becomes a `Given`; a misspelt keyword is an error.
 
     `words` is the TypedDict of the keywords that go into the Given; the function's own come beside it. `x`: whether a
     layer may come with its x and a state; `numbers`: whether numbers may stand for a layer.
@@ -226,7 +199,7 @@ def takes(
         def door(*given: object, **options: Any) -> T:
             for word in options:
                 if word not in known:
-                    raise _unknown(function.__name__, word, known)
+                    raise unknown_keyword(function.__name__, word, known)
             if not isinstance(name := options.get("layer", ""), str):
                 hint = f"Did you mean k={name}?" if "k" in known and is_whole(name) else ""
                 raise SpecError("layer", "the name of a layer inside the model, such as 'encoder.rnn'", name, hint)
@@ -262,22 +235,6 @@ def _shown(own: Sequence[inspect.Parameter], names: Sequence[str], numbers: bool
 def _short(value: object) -> object:
     """A value as an error shows it: a Spec by its name, for it has many fields."""
     return type(value).__name__ if is_source(value) else value
-
-
-def _unknown(function: str, word: str, known: Collection[str]) -> SpecError:
-    """The error for a keyword that is none, with the one that was probably meant."""
-    others = {name: meant for name, meant in _OTHERS.items() if re.split(r"\W", meant)[0] in known}
-    meant = {name.lower(): meant for name, meant in others.items()} | {name.lower(): _told(name) for name in known}
-    near = "" if word in _OTHERS and word not in others else nearest(word.lower(), meant)
-    hint = _ALWAYS.get(word) or (f"Did you mean {meant[near]}?" if near else "")
-    rule = f"one that {function} has" if hint else f"one of {', '.join(sorted(known))}"
-    return SpecError("a keyword", rule, word, hint)
-
-
-def _told(word: str) -> str:
-    """A word with its symbol, or a symbol with torch's word: `num_layers (K)`."""
-    letter = next((s.letter for s in SYMBOLS.values() if s.argument == word and s.letter in "QDKP"), "")
-    return f"{word} ({letter})" if letter else word
 
 
 def _read(function: str, places: tuple[object, ...], words: dict[str, Any], x: bool) -> Given:

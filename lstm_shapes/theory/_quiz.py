@@ -27,7 +27,7 @@ from .expression import Expression
 from .laws import laws
 from .notes import keyed_notes, meaning
 from .predict import Prediction
-from .reads import spoken
+from .reads import reads_in_words
 from .slices import Layout, slices
 from .spec import Spec, gate_rows, is_whole, whole
 
@@ -273,7 +273,7 @@ def _why(code: str, p: Prediction) -> list[str]:
         rows = ", ".join(say("cell rows", gate=gate, rows=gate_rows(spec, gate)[0]) for gate in spec.kind.gates)
         stacked = [say("gates are stacked", sizes=f"G·D = {spec.G}·{spec.D}", rows=rows)]
         return [say("weight is", name=name, axes=shape), *(stacked if spec.G > 1 and "weight_hr" not in name else [])]
-    return list(spoken(replace(Expression.of(code).reads(p), expression=f"`{code}`")))
+    return list(reads_in_words(replace(Expression.of(code).reads(p), expression=f"`{code}`")))
 
 
 def _axes(code: str, p: Prediction) -> Axes:

@@ -256,7 +256,7 @@ def cut(atom: Atom) -> tuple[Atom, ...]:
     return (atom,)
 
 
-def steady(at: Steps) -> bool:
+def changes_every_step(at: Steps) -> bool:
     """Whether every step changes the coordinate, as the name of an axis promises: (0, 1, 0), and not (0, 0, 1)."""
     return isinstance(at, range) or all(a != b for a, b in pairwise(at))
 
@@ -591,7 +591,8 @@ def settle(axes: Iterable[Axis], fixed: Mapping[Origin, object] | Iterable[tuple
 
         def named(atom: Atom) -> Atom:
             offset = gone.get(atom.origin, 0)
-            if not atom.part or uses.count(atom.origin) > 1 or not isinstance(offset, int) or not steady(atom.at):
+            twice = uses.count(atom.origin) > 1
+            if not atom.part or twice or not isinstance(offset, int) or not changes_every_step(atom.at):
                 return atom
             gone.pop(atom.origin, None)
             return Atom(atom.origin, shifted(atom.at, offset))

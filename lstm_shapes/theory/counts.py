@@ -19,8 +19,8 @@ that enters a step is then kept with the rows it still had one step earlier: T +
 the rows that reach the last step. Read backward the batch grows, and a state is joined with the start of the new
 rows: m rows in all, which matters to the RNN alone, as the others keep no state after a step.
 
-What other tools print is a `Convention` each, measured on the version that it names: torchinfo and FlopCounterMode are
-held against it in each test run, thop, ptflops and Keras against numbers recorded in `tests/data/conventions.json`.
+What other tools print is a `OtherTool` each, measured on the version that it names: torchinfo and FlopCounterMode are
+held against it in each test run, thop, ptflops and Keras against numbers recorded in `tests/data/other_tools.json`.
 
 Source: `RNNBase.__init__` in `torch/nn/modules/rnn.py`; Hochreiter and Schmidhuber (1997) for the LSTM,
 Sak, Senior and Beaufays (2014) for the projection; `aten/src/ATen/native/RNN.cpp`, the operators of LSTMCell, GRUCell
@@ -370,7 +370,7 @@ def listed_layers(spec: Spec) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Convention:
+class OtherTool:
     """What one tool says about a layer: `value` in `unit` by `formula`, None where it says nothing, and why."""
 
     tool: str
@@ -385,10 +385,10 @@ class Convention:
         return asdict(self)
 
 
-def conventions(spec: Spec, call: Call) -> tuple[Convention, ...]:
+def other_tools(spec: Spec, call: Call) -> tuple[OtherTool, ...]:
     """What other tools print for this layer and call.
 
-    >>> for c in conventions(Spec(28, 256, 2), Call(N=2, L=20)):
+    >>> for c in other_tools(Spec(28, 256, 2), Call(N=2, L=20)):
     ...     print(f"{c.tool:16} {c.value:12,} {c.unit}")
     FlopCounterMode             0 FLOPs
     torchinfo          32,768,000 mult-adds
@@ -399,11 +399,11 @@ def conventions(spec: Spec, call: Call) -> tuple[Convention, ...]:
     32604160
     """
     return (
-        Convention("FlopCounterMode", "torch 2.13.0, CPU", "FLOPs", *_flop_counter(spec, call)),
-        Convention("torchinfo", "1.8.0", "mult-adds", *_torchinfo(spec, call)),
-        Convention("thop", "0.1.1", "MACs", *_by_hooks(spec, call, thop=True)),
-        Convention("ptflops", "0.7.5", "MACs", *_by_hooks(spec, call, thop=False)),
-        Convention("Keras", "3.15.1", say("parameters"), *_keras(spec)),
+        OtherTool("FlopCounterMode", "torch 2.13.0, CPU", "FLOPs", *_flop_counter(spec, call)),
+        OtherTool("torchinfo", "1.8.0", "mult-adds", *_torchinfo(spec, call)),
+        OtherTool("thop", "0.1.1", "MACs", *_by_hooks(spec, call, thop=True)),
+        OtherTool("ptflops", "0.7.5", "MACs", *_by_hooks(spec, call, thop=False)),
+        OtherTool("Keras", "3.15.1", say("parameters"), *_keras(spec)),
     )
 
 

@@ -245,12 +245,12 @@ def _joined(parts: Iterable[Part], field: str) -> Iterator[Part]:
 _PARTS_TOLD = 4
 
 
-def spoken(reads: Reads, n: int | None = None) -> tuple[str, ...]:
+def reads_in_words(reads: Reads, n: int | None = None) -> tuple[str, ...]:
     """Sentences on what is read; `n`: the one row that is drawn.
 
     >>> from .expression import Expression
     >>> from .predict import predict
-    >>> spoken(Expression.of("Y[:, -1]").reads(predict(28, 256, 3, batch_first=False, N=3, L=20)))
+    >>> reads_in_words(Expression.of("Y[:, -1]").reads(predict(28, 256, 3, batch_first=False, N=3, L=20)))
     ('Y[:, -1] reads h of layer 2 at every step, of row n=2 only.',)
     """
     told = _told(reads)

@@ -12,19 +12,23 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from itertools import dropwhile
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
 from lstm_shapes.errors import SpecError, in_one_sentence, nearest
 
 from .axes import Axes
-from .symbols import CELLS, CellKind
+from .symbols import CELLS, CellKind, unknown_keyword
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+
+T = TypeVar("T")
 
 
 class Module(Protocol):
@@ -53,6 +57,23 @@ class Fields(Options, total=False):
     batch_first: bool
 
 
+def _with_near_misses(kind: type[T]) -> type[T]:
+    """The class, whose constructor answers an unknown keyword with the one that was probably meant."""
+    construct: Callable[..., None] = kind.__init__
+    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+
+    @wraps(construct)
+    def checked(self: object, *sizes: object, **words: object) -> None:
+        for word in words:
+            if word not in known:
+                raise unknown_keyword(kind.__name__, word, known)
+        construct(self, *sizes, **words)
+
+    kind.__init__ = in_one_sentence(checked)  # type: ignore[method-assign]
+    return kind
+
+
+@_with_near_misses
 @dataclass(frozen=True, slots=True)
 class Spec:
     """A recurrent layer in the field's symbols: Q inputs, D hidden, K layers, R directions, P projected.
@@ -92,7 +113,6 @@ class Spec:
     dropout: float = 0.0
     nonlinearity: str = "tanh"
 
-    @in_one_sentence
     def __post_init__(self) -> None:
         if not isinstance(self.cell, str) or self.cell not in CELLS:
             raise SpecError("cell", f"one of {', '.join(CELLS)}", self.cell, _cell_like(self.cell))
@@ -214,9 +234,6 @@ class Spec:
 
         Raises: SpecError for a value that breaks a rule or a field that does not exist.
         """
-        fields = [field.name for field in dataclasses.fields(self)]
-        if unknown := sorted(set(changes) - set(fields)):
-            raise SpecError("a field of Spec", f"one of {', '.join(fields)}", unknown[0])
         return dataclasses.replace(self, **changes)
 
     @classmethod

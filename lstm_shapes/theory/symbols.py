@@ -1,4 +1,4 @@
-"""Two tables: the symbols, which every legend and message reads, and the recurrent layers.
+"""Three tables: the symbols, which every legend and message reads, what others call them, and the recurrent layers.
 
 What distinguishes an LSTM from a GRU is a row here, never an `if`.
 
@@ -9,8 +9,11 @@ of directions, this library uses D for the hidden width, as most lecture notes d
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from lstm_shapes.errors import SpecError, nearest
 from lstm_shapes.language import say
 
 
@@ -50,6 +53,56 @@ def legend(letters: str) -> str:
     'N = sequences in the batch; L = steps in a sequence'
     """
     return "; ".join(f"{s.letter} = {s.meaning}" for s in SYMBOLS.values() if s.letter in letters)
+
+
+# What other tools and other people call it, and what it is here.
+_ELSEWHERE = {
+    word: meant
+    for meant, words in {
+        "proj_size (P)": "P",
+        "bidirectional=True": "R directions num_directions",
+        "hidden_size (D)": "H units hidden hidden_dim",
+        "L": "T seq_len seq_length sequence_length timesteps time_steps steps",
+        "N": "B batch batch_size",
+        "input_size (Q)": "input_dim features",
+        "N, L and Q": "input_shape",
+        "num_layers (K)": "n_layers layers",
+        "batch_first=False": "time_major",
+        "cell": "mode kind rnn_type cell_type",
+        "nonlinearity": "activation",
+        "bias": "use_bias",
+        "state": "initial_state hx h0 c0",
+        "layer": "name prefix",
+    }.items()
+    for word in words.split()
+}
+_ALWAYS = {
+    "return_sequences": "Y always holds every step; its last one is Y[:, -1]",
+    "return_state": "hn and cn always come back beside Y",
+    "stateful": "Give the last state as state=, or zeros by leaving it out",
+}
+
+
+def unknown_keyword(function: str, word: str, known: Collection[str]) -> SpecError:
+    """The error for a keyword that a function has not, with the one that was probably meant.
+
+    >>> unknown_keyword("Spec", "units", ("Q", "D", "K"))
+    SpecError("a keyword must be one that Spec has, got 'units'. Did you mean D (hidden_size)?")
+    """
+    arguments = {s.argument: f"{s.argument} ({s.letter})" for s in SYMBOLS.values() if s.letter in "QDKP"}
+    others = {name: told for name, meant in (_ELSEWHERE | arguments).items() if (told := _known_as(meant, known))}
+    meant = {name.lower(): told for name, told in (dict(zip(known, known, strict=True)) | others).items()}
+    near = "" if word in _ELSEWHERE and word not in others else nearest(word.lower(), meant)
+    hint = _ALWAYS.get(word) or (f"Did you mean {meant[near]}?" if near else "")
+    rule = f"one that {function} has" if hint else f"one of {', '.join(sorted(known))}"
+    return SpecError("a keyword", rule, word, hint)
+
+
+def _known_as(meant: str, known: Collection[str]) -> str:
+    """`num_layers (K)`, or `K (num_layers)` where only the symbol is known; empty where neither is."""
+    word, *rest = re.findall(r"\w+", meant)
+    letter = rest[0] if "(" in meant else ""
+    return meant if word in known else f"{letter} ({word})" if letter in known else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def test_unreadable_answer_is_asked_for_again() -> None:
     """What cannot be read does not count; the same question waits."""
     first = cards(2, 1)[0]
     output = play(2, ["?!", "?!", right(first), "quit"], "--seed", "1")
-    assert output.count("I need") == 2
+    assert output.count("Unreadable: write") == 2
     assert "Score, level 2: 1 of 1 right" in output
     assert "You stopped after 1 of 10." in output
 
@@ -155,10 +155,10 @@ def test_ctrl_c_at_a_real_prompt() -> None:
     try:
         until("> ", 1)
         os.write(ours, b"no idea\n")
-        until("I need", 1)
+        until("Unreadable: write", 1)
         until("> ", 2)
         os.write(ours, b"\x1b[A\n")
-        until("I need", 2)
+        until("Unreadable: write", 2)
         until("> ", 3)
         os.write(ours, f"{right(cards(1, 0)[0])}\n".encode())
         until("2 of 10", 1)  # what was right has been written down

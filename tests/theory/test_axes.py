@@ -15,6 +15,7 @@ from lstm_shapes.theory.axes import (
     Fixed,
     Naming,
     Origin,
+    changes_every_step,
     factors,
     fix,
     forget,
@@ -23,7 +24,6 @@ from lstm_shapes.theory.axes import (
     made,
     relabelled,
     settle,
-    steady,
     whole,
 )
 
@@ -123,7 +123,7 @@ def test_a_part_that_is_alone_gets_its_name_back() -> None:
     assert settle([part, part]).names == ("?", "?")
     assert settle([part], {origin: forgotten()}).names == ("?",)
     assert settle([part], {origin: 3})[0].atoms[0].at == range(3, 11)
-    assert not steady((1, 1))
+    assert not changes_every_step((1, 1))
 
 
 def test_rows_of_a_made_axis_share_what_runs_along_them() -> None:

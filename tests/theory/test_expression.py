@@ -11,7 +11,7 @@ from lstm_shapes import ShapeError, Spec, predict, run
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.expression import GRAMMAR, Expression
 from lstm_shapes.theory.predict import Prediction
-from lstm_shapes.theory.reads import Reads, spoken
+from lstm_shapes.theory.reads import Reads, reads_in_words
 from tests.reading_oracle import Cells
 from tests.scale import examples
 
@@ -455,7 +455,7 @@ ITEMS = "; ".join(f"h of layer 1 at t={t}, of row n={n} only" for t, n in (("0 a
 def test_what_is_read_is_said(expression: str, spec: Spec, call: Call, says: str) -> None:
     """Which state of which layers and directions, at which steps, of which rows; and where it is padding."""
     reads = read(expression, spec, call)
-    assert "; ".join(spoken(reads)) == f"{reads.expression} reads {says}"
+    assert "; ".join(reads_in_words(reads)) == f"{reads.expression} reads {says}"
 
 
 @pytest.mark.parametrize(
@@ -470,15 +470,15 @@ def test_what_is_read_is_said(expression: str, spec: Spec, call: Call, says: str
 )
 def test_rows_of_which_padding_is_read_are_named(step: int, lengths: tuple[int, ...], says: str) -> None:
     """Five of them at most."""
-    _, padded = spoken(read(f"Y[:, {step}]", ONE, Call(len(lengths), 9, lengths)))
+    _, padded = reads_in_words(read(f"Y[:, {step}]", ONE, Call(len(lengths), 9, lengths)))
     assert padded == f"{says}there the expression reads padding."
 
 
 def test_of_many_parts_four_are_told_and_the_rest_counted() -> None:
     """Steps of one row that are not evenly spaced are parts of their own."""
     steps = [0, 2, 5, 6, 8]
-    (four,) = spoken(read(f"torch.cat([{', '.join(f'Y[0, {t}]' for t in steps[:4])}])", ONE, ALIKE))
-    (five,) = spoken(read(f"torch.cat([{', '.join(f'Y[0, {t}]' for t in steps)}])", ONE, ALIKE))
+    (four,) = reads_in_words(read(f"torch.cat([{', '.join(f'Y[0, {t}]' for t in steps[:4])}])", ONE, ALIKE))
+    (five,) = reads_in_words(read(f"torch.cat([{', '.join(f'Y[0, {t}]' for t in steps)}])", ONE, ALIKE))
     assert four.endswith("; h of layer 1 at t=6, of row n=0 only.")
     assert five.endswith("; h of layer 1 at t=6, of row n=0 only; and 1 more.")
 
@@ -486,9 +486,9 @@ def test_of_many_parts_four_are_told_and_the_rest_counted() -> None:
 def test_of_the_row_that_is_drawn_it_is_said_if_nothing_is_read() -> None:
     """And only then."""
     reads = read("Y[0]", ONE, ALIKE)
-    assert [len(spoken(reads, n)) for n in range(3)] == [1, 2, 2]
-    assert spoken(reads, 1)[1] == "Nothing of it is in row n=1, which is drawn."
-    assert len(spoken(read("Y.shape == hn.shape", ONE, ALIKE), 1)) == 1
+    assert [len(reads_in_words(reads, n)) for n in range(3)] == [1, 2, 2]
+    assert reads_in_words(reads, 1)[1] == "Nothing of it is in row n=1, which is drawn."
+    assert len(reads_in_words(read("Y.shape == hn.shape", ONE, ALIKE), 1)) == 1
 
 
 def test_what_a_drawing_leaves_out() -> None:

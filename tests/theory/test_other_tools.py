@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from hypothesis import assume, example, given, settings
 
-from lstm_shapes._views.predicted import conventions_sheet
+from lstm_shapes._views.predicted import other_tools_sheet
 from lstm_shapes.display import as_text
 from lstm_shapes.display.page import Page
 from lstm_shapes.language import say
 from lstm_shapes.theory.call import Call
-from lstm_shapes.theory.counts import Convention, Counts, conventions
+from lstm_shapes.theory.counts import Counts, OtherTool, other_tools
 from lstm_shapes.theory.predict import predict
 from lstm_shapes.theory.spec import Spec
 from tests.scale import examples
 from tests.strategies import cases
 
-RECORDED = json.loads((Path(__file__).parent.parent / "data" / "conventions.json").read_text(encoding="utf-8"))
+RECORDED = json.loads((Path(__file__).parent.parent / "data" / "other_tools.json").read_text(encoding="utf-8"))
 TOOLS = ["thop", "ptflops", "torchinfo", "FlopCounterMode"]
 
 
@@ -31,8 +31,8 @@ def call_of(spec: Spec, kind: str) -> Call:
     return Call.of(spec, N=RECORDED["N"] if kind == "padded" else None, L=RECORDED["L"])
 
 
-def one(tool: str, spec: Spec, call: Call) -> Convention:
-    (found,) = [row for row in conventions(spec, call) if row.tool == tool]
+def one(tool: str, spec: Spec, call: Call) -> OtherTool:
+    (found,) = [row for row in other_tools(spec, call) if row.tool == tool]
     return found
 
 
@@ -57,7 +57,7 @@ def test_parameters_are_those_of_keras(row: dict[str, Any]) -> None:
 
 def test_the_recorded_versions_are_the_ones_stated() -> None:
     """A renewed record without a renewed text, or the other way round, shows."""
-    stated = {row.tool.lower(): row.version for row in conventions(Spec(3, 4), Call())}
+    stated = {row.tool.lower(): row.version for row in other_tools(Spec(3, 4), Call())}
     versions = RECORDED["versions"]
     assert stated["flopcountermode"] == f"torch {versions['torch'].partition('+')[0]}, CPU"
     for tool in ("torchinfo", "thop", "ptflops", "keras"):
@@ -140,11 +140,11 @@ def test_torchinfo_takes_the_width_of_one_sequence_for_its_batch() -> None:
 def test_the_table_fits_80_columns() -> None:
     """Number and formula in each row, our own number below; a tool that says nothing says why."""
     spec = Spec(28, 256, 2, bidirectional=True, proj_size=9)
-    text = as_text(Page("", "", (conventions_sheet(spec, Call.of(spec, lengths=(5, 3))),)), width=80)
+    text = as_text(Page("", "", (other_tools_sheet(spec, Call.of(spec, lengths=(5, 3))),)), width=80)
     assert max(map(len, text.splitlines())) <= 80
     assert "packed input crashes it" in text
     assert "1,122,304 MACs" in " ".join(text.split())
-    assert len(conventions_sheet(spec, Call()).rows) == 5
+    assert len(other_tools_sheet(spec, Call()).rows) == 5
 
 
 def test_as_plain_data() -> None:

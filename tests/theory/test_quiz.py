@@ -218,7 +218,7 @@ def test_what_is_no_shape_is_asked_for_again(text: str) -> None:
     """Unreadable is neither right nor wrong; nothing that was typed is ever run."""
     verdict = HN.grade(text)
     assert verdict.right is None
-    assert "I need a shape" in verdict.remark
+    assert "write a shape" in verdict.remark
 
 
 def test_wrong_number_is_told_where_it_comes_from() -> None:
@@ -325,7 +325,7 @@ def test_no_hint_contains_the_answer(level: int) -> None:
     for seed in SEEDS:
         for question in dealt(level, seed):
             hint = question.grade("??").remark
-            assert hint.startswith("I need")
+            assert hint.startswith("Unreadable: write")
             if question.choices:
                 assert question.shown not in hint
                 continue

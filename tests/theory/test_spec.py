@@ -226,6 +226,24 @@ def test_input_width_of_each_layer() -> None:
     assert [spec.input_width(layer) for layer in range(3)] == [28, 128, 128]
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("input_size", r"Q \(input_size\)"),
+        ("units", r"D \(hidden_size\)"),
+        ("num_layer", r"K \(num_layers\)"),
+        ("P", r"proj_size \(P\)"),
+        ("bach_first", "batch_first"),
+    ],
+)
+def test_an_unknown_keyword_is_answered_with_what_was_meant(word: str, meant: str) -> None:
+    """As in every call: torch's words, other tools' and misspelt ones, by the names that a Spec has."""
+    with pytest.raises(SpecError, match=rf"must be one that Spec has, got '{word}'. Did you mean {meant}\?$"):
+        Spec(3, 4, **{word: 2})  # type: ignore[arg-type]
+    with pytest.raises(SpecError, match=rf"Did you mean {meant}\?$"):
+        Spec(3, 4).replace(**{word: 2})  # type: ignore[arg-type]
+
+
 def test_replace_changes_and_validates() -> None:
     """The rest stays, the original too, and the rules hold again."""
     spec = Spec(28, 256, 3)
@@ -233,7 +251,7 @@ def test_replace_changes_and_validates() -> None:
     assert spec == Spec(28, 256, 3)
     with pytest.raises(SpecError, match=r"^D"):
         spec.replace(D=0)
-    with pytest.raises(SpecError, match=r"^a field of Spec must be one of Q, D, K, batch_first, cell, .* got 'N'"):
+    with pytest.raises(SpecError, match=r"^a keyword must be one of D, K, Q, batch_first, bias, .* got 'N'"):
         spec.replace(N=2)  # type: ignore[call-arg]
     with pytest.raises(SpecError, match="below D = 4"):
         Spec(28, 256, proj_size=5).replace(D=4)

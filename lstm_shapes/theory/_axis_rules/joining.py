@@ -25,6 +25,7 @@ from lstm_shapes.theory.axes import (
     Fixed,
     Origin,
     Span,
+    changes_every_step,
     fix,
     forgotten,
     injective,
@@ -32,7 +33,6 @@ from lstm_shapes.theory.axes import (
     relabelled,
     renewed,
     settle,
-    steady,
     unknown,
 )
 
@@ -123,7 +123,7 @@ def _join(pieces: Sequence[Axes], at: int) -> tuple[Axis, Fixed] | None:
     where = joined([head.at for head in heads])
     if where is None or origin.packed or origin.opaque or origin.blank:
         return None
-    if not steady(where) or (tails and not injective(where)):
+    if not changes_every_step(where) or (tails and not injective(where)):
         return None
     return Axis((replace(heads[0], at=where), *tails)), gone
 
@@ -179,7 +179,7 @@ def _counted_alike(pieces: Sequence[Axes], at: int) -> tuple[Axis, Fixed] | None
     # Of two axes with one name, as scores (N, L, L) have, the name does not say which is which.
     if others != others[:1] * len(pieces) or len(set(pieces[0].names)) < len(pieces[0]) or where is None:
         return None
-    return (Axis((Atom(Origin(name), where),)), {}) if steady(where) else None
+    return (Axis((Atom(Origin(name), where),)), {}) if changes_every_step(where) else None
 
 
 # ---------------------------------------------------------------- reading

@@ -31,6 +31,7 @@ from lstm_shapes.theory.axes import (
     Axes,
     Axis,
     Steps,
+    changes_every_step,
     compact,
     factors,
     fix,
@@ -39,7 +40,6 @@ from lstm_shapes.theory.axes import (
     joined,
     settle,
     shifted,
-    steady,
     unknown,
     whole,
 )
@@ -114,7 +114,7 @@ def _take(atom: Atom, positions: Steps) -> Atom:
         at = compact(tuple(atom.at[position] for position in positions))
     cut = len(at) > 1 and positions != range(atom.size)[::-1]
     # Which part of a product this is depends on factors that nobody gave; part of a packed axis can not be padded back.
-    if (atom.origin.opaque and cut) or atom.origin.packed is not None or not steady(at):
+    if (atom.origin.opaque and cut) or atom.origin.packed is not None or not changes_every_step(at):
         return whole(UNKNOWN, len(at))
     return replace(atom, at=at)
 
