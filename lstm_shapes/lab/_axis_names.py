@@ -40,8 +40,6 @@ N: n b bs bsz batch batches batch_size batchsize num_batch samples sequences
 L: l t time steps timesteps time_steps seq sequence seq_len seq_length seqlen sequence_length length len
 K: k k·r num_layers layers num_layers·num_directions
 """
-_MOST_ROUNDS = 6
-"""How often the calls are gone through, at most: each time with the names that the time before has given."""
 _MEANINGS = {word: line[0] for line in _WORDS.strip().splitlines() for word in line[2:].split()}
 # What the axes of a convolution's input are, where no layer says it; H is the width of a hidden state here.
 _LAYOUTS = {
@@ -69,11 +67,12 @@ class AxisNames:
         given: Mapping[int, Axes] | None = None,
         weights: Collection[int] = (),
         results: Collection[Value] = (),
-        rounds: int = _MOST_ROUNDS,
+        rounds: int = 6,
     ) -> None:
         """`batch` and `given` say what the caller does of inputs, by the index of their value: the batch axis, or all.
 
         `weights` are the ids of tensors that are no inputs, as parameters are none; `results` what the run returned.
+        In so many `rounds` at most the calls are gone through, each time with the names that the time before has given.
         With one round nothing is supposed: the names are those that recurrent layers give.
         """
         self._trace = trace

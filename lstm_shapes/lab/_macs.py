@@ -45,7 +45,11 @@ def measured_macs(spec: Spec, call: Call, device: str | None = None) -> tuple[in
     spans = (1, 2) if steps > 2 else (steps,)
     calls = [Call(call.N, span, call.lengths and tuple(min(row, span) for row in call.lengths)) for span in spans]
     specs = [spec.replace(K=depth) for depth in ((1, 2) if spec.K > 2 else (spec.K,))]
-    where = device or ("cpu" if _bytes(specs[-1], calls[-1]) <= _MOST_BYTES else "meta")
+    # About what a float64 pass of the largest holds: the weights, X, and the widest layer's gates.
+    largest = specs[-1]
+    widths = largest.Q + largest.R * largest.K * (largest.G + 3) * largest.D
+    held = 8 * (Counts(largest).total + (call.N or 1) * calls[-1].L * widths)
+    where = device or ("cpu" if held <= _MOST_BYTES else "meta")
 
     def of_depth(deep: Spec) -> int:
         layer = _layer(deep, where)
@@ -101,15 +105,7 @@ class _Formulas(DispatchMode):  # type: ignore[no-untyped-call]
         return out
 
 
-def _bytes(spec: Spec, call: Call) -> int:
-    """About what a float64 pass holds: the weights, X, and the widest layer's gates."""
-    widths = spec.Q + spec.R * spec.K * (spec.G + 3) * spec.D
-    return 8 * (Counts(spec).total + (call.N or 1) * call.L * widths)
-
-
 def _follow(points: list[tuple[int, int]], x: int) -> int:
     """The line through two points at x; a single point is at x already."""
-    if len(points) == 1:
-        return points[0][1]
-    (x0, y0), (x1, y1) = points
-    return y0 + (x - x0) * (y1 - y0) // (x1 - x0)
+    (x0, y0), (x1, y1) = points[0], points[-1]
+    return y0 if x0 == x1 else y0 + (x - x0) * (y1 - y0) // (x1 - x0)

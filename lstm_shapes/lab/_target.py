@@ -34,7 +34,6 @@ def load_model(target: str) -> Callable[..., Any]:
 
 
 def _named(what: str, target: str) -> Any:
-    """What `package.module:name` or `path/to/file.py:name` names."""
     place, _, name = target.partition(":")
     if not place or not name:
         raise SpecError(what, "written as package.module:factory, or file.py:factory", target)

@@ -100,7 +100,8 @@ class Run(Shown):
             [tensors[name] for name in names.split() if name in tensors] for names in ("h0 c0", "Y hn cn")
         )
         with torch.no_grad(), untouched_random_state(self.X.device):
-            return RERUNS[law](Called(self.layer, self.spec, self.call, tensors["X"], starts, results))
+            sides = RERUNS[law](Called(self.layer, self.spec, self.call, tensors["X"], starts, results))
+            return list(zip(*sides, strict=True))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: the layer, and names and sizes of each tensor."""

@@ -142,12 +142,7 @@ def _cells(twin: nn.Module, spec: Spec, inputs: Inputs, own: Returned, lower: Se
         mask = torch.arange(call.L, device=x.device)[:, None] < torch.tensor(call.lengths, device=x.device)
         x = x.masked_fill(~mask[..., None], 0)  # whatever stands in the padding must not reach a gradient as 0·nan
     starts, ends = _by_cell(spec, call, own.starts), _by_cell(spec, call, own.finals)
-    parts = [
-        "weight_ih",
-        "weight_hh",
-        *(["bias_ih", "bias_hh"] if spec.bias else []),
-        *(["weight_hr"] if spec.P else []),
-    ]
+    parts = ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") * spec.bias), *(("weight_hr",) * bool(spec.P)))
     for k, output in enumerate(outputs):
         for r, half in enumerate(output.chunk(spec.R, dim=-1)):
             # Copies of the layer's own, which nobody changes; a graph goes through them.
@@ -187,10 +182,13 @@ def _call_by_layer(twin: nn.Module, spec: Spec, inputs: Inputs) -> tuple[Returne
     eval mode, and twice.
     """
     grad = torch.is_grad_enabled()
-    call = partial(_on_copies, twin) if grad else twin
+
+    def on_copies(*args: Any) -> Any:
+        return functional_call(twin, {name: weight.clone() for name, weight in twin.named_parameters()}, args)
+
     with torch.backends.cudnn.flags(enabled=False) if grad and inputs.X.is_cuda else nullcontext():
         with _LayerByLayer() as kernel:
-            own = call_plainly(call, spec, inputs)
+            own = call_plainly(on_copies if grad else twin, spec, inputs)
         if spec.K > 1 and len(kernel.outputs) != spec.K:  # a forward of its own, which calls no kernel
             with _LayerByLayer() as kernel:
                 call_plainly(partial(getattr(nn, spec.cell).forward, twin), spec, inputs)
@@ -199,10 +197,6 @@ def _call_by_layer(twin: nn.Module, spec: Spec, inputs: Inputs) -> tuple[Returne
         return own, [time_major(spec, inputs.call, output) for output in lower]
     order = (packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
     return own, [pad_packed_sequence(PackedSequence(data, *order), total_length=inputs.call.L)[0] for data in lower]
-
-
-def _on_copies(twin: nn.Module, *args: Any) -> Any:
-    return functional_call(twin, {name: weight.clone() for name, weight in twin.named_parameters()}, args)
 
 
 _KERNELS = ("lstm", "gru", "rnn_tanh", "rnn_relu")  # what is handed all layers at once; a cell has one

@@ -285,8 +285,12 @@ class Contract:
 
     # ------------------------------------------------------------------ words
     def named(self) -> dict[int, Axes]:
-        """The axes that the operands have."""
         return {v.index: every_axis_of(self.raised.axes.tensor(v)) for v in self.call.inputs}
+
+    @cached_property
+    def bound(self) -> Bound | None:
+        """The axes of each letter in the first way that has as many axes as the operands, if one has."""
+        return next((bound for bound in self._bound(self.named()) if bound is not None), None)
 
     @cached_property
     def sizes(self) -> dict[str, Any]:
@@ -309,7 +313,7 @@ class Contract:
         """What does not fit, in words, and the operands at fault."""
         said, describes = list[str](), self.raised.described
         faulty: list[Value] = []
-        bound = next((bound for bound in self._bound(self.named()) if bound is not None), None)
+        bound = self.bound
         for one in self.first if bound is None else ():
             if one.value is not None and one.spread(len(one.value.shape), self.row.over) is None:
                 count, wanted = len(one.value.shape), ", ".join(one.letters)
@@ -368,7 +372,7 @@ class Contract:
 
     def rebuilt(self) -> str:
         """The layer for the sizes that came, where they are those of features; "" where they are not."""
-        bound = next((bound for bound in self._bound(self.named()) if bound is not None), None)
+        bound = self.bound
         if not self.row.rebuilt or bound is None or self.call.argument(9, "groups", 1) != 1:
             return ""
         new: dict[str, int] = {}
@@ -616,7 +620,6 @@ class Change(NamedTuple):
         return changed
 
     def written(self, code: str) -> str:
-        """The changed operand."""
         return self.text if self.other is not None else chained(code, self.text) if self.text else code
 
 

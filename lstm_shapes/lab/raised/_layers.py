@@ -55,10 +55,8 @@ def configuration(raised: Raised) -> Explanation | None:
     kind = type(given.get("self")).__name__
     fields = ("bias",) if kind.endswith("Cell") else ("bidirectional", "proj_size", "bias", "dropout")
     options = {name: given[name] for name in fields if name in given}
-    measured, fix = (
-        raised.message,
-        Try(f"nn.{kind}(input_size, hidden_size, …): whole numbers of at least 1 first, switches by name"),
-    )
+    measured = raised.message
+    fix = Try(f"nn.{kind}(input_size, hidden_size, …): whole numbers of at least 1 first, switches by name")
     try:
         Spec(given.get("input_size"), given.get("hidden_size"), given.get("num_layers", 1), cell=kind, **options)  # type: ignore[arg-type]
     except SpecError as error:
@@ -355,11 +353,8 @@ def _in_layer(raised: Raised, rows: PackedSequence) -> Explanation | None:
             spelled = replace(call, name=PACK, module=None)
             words = argument_text(spelled, 0) or raised.code(source), argument_text(spelled, 1) or "lengths"
             again = raised.called_with(PACK, packed, (source.tensor, lengths, first, False))
-            title, found = (
-                "the lengths do not belong to the data that were packed",
-                _counts(raised, again, counts, *words),
-            )
-            return Explanation("LS108", title, *found, [source], where=call.where)
+            title = "the lengths do not belong to the data that were packed"
+            return Explanation("LS108", title, *_counts(raised, again, counts, *words), [source], where=call.where)
     steps, data = int(rows.batch_sizes.sum()), rows.data.size(0)
     if steps == data:
         return None

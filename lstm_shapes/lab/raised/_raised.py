@@ -123,7 +123,8 @@ class Spelling:
             step = step.tb_next
         files = [step.tb_frame.f_code.co_filename for step in steps]
         outside = [k for k, file in enumerate(files) if theirs(file)]
-        own = [k for k in outside if not _of_library(files[k])] or outside
+        library = [os.path.realpath(file).startswith(_LIBRARIES) or "-packages" + os.sep in file for file in files]
+        own = [k for k in outside if not library[k]] or outside
         self.depth = own[-1] if own else -1
         self.beyond = [step.tb_frame for step in steps[self.depth + 1 :]]
         """The frames that the user's line called."""
@@ -233,10 +234,6 @@ class Spelling:
             words = {node.id for node in ast.walk(self.node) if isinstance(node, ast.Name)}
         if self.frame is not None:
             yield from ((name, value) for name, value in list(self.frame.f_locals.items()) if name in words)
-
-
-def _of_library(file: str) -> bool:
-    return os.path.realpath(file).startswith(_LIBRARIES) or "-packages" + os.sep in file
 
 
 def arguments_of(frame: FrameType) -> dict[str, Any]:

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from ._families import CELLS, DRAWS, ENTERS, KERNELS, LEAVES_TORCH, is_loss
-from ._nested import leaves, parts, rebuild, tensors_of
-from ._record import Call, LayerCall, Trace, Value, Where, here, layer_calls, raised_at, substituted, theirs
+from ._record import (
+    Call,
+    LayerCall,
+    Trace,
+    Value,
+    Where,
+    here,
+    layer_calls,
+    leaves,
+    parts,
+    raised_at,
+    rebuild,
+    substituted,
+    tensors_of,
+    theirs,
+)
 from ._start import Snapshot, Still
 from .recorder import Bounded, Follower, Plain, Recorder, aside
 

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import Tensor
-
-from ._nested import tensors_of
-
 
 def names_in(text: str) -> frozenset[str]:
     """The words of a text as a set: a family of functions is written as one line."""
@@ -43,7 +37,7 @@ QUESTIONS = names_in(
 )
 # Attributes that are views of their tensor; every other attribute is a question.
 ATTRIBUTE_VIEWS = names_in("T mT H mH data real imag")
-_IN_PLACE = names_in(
+IN_PLACE = names_in(
     "__setitem__ __iadd__ __isub__ __imul__ __itruediv__ __ifloordiv__ __imod__ __iand__ __ior__ __ixor__ "
     "__ipow__ __imatmul__"
 )
@@ -79,23 +73,3 @@ def broadcasts(name: str) -> bool:
 def is_loss(name: str) -> bool:
     """Whether a torch function compares a prediction with a target."""
     return name.endswith("_loss") or name in _LOSSES
-
-
-def function_name(func: Any) -> str:
-    """The name of a torch function, without an overload; "" for a question about an attribute."""
-    name = str(getattr(func, "__name__", ""))
-    if name == "__get__":
-        name = str(getattr(getattr(func, "__self__", None), "__name__", ""))
-        return name if name in ATTRIBUTE_VIEWS else ""
-    return name.partition(".")[0] if name.partition(".")[0] else name
-
-
-def written_by(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, ...]:
-    """The tensors that a call writes into; numpy may write into what it is handed."""
-    out = tuple(tensors_of(kwargs.get("out")))
-    if name in _IN_PLACE or (name.endswith("_") and not name.endswith("__")) or kwargs.get("inplace") is True:
-        return (*tensors_of(args[0] if args else kwargs.get("input", kwargs.get("tensor"))), *out)
-    max_norm = args[3] if len(args) > 3 else kwargs.get("max_norm")
-    if name in ("embedding", "embedding_bag") and max_norm is not None:
-        return (*tensors_of(args[1] if len(args) > 1 else kwargs.get("weight")), *out)
-    return out

@@ -28,9 +28,8 @@ from torch.overrides import TorchFunctionMode
 
 from lstm_shapes.lab._private import is_traced, not_compiled, saw_unbatched, storage_of, version_of, without_functions
 
-from ._families import BLIND, DRAWS, ENTERS, KERNELS, LEAVES_TORCH, QUESTIONS, function_name, is_loss, written_by
-from ._nested import mapped, tensors_of
-from ._record import Call, Trace, Value, line_now
+from ._families import ATTRIBUTE_VIEWS, BLIND, DRAWS, ENTERS, IN_PLACE, KERNELS, LEAVES_TORCH, QUESTIONS, is_loss
+from ._record import Call, Trace, Value, line_now, mapped, tensors_of
 from ._start import Still
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -50,6 +49,26 @@ def aside(function: Callable[..., Any]) -> Callable[..., Any]:
         return None if torch.compiler.is_compiling() else function(*args)
 
     return uncompiled(passing)
+
+
+def _name(func: Any) -> str:
+    """The name of a torch function, without an overload; "" for a question about an attribute."""
+    name = str(getattr(func, "__name__", ""))
+    if name == "__get__":
+        name = str(getattr(getattr(func, "__self__", None), "__name__", ""))
+        return name if name in ATTRIBUTE_VIEWS else ""
+    return name.partition(".")[0] if name.partition(".")[0] else name
+
+
+def _written_by(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, ...]:
+    """The tensors that a call writes into; numpy may write into what it is handed."""
+    out = tuple(tensors_of(kwargs.get("out")))
+    if name in IN_PLACE or (name.endswith("_") and not name.endswith("__")) or kwargs.get("inplace") is True:
+        return (*tensors_of(args[0] if args else kwargs.get("input", kwargs.get("tensor"))), *out)
+    max_norm = args[3] if len(args) > 3 else kwargs.get("max_norm")
+    if name in ("embedding", "embedding_bag") and max_norm is not None:
+        return (*tensors_of(args[1] if len(args) > 1 else kwargs.get("weight")), *out)
+    return out
 
 
 class _Follow(TorchFunctionMode):
@@ -108,7 +127,7 @@ class Plain:
         """Called in the place of every torch function."""
         if UninitializedParameter in types or UninitializedBuffer in types:
             return func(*args, **kwargs)  # a lazy layer makes its weights
-        name = function_name(func)
+        name = _name(func)
         if not name or name in QUESTIONS or self._inside_script:
             self._ask(name, args)
             if name == "backward" and self._still is not None:
@@ -116,7 +135,7 @@ class Plain:
             return func(*args, **kwargs)
         writes = self.writes
         if writes is not None:
-            for target in args[:1] if name == "numpy" else written_by(name, args, kwargs):
+            for target in args[:1] if name == "numpy" else _written_by(name, args, kwargs):
                 writes(target)
         if self._still is not None:
             func, args, kwargs = self._still.held(name, func, args, kwargs)
@@ -259,7 +278,7 @@ class Recorder(Plain):
         self.trace.calls.append(call)
         for value in values[name in BLIND :]:
             value.readers.append(call)
-        self._targets = written_by(name, args, kwargs)
+        self._targets = _written_by(name, args, kwargs)
         for target in self._targets:
             self._about_to_write(target)
         self._versions = [version_of(value.tensor) for value in values]

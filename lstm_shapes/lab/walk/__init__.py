@@ -125,7 +125,12 @@ def walk(
     if lang is not None:
         with speaking(lang):
             return walk(model, *inputs, axes=axes, batch_dim=batch_dim, depth=depth, **kwargs)
-    model, notes = _followable(model)
+    notes = list[str]()
+    if (compiled := compiled_from(model)) is not None:
+        model = compiled
+        notes.append(say("compiled"))
+    elif isinstance(model, torch.jit.ScriptModule | torch.jit.ScriptFunction):
+        notes.append(say("scripted"))
     said = _said(inputs, axes, batch_dim)
     words = [*_parameters(model), *(f"input {at}" for at in range(len(inputs)))][: len(inputs)]
     given: dict[int, Axes] = {}
@@ -190,15 +195,6 @@ def _own(model: Any) -> str:
     """The folder of the model's own package, followed even where it is installed as a library."""
     place = getattr(sys.modules.get(type(model).__module__), "__file__", None)
     return "" if place is None or not theirs(place) else str(Path(place).parent)
-
-
-def _followable(model: Any) -> tuple[Any, list[str]]:
-    """The model itself where it was compiled; a note where it cannot be followed."""
-    if (compiled := compiled_from(model)) is not None:
-        return compiled, [say("compiled")]
-    if isinstance(model, torch.jit.ScriptModule | torch.jit.ScriptFunction):
-        return model, [say("scripted")]
-    return model, []
 
 
 # ---------------------------------------------------------------- names that are given
