@@ -123,11 +123,11 @@ def _sentence(first: str, hint: str) -> str:
     return f"{first}. {hint}{'' if hint.endswith('?') else '.'}" if hint else f"{first}."
 
 
-def _show(value: object, limit: int = 80) -> str:
+def _show(value: object) -> str:
     """`repr`, cut where hostile input would make a one-line message a page, and safe where repr raises."""
     try:
         text = repr(value)
     except Exception:
         text = f"<{type(value).__name__}>"
     text = " ".join(text.split())
-    return text if len(text) <= limit else f"{text[:limit]}…"
+    return text if len(text) <= 80 else f"{text[:80]}…"

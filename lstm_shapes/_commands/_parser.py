@@ -14,7 +14,7 @@ from lstm_shapes.errors import LstmShapesError, nearest
 from lstm_shapes.language import language, speaking
 from lstm_shapes.theory.symbols import SYMBOLS
 
-Number = TypeVar("Number", int, float)
+T = TypeVar("T")
 
 
 class UsageError(LstmShapesError):
@@ -94,7 +94,6 @@ class Parser(ArgumentParser):
         self.dtype()
 
     def model(self) -> None:
-        """A model of the user's, and what it is called with."""
         self.add_argument("model", metavar="MODEL", help="package.module:factory, or file.py:factory")
         about = "sizes of one argument; int:64,28 for tokens; repeat"
         self.add_argument("--input", "-i", action="append", metavar="64,28,28", help=about)
@@ -148,12 +147,10 @@ class Command:
 
 
 def command(*arguments: Declare, passes_on: str = "") -> Callable[[Callable[..., int]], Command]:
-    """Makes a function a command that has these arguments."""
     return lambda function: Command(function, arguments, passes_on)
 
 
 def argument(*names: str, **options: Any) -> Declare:
-    """An argument of one command, as argparse takes it."""
     return lambda parser: parser.add_argument(*names, **options)
 
 
@@ -178,27 +175,23 @@ def _cut(word: str) -> str:
     return word if len(word) <= 40 else f"{word[:40]}…"
 
 
-def whole(word: str) -> int:
-    return _number(int, word, "whole number")
+def _reader(kind: Callable[[str], T], name: str) -> Callable[[str], T]:
+    """Reads a word as argparse wants it, with an error that says what it should have been."""
+
+    def read(word: str) -> T:
+        try:
+            return kind(word)
+        except ValueError:
+            raise ArgumentTypeError(f"{_cut(word)!r} is not {name}") from None
+
+    return read
 
 
-def decimal(word: str) -> float:
-    return _number(float, word, "number")
-
-
-def _number(kind: Callable[[str], Number], word: str, name: str) -> Number:
-    try:
-        return kind(word)
-    except ValueError:
-        raise ArgumentTypeError(f"{_cut(word)!r} is not a {name}") from None
-
-
-def whole_numbers(word: str) -> tuple[int, ...]:
-    """`5,3,2`."""
-    try:
-        return tuple(int(entry) for entry in word.split(","))
-    except ValueError:
-        raise ArgumentTypeError(f"{_cut(word)!r} is not whole numbers with commas between, such as 5,3,2") from None
+whole = _reader(int, "a whole number")
+decimal = _reader(float, "a number")
+whole_numbers = _reader(
+    lambda word: tuple(map(int, word.split(","))), "whole numbers with commas between, such as 5,3,2"
+)
 
 
 def _page(word: str) -> Path:

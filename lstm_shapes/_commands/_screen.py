@@ -6,7 +6,7 @@ import gc
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -53,13 +53,11 @@ def write(file: Path, page: str) -> None:
     say(sentence("wrote", file=str(file)), sys.stderr)
 
 
-@contextmanager
-def waiting(message: str) -> Iterator[None]:
+def waiting(message: str) -> AbstractContextManager[object]:
     """A spinner on stderr, so that a pipe stays clean."""
     from rich.console import Console
 
-    with Console(stderr=True).status(message):
-        yield
+    return Console(stderr=True).status(message)
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from lstm_shapes import _explorer
 from lstm_shapes.display import as_document
 from lstm_shapes.language import language, say
 from lstm_shapes.theory._given import LayerTyped, Placed
-from lstm_shapes.theory.predict import Prediction, predict
 from lstm_shapes.theory.predict import count as counted
+from lstm_shapes.theory.predict import predict
 
 from . import _screen
 from ._parser import Parser, argument, command, decimal, html, switch, whole
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from lstm_shapes.display.page import Block
-    from lstm_shapes.lab.proof import Proof
 
 
 @command(
@@ -76,7 +75,12 @@ def explain(
 
         _put_below(*(every_block(explanation) if full else first_blocks(prediction)))
     if proof:
-        explanation = Explanation.of(prediction, _prove(prediction, device))
+        with _screen.loading(say("loading")):  # torch takes seconds
+            from lstm_shapes.lab.proof import prove
+
+            call = prediction.call
+            sizes = Placed(N=call.N, L=call.L, lengths=call.lengths, device=device, dtype=prediction.dtype)
+            explanation = Explanation.of(prediction, prove(prediction.spec, **sizes))
     if json:
         _screen.data(explanation.to_dict())
     else:
@@ -90,16 +94,6 @@ def explain(
     if html is not None:
         _screen.write(html, as_document(explanation))
     return 0 if explanation.proof is None or explanation.proof.ok else 1
-
-
-def _prove(prediction: Prediction, device: str) -> Proof:
-    """Load torch, which takes seconds, and ask it."""
-    with _screen.loading(say("loading")):
-        from lstm_shapes.lab.proof import prove
-
-        call = prediction.call
-        sizes = Placed(N=call.N, L=call.L, lengths=call.lengths, device=device, dtype=prediction.dtype)
-        return prove(prediction.spec, **sizes)
 
 
 def _put_below(*blocks: Block, more: str = "") -> None:

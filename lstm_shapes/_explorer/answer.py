@@ -44,6 +44,7 @@ class Answer:
     explanation: Explanation | None = None
 
 
+@speaking()
 def answer(values: Mapping[str, Any], lit: str = "") -> Answer:
     """What there is to say for one position of all controls; `lit` is the last highlight that could be drawn.
 
@@ -57,11 +58,7 @@ def answer(values: Mapping[str, Any], lit: str = "") -> Answer:
     >>> page.lit, "Y[:, -1] reads" in page.rest
     ('Y[:, -1]', True)
     """
-    with speaking():
-        return _answered({name: value for name, value in values.items() if value not in (None, "")}, lit)
-
-
-def _answered(wanted: dict[str, Any], lit: str) -> Answer:
+    wanted = {name: value for name, value in values.items() if value not in (None, "")}
     highlight, kind = str(wanted.pop("highlight", "")).strip(), str(wanted.pop("picture", "grid"))
     explanation, left_out, troubles = _explained(wanted)
     if left_out:
@@ -111,8 +108,6 @@ def _alert(*sentences: str) -> str:
 
 
 _NAMES = {"bidirectional": "topic directions", "batch_first": "topic layout"}
-
-
 # Controls that a page can do without, and how an error begins that is about them.
 _SPARED = {"lengths": "lengths", "proj_size": "P ("}
 
@@ -146,7 +141,9 @@ def _drawn(explanation: Explanation, kind: str, highlight: str, before: str) -> 
             reading = Expression.of(drawn).reads(prediction) if drawn and kind == "grid" else None
             return Picture(prediction, kind, reading), drawn, trouble
         except LstmShapesError as error:
-            trouble = trouble or (say("cannot be drawn"), _in_lines(error))
+            hint = str(getattr(error, "hint", "")).strip()  # a grammar comes in lines of its own
+            sentence = str(error).replace(f" {hint}", f"\n{hint}") if "\n" in hint else str(error)
+            trouble = trouble or (say("cannot be drawn"), sentence)
     return Picture(prediction, kind), "", trouble  # sizes have moved, too
 
 
@@ -171,12 +168,6 @@ def _fitting(wanted: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
         except ValueError:
             raise SpecError("lengths", "whole numbers with commas between, such as 5, 3, 2", str(lengths)) from None
     return wanted, left_out
-
-
-def _in_lines(error: LstmShapesError) -> str:
-    """The sentence, and the grammar that comes with it in lines of its own."""
-    hint = str(getattr(error, "hint", "")).strip()
-    return str(error).replace(f" {hint}", f"\n{hint}") if "\n" in hint else str(error)
 
 
 # ---- one step of a real layer in numbers

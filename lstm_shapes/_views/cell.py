@@ -14,7 +14,6 @@ from .canvas import GATE_COLOURS, Canvas, Sketch, wide, wrapped
 
 
 def cell_sketch(picture: Picture) -> Sketch:
-    """One cell of one layer of a picture."""
     spec, call, layer = picture.prediction.spec, picture.prediction.call, picture.layer
     return Sketch(
         title=say("title cell of" if spec.K > 1 else "title cell", layer=layer),
@@ -26,12 +25,10 @@ def cell_sketch(picture: Picture) -> Sketch:
 
 def _equations(spec: Spec) -> list[tuple[str, str, int]]:
     """(name, right side, width) of all that one step computes, in its order."""
-    lines = []
-    for name, right in equations(spec):
-        if name == "h" and spec.P:
-            right = f"W_hr·({right})"
-        lines.append((name, right, spec.H if name == "h" else spec.D))
-    return lines
+    return [
+        (name, f"W_hr·({right})" if name == "h" and spec.P else right, spec.H if name == "h" else spec.D)
+        for name, right in equations(spec)
+    ]
 
 
 def _text(spec: Spec, layer: int, width: int) -> str:
@@ -67,7 +64,6 @@ def _notes(spec: Spec, layer: int) -> list[str]:
 
 
 def _sentences(spec: Spec, layer: int) -> tuple[str, ...]:
-    """The drawing in words."""
     end = suffix(spec, layer)
     weights = say(
         "cell weights" if spec.G > 1 else "cell weights, one gate",

@@ -112,7 +112,6 @@ def slices_sheet(title: str, rows: Iterable[tuple[str, Slice]]) -> Sheet:
 
 @view.register(Notes)
 def notes_view(notes: Notes) -> Page:
-    """`Explanation.notes`: where learners slip with this layer."""
     return Page("", "", (Lines(say("notes"), notes),))
 
 

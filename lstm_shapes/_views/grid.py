@@ -28,7 +28,6 @@ _MOST_ROOM = 20  # for steps that are read: as many again may stand apart
 
 
 def grid_sketch(picture: Picture) -> Sketch:
-    """The grid of a picture, and what is read of it."""
     prediction, reading = picture.prediction, picture.reading
     drawn = _grids(picture)
     said = [f"{subtitle(prediction.spec, prediction.call)}.".replace("`", "")]
@@ -336,7 +335,6 @@ class _Svg:
         self.canvas.box(x, y, width, height, box.cls, box.label, box.ink, radius=radius, tip=box.tip)
 
     def _steps(self, y: float, name: str, width: str, box: Callable[[int], _Box]) -> float:
-        """The row of X or Y."""
         self.canvas.text(20, y + 18, name, "l-code l-strong")
         self.canvas.text(38, y + 18, width, "l-quiet")
         for t, x in self.places:
@@ -353,7 +351,6 @@ class _Svg:
         return y + LAYER
 
     def _row(self, row: _Row, y: float) -> None:
-        """One direction of a layer, from its initial to its last state."""
         grid, left, middle = self.grid, self.left - WIRE - self.end_w, y + CELL_H / 2
         for x, side in zip((left, self.right), grid.sides(row), strict=True):
             self._put(x, y, self.end_w, CELL_H, side, 14)

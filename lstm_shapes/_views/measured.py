@@ -148,18 +148,14 @@ def step_view(step: GateStep) -> Page:
     )
     where = place(step.spec, step.layer, step.direction)
     title = say("step of row" if step.batched else "step of", t=str(step.t), where=where, n=str(step.n))
-    return Page(title, headline(step.spec), (entering, equations, _rows_sheet(step)))
-
-
-def _rows_sheet(step: GateStep) -> Sheet:
-    """Where the weights of each gate lie."""
     spec, end = step.spec, suffix(step.spec, step.layer, step.direction)
     rows = ((code(gate), *gate_rows(spec, gate), str(at * spec.D + step.d)) for at, gate in enumerate(spec.kind.gates))
     columns = (Column(say("gate")), Column(say("rows")), Column(say("in numbers")))
     weights = f"`weight_ih{end}`, `weight_hh{end}`"
     stacked = say("stacked" if spec.bias else "stacked, no biases", weights=weights)
     unit = Column(say("unit is row", d=str(step.d)), right=True)
-    return Sheet(say("where weights lie"), (*columns, unit), tuple(rows), caption=stacked)
+    lie = Sheet(say("where weights lie"), (*columns, unit), tuple(rows), caption=stacked)
+    return Page(title, headline(spec), (entering, equations, lie))
 
 
 def _equation(line: Equation) -> tuple[Cell, ...]:
@@ -198,7 +194,6 @@ def heatmap_view(heatmap: HeatMap) -> Page:
 
 
 def heatmap_text(heatmap: HeatMap, width: int = _MAP_WIDTH) -> str:
-    """The drawing in characters, on so many columns."""
     low, high = heatmap.bounds
     steps = ends(len(heatmap.values[0]), max(3, width - 8))
     lines = []

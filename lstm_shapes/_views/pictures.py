@@ -93,8 +93,8 @@ def _packed_sketch(picture: Picture) -> Sketch:
     )
 
 
-def _listed(numbers: tuple[int, ...], most: int = 8) -> str:
-    return ", ".join("…" if place is None else str(numbers[place]) for place in ends(len(numbers), most))
+def _listed(numbers: tuple[int, ...]) -> str:
+    return ", ".join("…" if place is None else str(numbers[place]) for place in ends(len(numbers), 8))
 
 
 def _batch_sizes(call: Call) -> str:

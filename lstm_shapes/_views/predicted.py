@@ -100,7 +100,6 @@ def other_tools_sheet(spec: Spec, call: Call) -> Sheet:
 
 
 def shapes_view(prediction: Prediction) -> Page:
-    """Which layer, how much data, and the shapes of one call."""
     return Page(headline(prediction.spec), subtitle(prediction.spec, prediction.call), (shapes_sheet(prediction),))
 
 

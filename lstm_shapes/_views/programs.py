@@ -10,7 +10,7 @@ from lstm_shapes.display.page import Block, Branch, Cell, Column, Drawing, Lines
 from lstm_shapes.lab.check import Evidence, Finding, Report, Rule
 from lstm_shapes.lab.check.watch import Watch
 from lstm_shapes.lab.walk import Made, Step, Walk
-from lstm_shapes.language import gloss, say
+from lstm_shapes.language import counted, gloss, say
 
 _ROLES: dict[str, Role] = {"error": "bad", "warning": "strong", "note": "quiet"}
 _MARKS = {"error": "✗", "warning": "!", "note": "·"}
@@ -20,20 +20,13 @@ _DRAWN = 12
 
 @view.register(Report)
 def report_view(report: Report) -> Page:
-    blocks: list[Block] = [_finding(finding) for finding in report.findings]
-    blocks.append(Lines("", report.summary))
-    return Page(_report_title(report), "", tuple(blocks))
-
-
-@view.register(Watch)
-def watch_view(watched: Watch) -> Page:
-    return report_view(watched.report)
-
-
-def _report_title(report: Report) -> str:
     numbers = [(len(report.errors), "error"), (len(report.warnings), "warning"), (len(report.notes), "note")]
-    said = ", ".join(f"{number} {word}{'s' if number > 1 else ''}" for number, word in numbers if number)
-    return f"lstm_shapes check: {said or report.conclusion.removeprefix('ok: ')}"
+    said = ", ".join(counted(number, word) for number, word in numbers if number)
+    title = f"lstm_shapes check: {said or report.conclusion.removeprefix('ok: ')}"
+    return Page(title, "", (*map(_finding, report.findings), Lines("", report.summary)))
+
+
+view.register(Watch, lambda watched: report_view(watched.report))
 
 
 def _finding(finding: Finding) -> Sheet:
@@ -80,7 +73,6 @@ def rules_view(rules: Iterable[Rule]) -> Page:
 
 
 def rule_view(rule: Rule) -> Page:
-    """One rule: why it matters, a program that breaks it, and the one that does not."""
     return Page(
         f"{rule.code} {rule.name}",
         rule.title,

@@ -26,7 +26,6 @@ def _asked(card: Question) -> tuple[str, ...]:
 
 
 def question_view(question: Question, number: int, rounds: int) -> Group:
-    """A question on the screen."""
     head = say("question", number=number, rounds=rounds, topic=say(f"topic {question.topic}"))
     return Group(Text(""), Text(head, style="bold underline"), *map(_inside, _asked(question)))
 
@@ -77,7 +76,6 @@ _REVIEW = {
 
 @view.register(Score)
 def score_view(score: Score) -> Page:
-    """How much was right, topic by topic."""
     words = f"--level {score.level} --seed {score.seed}"
     again = say("score again", code=words if score.command else f"ls.quiz({score.level}, seed={score.seed})")
     if not score.answers:

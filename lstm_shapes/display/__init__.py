@@ -76,7 +76,10 @@ class Shown:
         return page_of(self)
 
     def __repr__(self) -> str:
-        return encodable(as_text(self, colour=_wants_colour()))
+        # Colour only where a person looks at a terminal and has not declined it (https://no-color.org).
+        declined = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        terminal = sys.stdout is not None and hasattr(sys.stdout, "isatty") and sys.stdout.isatty()
+        return encodable(as_text(self, colour=terminal and not declined))
 
     def _repr_html_(self) -> str:
         page = page_of(self)
@@ -160,13 +163,6 @@ def encodable(text: str) -> str:
     """With question marks in the place of symbols that stdout cannot encode: printing a result never fails."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "replace").decode(encoding)
-
-
-def _wants_colour() -> bool:
-    """Colour only where a person looks at a terminal and has not declined it (https://no-color.org)."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return False
-    return sys.stdout is not None and hasattr(sys.stdout, "isatty") and sys.stdout.isatty()
 
 
 def number(value: float) -> str:

@@ -8,6 +8,18 @@ from __future__ import annotations
 _STILL = "no dropout between layers at work: dropout=0, K = 1, or layer.eval()"
 
 SENTENCES = {
+    # ---- headings of tables, and other words that are their own key
+    **{
+        word: word
+        for word in (
+            *("name", "axes", "sizes", "what it is", "total", "of it", "tensor", "formula", "elements", "tool"),
+            *("its number", "how it comes about", "parameters", "expression", "why", "predicted", "measured", "by"),
+            *("a difference", "other shapes", "dtype", "device", "part", "value", "meaning", "saved", "step"),
+            *("the cell", "pad", "answer", "topic", "line", "no names", "in the last round", "a module", "where"),
+            *("least", "mean", "greatest", "shape", "numbers", "equation and shapes", "gate", "rows", "in numbers"),
+            *("state", "enters", "share", "prefix"),
+        )
+    },
     # ---- which layer, how much data
     "call": "N={N:sequence} of L={L:step}, `batch_first={batch_first}`",
     "call packed": "N={N:sequence} of L={L:step}, packed: {T:real step}, `batch_first={batch_first}`",
@@ -31,10 +43,6 @@ SENTENCES = {
     "symbol T": "steps of all sequences together, padding left out (packed input)",
     # ---- the first table: what each tensor is
     "shapes": "Shapes",
-    "name": "name",
-    "axes": "axes",
-    "sizes": "sizes",
-    "what it is": "what it is",
     "torch's words": (
         "In torch's words: Q=input_size (after an Embedding its embedding_dim), D=hidden_size (Keras: units){more}."
     ),
@@ -63,7 +71,6 @@ SENTENCES = {
     "layer": "layer {k}",
     "two layers": "layers 1, 2",
     "layers": "layers 1 to {last:,}",
-    "total": "total",
     "size": "{size} in {dtype}",
     "size and share": "{size} in {dtype}; {share} of the parameters are recurrent H·D matrices",
     "size and share, D costs": (
@@ -72,14 +79,10 @@ SENTENCES = {
     "two biases LSTM": "2D: two biases a gate, because cuDNN has two; an LSTM only adds them.",
     "two biases GRU": "2D: two biases a gate, because cuDNN has two; in a GRU b_hn stands under the reset gate.",
     "two biases RNN": "2D: two biases, because cuDNN has two; an RNN only adds them.",
-    "of it": "of it",
     "recurrent matrices": "recurrent H·D matrices",
     "one bias fewer": "one bias fewer a gate: minus {fewer:,}",
     "MACs of": "{T:step} × {each:,} a step ({formula} steps, biases not counted)",
     "kept": "Kept for backward",
-    "tensor": "tensor",
-    "formula": "formula",
-    "elements": "elements",
     "kept how": (
         "What autograd saves where the layer is computed step by step, as in float64 on the CPU; weights and "
         "gradients not counted. Fused kernels keep the same facts in a larger form of their own."
@@ -94,12 +97,8 @@ SENTENCES = {
     "kept masks of dropout": "masks of dropout",
     # ---- why another tool prints another number
     "tools": "Why another tool prints another number",
-    "tool": "tool",
-    "its number": "its number",
-    "how it comes about": "how it comes about",
     "no number": "none",
     "here": "Here: {macs:,} MACs, one for each product of a matrix product, and {total:,} parameters.",
-    "parameters": "parameters",
     "tool fused": (
         "oneDNN fuses a float32 LSTM on the CPU into one operation that it has no formula for; on meta it is right"
     ),
@@ -219,8 +218,6 @@ SENTENCES = {
     # ---- laws: as they are written where no expression says it, when they hold, why, and why not
     "laws": "Laws",
     "laws counted": "Identities that hold: {holding}; false friends: {others}",
-    "expression": "expression",
-    "why": "why",
     "laws caption": "= an identity, ≠ a false friend: it looks like one and is none for this layer.",
     "law: when": _STILL,
     "law: why not": "Dropout draws another mask at every call, so no two calls agree; layer.eval() switches it off.",
@@ -293,9 +290,6 @@ SENTENCES = {
     "held": "{held:,} of {all:,} hold, on {device} in {dtype}.",
     "twin": "Run on a small twin of the same structure, {twin}: the layer itself is too large.",
     "more alike": "… and {hidden:,} more of the same kind",
-    "predicted": "predicted",
-    "measured": "measured",
-    "by": "by",
     "but predicted": "{measured}\nnot {predicted}",
     "by tensor": "the layer's own tensor",
     "by tensors": "the layer's own tensors",
@@ -315,13 +309,9 @@ SENTENCES = {
     "claim MACs": "MACs of {formula} steps",
     "claim slices": "the {count} slices have the axes shown",
     "no difference": "difference 0",
-    "a difference": "a difference",
-    "other shapes": "other shapes",
     "tolerance": "tolerance {tolerance}: sums in another order",
     "tolerance, part": "tolerance {tolerance}: sums in another order, on the first {sizes}",
     "tensors": "Tensors",
-    "dtype": "dtype",
-    "device": "device",
     # ---- where else to look
     "more": "more: `.slices .notes .laws .counts`",
     "more and proof": "more: `.slices .notes .laws .counts` `.proof`",
@@ -331,18 +321,13 @@ SENTENCES = {
     # ---- packed rows
     "packed drawing": "Packed rows: where each step lies in data",
     "packed": "What is packed",
-    "part": "part",
-    "value": "value",
-    "meaning": "meaning",
     "packed data": "the numbered cells in their order; padding is left out",
     "packed batch_sizes": "rows that have a step 0, 1, …",
     "packed sorted": "longest row first",
     "packed sorted, ties": "longest row first; torch may put equally long rows in another order",
     "packed unsorted": "the way back",
-    "saved": "saved",
     "saved steps": "{saved:,} of {padded:,} padded steps ({share})",
     "packed saved": "steps that nobody computes",
-    "step": "step",
     "row": "row {row} ({steps:,})",
     "row head": "row (its steps)",
     "packed order": "Longest first: rows {rows} with {lengths} steps.",
@@ -354,8 +339,6 @@ SENTENCES = {
     "title cell": "inside one cell",
     "title cell of": "inside one cell of layer {layer}",
     "title packed": "packed rows",
-    "the cell": "the cell",
-    "pad": "pad",
     "row n": "row n={n}",
     "row n of": "row n={n}, {length:,} of {L:step}",
     "row n and more": "{name}; {more:more row}: picture(…, n=…)",
@@ -463,13 +446,11 @@ SENTENCES = {
     "sheet": "Shapes of recurrent layers, level {level}: {about}",
     "sheet again": "{legend}. The same sheet again: seed {seed}.",
     "sheet key": "Key",
-    "answer": "answer",
     "score": "Score, level {level}: {right} of {asked} right",
     "score of nothing": "Score, level {level}: nothing answered",
     "score again": "The same questions again: `{code}`.",
     "score stopped": "You stopped after {asked} of {rounds}.",
     "by topic": "By topic",
-    "topic": "topic",
     "right ones": "right",
     "right of asked": "{right} of {asked}",
     "look again": "To look at again",
@@ -520,7 +501,6 @@ SENTENCES = {
     "mistake layer_0": "That is layer 0, which reads Q features.",
     # ---- walk
     "walk": "Walk through {model}",
-    "line": "line",
     "program": "program, and what each line makes",
     "it stops": "It stops with an exception; the lines up to there:",
     "the program stopped": "The program stopped",
@@ -528,15 +508,12 @@ SENTENCES = {
     "wrong comments": "Wrong comments on shapes: {wrong:,} of {all:,}.",
     "all named": "Every axis is named as long as its name is true.",
     "rounds": "{count:round}",
-    "no names": "no names",
     "part of": "part of {name}={size}",
-    "in the last round": "in the last round",
     "is packed": "packed",
     "are gathered": "{count:tensor}",
     "in truth": "{name} is {shape}",
     "in truth, unnamed": "it is {shape}",
     "not followed": "{name} is scripted: not followed",
-    "a module": "a module",
     "read as": "this layer reads axis {at} of X as {symbol}, and it is {name}",
     "read as, since": "this layer reads an axis as {other} that is {one} since line {line}",
     "read as, given": "this layer reads an axis as {other} that is {one} as it was given",
@@ -553,10 +530,6 @@ SENTENCES = {
     # ---- gates
     "gates of": "Gates of {layer}",
     "gates over time": "Gates over time",
-    "where": "where",
-    "least": "least",
-    "mean": "mean",
-    "greatest": "greatest",
     "layer forward": "layer {k} forward",
     "layer reverse": "layer {k} reverse",
     "more cells": "… and {more} more: `trace[layer, direction]`.",
@@ -574,25 +547,16 @@ SENTENCES = {
     "step of": "Step t={t} of {where}",
     "step of row": "Step t={t} of {where}, row n={n}",
     "what enters": "What enters",
-    "shape": "shape",
-    "numbers": "numbers",
     "from before": "A prime marks the state before the step, from {before}.",
     "the step": "The step, with the numbers of unit d={d}",
-    "equation and shapes": "equation and shapes",
     "signs": "⊙ multiplies elementwise, σ(a) = 1/(1 + exp(−a)); the second letter of a weight is its gate.",
     "where weights lie": "Where the weights lie",
-    "gate": "gate",
-    "rows": "rows",
-    "in numbers": "in numbers",
     "unit is row": "unit d={d} is row",
     "stacked": "Rows of {weights} and the biases: the gates are stacked in this order.",
     "stacked, no biases": "Rows of {weights}: the gates are stacked in this order.",
     "feedback of": "Feedback of {layer}",
     "primes": "h' and c' are the states of the step before.",
     "handed on": "What one step hands to the next",
-    "state": "state",
-    "enters": "enters",
-    "share": "share",
     "share is": (
         "share: what part of the sum came from the state before, by mean absolute value over all steps. The h of a "
         "layer is also the x of the layer above, at the same step."
@@ -603,7 +567,6 @@ SENTENCES = {
     "map of": "{units:unit} over the {steps:step}.",
     "map of row": "{units:unit} over the {steps:step} of row n={n}.",
     # ---- the layers of a file
-    "prefix": "prefix",
     "no prefix": "(top)",
     "a layer": "layer",
     "recurrent layers": "Recurrent layers",

@@ -85,7 +85,6 @@ class Question:
 
     @property
     def lettered(self) -> tuple[tuple[str, str], ...]:
-        """Each option with its letter."""
         return tuple(zip("abcdefgh", (names[0] for names in self.choices), strict=False))
 
     @property
@@ -101,7 +100,6 @@ class Question:
         return say("form shape" if isinstance(self.expected, tuple) else "form number")
 
     def grade(self, text: str) -> Verdict:
-        """How good an answer is."""
         symbols, expected = symbols_of(self.prediction), self.expected
         given: Any = as_shape(text, symbols) if isinstance(expected, tuple) else as_number(text, symbols)
         if self.choices:

@@ -138,11 +138,6 @@ class _Reader:
         self.sizes |= {} if call.N is None else {"N": call.N}
         self.call = call
 
-    def _rows(self, items: tuple[Any, ...]) -> dict[str, tuple[int, ...]]:
-        """The positions that these stand for; every row only where it is asked for, for N may be a thousand million."""
-        every = range(self.call.N or 0) if ALL_ROWS in items else ()
-        return {ALL_ROWS: tuple(every), LAST_STEPS: tuple(length - 1 for length in self.call.lengths or ())}
-
     def step(self, node: ast.expr, depth: int = 0, kind: str = "") -> Step:
         """What a tree says: a claim, a tensor, its shape, a size or a number; of this kind, if one is given."""
         if depth > _DEEPEST:
@@ -179,7 +174,10 @@ class _Reader:
                 return add(tensor(left), tensor(right))
             case ast.Subscript(value=x, slice=index):
                 items = tuple(map(self._item, index.elts if isinstance(index, ast.Tuple) else [index]))
-                return getitem(tensor(x), items, self._rows(items))
+                # What these stand for; every row only where it is asked for, for N may be a thousand million.
+                every = range(self.call.N or 0) if ALL_ROWS in items else ()
+                ends = (length - 1 for length in self.call.lengths or ())
+                return getitem(tensor(x), items, {ALL_ROWS: tuple(every), LAST_STEPS: tuple(ends)})
             case ast.Call(ast.Name(name) | ast.Attribute(ast.Name("torch"), name)) if name in FUNCTIONS:
                 operation, operands = FUNCTIONS[name], []
             case ast.Call(ast.Attribute(x, name)) if name in METHODS:
@@ -209,7 +207,6 @@ class _Reader:
         return self.step(node, depth + 1, "tensor") if value is None else value
 
     def _item(self, node: ast.expr) -> Any:
-        """One entry of an index."""
         match node:
             case ast.Slice(lower=lower, upper=upper, step=step):
                 return slice(*(end and self._whole(end) for end in (lower, upper, step)))

@@ -77,21 +77,10 @@ class Reads:
             if part.name == name and layer in part.layers and direction == part.direction and t in part.cells_of(length)
         ]
 
-    def _of(self, names: Iterable[str], layer: int, direction: int, t: int, n: int) -> tuple[str, ...]:
-        length = self.length(n)
-        return tuple(name for name in names if any(n in rows for rows in self.rows(name, layer, direction, t, length)))
-
     def states(self, layer: int, direction: int, t: int, n: int) -> tuple[str, ...]:
         """Which states of a cell are read in row n: `("h",)`, `("c",)`, both or none."""
-        return self._of(self.prediction.spec.kind.states, layer, direction, t, n)
-
-    def initial(self, layer: int, direction: int, n: int) -> tuple[str, ...]:
-        """Which initial states are read in row n: of h0 and c0."""
-        return self._of(("h0", "c0"), layer, direction, 0, n)
-
-    def inputs(self, t: int, n: int) -> bool:
-        """Whether X is read at that step of row n."""
-        return bool(self._of(("X",), 0, 0, t, n))
+        names, length = self.prediction.spec.kind.states, self.length(n)
+        return tuple(name for name in names if any(n in rows for rows in self.rows(name, layer, direction, t, length)))
 
     def padding(self, n: int, t: int | None = None) -> bool:
         """Whether Y is read beyond the end of row n (at step t), where it holds zeros that nobody computed."""

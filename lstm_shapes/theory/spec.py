@@ -120,7 +120,8 @@ class Spec:
             self._set(name, whole(label, getattr(self, name), most=_ROWS if name == "D" else ""))
         for name in ("batch_first", "bidirectional", "bias"):
             if not isinstance(getattr(self, name), bool):
-                raise SpecError(name, "True or False", getattr(self, name), _SWAPPED.get(name, ""))
+                hint = "The fourth argument is batch_first; N and L go by name: N=2, L=20" * (name == "batch_first")
+                raise SpecError(name, "True or False", getattr(self, name), hint)
         self._set("proj_size", whole("P (proj_size)", self.proj_size, at_least=0))
         for name, rule, holds, hint in self._rules():
             if not holds:
@@ -283,8 +284,6 @@ _ROWS = ", so that G·D fits torch's 64 bits"
 
 Source = Spec | Module | Mapping[str, Any]
 """What a Spec can be read off: itself, a torch layer, a model, a state_dict."""
-
-_SWAPPED = {"batch_first": "The fourth argument is batch_first; N and L go by name: N=2, L=20"}
 
 
 def _cell_like(value: object) -> str:
@@ -629,7 +628,7 @@ def only_layer(source: Source, at: str, call: str) -> tuple[str, Spec]:
     name = at.removesuffix(".")
     chosen = (
         [layer for layer in found if layer.prefix == name]
-        or [layer for layer in found if _without_wrappers(layer.prefix) == name]
+        or [layer for layer in found if ".".join(dropwhile(WRAPPED_BY.__contains__, layer.prefix.split("."))) == name]
         or (list(found) if not name else [])
     )
     if len(chosen) == 1:
@@ -648,10 +647,6 @@ def only_layer(source: Source, at: str, call: str) -> tuple[str, Spec]:
         raise SpecError(f"the {what}", "one that holds a single recurrent layer", type(source).__name__, hint)
     word = re.findall(r"(\w+)=", call)[-1]
     raise SpecError(word, "the name of a recurrent layer in it", at, f"There are: {shown}. Write {calls}")
-
-
-def _without_wrappers(prefix: str) -> str:
-    return ".".join(dropwhile(WRAPPED_BY.__contains__, prefix.split(".")))
 
 
 def printable(text: str, limit: int = 60) -> str:

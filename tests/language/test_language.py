@@ -18,7 +18,6 @@ from rich.cells import cell_len
 
 import lstm_shapes as ls
 from lstm_shapes import _explorer
-from lstm_shapes._commands import layers
 from lstm_shapes._views.canvas import padded, wrapped
 from lstm_shapes._views.explanation import every_block
 from lstm_shapes.display import as_document, as_text, page_of
@@ -446,9 +445,8 @@ def test_warnings_are_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
         ls.run(3, 5, 2, N=4).hn.view(4, -1)
 
 
-def test_the_lesson_without_a_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lesson_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
     """`lstm-shapes --lang ko` is the lesson's layer in Korean."""
-    monkeypatch.setattr(layers, "_prove", lambda prediction, device: None)
     for words in (("--lang", "ko"), ("--lang=ko",)):
         assert "길이 L=20인 시퀀스" in here(capsys, *words).out
     assert "Every command takes --lang ko" in here(capsys, "--help").out

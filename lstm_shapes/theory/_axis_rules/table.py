@@ -106,12 +106,10 @@ def axis_at(operand: Operand, at: int) -> Axis:
 
 
 def operands_in(values: Sequence[object]) -> list[Operand]:
-    """The operands among arguments, in order."""
     return [value for value in values if isinstance(value, Axes | tuple)]
 
 
 def named_in(operands: Sequence[Operand]) -> list[Axes]:
-    """Those of the operands that have names."""
     return [operand for operand in operands if isinstance(operand, Axes)]
 
 
