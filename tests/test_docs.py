@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -103,6 +106,49 @@ def test_torchs_words_are_torchs() -> None:
                 once.backward()
         else:
             assert words in " ".join(said.partition("\nraised ")[2].split()), words
+
+
+def found_below(package: str, name: str) -> bool:
+    """Whether a dotted name is a module, or what one holds."""
+    place: Any = importlib.import_module(package)
+    for part in name.split("."):
+        if hasattr(place, "__path__") and importlib.util.find_spec(f"{place.__name__}.{part}") is not None:
+            place = importlib.import_module(f"{place.__name__}.{part}")
+        elif hasattr(place, part):
+            place = getattr(place, part)
+        else:
+            return False
+    return True
+
+
+def test_what_moved_is_where_the_changelog_says() -> None:
+    """Every name on the right is there, and none on the left is, but for modules that share it."""
+    table = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("### Moved")[2].partition("\n#")[0]
+    rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]
+    assert len(rows) > 20
+    for was, now in rows:
+        for name in re.findall(r"`([\w.]+)`", now):
+            assert found_below("lstm_shapes", name), f"{name} is nowhere"
+        for name in re.findall(r"`([\w.]+)`", was):
+            assert not found_below("lstm_shapes", name), f"{name} is still there"
+
+
+def test_the_map_names_what_there_is() -> None:
+    """The paths of ARCHITECTURE.md's first table exist; each name where to start reading stands in its room."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    package = ROOT / "lstm_shapes"
+    rooms = [line.split(" | ") for line in text.splitlines() if re.match(r"\| `[\w/]+(\.py|/)`", line)]
+    assert len(rooms) > 20
+    for room, _, start in rooms:
+        folder, files = package, list[Path]()
+        for name in re.findall(r"`([\w./]+)`", room):
+            path = next(base / name for base in (package, folder, folder.parent) if (base / name).exists())
+            folder = path if path.is_dir() else path.parent
+            files += path.rglob("*.py") if path.is_dir() else [path]
+        code = "\n".join(path.read_text(encoding="utf-8") for path in files)
+        for name in re.findall(r"`([\w./]+)`", start):
+            there = any(path.name == name or path.as_posix().endswith(f"lstm_shapes/{name}") for path in files)
+            assert there or re.search(rf"^(def|class) {name}\b", code, re.MULTILINE), f"{name} is not in {room}"
 
 
 @pytest.mark.parametrize(

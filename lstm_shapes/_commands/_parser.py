@@ -12,9 +12,12 @@ from typing import Any, NoReturn, TypeVar
 
 from lstm_shapes.errors import LstmShapesError, nearest
 from lstm_shapes.language import language, speaking
-from lstm_shapes.theory.symbols import SYMBOLS
+from lstm_shapes.theory.symbols import ELSEWHERE, SYMBOLS
 
 T = TypeVar("T")
+
+_OPTIONS = {"N": "--batch", "L": "--steps"}
+"""The options that are called otherwise than the argument of Python's calls."""
 
 
 class UsageError(LstmShapesError):
@@ -61,15 +64,25 @@ class Parser(ArgumentParser):
     def _refuse_unknown(self, words: list[str]) -> None:
         """Look for options that are none before argparse does, which would first ask for what is missing."""
         options = list(self._option_string_actions)
-        places = {SYMBOLS[letter].argument.replace("_", "-"): letter for letter in self.places}
         for word in words:
             name = word.partition("=")[0] if word.startswith("--") else word[:2]
             if word == "--":
                 return
             if name.startswith("-") and name not in options and not re.match(r"-$|-\.?\d", word):
-                place = places.get(nearest(name.lstrip("-"), places))
-                hint = f" {place} is a number without a word before it." if place else near(name, options)
-                self.error(f"No such option: {_cut(name)}.{hint}")
+                self.error(f"No such option: {_cut(name)}.{self._meant(name, options)}")
+
+    def _meant(self, name: str, options: list[str]) -> str:
+        """What an unknown option may stand for: torch's words, other tools' and misspelt ones."""
+        word = name.lstrip("-").replace("-", "_")
+        argument = re.split(r"\W", ELSEWHERE.get(word, word))[0]
+        places = {SYMBOLS[letter].argument: letter for letter in self.places}
+        option = _OPTIONS.get(argument, f"--{argument.replace('_', '-')}")
+        if argument == "batch_first" and "--time-major" in options:
+            return " X is (N, L, Q) unless --time-major is given."
+        if argument not in places and option in options:
+            return f" Did you mean '{option}'?"
+        place = argument if argument in self.places else places.get(nearest(argument, places))
+        return f" {place} is a number without a word before it." if place else near(name, options)
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, self.prog)

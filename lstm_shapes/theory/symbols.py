@@ -56,7 +56,7 @@ def legend(letters: str) -> str:
 
 
 # What other tools and other people call it, and what it is here.
-_ELSEWHERE = {
+ELSEWHERE = {
     word: meant
     for meant, words in {
         "proj_size (P)": "P",
@@ -90,9 +90,9 @@ def unknown_keyword(function: str, word: str, known: Collection[str]) -> SpecErr
     SpecError("a keyword must be one that Spec has, got 'units'. Did you mean D (hidden_size)?")
     """
     arguments = {s.argument: f"{s.argument} ({s.letter})" for s in SYMBOLS.values() if s.letter in "QDKP"}
-    others = {name: told for name, meant in (_ELSEWHERE | arguments).items() if (told := _known_as(meant, known))}
+    others = {name: told for name, meant in (ELSEWHERE | arguments).items() if (told := _known_as(meant, known))}
     meant = {name.lower(): told for name, told in (dict(zip(known, known, strict=True)) | others).items()}
-    near = "" if word in _ELSEWHERE and word not in others else nearest(word.lower(), meant)
+    near = "" if word in ELSEWHERE and word not in others else nearest(word.lower(), meant)
     hint = _ALWAYS.get(word) or (f"Did you mean {meant[near]}?" if near else "")
     rule = f"one that {function} has" if hint else f"one of {', '.join(sorted(known))}"
     return SpecError("a keyword", rule, word, hint)

@@ -185,6 +185,28 @@ def test_a_mistyped_option_is_suggested(capsys: pytest.CaptureFixture[str], type
     refused(here(capsys, *typed), f". Did you mean '{meant}'? See lstm-shapes")
 
 
+@pytest.mark.parametrize(
+    ("option", "told"),
+    {
+        "--units": "D is a number without a word before it",
+        "--K": "K is a number without a word before it",
+        "--input-dim": "Q is a number without a word before it",
+        "--batch-size": "Did you mean '--batch'?",
+        "-N": "Did you mean '--batch'?",
+        "--seq-len": "Did you mean '--steps'?",
+        "--L": "Did you mean '--steps'?",
+        "--P": "Did you mean '--proj-size'?",
+        "--rnn-type": "Did you mean '--cell'?",
+        "--batch-first": "X is (N, L, Q) unless --time-major is given",
+    }.items(),
+)
+def test_words_of_torch_and_of_other_tools_are_understood(
+    capsys: pytest.CaptureFixture[str], option: str, told: str
+) -> None:
+    """By the table that answers unknown keywords in Python."""
+    refused(here(capsys, "explain", "28", "256", option, "3"), f"No such option: {option}. {told}")
+
+
 def test_an_option_like_no_other_has_no_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     """It is only said that there is none; also of a single letter."""
     for option in ("--bogus", "-z"):
