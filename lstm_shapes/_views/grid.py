@@ -32,7 +32,7 @@ def grid_sketch(picture: Picture) -> Sketch:
     drawn = _grids(picture)
     said = [f"{subtitle(prediction.spec, prediction.call)}.".replace("`", "")]
     if reading is not None:
-        said += [*reads_in_words(reading, picture.n), *_backwards(picture), *_hidden(drawn)]
+        said += [*reads_in_words(reading, picture.n), *_beside(picture, drawn)]
     return Sketch(
         title=say("title step" if prediction.spec.kind.step else "title grid"),
         svg=lambda canvas, y: _svg(drawn, canvas, y),
@@ -99,7 +99,7 @@ class _Grid:
     @property
     def length(self) -> int:
         """Steps of the rows drawn; what comes after them is padding."""
-        return self.call.lengths[self.n] if self.call.lengths and self.n is not None else self.call.L
+        return self.call.length(self.n)
 
     def short(self, t: int) -> str:
         """A step as a short word: counted from the end where its number is long."""
@@ -193,7 +193,7 @@ def _grids(picture: Picture, room: int = _ROOM, most: int = _MOST_ROOM) -> tuple
     """
     spec, call, reads = picture.prediction.spec, picture.prediction.call, picture.reading
     rows = _rows(picture)
-    lengths = [call.lengths[n] if call.lengths and n is not None else call.L for n in rows]
+    lengths = [call.length(n) for n in rows]
     parts = reads.parts if reads else ()
     layers_read = [layer for part in parts if part.name != "X" for layer in (part.layers[0], part.layers[-1])]
     wanted = [*(_steps_read(reads, rows, lengths) if reads else ()), *(length - 1 for length in lengths)]
@@ -244,28 +244,23 @@ def _name(picture: Picture, n: int | None, last: bool) -> str:
     return say("row n and more", name=name, more=more) if picture.n is None and last and more > 0 else name
 
 
-def _hidden(drawn: tuple[_Grid, ...]) -> tuple[str, ...]:
-    """A sentence on what is read and not shown, in which direction to look for it; none where all is shown."""
-    reads = drawn[0].reads
+def _beside(picture: Picture, drawn: tuple[_Grid, ...]) -> Iterator[str]:
+    """How many steps the reverse cells that are read have made; what is read and not shown."""
+    L, reads = picture.prediction.call.L, picture.reading
     if reads is None:
-        return ()
+        return
+    if picture.prediction.call.lengths is None:  # rows that differ in length begin at steps of their own
+        cells = [part.cells_of(L) for part in reads.parts if part.computed and part.direction]
+        ends = sorted({t for steps in cells if steps for t in (steps[0], steps[-1])})
+        if len(ends) > 1:
+            t, u = ends[-1], ends[0]
+            yield say("backward half, two", t=t, made=L - t, u=u, more=L - u, L=L)
+        elif ends:
+            yield say("backward half", t=ends[0], made=L - ends[0], L=L)
     layers = [layer for layer in drawn[0].layers if layer is not None]
     missing = reads.hidden(layers, drawn[0].shown, [grid.n for grid in drawn if grid.n is not None] or None)
-    return (say("also", what=say("also and").join(say(f"also {what}") for what in missing)),) if missing else ()
-
-
-def _backwards(picture: Picture) -> tuple[str, ...]:
-    """How many steps the reverse cells that are read have made; nothing where none is read."""
-    call, reads = picture.prediction.call, picture.reading
-    if reads is None or call.lengths is not None:  # rows that differ in length begin at steps of their own
-        return ()
-    cells = [part.cells_of(call.L) for part in reads.parts if part.computed and part.direction]
-    ends = sorted({t for steps in cells if steps for t in (steps[0], steps[-1])})
-    told = [(t, call.L - t) for t in dict.fromkeys((*ends[-1:], *ends[:1]))]
-    if len(told) == 2:
-        (t, made), (u, more) = told
-        return (say("backward half, two", t=t, made=made, u=u, more=more, L=call.L),)
-    return tuple(say("backward half", t=t, made=made, L=call.L) for t, made in told)
+    if missing:
+        yield say("also", what=say("also and").join(say(f"also {what}") for what in missing))
 
 
 # ---- as SVG
@@ -382,7 +377,7 @@ def _text(picture: Picture, width: int) -> str:
     drawn = drawn if named is None or short else named
     blocks = (f"{grid.name}\n{_characters(grid, not short)}".lstrip("\n") for grid in drawn)
     drawing = "\n\n".join(blocks)
-    sentences = (*_key(drawn, drawing), *_backwards(picture), *_hidden(drawn))
+    sentences = (*_key(drawn, drawing), *_beside(picture, drawn))
     below = [line for sentence in sentences for line in wrapped(sentence, width)]
     return "\n".join([drawing, *([""] if below else []), *below])
 

@@ -150,7 +150,7 @@ def _rows_alone(run: Called) -> Sides:
     for n in range(run.call.N or 1):
         x, whole = run.X.narrow(batch, n, 1), list(run.results)
         if not cell:
-            length = run.call.L if run.call.lengths is None else run.call.lengths[n]
+            length = run.call.length(n)
             x = x.narrow(run.time, 0, length)
             whole[0] = whole[0].narrow(batch, n, 1).narrow(run.time, 0, length)
         ends = slice(0 if cell else 1, None)

@@ -242,7 +242,7 @@ def _words(p: Prediction, chance: Random) -> dict[str, Any]:
     """What the texts of the table are written with."""
     spec, call = p.spec, p.call
     n = chance.randrange(call.N or 1)
-    length = call.lengths[n] if call.lengths else call.L
+    length = call.length(n)
     t = chance.choice((0, length - 1, min(length, call.L - 1), call.L - 1))
     return Layout(spec, call).words | {
         "width": spec.width,

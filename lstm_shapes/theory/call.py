@@ -166,6 +166,10 @@ class Call:
         rows = sorted(self.lengths or ())
         return tuple(len(rows) - bisect_right(rows, step) for step in range(rows[-1] if rows else 0))
 
+    def length(self, row: int | None) -> int:
+        """Steps of one row; L where none is meant, or where the rows are alike."""
+        return self.lengths[row] if self.lengths and row is not None else self.L
+
     def batch_size(self, step: int) -> int:
         """How many rows are longer than `step`: the height of the staircase there."""
         return sum(length > step for length in self.lengths or ())

@@ -64,11 +64,6 @@ class Reads:
     expression: str
     parts: tuple[Part, ...]
 
-    def length(self, n: int | None) -> int:
-        """Steps of row n; of all rows, where they are alike."""
-        call = self.prediction.call
-        return call.lengths[n] if call.lengths and n is not None else call.L
-
     def rows(self, name: str, layer: int, direction: int, t: int, length: int) -> list[range]:
         """The rows, if they have this length, for which h or c of a cell, X, h0 or c0 is read: one range a part."""
         return [
@@ -79,19 +74,19 @@ class Reads:
 
     def states(self, layer: int, direction: int, t: int, n: int) -> tuple[str, ...]:
         """Which states of a cell are read in row n: `("h",)`, `("c",)`, both or none."""
-        names, length = self.prediction.spec.kind.states, self.length(n)
+        names, length = self.prediction.spec.kind.states, self.prediction.call.length(n)
         return tuple(name for name in names if any(n in rows for rows in self.rows(name, layer, direction, t, length)))
 
     def padding(self, n: int, t: int | None = None) -> bool:
         """Whether Y is read beyond the end of row n (at step t), where it holds zeros that nobody computed."""
-        end = self.length(n)
+        end = self.prediction.call.length(n)
         steps = (part.steps_of(end) for part in self.parts if part.computed and n in part.rows)
         return any(one[-1] >= end and (t is None or (t >= end and t in one)) for one in steps)
 
     def rows_of(self, part: Part, backwards: bool = False) -> Iterator[int]:
         """The rows of which a part reads anything that is there."""
         order = part.rows[::-1] if backwards else part.rows
-        return iter(order) if not part.computed else (n for n in order if part.cells_of(self.length(n)))
+        return iter(order) if not part.computed else (n for n in order if part.cells_of(self.prediction.call.length(n)))
 
     def hidden(self, layers: Collection[int], steps: Collection[int], rows: Collection[int] | None) -> tuple[str, ...]:
         """What is also read besides these: other layers, steps or rows; rows None: all of them are drawn as one.
@@ -111,7 +106,7 @@ class Reads:
             if drawn and part.name != "X" and len(part.layers) > len(shown):
                 missing.add("layers")
             # Counted, not listed: as cheap for a billion steps as for ten.
-            cells = [part.cells_of(length) for length in set(map(self.length, drawn))]
+            cells = [part.cells_of(length) for length in set(map(self.prediction.call.length, drawn))]
             if part.name == "X" or (part.computed and shown):
                 missing |= {"steps" for one in cells if len(one) > sum(t in one for t in set(steps))}
         return tuple(name for name in ("layers", "steps", "rows") if name in missing)
@@ -150,12 +145,11 @@ def same_elements(left: Step, right: Step, prediction: Prediction) -> bool:
 
     True only if they are equal whatever the weights and the inputs are: zeros of padding are equal to each other.
     """
-    lengths, L = prediction.call.lengths, prediction.call.L
 
     def made_of(step: Step, index: Sequence[int]) -> set[Part]:
         leaves = step.leaves(range(place, place + 1) for place in index)
         parts = (part for name, box in leaves for part in _parts(name, box, prediction))
-        return {part for part in parts if part.cells_of(lengths[part.rows[0]] if lengths else L)}
+        return {part for part in parts if part.cells_of(prediction.call.length(part.rows[0]))}
 
     places = product(*map(range, left.shape))
     return left.shape == right.shape and all(made_of(left, index) == made_of(right, index) for index in places)
@@ -190,7 +184,7 @@ def _parts(name: str, box: Box, prediction: Prediction) -> Iterator[Part]:
         elif len(rows) > 1 and call.short:
             yield Part(name[0], layers, direction, range(call.L), rows, features, own=True)
         else:
-            end = call.lengths[rows[0]] if call.lengths else call.L
+            end = call.length(rows[0])
             yield Part(name[0], layers, direction, range(end - 1, end), rows, features)
 
 
@@ -200,7 +194,7 @@ def _merged(parts: Iterable[Part], prediction: Prediction) -> Iterator[Part]:
     call, short = prediction.call, prediction.call.short
 
     def last(part: Part) -> range:
-        return range(call.L if call.lengths is None else call.lengths[part.rows[0]])[-1:]
+        return range(call.length(part.rows[0]))[-1:]
 
     def own(part: Part) -> Part:
         ends = short and part.computed and len(part.rows) == 1 and part.steps == last(part)

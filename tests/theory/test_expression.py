@@ -52,7 +52,7 @@ def read(expression: str, spec: Spec, call: Call) -> Reads:
 
 def is_read(reading: Reads, name: str, k: int, r: int, t: int, n: int) -> bool:
     """Whether X, h0 or c0 is read in row n, of layer k and direction r, at step t."""
-    return any(n in rows for rows in reading.rows(name, k, r, t, reading.length(n)))
+    return any(n in rows for rows in reading.rows(name, k, r, t, reading.prediction.call.length(n)))
 
 
 def check(expression: str, spec: Spec, call: Call) -> int:

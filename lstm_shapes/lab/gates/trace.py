@@ -184,7 +184,7 @@ class GateTrace(Shown):
         name, n = gate or self.spec.kind.gates[0], _index("n", n, self.call.N or 1)
         cell = self[layer, direction]
         _ = cell[name]  # raises for a name that is not there
-        steps = self.call.lengths[n] if self.call.lengths else self.call.L
+        steps = self.call.length(n)
         units = tuple(tuple(values) for values in cell.values[name].detach()[:steps, n].T.tolist())
         row = n if self.call.batched else None
         signed, both = self.spec.nonlinearity != "relu", self.spec.R > 1
@@ -276,7 +276,7 @@ class GateStep(Shown):
 def read_step(cell: CellTrace, t: int, n: int, d: int) -> GateStep:
     """The step at valid positions t, n, d (`GateTrace.step` checks them)."""
     spec, x = cell.spec, cell.x[t, n].detach()
-    first = ((cell.call.lengths[n] if cell.call.lengths else cell.call.L) - 1) if cell.reverse else 0
+    first = cell.call.length(n) - 1 if cell.reverse else 0
     source = say("and", one="h0", other="c0") if spec.has_c else "h0"
     before = {name: cell.before(name)[t, n].detach() for name in cell.start}
     width = {"h": f"{spec.width}={spec.H}", "c": f"D={spec.D}"}
