@@ -73,7 +73,7 @@ def play(
 
 
 def _answer(question: Question, ask: Callable[[str], str], show: Callable[[object], None]) -> Answered | None:
-    """Ask until the answer can be read; None where somebody has had enough."""
+    """Ask until the answer can be read; None where the quiz is to end."""
     from ._views.quiz import verdict_view
 
     while True:

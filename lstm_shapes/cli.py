@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (LstmShapesError, OSError, SystemExit) as error:
         # rich turns a broken pipe into an exit of its own.
         if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
-            # The reader (head, less) has gone; there is nobody left to tell.
+            # The reader (head, less) has gone; nothing more can be written.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         if isinstance(error, SystemExit):
@@ -63,7 +63,7 @@ def _run(words: list[str]) -> int:
 
 
 def _command(name: str) -> Command:
-    """A command: the first table waits for nothing that a program of the user's takes."""
+    """The command of this name; those about a layer are imported without torch."""
     if name in ("explain", "count", "quiz", "explore"):
         from ._commands import layers
 

@@ -50,20 +50,20 @@ def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
 
 
 def in_one_sentence(function: Callable[P, T]) -> Callable[P, T]:
-    """The function, whose errors of ours carry none of the frames below it: the reader asks what to change, not where.
+    """Decorates a public function: an error of this library that leaves it shows none of the library's own lines.
 
     The cause stays where it was.
     """
 
     @wraps(function)
-    def door(*args: P.args, **kwargs: P.kwargs) -> T:
+    def public(*args: P.args, **kwargs: P.kwargs) -> T:
         __tracebackhide__ = True
         try:
             return function(*args, **kwargs)
         except LstmShapesError as error:
             raise error.with_traceback(None) from error.__cause__
 
-    return door
+    return public
 
 
 class SpecError(LstmShapesError):

@@ -59,7 +59,7 @@ _MARGIN = 24
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """A picture of one kind: `said` stands above its SVG, and with `unseen` in the words for who cannot see it."""
+    """A picture of one kind: `said` stands above its SVG, and with `unseen` in the description for a screen reader."""
 
     title: str
     svg: Callable[[Canvas, float], float]

@@ -1,4 +1,4 @@
-"""Pictures put together: the sketch of its kind, its title, and the words for who cannot see it; and packed rows.
+"""Pictures put together: the sketch of its kind, its title, and its description for a screen reader; and packed rows.
 
 The staircase is packed rows against steps, each cell the place of that step in `PackedSequence.data`.
 """

@@ -93,7 +93,8 @@ def walk_view(walk: Walk) -> Page:
     if walk.error is not None:
         said = [f"{type(walk.error).__name__}: {walk.error}"]
         if walk.report is not None:
-            said += [f"{one.code} {one.title}: {one.detail} Fix: {one.fix}" for one in walk.report.findings[:3]]
+            for one in walk.report.findings[:3]:
+                said.append(f"{one.code} {one.title}: {one.detail}{f'; fix: {one.fix}' if one.fix else ''}")
         blocks.append(Lines(say("the program stopped"), tuple(said)))
     return Page(say("walk", model=walk.model), _walk_said(walk), tuple(blocks))
 

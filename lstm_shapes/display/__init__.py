@@ -1,7 +1,7 @@
 """Display: how every result shows itself in a REPL, a notebook, a pipe, or a rich console.
 
 theory and lab know nothing of tables: what they return is a `Shown`. A view turns one type into a `Page`, and registers
-when its module loads (`@view.register(Counts)`). Views are loaded when somebody first looks: the package says how
+when its module loads (`@view.register(Counts)`). Views are loaded when a result is first shown: the package says how
 (`load_when_shown`).
 """
 
@@ -62,7 +62,7 @@ def page_of(value: Any) -> Page:
             break
         with loading:
             load()
-    # What remembers no language (a report, a walk, a quiz) has its sentences in English only.
+    # What has no `lang` (a report, a walk, a quiz) has its sentences in English only.
     with speaking(getattr(value, "lang", "en")):
         return view(value).glossed()
 
@@ -118,7 +118,7 @@ class Drawn(Shown):
 
 
 class Several(Shown, tuple[T, ...]):
-    """Results of one kind: a tuple that shows itself, and remembers its language."""
+    """Results of one kind: a tuple that shows itself, in the language that it was made in."""
 
     lang: str
 

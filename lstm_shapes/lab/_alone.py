@@ -20,7 +20,7 @@ _later: deque[Callable[[], None]] = deque()
 
 
 def _new_turn() -> None:
-    """A process that was forked has one thread: nobody in it would ever give the turn back."""
+    """A forked process has one thread, in which a lock that another thread held would stay locked."""
     global _turn, _depth
     _turn, _depth = threading.RLock(), 0
 

@@ -121,12 +121,12 @@ def precision_of(tensor: torch.Tensor) -> str:
 
 
 def require_memory(needed: int, device: torch.device, what: str) -> None:
-    """Refuse before allocating: an overcommitted machine would rather kill the session than say no."""
+    """Refuse more than the memory there is before it is allocated: the system may end the process without a message."""
     limit = None
     if device.type == "cuda":
         limit = torch.cuda.get_device_properties(device).total_memory
     elif device.type == "cpu":
-        with suppress(AttributeError, ValueError, OSError):  # not a POSIX system: nobody can tell
+        with suppress(AttributeError, ValueError, OSError):  # not a POSIX system: the size is unknown
             limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if limit is not None and needed > limit:
         raise ShapeError(

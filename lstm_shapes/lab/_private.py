@@ -88,7 +88,7 @@ def storage_of(tensor: Tensor) -> int:
 
 
 def version_of(tensor: Tensor) -> int:
-    """How often its elements were written in place; -1 where nobody counts (inference mode)."""
+    """How often its elements were written in place; -1 where torch does not count (inference mode)."""
     try:
         return int(tensor._version)
     except (RuntimeError, AttributeError):

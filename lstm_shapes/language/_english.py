@@ -523,7 +523,7 @@ SENTENCES = {
     "scramble": "reshape of {before} to {sizes} mixes elements of {names}; {hint}.",
     "scramble meant": "probably meant: {code}, which is {axes}",
     "keep whole axes": "keep whole axes together: permute first, and merge neighbours",
-    "axes nobody named": 'an input has axes that nobody named: `walk(model, x, axes="N L Q")` names them',
+    "axes nobody named": 'an input has axes without a name: `walk(model, x, axes="N L Q")` names them',
     "no source": "no source lines of this model can be read: calls are shown instead",
     "compiled": "compiled by torch.compile: the walk shows the module that was compiled",
     "scripted": "scripted by torch.jit: its lines do not run in Python, so only what goes in and out is shown",

@@ -2,7 +2,7 @@
 
 The order is torch's own: the rank of x, the kind and rank of the state, dtype and width of x, the shapes of h0 and c0,
 steps, devices, dtypes of the state. So the first problem is about the operand that torch's message names, except where
-torch blames the state for a mistake in x: token ids, a batch axis that x lacks, an x transposed.
+torch names the state for a mistake in x: token ids, a batch axis that x lacks, an x transposed.
 
 torch takes a little more than its documentation promises, and this contract does not:
 - An LSTM given packed rows checks no shape of its state: too few rows of c0 are read beyond the tensor's end, surplus
@@ -377,7 +377,7 @@ class _Operands:
         return Problem("x", rule, None, f"{x.dtype} of {x.shape}", hint, "dtype", fix)
 
     def _lacks_batch(self) -> Problem | None:
-        """A 2-D x beside states of three axes: torch blames the state, and it is x that lacks an axis."""
+        """A 2-D x beside states of three axes: torch's message names the state, and it is x that lacks an axis."""
         x, parts, (batched, alone) = self.x, self.parts, layouts(self.spec)
         if not isinstance(x, Operand) or x.rank != len(alone) or not parts:
             return None

@@ -190,13 +190,13 @@ def takes(
     layer may come with its x and a state; `numbers`: whether numbers may stand for a layer.
     """
 
-    def at(function: Callable[Concatenate[Given, P], T]) -> Callable[..., T]:
+    def decorate(function: Callable[Concatenate[Given, P], T]) -> Callable[..., T]:
         _, *own = inspect.signature(function).parameters.values()
         shown = _shown(own, [*words.__annotations__, *(["x", "state"] if x else []), "layer"], numbers)
         known = {parameter.name for parameter in shown if parameter.kind is not inspect.Parameter.POSITIONAL_ONLY}
 
         @wraps(function)
-        def door(*given: object, **options: Any) -> T:
+        def read(*given: object, **options: Any) -> T:
             for word in options:
                 if word not in known:
                     raise unknown_keyword(function.__name__, word, known)
@@ -210,16 +210,16 @@ def takes(
             with speaking(options.pop("lang", None)):
                 return function(_read(function.__name__, given, options, x), **mine)  # type: ignore[call-arg]
 
-        found = in_one_sentence(door)
-        found.__doc__ = _documented(function.__doc__ or "", {parameter.name for parameter in shown})
-        found.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]  # for help and completion
-        return found
+        public = in_one_sentence(read)
+        public.__doc__ = _documented(function.__doc__ or "", {parameter.name for parameter in shown})
+        public.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]  # for help and completion
+        return public
 
-    return at
+    return decorate
 
 
 def _shown(own: Sequence[inspect.Parameter], names: Sequence[str], numbers: bool) -> list[inspect.Parameter]:
-    """The parameters of a door: its places, the function's own, and what goes by name only."""
+    """The parameters of a public function: those by place, its own, and those by name only."""
     kinds = inspect.Parameter
     if numbers:
         defaults = {"Q": None, "D": None, "K": 1, "batch_first": True}

@@ -145,7 +145,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Score(Shown):
-    """The result of a quiz, by topic. `rounds` were to be asked; fewer answers mean that somebody stopped.
+    """The result of a quiz, by topic. `rounds` were to be asked; fewer answers mean that it was stopped.
 
     `command`: whether it was played on the command line, whose words the view then speaks.
     """

@@ -287,7 +287,7 @@ Source = Spec | Module | Mapping[str, Any]
 
 
 def _cell_like(value: object) -> str:
-    """Which cell somebody means who writes "lstm", or hands over torch's class."""
+    """The cell that is meant by "lstm", or by torch's class, as the hint of an error."""
     name = value.__name__ if isinstance(value, type) else str(value)
     plain = {cell.lower(): cell for cell in CELLS}
     near = nearest(name.lower().replace("_", ""), plain)

@@ -348,7 +348,7 @@ def test_without_source_calls_are_shown_instead_of_lines() -> None:
     ]
     assert found.notes == ("no source lines of this model can be read: calls are shown instead",)
     plain = walk(nn.Sequential(nn.Linear(4, 5), nn.ReLU()), torch.randn(3, 2, 4))
-    assert "nobody named" in plain.notes[0]
+    assert "without a name" in plain.notes[0]
     assert [texts(step) for step in plain.steps] == [[" (?=3, ?=2, linear0=5)"]] * 2
 
 

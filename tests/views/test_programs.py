@@ -162,6 +162,8 @@ def test_where_a_program_stopped_and_why() -> None:
     assert "✗ RuntimeError: mat1 and mat2 shapes" in text
     assert "The program stopped" in text
     assert "LS111" in text
+    assert "; fix: " in text
+    assert "fix:" not in as_text(walk(Broken(), torch.randn(3, 5, 4), axis="N L Q"), width=80)
 
 
 def test_notes_html_and_plain_data() -> None:

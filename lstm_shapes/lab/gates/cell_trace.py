@@ -1,4 +1,4 @@
-"""CellTrace: the gates of one direction of one layer, worked out and proved when somebody looks.
+"""CellTrace: the gates of one direction of one layer, worked out and proved when it is first read.
 
 A layer that has run has given away its h at every step, so the recurrent contribution to all steps is one matrix
 product, like the input's, and all gates follow elementwise; only the cell state is summed step by step. Where the h

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from torch import Size, Tensor
 
+from lstm_shapes.lab._private import CALL_OF_MODULE
+
 from . import _layers as layers
 from ._contracts import function
 from ._layers import packing
@@ -26,7 +28,7 @@ def explained(raised: Raised) -> Explanation:
     for look in looks:
         try:
             found = look(raised)
-        except Exception:  # a program of a kind that nobody foresaw keeps its own message
+        except Exception:  # a program of an unforeseen kind keeps its own message
             if strict:
                 raise
             continue
@@ -40,13 +42,16 @@ def refused(raised: Raised) -> Explanation | None:
     given, spelling = _tensors(raised), raised.spelling
     if not given:
         return None
-    who = spelling.function or (spelling.beyond[-1].f_code.co_name if spelling.beyond else "the program")
+    who, last = spelling.function, spelling.beyond[-1].f_code if spelling.beyond else None
+    if not who and last is not None:  # where torch's call of a module raised, its forward did not take the arguments
+        called = raised.module if last.co_filename == CALL_OF_MODULE.co_filename else None
+        who = last.co_name if called is None else called.kind
     values = [value for tensor in given.values() if (value := raised.value(tensor)) is not None]
     measured = "it was given " + ", ".join(f"{name} {raised.shape(tensor)}" for name, tensor in given.items())
     products = raised.products(*values)
     measured += f"; {products}" if products else ""
     code = "LS111" if values and raised.from_layer(*values) is not None else "LS113"
-    return Explanation(code, f"{who} raises {_first(raised)}", measured, operands=values)
+    return Explanation(code, f"{who or 'the program'} raises {_first(raised)}", measured, operands=values)
 
 
 def _first(raised: Raised) -> str:

@@ -29,7 +29,7 @@ _BATCH_NORM = ("input", "running_mean", "running_var", "weight", "bias", "traini
 
 
 class Still:
-    """The same rules for every run: what is drawn anew or computed from the whole batch accuses nobody.
+    """The same rules for every run, so that nothing differs because it was drawn anew or is a statistic of the batch.
 
     Dropout is the identity. Batch normalisation in training mode uses the statistics of the first run, so that
     bugs behind it stay visible. Memory that torch leaves as it found it is zero.
@@ -141,7 +141,7 @@ class Snapshot:
         self._undo: list[Callable[[], None]] = []
         self._probes: list[Callable[[], bool]] = []
         self._waiting: dict[int, list[_Held]] = {}
-        self._generators = [(write, read()) for read, write in _everybodys_generators()]
+        self._generators = [(write, read()) for read, write in _shared_generators()]
         for value in values:
             self.add(value)
         if given:
@@ -316,7 +316,7 @@ def _same(a: Tensor, b: Tensor) -> bool:
 
 
 def _refilling(thing: Any) -> Callable[[], None]:
-    """Fill a container with what it held, if it holds anything else: somebody may be going through it."""
+    """Fill a container with what it held, if it holds anything else: a loop may be going through it."""
     pairs = isinstance(thing, dict)
     before = list(thing.items() if pairs else thing)
     held = [part for pair in before for part in pair] if pairs else before
@@ -351,8 +351,8 @@ def _generator(value: Any) -> tuple[Callable[[], Any], Callable[[Any], Any]] | N
     return None
 
 
-def _everybodys_generators() -> Iterator[tuple[Callable[[], Any], Callable[[Any], Any]]]:
-    """The generators that anybody may draw from, as (read, write): torch's on all devices, Python's, NumPy's."""
+def _shared_generators() -> Iterator[tuple[Callable[[], Any], Callable[[Any], Any]]]:
+    """The generators that any code may draw from, as (read, write): torch's on all devices, Python's, NumPy's."""
     yield torch.get_rng_state, torch.set_rng_state
     if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         yield torch.cuda.get_rng_state_all, torch.cuda.set_rng_state_all  # asking must not start CUDA

@@ -551,7 +551,7 @@ class Bounded(Recorder):
         self._on, self._written, self._left, self._holding, self._bytes = {}, {}, [], [], 0
 
     def _let_go(self) -> None:
-        """Let each tensor go; those that somebody else holds are taken up again, the others leave their shape."""
+        """Let each tensor go; those that are held elsewhere are taken up again, the others leave their shape."""
         held = [(value, weakref.ref(value.tensor), storage_of(value.tensor)) for value in self._holding]
         for value, _, _ in held:
             value.tensor = _shape_only(value.shape, value.tensor.dtype, value.tensor.requires_grad)

@@ -379,7 +379,7 @@ def written(target: Axes, key: tuple[Key, ...] | None, value: Operand | float) -
 
 @rule("scatter scatter_add scatter_reduce index_add index_copy index_put")
 def scattered(input: Axes, dim: Any = None, *_: object) -> Answer:
-    """Values written where another tensor says: along that axis nobody knows whose they are, in features anybody's."""
+    """Values written where another tensor says: their axis loses its name, unless a weight made it."""
     if not isinstance(dim, int):
         return None
     return input if input[dim].gives_way else input.changed(input.put(dim, _anything(input[dim])))

@@ -38,7 +38,7 @@ _SPELLINGS = {"axis": "dim", "axis0": "dim0", "axis1": "dim1", "keepdims": "keep
 
 
 class Rule:
-    """A pure function, and how it wants to be called: its signature says so."""
+    """A pure function from axes to axes, called with those of torch's arguments that its signature names."""
 
     def __init__(self, function: Callable[..., Any], own_record: bool = False) -> None:
         """With `own_record` it says itself where its result stands; else coordinates that it leaves out are lost."""
