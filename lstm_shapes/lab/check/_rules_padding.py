@@ -11,11 +11,11 @@ from typing import Literal
 from torch import Tensor
 
 from lstm_shapes.lab._words import call_text, layer_names, value_name
-from lstm_shapes.lab.trace import Call
+from lstm_shapes.lab.trace import Call, Value
 
 from ._experiments import Experiments
 from ._inputs import Slot, steps_up_to_last, whole_numbers
-from ._samples import earliest, other_rows, samples_of, tracks_of
+from ._samples import NO_REPEAT, earliest, other_rows, repeats, samples_of, tracks_of
 from .report import Finding, rule
 
 
@@ -60,7 +60,7 @@ def lengths_of(lab: Experiments) -> Lengths | str:
             continue
         for slot in lab.inputs.slots:
             mine = whole_numbers(slot.value)
-            if mine is not None and sorted(mine) == sorted(steps) and (found := _timed(lab, max(mine))):
+            if mine is not None and sorted(mine) == sorted(steps) and (found := _timed(lab, max(mine), call.inputs[0])):
                 return Lengths(mine, "the lengths that are packed with", *found)
         counted = _counted(lab, lab.inputs.pads)
         if counted is not None and sorted(counted.steps) == sorted(steps):
@@ -73,16 +73,22 @@ def lengths_of(lab: Experiments) -> Lengths | str:
     return "no lengths given"
 
 
-def _timed(lab: Experiments, longest: int) -> tuple[Slot, int] | None:
-    """The first input with a batch axis and a time axis that is long enough."""
+def _timed(lab: Experiments, longest: int, packed: Value | None = None) -> tuple[Slot, int] | None:
+    """An input with a batch axis and a time axis that is long enough: what is packed is made of it, where something is;
+    better one just so long; else the first."""
+    way = set[int]() if packed is None else lab.baseline.ancestors(packed)
+    packs = {value.origin for value in lab.baseline.inputs if value.index in way}
+    found: tuple[Slot, int] | None = None
+    best = (2, 2)
     for slot in lab.inputs.slots:
         if isinstance(slot.value, Tensor) and slot.batch is not None and whole_numbers(slot.value) is None:
             shape = slot.tensor.shape
             axes = [axis for axis, size in enumerate(shape) if axis != slot.batch and size >= longest]
             axes.sort(key=lambda axis: (axis != slot.time, shape[axis] != longest))
-            if axes:
-                return slot, axes[0]
-    return None
+            rank = (f"input {slot.index}" not in packs, shape[axes[0]] != longest) if axes else best
+            if rank < best:
+                found, best = (slot, axes[0]), rank
+    return found
 
 
 def _counted(lab: Experiments, pads: set[int]) -> Lengths | None:
@@ -151,7 +157,9 @@ def padding_of(lab: Experiments) -> Padding:
             why = f"the batch cut to {length} steps raises {type(quick.error).__name__}: {said}"
         if why:
             return Padding("untested", why, lets="a program that takes a batch of fewer steps, cut to its shortest row")
-        if bad := quick.differing:
+        if (bad := quick.differing) and not lab.ask(repeats):
+            return Padding("untested", NO_REPEAT[0], lets=NO_REPEAT[1])
+        if bad:
             result = next(value for _, value in lab.results if value.index in bad)
             given = lab.inputs.cut(*_cuts(lab, lengths, length))
             everywhere = other_rows(lab, given, lab.ask(tracks_of), None, places, lab.N, cut=True)

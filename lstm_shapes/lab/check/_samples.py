@@ -108,10 +108,8 @@ def samples_of(lab: Experiments) -> Samples:
             masks = len(masked.tested) > 1 and _wrong(lab, masked.rows) is not None
         if not masks:
             return quick
-    moved, error = lab.moved(lab.inputs.same(), {value.index for _, value in lab.results}, lab.slack)
-    if not lab.stops_alike(error) or any(one is None or bool(one.any()) for one in moved.values()):
-        why = "the same inputs give other results each time"
-        return Samples("untested", quick.tested, why, "random numbers that are drawn from torch's generator")
+    if not lab.ask(repeats):
+        return Samples("untested", quick.tested, *NO_REPEAT)
     lab.says("samples, call by call")
     tested, held = quick.tested, tuple[Call, ...]()
     while True:
@@ -129,6 +127,24 @@ def samples_of(lab: Experiments) -> Samples:
         held += tuple(statistics)
         for call in statistics:  # standardised by hand: held still, as a BatchNorm's statistics are
             lab.hold(call)
+
+
+# Why what does not repeat itself is not tested, and what would let it.
+NO_REPEAT = "the same inputs give other results each time", "random numbers that are drawn from torch's generator"
+
+
+def repeats(lab: Experiments) -> bool:
+    """Whether the same inputs give the same results each time.
+
+    Asked twice: of two runs in a row at most one gives the first result again where a program takes turns that nothing
+    puts back, as with an iterator that goes round.
+    """
+    results = {value.index for _, value in lab.results}
+    for _ in range(2):
+        moved, error = lab.moved(lab.inputs.same(), results, lab.slack)
+        if not lab.stops_alike(error) or any(one is None or bool(one.any()) for one in moved.values()):
+            return False
+    return True
 
 
 def tracks_of(lab: Experiments) -> Samples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -239,6 +240,29 @@ def test_an_iterator_cannot_be_put_back_and_the_experiments_stay_away() -> None:
         model(torch.randn(4, 6, 5))
     assert next(model.scale) == 2
     assert "scale (range_iterator)" in report.report.not_tested[0]
+
+
+class Turning(nn.Module):
+    """Another head in each call, in turns that nobody can put back."""
+
+    def __init__(self, period: int) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(4, 8, batch_first=True)
+        self.heads = nn.ModuleList(nn.Linear(8, 3) for _ in range(period))
+        self.turn = itertools.cycle(range(period))
+
+    def forward(self, x: Tensor, last: Tensor) -> Tensor:
+        out: Tensor = self.heads[next(self.turn)](self.rnn(x)[0][torch.arange(len(x)), last - 1])
+        return out
+
+
+@pytest.mark.parametrize("N", [3, 4, 6])
+@pytest.mark.parametrize("period", range(2, 9))
+def test_a_model_that_takes_turns_is_not_accused(period: int, N: int) -> None:
+    """However many runs it takes until the turns come round: neither its samples nor its padding are called wrong."""
+    x, last = torch.randn(N, 7, 4), torch.tensor([7, 3, 5, 2, 6, 4][:N])
+    for lengths in (None, last):
+        assert set(check(Turning(period), x, last, lengths=lengths).codes) <= {"LS304"}
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])

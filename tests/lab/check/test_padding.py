@@ -49,6 +49,22 @@ def test_lengths_that_a_packing_call_shows() -> None:
     assert said(report) == "padding (the lengths that are packed with)"
 
 
+def test_lengths_are_those_of_what_is_packed() -> None:
+    """An input in front of it with more rows in each sample, regions of an image, is not cut by them."""
+    rnn, fc = nn.GRU(Q, D, batch_first=True), nn.Linear(3, D)
+
+    def model(image: Tensor, x: Tensor, n: Tensor) -> Tensor:
+        h = rnn(pack_padded_sequence(x, n, batch_first=True, enforce_sorted=False))[1][-1]
+        regions = fc(image)
+        weights = torch.softmax((regions * h.unsqueeze(1)).sum(-1), dim=1)
+        pooled: Tensor = (weights.unsqueeze(-1) * regions).sum(1)
+        return pooled
+
+    report = check(model, torch.randn(len(LENGTHS), 9, 3), padded(LENGTHS), LENGTHS)
+    assert report.ok, str(report)
+    assert said(report) == "padding (the lengths that are packed with)"
+
+
 def test_lengths_that_padding_idx_shows() -> None:
     """Ids that an Embedding holds for padding are counted."""
     model = nn.Sequential(nn.Embedding(V, Q, padding_idx=0), nn.Linear(Q, 3))
