@@ -18,14 +18,9 @@ from .display import load_when_shown, loading
 __version__ = "0.1.0"
 
 
-def _read_stub() -> dict[str, str]:
-    """Public name -> the module that holds it, as the stub beside this file has them: type checkers read the same."""
-    with open(f"{__path__[0]}/__init__.pyi", encoding="utf-8") as stub:
-        words = [line.split() for line in stub if line.startswith("from .")]
-    return {name: home for _, home, _, name, *_ in words}
-
-
-_HOMES = _read_stub()
+# Public name -> the module that holds it, as the stub beside this file has them: type checkers read the same.
+with open(f"{__path__[0]}/__init__.pyi", encoding="utf-8") as _stub:
+    _HOMES = {name: home for _, home, _, name, *_ in (line.split() for line in _stub if line.startswith("from ."))}
 __all__ = sorted(_HOMES)
 
 

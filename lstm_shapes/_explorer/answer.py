@@ -113,10 +113,7 @@ _SPARED = {"lengths": "lengths", "proj_size": "P ("}
 
 
 def _explained(wanted: Mapping[str, Any]) -> tuple[Explanation | None, tuple[str, ...], tuple[str, ...]]:
-    """The explanation, the controls that it leaves out, and a sentence for each value that is none.
-
-    Somebody in the middle of typing lengths keeps the page: it is the one without them, until they can be read.
-    """
+    """The explanation, the controls that it leaves out, and what is wrong: lengths half typed keep the page."""
     try:
         kept, left_out = _fitting(dict(wanted))
         return explain(**kept, proof=False), left_out, ()
@@ -148,10 +145,7 @@ def _drawn(explanation: Explanation, kind: str, highlight: str, before: str) -> 
 
 
 def _fitting(wanted: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The arguments of `explain`, and which controls do not concern this cell.
-
-    Turning the cell from LSTM to GRUCell must not end in an error about a switch on the other side of the page.
-    """
+    """The arguments of `explain`, and which controls do not concern this cell: left on, they are no error."""
     kind = CELLS[wanted.get("cell", "LSTM")]
     idle: dict[str, Any] = {} if kind.projects else {"proj_size": 0}
     if kind.step:

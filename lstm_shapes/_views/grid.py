@@ -187,10 +187,7 @@ class _Grid:
 
 
 def _grids(picture: Picture, room: int = _ROOM, most: int = _MOST_ROOM) -> tuple[_Grid, ...]:
-    """The grids of a picture: steps, layers and rows at both ends, and the first and the last that are read.
-
-    `room` is what steps may take (see `chosen`), `most` what they may take where they are read.
-    """
+    """`room` is what steps may take (see `chosen`), `most` what they may take where they are read."""
     spec, call, reads = picture.prediction.spec, picture.prediction.call, picture.reading
     rows = _rows(picture)
     lengths = [call.length(n) for n in rows]
@@ -367,10 +364,7 @@ _LEAST, _MOST = 5, 30  # room for the first and the last step; more than any ter
 
 
 def _text(picture: Picture, width: int) -> str:
-    """Rows of cells from the top layer down, with as many steps as fit, and a key to the marks that occur.
-
-    h0, c0, hn and cn are named at the ends of the rows, unless that costs the first or the last step that is read.
-    """
+    """As many steps as fit; h0, c0, hn and cn are named, unless that costs the first or the last step that is read."""
     named, plain = _largest(picture, width, named=True), _largest(picture, width, named=False)
     drawn = plain or _grids(picture, _LEAST, _LEAST)  # where not even two steps fit, what is cut is marked
     short = named is None or _reach(named) != _reach(drawn)

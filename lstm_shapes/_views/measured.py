@@ -247,10 +247,7 @@ def _map_svg(heatmap: HeatMap) -> str:
 
 
 def strip(cell: CellTrace, t: int, d: int) -> str:
-    """Unit d of each gate and state: step t in front, where a phone has it in sight, then all; step 0 is there anyway.
-
-    The deeper a square the larger its number; orange is negative.
-    """
+    """Unit d of each gate and state, step t in front, then all: the deeper a square the larger, orange is negative."""
     room, wide, high, left, top = 24, 64, 30, 48, 62
     values: dict[str, Any] = {name: cell.values[name][:, 0].detach() for name in cell.names}
     values = {name: found[:, d].tolist() for name, found in values.items() if d < found.shape[1]}

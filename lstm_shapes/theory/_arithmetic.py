@@ -23,10 +23,7 @@ _LARGEST = 2**400  # far beyond what is counted, near enough to be quick: twice 
 def value_of(
     node: ast.expr, sizes: Mapping[str, int], operators: tuple[type[ast.operator], ...] = (ast.operator,)
 ) -> int | None:
-    """What a tree of whole numbers, symbols, signs and these operators comes to; None for any other tree.
-
-    None also where a symbol has no size, for a division by 0, a high power, or too large a number.
-    """
+    """What a tree of whole numbers, symbols and operators comes to; None for another tree, or one without a value."""
     match node:
         case ast.Constant(value=value) if type(value) is int:
             return value

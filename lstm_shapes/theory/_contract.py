@@ -424,10 +424,7 @@ class _Operands:
         return Problem("x", formula, tuple(sizes[axis] for axis in self.layout), x.shape, hint, "layout", fix)
 
     def _ordered(self, name: str, operand: Operand, meant: tuple[str, ...]) -> Problem | None:
-        """A tensor whose own names say that its N, L and K·R stand in another order than the layer reads.
-
-        Foreign and unknown names say nothing, and features may be called anything: layers stack.
-        """
+        """A tensor whose own names say that N, L and K·R stand in another order; features may be called anything."""
         if len(operand.names) != len(meant):
             return None
         read, own = ([_ROWS.get(symbol, symbol) for symbol in names] for names in (meant, operand.names))

@@ -211,10 +211,7 @@ def _dealt(level: int, chance: Random) -> Iterator[Question]:
 
 
 def drawn(level: int, chance: Random, about: str = "") -> Prediction:
-    """A layer and a call of a level, about which these facts hold (`Layout.fits`).
-
-    The sizes are all different, also of composite axes: equal sizes would hide a swap.
-    """
+    """A layer and a call of a level, of which these facts hold; all sizes differ: equal ones would hide a swap."""
     while True:
         call = chance.choice(("batch", "batch", "alone", "packed", "cell")[: {1: 1, 2: 3, 3: 3}.get(level, 5)])
         D, N, L = chance.choice((4, 5, 6, 8, 10, 12, 16, 20, 32)), chance.randint(2, 9), chance.randint(4, 12)

@@ -239,10 +239,7 @@ def rounding(run: Any) -> float:
 
 
 def distance(pairs: Iterable[tuple[Any, Any]]) -> float:
-    """Largest absolute difference over pairs of tensors, or of shapes; inf where shapes differ, nan if one is there.
-
-    Broadcasting would compare (N, L) numbers with N; a law wants equal shapes.
-    """
+    """Largest absolute difference over pairs of tensors or shapes; inf where shapes differ, nan where one is there."""
     greatest = 0.0
     for left, right in pairs:
         if isinstance(left, tuple):

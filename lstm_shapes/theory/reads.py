@@ -141,10 +141,7 @@ def what_reads(step: Step, prediction: Prediction, expression: str) -> Reads:
 
 
 def same_elements(left: Step, right: Step, prediction: Prediction) -> bool:
-    """Whether two tensors have the same shape, and each element of one is what stands in its place in the other.
-
-    True only if they are equal whatever the weights and the inputs are: zeros of padding are equal to each other.
-    """
+    """Whether two tensors are equal whatever weights and inputs are: zeros of padding are equal to each other."""
 
     def made_of(step: Step, index: Sequence[int]) -> set[Part]:
         leaves = step.leaves(range(place, place + 1) for place in index)

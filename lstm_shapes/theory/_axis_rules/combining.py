@@ -156,10 +156,7 @@ def _give_way(a: Axis, b: Axis) -> Axis:
     """The one that has a name; of two without one, the one that came first."""
 
     def age(axis: Axis) -> tuple[bool, bool, int]:
-        """What nobody has named yet comes before what a weight has made, and that before what claims nothing.
-
-        No two origins have one serial number, so no two axes are of one age.
-        """
+        """What nobody has named yet comes first, then what a weight has made, then what claims nothing."""
         return axis.blank, axis.atoms[0].origin.made, min(atom.origin.serial for atom in axis.atoms)
 
     if a.gives_way and (not b.gives_way or age(b) < age(a)):
@@ -210,10 +207,7 @@ def separate(rows: Sequence[Axis], operands: Iterable[Axes]) -> list[Axis]:
 
 
 def join_fixed(operands: Iterable[Axes], computed: bool = False) -> Fixed:
-    """What is on record of removed coordinates in several operands at once.
-
-    A value that was computed from two steps stands between them; elements of two steps side by side do not.
-    """
+    """Coordinates that several operands have lost; a value computed from two steps stands between them."""
     gone: Fixed = {}
     for origin, at in chain.from_iterable(operand.fixed for operand in operands):
         if origin not in gone or gone[origin] == at:
@@ -490,10 +484,7 @@ def pad(input: Axes, pad: Sequence[int], *_: object, out: tuple[int, ...]) -> Ax
 
 
 def _windowed(input: Axes, sizes: tuple[int, ...], spatial: int, channels: Axis | None = None) -> Axes:
-    """Windows that slide over so many axes: positions are new, and channels too where a weight makes them.
-
-    Where there are as many positions as before, each stands where it stood; a walk calls the others L′.
-    """
+    """Windows that slide over so many axes; as many positions as before stand where they stood, others are L′."""
     start = len(input) - spatial
     rows = list(input)
     gone = dict(input.fixed)

@@ -272,10 +272,7 @@ def _pick_all(axes: Axes, picks: dict[int, Picks]) -> Axes:
 
 
 def _new_axis(axes: Axes, picks: dict[int, Picks], back: int, size: int) -> tuple[Axis, int, tuple[Atom, ...]]:
-    """One axis of the index tensors' common shape: its name, the dimension it runs along, what stands still.
-
-    It is named after what moves along it, if that is one thing.
-    """
+    """One axis of the shape of the indices, named after the one thing that moves; its dimension; what stands still."""
     if size == 1:
         ((dim, alone), *others) = picks.items()
         if alone.values is not None and not others and prod(alone.shape) == 1:
@@ -403,10 +400,7 @@ def _anything(axis: Axis) -> Axis:
 
 
 def _alike(here: Axis, there: Axis) -> bool:
-    """Whether each element written stands at the coordinates of the one it replaces, not only under the same names.
-
-    Along an axis without a name nobody knows where that is, unless both are the very same.
-    """
+    """Whether each element written stands at the coordinates of the one it replaces, not only under its names."""
     if here.blank or there.blank or not there.atoms or here.same(there):
         return True
     return places(here.atoms) == places(there.atoms) and not any(atom.part for atom in here.atoms)
