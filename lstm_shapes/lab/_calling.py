@@ -97,7 +97,7 @@ State = Tensor | Sequence[Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
+class LayerInputs:
     """A call, its padded X and the state; `packed` where the user's x was a PackedSequence."""
 
     call: Call
@@ -162,7 +162,7 @@ def arriving(given: Given) -> tuple[Any, Any]:
 
 def read_inputs(
     layer: nn.Module, spec: Spec, x: Any, state: Any = None, lengths: Iterable[int] | None = None
-) -> Inputs:
+) -> LayerInputs:
     """The call that x and a state mean to this layer, their names taken off."""
     found = problems_of(layer, (x, state), spec=spec)
     if found:
@@ -173,16 +173,16 @@ def read_inputs(
         if lengths is not None:
             raise ShapeError("lengths", "left out for a PackedSequence", hint="It holds its own lengths")
         X, rows = pad_packed_sequence(x, batch_first=spec.batch_first)
-        return Inputs(Call.of(spec, N=DEFAULT_N, lengths=torch.as_tensor(rows, device="cpu")), X, x, given)
+        return LayerInputs(Call.of(spec, N=DEFAULT_N, lengths=torch.as_tensor(rows, device="cpu")), X, x, given)
     shape, (batched, alone) = tuple(x.shape), layouts(spec)
     sizes = dict(zip(batched if len(shape) == len(batched) else alone, shape, strict=True))
     if lengths is not None and "N" not in sizes:
         raise ShapeError("x", f"({', '.join(batched)}) where lengths are given", got=shape)
     call = Call.of(spec, N=sizes.get("N"), L=sizes.get("L"), lengths=lengths)
-    return Inputs(call, _plain(x), state=given)
+    return LayerInputs(call, _plain(x), state=given)
 
 
-def call_plainly(layer: Callable[..., Any], spec: Spec, inputs: Inputs) -> Returned:
+def call_plainly(layer: Callable[..., Any], spec: Spec, inputs: LayerInputs) -> Returned:
     """One call of a layer whose Spec is known, which may be anything with the signature of torch's layers.
 
     Raises: ShapeError for a result that is missing or misshapen, as of a layer that is not torch's.

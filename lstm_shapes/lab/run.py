@@ -22,7 +22,7 @@ from lstm_shapes.theory.predict import Prediction
 from lstm_shapes.theory.spec import Source, Spec
 
 from ._build import PLAIN, as_device, as_dtype, bytes_of_call, generator, new_layer, precision_of, require_memory
-from ._calling import Inputs, State, arriving, call_plainly, read_inputs, untouched_random_state
+from ._calling import LayerInputs, State, arriving, call_plainly, read_inputs, untouched_random_state
 from ._calling import X as Input
 from ._laws import RERUNS, Called
 from .tensors import AnnotatedTensor, annotate
@@ -194,7 +194,7 @@ def random_run(
     predicted, numbers = Prediction(spec, call), generator(seed)
     every = (predicted.X, predicted.h0, predicted.c0)
     X, *state = [_drawn(axes, made, numbers) for axes in every if axes is not None]
-    return call_layer(made, spec, Inputs(call, X, state=tuple(state) if with_state else None))
+    return call_layer(made, spec, LayerInputs(call, X, state=tuple(state) if with_state else None))
 
 
 def is_torchs(layer: nn.Module) -> bool:
@@ -210,7 +210,7 @@ def ignores_state(run: Run) -> bool:
     starts = [start.plain() for start in (run.h0, run.c0) if start is not None]
 
     def results(state: tuple[Tensor, ...] | None) -> list[Tensor]:
-        return call_plainly(run.layer, run.spec, Inputs(run.call, run.X.plain(), state=state)).results
+        return call_plainly(run.layer, run.spec, LayerInputs(run.call, run.X.plain(), state=state)).results
 
     with torch.no_grad():
         without = results(None)
@@ -218,7 +218,7 @@ def ignores_state(run: Run) -> bool:
         return all(all(map(torch.equal, results(state), without)) for state in scaled)
 
 
-def call_layer(layer: nn.Module, spec: Spec, inputs: Inputs) -> Run:
+def call_layer(layer: nn.Module, spec: Spec, inputs: LayerInputs) -> Run:
     """One call of a layer whose Spec is known, its tensors named."""
     predicted, returned = Prediction(spec, inputs.call).tensors, call_plainly(layer, spec, inputs)
     values = (inputs.X, *returned.starts, *returned.results)

@@ -1,4 +1,4 @@
-"""What learners read, in Korean: the keys and gaps of `english.py`.
+"""What learners read, in Korean: the keys and gaps of `_english.py`.
 
 A gap is never followed by a particle that depends on how the gap is read aloud (은/는, 이/가, 을/를). Sentences end in
 -ㅂ니다, what stands in a table's cell is a noun phrase.

@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequen
 
 from lstm_shapes import Spec, annotate, build, explain, gates, prove, run
 from lstm_shapes.errors import LstmShapesError, ShapeError, SpecError
-from lstm_shapes.lab._calling import Inputs, as_value, problems_of, read_inputs, untouched_random_state
+from lstm_shapes.lab._calling import LayerInputs, as_value, problems_of, read_inputs, untouched_random_state
 from lstm_shapes.theory._contract import Group, Operand, Packed, Problem, Words
 from lstm_shapes.theory.call import Call
 from lstm_shapes.theory.predict import Prediction
@@ -339,7 +339,7 @@ def test_a_layer_in_another_dtype_is_named_as_the_other_way_out() -> None:
 LAYER = build(Spec(28, 256, 3), device="meta")
 
 
-def read(layer: nn.Module, x: Any, lengths: Any = None, state: Any = None) -> Inputs:
+def read(layer: nn.Module, x: Any, lengths: Any = None, state: Any = None) -> LayerInputs:
     """The inputs of a layer of torch's."""
     return read_inputs(layer, Spec.of(layer), x, state, lengths)
 

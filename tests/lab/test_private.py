@@ -277,7 +277,7 @@ def names_of_ours(trees: list[ast.Module]) -> set[str]:
 
 
 def test_no_other_module_uses_what_is_private() -> None:
-    """lab/private.py is the list: whoever needs one more name of torch puts it there, with its test."""
+    """lab/_private.py is the list: whoever needs one more name of torch puts it there, with its test."""
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
     own = names_of_ours(list(trees.values()))
     said = {path.name: private_names(tree, own) for path, tree in trees.items() if path.name != "_private.py"}

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate, called
 from lstm_shapes.lab.walk import Step, Walk, named_weights, walk
-from lstm_shapes.lab.walk._lines import Lines, statements_of
+from lstm_shapes.lab.walk._lines import LineRecorder, statements_of
 from lstm_shapes.lab.walk.comments import judged, read
 from lstm_shapes.theory.axes import Axes
 from tests.oracle import base
@@ -614,7 +614,7 @@ def test_a_name_stands_for_the_size_it_had_first() -> None:
 
 def test_tensors_are_named_as_a_program_would_write_them() -> None:
     """Lists of alike tensors are one entry, parts of a cut axis say of what, numbers are none."""
-    rows_of = Lines({}).rows
+    rows_of = LineRecorder({}).rows
     (row,) = rows_of("outputs", [torch.zeros(2)] * 5)
     assert (row.name, row.value.shape, row.note) == ("outputs[…]", (2,), "5 tensors")
     assert [row.name for row in rows_of("state", (torch.zeros(1), torch.zeros(2)))] == ["state[0]", "state[1]"]

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lstm_shapes.lab._words import layer_names, layout_of, value_name
-from lstm_shapes.lab.raised import Explanation, Raised, explained
+from lstm_shapes.lab.raised import Raised, Reason, explained
 from lstm_shapes.lab.raised._contracts import refused
 from lstm_shapes.lab.raised._layers import IS_TUPLE, ITS_OWN, KEEP_NO_GRAPH, sorted_from
 from lstm_shapes.lab.trace import Call, LayerCall, Trace
@@ -57,7 +57,7 @@ def loads_of(lab: Experiments) -> tuple[Finding, ...]:
     return tuple(lab.loads.findings) if lab.baseline.error is None else ()
 
 
-def finding_of(raised: Raised, explanation: Explanation) -> Finding:
+def finding_of(raised: Raised, explanation: Reason) -> Finding:
     """An explanation as a finding of its rule, with the line that made each operand, where it is another one."""
     one, where = explanation, explanation.where or raised.spelling.where
     makers = [(value.maker.where, value) for value in one.operands if value.maker is not None and value.maker.where]

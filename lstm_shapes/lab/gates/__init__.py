@@ -32,7 +32,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from torch.overrides import TorchFunctionMode
 
 from lstm_shapes.errors import ShapeError, SpecError
-from lstm_shapes.lab._calling import Inputs, Returned, State, X, arriving, call_plainly, read_inputs
+from lstm_shapes.lab._calling import LayerInputs, Returned, State, X, arriving, call_plainly, read_inputs
 from lstm_shapes.lab._private import FLAT_WEIGHTS, HOOKS, PRE_HOOKS
 from lstm_shapes.language import say
 from lstm_shapes.theory._given import Given, Lengths, takes
@@ -133,7 +133,9 @@ def _note(layer: nn.Module, spec: Spec) -> str:
     return " ".join(said)
 
 
-def _cells(twin: nn.Module, spec: Spec, inputs: Inputs, own: Returned, lower: Sequence[Tensor]) -> Iterator[CellTrace]:
+def _cells(
+    twin: nn.Module, spec: Spec, inputs: LayerInputs, own: Returned, lower: Sequence[Tensor]
+) -> Iterator[CellTrace]:
     """A trace of each layer and direction; a layer reads what the one below put out, and the top one put out Y."""
     call, mask = inputs.call, None
     top = own.finals[0] if own.Y is None else own.Y
@@ -175,7 +177,7 @@ def _quiet(layer: nn.Module) -> nn.Module:
     return twin
 
 
-def _call_by_layer(twin: nn.Module, spec: Spec, inputs: Inputs) -> tuple[Returned, list[Tensor]]:
+def _call_by_layer(twin: nn.Module, spec: Spec, inputs: LayerInputs) -> tuple[Returned, list[Tensor]]:
     """What a quiet layer returns, and what each of its layers but the top one put out, (L, N, R·H).
 
     Where a graph is recorded it goes through copies of the weights, and through kernels that can be differentiated in

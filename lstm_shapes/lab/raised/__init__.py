@@ -14,15 +14,15 @@ from lstm_shapes.lab._private import CALL_OF_MODULE
 from . import _layers as layers
 from ._contracts import function
 from ._layers import packing
-from ._raised import Explanation, Raised, arguments_of
+from ._raised import Raised, Reason, arguments_of
 
-__all__ = ["Explanation", "Raised", "explained"]
+__all__ = ["Raised", "Reason", "explained"]
 
 strict = False
 """For tests: an explanation that fails raises, instead of leaving the program's own message."""
 
 
-def explained(raised: Raised) -> Explanation:
+def explained(raised: Raised) -> Reason:
     """What an exception came from; its own message, and the tensors at hand, where nothing more is known."""
     looks = (layers.configuration, layers.kept_graph, packing, layers.contract, layers.output_kind, function, refused)
     for look in looks:
@@ -34,10 +34,10 @@ def explained(raised: Raised) -> Explanation:
             continue
         if found is not None:
             return found
-    return Explanation("LS113", f"the program raises {_first(raised)}", "no tensor was at hand at this line")
+    return Reason("LS113", f"the program raises {_first(raised)}", "no tensor was at hand at this line")
 
 
-def refused(raised: Raised) -> Explanation | None:
+def refused(raised: Raised) -> Reason | None:
     """What a library or the program itself refused: the tensors that it was given."""
     given, spelling = _tensors(raised), raised.spelling
     if not given:
@@ -51,7 +51,7 @@ def refused(raised: Raised) -> Explanation | None:
     products = raised.products(*values)
     measured += f"; {products}" if products else ""
     code = "LS111" if values and raised.from_layer(*values) is not None else "LS113"
-    return Explanation(code, f"{who or 'the program'} raises {_first(raised)}", measured, operands=values)
+    return Reason(code, f"{who or 'the program'} raises {_first(raised)}", measured, operands=values)
 
 
 def _first(raised: Raised) -> str:

@@ -27,7 +27,7 @@ from lstm_shapes.lab.trace._families import VIEWS, broadcasts
 from lstm_shapes.theory.axes import Axes, Axis
 from lstm_shapes.theory.call import kind_of
 
-from ._raised import TYPES, Explanation, Raised, Try
+from ._raised import TYPES, Raised, Reason, Try
 
 Look = tuple[str, list[Try]]
 _SPOKEN = {"__getitem__": "the index", "__setitem__": "the assignment to an index"}
@@ -418,12 +418,12 @@ def whole_range(value: Value | None) -> tuple[int, int] | None:
 
 
 # ---------------------------------------------------------------------- one call that was refused
-def function(raised: Raised) -> Explanation | None:
+def function(raised: Raised) -> Reason | None:
     """The torch function that raised, or the module of torch that refused its input in Python."""
     return refused(raised, raised.failed) if raised.failed is not None and raised.failed.inputs else None
 
 
-def refused(raised: Raised, call: Call) -> Explanation:
+def refused(raised: Raised, call: Call) -> Reason:
     """What one call wants of its operands, which of them does not fit, and the changes with which it runs."""
     values = [value for value in dict.fromkeys(call.inputs) if not value.parameter]
     values = [v for v in values if v.maker is not None or raised.name(v) != "a tensor"] or values
@@ -458,10 +458,10 @@ def refused(raised: Raised, call: Call) -> Explanation:
     title = f"{_spoken(raised, call)} refuses {', '.join(map(raised.described, values[:4]))}"
     said = "; ".join(dict.fromkeys(filter(None, (said, measured, products))))
     name = layer.name if layer is not None else ""
-    return Explanation(code or ("LS113" if layer is None else "LS111"), title, said, fixes, faulty or values, name)
+    return Reason(code or ("LS113" if layer is None else "LS111"), title, said, fixes, faulty or values, name)
 
 
-def _tuple(raised: Raised, call: Call) -> Explanation | None:
+def _tuple(raised: Raised, call: Call) -> Reason | None:
     """A tuple that holds the tensor, in the place of the tensor."""
     if not isinstance(raised.error, (TypeError, AttributeError)) or "tuple" not in raised.message:
         return None
@@ -476,7 +476,7 @@ def _tuple(raised: Raised, call: Call) -> Explanation | None:
             fix, name = raised.code(first), raised.name(first).removesuffix("[0]")
             measured = f"{name} holds {raised.described(first)}" + (f" and {len(one) - 1} more" if len(one) > 1 else "")
             title = f"{name} is a tuple, and {_spoken(raised, call)} wants a tensor"
-            return Explanation("LS107", title, measured, [Try(fix, again)], [first])
+            return Reason("LS107", title, measured, [Try(fix, again)], [first])
     return None
 
 

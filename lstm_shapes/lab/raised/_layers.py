@@ -20,7 +20,7 @@ from lstm_shapes.theory._contract import Problem, Words
 from lstm_shapes.theory.spec import Spec
 
 from ._contracts import Look, refused
-from ._raised import RECURRENT_MODULES, Entered, Explanation, Raised, Try
+from ._raised import RECURRENT_MODULES, Entered, Raised, Reason, Try
 
 IS_TUPLE = "a PackedSequence is the named tuple (data, batch_sizes, sorted_indices, unsorted_indices)"
 KEEP_NO_GRAPH = (
@@ -43,7 +43,7 @@ _KINDS = {
 
 
 # ---------------------------------------------------------------------- building it, and going back through it
-def configuration(raised: Raised) -> Explanation | None:
+def configuration(raised: Raised) -> Reason | None:
     """LS110: a recurrent layer whose constructor raised."""
     given: dict[str, Any] = {}
     for here in (here for name, here in raised.within("modules/rnn.py") if name == "__init__"):
@@ -66,10 +66,10 @@ def configuration(raised: Raised) -> Explanation | None:
         fix = Try(f"{words.get(name, name)} must be {error.rule}{hint}", True)
     except TypeError:
         pass
-    return Explanation("LS110", f"nn.{kind} cannot be built with these arguments", measured, [fix])
+    return Reason("LS110", f"nn.{kind} cannot be built with these arguments", measured, [fix])
 
 
-def kept_graph(raised: Raised) -> Explanation | None:
+def kept_graph(raised: Raised) -> Reason | None:
     """LS109: backward through the graph of an earlier backward."""
     if "backward" not in raised.message and "inplace operation" not in raised.message:
         return None
@@ -79,11 +79,11 @@ def kept_graph(raised: Raised) -> Explanation | None:
     layer = carried[-1]
     title = f"backward goes a second time through the graph of the state that {layer.called} starts from"
     measured = f"the state that {layer.called} is given still hangs on the graph of an earlier call"
-    return Explanation("LS109", title, measured, [Try(KEEP_NO_GRAPH, True)], (), layer.name, layer.call.where)
+    return Reason("LS109", title, measured, [Try(KEEP_NO_GRAPH, True)], (), layer.name, layer.call.where)
 
 
 # ---------------------------------------------------------------------- the contract of its operands
-def contract(raised: Raised) -> Explanation | None:
+def contract(raised: Raised) -> Reason | None:
     """What theory says of the operands of the innermost recurrent layer on the traceback."""
     entered = raised.module
     if entered is None or not isinstance(entered.module, RECURRENT_MODULES):
@@ -104,7 +104,7 @@ def contract(raised: Raised) -> Explanation | None:
         argument = raised.spelling.argument(0, "input")
         fix = f"{words.layer}({ast.unparse(argument) if argument is not None else words.x}[0])"
         title = f"{called} gets a tuple: a recurrent layer returns (Y, state), and only Y is its next input"
-        return Explanation("LS107", title, _sentence(problem, words, ""), [Try(fix, True)], layer=name)
+        return Reason("LS107", title, _sentence(problem, words, ""), [Try(fix, True)], layer=name)
     value, of_x = raised.value(x if isinstance(x, Tensor) else getattr(x, "data", x)), problem.name == "x"
     certain = bool(problem.fix) or problem.kind in ("feature-axis", "dtype", "device")
     measured = _sentence(problem, words, raised.axes.shape(value) if value is not None and of_x else "")
@@ -130,7 +130,7 @@ def contract(raised: Raised) -> Explanation | None:
     likewise = f"; {words.c0} likewise" if problem.name == "h0" and alike else ""
     fixes = [Try(("" if certain else "probably: ") + hint + likewise, True)] if hint else []
     values = [one for one in (value, *states) if one is not None]
-    return Explanation(code, f"{called} gets {gets}", measured, fixes, values, name)
+    return Reason(code, f"{called} gets {gets}", measured, fixes, values, name)
 
 
 def _words(raised: Raised, entered: Entered) -> Words:
@@ -161,7 +161,7 @@ def _sentence(problem: Problem, words: Words, shape: str) -> str:
 
 
 # ---------------------------------------------------------------------- what it returns
-def output_kind(raised: Raised) -> Explanation | None:
+def output_kind(raised: Raised) -> Reason | None:
     """LS107: a layer's output tuple, or a PackedSequence, that was taken for a tensor, or taken apart wrongly."""
     if not isinstance(raised.error, (TypeError, AttributeError, IndexError, ValueError, KeyError, RuntimeError)):
         return None
@@ -175,7 +175,7 @@ def output_kind(raised: Raised) -> Explanation | None:
     return unpacked
 
 
-def _unpacked(raised: Raised) -> Explanation | None:
+def _unpacked(raised: Raised) -> Reason | None:
     """`out, (h, c) = gru(x)`: the layer came back, and what it gave was taken apart wrongly."""
     where, last = raised.spelling.where, raised.layers[-1] if raised.layers else None
     there = last.call.where if last is not None else None
@@ -189,7 +189,7 @@ def _unpacked(raised: Raised) -> Explanation | None:
     pair = f"{Y}({h}, {c})" if last.kind == "LSTM" else f"{Y}{h}"
     code, no_cell = ("LS107", "") if last.kind == "LSTM" else ("LS104", f": a {last.kind} has no cell state")
     title = f"{last.called} returns {pair}, which was taken apart in another way{no_cell}"
-    return Explanation(code, title, raised.message, [Try(f"{pair} = {last.called}(…)", True)], layer=last.name)
+    return Reason(code, title, raised.message, [Try(f"{pair} = {last.called}(…)", True)], layer=last.name)
 
 
 def _taken(raised: Raised) -> Iterator[Any]:
@@ -224,7 +224,7 @@ def _returned(raised: Raised, value: Any) -> tuple[LayerCall, str] | None:
     return (made[0], "Y") if made is not None and not isinstance(second, Tensor) else made
 
 
-def _tuple(raised: Raised, value: Any, layer: LayerCall, role: str) -> Explanation:
+def _tuple(raised: Raised, value: Any, layer: LayerCall, role: str) -> Reason:
     last, text = layer.name.split(".")[-1], raised.spelling.text(value)
     name = f"nn.{layer.label}" if last.isdigit() else layer.called  # a number in an nn.Sequential is no name
     pair = "(h, c)" if layer.cell else "(output, (hn, cn))" if layer.kind == "LSTM" else "(output, hn)"
@@ -240,26 +240,26 @@ def _tuple(raised: Raised, value: Any, layer: LayerCall, role: str) -> Explanati
         fix = "a module whose forward does out, _ = self.rnn(x): nn.Sequential cannot take a tuple apart; "
         fix += "or a small module between the two whose forward returns output[0]"
     title = f"the tuple {pair} that {name} returns is used as a tensor"
-    return Explanation("LS107", title, measured, [Try(fix, True)], layer=layer.name)
+    return Reason("LS107", title, measured, [Try(fix, True)], layer=layer.name)
 
 
-def _packed(raised: Raised, value: PackedSequence) -> Explanation:
+def _packed(raised: Raised, value: PackedSequence) -> Reason:
     text = raised.spelling.text(value) or "packed"
     fix = f"out, lengths = pad_packed_sequence({text}, batch_first=True) first; or {text}.data, all real steps, where "
     fix += f"order does not matter; the number of rows is {text}.batch_sizes[0]"
     made = raised.output_of(raised.value(value.data))
     measured = f"{IS_TUPLE}; its data are {tuple(value.data.shape)}, the real steps of {int(value.batch_sizes[0])} rows"
     title = f"{text} is a PackedSequence and is used as a tensor"
-    return Explanation("LS107", title, measured, [Try(fix, True)], layer=made[0].name if made else "")
+    return Reason("LS107", title, measured, [Try(fix, True)], layer=made[0].name if made else "")
 
 
 # ---------------------------------------------------------------------- packing and padding
-def packing(raised: Raised) -> Explanation | None:
+def packing(raised: Raised) -> Reason | None:
     """A packing function that raised, packed rows that a layer refuses, or lost steps that are missed."""
     for name, given in reversed(list(raised.within("nn/utils/rnn.py"))):
         if name == "pad_packed_sequence":
             fix = "out, _ = rnn(packed), packed as its input is; total_length is the longest row or more"
-            return Explanation("LS108", f"{name} refuses what it is given", raised.message, [Try(fix)])
+            return Reason("LS108", f"{name} refuses what it is given", raised.message, [Try(fix)])
         if name == "pack_padded_sequence":
             return _pack(raised, given)
         if name in ("pack_sequence", "pad_sequence"):
@@ -278,7 +278,7 @@ def sorted_from(call: Call) -> Value:
     return sorting.inputs[0] if sorting is not None and theirs else data
 
 
-def _pack(raised: Raised, given: dict[str, Any]) -> Explanation:
+def _pack(raised: Raised, given: dict[str, Any]) -> Reason:
     x, lengths, unsorted = given.get("input"), given.get("lengths"), not given.get("enforce_sorted", True)
     chosen = [call for call in raised.trace.calls[-6:] if call.name == "index_select" and len(call.inputs) > 1]
     if chosen and unsorted and len(chosen[-1].inputs[0].shape) > 1:
@@ -341,7 +341,7 @@ def _counts(raised: Raised, call: Call, counts: list[int], name: str, word: str)
     return measured, [Try(fix, lambda: raised.runs(call, places=new))]
 
 
-def _in_layer(raised: Raised, rows: PackedSequence) -> Explanation | None:
+def _in_layer(raised: Raised, rows: PackedSequence) -> Reason | None:
     """Packed rows whose number of steps and of data differ: torch did not compare the lengths with the data."""
     value = raised.value(rows.data)
     call = value.maker if value is not None else None
@@ -354,16 +354,16 @@ def _in_layer(raised: Raised, rows: PackedSequence) -> Explanation | None:
             words = argument_text(spelled, 0) or raised.code(source), argument_text(spelled, 1) or "lengths"
             again = raised.called_with(PACK, packed, (source.tensor, lengths, first, False))
             title = "the lengths do not belong to the data that were packed"
-            return Explanation("LS108", title, *_counts(raised, again, counts, *words), [source], where=call.where)
+            return Reason("LS108", title, *_counts(raised, again, counts, *words), [source], where=call.where)
     steps, data = int(rows.batch_sizes.sum()), rows.data.size(0)
     if steps == data:
         return None
     counted = f"batch_sizes count {steps} steps and the data have {data} rows"
     fix = "packed._replace(data=…) keeps the first axis of data; what changes the number of steps comes before packing"
-    return Explanation("LS108", "the packed rows do not belong to their batch_sizes", counted, [Try(fix)])
+    return Reason("LS108", "the packed rows do not belong to their batch_sizes", counted, [Try(fix)])
 
 
-def _lost_steps(raised: Raised) -> Explanation | None:
+def _lost_steps(raised: Raised) -> Reason | None:
     """The longest row of this batch is shorter than the padded input, and something meets the input's length."""
     call, calls = raised.call, raised.trace.calls
     way = raised.trace.ancestors(*call.inputs) if call is not None else set()
@@ -384,4 +384,4 @@ def _lost_steps(raised: Raised) -> Explanation | None:
     measured = f"the longest row of this batch has {after} steps: {', '.join(map(raised.described, given))}"
     whole = short[0].tensor.new_zeros([before if n == after else n for n in short[0].shape])
     fixes = [Try(fix, lambda: raised.runs(call, {short[0].index: lambda _: whole})), Try(fix)]
-    return Explanation("LS108", title, measured, fixes, given)
+    return Reason("LS108", title, measured, fixes, given)

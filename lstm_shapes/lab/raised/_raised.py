@@ -41,7 +41,7 @@ _POSITIONS: Callable[[CodeType], Iterator[tuple[int | None, ...]]] | None = geta
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """What to write, and whether the call then runs; True where that is certain, None where nobody can try it.
+    """What to write, and whether the call then runs; True where that is certain, None where it cannot be tried.
 
     `rank`: the likelier are lower.
     """
@@ -63,8 +63,8 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    """The code of the rule, its title, what was measured, the fixes, and the tensors whose making matters."""
+class Reason:
+    """Why a program raised: the rule's code and title, what was measured, fixes, and tensors whose making matters."""
 
     code: str
     title: str

@@ -26,7 +26,7 @@ from lstm_shapes.language import language, say, speaking
 from lstm_shapes.theory._axis_rules.table import describing
 from lstm_shapes.theory.axes import Axes
 
-from ._lines import Lines, Made, Mixed, Node, Row, Step
+from ._lines import LineRecorder, Made, Mixed, Node, Row, Step
 from .comments import Verdict, judged
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def walk(
     results: list[Row] = []
     with alone():
         reached = Snapshot(model)
-        lines = Lines(reached.names, _own(model))
+        lines = LineRecorder(reached.names, _own(model))
         arguments = [hand(*one) for one in zip(words, inputs, said, strict=True)]
         keywords = {name: hand(name, value) for name, value in kwargs.items()}
         try:
@@ -259,7 +259,7 @@ def named_weights(modules: Iterable[tuple[str, nn.Module]]) -> Iterator[None]:
 class _View:
     """The steps of a recorded run, with names."""
 
-    def __init__(self, lines: Lines, names: AxisNames, paths: dict[int, str]) -> None:
+    def __init__(self, lines: LineRecorder, names: AxisNames, paths: dict[int, str]) -> None:
         self._lines = lines
         self._names = names
         self._layers = {layer.call.index: layer for layer in layer_calls(lines.trace, paths)}

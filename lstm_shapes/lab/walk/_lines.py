@@ -257,7 +257,7 @@ class _Visit:
     previous: list[Row] = field(default_factory=list)
 
 
-class Lines(Recorder):
+class LineRecorder(Recorder):
     """A recorder that knows the statements around each call. `root` holds what ran, in order."""
 
     def __init__(self, names: dict[int, str], own: str = "") -> None:
