@@ -140,17 +140,15 @@ def read_checkpoint(path: str | PathLike[str]) -> Checkpoint:
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         reason = getattr(error, "strerror", None) or str(error)
         raise CheckpointError(name, f"cannot be read: {reason.lower()}") from None
+    tables: list[tuple[tuple[str, ...], dict[str, Stored]]]
     if start[8:9] == b"{":
-        return _checkpoint(name, "safetensors", [((), _safetensors(name))])
-    is_zip = start.startswith(b"PK")
-    if is_zip or _MAGIC in start:
-        return _checkpoint(name, "torch", list(_tables(_load(name, is_zip))))
-    if start[:1] == b"\x80":
+        kind, tables = "safetensors", [((), _safetensors(name))]
+    elif (is_zip := start.startswith(b"PK")) or _MAGIC in start:
+        kind, tables = "torch", list(_tables(_load(name, is_zip)))
+    elif start[:1] == b"\x80":
         raise CheckpointError(name, "is a Python pickle and no torch checkpoint, so it was not opened")
-    raise CheckpointError(name, "is no safetensors file and no torch checkpoint" if start else "is empty")
-
-
-def _checkpoint(path: str, kind: str, tables: list[tuple[tuple[str, ...], dict[str, Stored]]]) -> Checkpoint:
+    else:
+        raise CheckpointError(name, "is no safetensors file and no torch checkpoint" if start else "is empty")
     layers = []
     for table, tensors in tables:
         for found in find_layers(tensors):
@@ -158,8 +156,8 @@ def _checkpoint(path: str, kind: str, tables: list[tuple[tuple[str, ...], dict[s
             dtypes = {weight.dtype for weight in weights}
             dtype = dtypes.pop() if len(dtypes) == 1 else "mixed"
             layers.append(StoredLayer(table, found, dtype, sum(weight.bytes for weight in weights)))
-    shapes = tuple((keys, {name: one.shape for name, one in tensors.items()}) for keys, tensors in tables)
-    return Checkpoint(path, kind, sum(len(tensors) for _, tensors in tables), tuple(layers), shapes)
+    shapes = tuple((keys, {key: one.shape for key, one in tensors.items()}) for keys, tensors in tables)
+    return Checkpoint(name, kind, sum(len(tensors) for _, tensors in tables), tuple(layers), shapes)
 
 
 def _safetensors(path: str) -> dict[str, Stored]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
-import sysconfig
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -23,7 +21,7 @@ from lstm_shapes.lab._private import CALL_OF_MODULE, keywords_of_call
 from lstm_shapes.lab._words import LONGEST, covering, named_shape, tree_of_file, value_name
 from lstm_shapes.lab.trace import Call, LayerCall, Trace, Value, Where, layer_calls, substituted, tensors_of, theirs
 from lstm_shapes.lab.trace._families import names_in
-from lstm_shapes.lab.trace._record import resolve
+from lstm_shapes.lab.trace._record import in_library, resolve
 
 RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
 TYPES = re.compile(r"dtype|scalar type|not implemented for|bool|expected .* (Long|Int|Float|Double)|type (Long|Float)")
@@ -32,9 +30,6 @@ _MOST_ELEMENTS = 20_000_000
 _MOST_WEIGHTS = 5_000_000
 _MOVES = names_in("contiguous clone detach to float double half dropout identity requires_grad_ data cpu cuda")
 
-_LIBRARIES = tuple(
-    {os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-)
 # Python 3.10 does not keep which columns of a line an instruction belongs to.
 _POSITIONS: Callable[[CodeType], Iterator[tuple[int | None, ...]]] | None = getattr(CodeType, "co_positions", None)
 
@@ -123,8 +118,7 @@ class Spelling:
             step = step.tb_next
         files = [step.tb_frame.f_code.co_filename for step in steps]
         outside = [k for k, file in enumerate(files) if theirs(file)]
-        library = [os.path.realpath(file).startswith(_LIBRARIES) or "-packages" + os.sep in file for file in files]
-        own = [k for k in outside if not library[k]] or outside
+        own = [k for k in outside if not in_library(files[k])] or outside
         self.depth = own[-1] if own else -1
         self.beyond = [step.tb_frame for step in steps[self.depth + 1 :]]
         """The frames that the user's line called."""
@@ -404,12 +398,10 @@ class Raised:
 
     def output_of(self, value: Value | None) -> tuple[LayerCall, str] | None:
         """The layer and the role (Y, hn, cn) where a value is a layer's whole output, perhaps moved or cast."""
-        while value is not None:
-            outputs = ((layer, role) for layer in self.layers for role, out in layer.outputs.items() if out is value)
-            found = next(outputs, None)
-            if found is not None or value.maker is None or value.maker.name not in _MOVES:
-                return found
-            value = next(iter(value.maker.inputs), None)
+        outputs = {out: (layer, role) for layer in self.layers for role, out in layer.outputs.items()}
+        for one, maker in value.way_back() if value is not None else ():
+            if one in outputs or maker.name not in _MOVES:
+                return outputs.get(one)
         return None
 
     def is_state(self, value: Value) -> bool:

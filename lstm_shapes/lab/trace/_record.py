@@ -11,6 +11,7 @@ import functools
 import linecache
 import os
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -33,6 +34,9 @@ _TORCH = str(Path(torch.__file__).parent) + os.sep
 _OURS = str(Path(__file__).parents[2]) + os.sep
 # Python's own layers between the two, and the code that torch.fx writes.
 _PLUMBING = (contextlib.__file__, functools.__file__, "<frozen", "<eval_with_key>")
+_LIBRARIES = tuple(
+    {os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,13 @@ class Where:
 def theirs(file: str) -> bool:
     """Whether a file is the user's: not torch's, not ours, not Python's plumbing between the two."""
     return not file.startswith((_TORCH, _OURS, *_PLUMBING))
+
+
+@lru_cache(4096)
+def in_library(file: str) -> bool:
+    """Whether a file is Python's own or an installed library's."""
+    others = ("site-packages" + os.sep, "dist-packages" + os.sep)  # of another interpreter
+    return os.path.realpath(file).startswith(_LIBRARIES) or any(folder in file for folder in others)
 
 
 def source_line(file: str, line: int) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import linecache
 import sys
-import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,7 +22,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.lab._private import BUFFERS
+from lstm_shapes.lab._words import tree_of
 from lstm_shapes.lab.trace import KERNELS, Call, Recorder, Value, theirs
+from lstm_shapes.lab.trace._record import in_library
 from lstm_shapes.language import say
 from lstm_shapes.theory.axes import UNKNOWN, Axes, Axis
 
@@ -38,7 +39,6 @@ _COMPOUND = (*_LOOPS, ast.If, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _ROUNDS_INSIDE = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _FRAMES_OF_A_LINE = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
-_LIBRARIES = tuple({sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")})
 _TORCH_RNN = (str(Path("nn", "utils", "rnn.py")), str(Path("nn", "modules", "rnn.py")))
 
 
@@ -70,10 +70,6 @@ def statements_of(code: CodeType, names: dict[str, Any]) -> dict[int, Statement]
 
 @lru_cache(256)
 def _read(text: str) -> dict[int, Statement]:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return {}
     claims, starts = claims_in(text)
     bare = [line[: starts.get(number)] for number, line in enumerate(text.split("\n"), 1)]
     found: dict[int, Statement] = {}
@@ -105,7 +101,7 @@ def _read(text: str) -> dict[int, Statement]:
         for child in ast.iter_child_nodes(node):
             visit(child, loops)
 
-    visit(tree, ())
+    visit(tree_of(text), ())
     return found
 
 
@@ -527,4 +523,4 @@ def _followed(code: CodeType, own: str) -> bool:
         return False
     if "__create_fn__" in getattr(code, "co_qualname", ""):
         return False
-    return not file.startswith(_LIBRARIES) or bool(own and file.startswith(own))
+    return not in_library(file) or bool(own and file.startswith(own))
