@@ -144,7 +144,8 @@ def _cells(
         mask = torch.arange(call.L, device=x.device)[:, None] < torch.tensor(call.lengths, device=x.device)
         x = x.masked_fill(~mask[..., None], 0)  # whatever stands in the padding must not reach a gradient as 0·nan
     starts, ends = _by_cell(spec, call, own.starts), _by_cell(spec, call, own.finals)
-    parts = ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") * spec.bias), *(("weight_hr",) * bool(spec.P)))
+    biases = ("bias_ih", "bias_hh") if spec.bias else ()
+    parts = ("weight_ih", "weight_hh", *biases, *(("weight_hr",) if spec.P else ()))
     for k, output in enumerate(outputs):
         for r, half in enumerate(output.chunk(spec.R, dim=-1)):
             # Copies of the layer's own, which nobody changes; a graph goes through them.

@@ -624,7 +624,7 @@ class Change(NamedTuple):
 
 
 def _shapes(raised: Raised, value: Value, most: int, broadcast: bool, rows: bool) -> Iterator[Change]:
-    """An axis more or less, axes in another order, one row of several; nothing that has more than `most` axes."""
+    """An axis more or less, axes in another order, one row of several or all in one; at most `most` axes."""
     rank, names = len(value.shape), raised.axes.names(value)
     state, last = raised.is_state(value), rank - 1
     if state or (rows and rank > 1 and names[0].split("·")[0] in ("K", "L")):
@@ -643,15 +643,10 @@ def _shapes(raised: Raised, value: Value, most: int, broadcast: bool, rows: bool
         yield from (Change(f".permute({order})", 3.2) for order in ("1, 2, 0", "2, 0, 1"))
     if rank > 3:
         yield from (Change(f".movedim({places})", 3.0) for places in ("0, -1", "-1, 1"))
-
-
-def _flat(value: Value) -> Iterator[Change]:
-    """All rows in one row, for a loss."""
-    if len(value.shape) > 2:
+    if rank > 2 and rows:
         yield Change(f".reshape(-1, {value.shape[-1]})", 2.5)
-    if len(value.shape) > 1:
-        yield Change(".reshape(-1)", 1.8)
-        yield Change(".t().reshape(-1)", 2.5)
+    if rank > 1 and rows:
+        yield from (Change(".reshape(-1)", 1.8), Change(".t().reshape(-1)", 2.5))
 
 
 def _casts(value: Value, others: set[torch.dtype]) -> Iterator[Change]:
@@ -749,7 +744,7 @@ def _fitting(contract: Contract, value: Value, values: list[Value]) -> Iterator[
     moves = raised.is_state(value) or call.name not in JOINS
     shapes = _shapes(raised, value, most, elementwise, loss)
     tried = [one for one in shapes if moves or not one.text.startswith((".transpose", ".permute", ".movedim"))]
-    for one in [*tried, *(_flat(value) if loss else ()), *_nearby(raised, value, loss)]:
+    for one in [*tried, *_nearby(raised, value, loss)]:
         try:
             axes = every_axis_of(one.does(raised.axes.tensor(value)))
         except Exception:  # a change that the tensor does not take

@@ -415,9 +415,11 @@ class LineRecorder(Recorder):
             rows = self.rows("return", output)
             for name in statement.returned if not rows else ():
                 rows += self._named(visit, name, "return" if len(statement.returned) == 1 else name)
+        calls = self.trace.calls[visit.since :]
+        fresh = {value for call in calls for value in call.outputs}
         for target in statement.targets:
             made = self._named(visit, target)
-            rows += made if any(self._new(row.value, visit.since) for row in made) else []
+            rows += made if any(row.value in fresh or row.value.maker in calls for row in made) else []
         if not rows and not statement.targets and visit.own is not None:
             word = "" if statement.returned is None else "return"
             rows = [Row(word, value) for value in visit.own.outputs[:1]]
@@ -429,11 +431,6 @@ class LineRecorder(Recorder):
         for claim in statement.claims:
             self.readings.append((node, claim, self._meant(visit, claim, rows), visit.known, numbers))
         visit.now, visit.line, visit.previous = None, None, rows
-
-    def _new(self, value: Value, since: int) -> bool:
-        if value.maker is not None and value.maker.index >= since:
-            return True
-        return any(value in call.outputs for call in self.trace.calls[since:])
 
     def _meant(self, visit: _Visit, claim: Claim, rows: list[Row]) -> list[Row]:
         """The tensors that a claim may be about."""

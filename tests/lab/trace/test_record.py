@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 import lstm_shapes
 from lstm_shapes.lab.trace import LayerCall, Recorder, Where, here, layer_calls, raised_at, theirs
-from lstm_shapes.lab.trace._record import resolve, source_line
+from lstm_shapes.lab.trace._record import in_library, resolve, source_line
 
 N, L, Q, D = 5, 7, 4, 6
 KINDS = [nn.LSTM, nn.GRU, nn.RNN]
@@ -242,3 +242,9 @@ def test_a_call_that_raised_is_no_layer_call() -> None:
     with pytest.raises(RuntimeError, match=r"input\.size"), recorder:
         rnn(torch.randn(L, N, Q + 1))
     assert layer_calls(recorder.trace, {}) == []
+
+
+def test_a_library_is_one_of_any_interpreter() -> None:
+    """Python's own files, torch's and those of another interpreter's packages; a folder of the user's is none."""
+    assert all(map(in_library, (str(linecache.__file__), str(torch.__file__), "/other/lib/site-packages/x/y.py")))
+    assert not any(map(in_library, (__file__, "/home/me/my-packages/model.py", "<string>")))
