@@ -99,8 +99,8 @@ class ShapeError(LstmShapesError):
         self.got = got
         self.hint = hint
         wanted = formula if expected is None else f"{formula} = {_show(expected)}"
-        found = "" if got is None else f", got {_show(got)}"
-        super().__init__(_sentence(f"{name} must be {wanted}{found}", hint))
+        told = "" if got is None else f", got {_show(got)}"
+        super().__init__(_sentence(f"{name} must be {wanted}{told}", hint))
 
 
 class ScrambledAxesWarning(UserWarning):

@@ -31,9 +31,9 @@ def checkpoint_view(checkpoint: Checkpoint) -> Page:
     )
     nothing = Lines(say("recurrent layers"), (say("no layer in it"),))
     broken = (Lines(say("fit no layer"), tuple(problems)),) if problems else ()
-    found = (sheet,) if rows else () if problems else (nothing,)
+    shown = (sheet,) if rows else () if problems else (nothing,)
     about = say("tensors in it", format=checkpoint.format, tensors=checkpoint.tensors)
-    return Page(printable(checkpoint.path, 200), about, (*found, *broken))
+    return Page(printable(checkpoint.path, 200), about, (*shown, *broken))
 
 
 def mismatches_view(checkpoint: Checkpoint, mismatches: tuple[Mismatch, ...]) -> Page:

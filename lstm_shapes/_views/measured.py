@@ -250,7 +250,7 @@ def strip(cell: CellTrace, t: int, d: int) -> str:
     """Unit d of each gate and state, step t in front, then all: the deeper a square the larger, orange is negative."""
     room, wide, high, left, top = 24, 64, 30, 48, 62
     values: dict[str, Any] = {name: cell.values[name][:, 0].detach() for name in cell.names}
-    values = {name: found[:, d].tolist() for name, found in values.items() if d < found.shape[1]}
+    values = {name: rows[:, d].tolist() for name, rows in values.items() if d < rows.shape[1]}
     steps = chosen(len(values[cell.names[0]]), room, (t,))
     title = say("strip", d=str(d), where=place(cell.spec, cell.layer, cell.direction))
     canvas, bottom = Canvas(), top + len(values) * high

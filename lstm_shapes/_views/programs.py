@@ -110,7 +110,7 @@ def _walk_said(walk: Walk) -> str:
 
 def _branches(steps: Sequence[Step], file: str = "") -> list[Branch]:
     """Each step with the deeper ones that follow it inside, and where another file begins, its name."""
-    found: list[Branch] = []
+    branches: list[Branch] = []
     at = 0
     while at < len(steps):
         head, begin = steps[at], at + 1
@@ -121,8 +121,8 @@ def _branches(steps: Sequence[Step], file: str = "") -> list[Branch]:
         at = next((at for at in range(begin, len(steps)) if steps[at].depth <= head.depth), len(steps))
         inner = _branches(steps[begin:at], file)
         file = next((step.file for step in reversed(steps[begin:at]) if step.file and step.kind != "layer"), file)
-        found.append(Branch((*rows, *_rows(head)), tuple(inner)))
-    return found
+        branches.append(Branch((*rows, *_rows(head)), tuple(inner)))
+    return branches
 
 
 def _rows(step: Step) -> list[tuple[Cell, ...]]:

@@ -130,10 +130,10 @@ def _branch(branch: Branch, levels: int) -> str:
 def _cell(cell: Cell) -> str:
     if isinstance(cell, Mark):
         tag = "samp" if cell.role in ("code", "number") else "span"
-        found = f'<{tag} class="{cell.role}">{escape(cell.text)}</{tag}>'
+        markup = f'<{tag} class="{cell.role}">{escape(cell.text)}</{tag}>'
     else:
-        found = _written(cell)
-    return re.sub("  +|(?<=\n) ", lambda blanks: "\u00a0" * len(blanks[0]), found).replace("\n", "<br>")
+        markup = _written(cell)
+    return re.sub("  +|(?<=\n) ", lambda blanks: "\u00a0" * len(blanks[0]), markup).replace("\n", "<br>")
 
 
 def _written(sentence: str) -> str:

@@ -85,14 +85,14 @@ def generator(seed: int) -> torch.Generator:
 def as_device(device: Any) -> torch.device:
     """The device, present on this machine, with the index that its tensors have."""
     try:
-        found = torch.device(device)
+        place = torch.device(device)
     except (RuntimeError, TypeError, ValueError, OverflowError):
         raise SpecError("device", "one of cpu, cuda, cuda:0, mps or meta", device) from None
-    if found.type in ("cpu", "meta"):
-        return torch.device(found.type)
+    if place.type in ("cpu", "meta"):
+        return torch.device(place.type)
     try:
         # What a build of torch without this device raises differs from device to device.
-        return torch.empty(0, device=found).device
+        return torch.empty(0, device=place).device
     except Exception:
         hint = f"torch sees {torch.cuda.device_count()} CUDA devices here; leave device out for the CPU"
         raise SpecError("device", "a device of this machine", str(device), hint) from None

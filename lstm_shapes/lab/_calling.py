@@ -164,9 +164,9 @@ def read_inputs(
     layer: nn.Module, spec: Spec, x: Any, state: Any = None, lengths: Iterable[int] | None = None
 ) -> LayerInputs:
     """The call that x and a state mean to this layer, their names taken off."""
-    found = problems_of(layer, (x, state), spec=spec)
-    if found:
-        raise found[0].error
+    wrong = problems_of(layer, (x, state), spec=spec)
+    if wrong:
+        raise wrong[0].error
     parts = state if isinstance(state, (tuple, list)) else () if state is None else (state,)
     given = tuple(_plain(part) for part in parts) or None
     if isinstance(x, PackedSequence):

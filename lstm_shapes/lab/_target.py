@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 def load_model(target: str) -> Callable[..., Any]:
     """The model that `package.module:name` or `path/to/file.py:name` names: a module, or a call that makes one."""
-    found = _named("the model", target)
+    named = _named("the model", target)
     from torch import nn
 
-    if isinstance(found, nn.Module):
-        return found
-    if not callable(found):
-        raise SpecError("the model", "a torch module, or a class or function that makes one", type(found).__name__)
+    if isinstance(named, nn.Module):
+        return named
+    if not callable(named):
+        raise SpecError("the model", "a torch module, or a class or function that makes one", type(named).__name__)
     try:
-        made = found()
+        made = named()
     except Exception as error:
         hint = f"{type(error).__name__}: {error}. A factory is called without arguments"
         raise SpecError("the model", f"made by {target}()", target, hint) from error
@@ -38,15 +38,15 @@ def _named(what: str, target: str) -> Any:
     if not place or not name:
         raise SpecError(what, "written as package.module:factory, or file.py:factory", target)
     try:
-        found: Any = _module(place)
+        value: Any = _module(place)
     except Exception as error:  # the user's module runs its own code, which may raise anything
         hint = f"{type(error).__name__}: {error}"
         raise SpecError(what, f"in a module that can be imported from here ({place})", target, hint) from error
     for part in name.split("."):
-        if not hasattr(found, part):
+        if not hasattr(value, part):
             raise SpecError(what, f"a name in {place}", part, "Names are case-sensitive")
-        found = getattr(found, part)
-    return found
+        value = getattr(value, part)
+    return value
 
 
 def load_loss(name: str | None) -> Callable[..., Any] | None:
@@ -55,12 +55,12 @@ def load_loss(name: str | None) -> Callable[..., Any] | None:
         return None
     from torch.nn import functional
 
-    found = _named("--loss", name) if ":" in name else getattr(functional, name, None)
-    if isinstance(found, type):
-        found = found()
-    if not callable(found):
+    named = _named("--loss", name) if ":" in name else getattr(functional, name, None)
+    if isinstance(named, type):
+        named = named()
+    if not callable(named):
         raise SpecError("--loss", "a function of torch.nn.functional, or package.module:function", name)
-    return found  # type: ignore[no-any-return]
+    return named  # type: ignore[no-any-return]
 
 
 def load_target(sizes: str | None, dtype: str, loss: str | None) -> torch.Tensor | None:

@@ -42,8 +42,8 @@ def covering(where: Where | None, *kinds: type[ast.AST]) -> list[Any]:
     if where is None:
         return []
     nodes: list[Any] = [node for node in ast.walk(tree_of_file(where.file)) if isinstance(node, kinds)]
-    found = [node for node in nodes if node.lineno <= where.line <= (node.end_lineno or node.lineno)]
-    return sorted(found, key=lambda node: (-node.lineno, node.end_lineno or 0))
+    around = [node for node in nodes if node.lineno <= where.line <= (node.end_lineno or node.lineno)]
+    return sorted(around, key=lambda node: (-node.lineno, node.end_lineno or 0))
 
 
 def _line(where: Where, line: int) -> Where:
@@ -189,14 +189,14 @@ def layout_of(batch_first: bool) -> str:
 def layer_names(layer: LayerCall) -> dict[str, str]:
     """Y, hn and cn as the user calls them."""
     names, roles = result_names(layer.call.where), list(layer.outputs)
-    found: dict[str, str] = {}
+    called: dict[str, str] = {}
     if len(names) == len(roles):
-        found = dict(zip(roles, names, strict=True))
+        called = dict(zip(roles, names, strict=True))
     elif len(names) == 2 and roles[0] == "Y" and names[1] != "_":
-        found = {"Y": names[0], "hn": names[1]}
+        called = {"Y": names[0], "hn": names[1]}
         if "cn" in roles:
-            found |= {"hn": f"{names[1]}[0]", "cn": f"{names[1]}[1]"}
-    return {role: name if (name := found.get(role, role)) != "_" else role for role in roles}
+            called |= {"hn": f"{names[1]}[0]", "cn": f"{names[1]}[1]"}
+    return {role: name if (name := called.get(role, role)) != "_" else role for role in roles}
 
 
 def state_words(call: Call) -> tuple[str, str]:

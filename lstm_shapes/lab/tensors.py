@@ -312,9 +312,9 @@ def _give(func: object, out: Tensor, axes: Axes | None, given: Sequence[Any], in
 
 def _wrap(tensor: Tensor, axes: Axes) -> AnnotatedTensor:
     with without_subclasses():
-        found = tensor.as_subclass(AnnotatedTensor)
-    found._axes = axes
-    return found
+        result = tensor.as_subclass(AnnotatedTensor)
+    result._axes = axes
+    return result
 
 
 _VALUES = 6

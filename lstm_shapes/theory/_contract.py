@@ -209,11 +209,11 @@ class _Operands:
             broken = Problem("x", "a torch.Tensor or a PackedSequence", None, form(x) or "None", hint, "input-kind")
         if broken is not None:
             return [(_RANK, broken), *self._elsewhere()]
-        found = [*self._of_x(), *self._elsewhere()]
+        wrong = [*self._of_x(), *self._elsewhere()]
         if (lacking := self._lacks_batch()) is not None:
-            return [*found, (_RANK, lacking)]
+            return [*wrong, (_RANK, lacking)]
         transposed = self._ordered("x", self.data, self.layout) or self._transposed()
-        return [*found, (_STATE_SHAPE, transposed)] if transposed is not None else [*found, *self._state_shapes()]
+        return [*wrong, (_STATE_SHAPE, transposed)] if transposed is not None else [*wrong, *self._state_shapes()]
 
     # ------------------------------------------------------------ what can be read off
 

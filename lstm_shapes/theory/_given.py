@@ -130,8 +130,8 @@ class Given:
     def precision(self) -> str:
         """The name of the dtype asked for, else that of the layer's weights, else torch's default."""
         weights = self.layer.parameters() if self.dtype is None and self.module is not None else ()
-        found = next((weight.dtype for weight in weights), "float32") if self.dtype is None else self.dtype
-        return dtype_name(found)
+        dtype = next((weight.dtype for weight in weights), "float32") if self.dtype is None else self.dtype
+        return dtype_name(dtype)
 
     @property
     def training(self) -> bool:
@@ -169,16 +169,16 @@ layer: the name of the recurrent layer in a model that has several, such as "enc
 
 def _documented(text: str, taken: set[str]) -> str:
     """A docstring whose `Args:` defines every argument that is taken: its own entries, and those of the table."""
-    found = re.search(r"( *)Args:.*\n((?:\1 .*\n)*)", text)
-    if found is None:
+    match = re.search(r"( *)Args:.*\n((?:\1 .*\n)*)", text)
+    if match is None:
         return text
-    own = found[2].splitlines()
+    own = match[2].splitlines()
     said = {name for line in own for name in line.strip().partition(":")[0].split(", ")}
-    words = {line.partition(":")[0].split(", ")[0]: f"{found[1]}    {line}" for line in _ARGUMENTS}
+    words = {line.partition(":")[0].split(", ")[0]: f"{match[1]}    {line}" for line in _ARGUMENTS}
     entries = [line for word, line in words.items() if word in taken - said]
     last = entries[-1:] if "layer" not in said else []
-    every = "\n".join([f"{found[1]}Args:", *entries[: len(entries) - len(last)], *own, *last])
-    return f"{text[: found.start()]}{every}\n{text[found.end() :]}"
+    every = "\n".join([f"{match[1]}Args:", *entries[: len(entries) - len(last)], *own, *last])
+    return f"{text[: match.start()]}{every}\n{text[match.end() :]}"
 
 
 def takes(

@@ -66,9 +66,9 @@ class Term:
         >>> print(Term.of("bias", "4·2D", {"D": ("D", 256)}))
         bias: 4·2D = 4·2·256 = 2,048
         """
-        formula = re.sub("[A-Za-z]", lambda found: symbols[found[0]][0], template)
+        formula = re.sub("[A-Za-z]", lambda match: symbols[match[0]][0], template)
         apart = re.sub(r"(?<=\d)(?=[A-Z])", "·", template)
-        substituted = re.sub("[A-Za-z]", lambda found: str(symbols[found[0]][1]), apart)
+        substituted = re.sub("[A-Za-z]", lambda match: str(symbols[match[0]][1]), apart)
         value = value_of(_tree(apart), {letter: size for letter, (_, size) in symbols.items()})
         assert value is not None  # every letter has a size
         return cls(name, formula, substituted, value)

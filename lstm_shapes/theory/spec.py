@@ -621,15 +621,19 @@ def only_layer(source: Source, at: str, call: str) -> tuple[str, Spec]:
         kinds = "a torch LSTM, GRU, RNN or …Cell, a model that holds one, or a state_dict"
         raise SpecError("the source" if at == "" else "what is picked from", kinds, source, hint)
     if isinstance(source, Mapping):
-        what, found = "state_dict", find_layers(source)
+        what, candidates = "state_dict", find_layers(source)
     else:
         layers = ((str(name), _live(module)) for name, module in source.named_modules())
-        what, found = "model", tuple(Found(name, (), spec) for name, spec in layers if spec is not None)
+        what, candidates = "model", tuple(Found(name, (), spec) for name, spec in layers if spec is not None)
     name = at.removesuffix(".")
     chosen = (
-        [layer for layer in found if layer.prefix == name]
-        or [layer for layer in found if ".".join(dropwhile(WRAPPED_BY.__contains__, layer.prefix.split("."))) == name]
-        or (list(found) if not name else [])
+        [layer for layer in candidates if layer.prefix == name]
+        or [
+            layer
+            for layer in candidates
+            if ".".join(dropwhile(WRAPPED_BY.__contains__, layer.prefix.split("."))) == name
+        ]
+        or (list(candidates) if not name else [])
     )
     if len(chosen) == 1:
         (layer,) = chosen
@@ -637,9 +641,9 @@ def only_layer(source: Source, at: str, call: str) -> tuple[str, Spec]:
             assert layer.problem is not None  # a Found has one or the other
             raise layer.problem
         return layer.prefix, layer.spec
-    sound = [printable(layer.prefix) for layer in found if layer.spec is not None]
+    sound = [printable(layer.prefix) for layer in candidates if layer.spec is not None]
     if not sound:
-        problem = next((f"Nearest: {layer.problem}" for layer in found if layer.problem is not None), "")
+        problem = next((f"Nearest: {layer.problem}" for layer in candidates if layer.problem is not None), "")
         raise SpecError(f"the {what}", "one that holds a recurrent layer", type(source).__name__, problem)
     calls, shown = call.format(what, sound[0]), ", ".join(map(repr, sound[:8])) + (", …" if len(sound) > 8 else "")
     if not name:

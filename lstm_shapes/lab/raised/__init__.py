@@ -27,13 +27,13 @@ def explained(raised: Raised) -> Reason:
     looks = (layers.configuration, layers.kept_graph, packing, layers.contract, layers.output_kind, function, refused)
     for look in looks:
         try:
-            found = look(raised)
+            reason = look(raised)
         except Exception:  # a program of an unforeseen kind keeps its own message
             if strict:
                 raise
             continue
-        if found is not None:
-            return found
+        if reason is not None:
+            return reason
     return Reason("LS113", f"the program raises {_first(raised)}", "no tensor was at hand at this line")
 
 
@@ -61,7 +61,7 @@ def _first(raised: Raised) -> str:
 
 def _tensors(raised: Raised) -> dict[str, Tensor]:
     """The tensors that the failing line handled, by name: what it passed on, what its expression names."""
-    spelling, found = raised.spelling, dict[str, Tensor]()
+    spelling, tensors = raised.spelling, dict[str, Tensor]()
     named = list(spelling.mentioned())
     if spelling.frame is None or spelling.beyond:
         named += [(f"argument {k}", v) for k, v in enumerate(raised.module.args)] if raised.module is not None else []
@@ -70,6 +70,6 @@ def _tensors(raised: Raised) -> dict[str, Tensor]:
     for name, value in named:
         nested = isinstance(value, (tuple, list)) and not isinstance(value, Size)
         for word, one in [(f"{name}[{k}]", one) for k, one in enumerate(value)] if nested else [(name, value)]:
-            if isinstance(one, Tensor) and not any(one is other for other in found.values()) and len(found) < 6:
-                found[spelling.text(one) or word] = one
-    return found
+            if isinstance(one, Tensor) and not any(one is other for other in tensors.values()) and len(tensors) < 6:
+                tensors[spelling.text(one) or word] = one
+    return tensors

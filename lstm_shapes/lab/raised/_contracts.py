@@ -295,11 +295,11 @@ class Contract:
     @cached_property
     def sizes(self) -> dict[str, Any]:
         """The size that each letter must have: that of weights, else the first operand's."""
-        found: dict[str, Any] = {}
+        by_letter: dict[str, Any] = {}
         for one in sorted(self.first, key=lambda one: not one.fixed):
             for letter, size in zip(one.spread(len(one.sizes), False) or (), one.sizes, strict=False):
-                found.setdefault(letter, size)
-        return found
+                by_letter.setdefault(letter, size)
+        return by_letter
 
     def outside(self) -> tuple[Operand, int, int, int] | None:
         """An operand whose numbers are no places: (it, the least, the largest, the number of places)."""

@@ -220,7 +220,7 @@ def _returned(raised: Raised, value: Any) -> tuple[LayerCall, str] | None:
     made = raised.output_of(raised.value(first.data if isinstance(first, PackedSequence) else first))
     if made is None and isinstance(first, (Tensor, PackedSequence)) and isinstance(second, tuple):
         # Y of one sequence lost its batch axis on the way out.
-        made = next((found for one in tensors_of(second) if (found := raised.output_of(raised.value(one)))), None)
+        made = next((output for one in tensors_of(second) if (output := raised.output_of(raised.value(one)))), None)
     return (made[0], "Y") if made is not None and not isinstance(second, Tensor) else made
 
 
@@ -284,10 +284,10 @@ def _pack(raised: Raised, given: dict[str, Any]) -> Reason:
     if chosen and unsorted and len(chosen[-1].inputs[0].shape) > 1:
         x = chosen[-1].inputs[0].tensor  # its rows are sorted, and some may be cut off, by then
     call = raised.called_with(PACK, packed, (x, lengths, bool(given.get("batch_first")), not unsorted))
-    found, fixes = refused(raised, call), list[Try]()
-    if found.code == "LS107":
-        return found
-    measured, words = found.measured, (raised.spelling.text(x) or "x", raised.spelling.text(lengths) or "lengths")
+    reason, fixes = refused(raised, call), list[Try]()
+    if reason.code == "LS107":
+        return reason
+    measured, words = reason.measured, (raised.spelling.text(x) or "x", raised.spelling.text(lengths) or "lengths")
     counts = list(lengths) if isinstance(lengths, (list, tuple)) else []
     if isinstance(lengths, Tensor):
         if lengths.dim() != 1 or lengths.device.type != "cpu":
@@ -298,7 +298,7 @@ def _pack(raised: Raised, given: dict[str, Any]) -> Reason:
             counts = lengths.tolist()
     if isinstance(x, Tensor) and x.dim() > 1 and counts:
         measured, fixes = _counts(raised, call, counts, *words)
-    return replace(found, title=f"{PACK} refuses its lengths", measured=measured, fixes=[*fixes, *found.fixes])
+    return replace(reason, title=f"{PACK} refuses its lengths", measured=measured, fixes=[*fixes, *reason.fixes])
 
 
 def packed(x: Tensor, lengths: Any, batch_first: bool, enforce_sorted: bool) -> PackedSequence:

@@ -134,9 +134,9 @@ class Spelling:
         if self._at is None:
             return None
         if _POSITIONS is None:
-            found = covering(self.where, ast.Call, ast.BinOp)
-            found = [node for node in found if node.lineno == self._at.tb_lineno or len(found) == 1]
-            return found[0] if len(found) == 1 else None
+            calls = covering(self.where, ast.Call, ast.BinOp)
+            calls = [node for node in calls if node.lineno == self._at.tb_lineno or len(calls) == 1]
+            return calls[0] if len(calls) == 1 else None
         code = self._at.tb_frame.f_code
         place = list(_POSITIONS(code))[self._at.tb_lasti // 2]
         fields = ("lineno", "end_lineno", "col_offset", "end_col_offset")
@@ -208,8 +208,8 @@ class Spelling:
 
     def text(self, given: Any) -> str:
         """What the line, or a variable of its function, calls an object; "" where neither names it."""
-        found = self._texts.get(id(given), "")
-        return found or next((name for name, value in self.variables() if value is given), "")
+        text = self._texts.get(id(given), "")
+        return text or next((name for name, value in self.variables() if value is given), "")
 
     def variables(self) -> Iterator[tuple[str, Any]]:
         """The variables of the user's function, and the items of its tuples."""
@@ -314,13 +314,13 @@ class Raised:
     @cached_property
     def entered(self) -> list[Entered]:
         """The modules on the traceback, outermost first."""
-        found: list[Entered] = []
+        modules: list[Entered] = []
         for depth, (frame, _) in enumerate(walk_tb(self.error.__traceback__)):
             entered = _entered(frame, depth)
-            again = entered is not None and found and entered.module is found[-1].module
+            again = entered is not None and modules and entered.module is modules[-1].module
             if entered is not None and not (again and frame.f_code.co_name == "forward"):
-                found.append(entered)
-        return found
+                modules.append(entered)
+        return modules
 
     @property
     def module(self) -> Entered | None:

@@ -152,14 +152,14 @@ def rebuild(value: Any, change: Callable[[Any], Any], depth: int = 8) -> Any:
 
 def parts(value: Any) -> list[Any]:
     """Every tensor, packed sequence and list of whole numbers of a nested value."""
-    found: list[Any] = []
+    collected: list[Any] = []
 
     def note(part: Any) -> Any:
-        found.append(part)
+        collected.append(part)
         return part
 
     rebuild(value, note)
-    return found
+    return collected
 
 
 def mapped(value: Any, kind: type, change: Callable[[Any], Any], depth: int = 6, other: Any = None) -> Any:

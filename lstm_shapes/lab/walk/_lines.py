@@ -72,7 +72,7 @@ def statements_of(code: CodeType, names: dict[str, Any]) -> dict[int, Statement]
 def _read(text: str) -> dict[int, Statement]:
     claims, starts = claims_in(text)
     bare = [line[: starts.get(number)] for number, line in enumerate(text.split("\n"), 1)]
-    found: dict[int, Statement] = {}
+    by_line: dict[int, Statement] = {}
 
     def visit(node: ast.AST, loops: tuple[int, ...]) -> None:
         if isinstance(node, _DEFINITIONS):
@@ -97,12 +97,12 @@ def _read(text: str) -> dict[int, Statement]:
                 tuple(spoken),
             )
             # A statement inside another's lines (a one-line if) is the smaller one, and met later.
-            found.update(dict.fromkeys(lines, statement))
+            by_line.update(dict.fromkeys(lines, statement))
         for child in ast.iter_child_nodes(node):
             visit(child, loops)
 
     visit(tree_of(text), ())
-    return found
+    return by_line
 
 
 def _targets(node: Any) -> list[str]:

@@ -59,12 +59,12 @@ class Verdict:
 
 def claims_in(text: str) -> tuple[dict[int, list[Claim]], dict[int, int]]:
     """The claims in the comments of a source text by the line that they speak of, and where comments begin by line."""
-    found: dict[int, list[Claim]] = {}
+    by_line: dict[int, list[Claim]] = {}
     starts: dict[int, int] = {}
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(text).readline)) if "#" in text else []
     except (tokenize.TokenError, SyntaxError):
-        return found, starts
+        return by_line, starts
     waiting: list[Claim] = []
     for token in tokens:
         line = token.start[0]
@@ -75,15 +75,15 @@ def claims_in(text: str) -> tuple[dict[int, list[Claim]], dict[int, int]]:
             if own:
                 waiting += claims
             else:
-                found.setdefault(line, []).extend(claims)
+                by_line.setdefault(line, []).extend(claims)
         elif token.type == tokenize.NL and not token.line.strip():
             waiting = [claim for claim in waiting if claim.subject]  # a blank line parts what stands above from below
         elif token.type not in (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT) and waiting:
             # Of several shapes above one line, those before the last are of what goes into it.
             last = next((claim.text for claim in reversed(waiting) if not claim.subject), "")
-            found.setdefault(line, []).extend(one for one in waiting if one.subject or one.text == last)
+            by_line.setdefault(line, []).extend(one for one in waiting if one.subject or one.text == last)
             waiting = []
-    return found, starts
+    return by_line, starts
 
 
 def read(comment: str, above: bool = False) -> list[Claim]:
@@ -96,7 +96,7 @@ def read(comment: str, above: bool = False) -> list[Claim]:
     """
     text = comment.lstrip("#").strip()
     arrows = [match.start() for match in _ARROW.finditer(text)]
-    found: list[Claim] = []
+    every: list[Claim] = []
     begin = 0
     for match in _GROUP.finditer(text):
         before, begin = text[begin : match.start()], match.end()
@@ -110,13 +110,13 @@ def read(comment: str, above: bool = False) -> list[Claim]:
         if nameless and whose.lower() in _WORDS and not re.search(r"[:=]\s*$", before):
             whose = ""
         if whose or (nameless and not given):
-            found.append(Claim(text, dims, whose, given, above=above))
-    unnamed = [one for one in found if not one.subject]
+            every.append(Claim(text, dims, whose, given, above=above))
+    unnamed = [one for one in every if not one.subject]
     if unnamed and re.search(r"[\])]\s*[*/@+]\s*[\[(]", text[arrows[-1] if arrows else 0 :]):
-        return [one for one in found if one.subject]
+        return [one for one in every if one.subject]
     of = len(unnamed)
     return [
-        one if one.subject else Claim(one.text, one.dims, "", False, unnamed.index(one), of, above) for one in found
+        one if one.subject else Claim(one.text, one.dims, "", False, unnamed.index(one), of, above) for one in every
     ]
 
 
