@@ -74,21 +74,18 @@ def lengths_of(lab: Experiments) -> Lengths | str:
 
 
 def _timed(lab: Experiments, longest: int, packed: Value | None = None) -> tuple[Slot, int] | None:
-    """An input with a batch axis and a time axis that is long enough: what is packed is made of it, where something is;
-    better one just so long; else the first."""
+    """The first input with a batch axis and a time axis that is long enough; of what is packed one that it is made of,
+    if there is one."""
     way = set[int]() if packed is None else lab.baseline.ancestors(packed)
     packs = {value.origin for value in lab.baseline.inputs if value.index in way}
-    found: tuple[Slot, int] | None = None
-    best = (2, 2)
-    for slot in lab.inputs.slots:
+    for slot in sorted(lab.inputs.slots, key=lambda slot: f"input {slot.index}" not in packs):
         if isinstance(slot.value, Tensor) and slot.batch is not None and whole_numbers(slot.value) is None:
             shape = slot.tensor.shape
             axes = [axis for axis, size in enumerate(shape) if axis != slot.batch and size >= longest]
             axes.sort(key=lambda axis: (axis != slot.time, shape[axis] != longest))
-            rank = (f"input {slot.index}" not in packs, shape[axes[0]] != longest) if axes else best
-            if rank < best:
-                found, best = (slot, axes[0]), rank
-    return found
+            if axes:
+                return slot, axes[0]
+    return None
 
 
 def _counted(lab: Experiments, pads: set[int]) -> Lengths | None:

@@ -65,6 +65,19 @@ def test_lengths_are_those_of_what_is_packed() -> None:
     assert said(report) == "padding (the lengths that are packed with)"
 
 
+def test_lengths_are_not_those_of_features_that_are_as_many() -> None:
+    """Rows that are all padded to more steps than the longest has, beside features of its number, are cut in time."""
+    rnn, fc = nn.GRU(Q, D, batch_first=True), nn.Linear(7, D)
+
+    def model(x: Tensor, features: Tensor) -> Tensor:
+        last: Tensor = rnn(x)[0][torch.arange(len(x)), LENGTHS - 1]
+        return last + fc(features)
+
+    report = check(model, torch.randn(len(LENGTHS), 9, Q), torch.randn(len(LENGTHS), 7), lengths=LENGTHS)
+    assert report.ok, str(report)
+    assert said(report) == "padding (lengths)"
+
+
 def test_lengths_that_padding_idx_shows() -> None:
     """Ids that an Embedding holds for padding are counted."""
     model = nn.Sequential(nn.Embedding(V, Q, padding_idx=0), nn.Linear(Q, 3))
