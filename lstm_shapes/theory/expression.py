@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from inspect import signature
+from itertools import takewhile
 from types import EllipsisType
 from typing import Any, NoReturn
 
@@ -27,7 +28,7 @@ GRAMMAR = """\
 claim   tensor == tensor, torch.equal(tensor, tensor) | tensor.shape == tensor.shape | tensor.size(i) == i
         tensor.any() | not claim
 tensor  X Y h0 c0 hn cn | tensor[index, …] | tensor + tensor | (tensor)
-        torch.cat([tensor, …], dim=i) torch.stack([tensor, …], dim=i)
+        torch.cat([tensor, …], dim=i) torch.stack([tensor, …], dim=i) cat(tensor, …, i)
         tensor.sum(dim, keepdim=True) .mean(dim, keepdim=True) .squeeze(dim) .unsqueeze(i) .flip(i, …)
         tensor.transpose(i, j) .permute(i, …) .view(i, …) .reshape(i, …) .flatten(i, j)
 dim     i | (i, …) | None or left out for every axis
@@ -186,6 +187,9 @@ class _Reader:
                 raise ValueError
         given = [self._argument(one, depth) for one in node.args]
         named = {str(word.arg): self._argument(word.value, depth) for word in node.keywords}
+        if isinstance(node.func, ast.Name):  # cat(a, b, -1) is short for torch.cat([a, b], -1)
+            listed = list(takewhile(lambda one: isinstance(one, Step), given))
+            given = [tuple(listed), *given[len(listed) :]] if listed else given
         try:
             signature(operation).bind(*operands, *given, **named)
         except TypeError:

@@ -302,6 +302,24 @@ def test_expression_is_kept_as_python_writes_it() -> None:
     assert read(" (Y[ :,-1 ])\n", Spec(3, D, K), Call(N, L)).expression == "Y[:, -1]"
 
 
+@pytest.mark.parametrize(
+    ("short", "whole"),
+    [
+        ("cat(hn[-2], hn[-1], -1)", "torch.cat([hn[-2], hn[-1]], -1)"),
+        ("cat(hn[-2], hn[-1], dim=1)", "torch.cat([hn[-2], hn[-1]], dim=1)"),
+        ("stack(hn[0], hn[1])", "torch.stack([hn[0], hn[1]])"),
+    ],
+)
+def test_what_is_joined_may_be_written_without_brackets(short: str, whole: str) -> None:
+    """Without `torch.`, for torch itself wants a list."""
+    made = run(3, 5, 2, N=2, L=4)
+    assert Expression.of(f"{short} == {whole}").holds(made.prediction)
+    assert Expression.of(short).axes(made.prediction) == Expression.of(whole).axes(made.prediction)
+    assert Expression.of(f"{short} == {whole}").value(made)
+    with pytest.raises(ShapeError, match="of this grammar"):
+        Expression.of(f"torch.{short}").axes(made.prediction)
+
+
 def test_a_cells_state_is_its_only_output() -> None:
     """LSTMCell has no Y; its hn is (N, D)."""
     spec = Spec(3, D, cell="LSTMCell")
