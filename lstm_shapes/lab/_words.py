@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ast
 import functools
+import inspect
 import linecache
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lstm_shapes.lab.trace import KERNELS, Call, LayerCall, Value, Where
 from lstm_shapes.lab.trace._families import names_in
@@ -108,6 +109,14 @@ def chained(text: str, suffix: str) -> str:
     node = body[0].value if len(body) == 1 and isinstance(body[0], ast.Expr) else None
     simple = node is None or isinstance(node, (ast.Name, ast.Attribute, ast.Call, ast.Subscript))
     return f"{text}{suffix}" if simple else f"({text}){suffix}"
+
+
+def signature_of(model: Callable[..., Any]) -> inspect.Signature:
+    """What a call takes, nothing where Python cannot say it."""
+    try:
+        return inspect.signature(model.forward if isinstance(model, nn.Module) else model)
+    except (TypeError, ValueError):
+        return inspect.Signature()
 
 
 # ---------------------------------------------------------------------- a recorded call

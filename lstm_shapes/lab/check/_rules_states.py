@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -11,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lstm_shapes.lab._words import layer_names, loop_line, symbol, value_name
+from lstm_shapes.lab._words import layer_names, loop_line, signature_of, symbol, value_name
 from lstm_shapes.lab.trace import CELLS, KERNELS, LEAVES_TORCH, Call, LayerCall, Value, Where, leaves
 from lstm_shapes.lab.trace._families import PRODUCTS, names_in
 from lstm_shapes.lab.trace._record import source_line
@@ -124,9 +123,8 @@ def unread_of(lab: Experiments) -> Unread | None:
     steps = _loop(lab) or _first_only(lab)
     if steps is not None or not trace.results or trace.unseen or not any(v.index in results for v in trace.inputs):
         return steps
-    try:
-        signature = inspect.signature(lab.model.forward if isinstance(lab.model, nn.Module) else lab.model)
-    except (TypeError, ValueError):
+    signature = signature_of(lab.model)
+    if not signature.parameters:
         return None
     rest = iter(trace.inputs)
     for name, given in signature.bind_partial(*lab.inputs.args, **lab.inputs.kwargs).arguments.items():

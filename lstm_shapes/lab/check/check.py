@@ -10,11 +10,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.errors import SpecError, in_one_sentence
 from lstm_shapes.lab._alone import alone
+from lstm_shapes.lab._words import signature_of
 from lstm_shapes.lab.trace import tensors_of
 
 # Importing a module of rules registers them; the order of a report is that of its levels.
@@ -85,7 +85,7 @@ def _understood(
         raise SpecError("model", "a module, or a function of tensors", type(model))
     if batch_dim is not None and (not isinstance(batch_dim, int) or batch_dim < 0):
         raise SpecError("batch_dim", "the batch axis, counted from 0, or None where there is none", batch_dim)
-    parameters = _parameters(model)
+    parameters = signature_of(model).parameters
     if lengths is not None and whole_numbers(lengths) is None and "lengths" not in parameters:
         raise SpecError("lengths", "whole numbers, the steps of each sample", lengths)
     missing = [name for name, one in parameters.items() if one.default is one.empty and one.kind not in _MANY]
@@ -108,19 +108,11 @@ def _understood(
 _MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def _parameters(model: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """What a call takes, nothing where Python cannot say it."""
-    try:
-        return dict(inspect.signature(model.forward if isinstance(model, nn.Module) else model).parameters)
-    except (TypeError, ValueError):
-        return {}
-
-
 def _passed_on(
     model: Callable[..., Any], inputs: tuple[Any, ...], kwargs: dict[str, Any], told: dict[str, Any]
 ) -> dict[str, Any]:
     """What check is told is the model's too, where forward has a parameter of that name that is not given already."""
-    parameters = _parameters(model)
+    parameters = signature_of(model).parameters
     by_place = [name for name, one in parameters.items() if one.kind not in (*_MANY, one.KEYWORD_ONLY)]
     free = set(parameters) - set(by_place[: len(inputs)])
     return {name: value for name, value in told.items() if value is not None and name in free} | kwargs

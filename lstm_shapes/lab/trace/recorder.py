@@ -497,7 +497,6 @@ class Bounded(Recorder):
 
     # ------------------------------------------------------------------ what is recorded
     def function(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Called in the place of every torch function."""
         if self.paused or self._stepping or is_traced():
             return func(*args, **kwargs)
         return super().function(func, types, args, kwargs)
@@ -516,7 +515,6 @@ class Bounded(Recorder):
         self._targets = ()
 
     def value(self, tensor: Tensor, maker: Call | None = None, origin: str = "") -> Value:
-        """The value that a tensor holds now."""
         count = len(self.trace.values)
         made = super().value(tensor, maker, origin)
         if len(self.trace.values) > count:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from inspect import Parameter
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab._alone import alone
 from lstm_shapes.lab._axis_names import AxisNames
 from lstm_shapes.lab._private import compiled_from
+from lstm_shapes.lab._words import signature_of
 from lstm_shapes.lab.tensors import AnnotatedTensor, axes_of, called
 from lstm_shapes.lab.trace import CELLS, LayerCall, Snapshot, Value, layer_calls, theirs
 from lstm_shapes.language import language, say, speaking
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from lstm_shapes.lab.check.report import Report
 
 __all__ = ["Made", "Step", "Walk", "walk"]
+
+_BY_PLACE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -132,7 +135,8 @@ def walk(
     elif isinstance(model, torch.jit.ScriptModule | torch.jit.ScriptFunction):
         notes.append(say("scripted"))
     said = _said(inputs, axes, batch_dim)
-    words = [*_parameters(model), *(f"input {at}" for at in range(len(inputs)))][: len(inputs)]
+    named = [one.name for one in signature_of(model).parameters.values() if one.kind in _BY_PLACE]
+    words = [*named, *(f"input {at}" for at in range(len(inputs)))][: len(inputs)]
     given: dict[int, Axes] = {}
     handed: list[Row] = []
 
@@ -212,14 +216,6 @@ def _said(inputs: Sequence[Any], axes: str | Sequence[str | None] | None, batch_
         Axes.of(names, tuple(value.shape)) if names is not None and isinstance(value, Tensor) else None
         for value, names in zip(inputs, [*given, *[None] * len(inputs)], strict=False)
     ]
-
-
-def _parameters(model: Any) -> list[str]:
-    try:
-        parameters = inspect.signature(getattr(model, "forward", model)).parameters.values()
-    except (TypeError, ValueError):
-        return []
-    return [one.name for one in parameters if one.kind.name in ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")]
 
 
 @contextmanager
