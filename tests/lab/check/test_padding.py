@@ -69,9 +69,9 @@ def test_lengths_are_not_those_of_features_that_are_as_many() -> None:
     """Rows that are all padded to more steps than the longest has, beside features of its number, are cut in time."""
     rnn, fc = nn.GRU(Q, D, batch_first=True), nn.Linear(7, D)
 
-    def model(x: Tensor, features: Tensor) -> Tensor:
-        last: Tensor = rnn(x)[0][torch.arange(len(x)), LENGTHS - 1]
-        return last + fc(features)
+    def model(x: Tensor, features: Tensor, lengths: Tensor) -> Tensor:
+        out: Tensor = rnn(x)[0][torch.arange(len(x)), lengths - 1] + fc(features)
+        return out
 
     report = check(model, torch.randn(len(LENGTHS), 9, Q), torch.randn(len(LENGTHS), 7), lengths=LENGTHS)
     assert report.ok, str(report)
