@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from lstm_shapes.lab.gates.trace import GateTrace
 
 
+_MOST_PRODUCTS = 40_000_000
+_NAMES = {"bidirectional": "topic directions", "batch_first": "topic layout"}
+# Controls that a page can do without, and how an error begins that is about them.
+_SPARED = {"lengths": "lengths", "proj_size": "P ("}
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Pieces of HTML, and what they were made from.
@@ -93,9 +99,6 @@ def too_large(explanation: Explanation) -> str:
     return _alert(say("too large for steps", **sizes))
 
 
-_MOST_PRODUCTS = 40_000_000
-
-
 def _alert(*sentences: str) -> str:
     """Sentences as HTML; a grammar, which comes in lines, is folded."""
     folded = f"<details><summary>{say('what can be written')}</summary><pre>{{}}</pre></details>"
@@ -105,11 +108,6 @@ def _alert(*sentences: str) -> str:
         lang = ' lang="en"' if english else ""
         parts.append(f"<p{lang}>{escape(first)}</p>{folded.format(escape(more)) if more else ''}")
     return "".join(parts)
-
-
-_NAMES = {"bidirectional": "topic directions", "batch_first": "topic layout"}
-# Controls that a page can do without, and how an error begins that is about them.
-_SPARED = {"lengths": "lengths", "proj_size": "P ("}
 
 
 def _explained(wanted: Mapping[str, Any]) -> tuple[Explanation | None, tuple[str, ...], tuple[str, ...]]:
