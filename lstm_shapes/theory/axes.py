@@ -515,7 +515,8 @@ def _atoms_of(word: str, size: int | None, known: dict[str, int]) -> tuple[Atom,
     names = [name.strip() for name in word.replace("*", "·").split("·")]
     for name in names:
         if name not in (UNKNOWN, NEW) and not name.isidentifier():
-            raise SpecError("an axis name", "a word such as N or K·R, or ? or 1", got=word)
+            hint = 'Names stand apart by blanks: "N L Q"' if "," in word else ""
+            raise SpecError("an axis name", "a word such as N or K·R, or ? or 1", word, hint)
     sizes = {name: 1 if name == NEW else known.get(name) for name in names}
     missing = [name for name, given in sizes.items() if given is None]
     if size is None:

@@ -69,6 +69,7 @@ def test_axes_of_names_and_sizes(
         ("N L", None, {"N": 2}, ShapeError, "given a size for L. pass L=…"),
         ("K·R", (7,), {"R": 2}, ShapeError, r"axis K·R must be K=… · R=2, got 7"),
         ("N+", (7,), {}, SpecError, "a word such as N or K·R"),
+        ("N, L", (7, 5), {}, SpecError, r"got 'N,'. Names stand apart by blanks: \"N L Q\""),
         ("N", (True,), {}, SpecError, "size of axis 0 must be a whole number of at least 0, got True"),
         ("N", (2.0,), {}, SpecError, "got 2.0"),
         ("N", None, {"N": -1}, SpecError, "N must be a whole number of at least 0, got -1"),
