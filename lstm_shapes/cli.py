@@ -1,7 +1,8 @@
 """Predict, prove and debug the tensor shapes of PyTorch's recurrent layers.
 
-Without a command: the lesson's LSTM, `explain 28 256 3 --batch 2 --steps 20`. Every command takes --lang ko for Korean;
-errors, help and what check finds are in English in either language.
+Without a command: the lesson's LSTM, `explain 28 256 3 --batch 2 --steps 20`.
+Every command takes --lang ko for Korean; errors, help and what check finds are
+in English in either language.
 """
 
 from __future__ import annotations
