@@ -94,7 +94,8 @@ def walk_view(walk: Walk) -> Page:
         said = [f"{type(walk.error).__name__}: {walk.error}"]
         if walk.report is not None:
             for one in walk.report.findings[:3]:
-                said.append(f"{one.code} {one.title}: {one.detail}{f'; fix: {one.fix}' if one.fix else ''}")
+                measured = f"{one.code} {one.title}: {one.detail}"
+                said.append(f"{measured.rstrip('.?! ')}; fix: {one.fix}" if one.fix else measured)
         blocks.append(Lines(say("the program stopped"), tuple(said)))
     return Page(say("walk", model=walk.model), _walk_said(walk), tuple(blocks))
 

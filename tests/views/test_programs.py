@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -164,6 +166,15 @@ def test_where_a_program_stopped_and_why() -> None:
     assert "LS111" in text
     assert "; fix: " in text
     assert "fix:" not in as_text(walk(Broken(), torch.randn(3, 5, 4), axis="N L Q"), width=80)
+
+
+def test_a_fix_stands_behind_a_sentence_without_its_mark() -> None:
+    """As behind `was it cut?`, and behind a message of torch that ends in a full stop."""
+    stopped = walk(Broken(), torch.randn(3, 5, 4))
+    assert stopped.report is not None
+    for mark in ".?":
+        found = replace(stopped.report.findings[0], detail=f"was it cut{mark}")
+        assert "was it cut; fix: " in as_text(replace(stopped, report=Report((found,))), width=400)
 
 
 def test_notes_html_and_plain_data() -> None:
