@@ -9,12 +9,13 @@ import ast
 import functools
 import inspect
 import linecache
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lstm_shapes.errors import SpecError, nearest
 from lstm_shapes.lab.trace import KERNELS, Call, LayerCall, Value, Where
 from lstm_shapes.lab.trace._families import names_in
 
@@ -117,6 +118,22 @@ def signature_of(model: Callable[..., Any]) -> inspect.Signature:
         return inspect.signature(model.forward if isinstance(model, nn.Module) else model)
     except (TypeError, ValueError):
         return inspect.Signature()
+
+
+def refuse_call(function: Callable[..., Any], model: Callable[..., Any], inputs: Sequence[Any], words: Any) -> None:
+    """A SpecError for a call of a model that gives it nothing, or that misspells an option of check or walk."""
+    parameters, name = signature_of(model).parameters, function.__name__
+    kinds = inspect.Parameter
+    many = [one.kind for one in parameters.values() if one.kind in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)]
+    missing = [word for word, one in parameters.items() if one.default is one.empty and one.kind not in many]
+    if missing and not inputs and not words:
+        raise SpecError("inputs", f"what the model is called with: {', '.join(missing)}", None, f"{name}(model, x)")
+    options = [word for word, one in inspect.signature(function).parameters.items() if one.kind is one.KEYWORD_ONLY]
+    for word in words:
+        taken = word in parameters or kinds.VAR_KEYWORD in many or not parameters
+        if not taken and (meant := nearest(word, options)):
+            rule = f"one that {name} or the model's forward has"
+            raise SpecError("a keyword", rule, word, f"Did you mean {meant}?")
 
 
 # ---------------------------------------------------------------------- a recorded call

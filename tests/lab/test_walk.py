@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lstm_shapes.errors import ShapeError
+from lstm_shapes.errors import ShapeError, SpecError
 from lstm_shapes.lab.tensors import AnnotatedTensor, annotate, called
 from lstm_shapes.lab.walk import Step, Walk, named_weights, walk
 from lstm_shapes.lab.walk._lines import LineRecorder, statements_of
@@ -731,3 +731,13 @@ def test_an_input_has_no_two_axes_of_one_name() -> None:
     """A weight sums over the steps too, which makes them no features: what the cell reads is Q, and the other waits."""
     found = walk(StepsWeighed(), torch.randn(4, 9, 6))
     assert [made.text for made in found.inputs] == ["(N=4, ?=9, Q=6)"]
+
+
+def test_a_call_that_is_none_is_refused_in_the_words_of_walk() -> None:
+    """Nothing for the model, and an option that is misspelt; a word like no option is torch's to refuse."""
+    layer = nn.LSTM(4, 8)
+    with pytest.raises(SpecError, match=r"what the model is called with: input, got None\. walk\(model, x\)"):
+        walk(layer)
+    with pytest.raises(SpecError, match=r"one that walk or the model's forward has, got 'axis'\. Did you mean axes\?"):
+        walk(layer, torch.randn(5, 3, 4), axis="L N Q")
+    assert walk(layer, torch.randn(5, 3, 4), colour=1).error is not None

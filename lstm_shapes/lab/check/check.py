@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from lstm_shapes.errors import SpecError, in_one_sentence
 from lstm_shapes.lab._alone import alone
-from lstm_shapes.lab._words import signature_of
+from lstm_shapes.lab._words import refuse_call, signature_of
 from lstm_shapes.lab.trace import tensors_of
 
 # Importing a module of rules registers them; the order of a report is that of its levels.
@@ -88,9 +88,7 @@ def _understood(
     parameters = signature_of(model).parameters
     if lengths is not None and whole_numbers(lengths) is None and "lengths" not in parameters:
         raise SpecError("lengths", "whole numbers, the steps of each sample", lengths)
-    missing = [name for name, one in parameters.items() if one.default is one.empty and one.kind not in _MANY]
-    if missing and not inputs and not kwargs:
-        raise SpecError("inputs", f"what the model is called with: {', '.join(missing)}", None, "check(model, x)")
+    refuse_call(check, model, inputs, kwargs)
     names = [*parameters, *(f"input {k}" for k in range(len(parameters), len(inputs)))]
     given = [*zip(names, inputs, strict=False), *kwargs.items()]
     if any(isinstance(value, PackedSequence) or next(tensors_of(value), None) is not None for _, value in given):

@@ -20,7 +20,7 @@ from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab._alone import alone
 from lstm_shapes.lab._axis_names import AxisNames
 from lstm_shapes.lab._private import compiled_from
-from lstm_shapes.lab._words import signature_of
+from lstm_shapes.lab._words import refuse_call, signature_of
 from lstm_shapes.lab.tensors import AnnotatedTensor, axes_of, called
 from lstm_shapes.lab.trace import CELLS, LayerCall, Snapshot, Value, layer_calls, theirs
 from lstm_shapes.language import language, say, speaking
@@ -128,6 +128,7 @@ def walk(
     if lang is not None:
         with speaking(lang):
             return walk(model, *inputs, axes=axes, batch_dim=batch_dim, depth=depth, **kwargs)
+    refuse_call(walk, model, inputs, kwargs)
     notes = list[str]()
     if (compiled := compiled_from(model)) is not None:
         model = compiled

@@ -42,6 +42,8 @@ X = torch.randn(3, 5, 4)
         (Tagger(), (X,), {"batch_dim": -1}, r"batch_dim must be the batch axis, counted from 0"),
         (Tagger(), (X,), {"batch_dim": "N"}, r"batch_dim must be the batch axis.*got 'N'"),
         (Tagger(), (X,), {"lengths": torch.rand(3)}, r"lengths must be whole numbers"),
+        (Tagger(), (X,), {"batch_dims": 1}, r"a keyword must be one that check or .* has.*Did you mean batch_dim\?"),
+        (Tagger(), (X,), {"lenghts": [5, 4, 3]}, r"Did you mean lengths\?"),
     ],
 )
 def test_what_is_no_model_and_no_tensor(model: Any, inputs: Any, told: dict[str, Any], says: str) -> None:
@@ -51,6 +53,16 @@ def test_what_is_no_model_and_no_tensor(model: Any, inputs: Any, told: dict[str,
     assert "\n" not in str(caught.value)
     with pytest.raises(ls.LstmShapesError):
         ls.check(model, *inputs, **told)
+
+
+def test_a_word_of_the_models_own_is_no_misspelt_option() -> None:
+    """Also where it looks like one; and a word like none of them is explained as torch refuses it."""
+
+    def model(x: Tensor, batch_dims: int = 0, **more: Any) -> Tensor:
+        return x + batch_dims
+
+    assert check(model, X, batch_dims=1, lenghts=[1]).ok
+    assert check(Tagger(), X, colour=1).codes == ("LS113",)
 
 
 def test_what_is_given_beside_tensors_is_the_models_own() -> None:
