@@ -163,7 +163,7 @@ def wide(content: str, cls: str = "") -> float:
 
 
 def padded(text: str, width: int, side: str = "<") -> str:
-    """With blanks to so many columns of a terminal; `side` is `<`, `>` or `^` as in a format."""
+    """The text padded with blanks to `width` columns of a terminal; `side` is `<`, `>` or `^` as in a format."""
     return f"{text:{side}{max(0, width - cell_len(text) + len(text))}}"
 
 
@@ -212,7 +212,7 @@ def chosen(
 
 
 def _with_gaps(shown: set[int]) -> Iterator[int | None]:
-    """In order, None where more than one is missing: a gap of one is no shorter than what it stands for."""
+    """The numbers in order, None for a gap of two or more; a gap of one is filled, as its mark takes the same room."""
     before = -1
     for place in sorted(shown):
         if place - before == 2:

@@ -115,7 +115,7 @@ class _Svg:
         }
 
     def draw(self) -> float:
-        """From the top down, and where it ends."""
+        """Draw the cell; the height at which it ends comes back."""
         spec, canvas = self.spec, self.canvas
         ih_w, hh_w = (self._width(132, *names) for names in (("x", "weight_ih"), ("h", "weight_hh")))
         x_hh = LEFT + ih_w + PLUS
@@ -140,7 +140,7 @@ class _Svg:
         return y - 6
 
     def _width(self, least: float, *names: str) -> float:
-        """Of a box that has these shapes in it."""
+        """The width of a box that holds these shapes, at least `least`."""
         return max(least, *(12 + wide(self.shapes[name], "l-quiet") for name in names))
 
     def _source(self, x: float, width: float, name: str, shape: str, cls: str) -> None:

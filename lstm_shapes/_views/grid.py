@@ -300,7 +300,7 @@ class _Svg:
         self.right = self.real[-1][1] + self.cell_w + WIRE
 
     def draw(self, y: float) -> float:
-        """From a height down, and where it ends."""
+        """Draw the grid below the height y; the height at which it ends comes back."""
         grid, canvas, R = self.grid, self.canvas, self.spec.R
         above = not self.spec.kind.step  # whether something is above that arrows lead to
         if above:

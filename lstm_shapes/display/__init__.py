@@ -152,7 +152,7 @@ def as_document(value: Shown) -> str:
 
 
 def drawing(value: Drawn) -> Drawing:
-    """As `.svg`, and `.at(width)` in characters."""
+    """The picture of a value: `.svg`, and `.at(width)` in characters."""
     blocks = page_of(value).blocks
     from .page import Drawing
 
@@ -160,7 +160,7 @@ def drawing(value: Drawn) -> Drawing:
 
 
 def encodable(text: str) -> str:
-    """With question marks in the place of symbols that stdout cannot encode: printing a result never fails."""
+    """The text with question marks for symbols that stdout cannot encode, so that printing a result never fails."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "replace").decode(encoding)
 

@@ -132,14 +132,14 @@ class Page:
     lang: str = field(default_factory=language)
 
     def glossed(self) -> Page:
-        """With the English word behind each term of the field that it has for the first time, where it is in Korean."""
+        """The page; in Korean, each term of the field has its English word behind it where it comes first."""
         if self.lang == "en":
             return self
         title, subtitle, blocks = gloss(self.title), gloss(self.subtitle), tuple(map(_glossed, self.blocks))
         return replace(self, title=title, subtitle=subtitle, blocks=blocks, folded=tuple(map(_glossed, self.folded)))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """From top to bottom, on the columns there are."""
+        """The title, the subtitle and each block, laid out for the width of the console."""
         if self.title:
             yield Text(self.title, style="bold")
         if self.subtitle:

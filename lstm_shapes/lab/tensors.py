@@ -37,7 +37,7 @@ from lstm_shapes.theory.call import kind_of
 _set_data: object = Tensor.data.__set__  # type: ignore[attr-defined]
 
 strict = False
-"""For tests: a rule that fails or answers with another shape raises, instead of leaving a plain tensor."""
+"""Set by tests: a rule that fails or gives another shape than torch then raises, where a plain tensor came back."""
 
 _Index = SupportsIndex | slice | EllipsisType | Tensor | Sequence[int] | Sequence[bool] | None
 _Int = int  # by another name, for a tensor has methods called float and int
@@ -318,7 +318,7 @@ def _wrap(tensor: Tensor, axes: Axes) -> AnnotatedTensor:
 
 
 _VALUES = 6
-"""So many values are written out; of more, the first ones."""
+"""How many values a tensor shows; of a longer one, the first."""
 
 
 def _numbers(tensor: Tensor) -> str:

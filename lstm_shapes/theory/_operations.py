@@ -31,7 +31,7 @@ Source = tuple[int | None, range | Shape]
 ALL_ROWS, LAST_STEPS = "torch.arange(N)", "lengths - 1"
 
 _MOST = 10_000
-"""So many boxes may come of one, where a reshape cuts across axes; one more or less would do as well."""
+"""The most boxes that one is cut into by a reshape across axes; the exact number does not matter."""
 _KINDS = {"equal": "claim", "any": "claim", "not": "claim", "shape": "shape", "size": "number", "number": "number"}
 
 

@@ -182,7 +182,7 @@ class Score(Shown):
 
 
 def deal(level: int, rounds: int, seed: int | None) -> tuple[int, Iterator[Question]]:
-    """So many questions, and the seed that they come from: another one each time, unless one is given.
+    """The seed and `rounds` questions drawn from it; another seed each time, unless one is given.
 
     All topics of a level in turn, in random order, then all again; the same seed gives the same ones. No global chance
     is touched.
@@ -295,7 +295,7 @@ def _shape(
 
 
 def _which(topic: str, p: Prediction, chance: Random, key: str, options: str, claim: str) -> Question:
-    """Of which of these does the claim hold? One of those and up to four others; or of no options: does it hold?"""
+    """A choice: for which of up to five options does the claim hold, or, without options, does it hold at all?"""
     words = _words(p, chance)
     claim = claim.format_map(words | {"it": "{it}"})
     if whether := has(f"option {options}"):

@@ -116,7 +116,7 @@ class Origin:
 
 
 COPIES, DESCRIBED_COPIES = Origin(blank=True), Origin("copies", blank=True)
-"""Where an axis comes from that `expand` or `repeat` makes."""
+"""The origins of an axis that `expand` or `repeat` makes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,7 +268,7 @@ def _told(reads: Reads) -> list[str]:
 
 
 def _where(reads: Reads, parts: list[Part]) -> dict[str, str]:
-    """Of which layers, directions and rows, and at which steps: what goes into the gaps of `reads item`."""
+    """The layers, directions, rows and steps of some cells, in words, for the gaps of the sentence `reads item`."""
     spec, part, rows = reads.prediction.spec, parts[0], ""
     if not covers([part.rows], reads.prediction.call.N or 1):
         rows = say("only rows" if len(part.rows) > 1 else "only row", rows=_listed(part.rows))

@@ -270,7 +270,7 @@ class Spec:
 
 
 _DEFAULTS = {field.name: field.default for field in dataclasses.fields(Spec)[4:]}
-"""Of what a Spec has besides the lesson's four arguments."""
+"""The defaults of a Spec's fields after Q, D, K and batch_first."""
 
 _FIELDS = {"input_size": "Q", "hidden_size": "D", "num_layers": "K"}
 """torch's arguments that have another name here."""

@@ -133,7 +133,7 @@ def _first_to_mix(lab: Experiments) -> Blame | None:
 
 
 def _lies(samples: Samples, value: Value, call: Call) -> str:
-    """On which axis a tensor has the samples."""
+    """A sentence: on which axis a tensor has the samples."""
     layout = samples.layout(value)
     return f"{value_name(value, call)} {samples.shape(value)} has the samples on axis {layout.axis if layout else None}"
 

@@ -89,8 +89,8 @@ def _scale(*tensors: Tensor) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """Row-major element f of a tensor belongs to sample (f // inner) % N."""
+class SampleAxis:
+    """Where the samples lie in a tensor: its row-major element f belongs to sample (f // inner) % N."""
 
     axis: int
     N: int
@@ -166,7 +166,7 @@ class Track:
         """Whether samples meet or lie scrambled."""
         return len(self.touched) > 1 and not self.paired and (self.meeting or not self.axes)
 
-    def layout(self) -> Layout | None:
+    def layout(self) -> SampleAxis | None:
         """How the samples lie, None where they lie in no regular way."""
         touched = self.touched
         if not touched or self.mixed or not self.shape:
@@ -175,7 +175,7 @@ class Track:
             rows, left = divmod(self.shape[axis], self.N)
             for repeat in [d for d in range(1, rows + 1) if rows % d == 0] if not left else ():
                 if all((i // repeat) % self.N == s for s, sets in touched.items() for i in sets[axis]):
-                    return Layout(axis, self.N, repeat * prod(self.shape[axis + 1 :]), repeat)
+                    return SampleAxis(axis, self.N, repeat * prod(self.shape[axis + 1 :]), repeat)
         return None
 
     def in_place(self) -> bool:
@@ -221,7 +221,7 @@ def row(tensor: Tensor, axis: int, sample: int, N: int, *, neighbours: bool) -> 
     return torch.unflatten(tensor, axis, (steps, N)).select(axis + 1, sample)
 
 
-def cuts(layout: Layout, shape: Sequence[int]) -> bool:
+def cuts(layout: SampleAxis, shape: Sequence[int]) -> bool:
     """Whether a view to `shape` cuts across the samples.
 
     With `inner` elements to the right of the sample factor, each boundary B between axes of the new shape (the number

@@ -14,7 +14,7 @@ from lstm_shapes.lab.trace._families import SAME, VIEWS, names_in
 
 from ._blame import turning_view
 from ._experiments import Experiments
-from ._layout import Layout
+from ._layout import SampleAxis
 from ._rules_states import unread_of
 from ._samples import Rows, Samples, earliest, other_rows, samples_of, tracks_of
 from .report import RULES, Finding, Level, also
@@ -172,7 +172,7 @@ def laid_elsewhere(samples: Samples, lab: Experiments) -> Iterator[Finding]:
         return
 
 
-def _joined(lab: Experiments, value: Value) -> tuple[Call, Layout] | None:
+def _joined(lab: Experiments, value: Value) -> tuple[Call, SampleAxis] | None:
     """The call that joined steps into a result, behind which no axis was moved; how the samples lie since then."""
     between = [value]
     for made, call in value.way_back():
@@ -206,7 +206,7 @@ def _may_split(call: Call) -> bool:
     return bool(stays) and not again and _steps(call)
 
 
-def _split(call: Call, before: Layout) -> bool:
+def _split(call: Call, before: SampleAxis) -> bool:
     """Whether the pieces were joined along the samples, and not along the axis of one step beside them."""
     dim = call.argument(1, "dim", 0)
     piece = call.inputs[0].shape

@@ -16,7 +16,7 @@ from lstm_shapes.language import counted
 
 from ._experiments import Experiments
 from ._inputs import Given
-from ._layout import Layout, Track, cuts, far, made_axis, other_order, row
+from ._layout import SampleAxis, Track, cuts, far, made_axis, other_order, row
 
 _MOST = 12  # samples that are all replaced where some were too few
 _VIEWS = VIEWS | names_in("squeeze unsqueeze")
@@ -53,7 +53,7 @@ class Samples:
         """What moved in a result, as it was seen first."""
         return self.rows.get(value.index) or self.track(value)
 
-    def layout(self, value: Value) -> Layout | None:
+    def layout(self, value: Value) -> SampleAxis | None:
         """How the samples lie in a tensor."""
         return self.track(value).layout()
 

@@ -75,7 +75,7 @@ def _norm(call: Call) -> str:
 
 
 def _attention(call: Call) -> str:
-    """Of the module, whose layout is known."""
+    """The contract of nn.MultiheadAttention, which knows whether it is batch_first."""
     first = getattr(call.owner, "batch_first", False)
     given = "query ({}), key ({}), value ({}), key_padding_mask ({})@3, embed_dim (E)@9".format
     batched = ("N, L, E", "N, S, E", "N, S, E", "N, S") if first else ("L, N, E", "S, N, E", "S, N, E", "N, S")
@@ -245,7 +245,7 @@ class Contract:
         return [one for one in self.first if not one.fixed]
 
     def _bound(self, axes: Mapping[int, Axes]) -> Iterator[Bound | None]:
-        """Of each way the axes of each letter; None where an operand has too many axes, or too few."""
+        """For each way of the contract, the axes of each letter; None where an operand has another number of axes."""
         for way in self.ways:
             bound: Bound = {}
             lengths = set[int]()

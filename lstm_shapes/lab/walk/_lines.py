@@ -218,7 +218,7 @@ class Node(Step):
     count: int = 0
     statement: Statement | None = None
     title: str = ""
-    """For a call: whose it was at first."""
+    """The title that a call had the first time; later ones may call another module."""
     inner: dict[Any, Node] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     last: list[Row] = field(default_factory=list)

@@ -153,7 +153,7 @@ def _merge(a: Axis, b: Axis, chooses: bool) -> Axis:
 
 
 def _give_way(a: Axis, b: Axis) -> Axis:
-    """The one that has a name; of two without one, the one that came first."""
+    """Of two axes that are one, the one whose name stays: the one that has a name, else the one that came first."""
 
     def age(axis: Axis) -> tuple[bool, bool, int]:
         """What nobody has named yet comes first, then what a weight has made, then what claims nothing."""

@@ -358,7 +358,7 @@ def reshape(axes: Axes, sizes: Sequence[int]) -> tuple[Axes, Scramble | None]:
 
 @rule("reshape view view_as reshape_as flatten ravel unflatten _unsafe_view")
 def reshaped(input: Axes, *given: object, out: tuple[int, ...]) -> Any:
-    """To the sizes of the result; `view(dtype)` keeps the axes where it keeps the shape."""
+    """The axes reshaped to the sizes of the result; `view(dtype)` keeps them where it keeps the shape."""
     if any(type(value).__name__ == "dtype" for value in given):
         return input if out == input.sizes else None
     return reshape(input, out)

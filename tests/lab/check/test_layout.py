@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lstm_shapes.lab.check._layout import Layout, Track, cuts
+from lstm_shapes.lab.check._layout import SampleAxis, Track, cuts
 from tests.scale import examples
 
 
@@ -59,7 +59,7 @@ def test_a_view_cuts_where_no_axes_of_it_number_the_samples(case: tuple[tuple[in
     """For every shape of as many elements the rule on boundaries says what the elements' owners say."""
     shape, axis, N = case
     own = owners(shape, axis, N, 1)
-    layout = Layout(axis, N, prod(shape[axis + 1 :]), 1)
+    layout = SampleAxis(axis, N, prod(shape[axis + 1 :]), 1)
     for new in all_shapes(own.numel()):
         assert cuts(layout, new) is not kept_apart(own.view(new), N), (shape, new)
 
@@ -69,7 +69,7 @@ def test_a_view_cuts_where_no_axes_of_it_number_the_samples(case: tuple[tuple[in
 def test_a_view_to_the_same_shape_or_with_axes_of_one_cuts_nothing(case: tuple[tuple[int, ...], int, int]) -> None:
     """Axes of size one, one axis for all elements, and each axis by itself."""
     shape, axis, N = case
-    layout = Layout(axis, N, prod(shape[axis + 1 :]), 1)
+    layout = SampleAxis(axis, N, prod(shape[axis + 1 :]), 1)
     assert not cuts(layout, shape)
     assert not cuts(layout, (1, *shape, 1))
     assert not cuts(layout, (prod(shape),))
@@ -92,7 +92,7 @@ def test_a_view_to_the_same_shape_or_with_axes_of_one_cuts_nothing(case: tuple[t
 )
 def test_known_views(shape: tuple[int, ...], axis: int, new: tuple[int, ...], cut: bool) -> None:
     """The views of issues and forums, with the batch of six or eight samples."""
-    layout = Layout(axis, shape[axis], prod(shape[axis + 1 :]), 1)
+    layout = SampleAxis(axis, shape[axis], prod(shape[axis + 1 :]), 1)
     assert cuts(layout, new) is cut
 
 
