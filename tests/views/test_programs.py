@@ -165,7 +165,7 @@ def test_where_a_program_stopped_and_why() -> None:
     assert "The program stopped" in text
     assert "LS111" in text
     assert "; fix: " in text
-    assert "fix:" not in as_text(walk(Broken(), torch.randn(3, 5, 4), axis="N L Q"), width=80)
+    assert "fix:" not in as_text(walk(Broken(), torch.randn(3, 5, 4), colour=1), width=80)
 
 
 def test_a_fix_stands_behind_a_sentence_without_its_mark() -> None:

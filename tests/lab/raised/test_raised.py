@@ -193,7 +193,7 @@ inputs = (torch.randn(5, 6, 8), torch.randn(5, 5, 8))
 def test_arguments_that_forward_does_not_take() -> None:
     """The model is named by its class, and not by torch's function that calls it."""
     made = nn.Sequential(nn.LSTM(4, 5, batch_first=True))
-    finding = only(check(made, torch.randn(3, 7, 4), lenghts=[7, 5, 2]))
+    finding = only(check(made, torch.randn(3, 7, 4), colour=1))
     assert finding.title.startswith("Sequential raises TypeError: Sequential.forward() got an unexpected")
 
 
