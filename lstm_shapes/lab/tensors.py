@@ -260,7 +260,7 @@ def annotate(tensor: Tensor, names: str | Iterable[str] | Axes, **sizes: int) ->
         told: dict[str, int] = {}
         for atom in atoms:  # scores (N, L, L) have two axes of one name, and one size
             if told.setdefault(atom.name, atom.size) != atom.size:
-                hint = "the name stands twice; call one of the two axes by another name, or ?"
+                hint = "The name stands twice; call one of the two axes by another name, or ?"
                 raise ShapeError(
                     "axes", f"one size for {atom.name}", expected=told[atom.name], got=atom.size, hint=hint
                 )
