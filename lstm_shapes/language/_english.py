@@ -539,7 +539,7 @@ SENTENCES = {
     ),
     "gates hold": "Holds {size} = {formula} bytes.",
     "gates readings": (
-        "`trace.step(layer=0, t=3)` writes one step out, `trace.feedback` how states re-enter, `trace.heatmap('{gate}')` "
+        "`trace.step(layer=0, t=0)` writes one step out, `trace.feedback` how states re-enter, `trace.heatmap('{gate}')` "
         "draws a gate over time."
     ),
     "left out dropout": ("dropout={dropout} between layers was left out: it is random. These are eval() numbers."),

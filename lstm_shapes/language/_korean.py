@@ -644,7 +644,7 @@ SENTENCES = {
     ),
     "gates hold": "메모리 사용량: {size} = {formula}바이트.",
     "gates readings": (
-        "한 시점의 계산은 `trace.step(layer=0, t=3)`, 상태의 되먹임은 `trace.feedback`, 게이트 하나를 시점별로 그린 그림은 "
+        "한 시점의 계산은 `trace.step(layer=0, t=0)`, 상태의 되먹임은 `trace.feedback`, 게이트 하나를 시점별로 그린 그림은 "
         "`trace.heatmap('{gate}')`에서 볼 수 있습니다."
     ),
     "left out dropout": (
