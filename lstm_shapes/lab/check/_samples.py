@@ -102,10 +102,10 @@ def samples_of(lab: Experiments) -> Samples:
     if trace.error is None and not any(track.touched for track in quick.rows.values()):
         return Samples("untested", quick.tested, "no result moved with any sample")
     masks = False
-    if _wrong(lab, quick.rows) is None:
+    if _wrong(lab, quick.rows, quick.tested) is None:
         if lab.inputs.masks or lab.inputs.counts() or lab.inputs.compares_tokens:
             masked = _compared(lab, quick.tested, wanted, masks=True)
-            masks = len(masked.tested) > 1 and _wrong(lab, masked.rows) is not None
+            masks = len(masked.tested) > 1 and _wrong(lab, masked.rows, masked.tested) is not None
         if not masks:
             return quick
     if not lab.ask(repeats):
@@ -280,12 +280,17 @@ def _packed(lab: Experiments) -> set[int]:
     return states | {made.index for value in starts for made in value.way_on(stays)}
 
 
-def _wrong(lab: Experiments, tracks: dict[int, Track]) -> tuple[str, Value] | None:
-    """The first result whose rows are not those of their own samples."""
+def _wrong(lab: Experiments, tracks: dict[int, Track], tested: Sequence[int]) -> tuple[str, Value] | None:
+    """The first result whose rows are not those of their own samples.
+
+    Results that each hold one sample are apart if together they hold all: a list of rows, a loss that a loop adds up.
+    """
     right, wrong = False, None
+    held = [set(tracks[value.index].touched) for _, value in lab.results if value.index in tracks]
+    by_sample = set().union(*(one for one in held if len(one) == 1)) == set(tested)
     for path, value in lab.results:
         track = tracks.get(value.index, _NOTHING)
-        if track.unknown or not track.touched:
+        if track.unknown or not track.touched or (by_sample and len(track.touched) == 1):
             continue
         # Apart on an axis that holds several rows of each, in the samples' own order, is right too.
         if track.in_place() or track.paired or (lab.N not in track.shape and track.layout() is not None):
@@ -302,7 +307,7 @@ def _wrong(lab: Experiments, tracks: dict[int, Track]) -> tuple[str, Value] | No
 
 def _judge(lab: Experiments, samples: Samples) -> None:
     """Find the kind of what is wrong, and the call that is the first to do it."""
-    wrong = _wrong(lab, samples.tracks)
+    wrong = _wrong(lab, samples.tracks, samples.tested)
     if wrong is None or len(samples.tested) < 2:
         return
     samples.path, samples.result = wrong

@@ -521,3 +521,24 @@ def encoder_state_starts_decoder() -> Case:
 
     parts = {"encode": nn.LSTM(Q, D, 2, batch_first=True), "decode": nn.LSTM(3, D, 2, batch_first=True)}
     return Program(run, **parts), (torch.randn(N, L, Q), torch.randn(N, 4, 3)), {}
+
+
+@right
+def loss_summed_sample_by_sample() -> Case:
+    def run(m: Any, x: Tensor, actions: Tensor, reward: Tensor) -> Any:
+        scores = m.head(m.rnn(x)[0][:, -1]).log_softmax(1)
+        loss = scores.new_zeros(())
+        for j in range(len(x)):
+            loss = loss - scores[j][actions[j]] * reward[j]
+        return loss / len(x)
+
+    model = Program(run, rnn=nn.LSTM(Q, D, batch_first=True), head=nn.Linear(D, 3))
+    return model, (torch.randn(N, L, Q), torch.arange(N) % 3, torch.rand(N)), {}
+
+
+@right
+def rows_in_a_list() -> Case:
+    def run(m: Any, x: Tensor) -> Any:
+        return [row[: 2 + n] for n, row in enumerate(m.rnn(x)[0])]
+
+    return Program(run, rnn=nn.LSTM(Q, D, batch_first=True)), (torch.randn(N, L, Q),), {}

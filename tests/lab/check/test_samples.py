@@ -264,3 +264,16 @@ def test_what_a_call_does_to_the_samples_is_said_with_its_evidence(
     assert len(errors) == 1
     assert says in errors[0].title
     assert errors[0].evidence[0].did == "replaced one sample at a time"
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("rows", [range(N - 1), range(1, N)])
+def test_a_loop_over_samples_that_forgets_one_is_accused(rows: range, first: bool) -> None:
+    """Rows that each hold one sample are right only if together they hold all, and none of them holds two."""
+    rnn = nn.LSTM(Q, D, batch_first=first)
+
+    def model(x: Tensor) -> list[Tensor]:
+        out = rnn(x)[0]
+        return [out[j] for j in (rows if first else range(N))]
+
+    assert check(model, torch.randn(N, L, Q)).codes == ("LS201",)
