@@ -120,18 +120,23 @@ def signature_of(model: Callable[..., Any]) -> inspect.Signature:
         return inspect.Signature()
 
 
+def not_taken(model: Callable[..., Any], words: Iterable[str]) -> list[str]:
+    """The words that a model has no parameter for; none where it takes any, or Python cannot say what it takes."""
+    parameters = signature_of(model).parameters
+    takes_any = not parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    return [] if takes_any else [word for word in words if word not in parameters]
+
+
 def refuse_call(function: Callable[..., Any], model: Callable[..., Any], inputs: Sequence[Any], words: Any) -> None:
     """A SpecError for a call of a model that gives it nothing, or that misspells an option of check or walk."""
     parameters, name = signature_of(model).parameters, function.__name__
-    kinds = inspect.Parameter
-    many = [one.kind for one in parameters.values() if one.kind in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)]
+    many = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     missing = [word for word, one in parameters.items() if one.default is one.empty and one.kind not in many]
     if missing and not inputs and not words:
         raise SpecError("inputs", f"what the model is called with: {', '.join(missing)}", None, f"{name}(model, x)")
     options = [word for word, one in inspect.signature(function).parameters.items() if one.kind is one.KEYWORD_ONLY]
-    for word in words:
-        taken = word in parameters or kinds.VAR_KEYWORD in many or not parameters
-        if not taken and (meant := nearest(word, options)):
+    for word in not_taken(model, words):
+        if meant := nearest(word, options):
             rule = f"one that {name} or the model's forward has"
             raise SpecError("a keyword", rule, word, f"Did you mean {meant}?")
 

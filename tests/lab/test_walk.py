@@ -741,3 +741,13 @@ def test_a_call_that_is_none_is_refused_in_the_words_of_walk() -> None:
     with pytest.raises(SpecError, match=r"one that walk or the model's forward has, got 'axis'\. Did you mean axes\?"):
         walk(layer, torch.randn(5, 3, 4), axis="L N Q")
     assert walk(layer, torch.randn(5, 3, 4), colour=1).error is not None
+
+
+@pytest.mark.parametrize("words", [{"lengths": [3, 2, 1]}, {"loss": 1}, {"lenghts": [3, 2, 1]}, {"colour": 1}])
+def test_a_word_that_forward_does_not_take_is_explained_as_what_was_raised(words: dict[str, Any]) -> None:
+    """An option of check is none of walk's: check neither takes such a word, nor refuses one that is like it."""
+    found = walk(nn.LSTM(4, 8), torch.randn(5, 3, 4), **words)
+    assert isinstance(found.error, TypeError)
+    assert found.report is not None
+    assert found.report.codes == ("LS113",)
+    assert f"unexpected keyword argument '{next(iter(words))}'" in str(found.report)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from functools import partial
 from inspect import Parameter
 from itertools import chain
 from pathlib import Path
@@ -20,7 +21,7 @@ from lstm_shapes.errors import ShapeError
 from lstm_shapes.lab._alone import alone
 from lstm_shapes.lab._axis_names import AxisNames
 from lstm_shapes.lab._private import compiled_from
-from lstm_shapes.lab._words import refuse_call, signature_of
+from lstm_shapes.lab._words import not_taken, refuse_call, signature_of
 from lstm_shapes.lab.tensors import AnnotatedTensor, axes_of, called
 from lstm_shapes.lab.trace import CELLS, LayerCall, Snapshot, Value, layer_calls, theirs
 from lstm_shapes.language import language, say, speaking
@@ -180,7 +181,10 @@ def walk(
     if error is not None:
         from lstm_shapes.lab.check import check
 
-        report = check(model, *inputs, **kwargs)
+        # A word that forward does not take is what it raised of, though check may have an option of that name.
+        foreign = {word: kwargs[word] for word in not_taken(model, kwargs)}
+        known = {word: value for word, value in kwargs.items() if word not in foreign}
+        report = check(partial(model, **foreign) if foreign else model, *inputs, **known)
     modules = [(reached.names[key], module) for key, module in reached.modules.items()]
     weights = {id(buffer) for _, module in modules for buffer in module.buffers(recurse=False)}
     with alone(), named_weights(modules):
