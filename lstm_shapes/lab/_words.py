@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lstm_shapes.errors import SpecError, nearest
 from lstm_shapes.lab.trace import KERNELS, Call, LayerCall, Value, Where
 from lstm_shapes.lab.trace._families import names_in
+from lstm_shapes.lab.trace._record import source_line
 
 LONGEST = 48
 _OPERATORS = {"matmul": "@", "__matmul__": "@", "add": "+", "sub": "-", "mul": "*", "truediv": "/", "div": "/"}
@@ -49,7 +50,7 @@ def covering(where: Where | None, *kinds: type[ast.AST]) -> list[Any]:
 
 
 def _line(where: Where, line: int) -> Where:
-    return Where(where.file, line, linecache.getline(where.file, line).strip(), where.function)
+    return Where(where.file, line, source_line(where.file, line), where.function)
 
 
 def loop_line(where: Where | None) -> Where | None:
