@@ -129,7 +129,11 @@ def not_taken(model: Callable[..., Any], words: Iterable[str]) -> list[str]:
 
 
 def refuse_call(function: Callable[..., Any], model: Callable[..., Any], inputs: Sequence[Any], words: Any) -> None:
-    """A SpecError for a call of a model that gives it nothing, or that misspells an option of check or walk."""
+    """A SpecError for what is no model, a call that gives it nothing, and a misspelt option of check or walk."""
+    if isinstance(model, type):
+        raise SpecError("model", "an instance", model, f"{model.__name__}(…), with its arguments, makes one")
+    if not callable(model):
+        raise SpecError("model", "a module, or a function of tensors", type(model))
     parameters, name = signature_of(model).parameters, function.__name__
     many = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     missing = [word for word, one in parameters.items() if one.default is one.empty and one.kind not in many]

@@ -736,6 +736,10 @@ def test_an_input_has_no_two_axes_of_one_name() -> None:
 def test_a_call_that_is_none_is_refused_in_the_words_of_walk() -> None:
     """Nothing for the model, and an option that is misspelt; a word like no option is torch's to refuse."""
     layer = nn.LSTM(4, 8)
+    with pytest.raises(SpecError, match="model must be a module, or a function of tensors, got <class 'NoneType'>"):
+        walk(None)  # type: ignore[arg-type]
+    with pytest.raises(SpecError, match="model must be an instance"):
+        walk(nn.LSTM, torch.randn(5, 3, 4))
     with pytest.raises(SpecError, match=r"what the model is called with: input, got None\. walk\(model, x\)"):
         walk(layer)
     with pytest.raises(SpecError, match=r"one that walk or the model's forward has, got 'axis'\. Did you mean axes\?"):

@@ -76,19 +76,15 @@ def check(
 
 
 def _understood(
-    model: object, inputs: tuple[Any, ...], kwargs: dict[str, Any], batch_dim: object, lengths: object
+    model: Callable[..., Any], inputs: tuple[Any, ...], kwargs: dict[str, Any], batch_dim: object, lengths: object
 ) -> None:
     """Refuse what is no model and no tensor, with a sentence that says what to pass."""
-    if isinstance(model, type):
-        raise SpecError("model", "an instance", model, f"{model.__name__}(…), with its arguments, makes one")
-    if not callable(model):
-        raise SpecError("model", "a module, or a function of tensors", type(model))
     if batch_dim is not None and (not isinstance(batch_dim, int) or batch_dim < 0):
         raise SpecError("batch_dim", "the batch axis, counted from 0, or None where there is none", batch_dim)
+    refuse_call(check, model, inputs, kwargs)
     parameters = signature_of(model).parameters
     if lengths is not None and whole_numbers(lengths) is None and "lengths" not in parameters:
         raise SpecError("lengths", "whole numbers, the steps of each sample", lengths)
-    refuse_call(check, model, inputs, kwargs)
     names = [*parameters, *(f"input {k}" for k in range(len(parameters), len(inputs)))]
     given = [*zip(names, inputs, strict=False), *kwargs.items()]
     if any(isinstance(value, PackedSequence) or next(tensors_of(value), None) is not None for _, value in given):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from lstm_shapes.display import Shown
-from lstm_shapes.errors import ShapeError
+from lstm_shapes.errors import ShapeError, in_one_sentence
 from lstm_shapes.lab._alone import alone
 from lstm_shapes.lab._axis_names import AxisNames
 from lstm_shapes.lab._private import compiled_from
@@ -87,6 +87,7 @@ class Walk(Shown):
         }
 
 
+@in_one_sentence
 def walk(
     model: Callable[..., Any],
     *inputs: Any,
