@@ -19,7 +19,7 @@ that enters a step is then kept with the rows it still had one step earlier: T +
 the rows that reach the last step. Read backward the batch grows, and a state is joined with the start of the new
 rows: m rows in all, which matters to the RNN alone, as the others keep no state after a step.
 
-What other tools print is a `OtherTool` each, measured on the version that it names: torchinfo and FlopCounterMode are
+What other tools print is an `OtherTool` each, measured on the version that it names: torchinfo and FlopCounterMode are
 held against it in each test run, thop, ptflops and Keras against numbers recorded in `tests/data/other_tools.json`.
 
 Source: `RNNBase.__init__` in `torch/nn/modules/rnn.py`; Hochreiter and Schmidhuber (1997) for the LSTM,
@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -145,10 +146,11 @@ def kept_for_backward(spec: Spec, call: Call) -> tuple[Term, ...]:
     for name, template in _KEPT[spec.kind.layer] + ((("h before the projection", "T·D"),) if spec.P else ()):
         told = say(f"kept {name}") if has(f"kept {name}") else name  # the others are code
         rows.append((told, times + template))
-    if R > 1 and spec.kind.layer == "RNN" and len(set(call.lengths or ())) > 1:
+    lengths = sorted(call.lengths or ())
+    if R > 1 and spec.kind.layer == "RNN" and lengths[:1] != lengths[-1:]:
         # At the last step of a row that is not among the longest, the batch has every row that is as long.
-        ends, at = set(call.lengths or ()) - {max(call.lengths or ())}, call.batch_sizes
-        symbols["m"] = ("m", sum(at[length - 1] for length in ends))
+        ends = set(lengths) - {lengths[-1]}
+        symbols["m"] = ("m", sum(len(lengths) - bisect_left(lengths, end) for end in ends))
         rows.append((say("kept joined"), "K·m·D"))
     return tuple(Term.of(name, template, symbols) for name, template in rows)
 

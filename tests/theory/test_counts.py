@@ -330,5 +330,8 @@ def test_counts_give_it_in_bytes() -> None:
 
 
 def test_it_costs_nothing_for_large_layers() -> None:
-    """A thousand layers and 5,000 steps are arithmetic."""
+    """A thousand layers and 5,000 steps are arithmetic, and so are rows of a billion steps beside a short one."""
     assert kept_elements(Spec(65536, 65536, 1000), Call(64, 5000)) == 64 * 5000 * 65536 * (1000 + 7 * 1000)
+    T = 10**9 + 5  # X, then the states of both directions, then two rows joined where the short one begins
+    both = Spec(3, 4, cell="RNN", bidirectional=True)
+    assert kept_elements(both, Call.of_lengths((10**9, 5))) == 3 * T + 2 * 4 * (T + 2) + 2 * 4
