@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lstm_shapes import _explorer
 from lstm_shapes.display import as_document
 from lstm_shapes.language import language, say
 from lstm_shapes.theory._given import LayerTyped, Placed
@@ -172,6 +171,8 @@ def explore(*, port: int = 0, browser: bool = True) -> int:
 
       lstm-shapes explore --lang ko
     """
+    from lstm_shapes import _explorer  # which loads sockets
+
     os.environ["LSTM_SHAPES_LANG"] = language()  # for the threads of the server
 
     def ready(url: str) -> None:

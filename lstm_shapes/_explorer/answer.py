@@ -1,6 +1,6 @@
 """What the explorer shows for the values of its controls, and the sentences that say what to change.
 
-Of `stepped` alone torch is loaded.
+Only `stepped` loads torch.
 """
 
 from __future__ import annotations
