@@ -62,7 +62,7 @@ def page_of(value: Any) -> Page:
             break
         with loading:
             load()
-    # What has no `lang` (a report, a walk, a quiz) has its sentences in English only.
+    # What has no `lang`, as a report, has its sentences in English only.
     with speaking(getattr(value, "lang", "en")):
         return view(value).glossed()
 
