@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import wraps
 from itertools import dropwhile
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeGuard, TypeVar
 
 from lstm_shapes.errors import SpecError, in_one_sentence, nearest
 
@@ -294,7 +294,7 @@ def _cell_like(value: object) -> str:
     return f"Did you mean {plain[near]!r}?" if near else ""
 
 
-def is_whole(value: object) -> bool:
+def is_whole(value: object) -> TypeGuard[int]:
     """An int that is no bool: what torch takes as a size."""
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -309,12 +309,12 @@ def whole(name: str, value: object, at_least: int = 1, *, most: str = "") -> int
     rule = f"a whole number of at least {at_least}"
     if not is_whole(value):
         raise SpecError(name, rule, value, "Use int(...)" if hasattr(value, "__index__") else "")
-    number = int(value)  # type: ignore[call-overload]
+    number = int(value)
     if number < at_least:
         raise SpecError(name, rule, value)
     if number > _MOST:
         raise SpecError(name, f"{rule} and at most 2**60{most}", value)
-    return int(number)
+    return number
 
 
 def headline(spec: Spec) -> str:
@@ -563,7 +563,7 @@ def _shape(name: str, value: Any) -> tuple[int, ...]:
         shape = value if isinstance(value, tuple) else tuple(value.shape)
     except (AttributeError, TypeError):
         raise SpecError(name, "a tensor, or anything with a .shape", type(value).__name__) from None
-    if not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in shape):
+    if not all(is_whole(size) and size >= 0 for size in shape):
         raise SpecError(f"the shape of {name}", "whole numbers", shape)
     return tuple(int(size) for size in shape)
 
