@@ -16,7 +16,7 @@ from typing import Any
 
 from lstm_shapes.errors import ShapeError
 
-from ._axis_rules.joining import Picks
+from ._axis_rules.joining import Picks, spread
 from ._axis_rules.table import RULES
 from .axes import Axes, forget
 
@@ -130,9 +130,7 @@ def getitem(x: Step, items: tuple[Any, ...], rows: Mapping[str, Shape]) -> Step:
         raise _wrong(f"at most {len(shape)} indices and one ...", items)
     if LAST_STEPS in taken and not rows[LAST_STEPS]:
         raise _wrong("without lengths, since this call has none", LAST_STEPS)
-    missing = [slice(None)] * (len(shape) - len(taken))
-    full = [one for item in items for one in (missing if item is Ellipsis else [item])]
-    full += missing if Ellipsis not in items else []
+    full: list[Any] = spread(items, len(shape))
     keys: list[Any] = []
     for item in full:
         if item is None:

@@ -225,7 +225,7 @@ def index(axes: Axes, key: Key | tuple[Key, ...]) -> Axes:
     keys = key if isinstance(key, tuple) else (key,)
     dim = 0
     picks: dict[int, Picks] = {}
-    for one in _spread(keys, len(axes)):
+    for one in spread(keys, len(axes)):
         if isinstance(one, int):
             axes = select(axes, dim, one)
             continue
@@ -240,7 +240,7 @@ def index(axes: Axes, key: Key | tuple[Key, ...]) -> Axes:
     return _pick_all(axes, picks) if picks else axes
 
 
-def _spread(keys: Sequence[Key], rank: int) -> list[int | slice | Picks | None]:
+def spread(keys: Sequence[Key], rank: int) -> list[int | slice | Picks | None]:
     """The keys with the Ellipsis written out, which stands at the end where there is none."""
     at = keys.index(Ellipsis) if Ellipsis in keys else len(keys)
     missing = rank - sum(key is not None and key is not Ellipsis for key in keys)
@@ -337,7 +337,7 @@ def written(target: Axes, key: tuple[Key, ...] | None, value: Operand | float) -
     if any(one is None or isinstance(one, Picks) for one in key):
         every = {atom.origin for axis in target for atom in axis.atoms}
         return renewed(target) if all(alike) and not _elsewhere(place, value, set(), every) else nothing
-    keys = _spread(key, len(target))
+    keys = spread(key, len(target))
     slots = {at: range(*one.indices(target[at].size)) for at, one in enumerate(keys) if isinstance(one, slice)}
     steps = {
         at: slots[at][0]
