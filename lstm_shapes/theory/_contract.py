@@ -333,8 +333,9 @@ class _Operands:
             elif x.rank == 4:
                 a, b, c, d = shape
                 yield _Fix(f"{{}} makes {Q} features of the last two axes", f"{word}.flatten(2)", (a, b, c * d))
-                hint = "Where axis 0 and axis 1 both count sequences, {} joins them"
-                yield from [_Fix(hint, f"{word}.flatten(0, 1)", (a * b, c, d))] if first else []
+                if first:
+                    hint = "Where axis 0 and axis 1 both count sequences, {} joins them"
+                    yield _Fix(hint, f"{word}.flatten(0, 1)", (a * b, c, d))
         elif N is None:
             for axis in reversed(range(x.rank - 1)):
                 if shape[axis] == Q:
