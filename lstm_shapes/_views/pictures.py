@@ -105,14 +105,14 @@ def _batch_sizes(call: Call) -> str:
 
 def _stairs(call: Call, most: int, steps: tuple[int | None, ...]) -> list[tuple[str, list[int | None]]]:
     """Each row that is shown: what it is, and of each step its place in `data`, None for padding."""
-    lengths = call.lengths or ()
+    lengths, order = call.lengths or (), call.sorted_indices
     before = {t: sum(min(length, t) for length in lengths) for t in steps if t is not None}
     shown: list[tuple[str, list[int | None]]] = []
     for place in ends(len(lengths), most):
         if place is None:
             shown.append(("⋮", []))
             continue
-        row = call.sorted_indices[place]
+        row = order[place]
         length = lengths[row]
         places = [start + place if t < length else None for t, start in before.items()]
         shown.append((say("row", row=row, steps=length), places))
