@@ -337,11 +337,24 @@ def _judge(lab: Experiments, samples: Samples) -> None:
             last = reorders[-1] if reorders else None
             samples.kind = "permuted"
             samples.culprit = _not_restoring(lab, calls, last) or last or value.maker
-    elif lab.N in value.shape and (call := next(mislaying(samples, lab.N, value), None)) is not None:
-        wide = lab.ask(wider_of)  # if the axis of N grows with one sample more, it is meant for the samples
-        grown = [pair for _, v in wide.results for pair in zip(value.shape, v.shape, strict=False)]
-        if wide.error is not None or (lab.N, lab.N + 1) in grown:
-            samples.kind, samples.culprit = "mixed", call
+    else:
+        view = next(mislaying(samples, lab.N, value), None) if lab.N in value.shape else None
+        if view is not None and _lie_elsewhere(lab, samples, value):
+            samples.kind, samples.culprit = "mixed", view
+
+
+def _lie_elsewhere(lab: Experiments, samples: Samples, result: Value) -> bool:
+    """Whether the samples lie on another axis of a result than that of N, which grows with one sample more.
+
+    Where no other N runs: whether the axis on which they lie takes one step more, and is no multiple of N then.
+    """
+    wide, layout = lab.ask(wider_of), samples.layout(result)
+    if wide.error is None or layout is None:
+        made = dict(wide.results).get(samples.path)
+        return made is not None and (lab.N, lab.N + 1) in zip(result.shape, made.shape, strict=False)
+    lab.says("one step more")
+    made = dict(lab.record(lab.inputs.wider(0, 1)).results).get(samples.path)
+    return made is not None and any(size % lab.N for size in made.shape[layout.axis : layout.axis + 1])
 
 
 def _first_mixing(samples: Samples, calls: Sequence[Call]) -> Call | None:

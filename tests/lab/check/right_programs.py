@@ -329,6 +329,39 @@ def front_padded_without_lengths() -> Case:
     return Program(run, **parts), (ids,), {}
 
 
+@right
+def rows_of_a_fixed_batch_with_as_many_classes() -> Case:
+    """A first state of N rows lets no other N run; each sample has three rows, of N classes."""
+    h0 = torch.zeros(1, N, D)
+
+    def run(m: Any, x: Tensor) -> Any:
+        return m.head(m.rnn(x, h0)[0][:, -1]).view(-1, N)
+
+    model = Program(run, rnn=nn.GRU(Q, D, batch_first=True), head=nn.Linear(D, 3 * N))
+    return model, (torch.randn(N, L, Q),), {}
+
+
+@right
+def rows_of_as_many_classes_beside_a_state() -> Case:
+    """The axis of the state that grows with the batch is no axis of the rows."""
+
+    def run(m: Any, x: Tensor) -> Any:
+        y, hn = m.rnn(x)
+        return m.head(y[:, -1]).view(-1, N), hn
+
+    model = Program(run, rnn=nn.GRU(Q, D, batch_first=True), head=nn.Linear(D, 3 * N))
+    return model, (torch.randn(N, L, Q),), {}
+
+
+@right
+def rows_of_as_many_classes_in_a_view_that_names_all_sizes() -> Case:
+    def run(m: Any, x: Tensor) -> Any:
+        return m.head(m.rnn(x)[0][:, -1]).view(3 * N, N)
+
+    model = Program(run, rnn=nn.GRU(Q, D, batch_first=True), head=nn.Linear(D, 3 * N))
+    return model, (torch.randn(N, L, Q),), {}
+
+
 # ---------------------------------------------------------------------- samples that see each other on purpose
 @right
 def similarity_matrix() -> Case:

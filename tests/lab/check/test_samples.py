@@ -166,6 +166,18 @@ def test_the_layer_that_reads_the_batch_as_time(batch_dim: int) -> None:
         assert report.ok or report.codes == ("LS201",)
 
 
+@pytest.mark.parametrize("fixed", [False, True], ids=["any batch", "a fixed batch"])
+def test_a_view_whose_axis_of_n_holds_no_samples(fixed: bool) -> None:
+    """N divides L, so the view cuts no sample: one sample more shows it, or one step more where no other N runs."""
+    rnn, h0 = nn.GRU(Q, D, batch_first=True), torch.zeros(1, N, D) if fixed else None
+
+    def model(x: Tensor) -> Tensor:
+        y: Tensor = rnn(x, h0)[0]
+        return y.reshape(y.size(1), y.size(0), D)
+
+    assert check(model, torch.randn(N, 2 * N, Q)).codes == ("LS202",)
+
+
 # ---------------------------------------------------------------------- on purpose, or not proved
 def test_an_order_that_is_returned_is_no_fault() -> None:
     """Rows sorted by length are an error alone, and none with the order beside them."""
