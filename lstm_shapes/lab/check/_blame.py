@@ -366,7 +366,7 @@ def coincidence_of(lab: Experiments) -> Coincidence | None:
         suspects.append(blame.layer)
     if not suspects:
         return None
-    lab.says("one sample and one step more")
+    lab.says("one sample and two steps more")
     trace, layer = lab.record(lab.inputs.wider(1, 2)), suspects[0]
     failed = next((call for call in trace.calls if call.error is not None), None)
     match = re.search(r"Expected hidden(?:\[\d\])? size \(([\d, ]+)\), got \[([\d, ]+)\]", str(trace.error))

@@ -241,7 +241,7 @@ def step_marks(lab: Experiments, layer: LayerCall, Y: Value) -> Tensor:
         last = torch.tensor(layer.lengths, device="cpu")[torch.cat([torch.arange(n, device="cpu") for n in sizes])] - 1
     else:
         told = lab.ask(lengths_of)
-        known = [] if told is None or isinstance(told, str) else told.steps
+        known = [] if isinstance(told, str) else told.steps
         last = torch.tensor(known if len(known) == layer.N else [layer.L] * layer.N, device="cpu").clamp(1, layer.L) - 1
         step, last = torch.arange(layer.L, device="cpu")[:, None].expand(-1, layer.N), last.expand(layer.L, -1)
         step, last = (step.t(), last.t()) if layer.batch_first else (step, last)

@@ -14,7 +14,7 @@ from lstm_shapes.lab._words import call_text, layer_names, value_name
 from lstm_shapes.lab.trace import Call, Value
 
 from ._experiments import Experiments
-from ._inputs import Slot, steps_up_to_last, whole_numbers
+from ._inputs import Given, Slot, steps_up_to_last, whole_numbers
 from ._samples import NO_REPEAT, earliest, other_rows, repeats, samples_of, tracks_of
 from .report import Finding, rule
 
@@ -145,9 +145,8 @@ def padding_of(lab: Experiments) -> Padding:
             break
         sample = lengths.steps.index(length)
         places = {sample: range(lab.N) if sorts else [sample]}
-        given = lab.inputs.cut(*_cuts(lab, lengths, length))
         lab.says(f"the batch cut to {length} steps")
-        quick = other_rows(lab, given, lab.ask(samples_of), results, places, lab.N, cut=True)
+        quick = other_rows(lab, _cut(lab, lengths, length), lab.ask(samples_of), results, places, lab.N, cut=True)
         why = "the result has no axis of N on which rows could be compared" if results <= quick.missing else ""
         if quick.error is not None:
             said = [*str(quick.error).strip().splitlines(), ""][0][:120]
@@ -158,7 +157,7 @@ def padding_of(lab: Experiments) -> Padding:
             return Padding("untested", NO_REPEAT[0], lets=NO_REPEAT[1])
         if bad:
             result = next(value for _, value in lab.results if value.index in bad)
-            given = lab.inputs.cut(*_cuts(lab, lengths, length))
+            given = _cut(lab, lengths, length)
             everywhere = other_rows(lab, given, lab.ask(tracks_of), None, places, lab.N, cut=True)
             bad |= everywhere.differing if everywhere.error is None else set()
             return Padding("read", "", sample, length, earliest(lab, bad, result) or result.maker, bad)
@@ -234,10 +233,8 @@ def _real_steps(lab: Experiments, call: Call, packed: list[int]) -> tuple[list[i
     return [], ""
 
 
-def _cuts(
-    lab: Experiments, lengths: Lengths, length: int
-) -> tuple[dict[int, tuple[int, ...]], int, dict[int, list[int]]]:
-    """The time axes of all inputs that are as long, and the inputs that hold the lengths."""
+def _cut(lab: Experiments, lengths: Lengths, length: int) -> Given:
+    """The inputs, of which all that have as many steps are cut to `length`, and so are the lengths that they hold."""
     full = lengths.slot.tensor.size(lengths.axis)
     axes: dict[int, tuple[int, ...]] = {lengths.slot.index: (lengths.axis,)}
     counts: dict[int, list[int]] = {}
@@ -253,7 +250,7 @@ def _cuts(
                 same = [slot.time]
             if same:
                 axes[slot.index] = tuple(same)
-    return axes, length, counts
+    return lab.inputs.cut(axes, length, counts)
 
 
 # ---------------------------------------------------------------------- rules
