@@ -27,8 +27,8 @@ _READS_TOKENS = names_in("embedding embedding_bag one_hot")
 class Slot:
     """One tensor, packed sequence or list of numbers among the inputs.
 
-    `batch` and `time` are axes, None where there is none; `fixed` is never replaced (lengths, masks); `mask` is cut
-    with the data; `uneven`: its rows are no multiple of one a sample in a known order.
+    `batch` and `time` are axes, None where there is none; `fixed` is never replaced (lengths, masks); `mask`: its
+    numbers are flags; `uneven`: it holds several rows of each sample, in an order that is not known.
     """
 
     index: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Literal
 
 import torch
@@ -58,15 +58,18 @@ def second_call_of(lab: Experiments) -> Second:
     moved = [differs(a, b, lab.slack) for a, (_, b) in zip(before, second.results, strict=False)]
     changed = len(before) != len(second.results) or any(m is None or bool(m.any()) for m in moved)
     del before, moved, second
-    # The first layer that starts from a tensor which was there before the call, or leaves one for the next.
-    starts, leaves = list[LayerCall](), list[LayerCall]()
-    for layer in lab.layers:
-        outside = [v for v in from_outside(lab, layer) if v not in lab.baseline.inputs]
-        starts += [layer] if any(id(v.tensor) in lab.kept_ids for v in outside) else []
-        leaves += [layer] if any(lab.is_kept(v) for v in layer.outputs.values()) else []
-    if not starts + leaves or not (graph or changed):
+    if not (graph or changed):
         return Second()
-    layer = (starts + leaves)[0]
+
+    def starts_from_kept(layer: LayerCall) -> bool:
+        outside = (v for v in from_outside(lab, layer) if v not in lab.baseline.inputs)
+        return any(id(v.tensor) in lab.kept_ids for v in outside)
+
+    # The first layer that starts from a tensor which was there before the call, or leaves one for the next.
+    leaving = (layer for layer in lab.layers if any(lab.is_kept(v) for v in layer.outputs.values()))
+    layer = next(chain(filter(starts_from_kept, lab.layers), leaving), None)
+    if layer is None:
+        return Second()
     if graph and _graphs_meet(lab):
         return Second("graph", layer)
     # The program can start anew: by a method that says so, or an input that is multiplied into the state.
